@@ -36,7 +36,7 @@ RULES: Final = (
     "duplicate_acks",  # … or says it twice
     "duplicate",  # a message is delivered twice
     "reorder",  # `count` messages of contacts' are kept back, then delivered newest first
-    "garble",  # a message arrives with a ciphertext that no session reads
+    "garble",  # a message, of others than the own phone, has a ciphertext that no session reads
     "conceal",  # a stanza names people by one address, without the other beside it
     "refuse_upload",  # the media servers refuse a file with `code`
     "refuse_link_code",  # a client that asks for a code to be linked by is refused with `code`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulator.contacts.compose import Composer
 from simulator.contacts.contact_behaviour import Speech
@@ -20,11 +20,15 @@ from simulator.fault_injector import FaultInjector
 from simulator.faults import Faults
 from simulator.media.retries import MediaRetries
 from simulator.media.store import MediaStore
+from simulator.phones.app_state.app_state import AppState
 from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
+from simulator.phones.migration_sync import MigrationSync
 from simulator.phones.pairing import Pairing
 from simulator.phones.passkey_pairing import PasskeyPairing
+from simulator.phones.placeholder_resend import PlaceholderResend
 from simulator.phones.scan_demands import ScanDemands
+from simulator.server.calls import Calls
 from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.switchboard import Switchboard
@@ -41,13 +45,23 @@ from simulator.server.odd_stanzas import OddStanzas
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
+from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
+from simulator.server.rules.addresses import Addresses
+from simulator.server.rules.answering_numbers import AnsweringNumbers
+from simulator.server.rules.disappearing import Disappearing
 from simulator.server.rules.failures import Standings
+from simulator.server.rules.migration import Migrations
+from simulator.server.rules.privacy import Privacy
+from simulator.server.rules.privacy_tokens import PrivacyTokens
 from simulator.server.rules.properties import Properties
+from simulator.server.rules.reach_out import ReachOut
+from simulator.server.rules.remarks import Remarks
 from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
 from simulator.server.usync import Directory
 from simulator.store import Store
+from simulator.trace.recorder import Recorder
 from simulator.web_page import WebPage
 from simulator.wire.connection import Connection
 from simulator.wire.static_key import StaticKey
@@ -56,6 +70,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from websockets.asyncio.server import ServerConnection
+
+    from simulator.server.companions import Companion
 
 
 class World:
@@ -71,20 +87,11 @@ class World:
         self.store = Store(data / "simulator.db")
         self.static_key = StaticKey(self.store)
         self.faults = Faults()
+        self.recorder = Recorder(data / "trace")
         self.people = People(self.store)
-        self.properties = Properties(self.store)
-        self.switches = Switches(self.properties)
-        self.standings = Standings(self.properties)
-        self.versions = Versions(self.store, self.properties)
+        self._make_rules()
         self.web_page = WebPage(self.store, self.faults, self.versions)
-        self.endpoints = Endpoints(self.store)
-        self.companions = Companions(self.store)
-        self.queue = OfflineQueue(self.store)
-        self.groups = Groups(self.store)
-        self.sender_keys = SenderKeys(self.store)
-        self.inbox = Inbox(self.store)
-        self.sent = SentMessages(self.store)
-        self.media = MediaStore(self.store, data / "media")
+        self._make_records(data)
         self.unanswered = Unanswered(self.store, self.switches, answer_seconds)
         self.switchboard = Switchboard(self.store, self.queue, self.faults, self.unanswered)
         self.devices = Devices(self.people, self.endpoints, self.companions)
@@ -96,10 +103,17 @@ class World:
             queue=self.queue,
             switchboard=self.switchboard,
         )
+        self.tokens = PrivacyTokens(
+            self.store, self.properties, self.people, self.companions, self.switchboard
+        )
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
-        self.directory = Directory(self.people, self.devices)
+        self.directory = Directory(
+            self.people, self.devices, self.properties, self.answering_numbers
+        )
         self.membership = Membership(self.groups, self.sender_keys, self.notices)
-        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
+        self.group_queries = GroupQueries(
+            self.people, self.groups, self.membership, self.disappearing, self.notices
+        )
         self.logins = Logins(
             store=self.store,
             faults=self.faults,
@@ -137,7 +151,9 @@ class World:
             inbox=self.inbox,
             sent=self.sent,
             sealed_content=self.sealed_content,
+            disappearing=self.disappearing,
             switchboard=self.switchboard,
+            peer_message=self._peer_message,
         )
         self.group_messages = GroupMessages(
             people=self.people,
@@ -148,6 +164,7 @@ class World:
             inbox=self.inbox,
             sealed_content=self.sealed_content,
             sender_keys=self.sender_keys,
+            disappearing=self.disappearing,
             switchboard=self.switchboard,
         )
         self.group_speech = GroupSpeech(
@@ -170,7 +187,16 @@ class World:
             sent=self.sent,
             group_speech=self.group_speech,
             prekeys=self.prekeys,
+            disappearing=self.disappearing,
+            tokens=self.tokens,
             switchboard=self.switchboard,
+        )
+        self.placeholder_resend = PlaceholderResend(
+            store=self.store,
+            people=self.people,
+            groups=self.groups,
+            properties=self.properties,
+            speech=self.speech,
         )
         self.composer = Composer(
             store=self.store,
@@ -185,12 +211,20 @@ class World:
             composer=self.composer,
             media=self.media,
             speech=self.speech,
+            disappearing=self.disappearing,
+            tokens=self.tokens,
         )
-        self.media_retries = MediaRetries(
+        self.app_state = AppState(
             store=self.store,
             people=self.people,
+            companions=self.companions,
+            groups=self.groups,
             media=self.media,
-            switchboard=self.switchboard,
+            notices=self.notices,
+            speech=self.speech,
+        )
+        self.migration_sync = MigrationSync(
+            self.people, self.companions, self.migrations, self.speech
         )
         self.presence = Presence(
             people=self.people,
@@ -209,6 +243,7 @@ class World:
             endpoints=self.endpoints,
             companions=self.companions,
             notices=self.notices,
+            migrations=self.migrations,
             scan_demands=self.scan_demands,
         )
         self.linking = Linking(
@@ -217,6 +252,8 @@ class World:
             faults=self.faults,
             pairing=self.pairing,
         )
+        self.reach_out = ReachOut(self.store, self.properties, self.companions, self.switchboard)
+        self.privacy = Privacy(self.properties, self.people, self.companions, self.switchboard)
         self.queries = Queries(
             store=self.store,
             companions=self.companions,
@@ -224,8 +261,13 @@ class World:
             directory=self.directory,
             group_queries=self.group_queries,
             media=self.media,
+            app_state=self.app_state,
             history=self.history,
             logins=self.logins,
+            migrations=self.migrations,
+            privacy=self.privacy,
+            reach_out=self.reach_out,
+            tokens=self.tokens,
             switchboard=self.switchboard,
         )
         self.messages = Messages(
@@ -235,11 +277,15 @@ class World:
             endpoints=self.endpoints,
             companions=self.companions,
             devices=self.devices,
+            addresses=Addresses(self.migrations, self.switches),
             groups=self.groups,
             group_messages=self.group_messages,
             contacts=self.contacts,
+            reach_out=self.reach_out,
+            tokens=self.tokens,
             switchboard=self.switchboard,
         )
+        self.read_messages = ReadMessages(self.store)
         self.receipts = Receipts(
             store=self.store,
             queue=self.queue,
@@ -247,10 +293,19 @@ class World:
             companions=self.companions,
             sent=self.sent,
             speech=self.speech,
-            media_retries=self.media_retries,
+            media_retries=MediaRetries(
+                store=self.store,
+                people=self.people,
+                media=self.media,
+                switchboard=self.switchboard,
+            ),
             unanswered=self.unanswered,
+            privacy=self.privacy,
+            remarks=self.remarks,
+            read_messages=self.read_messages,
             switchboard=self.switchboard,
         )
+        self.calls = Calls(self.people, self.companions, self.switchboard)
         self.dispatcher = Dispatcher(
             store=self.store,
             companions=self.companions,
@@ -265,8 +320,37 @@ class World:
             messages=self.messages,
             receipts=self.receipts,
             presence=self.presence,
+            calls=self.calls,
         )
         self._serial = 0
+
+    def _peer_message(self, companion: Companion, message_id: str, message: Any) -> None:
+        """What a companion writes to its own phone, which may answer it."""
+        self.placeholder_resend.answer(companion, message_id, message)
+        if message.HasField("protocol_message"):
+            self.app_state.receive(companion, message.protocol_message)
+
+    def _make_rules(self) -> None:
+        """The rules that need no other part than the store."""
+        self.properties = Properties(self.store)
+        self.remarks = Remarks(self.store)
+        self.switches = Switches(self.properties)
+        self.standings = Standings(self.properties)
+        self.migrations = Migrations(self.properties)
+        self.versions = Versions(self.store, self.properties)
+        self.answering_numbers = AnsweringNumbers(self.properties)
+        self.disappearing = Disappearing(self.store, self.properties, self.remarks)
+
+    def _make_records(self, data: Path) -> None:
+        """What is kept of devices, groups and messages."""
+        self.endpoints = Endpoints(self.store)
+        self.companions = Companions(self.store)
+        self.queue = OfflineQueue(self.store)
+        self.groups = Groups(self.store)
+        self.sender_keys = SenderKeys(self.store)
+        self.inbox = Inbox(self.store)
+        self.sent = SentMessages(self.store)
+        self.media = MediaStore(self.store, data / "media")
 
     async def serve(self, socket: ServerConnection) -> None:
         """Runs one client's connection until it ends."""
@@ -277,8 +361,10 @@ class World:
             self._serial,
             identity=self.static_key.identity,
             after_commit=self.store.after_commit,
+            trace=self.recorder.socket(),
         )
         await connection.serve()
 
     def close(self) -> None:
+        self.recorder.close()
         self.store.close()

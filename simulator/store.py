@@ -131,6 +131,17 @@ class Store:
             name,
         )
 
+    def counted_by(self, number: str, prefix: str) -> dict[str, int]:
+        """The counts of a number whose names begin with `prefix`, which is taken off them."""
+        rows = self.rows(
+            "SELECT name, value FROM counts WHERE number = ?1 AND substr(name, 1, ?2) = ?3"
+            " ORDER BY name",
+            number,
+            len(prefix),
+            prefix,
+        )
+        return {row["name"].removeprefix(prefix): row["value"] for row in rows}
+
     def counted(self, number: str, name: str) -> int:
         return self.number("SELECT value FROM counts WHERE number = ? AND name = ?", number, name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -92,16 +92,22 @@ CREATE TABLE IF NOT EXISTS undecrypted (
     own_device INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (number, sender, device, id, own_device)
 ) WITHOUT ROWID;
--- delivered, read: since when the speaker knows it, 0 while they do not
+-- recipient: '' for what a phone tells its companions; delivered, read: since when the speaker sees
+-- it, 0 while they do not; received: since when a device of the recipient has it, seen or not
 CREATE TABLE IF NOT EXISTS said (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
     recipient TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, addressing TEXT NOT NULL,
     at REAL NOT NULL, delivered REAL NOT NULL DEFAULT 0, read REAL NOT NULL DEFAULT 0,
     retries INTEGER NOT NULL DEFAULT 0, content BLOB NOT NULL DEFAULT x'',
-    UNIQUE (number, id)
+    received REAL NOT NULL DEFAULT 0, UNIQUE (number, id)
 );
 CREATE INDEX IF NOT EXISTS said_order ON said (number, seq);
 CREATE INDEX IF NOT EXISTS said_id ON said (id);
+-- messages that an account read, by the chat that they are in; type: that of the receipt
+CREATE TABLE IF NOT EXISTS read_messages (
+    number TEXT NOT NULL, chat TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+    PRIMARY KEY (number, chat, id)
+) WITHOUT ROWID;
 -- server: how members are addressed; rank: '', admin or superadmin
 CREATE TABLE IF NOT EXISTS groups (
     id TEXT PRIMARY KEY, subject TEXT NOT NULL, creator TEXT NOT NULL,
@@ -129,6 +135,27 @@ CREATE TABLE IF NOT EXISTS histories (
     payload BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS histories_of ON histories (number);
+-- keys by which an account's phone and companions seal settings; the newest is used
+CREATE TABLE IF NOT EXISTS app_state_keys (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, id BLOB NOT NULL,
+    key BLOB NOT NULL, at INTEGER NOT NULL, UNIQUE (number, id)
+);
+-- all changes of a collection of settings, and the LTHash after each
+CREATE TABLE IF NOT EXISTS app_state_patches (
+    number TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL,
+    patch BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (number, collection, version)
+) WITHOUT ROWID;
+-- newest snapshot of a collection, for clients that have nothing yet
+CREATE TABLE IF NOT EXISTS app_state_snapshots (
+    number TEXT NOT NULL, collection TEXT NOT NULL, snapshot BLOB NOT NULL,
+    PRIMARY KEY (number, collection)
+) WITHOUT ROWID;
+-- settings as they are: sealed for the server, and opened (name, action) for the phone
+CREATE TABLE IF NOT EXISTS app_state_records (
+    number TEXT NOT NULL, collection TEXT NOT NULL, index_mac BLOB NOT NULL,
+    version INTEGER NOT NULL, sealed BLOB NOT NULL, name TEXT NOT NULL, action BLOB NOT NULL,
+    PRIMARY KEY (number, collection, index_mac)
+) WITHOUT ROWID;
 -- addresses on the media servers; token: which file, status: what a download is answered by
 CREATE TABLE IF NOT EXISTS media (
     name TEXT PRIMARY KEY, token TEXT NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,
@@ -184,4 +211,5 @@ ALTERED: Final[dict[int, tuple[str, ...]]] = {
         "ALTER TABLE inbox ADD COLUMN name TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE companions ADD COLUMN shown_name TEXT NOT NULL DEFAULT ''",
     ),
+    3: ("ALTER TABLE said ADD COLUMN received REAL NOT NULL DEFAULT 0",),
 }

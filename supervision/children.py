@@ -50,7 +50,7 @@ CLOSE = 4.0
 class Child:
     """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic.
 
-    `state` is the connection's, as the child told it last.
+    `state` is the connection's, as the child told it last; `show_online` the setting that it was given.
 
     `large` counts the probes in a row that found it too large; `drained` says why, once it is drained.
     `pid` says nothing without `node`, on which it is one (`hosts.here()`).
@@ -68,6 +68,7 @@ class Child:
     hung: bool = False
     large: int = 0
     drained: str | None = None
+    show_online: bool = False
     peers: int = -1
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -225,7 +226,7 @@ class Children:
         else:
             child.pid, child.node = health["pid"], health.get("node")
             child.connection, child.state = health.get("connection"), health.get("state")
-            child.epoch = health.get("epoch")
+            child.epoch, child.show_online = health.get("epoch"), health.get("show_online", False)
             child.since -= health.get("served", health.get("uptime", 0.0))
         self._take_in(child)
         return child
@@ -243,6 +244,17 @@ class Children:
         if epoch is not None:
             child.since = time.monotonic()
         self._on_change()
+
+    async def configure(self, child: Child, *, show_online: bool) -> None:
+        """Give the child the settings of its connection. Raises as `Handle.call` does.
+
+        One of an older release has no such settings: nothing is asked of it.
+        """
+        if child.show_online == show_online:
+            return
+        with suppress(AttributeError):
+            await child.handle.call("configure", show_online, within=PEERS)
+        child.show_online = show_online
 
     def share(self, role: str, handle: Handle) -> None:
         """Give everybody the handle of a new `state` or `queue`."""
@@ -360,6 +372,7 @@ class Children:
             lag = float(health["lag"])
             child.pid, child.node = health["pid"], health.get("node")
             child.state = health.get("state")
+            child.show_online = health.get("show_online", child.show_online)
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])
             self._on_told(child, health)

@@ -25,6 +25,7 @@ from supervision.reconcile import (
     HUNG,
     NO_EPOCH,
     NOTHING,
+    Configure,
     Fall,
     Forget,
     Kill,
@@ -105,8 +106,8 @@ class Tending:
             return
         self._owners.saw(leases.values())
         for connection in wanted:
-            step = self._decide(connection, leases.get(connection))
-            if step != NOTHING or connection in self._unmarked:
+            due = self._decide(connection, leases.get(connection)) != NOTHING
+            if due or connection in self._unmarked:
                 self.tend(connection)
 
     def tend(self, connection: str) -> None:
@@ -122,8 +123,7 @@ class Tending:
 
     def ended(self, child: Child, end: End) -> None:
         """The actor of a connection ended by itself."""
-        connection = child.connection
-        if connection is None:
+        if (connection := child.connection) is None:
             return
         if not end.died:
             self._owners.ended(connection, child.epoch or 0)
@@ -168,6 +168,7 @@ class Tending:
             auto_recovery=self._auto_recovery,
             now=time.time(),
             settings_at=self._settings_at(),
+            configured=serving is None or serving.show_online == wanted.show_online,
         )
 
     def _fallen(self, connection: str, lease: Lease | None) -> Fall | None:
@@ -215,6 +216,8 @@ class Tending:
                 await self._end(child, "logout")
             case Kill() if child is not None:
                 await self._children.dismiss(child)
+            case Configure() if child is not None:
+                await self._children.configure(child, show_online=wanted.show_online)
             case Note():
                 await self._registry.apply(wanted)
             case Settle():
@@ -228,8 +231,7 @@ class Tending:
             self._forgive(connection)
         elif step.trial:
             self._budgets.try_once(connection)
-        wait = self._ready_at.get(connection, 0.0) - time.monotonic()
-        if wait > 0:
+        if (wait := self._ready_at.get(connection, 0.0) - time.monotonic()) > 0:
             # Look again then, or as soon as something else is wanted.
             await self._pause(connection, wait)
             return
@@ -263,13 +265,12 @@ class Tending:
             self._children.assign(child, connection)
             life = [wanted.created_at] if self._owners.elsewhere else []  # new; old ones take none
             asked = (connection, wanted.engine, step.forget, *life)
+            await self._children.configure(child, show_online=wanted.show_online)
             epoch = await child.handle.call("serve", *asked, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:
-            if child is None:  # Ray made none: that says nothing about the connection
-                await asyncio.sleep(AGAIN)
-            else:  # its watch tells; until then the dead one seems to serve
-                await self._pause(connection, AGAIN)
+            # Ray made none, which says nothing about the connection; or the dead one's watch tells.
+            await (asyncio.sleep(AGAIN) if child is None else self._pause(connection, AGAIN))
             return
         except NoAnswer:
             self._fall(connection, HUNG, 0.0)
@@ -284,8 +285,7 @@ class Tending:
             self._standbys.done()
         # At once: what falls from here on is a fall of the new one.
         fall = self._falls.pop(connection, None)
-        fell_at = self._fell_at.pop(connection, began)
-        before = self._was(connection, lease)
+        fell_at, before = self._fell_at.pop(connection, began), self._was(connection, lease)
         await self._registry.apply(wanted)
         log.info(
             "serves",

@@ -134,7 +134,12 @@ class Forget:
     """It was deleted and nothing holds it: remove what is left."""
 
 
-Step = Nothing | Note | Start | Stop | Kill | Logout | Settle | Forget
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Give its actor the settings of the connection, which changed."""
+
+
+Step = Nothing | Note | Start | Stop | Kill | Logout | Settle | Forget | Configure
 
 NOTHING = Nothing()
 
@@ -149,14 +154,17 @@ def decide(
     auto_recovery: bool,
     now: float,
     settings_at: float = 0.0,
+    configured: bool = True,
 ) -> Step:
     """The next step. `serving` is the epoch for which an actor serves it, None without one.
 
-    `settings_at` is when the settings were last written.
+    `settings_at` is when the settings were last written; `configured` says whether its actor has the
+    connection's own.
     """
     asked = wanted.generation > applied.generation or wanted.recover > applied.recover
     if serving is not None:
-        return _with_actor(wanted, applied, lease, serving)
+        step = _with_actor(wanted, applied, lease, serving)
+        return Configure() if step == NOTHING and not configured else step
     if wanted.deleted:
         return Start("logout") if _unlinks(lease, fall) else Forget()
     if wanted.desired == "logged_out":

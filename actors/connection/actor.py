@@ -63,6 +63,8 @@ COUNTED: tuple[tuple[str, dict[str, str]], ...] = (
     ("teimoso_acks_withheld", {"reason": "session"}),
     ("teimoso_socket_closes", {"cause": "network"}),
     ("teimoso_stanzas_unanswered", {"stanza": "message"}),
+    ("teimoso_sends_deferred", {"reason": "reach_out_limited"}),
+    ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
     ("teimoso_zombies", {}),
 )
 """Counters that are there before the first time, so that a rate sees that as well."""
@@ -95,6 +97,7 @@ class ConnectionActor(Shell):
         self._serving: Serving | None = None
         self._engine: Engine | None = None
         self._copies: Kept | None = None
+        self._show_online = False
         self._following: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._state = RemoteState()
@@ -145,6 +148,12 @@ class ConnectionActor(Shell):
         assert self._lease is not None
         self._introduce(self._lease)
         return self._lease.epoch
+
+    async def configure(self, show_online: bool) -> None:
+        """Take over the settings of its connection: before `serve`, and whenever they change."""
+        self._show_online = show_online
+        if self._engine is not None:
+            await self._engine.configure(show_online=show_online)
 
     async def logout(self) -> None:
         """Unlink the device and end as ``logged_out``."""
@@ -258,6 +267,7 @@ class ConnectionActor(Shell):
         for name, labels in COUNTED:
             measures.count(name, 0, **labels)
         measures.expect("teimoso_whatsapp_ack_seconds")
+        await opened.configure(show_online=self._show_online)
         serving.start(opened, connect=not forget)
         self._serving, self._engine = serving, opened
         self._following = asyncio.ensure_future(self._follow(serving))
@@ -382,4 +392,5 @@ class ConnectionActor(Shell):
             "state": serving.now.state if serving is not None else "failed",
             "account": serving.now.account if serving is not None else None,
             "served": time.monotonic() - self._taken_at,
+            "show_online": self._show_online,
         }

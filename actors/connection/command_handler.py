@@ -17,6 +17,8 @@ from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.connection.engine import Engine
     from actors.connection.presence import Watch
     from actors.redis.commands import Command, Commands
@@ -36,6 +38,15 @@ WITHIN = 15.0
 
 CODES, CODES_WITHIN = 5, 300.0
 """So many codes are asked of WhatsApp within so many seconds: each rings on somebody's phone."""
+
+OF_ACCOUNT: Mapping[str, tuple[str, ...]] = {
+    "passkey_assertion": ("assertion",),
+    "confirm_passkey": (),
+    "request_resend": ("chat", "sender", "message_id"),
+    "sync_app_state": (),
+    "reject_call": ("call",),
+}
+"""Commands that are methods of `account.port.Account`, with the names of their arguments."""
 
 
 class Commander:
@@ -107,6 +118,9 @@ class Commander:
             return await self._pairing_code(args["phone"])
         elif command.kind == "trace":
             return await self._trace(args["action"])
+        elif command.kind in OF_ACCOUNT:
+            asked = getattr(self._engine, command.kind)
+            await asked(*(args[name] for name in OF_ACCOUNT[command.kind]))
         elif command.kind == "typing":
             await self._engine.typing(args["chat"], args["state"])
         elif command.kind == "subscribe":

@@ -12,12 +12,16 @@ import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
+from actors.connection.account.port import Account
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from actors.connection.account.port import Ability, Call, Passkey
     from actors.connection.causes import Cause
+    from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
-    from actors.messages.content import Content
+    from actors.messages.content import Content, ReadMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,7 @@ ENGINES = {
     "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
     "whatsmeow": Guarantees(persists_before_ack=False, keeps_message_id=False),
 }
-"""What each engine declares; it is the package of its name beside this module.
-
-Declared here, because loading an engine to ask it costs 50 MB.
-"""
+"""What each engine declares, by the name of its package; loading one to ask it would cost 50 MB."""
 
 NEEDS = {"whatsmeow": "neonize"}
 """The package of the engine's optional extra, for those that have one."""
@@ -46,12 +47,11 @@ UNPROVEN = frozenset({"native"})
 KEPT_IN_ONE_FILE = frozenset({"native"})
 """The engines whose session is its file alone, so that a copy of it serves."""
 
-
-WITHOUT_FILES = frozenset({"whatsmeow"})
-"""The engines that neither send nor fetch files."""
-
-WITHOUT_GROUPS = frozenset({"whatsmeow"})
-"""The engines that write to persons alone; what is said in a group, they hear."""
+ABILITIES: Mapping[str, frozenset[Ability]] = {
+    "native": frozenset({"files", "groups"}),
+    "whatsmeow": frozenset(),
+}
+"""What each engine can do beside texts with persons; the gateway refuses the rest unasked."""
 
 ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 300.0}
 """Seconds of silence before which an engine is asked for no sign of life.
@@ -261,7 +261,9 @@ class EngineEvents:
     `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are
     committed (canonical address of the account); `on_open` logged in; `on_inbox` at least one new item
     was committed; `on_presence` somebody came, went, types or stopped; `on_version_end` WhatsApp accepts
-    the announced version until then (seconds since the epoch), or as long as can be seen (None).
+    the announced version until then (seconds since the epoch), or as long as can be seen (None);
+    `on_passkey` what linking by passkey waits for, or `NO_PASSKEY`; `on_call` a call rings or is over;
+    `on_limits` to whom the account may write, at each login and whenever that changes.
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
@@ -271,6 +273,9 @@ class EngineEvents:
     on_presence: Callable[[Presence], Awaitable[None]] = field(default=_ignore)
     on_code: Callable[[PairingCode], Awaitable[None]] = field(default=_ignore)
     on_version_end: Callable[[float | None], Awaitable[None]] = field(default=_ignore)
+    on_passkey: Callable[[Passkey], Awaitable[None]] = field(default=_ignore)
+    on_call: Callable[[Call], Awaitable[None]] = field(default=_ignore)
+    on_limits: Callable[[Limits], Awaitable[None]] = field(default=_ignore)
 
 
 class SendError(Exception):
@@ -293,7 +298,7 @@ class NotConnected(SendError):  # noqa: N818 - reads as what it is
         super().__init__("not_connected")
 
 
-class Engine(Protocol):
+class Engine(Account, Protocol):
     """One WhatsApp account on one socket."""
 
     guarantees: Guarantees
@@ -315,8 +320,14 @@ class Engine(Protocol):
     async def send(self, message: Outgoing) -> float:
         """Send under the caller's message id; return the server's time when it acknowledged.
 
-        Raises `NotConnected` before anything left, `SendError` otherwise. Safe to call
-        concurrently; several messages are in flight at once.
+        Raises `NotConnected` before anything left, `SendDeferred` where a limit of the account keeps it
+        from leaving, `SendError` otherwise. Safe to call concurrently; several are in flight at once.
+        """
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """Tell WhatsApp that the account read messages of the chat, `at` seconds since the epoch.
+
+        It is handed to the network, and no ack comes. May be repeated; raises as `send`.
         """
 
     @property
@@ -324,17 +335,13 @@ class Engine(Protocol):
         """What was read last from the socket; None where none is open and logged in."""
 
     async def probe(self, within: float) -> bool:
-        """Ask WhatsApp for a sign of life; whether it answered within so many seconds.
-
-        Any answer will do. Raises `NotConnected` where no socket is open, or it ended meanwhile.
-        """
+        """Whether WhatsApp answered anything within so many seconds. Raises `NotConnected`."""
 
     async def pairing_code(self, phone: str) -> PairingCode:
         """A code that links the device, typed on the phone of this canonical address.
 
-        The one before is void then. It goes with the socket; QRs go on being shown. Raises
-        `NotConnected` where WhatsApp is not reached, and `SendError`: `already_linked`,
-        `pairing_code_limited`, `pairing_code_refused`.
+        The one before is void then. It goes with the socket; QRs go on being shown. Raises `NotConnected`,
+        and `SendError`: `already_linked`, `pairing_code_limited`, `pairing_code_refused`.
         """
 
     async def lookup(self, number: str) -> str | None:
@@ -347,7 +354,13 @@ class Engine(Protocol):
         """The groups that the account is in."""
 
     async def presence(self, *, available: bool) -> None:
-        """Show the account as online or not."""
+        """Show the account as online or not, until the socket ends."""
+
+    async def configure(self, *, show_online: bool) -> None:
+        """Take over settings, also while no socket is open; raises nothing.
+
+        `show_online`: shown as online from each login on, with the second tick; else by `presence` alone.
+        """
 
     async def typing(self, chat: str, state: str) -> None:
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""

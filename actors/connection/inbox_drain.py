@@ -67,6 +67,8 @@ class Drain:
         self._engine = engine
         self._lanes = lanes
         self._state = state
+        self.on_heard: Callable[[set[str]], None] | None = None
+        """Is called with the chats of persons who wrote, before what they said is stored."""
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
 
@@ -104,6 +106,8 @@ class Drain:
             messages = await self._engine.pending("history", BATCH)
         if not messages:
             return Progress.EMPTY
+        if self.on_heard is not None:
+            self.on_heard({each.chat for each in messages if each.sender == each.chat})
         try:
             kept = await self._state.store_messages(
                 self._connection, self._epoch, [asdict(item) for item in messages]

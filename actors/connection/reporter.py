@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import structlog
 
+from actors.connection.account.port import Passkey
 from actors.connection.engine import PairingCode, Qr
+from actors.connection.limits.account_limits import ShownLimit
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.redis.leases import Lease, Leases, Obstacle
 
@@ -30,6 +32,13 @@ LONGEST_PAUSE = 2.0
 
 CONFIRMED_WITHIN = 20.0
 """Seconds after which a StateManager that has not confirmed counts as away."""
+
+
+Shown = Qr | PairingCode | Passkey
+"""What is shown to whoever links the device."""
+
+Noticed = Literal["qr", "code", "passkey"]
+_KINDS: Final[Mapping[type[Shown], Noticed]] = {Qr: "qr", PairingCode: "code", Passkey: "passkey"}
 
 
 class StateAway(Exception):  # noqa: N818 - reads as what it is
@@ -62,14 +71,16 @@ class State(Protocol):
     ) -> Literal["more", "done", "lost"]:
         """Move a share of what is stored in the chat `old` to `new`.
 
-        ``done`` once nothing is left; ``lost``, and nothing moves, once a newer epoch has the
-        connection.
+        ``done`` once nothing is left; ``lost``, and nothing moves, under a newer epoch.
         """
 
     async def note_pairing(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
         """As `store_messages`, with the fields of `PairingNotice`, in the order of their numbers."""
+
+    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
+        """As `store_messages`, with the fields of `LimitNotice`."""
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Note what the connection is; the newest epoch wins."""
@@ -107,6 +118,9 @@ class RemoteState:
     ) -> bool:
         return bool(await self._call("note_pairing", connection, epoch, list(items)))
 
+    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
+        return bool(await self._call("note_limit", connection, epoch, limit))
+
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         await self._call("report_state", connection, observed)
 
@@ -137,14 +151,26 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class PairingNotice:
-    """That a QR or a pairing code is shown, without it: the lease alone has that, while it is valid.
+    """That a QR, a pairing code or a passkey's challenge is shown, without it: the lease alone has that.
 
     `number` counts those of the epoch, from 1; times are seconds since the epoch.
     """
 
-    kind: Literal["qr", "code"]
+    kind: Noticed
     number: int
     expires_at: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNotice:
+    """That WhatsApp limits the account until then for this reason, or does not any more (None).
+
+    `at` is when that was told; times are seconds since the epoch.
+    """
+
+    until: float | None
+    reason: str | None
     at: float
 
 
@@ -180,11 +206,16 @@ class Reporter:
         )
         self._qr: Qr | None = None
         self._code: PairingCode | None = None
+        self._passkey: Passkey | None = None
         self._notices: dict[str, PairingNotice] = {}  # by kind, those that are not stored yet
         self._shown = self._in_lease = 0  # numbers of notices: the last one, and the last readable
         self._for_notices = asyncio.Event()
         self._obstacle = lease.obstacle
         self._version_ends_at = lease.version_ends_at
+        self._limit = ShownLimit(lease.limited_until, lease.limit_reason)
+        self._limit_notice: LimitNotice | None = None
+        self._for_limit = asyncio.Event()
+        self._mistaken_at = lease.mistaken_at
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -198,7 +229,7 @@ class Reporter:
         self,
         state: str,
         cause: str | None = None,
-        shown: Qr | PairingCode | None = None,
+        shown: Shown | None = None,
         *,
         account: str | None = None,
         retry_at: float | None = None,
@@ -206,8 +237,7 @@ class Reporter:
     ) -> None:
         """Replace the report; returns at once.
 
-        What is `shown` to whoever links the device replaces what was of its kind; without it
-        nothing is shown any more.
+        What is `shown` to whoever links the device replaces its kind; without it nothing is shown.
         """
         changed = state != self._now.state or cause != self._now.cause
         self._now = replace(
@@ -221,6 +251,7 @@ class Reporter:
         self._obstacle = obstacle
         self._qr = shown if isinstance(shown, Qr) else self._qr if shown else None
         self._code = shown if isinstance(shown, PairingCode) else self._code if shown else None
+        self._passkey = shown if isinstance(shown, Passkey) else self._passkey if shown else None
         self._notice(shown)
         if changed:
             log.info("state", action="state", connection=self._connection, state=state, cause=cause)
@@ -260,6 +291,28 @@ class Reporter:
             self._version_ends_at = at
             self._for_lease.set()
 
+    def limited(self, limit: ShownLimit) -> None:
+        """WhatsApp limits the account, or does not. What is stored already is told to nobody again."""
+        if self._limit_notice is None or limit != self._limit:
+            self._limit_notice = LimitNotice(*limit, self._clock())
+            self._for_limit.set()
+        if limit != self._limit:
+            self._limit = limit
+            log.info("limited", action="limit", connection=self._connection, **limit._asdict())
+            self._for_lease.set()
+
+    def mistaken(self) -> None:
+        """WhatsApp took a message for malformed."""
+        self._mistaken_at = self._clock()
+        self._for_lease.set()
+
+    async def tell_limit(self) -> None:
+        """Write limits of the account to the StateManager; for the life of the epoch."""
+        while True:
+            await self._for_limit.wait()
+            if not await persist(self._write_limit, StateAway, first=PAUSE, longest=LONGEST_PAUSE):
+                self._on_lost("lost")
+
     def beaten(self) -> None:
         """The lease was renewed."""
         self._now = replace(self._now, beat=self._clock())
@@ -280,16 +333,17 @@ class Reporter:
         except TimeoutError:
             log.warning("not released", action="release", connection=self._connection)
 
-    def _notice(self, shown: Qr | PairingCode | None) -> None:
+    def _notice(self, shown: Shown | None) -> None:
         if shown is None:
             self._notices.clear()
-        elif shown.text:
+            return
+        kind = _KINDS[type(shown)]
+        if shown.text:
             self._shown += 1
-            kind: Literal["qr", "code"] = "qr" if isinstance(shown, Qr) else "code"
             at = self._clock()
             self._notices[kind] = PairingNotice(kind, self._shown, shown.expires_at, at)
         else:
-            self._notices.pop("code", None)  # it is void
+            self._notices.pop(kind, None)  # it is void
 
     async def _write_lease(self) -> bool:
         self._for_lease.clear()
@@ -303,9 +357,13 @@ class Reporter:
             account=now.account,
             qr=self._qr,
             code=self._code,
+            passkey=self._passkey,
             retry_at=now.retry_at,
             obstacle=self._obstacle,
             version_ends_at=self._version_ends_at,
+            limited_until=self._limit.until,
+            limit_reason=self._limit.reason,
+            mistaken_at=self._mistaken_at,
         )
         if kept:
             self._in_lease = shown
@@ -324,6 +382,13 @@ class Reporter:
             if self._notices.get(notice.kind) == notice:
                 del self._notices[notice.kind]
         return True
+
+    async def _write_limit(self) -> bool:
+        self._for_limit.clear()
+        if self._limit_notice is None:
+            return True
+        notice = asdict(self._limit_notice)
+        return await self._state.note_limit(self._connection, self._now.epoch, notice)
 
     async def _write_state(self) -> None:
         self._for_state.clear()

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.messages.content import EDIT_SECONDS, Change, Edit, UnknownContent
+from actors.connection.limits.refusals import SendDeferred
+from actors.messages.content import Change, ReadMark, UnknownContent
 from actors.metrics.counters import measures
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import Engine
+    from actors.connection.limits.standing import Standing
     from actors.messages.content import Content
-    from actors.queue.lanes import Job, Lanes, Record
+    from actors.queue.lanes import Job, Lanes
 
 log = structlog.get_logger()
 
@@ -39,9 +41,6 @@ WAIT = 20.0
 
 GATHER = 0.005
 """Seconds that an outcome waits for others, where its chat goes on meanwhile."""
-
-EDIT_GRACE = 300.0
-"""Seconds for which WhatsApp takes an edit longer than its clients offer one."""
 
 PAUSE = 0.1
 LONGEST_PAUSE = 1.0
@@ -82,6 +81,7 @@ class Sender:
         ticket: Ticket,
         engine: Engine,
         lanes: Lanes,
+        standing: Standing,
         *,
         concurrency: int,
         retry_at: Callable[[int, bool, float], float | None],
@@ -91,6 +91,7 @@ class Sender:
         self._ticket = ticket
         self._engine = engine
         self._lanes = lanes
+        self._standing = standing
         self._concurrency = concurrency
         self._retry_at = retry_at
         self._on_lost = on_lost
@@ -284,6 +285,9 @@ class Sender:
             raise NotConnected
         try:
             said = await self._said(job)
+            if isinstance(said, ReadMark):
+                await self._engine.mark_read(job.chat, said, job.said_at or self._clock())
+                return self._clock()
             began = time.monotonic()
             outgoing = Outgoing(job.message_id, job.chat, said, job.said_at)
             at = await self._engine.send(outgoing)
@@ -315,7 +319,7 @@ class Sender:
                 target = await self._lanes.get(
                     f"{self._ticket.connection}.{said.target.message_id}"
                 )
-                if target is not None and (refusal := vain(said, target, self._clock())):
+                if target is not None and (refusal := target.refuses(said, self._clock())):
                     raise SendError(refusal, permanent=True)
         return said
 
@@ -335,6 +339,10 @@ class Sender:
             self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
             await self._unclaim(job.id, behind)
             return True
+        if isinstance(error, SendDeferred):
+            await self._tell(lambda: self._standing.defer(job, error, behind))
+            return True
+        self._standing.failed(error.code)
         retry_at = self._retry_at(job.attempts, error.permanent, self._clock())
         log.warning(
             "send failed",
@@ -377,16 +385,6 @@ class Sender:
             return None
         finally:
             self._untold -= refused
-
-
-def vain(change: Change, target: Record, now: float) -> str | None:
-    """The code of why this change of a message of this service has no effect; None if it may."""
-    if target.status in {"dead", "cancelled"}:
-        return "target_not_sent"
-    sent = target.times.get("sent")
-    if isinstance(change, Edit) and sent is not None and now > sent + EDIT_SECONDS + EDIT_GRACE:
-        return "edit_too_late"
-    return None
 
 
 def _answer(sent: Sequence[_Sent], *, told: bool) -> None:

@@ -20,6 +20,7 @@ from actors.connection.engine import EngineEvents
 from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, ending_of
 from actors.connection.inbox_drain import Drain
 from actors.connection.lease_keeper import Hold
+from actors.connection.limits.standing import Standing
 from actors.connection.liveness import Vigil
 from actors.connection.presence import Watch
 from actors.connection.reporter import Reporter
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.connection_backup import Kept
     from actors.connection.causes import Cause, Consequence
-    from actors.connection.engine import Engine, PairingCode, Qr
-    from actors.connection.reporter import Observed, State
+    from actors.connection.engine import Engine
+    from actors.connection.reporter import Observed, Shown, State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
     from actors.redis.leases import Lease, Leases
@@ -83,8 +84,7 @@ class Serving:
         `taken_at`: when the taking of the lease began, on the monotonic clock. `copies` keeps copies.
         """
         self._lease = lease
-        self._obstacle, self._copies = lease.obstacle, copies
-        self._belongs_to = lease.account
+        self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
         self._lanes = lanes
         self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
         self._state = state
@@ -93,6 +93,7 @@ class Serving:
         self._pace = pace or Pace()
         self._clock = clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
+        self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
         self._hold = Hold(
             leases,
             lease,
@@ -115,11 +116,13 @@ class Serving:
         return EngineEvents(
             on_qr=self._on_shown,
             on_code=self._on_shown,
+            on_passkey=self._on_shown,
             on_paired=self._on_paired,
             on_open=self._on_open,
             on_inbox=self._on_inbox,
             on_presence=self._watch.heard,
             on_version_end=self._reporter.version_ends,
+            on_limits=self._standing.told,
         )
 
     @property
@@ -149,12 +152,14 @@ class Serving:
             ticket,
             engine,
             self._lanes,
+            self._standing,
             concurrency=self._concurrency,
             retry_at=self._retry_at,
             on_lost=self.lose,
             clock=self._clock,
         )
         self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
+        self._drain.on_heard = self._standing.heard
         life = self._run() if connect else self._forget()
         self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [
@@ -163,6 +168,8 @@ class Serving:
             self._reporter.tell_lease(),
             self._reporter.tell_state(),
             self._reporter.tell_pairing(),
+            self._reporter.tell_limit(),
+            self._standing.run(),
             self._hold.beat(),
             self._hold.expire(),
             self._watch.run(engine),
@@ -194,7 +201,7 @@ class Serving:
 
     # what the engine tells
 
-    async def _on_shown(self, shown: Qr | PairingCode) -> None:
+    async def _on_shown(self, shown: Shown) -> None:
         self._report("pairing", self._unlinked_by, shown=shown)
 
     async def _on_paired(self, account: str) -> None:
@@ -236,7 +243,8 @@ class Serving:
             self._sender.closed()
             self._is_open.clear()
             opened, self._opened_at = self._opened_at, None
-            measures.count("teimoso_socket_closes", cause=_name(cause))
+            why = LEASE_EXPIRED if cause is None else str(cause.kind)
+            measures.count("teimoso_socket_closes", cause=why)
             if cause is not None and cause.stanza is not None:
                 measures.count("teimoso_stanzas_unanswered", stanza=cause.stanza.split("/")[0])
             if cause is None:
@@ -245,13 +253,8 @@ class Serving:
             if opened is not None and time.monotonic() - opened >= self._pace.min_uptime:
                 failures = 0
             follows = consequence(cause)
-            log.info(
-                "closed",
-                action="close",
-                connection=self._lease.connection,
-                cause=str(cause),
-                follows=type(follows).__name__,
-            )
+            said = {"cause": str(cause), "follows": type(follows).__name__}
+            log.info("closed", action="close", connection=self._lease.connection, **said)
             if self._asked is not None:
                 return
             if (ending := ending_of(cause, follows)) is not None:
@@ -308,7 +311,7 @@ class Serving:
         cause: str | None = None,
         *,
         account: str | None = None,
-        shown: Qr | PairingCode | None = None,
+        shown: Shown | None = None,
         retry_at: float | None = None,
     ) -> None:
         if self._copies is not None and account is not None:
@@ -394,7 +397,3 @@ class Serving:
                 error=type(error).__name__,
             )
             self._ask(Ending("broke", type(error).__name__))
-
-
-def _name(cause: Cause | None) -> str:
-    return LEASE_EXPIRED if cause is None else str(cause.kind)

@@ -39,7 +39,15 @@ CRITICAL = frozenset(
         "connection_blocked",
     }
 )
-FOLLOWED = frozenset({"connection_failed", "connection_blocked", "version_expires"})
+FOLLOWED = frozenset(
+    {
+        "connection_failed",
+        "connection_blocked",
+        "connection_limited",
+        "protocol_mistake",
+        "version_expires",
+    }
+)
 """Those whose reason is brought up to date while they are active; it says what to do."""
 
 

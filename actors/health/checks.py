@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from actors.health.sentences import BY_HAND, CAUSES, LIMITS
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
+MISTAKE = 86_400.0  # seconds for which a message that WhatsApp took for malformed is worth a word
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 
 
@@ -74,7 +76,9 @@ class Seen:
     `obstacle` keeps it from being open until a time (`until`) or until a person links the device
     again.
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
-    accept the version that it announced (both seconds since the epoch).
+    accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
+    nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
+    since the epoch).
     """
 
     desired: str
@@ -85,6 +89,9 @@ class Seen:
     until: float | None = None
     behind: float | None = None
     version_ends_at: float | None = None
+    limited_until: float | None = None
+    limit_reason: str | None = None
+    mistaken_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,15 @@ class Verdict:
     unknown: frozenset[str] = frozenset()
 
 
-PER_CONNECTION = frozenset({"connection_failed", "connection_blocked", "connection_stale"})
+PER_CONNECTION = frozenset(
+    {
+        "connection_failed",
+        "connection_blocked",
+        "connection_stale",
+        "connection_limited",
+        "protocol_mistake",
+    }
+)
 OF_CONNECTIONS = PER_CONNECTION | {
     "connections_failed",
     "all_failed",
@@ -169,52 +184,6 @@ ENDED = FAILED | {"logged_out"}
 OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
 
 
-# What a cause means and what a person can do, for each that does not pass by itself.
-CAUSES: Mapping[str, str] = {
-    "asked": "It was logged out; start it to link it again.",
-    "backup_damaged": "Its session is gone, and no copy of it in the bucket can be read; logout and"
-    " start show a QR.",
-    "banned": "WhatsApp banned the account.",  # of an older release
-    "bad_session": "Its session was damaged and moved aside, is gone, or WhatsApp does not take it."
-    " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
-    " show a QR.",
-    "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
-    "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"
-    " start the connection; its keys are kept. If it is refused again, logout and start show a QR.",
-    "logged_out": "The device was unlinked; scan the QR to link it again. WhatsApp unlinks the devices of"
-    " a number that it bans, too: then the phone says so.",
-    "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
-    " the phone of before, or create another connection.",
-    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
-    " WHATSAPP_VERSION to a newer one, or to nothing where it is set; `start` looks again.",
-    "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret while the device was being"
-    " linked, which the engine native cannot give. Delete the connection and create it with the engine"
-    " whatsmeow, or start it to try once more.",
-    "passkey_required": "WhatsApp asks for the account's passkey before it links a device, which the engine"
-    " native cannot give. Delete the connection and create it with the engine whatsmeow, or start it"
-    " another day: WhatsApp does not ask each time.",
-    "replaced": "Another client uses its session; end that one, then start the connection.",
-    "session_blocked": "Something else stands where its session belongs; move it away, then start"
-    " the connection.",
-    "session_unavailable": "Its session cannot be read or written; see that the disk has room and"
-    " takes writes, then start the connection.",
-    "session_too_new": "A newer release wrote its session; run that release.",
-    "temporarily_banned": "WhatsApp banned the account for a time.",
-    "wrong_key": "Its session is gone, and its copies in the bucket were encrypted with a key that is"
-    " not in SESSION_ENCRYPTION_KEY; add it there, then start the connection.",
-}
-
-# The same where the service does nothing by itself (AUTO_RECOVERY=false).
-BY_HAND: Mapping[str, str] = {
-    "crash_loop": "Its process fell again and again; start tries it again.",
-    "crashed": "Its process fell; start tries it again.",
-    "hung": "Its process hung and was ended; start tries it again.",
-    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
-    " WHATSAPP_VERSION to a newer one, or to nothing where it is set, then start the connection.",
-    "zombie": "It was open and carried nothing, and was ended; start tries it again.",
-}
-
-
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     """Every reason that the sample gives, and the worst of them as the status."""
     reasons = [*_machine(sample, thresholds), *_stores(sample, thresholds)]
@@ -223,6 +192,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_CONNECTIONS
     else:
         reasons += _connections(sample.connections, thresholds)
+        reasons += _accounts(sample.connections, sample.at)
     if sample.zombies is None:
         unknown |= {"connection_zombie"}
     else:
@@ -304,6 +274,27 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
     elif len(failed) > FAILED_SHARE * len(wanted):
         detail = f"{len(failed)} of {len(wanted)} connections have failed."
         reasons.append(Reason("connections_failed", "degraded", detail))
+    return reasons
+
+
+def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
+    """What WhatsApp has against accounts, also of connections that are stopped now."""
+    reasons = []
+    for name, seen in connections.items():
+        if seen.limited_until is not None and seen.limited_until > now:
+            why = LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
+            detail = (
+                f"{why} Messages to people who never wrote wait until {_at(seen.limited_until)};"
+            )
+            reasons.append(
+                Reason("connection_limited", "healthy", f"{detail} answers go on.", name)
+            )
+        if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
+            detail = (
+                f"WhatsApp took a message for malformed at {_at(seen.mistaken_at)}, whoever it was for:"
+                " a mistake of this service. Look for a newer release; please report it with a trace."
+            )
+            reasons.append(Reason("protocol_mistake", "healthy", detail, name))
     return reasons
 
 

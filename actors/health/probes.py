@@ -236,6 +236,9 @@ class Probes:
                 until=None if obstacle is None else obstacle.until,
                 behind=None if lease is None else lease.behind,
                 version_ends_at=None if lease is None else lease.version_ends_at,
+                limited_until=None if lease is None else lease.limited_until,
+                limit_reason=None if lease is None else lease.limit_reason,
+                mistaken_at=None if lease is None else lease.mistaken_at,
             )
         return Swept(
             connections,

@@ -208,6 +208,20 @@ class PollVote:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadMark:
+    """What the account read of a chat; it waits in the queue as a message does, and is none.
+
+    `targets` with their authors; or without any, what WhatsApp's times say came until `until`; or
+    without that either, all that had arrived here by `arrived`. Both in seconds since the epoch.
+    """
+
+    type: ClassVar = "read_mark"
+    targets: tuple[Target, ...] = ()
+    until: float | None = None
+    arrived: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """A kind that only its name and its text is known of."""
 
@@ -223,14 +237,26 @@ class Other:
 Media = Image | Video | Audio | Document | Sticker
 """What brings a file with it."""
 
-Content = Text | Location | Contact | Media | Poll | Reaction | Edit | Delete | PollVote | Other
+Content = (
+    Text
+    | Location
+    | Contact
+    | Media
+    | Poll
+    | Reaction
+    | Edit
+    | Delete
+    | PollVote
+    | ReadMark
+    | Other
+)
 Change = Reaction | Edit | Delete | PollVote
 """What changes another message rather than standing for itself."""
 
 _KINDS: Final[Mapping[str, Any]] = {
     str(kind.type): kind
     for kind in (
-        *(Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote),
+        *(Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote, ReadMark),
         *(Image, Video, Audio, Document, Sticker),
     )
 }
@@ -301,6 +327,8 @@ def _content(packed: Mapping[str, Any]) -> Content:
     values = {name: value for name, value in packed.items() if name in names}
     if "target" in names:
         values["target"] = _target(values["target"])
+    if "targets" in values:
+        values["targets"] = tuple(_target(each) for each in values["targets"])
     if values.get("reply_to") is not None:
         values["reply_to"] = _quote(values["reply_to"])
     if "file" in names:

@@ -56,6 +56,12 @@ SERIES: Mapping[str, Series] = {
             ("connection", "reason"),
         ),
         Series(
+            "teimoso_sends_deferred",
+            "counter",
+            "Times that a limit of the account kept a message from leaving; no attempt was made.",
+            ("connection", "reason"),
+        ),
+        Series(
             "teimoso_whatsapp_ack_seconds",
             "histogram",
             "Time from a message's departure to WhatsApp's acknowledgement.",

@@ -22,6 +22,11 @@ BATCH = 100
 """Letters that one script looks at."""
 LOOKED_AT = 5_000
 """Letters that one redrive looks at; it says where the next goes on."""
+ONLY_BY_NAME = frozenset({"reach_out_refused"})
+"""Codes of letters that no redrive of many means: each repetition can prolong a lock of the account.
+
+Who names the code, or the letters, takes that upon himself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,11 @@ class Which:
     code: str | None = None
     died_after: float | None = None
     died_before: float | None = None
+
+    @property
+    def left_alone(self) -> frozenset[str]:
+        """Codes of letters that are not meant, unless they are named one by one."""
+        return ONLY_BY_NAME if self.code is None else frozenset()
 
 
 ALL = Which()
@@ -132,19 +142,22 @@ class DeadLetters(Ledger):
         limit: int | None = None,
         now: float | None = None,
     ) -> int:
-        """Retry those of these messages that are dead letters and meant; how many."""
+        """Retry those of these messages that are dead letters and meant, whatever they died of.
+
+        Returns how many.
+        """
         now, count = clock(now), 0
         for begin in range(0, len(message_ids), BATCH):
             left = len(message_ids) if limit is None else limit - count
             if left <= 0:
                 break
             batch = message_ids[begin : begin + BATCH]
-            found, _ = await self._redrive(connection, which, left, now, batch)
+            found, _ = await self._redrive(connection, which, left, now, batch, named=True)
             count += found
         return count
 
     async def retry_all(self, connection: str, now: float | None = None) -> int:
-        """Retry what is dead now; return how many."""
+        """Retry what is dead now, but for `ONLY_BY_NAME`; return how many."""
         return (await self.redrive(connection, most=None, now=now)).count
 
     async def prune(self, connection: str, keep_days: float, now: float | None = None) -> int:
@@ -159,8 +172,16 @@ class DeadLetters(Ledger):
         return total
 
     async def _redrive(
-        self, connection: str, which: Which, limit: int, now: float, ids: Sequence[str]
+        self,
+        connection: str,
+        which: Which,
+        limit: int,
+        now: float,
+        ids: Sequence[str],
+        *,
+        named: bool = False,
     ) -> tuple[int, int]:
+        left_alone = () if named else sorted(which.left_alone)
         count, looked = await self._run(
             connection,
             "redrive",
@@ -170,6 +191,7 @@ class DeadLetters(Ledger):
             which.code or "",
             "" if which.died_after is None else repr(which.died_after),
             "" if which.died_before is None else repr(which.died_before),
+            " ".join(("", *left_alone, "")),
             *ids,
         )
         return int(count), int(looked)

@@ -30,14 +30,20 @@ PACED = (
 ACCEPTING = Script.of(
     "transitions.lua", DUE, "actors.queue.scripts:accept.lua", package="actors.redis"
 )
-SENDING = Script.of(*PACED, "actors.queue.scripts:claims.lua", package="actors.redis")
+CLAIMS = "actors.queue.scripts:claims.lua"
+SENDING = Script.of(*PACED, CLAIMS, package="actors.redis")
+DEFERRING = Script.of(*PACED, CLAIMS, "actors.queue.scripts:deferrals.lua", package="actors.redis")
 KEEPING = Script.of(
     *PACED,
     "actors.queue.scripts:dead_letters.lua",
     "actors.queue.scripts:lanes.lua",
     package="actors.redis",
 )
-SCRIPTS = {"accept": ACCEPTING, **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING)}
+SCRIPTS = {
+    "accept": ACCEPTING,
+    **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING),
+    **dict.fromkeys(("defer", "lift"), DEFERRING),
+}
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""
 
 

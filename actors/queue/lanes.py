@@ -14,9 +14,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
-from actors.queue.claimed import Hands, Outcome
-from actors.queue.dead_letters import ALL, DeadLetters, Redriven, Which
+from actors.queue.dead_letters import ALL, Redriven, Which
 from actors.queue.inspection import clock, pairs
+from actors.queue.outcomes import Outcomes, own_ids
 from actors.queue.pacing import Pacing
 from actors.queue.records import (
     Accepted,
@@ -30,7 +30,6 @@ from actors.queue.records import (
     derive,
     job_of,
     mint,
-    own_id,
     record_of,
 )
 from actors.queue.refusals import (
@@ -46,7 +45,7 @@ from actors.redis.client import RedisAway, connect, reach
 from actors.redis.leases import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis.asyncio import Redis
 
@@ -65,7 +64,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Lanes(DeadLetters):
+class Lanes(Outcomes):
     """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
@@ -73,7 +72,6 @@ class Lanes(DeadLetters):
         self._settings = settings
         self._pacing = Pacing.of(settings)
         self._blocking: Redis | None = None
-        self._hands: dict[str, Hands] = {}
 
     async def accept(
         self,
@@ -178,7 +176,7 @@ class Lanes(DeadLetters):
                 if hands.owed.get(message_id) is owed:
                     await self._tell(connection, hands, message_id, owed)
             rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
-            proofs = hands.proofs(_own_ids(connection, sent or {}), now)
+            proofs = hands.proofs(own_ids(connection, sent or {}), now)
             with hands.telling(proofs):
                 outcome, *answer = await self._run(
                     connection,
@@ -214,72 +212,6 @@ class Lanes(DeadLetters):
         async with reach(deadline=timeout + GRACE):
             # 0 would block for ever.
             await self._blocking.blpop([keys.of(connection).wake], timeout=max(timeout, 0.01))
-
-    async def complete(
-        self,
-        connection: str,
-        epoch: int,
-        id: str,  # noqa: A002 - the field's word
-        *,
-        at: float,
-        now: float | None = None,
-    ) -> None:
-        """WhatsApp acknowledged the message `at`: it is sent, in whatever state it is (G3).
-
-        Raises `LeaseLost` from an old epoch, and the proof counts all the same.
-        """
-        hands = self._held(connection, epoch)
-        for message_id, proof in hands.proofs(_own_ids(connection, {id: at}), clock(now)).items():
-            await self._tell(connection, hands, message_id, proof)
-
-    async def fail(
-        self,
-        connection: str,
-        epoch: int,
-        id: str,  # noqa: A002 - the field's word
-        *,
-        code: str,
-        permanent: bool,
-        uncertain: bool,
-        retry_at: float | None,
-        now: float | None = None,
-        behind: Sequence[str] = (),
-    ) -> Literal["waiting", "dead", "sent"]:
-        """The attempt failed: retry at `retry_at` (`decide` says when), None or `permanent`: dead.
-
-        `behind`: ids claimed to follow it. If it is ``waiting``, they are not in hand any more.
-
-        `uncertain`: bytes left and no answer came. Returns ``sent`` when a receipt proved the
-        message meanwhile. Raises `LeaseLost` from an old epoch.
-        """
-        due = "" if permanent or retry_at is None else repr(retry_at)
-        put_down = self._putting_down(connection, epoch, behind)
-        status = await self._settle(
-            connection, epoch, id, "fail", clock(now), code, int(uncertain), due
-        )
-        if status in {"sent", "delivered", "read"}:
-            return "sent"
-        if status in {"dead", "cancelled"}:
-            return "dead"
-        put_down()
-        return "waiting"
-
-    async def unclaim(
-        self,
-        connection: str,
-        epoch: int,
-        id: str,  # noqa: A002 - the field's word
-        now: float | None = None,
-        *,
-        behind: Sequence[str] = (),
-    ) -> None:
-        """No attempt was made: back to the old place, not counted. Raises `LeaseLost`.
-
-        `behind`, ids claimed to follow it, are not in hand any more.
-        """
-        put_down = self._putting_down(connection, epoch, behind)
-        await self._settle(connection, epoch, id, "unclaim", clock(now))
-        put_down()
 
     async def receipts(
         self,
@@ -340,52 +272,3 @@ class Lanes(DeadLetters):
         if self._blocking is not None:
             await self._blocking.aclose()
             self._blocking = None
-
-    def _hold(self, connection: str, epoch: int) -> Hands:
-        """The hands of the claiming epoch; a new epoch begins with empty ones, an old one has none."""
-        hands = self._held(connection, epoch)
-        if connection not in self._hands or self._hands[connection].epoch < epoch:
-            self._hands[connection] = hands
-        return hands
-
-    def _held(self, connection: str, epoch: int) -> Hands:
-        """What `epoch` claimed here; nothing where another has claimed since."""
-        hands = self._hands.get(connection)
-        return hands if hands is not None and hands.epoch == epoch else Hands(epoch)
-
-    def _putting_down(self, connection: str, epoch: int, ids: Sequence[str]) -> Callable[[], None]:
-        """What puts the attempts of `ids` down that are in hand now, and none that come later."""
-        hands = self._held(connection, epoch)
-        return hands.putting_down([own_id(connection, id_) for id_ in ids])
-
-    def _drop(self, connection: str, hands: Hands) -> None:
-        if self._hands.get(connection) is hands:
-            del self._hands[connection]
-
-    async def _settle(
-        self,
-        connection: str,
-        epoch: int,
-        id_: str,
-        transition: str,
-        now: float,
-        *args: object,
-    ) -> str:
-        message_id = own_id(connection, id_)
-        hands = self._held(connection, epoch)
-        attempt = hands.attempt(message_id)
-        outcome = Outcome(transition, now, attempt, (epoch, message_id, attempt, *args))
-        return await self._tell(connection, hands, message_id, outcome)
-
-    async def _tell(self, connection: str, hands: Hands, message_id: str, outcome: Outcome) -> str:
-        with hands.telling({message_id: outcome}):
-            answer: str = await self._run(
-                connection, outcome.transition, outcome.now, *outcome.args
-            )
-        if answer == "lost":
-            raise LeaseLost(connection)
-        return answer
-
-
-def _own_ids(connection: str, sent: Mapping[str, float]) -> dict[str, float]:
-    return {own_id(connection, id_): at for id_, at in sent.items()}

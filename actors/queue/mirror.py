@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import Change, Delete, Edit, PollVote, Reaction, UnknownContent, pack
+from actors.messages.content import (
+    Change,
+    Delete,
+    Edit,
+    PollVote,
+    Reaction,
+    ReadMark,
+    UnknownContent,
+    pack,
+)
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.events.derivation import of_message
 from actors.state.fields import is_ahead
@@ -28,7 +37,8 @@ PROVEN = frozenset({"sent", "delivered", "read"})
 def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
     """Two writes a record, and one for the message that it changed, to be done in one batch.
 
-    Where each document is paid for, a message that was sent before anybody saw it wait is no job.
+    Where each document is paid for, a message that was sent before anybody saw it wait is no job. A
+    read mark is no message: it has a job alone, once it is a dead letter.
     """
     # Revisions begin anew in an emptied Redis; a message accepted again there is the later one.
     return [
@@ -36,20 +46,34 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
         for record in records
         for write in (
             _known_job(record)
-            if billed and record.status in PROVEN
+            if (record.status in PROVEN and billed) or _is_passing(record)
             else Write("advance", JOBS, record.id, job(record), by=JOB_ORDER),
-            Write(
-                "advance",
-                MESSAGES,
-                record.id,
-                message(record),
-                by=("at", "revision"),
-                keep=("changes",),
-                tells=of_message,
-            ),
-            *changing(record),
+            *([] if _is_mark(record) else _shown(record)),
         )
     ]
+
+
+def _is_mark(record: Record) -> bool:
+    return record.type == ReadMark.type
+
+
+def _is_passing(record: Record) -> bool:
+    """Whether it is a read mark that nobody has to look at."""
+    return _is_mark(record) and record.status != "dead"
+
+
+def _shown(record: Record) -> list[Write]:
+    """The document of the message, and what it changed in another one."""
+    shown = Write(
+        "advance",
+        MESSAGES,
+        record.id,
+        message(record),
+        by=("at", "revision"),
+        keep=("changes",),
+        tells=of_message,
+    )
+    return [shown, *changing(record)]
 
 
 def _known_job(record: Record) -> Write:

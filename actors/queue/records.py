@@ -12,19 +12,31 @@ import secrets
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.messages.content import MINTED, Text, decode, encode, is_plain, text_of
+from actors.messages.content import (
+    EDIT_SECONDS,
+    MINTED,
+    Edit,
+    Text,
+    decode,
+    encode,
+    is_plain,
+    text_of,
+)
 from actors.runtime.connection_ids import is_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.messages.content import Content
+    from actors.messages.content import Change, Content
 
 Status = Literal["queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled"]
 STATUSES: tuple[Status, ...] = (
     "queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled",
 )  # fmt: skip
 _TIMES = tuple((status, f"{status}_at") for status in STATUSES)
+
+EDIT_GRACE = 300.0
+"""Seconds for which WhatsApp takes an edit longer than its clients offer one."""
 
 WEEK = 7 * 24 * 3600
 """Seconds; a record is kept at least as long, so that within one Redis knows the first."""
@@ -135,6 +147,15 @@ class Record:
     def said_at(self) -> float:
         """The time that the message bears for others, the same at each attempt."""
         return _said_at(self.accepted_at, self.send_at)
+
+    def refuses(self, change: Change, now: float) -> str | None:
+        """The code of why this change of the message has no effect any more; None if it may."""
+        if self.status in {"dead", "cancelled"}:
+            return "target_not_sent"
+        sent = self.times.get("sent")
+        if isinstance(change, Edit) and sent is not None and now > sent + EDIT_SECONDS + EDIT_GRACE:
+            return "edit_too_late"
+        return None
 
     @property
     def changed_at(self) -> float:

@@ -9,6 +9,7 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:lease              hash    who serves the connection (see `leases.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it
+    teimoso:{shop}:passkey            hash    what linking by passkey waits for, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
                                               paced: when the connection may claim again;
                                               clock, set_back: the last second, and how far it
@@ -19,8 +20,9 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
     teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
     teimoso:{shop}:ahead              hash    chat -> the one given out to follow it, and its turn
-    teimoso:{shop}:held               zset    messages in backoff, by the time of their retry,
-                                              plus `set_back`
+    teimoso:{shop}:held               zset    messages in backoff, or that a limit of the account
+                                              holds back, by the time of their retry, plus
+                                              `set_back`
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
     teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
     teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
@@ -69,6 +71,7 @@ class ConnectionKeys:
     lease: str
     qr: str
     pairing_code: str
+    passkey: str
     counters: str
     ready: str
     flight: str
@@ -104,6 +107,7 @@ class ConnectionKeys:
             self.changed,
             self.wake,
             self.pairing_code,
+            self.passkey,
         )
 
     def command(self, id: str) -> str:  # noqa: A002 - the field's word
@@ -155,6 +159,7 @@ def of(connection: str) -> ConnectionKeys:
         lease=f"{base}:lease",
         qr=f"{base}:qr",
         pairing_code=f"{base}:pairing_code",
+        passkey=f"{base}:passkey",
         counters=f"{base}:counters",
         ready=f"{base}:ready",
         flight=f"{base}:flight",

@@ -8,7 +8,10 @@
 --   session, final    how far the owner's session was known to be, as `EPOCH COMMIT`, and whether it
 --            was given back at that; kept by a taking, for the next owner goes by it
 --   behind   since when the session's backups have failed
+--   pairing_step   what linking waits for: qr, code, passkey
 --   version_ends_at    when WhatsApp stops to accept the version that the owner announced
+--   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
+--   mistaken_at    when WhatsApp took a message for malformed last
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
@@ -29,9 +32,9 @@ function transitions.take(known, actor, pid, node, token, started)
     local epoch = math.max(tonumber(old[1] or 0), tonumber(known)) + 1
     call('HSET', LEASE, 'epoch', epoch, 'actor', actor, 'pid', pid, 'node', node,
         'token', token, 'started', started or '', 'released', 0, 'state', 'connecting', 'cause', '', 'since', NOW,
-        'beat', NOW, 'restarts', restarts, 'retry_at', '')
+        'beat', NOW, 'restarts', restarts, 'retry_at', '', 'pairing_step', '')
     call('HDEL', LEASE, 'fell')
-    call('DEL', QR, PAIRING_CODE)
+    call('DEL', QR, PAIRING_CODE, PASSKEY)
     cut_off({epoch = old[1] or 0, how = old[5] or 'unseen'})
     -- An older owner may still block on the token: let it wake and learn that it lost, or it
     -- would swallow the next one, which is for the new owner.
@@ -60,18 +63,34 @@ local function show(key, state, text, expires_at, left)
     end
 end
 
+-- What linking waits for; an owner of an older release knows no passkey.
+local function step(state, qr, code, passkey)
+    if state ~= 'pairing' then
+        return ''
+    end
+    return passkey and passkey ~= '' and 'passkey' or code ~= '' and 'code' or qr ~= '' and 'qr' or ''
+end
+
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
-    obstacle, until_, code, code_expires_at, code_left, version_ends_at)
+    obstacle, until_, code, code_expires_at, code_left, version_ends_at, passkey, passkey_expires_at,
+    passkey_left, limited_until, limit_reason, mistaken_at)
     if not owns(epoch) then
         return 'lost'
     end
     call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', retry_at,
-        'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at)
+        'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at,
+        'pairing_step', step(state, qr, code, passkey))
+    -- An actor of before that loads this script says nothing of limits.
+    if limited_until then
+        call('HSET', LEASE, 'limited_until', limited_until, 'limit_reason', limit_reason,
+            'mistaken_at', mistaken_at)
+    end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)
     end
     show(QR, state, qr, expires_at, left)
     show(PAIRING_CODE, state, code, code_expires_at, code_left)
+    show(PASSKEY, state, passkey or '', passkey_expires_at, passkey_left)
     return 'kept'
 end
 
@@ -89,11 +108,12 @@ end
 
 -- Writes what a connection without an owner is. One that was unlinked has to be linked again.
 local function settle(state, cause)
-    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', '')
+    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', '',
+        'pairing_step', '')
     if state == 'logged_out' then
         call('HSET', LEASE, 'obstacle', state, 'until', '')
     end
-    call('DEL', QR, PAIRING_CODE)
+    call('DEL', QR, PAIRING_CODE, PASSKEY)
 end
 
 function transitions.release(epoch, state, cause)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
 from actors.redis.client import reach
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.connection.engine import PairingCode, Qr
 
 SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
 BURY = """#!lua flags=allow-oom
@@ -48,10 +47,7 @@ class LeaseLost(Exception):  # noqa: N818 - reads as what it is
 
 
 class LeaseMissing(Exception):  # noqa: N818 - reads as what it is
-    """There is no lease record: Redis was emptied, or the connection deleted. Take a new lease.
-
-    That of a deleted connection cannot be taken.
-    """
+    """Redis was emptied: take a new lease. Or the connection was deleted: it cannot be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,9 @@ class Lease:
     `restarts` counts the takings after an owner that had not released. `retry_at` is when the
     owner tries again, where it waits for that. `session` is how far the last session was known to
     be, `final` that it was given back at that, `behind` since when its backups have failed.
-    `version_ends_at`: from then on WhatsApp refuses the version that the owner announced.
+    `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
+    refuses the version that the owner announced, until `limited_until` the account may write to nobody
+    new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
     """
 
     connection: str
@@ -105,6 +103,20 @@ class Lease:
     final: bool = False
     behind: float | None = None
     version_ends_at: float | None = None
+    pairing_step: str | None = None
+    limited_until: float | None = None
+    limit_reason: str | None = None
+    mistaken_at: float | None = None
+
+
+class Shown(Protocol):
+    """What is shown to whoever links the device, and until when (seconds since the epoch)."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def expires_at(self) -> float: ...
 
 
 class Leases:
@@ -159,16 +171,20 @@ class Leases:
         cause: str | None,
         since: float,
         account: str | None = None,
-        qr: Qr | None = None,
-        code: PairingCode | None = None,
+        qr: Shown | None = None,
+        code: Shown | None = None,
+        passkey: Shown | None = None,
         retry_at: float | None = None,
         obstacle: Obstacle | None = None,
         version_ends_at: float | None = None,
+        limited_until: float | None = None,
+        limit_reason: str | None = None,
+        mistaken_at: float | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
-        `account` None keeps the known one, `obstacle` None says that there is none. `qr` and `code` are
-        shown until they expire, or a report without them.
+        `account` None keeps the known one, `obstacle` None says that there is none. `qr`, `code` and
+        `passkey` are shown until they expire, or a report without them.
         """
         outcome = await self._run(
             connection,
@@ -184,6 +200,10 @@ class Leases:
             "" if obstacle is None else obstacle.until or "",
             *_lasting(code),
             version_ends_at or "",
+            *_lasting(passkey),
+            limited_until or "",
+            limit_reason or "",
+            mistaken_at or "",
         )
         return bool(outcome == "kept")
 
@@ -198,9 +218,8 @@ class Leases:
     ) -> bool:
         """Give the lease back: no owner, what was in flight is queued again, the epoch stays.
 
-        ``logged_out`` is an obstacle for all that follow, in place of any other.
-
-        False when the lease is lost. True when it was released before already.
+        ``logged_out`` is an obstacle for all that follow, in place of any other. False when the lease is
+        lost, True when it was released before already.
         """
         now = time.time() if now is None else now
         outcome = await self._run(connection, "release", now, epoch, state, cause or "")
@@ -274,6 +293,12 @@ class Leases:
             fields: Any = await self._redis.hgetall(keys.of(connection).pairing_code)
         return (fields["text"], float(fields["expires_at"])) if fields else None
 
+    async def passkey(self, connection: str) -> tuple[str, float] | None:
+        """What linking by passkey waits for (`account.port.Passkey.text`), and until when, or None."""
+        async with reach():
+            fields: Any = await self._redis.hgetall(keys.of(connection).passkey)
+        return (fields["text"], float(fields["expires_at"])) if fields else None
+
     async def delete(self, connection: str, now: float | None = None) -> None:
         """Refuse every send to a deleted connection from now on, however late it comes (G12).
 
@@ -343,10 +368,14 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
         version_ends_at=_time(fields.get("version_ends_at")),
+        pairing_step=fields.get("pairing_step") or None,
+        limited_until=_time(fields.get("limited_until")),
+        limit_reason=fields.get("limit_reason") or None,
+        mistaken_at=_time(fields.get("mistaken_at")),
     )
 
 
-def _lasting(shown: Qr | PairingCode | None) -> tuple[str, float, int]:
+def _lasting(shown: Shown | None) -> tuple[str, float, int]:
     """Its text, when it expires, and in how many milliseconds; no text where it did."""
     left = 0 if shown is None else max(0, int((shown.expires_at - time.time()) * 1000))
     return ("", 0.0, 0) if shown is None or left == 0 else (shown.text, shown.expires_at, left)

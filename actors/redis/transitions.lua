@@ -22,6 +22,7 @@
 
 local BASE, TRANSITION, NOW = KEYS[1], ARGV[1], ARGV[2]
 local LEASE, QR, PAIRING_CODE = BASE .. ':lease', BASE .. ':qr', BASE .. ':pairing_code'
+local PASSKEY = BASE .. ':passkey'
 local COUNTERS, READY, FLIGHT, AHEAD = BASE .. ':counters', BASE .. ':ready', BASE .. ':flight', BASE .. ':ahead'
 local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BASE .. ':gaps', BASE .. ':resting'
 local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'

@@ -10,7 +10,7 @@ from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.batcher import Batcher
-from actors.state.connections import Observed, showing
+from actors.state.connections import Observed, limiting, showing
 from actors.state.documents import EVENT_LOG, HEAD, MESSAGES, TELLING_LIMIT, Order, Where
 from actors.state.events.outbox import is_wanted
 from actors.state.fencing import Superseded, fence
@@ -122,6 +122,14 @@ class StateManager(Shell):
         return await self._write(
             connection, epoch, [showing(connection, epoch, item) for item in items]
         )
+
+    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
+        """Note that WhatsApp limits the account, or does not any more; as `store_messages`.
+
+        The fields are those of `reporter.LimitNotice`. What is noted already changes nothing.
+        """
+        await self.start()
+        return await self._write(connection, epoch, [limiting(connection, limit)])
 
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str

@@ -22,7 +22,7 @@ from actors.runtime.connection_ids import (
     new_id,
 )
 from actors.state.documents import CONNECTIONS, Write
-from actors.state.events.derivation import of_connection, of_pairing
+from actors.state.events.derivation import of_connection, of_limit, of_pairing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,6 +85,7 @@ class Connection:
     recovery now (out of ``failed``, without waiting for the backoff). `falls` are the times of its
     short lives, as the root noted them last. `allow_unproven_engine` says whether its caller allowed
     an engine that never met WhatsApp; None where an older release, or a backup, registered it.
+    `show_online`: its account is shown as online, and its senders see that a message was delivered.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Connection:
     observed: Observed | None
     falls: tuple[float, ...] = field(default=(), compare=False)
     allow_unproven_engine: bool | None = None
+    show_online: bool = False
 
     @property
     def name(self) -> str:
@@ -141,6 +143,7 @@ class Connections:
         webhook: str | None = None,
         desired: Desired = "running",
         allow_unproven_engine: bool | None = None,
+        show_online: bool = False,
         writes: Sequence[Write] = (),
     ) -> Connection:
         """Register a connection, with `writes` in the same batch.
@@ -167,6 +170,7 @@ class Connections:
             "created_at": self._clock(),
             "deleted": False,
             "allow_unproven_engine": allow_unproven_engine,
+            "show_online": show_online,
         }
 
         def made(there: Document | None) -> Document:
@@ -205,6 +209,10 @@ class Connections:
     async def set_desired(self, connection: str, desired: Desired) -> Connection:
         """Raises `ConnectionNotFound`."""
         return await self._change(connection, lambda _: {"desired": desired})
+
+    async def configure(self, connection: str, *, show_online: bool) -> Connection:
+        """Change its settings. Raises `ConnectionNotFound`."""
+        return await self._change(connection, lambda _: {"show_online": show_online})
 
     async def raise_generation(self, connection: str) -> Connection:
         """Ask for a restart. Raises `ConnectionNotFound`."""
@@ -330,6 +338,21 @@ def showing(connection: str, epoch: int, notice: Document) -> Write:
     return updating(connection, change, tells=of_pairing)
 
 
+def limiting(connection: str, limit: Document) -> Write:
+    """The write that notes until when WhatsApp limits the account, and why; of None that it does not.
+
+    `limit` has the fields of `reporter.LimitNotice`; its time is that of the first who noted it.
+    """
+
+    def change(document: Document) -> Document | None:
+        known = document.get("limit") or {"until": None, "reason": None}
+        if (known["until"], known["reason"]) == (limit["until"], limit["reason"]):
+            return None
+        return {**document, "limit": limit}
+
+    return updating(connection, change, tells=of_limit)
+
+
 def _age(observed: Observed) -> tuple[int, float, float]:
     return observed.epoch, observed.since, observed.beat
 
@@ -348,6 +371,7 @@ def of_document(document: Document) -> Connection:
         observed=_observed(document),
         falls=tuple((document.get("falls") or {}).get("at", ())),
         allow_unproven_engine=document.get("allow_unproven_engine"),
+        show_online=document.get("show_online", False),
     )
 
 

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.connection.engine import (
+    ABILITIES,
     ENGINES,
     KEPT_IN_ONE_FILE,
     UNPROVEN,
     UNSUPPORTED,
-    WITHOUT_FILES,
-    WITHOUT_GROUPS,
     installed,
 )
 from actors.messages.content import MEDIA_KINDS
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.config.settings import Settings
+    from actors.connection.account.port import Ability
 
 
 class EngineGuarantees(BaseModel):
@@ -71,7 +73,23 @@ def _unproven(asked: str | None, chosen: str) -> Problem:
 
 def require_able(engine: str, kind: str, to: str) -> None:
     """Raise `Problem` where the engine cannot send this kind of message, or not to this chat."""
-    if kind in MEDIA_KINDS and engine in WITHOUT_FILES:
-        raise Problem(UNSUPPORTED, f"The engine {engine} sends no files.")
-    if to.endswith("@g.us") and engine in WITHOUT_GROUPS:
-        raise Problem(UNSUPPORTED, f"The engine {engine} writes to no groups.")
+    if kind in MEDIA_KINDS:
+        require(engine, "files")
+    if to.endswith("@g.us"):
+        require(engine, "groups")
+
+
+def require(engine: str, ability: Ability) -> None:
+    """Raise `Problem` where the engine has not the ability, without asking who serves."""
+    if ability not in ABILITIES.get(engine, ()):
+        raise Problem(UNSUPPORTED, f"The engine {engine} {_CANNOT[ability]}.")
+
+
+_CANNOT: Mapping[Ability, str] = {
+    "files": "sends no files",
+    "groups": "writes to no groups",
+    "passkeys": "links no account by its passkey",
+    "resends": "asks the phone for no message",
+    "app_state": "reads no state of the account",
+    "calls": "hears of no calls",
+}

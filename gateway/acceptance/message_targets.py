@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.schemas.outbound_messages import Changing, Standing
 
-_CHANGES = frozenset({"reaction", "edit", "delete", "poll_vote"})
+_NO_TARGETS = frozenset({"reaction", "edit", "delete", "poll_vote", "read_mark"})
 _UNSENT = frozenset({"dead", "cancelled"})
 
 
@@ -140,7 +140,7 @@ async def find(backends: Backends, connection: str, chat: str, id: str) -> Found
     Problems: `unknown_target`, `target_elsewhere`, `target_deleted`, `target_not_sent`.
     """
     found = await _look(backends, connection, id)
-    if found is None or found.type in _CHANGES:
+    if found is None or found.type in _NO_TARGETS:
         raise Problem("unknown_target")
     if found.chat != chat:
         raise Problem("target_elsewhere")

@@ -10,6 +10,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -61,10 +62,14 @@ class Fetcher:
         resolve: Resolve = resolve,
         network: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
-        guarded = Guarded(private=private, resolve=resolve, network=network)
-        self._pool = httpcore.AsyncConnectionPool(
+        self._guarded = Guarded(private=private, resolve=resolve, network=network)
+
+    @cached_property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Made for the first file, as is `http_post.Poster`'s for the first POST."""
+        return httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(trust_env=False),
-            network_backend=guarded,
+            network_backend=self._guarded,
             max_connections=100,
             max_keepalive_connections=0,
         )
@@ -86,7 +91,8 @@ class Fetcher:
             raise Unreachable("it takes too long") from None
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        if "_pool" in vars(self):
+            await self._pool.aclose()
 
     @asynccontextmanager
     async def _ask(self, url: str) -> AsyncIterator[httpcore.Response]:

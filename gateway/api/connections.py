@@ -21,7 +21,12 @@ from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters, events, presenters, responses
-from gateway.schemas.requests import ListConnections, NewConnection, Recovery
+from gateway.schemas.requests import (
+    ConnectionSettings,
+    ListConnections,
+    NewConnection,
+    Recovery,
+)
 
 if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
@@ -47,6 +52,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
             id=id,
             engine=engine,
             allow_unproven_engine=allowed,
+            show_online=wanted.show_online,
             webhook=None if webhook is None else webhook.id,
             writes=() if webhook is None else creating(webhook),
         )
@@ -102,6 +108,18 @@ async def delete(call: Call[None, None]) -> Response:
         await call.backends.leases.delete(deleted.id)
     await _noted(call.backends, deleted)
     return Response(status_code=204)
+
+
+async def configure(call: Call[ConnectionSettings, None]) -> Response:
+    """The root hands what changed to the owner, and again to each owner after it."""
+    registered, shown = await resolve_path(call, fresh=True), call.body.show_online
+    if shown is not None:
+        try:
+            registered = await call.backends.registry.configure(registered.id, show_online=shown)
+        except ConnectionNotFound:
+            raise Problem("unknown_connection") from None
+        await _noted(call.backends, registered)
+    return await _as_it_is(call.backends, registered)
 
 
 async def start(call: Call[None, None]) -> Response:
@@ -256,6 +274,18 @@ OPERATIONS = (
         refuses=("unknown_connection", "store_away"),
     ),
     _of_one("GET", "get", "One connection", get, {200: _ONE}),
+    Operation(
+        "PATCH",
+        "/api/connections/{connection}",
+        "configureConnection",
+        "Change the settings of a connection",
+        "connections",
+        configure,
+        {200: _ONE},
+        "admin",
+        body=ConnectionSettings,
+        refuses=("store_away",),
+    ),
     _of_one(
         "DELETE",
         "delete",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import cache
 from pathlib import Path
@@ -38,7 +39,7 @@ def _templates() -> Environment:
 async def docs(call: Call[None, None]) -> Response:
     return _page(
         "docs.html",
-        document=call.request.app.state.openapi,
+        document=await _document(call),
         port=call.request.app.state.port,
         problems=sorted(problems.KINDS.values(), key=lambda kind: (kind.status, kind.code)),
     )
@@ -46,9 +47,15 @@ async def docs(call: Call[None, None]) -> Response:
 
 async def openapi(call: Call[None, None]) -> Response:
     return Response(
-        json.dumps(call.request.app.state.openapi, ensure_ascii=False),
+        json.dumps(await _document(call), ensure_ascii=False),
         media_type="application/json",
     )
+
+
+async def _document(call: Call[None, None]) -> dict[str, Any]:
+    """Off the event loop, which it would hold up when it is made."""
+    document: dict[str, Any] = await asyncio.to_thread(call.request.app.state.openapi)
+    return document
 
 
 def _page(name: str, **values: Any) -> Response:

@@ -38,7 +38,7 @@ async def get(call: Call[None, None]) -> Response:
 
 async def message_of(call: Call[None, None]) -> responses.Message:
     """The message of the path. Problem `unknown_message`, and those of its connection."""
-    id, connection = _named(call)  # noqa: A001 - the field's word
+    id, connection = named(call)  # noqa: A001 - the field's word
     if not await _may_read(call, connection):
         raise Problem("unknown_message")
     away: Exception | None = None
@@ -69,7 +69,7 @@ async def _changes(call: Call[None, None], id: str) -> Document | None:  # noqa:
 
 
 async def cancel(call: Call[None, None]) -> Response:
-    id, _ = _named(call)  # noqa: A001 - the field's word
+    id, _ = named(call)  # noqa: A001 - the field's word
     if ".in." in id:
         raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
     # The spool first: what the drain moves meanwhile is in the queue. It only tells why an id is
@@ -135,7 +135,7 @@ async def _may_read(call: Call[Any, Any], connection: str) -> bool:
     return await call.backends.known.exists(connection)
 
 
-def _named(call: Call[None, None]) -> tuple[str, str]:
+def named(call: Call[Any, Any]) -> tuple[str, str]:
     """The message id of the path and its connection, which the key must reach."""
     id = call.path["id"]  # noqa: A001 - the field's word
     match = _ID.fullmatch(id)

@@ -199,7 +199,13 @@ OPERATIONS = (
         "Send again the dead letters that fit what is given",
         _TAG,
         redrive,
-        {202: Gives("Queued again.", responses.Redriven)},
+        {
+            202: Gives(
+                "Queued again. What died of `reach_out_refused` is left alone unless `code` or `ids` name"
+                " it: each repetition can prolong a lock of the account.",
+                responses.Redriven,
+            )
+        },
         "send",
         body=Redrive,
         query=After,
@@ -220,7 +226,13 @@ OPERATIONS = (
         "Send all dead letters again",
         _TAG,
         retry_failed,
-        {202: Gives("Queued again.", responses.Retried)},
+        {
+            202: Gives(
+                "Queued again. What died of `reach_out_refused` is left alone: each repetition can prolong"
+                " a lock of the account.",
+                responses.Retried,
+            )
+        },
         "send",
         body=Retry,
         body_optional=True,

@@ -6,7 +6,8 @@ import hashlib
 import re
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import file_of
 from actors.queue.lanes import (
@@ -30,6 +31,8 @@ from gateway.schemas.outbound_messages import Bringing, Changing, NewMessage, Ne
 from gateway.schemas.requests import Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.responses import Response
 
     from actors.messages.content import File
@@ -56,17 +59,44 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
 
     While Redis is away the disk is this host's, and the message follows what its chat has there.
     """
-    wanted, backends = call.body.root, call.backends
-    key, began = _idempotency_key(call), time.time()
+    wanted, key = call.body.root, idempotency_key(call)
+    began = time.time()
     connection = await resolve(call, wanted.connection)
     # By its id from here on: the name may be another connection's before this comes to its end.
     wanted = wanted.model_copy(update={"connection": connection.id})
     engine_limits.require_able(connection.engine, wanted.type, wanted.to)
-    queued = backends.settings.message_queue_enabled
-    if not queued:
+    if not call.backends.settings.message_queue_enabled:
         outcome.require_now(wanted)
+    taken = await taken_in(call, connection, began, key, _accept(call, wanted, key))
+    # None of it has anything that JSON would escape.
+    content = f'{{"id":"{taken.id}","message_id":"{taken.message_id}","status":"{taken.status}"}}'
+    return Json(content.encode(), 202, taken.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was accepted, as far as an answer says it."""
+
+    id: str
+    message_id: str
+    status: str
+    headers: dict[str, str]
+
+
+async def taken_in(
+    call: Call[Any, Wait],
+    connection: Registered,
+    began: float,
+    key: str | None,
+    accepting: Awaitable[Accepted],
+) -> Taken:
+    """Wait for the acceptance, and for more where the caller does. Raises `Problem`.
+
+    `began` is when the request did, in seconds since the epoch; `key` its Idempotency-Key.
+    """
+    backends, queued = call.backends, call.backends.settings.message_queue_enabled
     try:
-        accepted = await _accept(call, wanted, key)
+        accepted = await accepting
     except IdempotencyConflict:
         raise Problem("idempotency_conflict") from None
     except ConnectionDeleted:
@@ -90,9 +120,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
         status = (await outcome.reached(backends, record, call.query.wait)).status
     else:
         status = presenters.first_status(record)
-    # None of it has anything that JSON would escape.
-    content = f'{{"id":"{record.id}","message_id":"{record.message_id}","status":"{status}"}}'
-    return Json(content.encode(), 202, headers)
+    return Taken(record.id, record.message_id, status, headers)
 
 
 async def _deleted(backends: Backends, connection: Registered, began: float) -> Problem:
@@ -208,7 +236,8 @@ def _asked(wanted: Standing | Changing) -> Send:
     )
 
 
-def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
+def idempotency_key(call: Call[Any, Any]) -> str | None:
+    """The key of the request, unlike any of another API key. Problem `invalid_idempotency_key`."""
     given = every(call.fields, b"idempotency-key")
     if not given:
         return None
@@ -219,6 +248,35 @@ def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
     # Two programs with keys of their own may count their orders alike.
     return f"{call.key.id}:{given[0]}"
 
+
+KEY = {
+    "Idempotency-Key": (
+        (
+            "The same key and body give the first answer again, for 24 hours. Each API key has"
+            " its own. Without one, a request that got 503 or no answer may be accepted all the"
+            " same (`uncertain`), and its repetition is another message."
+        ),
+        f"^{_KEY.pattern}$",
+    )
+}
+"""The header of requests that a queue takes in."""
+
+TAKEN = {
+    "Location": "Where the message can be followed.",
+    "Idempotency-Replayed": "`true` when the key was used before.",
+}
+"""The headers of their answers."""
+
+REFUSES = (
+    "unknown_connection",
+    "connection_deleted",
+    "redis_away",
+    "invalid_idempotency_key",
+    "idempotency_conflict",
+    "spool_unavailable",
+    "store_away",
+    "not_sent",
+)
 
 OPERATIONS = (
     Operation(
@@ -232,28 +290,15 @@ OPERATIONS = (
             202: Gives(
                 "On disk, and sent as soon as can be. With `wait`, the status that was reached.",
                 responses.Accepted,
-                headers={
-                    "Location": "Where the message can be followed.",
-                    "Idempotency-Replayed": "`true` when the key was used before.",
-                },
+                headers=TAKEN,
             )
         },
         "send",
         body=NewMessage,
         query=Wait,
-        headers={
-            "Idempotency-Key": (
-                (
-                    "The same key and body give the first answer again, for 24 hours. Each API key has"
-                    " its own. Without one, a request that got 503 or no answer may be accepted all the"
-                    " same (`uncertain`), and its repetition is another message."
-                ),
-                f"^{_KEY.pattern}$",
-            )
-        },
+        headers=KEY,
         refuses=(
-            "unknown_connection",
-            "connection_deleted",
+            *REFUSES,
             "invalid_number",
             "unsupported_chat",
             "unsupported_type",
@@ -283,13 +328,7 @@ OPERATIONS = (
             "disk_full",
             "media_limit_reached",
             "vault_away",
-            "redis_away",
-            "invalid_idempotency_key",
-            "idempotency_conflict",
-            "spool_unavailable",
-            "store_away",
             "queue_disabled",
-            "not_sent",
         ),
     ),
 )

@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 
 from gateway.cli.backup import backup_commands
-from gateway.cli.commands import connections, jobs, keys, queue, simulate, webhooks
+from gateway.cli.commands import (
+    connections,
+    jobs,
+    keys,
+    queue,
+    simulate,
+    simulate_rules,
+    simulate_traces,
+    webhooks,
+)
 from gateway.cli.commands import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 from gateway.cli.service import service_commands
@@ -32,6 +41,8 @@ app.add_typer(backup_commands.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(service_commands.app, name="service")
+simulate.app.add_typer(simulate_rules.app)
+simulate.app.add_typer(simulate_traces.app)
 app.add_typer(simulate.app, name="simulate")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.health import sentences
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -76,12 +78,20 @@ ERRORS: Final[Mapping[str, str]] = {
     "target_not_sent": "The message that it is about was not sent.",
     "not_in_group": "The account is not in the group.",
     "unknown_group": "There is no such group.",
+    "reach_out_refused": "WhatsApp lets the account write to nobody new now, or not to this person. Sending"
+    " it again can prolong that.",
+    "reach_out_limited": "WhatsApp lets the account write to nobody new for now. It waits for the end of that.",
+    "new_chats_capped": "The account began as many new chats as WhatsApp allows for now. It waits for the end"
+    " of that.",
+    "malformed_stanza": "WhatsApp takes the message for malformed: a mistake of this service.",
     "group_addressing_stale": "WhatsApp refused the group's addresses twice; they are asked for anew.",
     "unknown_media": "Its file is gone.",
     "media_gone": "Its file is gone.",
     "connection_deleted": "Its connection was removed.",
     "unsupported_by_engine": "The engine of the connection cannot send it.",
 }
+
+LIMITS: Final = sentences.LIMITS
 
 ALERTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}
 
@@ -148,6 +158,7 @@ KINDS: Final[Mapping[str, str]] = {
     "poll": "Poll",
     "poll_vote": "Vote",
     "reaction": "Reaction",
+    "read_mark": "Read mark",
     "edit": "Edit",
     "delete": "Deletion",
     "undecryptable": "Could not be read yet",

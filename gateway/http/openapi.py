@@ -31,6 +31,7 @@ _PATH_PARAMETERS = {
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number or canonical address, or the address of a group.",
     "who": "The person's phone number or canonical address, or the address of a group.",
+    "call": "The call's id.",
 }
 _ANY_CHAT = {
     "type": "string",
@@ -45,6 +46,7 @@ _PATH_SCHEMAS = {
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": _ANY_CHAT,
     "who": _ANY_CHAT,
+    "call": {"type": "string", "pattern": r"^[0-9A-Za-z_.-]{1,64}$"},
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")
 _WITH_KEY = ("unauthorized", "missing_scope", "rate_limited", "store_away", "unknown_parameter")

@@ -41,7 +41,8 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._accepted = Counter(
             "teimoso_messages_accepted",
-            "Messages accepted for sending.",
+            "Messages accepted for sending; a read mark counts as one, here and in what the queue"
+            " counts.",
             ["connection"],
             registry=self.registry,
         )

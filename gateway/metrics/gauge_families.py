@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, get_args
 
@@ -127,6 +128,11 @@ class Snapshot(Collector):
             "The circuit breaker of the connection: 0 closed, 1 half-open, 2 open.",
             labels=["connection"],
         )
+        limited = GaugeMetricFamily(
+            "teimoso_connection_limited_seconds",
+            "Time for which WhatsApp still lets the account write to nobody new; 0 where it may.",
+            labels=["connection"],
+        )
         restarts = CounterMetricFamily(
             "teimoso_connection_restarts",
             "Times that the connection was taken over from an owner that had died.",
@@ -140,11 +146,18 @@ class Snapshot(Collector):
             epoch.add_metric([connection.id], connection.epoch)
             restarts.add_metric([connection.id], connection.restarts)
             breaker.add_metric([connection.id], LEVELS[connection.breaker])
+            limited.add_metric([connection.id], self._left(connection.limited_until))
         yield state
         yield wanted
         yield epoch
         yield restarts
         yield breaker
+        yield limited
+
+    def _left(self, until: str | None) -> float:
+        """Seconds until then."""
+        end = 0.0 if until is None else datetime.fromisoformat(until).timestamp()
+        return max(0.0, end - self._now)
 
 
 def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:

@@ -59,8 +59,12 @@ def _event(told: Told, pairing: Pairing) -> answers.EventAnswer:
             return answers.ChangedEvent(**common, data=_change(document))
         case "connection.state":
             return answers.StateEvent(**common, data=_state(document))
+        case "connection.limited":
+            return answers.LimitedEvent(**common, data=_limit(document))
         case "connection.qr":
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
+        case "connection.passkey":
+            return answers.PasskeyEvent(**common, data=_passkey(document))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
             return answers.AlertEvent(**common, data=presenters.alert(_readable(document)))
     return answers.StepEvent(**common, data=_step(told))
@@ -168,6 +172,15 @@ def _state(data: Document) -> answers.ConnectionState:
     )
 
 
+def _limit(data: Document) -> answers.ConnectionLimit:
+    return answers.ConnectionLimit(
+        id=name_of(data["id"]),
+        limited_until=rfc3339(data["until"]),
+        limit_reason=data["reason"],
+        since=rfc3339(data["at"]) or "",
+    )
+
+
 def _pairing(data: Document, pairing: Pairing) -> answers.PairingShown:
     names = ("kind", "number", "epoch")
     return answers.PairingShown(
@@ -177,4 +190,13 @@ def _pairing(data: Document, pairing: Pairing) -> answers.PairingShown:
         qr=pairing.text if data["kind"] == "qr" else None,
         code=pairing.text if data["kind"] == "code" else None,
         withheld=pairing.withheld,
+    )
+
+
+def _passkey(data: Document) -> answers.PasskeyAsked:
+    return answers.PasskeyAsked(
+        id=name_of(data["id"]),
+        number=data["number"],
+        epoch=data["epoch"],
+        expires_at=rfc3339(data["expires_at"]) or "",
     )

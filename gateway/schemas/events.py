@@ -8,7 +8,7 @@ from pydantic import Field
 
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response import Answer, Time
-from gateway.schemas.responses import Alert, Connection, Incarnation, Message, State
+from gateway.schemas.responses import Alert, Connection, Incarnation, LimitReason, Message, State
 
 Step = Literal["sent", "delivered", "read", "dead", "cancelled"]
 Withheld = Literal["expired", "missing_scope", "redis_away"]
@@ -97,6 +97,20 @@ class StateEvent(EventAnswer):
     data: ConnectionState
 
 
+class ConnectionLimit(Answer):
+    id: str = Field(examples=["shop"])
+    limited_until: Time | None = Field(description="null where it is limited no more.")
+    limit_reason: LimitReason | None = Field(description="As `GET /api/connections/{id}` gives it.")
+    since: Time = Field(description="When that was told.")
+
+
+class LimitedEvent(EventAnswer):
+    """WhatsApp lets the account write to nobody new for a while, for another time, or again."""
+
+    type: Literal["connection.limited"]
+    data: ConnectionLimit
+
+
 class PairingShown(Answer):
     id: str = Field(examples=["shop"])
     kind: Literal["qr", "code"] = Field(description="A QR to scan, or a code to type on the phone.")
@@ -125,6 +139,20 @@ class PairingEvent(EventAnswer):
     data: PairingShown
 
 
+class PasskeyAsked(Answer):
+    id: str = Field(examples=["shop"])
+    number: int = Field(description="Counts what was shown in this `epoch` to link it, from 1.")
+    epoch: int
+    expires_at: Time
+
+
+class PasskeyEvent(EventAnswer):
+    """Linking waits for the account's passkey, or for a code to be compared: `GET …/passkey` has it."""
+
+    type: Literal["connection.passkey"]
+    data: PasskeyAsked
+
+
 class AlertEvent(EventAnswer):
     """Something lasting that somebody should know of began, lasts, or is over."""
 
@@ -133,7 +161,14 @@ class AlertEvent(EventAnswer):
 
 
 Told = Annotated[
-    ReceivedEvent | StepEvent | ChangedEvent | StateEvent | PairingEvent | AlertEvent,
+    ReceivedEvent
+    | StepEvent
+    | ChangedEvent
+    | StateEvent
+    | LimitedEvent
+    | PairingEvent
+    | PasskeyEvent
+    | AlertEvent,
     Field(discriminator="type"),
 ]
 MODELS: tuple[type[EventAnswer], ...] = (
@@ -141,7 +176,9 @@ MODELS: tuple[type[EventAnswer], ...] = (
     StepEvent,
     ChangedEvent,
     StateEvent,
+    LimitedEvent,
     PairingEvent,
+    PasskeyEvent,
     AlertEvent,
 )
 

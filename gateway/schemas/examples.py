@@ -19,6 +19,7 @@ PATH = {
     "number": "15550100002",
     "chat": "15550100002",
     "who": "15550100002",
+    "call": "3F0A1B2C3D4E5F6A7B8C9D0E1F2A3B4C",
 }
 """What stands in a path."""
 
@@ -41,6 +42,9 @@ _NAMED: dict[str, Any] = {
     "cause": None,
     "retry_at": None,
     "version_ends_at": None,
+    "pairing_step": None,
+    "limited_until": None,
+    "limit_reason": None,
 }
 """What fields are like that say no example themselves."""
 

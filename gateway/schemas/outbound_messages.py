@@ -326,3 +326,13 @@ class NewMessage(
             }
         }
     )
+
+
+class ReadUntil(Body):
+    """Up to when the chat was read."""
+
+    until: Moment | None = Field(
+        None,
+        description="The time of the newest message that was read; without it, all that arrived so far.",
+        examples=["2030-01-01T09:00:00Z"],
+    )

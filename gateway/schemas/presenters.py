@@ -17,6 +17,7 @@ from gateway.schemas.responses import (
     Connection,
     Crash,
     Lane,
+    LimitReason,
     Message,
     Queue,
     RecoveryAction,
@@ -59,6 +60,8 @@ def connection(
         retry_at = seen.retry_at
     if state == "open" and not alive:
         state, cause = "reconnecting", None
+    now = time.time() if now is None else now
+    limited_until, limit_reason = limit(lease, now)
     accounts = [each.account for each in (seen, lease, registered.observed) if each is not None]
     return Connection(
         id=registered.name,
@@ -69,14 +72,27 @@ def connection(
         guarantees=_guarantees(registered.engine),
         epoch=0 if seen is None else seen.epoch,
         restarts=0 if seen is None else seen.restarts,
-        breaker=breaker(state, cause, since, registered.falls, time.time() if now is None else now),
+        breaker=breaker(state, cause, since, registered.falls, now),
         since=rfc3339(since),
         retry_at=rfc3339(retry_at),
         version_ends_at=rfc3339(None if lease is None else lease.version_ends_at),
+        limited_until=rfc3339(limited_until),
+        limit_reason=limit_reason,
         account=next((account for account in accounts if account), None),
+        pairing_step=cast("Any", lease.pairing_step)
+        if lease is not None and state == "pairing"
+        else None,
+        show_online=registered.show_online,
         desired=registered.desired,
         created_at=rfc3339(registered.created_at),
     )
+
+
+def limit(lease: Lease | None, now: float) -> tuple[float | None, LimitReason | None]:
+    """Until when WhatsApp limits the account of a connection, and why; None where it does not."""
+    if lease is None or lease.limited_until is None or lease.limited_until <= now:
+        return None, None
+    return lease.limited_until, cast("LimitReason | None", lease.limit_reason)
 
 
 def named(connection: str | None) -> str | None:

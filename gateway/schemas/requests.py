@@ -208,6 +208,12 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+SHOW_ONLINE = (
+    "Show the account as online, and the second tick to whoever writes to it. Without it that is so"
+    " only while a presence of `available` is in force, and its phone goes on being notified."
+)
+
+
 class NewConnection(Body):
     """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
 
@@ -224,9 +230,16 @@ class NewConnection(Body):
         description="Link a real account with an engine that never met WhatsApp (`native`); refused"
         " without it as `unproven_engine`. With the simulator every engine may be used.",
     )
+    show_online: bool = Field(False, description=SHOW_ONLINE)
     webhook: WebhookUrl | None = Field(
         None, description="An endpoint that is told of its events; the answer has the secret."
     )
+
+
+class ConnectionSettings(Body):
+    """What is to be different from now on, without a new login; what is not named stays."""
+
+    show_online: bool | None = Field(None, description=SHOW_ONLINE, examples=[True])
 
 
 class NewKey(Body):

@@ -13,6 +13,7 @@ from gateway.schemas.requests import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
+LimitReason = Literal["time_lock", "new_chats_capped"]
 Incarnation = Annotated[
     str | None,
     Field(
@@ -73,7 +74,19 @@ class Connection(Answer):
         description="When WhatsApp stops to accept the version that the connection announced, where it"
         " said so (alert `version_expires`)."
     )
+    pairing_step: Literal["qr", "code", "passkey"] | None = Field(
+        description="What linking waits for: `GET …/qr`, `…/pairing-code` or `…/passkey` has it."
+    )
+    limited_until: Time | None = Field(
+        description="Until then WhatsApp lets the account write to nobody who never wrote to it; such"
+        " messages wait, answers go on (alert `connection_limited`). null where it is not limited."
+    )
+    limit_reason: LimitReason | None = Field(
+        description="`time_lock`: WhatsApp takes the account for one that reaches out too much."
+        " `new_chats_capped`: it began as many new chats as it may for now."
+    )
     account: str | None = Field(description="The address of the paired account.")
+    show_online: bool = Field(description="Whether the account is shown as online at all times.")
     desired: Literal["running", "stopped", "logged_out"]
     created_at: Time | None
 
@@ -156,6 +169,13 @@ class MessageMedia(Answer):
     )
     error: str | None = Field(description="The code of what went wrong with it last.")
     url: str = Field(description="Where it can be had from this service.")
+
+
+class Marked(Answer):
+    """A read mark on its way; `GET /api/messages/{id}` follows it for a week."""
+
+    id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
+    status: Status = Field(description="`sent` once WhatsApp was told of it.")
 
 
 class Message(Answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,11 +33,15 @@ class Poster:
     """Posts over HTTP and HTTPS, to no private address unless `private` ones may be. No redirects."""
 
     def __init__(self, guarded: Guarded, *, whole: float = WHOLE) -> None:
-        self._whole = whole
-        self._pool = httpcore.AsyncConnectionPool(
+        self._guarded, self._whole = guarded, whole
+
+    @cached_property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Made for the first POST: a gateway need not wait at its start for authorities to be read."""
+        return httpcore.AsyncConnectionPool(
             # What SSL_CERT_FILE names is trusted as well.
             ssl_context=httpx.create_ssl_context(),
-            network_backend=guarded,
+            network_backend=self._guarded,
             max_connections=100,
             keepalive_expiry=IDLE,
         )
@@ -66,7 +71,8 @@ class Poster:
             return "malformed_answer"
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        if "_pool" in vars(self):
+            await self._pool.aclose()
 
     async def _post(self, url: str, body: bytes, headers: Sequence[tuple[str, str]]) -> int:
         asked = self._pool.stream(

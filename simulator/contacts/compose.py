@@ -10,7 +10,7 @@ import base64
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.contacts import message_content, poll_votes
+from simulator.contacts import message_content, message_secrets
 from simulator.contacts.message_content import Target
 from simulator.control.requests import ProblemError, field, optional
 from simulator.media.encryption import MAX_MEDIA, made_up
@@ -30,13 +30,13 @@ MAX_TEXT: Final = 65536
 MAX_NAME: Final = 1024
 MAX_OPTIONS: Final = 12
 
-_COMMON: Final = {"to", "type", "device", "addressing", "count"}
+_COMMON: Final = {"to", "type", "device", "addressing", "count", "unavailable"}
 _FILE: Final = ("data", "size", "mimetype", "reply_to")
 # what each type takes beside the common fields
 KINDS: Final[dict[str, set[str]]] = {
-    "text": {"text", "reply_to"},
+    "text": {"text", "reply_to", "secret"},
     "reaction": {"target", "text"},
-    "edit": {"target", "text", "wrapped"},
+    "edit": {"target", "text", "wrapped", "encrypted"},
     "delete": {"target"},
     "location": {"latitude", "longitude", "name", "address", "reply_to"},
     "contact": {"name", "phone", "vcard", "reply_to"},
@@ -47,6 +47,7 @@ KINDS: Final[dict[str, set[str]]] = {
     "audio": {*_FILE, "seconds", "ptt"},
     "document": {*_FILE, "text", "file_name", "title"},
     "sticker": {*_FILE, "width", "height", "is_animated"},
+    "timer": {"seconds"},
 }
 # what a file is when nothing else is said
 _MIMETYPES: Final = {
@@ -77,19 +78,16 @@ class Composer:
         self._groups = groups
         self._media = media
         self._makers: dict[str, Callable[[dict[str, Any], Callable[[str], Target]], Any]] = {
-            "text": lambda body, _: message_content.text(text_of_request(body)),
+            "text": lambda body, _: _text(body),
             "reaction": lambda body, about: message_content.reaction(
                 about(field(body, "target", str)), _short(body, "text")
             ),
-            "edit": lambda body, about: message_content.edit(
-                about(field(body, "target", str)),
-                text_of_request(body),
-                wrapped=optional(body, "wrapped", True),
-            ),
+            "edit": lambda body, about: _edit(body, about(field(body, "target", str))),
             "delete": lambda body, about: message_content.delete(about(field(body, "target", str))),
             "location": lambda body, _: _location(body),
             "contact": lambda body, _: self._contact(body),
             "poll": lambda body, _: _poll(body),
+            "timer": lambda body, _: message_content.timer(seconds_of(body)),
             **{kind: self._media_maker(kind) for kind in message_content.MEDIA},
         }
 
@@ -181,8 +179,34 @@ class Composer:
         known = {option.option_name for option in asked.options}
         if not set(options) <= known:
             raise ProblemError(400, "bad_options", "options must be some of the poll's")
-        ballot = poll_votes.Ballot(target.id, str(target.sender), str(speaker.address(server)))
-        return message_content.vote(target, *poll_votes.sealed(ballot, secret, options))
+        ballot = message_secrets.Change(
+            message_secrets.VOTE, target.id, str(target.sender), str(speaker.address(server))
+        )
+        return message_secrets.vote_message(
+            target, *ballot.sealed(secret, message_secrets.vote(options))
+        )
+
+
+def _text(body: dict[str, Any]) -> Any:
+    message = message_content.text(text_of_request(body))
+    if optional(body, "secret", False):
+        secret = secrets.token_bytes(message_secrets.SECRET_BYTES)
+        message.message_context_info.message_secret = secret
+    return message
+
+
+def _edit(body: dict[str, Any], target: Target) -> Any:
+    encrypted = optional(body, "encrypted", False)
+    wrapped = optional(body, "wrapped", not encrypted)
+    edit = message_content.edit(target, text_of_request(body), wrapped=wrapped)
+    if not encrypted:
+        return edit
+    secret = target.content.message_context_info.message_secret
+    if not secret or not target.from_me:
+        raise ProblemError(409, "no_secret", "the target is no message of theirs with a secret")
+    author = str(target.sender)
+    change = message_secrets.Change(message_secrets.EDIT, target.id, author, author)
+    return message_secrets.edit_message(target, *change.sealed(secret, edit.SerializeToString()))
 
 
 def text_of_request(body: dict[str, Any]) -> str:
@@ -232,6 +256,14 @@ def _location(body: dict[str, Any]) -> Any:
     return message_content.location(
         latitude, longitude, _short(body, "name"), _short(body, "address")
     )
+
+
+def seconds_of(body: dict[str, Any]) -> int:
+    """How long messages last before they disappear; 0 is for ever."""
+    seconds = field(body, "seconds", int)
+    if not 0 <= seconds < 1 << 32:
+        raise ProblemError(400, "bad_seconds", "seconds must be 0 or more")
+    return int(seconds)
 
 
 def _options(body: dict[str, Any]) -> list[str]:

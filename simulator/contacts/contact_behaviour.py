@@ -10,12 +10,12 @@ from simulator.contacts import message_content
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.people import ADDRESSINGS
-from simulator.contacts.sent_messages import said_content
+from simulator.contacts.sent_messages import OWN_DEVICES, said_content
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import PN_SERVER, Node
+from simulator.wire.protocol import HOSTED_DEVICE, PN_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
+    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
 
 
 class NoCompanionError(Exception):
@@ -60,6 +62,8 @@ class Speech:
         sent: SentMessages,
         group_speech: GroupSpeech,
         prekeys: Prekeys,
+        disappearing: Disappearing,
+        tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
@@ -70,6 +74,8 @@ class Speech:
         self._sent = sent
         self._group_speech = group_speech
         self._prekeys = prekeys
+        self._disappearing = disappearing
+        self._tokens = tokens
         self._switchboard = switchboard
 
     def say(
@@ -92,11 +98,14 @@ class Speech:
         *,
         device: int = PHONE,
         addressing: str | None = None,
+        placeholder: dict[str, str] | None = None,
     ) -> str:
         """Sends a message to every companion of `to` and, as a copy, to the speaker's own.
 
         `message` makes it of the speaker and of the server part that people have in it.
-        `addressing` (pn, lid) is the chat's as a rule: the contact's. Returns the message id.
+        `addressing` (pn, lid) is the chat's as a rule: the contact's. With a `placeholder` the
+        recipient's companions get `<unavailable>` with these attributes in place of the ciphertext;
+        not in groups. Returns the message id.
         Raises NoDeviceError when the simulator plays no such device of the speaker's, and
         NoCompanionError when neither side has a linked device: between two phones that are both
         played here there is nothing to simulate.
@@ -113,15 +122,21 @@ class Speech:
             server = (recipient if own else sender).addressing or PN_SERVER
         else:
             server = ADDRESSINGS[addressing]
-        content = message(sender, server)
+        content = self._disappearing.said(message(sender, server), to, number)
         if not devices and not own:
             raise NoCompanionError
         message_id = self._sent.add(number, device, to, content, server)
         spoken = _Spoken(sender, recipient, message_id, content, server)
-        for companion in (*devices, *own):
+        for companion in devices:
+            if placeholder is None:
+                self._write(speaker, companion, spoken)
+            else:
+                self._withhold(speaker, companion, spoken, placeholder)
+        for companion in own:
             self._write(speaker, companion, spoken)
         if own and to != number:
             self._contacts.hear(sender, recipient, message_id, content, server)
+        self._tokens.said(number, to)
         return message_id
 
     def _in_group(
@@ -129,9 +144,10 @@ class Speech:
     ) -> str:
         group = self._groups.named(to)
         speaker = self._endpoints.get(number, device)
-        if speaker is None:
+        if speaker is None or device == HOSTED_DEVICE:
             raise NoDeviceError
-        content = message(self._people.named(number), group.server)
+        said = message(self._people.named(number), group.server)
+        content = self._disappearing.said(said, group.chat, number)
         if not self._group_speech.listeners(group):
             raise NoCompanionError
         message_id = self._sent.add(number, device, group.chat, content, group.server)
@@ -142,7 +158,7 @@ class Speech:
         """Tells a companion of the phone's own account something that no person says."""
         number = companion.number
         person = self._people.named(number)
-        message_id = self._sent.add(number, PHONE, number, content, PN_SERVER)
+        message_id = self._sent.add(number, PHONE, OWN_DEVICES, content, PN_SERVER)
         spoken = _Spoken(person, person, message_id, content, PN_SERVER)
         self._write(self._endpoints.phone(number), companion, spoken)
         return message_id
@@ -161,7 +177,8 @@ class Speech:
         speaker = self._endpoints.get(number, device)
         if said is None or speaker is None:
             return False
-        group = self._groups.named(to) if is_group(to := said["recipient"]) else None
+        to = said["recipient"] or number
+        group = self._groups.named(to) if is_group(to) else None
         if companion.number not in ((number, to) if group is None else group.members):
             return False
         times = self._sent.count_request(number, message_id, companion.key)
@@ -218,17 +235,35 @@ class Speech:
         ]
         if kind == "pkmsg" and speaker.adv:
             content.append(Node("device-identity", {}, speaker.adv))
-        now = time.time()
-        stanza = (
-            stanzas.own_message(
-                sender, speaker.device, recipient, spoken.id, content, server=server, now=now
+        now, device = time.time(), speaker.device
+        if peer:
+            stanza = stanzas.peer_message(
+                sender, device, spoken.id, content, server=server, now=now
             )
-            if own_copy
-            else stanzas.message(sender, speaker.device, spoken.id, content, server=server, now=now)
+        elif own_copy:
+            stanza = stanzas.own_message(
+                sender, device, recipient, spoken.id, content, server=server, now=now
+            )
+        else:
+            stanza = stanzas.message(sender, device, spoken.id, content, server=server, now=now)
+        stanza.attrs.update(message_content.attributes(spoken.content))
+        self._switchboard.deliver(companion.key, stanza)
+
+    def _withhold(
+        self,
+        speaker: Endpoint,
+        companion: Companion,
+        spoken: _Spoken,
+        placeholder: dict[str, str],
+    ) -> None:
+        """The message without its ciphertext, which a retry receipt still asks for."""
+        stanza = stanzas.message(
+            spoken.sender,
+            speaker.device,
+            spoken.id,
+            [Node("unavailable", placeholder)],
+            server=spoken.server,
+            now=time.time(),
         )
         stanza.attrs.update(message_content.attributes(spoken.content))
-        if peer:
-            stanza.attrs["category"] = "peer"
-            for name in ("recipient", "peer_recipient_lid"):
-                del stanza.attrs[name]
         self._switchboard.deliver(companion.key, stanza)

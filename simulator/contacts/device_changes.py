@@ -46,9 +46,9 @@ class DeviceChanges:
         self._endpoints.remove(number, PHONE)
         self._people.relisted(number, renumbered=True)
 
-    def link(self, number: str, *, notify: bool) -> int:
-        """Links one more device of the person; returns its id."""
-        device = self._devices.add(number)
+    def link(self, number: str, *, notify: bool, hosted: bool = False) -> int:
+        """Links one more device of the person; returns its id. Raises HostedDeviceError."""
+        device = self._devices.add(number, hosted=hosted)
         if notify:
             self._notices.device(number, "add", device)
         return device

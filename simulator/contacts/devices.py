@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.phones import adv
+from simulator.wire.protocol import HOSTED_DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 class NoDeviceError(Exception):
     """The person has no such device."""
+
+
+class HostedDeviceError(Exception):
+    """The person has a hosted device already."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,17 @@ class Devices:
         linked |= {one.device: one.key_index for one in self._endpoints.of(number).values()}
         return dict(sorted(linked.items()))
 
-    def add(self, number: str) -> int:
-        """Links one more device that the simulator plays; its id."""
-        device = self._people.next_device(number)
+    def add(self, number: str, *, hosted: bool = False) -> int:
+        """Links one more device that the simulator plays; its id. Raises HostedDeviceError.
+
+        A person has at most one hosted device.
+        """
+        if hosted and self._endpoints.get(number, HOSTED_DEVICE) is not None:
+            raise HostedDeviceError
+        index = self._people.next_device(number)
+        device = HOSTED_DEVICE if hosted else index
         raw_id = self._people.named(number).raw_id
-        self._endpoints.link(number, device, raw_id=raw_id, now=time.time())
+        self._endpoints.link(number, device, raw_id=raw_id, key_index=index, now=time.time())
         self._people.relisted(number)
         return device
 

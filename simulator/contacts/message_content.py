@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 
 MEDIA: Final = ("image", "video", "audio", "document", "sticker")
 _REVOKE: Final = 0
+_TIMER: Final = 3
 _EDIT: Final = 14
+SECRET_EDIT: Final = 2
 _WRAPPERS: Final = (
     "ephemeral_message",
     "view_once_message",
     "view_once_message_v2",
     "document_with_caption_message",
     "edited_message",
+)
+_FOR_COMPANIONS: Final = (
+    "history_sync_notification",
+    "app_state_sync_key_share",
+    "lid_migration_mapping_sync_message",
+    "peer_data_operation_request_response_message",
 )
 _POLLS: Final = ("poll_creation_message", "poll_creation_message_v2", "poll_creation_message_v3")
 
@@ -61,7 +69,7 @@ def reaction(target: Target, emoji: str) -> Any:
     message = Message()
     message.reaction_message.text = emoji
     message.reaction_message.sender_timestamp_ms = int(time.time() * 1000)
-    _fill(message.reaction_message.key, target)
+    fill(message.reaction_message.key, target)
     return message
 
 
@@ -72,15 +80,47 @@ def edit(target: Target, said: str, *, wrapped: bool) -> Any:
     inner.protocol_message.type = _EDIT
     inner.protocol_message.timestamp_ms = int(time.time() * 1000)
     inner.protocol_message.edited_message.conversation = said
-    _fill(inner.protocol_message.key, target)
+    fill(inner.protocol_message.key, target)
     return message
 
 
 def delete(target: Target) -> Any:
     message = Message()
     message.protocol_message.type = _REVOKE
-    _fill(message.protocol_message.key, target)
+    fill(message.protocol_message.key, target)
     return message
+
+
+def timer(seconds: int) -> Any:
+    """The setting that messages of the chat disappear after so many seconds; never after 0."""
+    message = Message()
+    message.protocol_message.type = _TIMER
+    message.protocol_message.ephemeral_expiration = seconds
+    message.protocol_message.ephemeral_setting_timestamp = int(time.time())
+    return message
+
+
+def timer_in(message: Any) -> int | None:
+    """The seconds that a setting of the chat's timer names; None for any other message."""
+    part = unwrapped(message).protocol_message
+    return int(part.ephemeral_expiration) if part.type == _TIMER else None
+
+
+def expiring(message: Any, seconds: int) -> Any:
+    """The message with the seconds after which it disappears, where its kind can say so."""
+    _extend(message)
+    part = _quoting_part(message)
+    if part is not None:
+        part.context_info.expiration = seconds
+    return message
+
+
+def expiration(message: Any) -> int | None:
+    """After how many seconds the message disappears, 0 for never; None for a kind that has no say."""
+    part = _quoting_part(unwrapped(message))
+    if part is None:
+        return 0 if message.conversation else None
+    return int(part.context_info.expiration)
 
 
 def location(latitude: float, longitude: float, name: str, address: str) -> Any:
@@ -130,21 +170,9 @@ def media(kind: str, sealed: Sealed, url: str, path: str, fields: dict[str, Any]
     return message
 
 
-def vote(target: Target, payload: bytes, iv: bytes) -> Any:
-    message = Message()
-    update = message.poll_update_message
-    _fill(update.poll_creation_message_key, target)
-    update.vote.enc_payload, update.vote.enc_iv = payload, iv
-    update.sender_timestamp_ms = int(time.time() * 1000)
-    return message
-
-
 def quoting(message: Any, target: Target) -> Any:
     """The message as a reply to another. A plain text becomes an extended one."""
-    if message.conversation:
-        said = message.conversation
-        message.ClearField("conversation")
-        message.extended_text_message.text = said
+    _extend(message)
     part = _quoting_part(message)
     part.context_info.stanza_id = target.id
     part.context_info.participant = str(target.sender)
@@ -165,6 +193,8 @@ def attributes(message: Any) -> dict[str, str]:
         attrs["type"] = "poll"
     elif media_type(message):
         attrs["type"] = "media"
+    elif message.HasField("secret_encrypted_message"):
+        attrs["edit"] = "1"
     elif message.HasField("protocol_message"):
         part = message.protocol_message
         if part.type == _EDIT:
@@ -203,7 +233,7 @@ def media_type(message: Any) -> str:
 
 def is_for_companions(message: Any) -> bool:
     """Whether it is what an account's phone tells its companions and no other."""
-    return bool(message.protocol_message.HasField("history_sync_notification"))
+    return any(message.protocol_message.HasField(name) for name in _FOR_COMPANIONS)
 
 
 def unwrapped(message: Any) -> Any:
@@ -243,16 +273,17 @@ def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
             "type": quoted[0],
             "text": quoted[1],
         }
+    if part is not None and part.context_info.expiration:
+        fields["expiration"] = part.context_info.expiration
     if part is not None and part.context_info.mentioned_jid:
         fields["mentions"] = list(part.context_info.mentioned_jid)
     return kind, said, fields
 
 
 def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
-    if message.conversation:
-        return "text", message.conversation, {}
-    if message.extended_text_message.text:
-        return "text", message.extended_text_message.text, {}
+    text = message.conversation or message.extended_text_message.text
+    if text:
+        return "text", text, {}
     media = media_in(message)
     if media is not None:
         return media[0], getattr(media[1], "caption", "") or None, _media_fields(media[1])
@@ -276,15 +307,23 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
                 "selectable": asked.selectable_options_count,
             },
         )
-    if message.HasField("poll_update_message"):
-        return (
-            "vote",
-            None,
-            {"target": _target(message.poll_update_message.poll_creation_message_key)},
-        )
+    sealed = _sealed(message)
+    if sealed is not None:
+        return sealed
     if message.HasField("protocol_message"):
         return _protocol(message.protocol_message)
     return (None if _bare(message) else "unknown"), None, {}
+
+
+def _sealed(message: Any) -> tuple[str, None, dict[str, Any]] | None:
+    """A vote or an edit that is sealed under the secret of the message that it is about."""
+    if message.HasField("poll_update_message"):
+        key = message.poll_update_message.poll_creation_message_key
+        return "vote", None, {"target": _target(key)}
+    part = message.secret_encrypted_message
+    if part.secret_enc_type == SECRET_EDIT:
+        return "edit", None, {"target": _target(part.target_message_key), "to": None}
+    return None
 
 
 def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
@@ -293,6 +332,8 @@ def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     if part.type == _EDIT:
         new = described(part.edited_message)
         return "edit", new[1], {"target": _target(part.key), "to": new[0]}
+    if part.type == _TIMER:
+        return "timer", None, {"seconds": int(part.ephemeral_expiration)}
     return None, None, {}
 
 
@@ -339,6 +380,15 @@ def _quoting_part(message: Any) -> Any:
     return None
 
 
-def _fill(key: Any, target: Target) -> None:
+def _extend(message: Any) -> None:
+    """Makes a plain text an extended one, which can carry more than its words."""
+    if message.conversation:
+        said = message.conversation
+        message.ClearField("conversation")
+        message.extended_text_message.text = said
+
+
+def fill(key: Any, target: Target) -> None:
+    """Names the target in a message key."""
     for name, value in target.key().items():
         setattr(key, name, value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator.contacts import message_content
+from simulator.contacts.people import RECEIPTS
 from simulator.contacts.signal_endpoints import PHONE, Endpoint, UndecryptableError
 from simulator.phones import adv
 from simulator.server import stanzas
@@ -16,6 +17,8 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PreKeySignalMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from simulator.contacts.inbox import Inbox
     from simulator.contacts.people import People, Person
     from simulator.contacts.sealed_content import SealedContent
@@ -23,12 +26,14 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.rules.disappearing import Disappearing
     from simulator.store import Store
 
 log = structlog.get_logger()
 
 # whatsmeow and Baileys stop asking, and answering, after the fifth time.
 MAX_RETRIES: Final = 5
+MISNAMED_COPIES: Final = "misnamed_copies"
 
 
 class Contacts:
@@ -44,8 +49,11 @@ class Contacts:
         inbox: Inbox,
         sent: SentMessages,
         sealed_content: SealedContent,
+        disappearing: Disappearing,
         switchboard: Switchboard,
+        peer_message: Callable[[Companion, str, Any], None],
     ) -> None:
+        """`peer_message` is handed what companions write to their own phone: message id, message."""
         self._store = store
         self._people = people
         self._endpoints = endpoints
@@ -53,7 +61,9 @@ class Contacts:
         self._inbox = inbox
         self._sent = sent
         self._sealed_content = sealed_content
+        self._disappearing = disappearing
         self._switchboard = switchboard
+        self._peer_message = peer_message
 
     def receive(
         self,
@@ -93,22 +103,25 @@ class Contacts:
             self._ask_again(endpoint, sender, message_id, chat=chat, server=server, code=code)
             return
         if own_copy:
+            if endpoint.device == PHONE:
+                self._peer_message(sender, message_id, message)
             # The account's own phone sees what its companions sent only inside one of these.
+            self._check_destination(message, sender, chat, server)
             message = message.device_sent_message.message
         what, text, fields = message_content.described(message)
-        if what is not None:
-            self._inbox.keep(
-                device,
-                sender.number,
-                message_id,
-                chat=chat.number,
-                kind=what,
-                text=text,
-                fields=fields | self._sealed_content.opened(message, sender.number),
-                content=message.SerializeToString(),
-                ciphertext=fingerprint,
-                name=name,
-            )
+        if what is not None and self._inbox.keep(
+            device,
+            sender.number,
+            message_id,
+            chat=chat.number,
+            kind=what,
+            text=text,
+            fields=fields | self._sealed_content.opened(message, sender.number),
+            content=message.SerializeToString(),
+            ciphertext=fingerprint,
+            name=name,
+        ):
+            self._disappearing.heard(message, chat.number, sender.number, message_id)
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
 
@@ -135,11 +148,26 @@ class Contacts:
                 name=sender.name,
             )
             self._receipts(endpoint, sender.number, message_id, server)
-        now, mark = time.time(), self._sent.mark
-        if recipient.receipts != "none":
-            mark(sender.number, [message_id], "delivered", now + recipient.delivered_after)
-        if recipient.receipts == "read":
-            mark(sender.number, [message_id], "read", now + recipient.read_after)
+        now, kinds = time.time(), RECEIPTS[recipient.receipts]
+        marks = {"received": recipient.delivered_after} if kinds else {}
+        if "" in kinds:
+            marks["delivered"] = recipient.delivered_after
+        if "read" in kinds:
+            marks["read"] = recipient.read_after
+        for column, delay in marks.items():
+            self._sent.mark(sender.number, [message_id], column, now + delay)
+
+    def _check_destination(
+        self, message: Any, sender: Companion, chat: Person, server: str
+    ) -> None:
+        """Counts a copy whose chat is named otherwise than the stanza names it; it is read all the same.
+
+        whatsmeow, send.go `marshalMessage`; the server cannot see it.
+        """
+        if message.HasField("device_sent_message"):
+            destination = message.device_sent_message.destination_jid
+            if destination != str(chat.address(server)):
+                self._store.count(sender.number, MISNAMED_COPIES)
 
     def check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
@@ -156,23 +184,12 @@ class Contacts:
 
     def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
         """To all companions of the account: delivered from each device, read from the phone."""
-        person = self._people.named(endpoint.number)
-        if person.receipts == "none":
-            return
+        person, now = self._people.named(endpoint.number), time.time()
         address = person.address(person.addressing or server, endpoint.device)
-        now = time.time()
         for companion in self._companions.of(account):
-            self._switchboard.deliver(
-                companion.key,
-                stanzas.receipt(address, message_id, "", now),
-                person.delivered_after,
-            )
-            if person.receipts == "read" and endpoint.device == PHONE:
-                self._switchboard.deliver(
-                    companion.key,
-                    stanzas.receipt(address, message_id, "read", now + person.read_after),
-                    person.read_after,
-                )
+            for kind, delay in confirmations(person, endpoint.device):
+                stanza = stanzas.receipt(address, message_id, kind, now + delay)
+                self._switchboard.deliver(companion.key, stanza, delay)
 
     def asked(self, endpoint: Endpoint, sender: Companion, message_id: str) -> int:
         """Counts that a message did not read; the how manieth time it was."""
@@ -205,8 +222,9 @@ class Contacts:
         # whatsmeow `retry.go`); at once when there is no session at all (whatsapp-rust
         # `protocol/retry.rs` should_include_keys).
         keys = endpoint.bundle() if count > 1 or code == "no-session" else None
+        server = person.addressing or server
         stanza = stanzas.receipt(
-            person.address(person.addressing or server, endpoint.device),
+            person.address(server, endpoint.device),
             message_id,
             "retry",
             now,
@@ -218,3 +236,15 @@ class Contacts:
             stanza.attrs["recipient"] = chat.address(server)
         self._store.count(endpoint.number, "retries_sent")
         self._switchboard.deliver(sender.key, stanza)
+
+
+def confirmations(person: Person, device: int) -> Iterator[tuple[str, float]]:
+    """Types of the receipts that one of a person's devices sends, each after so many seconds.
+
+    The phone alone says that a message was read.
+    """
+    for kind in RECEIPTS[person.receipts]:
+        if kind != "read":
+            yield kind, person.delivered_after
+        elif device == PHONE:
+            yield kind, person.read_after

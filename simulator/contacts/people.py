@@ -8,13 +8,26 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER
+from simulator.wire.protocol import (
+    HOSTED_DEVICE,
+    HOSTED_SERVERS,
+    JID,
+    LID_SERVER,
+    PN_SERVER,
+    namespace,
+)
 
 if TYPE_CHECKING:
     from simulator.store import Store
 
 _NUMBER: Final = re.compile(r"[0-9]{7,15}")
-RECEIPTS: Final = ("none", "delivered", "read")
+RECEIPTS: Final[dict[str, tuple[str, ...]]] = {
+    "none": (),
+    "inactive": ("inactive",),
+    "delivered": ("",),
+    "read": ("", "read"),
+}
+"""Types of the receipts that a person's devices send for a message, by the person's `receipts`."""
 ADDRESSINGS: Final = {"pn": PN_SERVER, "lid": LID_SERVER}
 _CHANGEABLE: Final = (
     "name",
@@ -54,8 +67,12 @@ class Person:
     last_device: int
 
     def address(self, server: str, device: int = 0) -> Any:
-        """The person's JID by phone number or by LID, as `server` says."""
-        return JID(self.lid if server == LID_SERVER else self.number, server, device)
+        """The person's JID by phone number or by LID, as `server` says.
+
+        A hosted device has a server part of its own.
+        """
+        user = self.lid if server == LID_SERVER else self.number
+        return JID(user, HOSTED_SERVERS[server] if device == HOSTED_DEVICE else server, device)
 
     def addresses(self) -> tuple[str, str]:
         """Both addresses, by phone number and by LID."""
@@ -113,18 +130,17 @@ class People:
         return self._cache[number]
 
     def at(self, jid: Any) -> Person | None:
-        """The person behind a JID of either kind; None when there cannot be one."""
-        if jid is None:
+        """The person behind a JID of either kind, or behind a hosted device's; None for no such one."""
+        by = namespace(jid)
+        if by is None or jid.server != (HOSTED_SERVERS[by] if jid.device == HOSTED_DEVICE else by):
             return None
-        if jid.server == LID_SERVER:
+        if by == LID_SERVER:
             number = self._numbers.get(jid.user)
             if number is None:
                 found = self._store.row("SELECT number FROM people WHERE lid = ?", jid.user)
                 number = found["number"] if found is not None else None
             return None if number is None else self.named(number)
-        if jid.server != PN_SERVER or not _NUMBER.fullmatch(jid.user):
-            return None
-        return self.named(jid.user)
+        return self.named(jid.user) if _NUMBER.fullmatch(jid.user) else None
 
     def change(self, number: str, changes: dict[str, Any]) -> Person:
         """Changes behaviour: name, registered, receipts, delivered_after, read_after (seconds).
@@ -144,7 +160,7 @@ class People:
         return self.named(number)
 
     def next_device(self, number: str) -> int:
-        """Reserves the number's next device id; ids are never given twice."""
+        """Reserves the number's next device id; ids are never given twice, a hosted one's never."""
         self.named(number)
         with self._store.transaction():
             device = self._store.number("SELECT next_device FROM people WHERE number = ?", number)
@@ -152,7 +168,7 @@ class People:
                 "UPDATE people SET next_device = next_device + 1 WHERE number = ?", number
             )
         self._cache.pop(number, None)
-        return device
+        return device if device != HOSTED_DEVICE else self.next_device(number)
 
     def takes_prekey(self, number: str) -> bool:
         """Whether the next bundle of the person's devices carries a one-time prekey."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from simulator.contacts import message_content, poll_votes
+from simulator.contacts import message_content, message_secrets
 from simulator.wire.proto_schema import Message
 
 if TYPE_CHECKING:
@@ -45,13 +45,11 @@ class SealedContent:
         for author, voter in itertools.product(
             people.named(found["author"]).addresses(), people.named(sender).addresses()
         ):
-            chosen = poll_votes.opened(
-                poll_votes.Ballot(update.poll_creation_message_key.id, author, voter),
-                poll.message_context_info.message_secret,
-                update.vote.enc_payload,
-                update.vote.enc_iv,
-                options,
+            ballot = message_secrets.Change(
+                message_secrets.VOTE, update.poll_creation_message_key.id, author, voter
             )
-            if chosen is not None:
-                return {"options": chosen}
+            secret = poll.message_context_info.message_secret
+            plaintext = ballot.opened(secret, update.vote.enc_payload, update.vote.enc_iv)
+            if plaintext is not None:
+                return {"options": message_secrets.chosen(plaintext, options)}
         return {"options": None}

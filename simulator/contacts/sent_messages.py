@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts import message_content
 from simulator.contacts.inbox import EVERYTHING, Page
@@ -13,6 +13,10 @@ from simulator.wire.proto_schema import Message
 if TYPE_CHECKING:
     from simulator.server.companions import DeviceKey
     from simulator.store import Store
+
+
+OWN_DEVICES: Final = ""
+"""In the place of a recipient: what a phone tells its companions, and no person says."""
 
 
 class SentMessages:
@@ -64,7 +68,7 @@ class SentMessages:
         )
 
     def of(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
-        """Returns the person's messages, oldest first, with their receipts and retries."""
+        """Returns what the person said, oldest first, with their receipts and retries."""
         now = time.time()
         return [
             {
@@ -74,24 +78,27 @@ class SentMessages:
                 "to": row["recipient"],
                 **_shown(said_content(row)),
                 "at": row["at"],
+                "received": 0 < row["received"] <= now,
                 "delivered": 0 < row["delivered"] <= now,
                 "read": 0 < row["read"] <= now,
                 "retries": row["retries"],
             }
             for row in self._store.rows(
-                "SELECT * FROM said WHERE number = ? AND seq > ? ORDER BY seq LIMIT ?",
+                "SELECT * FROM said WHERE number = ? AND recipient != ? AND seq > ?"
+                " ORDER BY seq LIMIT ?",
                 number,
+                OWN_DEVICES,
                 page.after,
                 page.limit,
             )
         ]
 
     def mark(self, number: str, message_ids: list[str], column: str, at: float) -> None:
-        """Marks messages of this person as `delivered` or `read`, and since when (seconds).
+        """Marks messages of this person as `received`, `delivered` or `read`, and since when (seconds).
 
         The first time counts.
         """
-        assert column in ("delivered", "read")
+        assert column in ("received", "delivered", "read")
         for message_id in message_ids:
             self._store.execute(
                 f"UPDATE said SET {column} = ?1"  # noqa: S608

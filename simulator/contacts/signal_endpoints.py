@@ -19,6 +19,7 @@ from simulator.contacts.signal_sessions import (
 from simulator.phones.adv import own_identity
 from simulator.wire.certificates import public_key
 from simulator.wire.protocol import (
+    HOSTED_DEVICE,
     IdentityKeyPair,
     OneTimePreKey,
     PreKeyBundle,
@@ -250,12 +251,20 @@ class Endpoints:
     def phone(self, number: str) -> Endpoint:
         return self.of(number)[PHONE]
 
-    def link(self, number: str, device: int, *, raw_id: int, now: float) -> Endpoint:
+    def link(
+        self, number: str, device: int, *, raw_id: int, key_index: int, now: float
+    ) -> Endpoint:
         """Makes one more played device, vouched for by the phone."""
-        phone = self.phone(number).identity
         identity = IdentityKeyPair.generate()
-        adv = own_identity(phone, identity, raw_id=raw_id, key_index=device, now=now)
-        linked = self._make(number, device, identity, adv)
+        adv = own_identity(
+            self.phone(number).identity,
+            identity,
+            raw_id=raw_id,
+            key_index=key_index,
+            now=now,
+            hosted=device == HOSTED_DEVICE,
+        )
+        linked = self._make(number, device, identity, adv, key_index)
         self._cache.pop(number, None)
         return linked
 
@@ -296,7 +305,14 @@ class Endpoints:
             )
         self._cache.pop(number, None)
 
-    def _make(self, number: str, device: int, identity: Any = None, adv: bytes = b"") -> Endpoint:
+    def _make(
+        self,
+        number: str,
+        device: int,
+        identity: Any = None,
+        adv: bytes = b"",
+        key_index: int = 0,
+    ) -> Endpoint:
         identity = identity or IdentityKeyPair.generate()
         signed = SignedPreKey.generate(identity, 1)
         registration = 1 + secrets.randbelow(16380)
@@ -312,11 +328,9 @@ class Endpoints:
                 signed.private,
                 signed.signature,
                 adv,
-                device,
+                key_index,
             )
-        return Endpoint(
-            self._store, number, device, identity, registration, signed, adv, key_index=device
-        )
+        return Endpoint(self._store, number, device, identity, registration, signed, adv, key_index)
 
 
 def _endpoint(store: Store, row: Any) -> Endpoint:

@@ -27,20 +27,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from simulator.contacts.devices import NoDeviceError
+from simulator.contacts.devices import HostedDeviceError, NoDeviceError
 from simulator.contacts.message_content import media_in
 from simulator.contacts.people import UnknownNumberError
+from simulator.control.account_routes import AccountRoutes
 from simulator.control.answer_routes import AnswerRoutes
+from simulator.control.app_state_routes import AppStateRoutes
+from simulator.control.call_routes import CallRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
 from simulator.control.rule_routes import RuleRoutes
+from simulator.control.trace_routes import TraceRoutes
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.phones.scan_demands import DemandError
 from simulator.server.groups.group import NoGroupError
-from simulator.server.rules.failures import StandingError
+from simulator.server.rules.answering_numbers import AnsweringNumberError
+from simulator.server.rules.properties import PropertyError
 from simulator.server.rules.switches import UnknownRuleError
 from simulator.server.rules.versions import VersionError
 from simulator.wire.proto_schema import Message
@@ -57,7 +62,8 @@ _BAD: Final[dict[type[Exception], str]] = {
     UnknownNumberError: "bad_number",
     FaultError: "bad_fault",
     DemandError: "bad_linking",
-    StandingError: "bad_standing",
+    AnsweringNumberError: "bad_answered_by",
+    PropertyError: "bad_property",
     UnknownRuleError: "bad_rule",
     VersionError: "bad_version",
 }
@@ -110,56 +116,6 @@ class Control:
         body = await body_of(request)
         code = field(body, "code", str)
         return _linked(await self._world.linking.enter(self._number(request), code))
-
-    async def account(self, request: Request) -> JSONResponse:
-        world, number = self._world, self._number(request)
-        devices = []
-        for companion in world.companions.of(number):
-            waiting = world.queue.counts(companion.key)
-            devices.append(
-                {
-                    "device": companion.device,
-                    "online": world.switchboard.live(companion.key) is not None,
-                    "unacknowledged": sum(waiting.values()),
-                    "waiting": waiting,
-                    "prekeys": world.companions.prekey_count(companion),
-                    "logins": companion.logins,
-                    "version": companion.version,
-                    "paired_at": companion.paired_at,
-                }
-            )
-        return JSONResponse(
-            {
-                "number": number,
-                "online": any(device["online"] for device in devices),
-                "standing": world.standings.of(number),
-                "available": world.presence.available(number),
-                **{
-                    total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
-                    for total in ("unacknowledged", "prekeys")
-                },
-                "logins": {
-                    kind: world.store.counted(number, f"logins_{kind}")
-                    for kind in ("xx", "ik", "xxfallback")
-                },
-                "retries": world.store.counted(number, "retries"),
-                "version": devices[-1]["version"] if devices else "",
-                "devices": devices,
-            }
-        )
-
-    async def prekeys(self, request: Request) -> JSONResponse:
-        """The server forgets all but so many one-time prekeys of each of the account's devices."""
-        kept = field(await body_of(request), "keep", int)
-        if kept < 0:
-            raise ProblemError(400, "bad_keep", "keep must not be negative")
-        world = self._world
-        with world.store.transaction():
-            left = [
-                world.prekeys.keep(companion, kept)
-                for companion in world.companions.of(self._number(request))
-            ]
-        return JSONResponse({"prekeys": sum(left)})
 
     async def media(self, request: Request) -> JSONResponse:
         """Downloads of a message's file are answered by `status`; or the file is lost for good."""
@@ -219,6 +175,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
                 return problem(error.status, error.code, str(error))
             case NoDeviceError():
                 return problem(404, "no_such_device", "the person has no such device")
+            case HostedDeviceError():
+                return problem(409, "has_hosted_device", "the person has a hosted device already")
             case NoGroupError():
                 return problem(
                     404, "no_such_group", "there is no such group, or not of that person"
@@ -234,14 +192,16 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ScanError,
         *_BAD,
         NoDeviceError,
+        HostedDeviceError,
         NoGroupError,
         HTTPException,
         Exception,
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
-    rules = RuleRoutes(world)
-    answers = AnswerRoutes(world)
+    app_state = AppStateRoutes(world)
+    accounts, rules = AccountRoutes(world), RuleRoutes(world)
+    answers, traces, calls = AnswerRoutes(world), TraceRoutes(world), CallRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -253,12 +213,18 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),
         ("/phones/{number}/inbox", contacts.copies, ["GET"]),
         ("/phones/{number}/history", phones.history, ["POST"]),
+        ("/phones/{number}/app-state", app_state.settings, ["GET", "POST"]),
+        ("/phones/{number}/app-state/keys", app_state.keys, ["POST"]),
+        ("/phones/{number}/read", phones.read, ["POST"]),
         ("/contacts/{number}/presence", phones.presence, ["GET", "POST"]),
         ("/contacts/{number}/typing", phones.typing, ["POST"]),
         ("/contacts/{number}", contacts.change, ["POST"]),
         ("/contacts/{number}", contacts.contact, ["GET"]),
         ("/contacts/{number}/say", contacts.say, ["POST"]),
+        ("/contacts/{number}/timer", contacts.timer, ["POST"]),
+        ("/contacts/{number}/token", contacts.token, ["POST"]),
         ("/contacts/{number}/status", contacts.status, ["POST"]),
+        ("/contacts/{number}/call", calls.call, ["GET", "POST", "DELETE"]),
         ("/contacts/{number}/devices", contacts.link, ["POST"]),
         ("/contacts/{number}/devices/{device:int}", contacts.unlink, ["DELETE"]),
         ("/contacts/{number}/reinstall", contacts.reinstall, ["POST"]),
@@ -266,19 +232,21 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/addressing", contacts.addressing, ["POST"]),
         ("/contacts/{number}/inbox", contacts.inbox, ["GET"]),
         ("/contacts/{number}/said", contacts.said, ["GET"]),
-        ("/accounts/{number}", control.account, ["GET"]),
-        ("/accounts/{number}", rules.standing, ["POST"]),
-        ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/accounts/{number}", accounts.account, ["GET", "POST"]),
+        ("/accounts/{number}/migrate", accounts.migrate, ["POST"]),
+        ("/accounts/{number}/prekeys", accounts.prekeys, ["POST"]),
         ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
         ("/rules", rules.rules, ["GET", "POST"]),
         ("/version", rules.version, ["GET", "POST"]),
         ("/groups", groups.make, ["POST"]),
         ("/groups/{id}", groups.group, ["GET"]),
-        ("/groups/{id}", groups.readdress, ["POST"]),
+        ("/groups/{id}", groups.settings, ["POST"]),
         ("/groups/{id}/participants", groups.change, ["POST"]),
         ("/media/{id}", control.media, ["POST"]),
         ("/answers", answers.answers, ["GET", "POST"]),
         ("/unanswered", answers.unanswered, ["GET", "DELETE"]),
+        ("/accounts/{number}/trace", traces.trace, ["GET", "POST", "DELETE"]),
+        ("/trace", traces.trace, ["GET", "POST", "DELETE"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]
     return Starlette(

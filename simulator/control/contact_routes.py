@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse
 
-from simulator.contacts.compose import text_of_request
+from simulator.contacts.compose import seconds_of, text_of_request
 from simulator.contacts.contact_behaviour import NoCompanionError
 from simulator.contacts.inbox import Page
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional
+from simulator.phones.placeholder_resend import UNAVAILABLE
 from simulator.server.groups.group import is_group
+from simulator.server.rules.properties import CONTACT
 from simulator.wire.protocol import LID_SERVER
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ class ContactRoutes:
             "delivered_after": (int, float),
             "read_after": (int, float),
             "prekeys": int,
+            "answered_by": (str, type(None)),
         }
+        properties = {name: body.pop(name) for name in CONTACT if name in body}
         for name in body:
             if name not in kinds:
                 raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
@@ -53,7 +57,16 @@ class ContactRoutes:
             raise ProblemError(
                 400, "bad_receipts", f"receipts must be one of {', '.join(RECEIPTS)}"
             )
-        return self._described(self._world.people.change(self._number(request), body))
+        world, number = self._world, self._number(request)
+        with world.store.transaction():
+            if "answered_by" in body:
+                other = body.pop("answered_by")
+                if other is not None:
+                    other = world.people.named(other.lstrip("+")).number
+                world.answering_numbers.change(number, other)
+                body["registered"] = other is None and body.get("registered", True)
+            world.properties.change(number, properties, CONTACT)
+            return self._described(world.people.change(number, body))
 
     async def contact(self, request: Request) -> JSONResponse:
         return self._described(self._world.people.named(self._number(request)))
@@ -75,6 +88,12 @@ class ContactRoutes:
         device = optional(body, "device", 0)
         addressing = _addressing(body["addressing"]) if "addressing" in body else None
         to = self._chat(field(body, "to", str))
+        placeholder = None
+        if "unavailable" in body:
+            placeholder = UNAVAILABLE.get(field(body, "unavailable", str))
+            if placeholder is None or is_group(to):
+                kinds = ", ".join(UNAVAILABLE)
+                raise ProblemError(400, "bad_unavailable", f"to an account, and one of {kinds}")
         bodies = [body]
         if "count" in body:
             text = text_of_request(body)
@@ -89,7 +108,12 @@ class ContactRoutes:
                 with self._world.store.transaction():
                     ids += [
                         self._world.speech.speak(
-                            number, to, message(one), device=device, addressing=addressing
+                            number,
+                            to,
+                            message(one),
+                            device=device,
+                            addressing=addressing,
+                            placeholder=placeholder,
                         )
                         for one in bodies[start : start + _TURN]
                     ]
@@ -99,6 +123,25 @@ class ContactRoutes:
                 409, "no_companion", "the account has no linked device to receive it"
             ) from error
         return JSONResponse({"ids": ids} if "count" in body else {"id": ids[0]})
+
+    async def timer(self, request: Request) -> JSONResponse:
+        """Messages between the person and an account disappear after so many seconds; none is told."""
+        body, world = await body_of(request), self._world
+        account = world.people.named(field(body, "account", str).lstrip("+")).number
+        seconds = seconds_of(body)
+        world.disappearing.set(seconds, self._number(request), account)
+        return JSONResponse({"account": account, "seconds": seconds})
+
+    async def token(self, request: Request) -> JSONResponse:
+        """Issues a privacy token to an account, whose devices are told; `at`: of which moment."""
+        body, world = await body_of(request), self._world
+        account = world.people.named(field(body, "account", str).lstrip("+")).number
+        at = field(body, "at", (int, float)) if "at" in body else None
+        if at is not None and at < 0:
+            raise ProblemError(400, "bad_at", "at must be seconds since the epoch")
+        with world.store.transaction():
+            world.tokens.issue(self._number(request), account, at)
+        return JSONResponse({"account": account})
 
     async def status(self, request: Request) -> JSONResponse:
         """Shows the account `to` a status; its devices get a <status> stanza."""
@@ -133,8 +176,9 @@ class ContactRoutes:
     async def link(self, request: Request) -> JSONResponse:
         body = await body_of(request)
         number = self._number(request)
+        hosted, notify = optional(body, "hosted", False), optional(body, "notify", True)
         with self._world.store.transaction():
-            device = self._world.device_changes.link(number, notify=optional(body, "notify", True))
+            device = self._world.device_changes.link(number, notify=notify, hosted=hosted)
         return JSONResponse({"device": device}, status_code=201)
 
     async def unlink(self, request: Request) -> JSONResponse:
@@ -187,6 +231,8 @@ class ContactRoutes:
                 "delivered_after": person.delivered_after,
                 "read_after": person.read_after,
                 "prekeys": person.prekeys,
+                **self._world.properties.described(person.number, CONTACT),
+                "answered_by": self._world.answering_numbers.of(person.number),
                 "addressing": "lid" if person.addressing == LID_SERVER else "pn",
                 "retries": self._world.store.counted(person.number, "retries_sent"),
                 "devices": [

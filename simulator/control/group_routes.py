@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
+from simulator.contacts.compose import seconds_of
 from simulator.contacts.people import ADDRESSINGS
 from simulator.control.requests import ProblemError, body_of, field, optional
 from simulator.server.groups.group import MAX_MEMBERS
@@ -32,30 +33,29 @@ class GroupRoutes:
         subject = field(body, "subject", str)
         if not 0 < len(subject) <= _MAX_SUBJECT:
             raise ProblemError(400, "bad_subject", f"a subject has 1 to {_MAX_SUBJECT} characters")
-        mode = optional(body, "addressing", "lid")
-        if mode not in ADDRESSINGS:
-            raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
+        server = _server({"addressing": "lid"} | body)
         members = self._people(body, "participants")
         creator = world.people.named(field(body, "creator", str).lstrip("+")).number
         if len({creator, *members}) > MAX_MEMBERS:
             raise ProblemError(400, "too_many", f"a group has at most {MAX_MEMBERS} members")
         with world.store.transaction():
-            group = world.groups.make(subject, creator, members, ADDRESSINGS[mode])
+            group = world.groups.make(subject, creator, members, server)
             world.notices.group_made(group)
-        return JSONResponse(_described(group), status_code=201)
+        return JSONResponse(self._described(group), status_code=201)
 
-    async def readdress(self, request: Request) -> JSONResponse:
-        """The members are addressed in another way from now on; nobody is told."""
-        mode = field(await body_of(request), "addressing", str)
-        if mode not in ADDRESSINGS:
-            raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
-        world = self._world
+    async def settings(self, request: Request) -> JSONResponse:
+        """Changes how members are addressed, of which nobody is told; or the timer, and they are."""
+        world, body = self._world, await body_of(request)
         group = world.groups.named(request.path_params["id"])
         with world.store.transaction():
-            return JSONResponse(_described(world.groups.readdress(group, ADDRESSINGS[mode])))
+            if "seconds" in body:
+                world.group_queries.set_timer(group, seconds_of(body), group.creator)
+            else:
+                group = world.groups.readdress(group, _server(body))
+        return JSONResponse(self._described(group))
 
     async def group(self, request: Request) -> JSONResponse:
-        return JSONResponse(_described(self._world.groups.named(request.path_params["id"])))
+        return JSONResponse(self._described(self._world.groups.named(request.path_params["id"])))
 
     async def change(self, request: Request) -> JSONResponse:
         """Members join (`add`) and leave (`remove`); `by` whom, the creator unless it is said."""
@@ -67,7 +67,7 @@ class GroupRoutes:
         by = world.people.named(optional(body, "by", group.creator).lstrip("+")).number
         with world.store.transaction():
             group = world.membership.change(group, added, removed, by)
-        return JSONResponse(_described(group))
+        return JSONResponse(self._described(group))
 
     def _people(self, body: dict[str, Any], name: str) -> list[str]:
         numbers = optional(body, name, [])
@@ -75,14 +75,21 @@ class GroupRoutes:
             raise ProblemError(400, "wrong_type", f"{name} must be a list of numbers")
         return [self._world.people.named(number.lstrip("+")).number for number in numbers]
 
+    def _described(self, group: Group) -> dict[str, Any]:
+        ranks = group.members.items()
+        return {
+            "id": group.chat,
+            "subject": group.subject,
+            "creator": group.creator,
+            "addressing": "lid" if group.server == LID_SERVER else "pn",
+            "seconds": self._world.disappearing.timer(group.chat),
+            "participants": [{"number": one, "rank": rank or "member"} for one, rank in ranks],
+        }
 
-def _described(group: Group) -> dict[str, Any]:
-    return {
-        "id": group.chat,
-        "subject": group.subject,
-        "creator": group.creator,
-        "addressing": "lid" if group.server == LID_SERVER else "pn",
-        "participants": [
-            {"number": number, "rank": rank or "member"} for number, rank in group.members.items()
-        ],
-    }
+
+def _server(body: dict[str, Any]) -> str:
+    """How a request wants members to be addressed: the server part of their addresses."""
+    mode = field(body, "addressing", str)
+    if mode not in ADDRESSINGS:
+        raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
+    return ADDRESSINGS[mode]

@@ -23,13 +23,23 @@ class PhoneRoutes:
         self._world = world
 
     async def phone(self, request: Request) -> JSONResponse:
-        """The account's phone; POST changes what it demands of clients that it scans."""
+        """The account's phone; POST changes what it demands of clients, and what it resends."""
         world, number = self._world, self._number(request)
         if request.method == "POST":
-            world.scan_demands.change(number, field(await body_of(request), "linking", str))
-        lid = world.people.named(number).lid
+            body = await body_of(request)
+            if not body.keys() & {"linking", "resends"}:
+                raise ProblemError(400, "missing_field", "linking or resends is needed")
+            resends = optional(body, "resends", world.placeholder_resend.resends(number))
+            if "linking" in body:
+                world.scan_demands.change(number, field(body, "linking", str))
+            world.placeholder_resend.change(number, resends=resends)
         return JSONResponse(
-            {"number": number, "lid": lid, "linking": world.scan_demands.of(number)}
+            {
+                "number": number,
+                "lid": world.people.named(number).lid,
+                "linking": world.scan_demands.of(number),
+                "resends": world.placeholder_resend.resends(number),
+            }
         )
 
     async def passkey(self, request: Request) -> JSONResponse:
@@ -60,6 +70,15 @@ class PhoneRoutes:
                 raise ProblemError(409, "no_companion", "the account has no linked device")
             told = [world.history.tell(companion, chunk) for companion in companions]
         return JSONResponse({"ids": ids, "told": told}, status_code=201)
+
+    async def read(self, request: Request) -> JSONResponse:
+        """The account's owner reads messages on the phone; it is shown as the account is set to."""
+        ids, world = field(await body_of(request), "ids", list), self._world
+        with world.store.transaction():
+            for message_id in ids:
+                if not world.receipts.read_on_phone(self._number(request), str(message_id)):
+                    raise ProblemError(404, "no_such_message", "nobody said a message of that id")
+        return JSONResponse({"ids": ids})
 
     async def presence(self, request: Request) -> JSONResponse:
         """Whether a person is online, and what they see of others; POST changes the former."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import ProblemError, body_of, field
+from simulator.control.requests import ProblemError, body_of
 from simulator.server.rules.properties import EVERYONE
 
 if TYPE_CHECKING:
@@ -34,16 +34,6 @@ class RuleRoutes:
                         raise ProblemError(400, "wrong_type", f"{name} has the wrong type")
                     world.switches.turn(number, name, on)
         return JSONResponse(world.switches.described(number))
-
-    async def standing(self, request: Request) -> JSONResponse:
-        """Standing of the account; where its logins are refused from now on, its sockets close."""
-        world, body = self._world, await body_of(request)
-        number = world.people.named(request.path_params["number"].lstrip("+")).number
-        world.standings.change(number, field(body, "standing", str))
-        if world.standings.refusal(number) is not None:
-            for connection in world.switchboard.of(number):
-                connection.retire()
-        return JSONResponse({"number": number, "standing": world.standings.of(number)})
 
     async def version(self, request: Request) -> JSONResponse:
         """Which version is current, which is the oldest, and when those below the current one end."""

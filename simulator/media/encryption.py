@@ -35,6 +35,7 @@ USES: Final = {
     "document": "WhatsApp Document Keys",
     "sticker": "WhatsApp Image Keys",
     "md-msg-hist": "WhatsApp History Keys",
+    "md-app-state": "WhatsApp App State Keys",
 }
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from simulator.contacts import message_content
 from simulator.wire.proto_schema import MediaRetryNotification, Message, ServerErrorReceipt
-from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node, bytes_of, jid_of, text_of
+from simulator.wire.protocol import PN_SERVER, Node, bytes_of, jid_of, namespace, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
@@ -75,7 +75,7 @@ class MediaRetries:
 
     def _tell(self, companion: Companion, receipt: Any, content: list[Any]) -> None:
         to = jid_of(receipt, "to")
-        server = LID_SERVER if to is not None and to.server == LID_SERVER else PN_SERVER
+        server = namespace(to) or PN_SERVER
         person = self._people.named(companion.number)
         about = [Node(rmr.tag, rmr.attrs) for rmr in receipt.get_children("rmr")]
         self._switchboard.deliver(

@@ -11,9 +11,8 @@ import hmac
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.wire.proto_schema import ADVKeyIndexList
+from simulator.wire.proto_schema import ADVDeviceIdentity, ADVKeyIndexList
 from simulator.wire.protocol import (
-    ADVDeviceIdentity,
     ADVSignedDeviceIdentity,
     ADVSignedDeviceIdentityHMAC,
     ADVSignedKeyIndexList,
@@ -27,16 +26,28 @@ if TYPE_CHECKING:
 _ACCOUNT: Final = b"\x06\x00"
 _DEVICE: Final = b"\x06\x01"
 _KEY_INDEX_LIST: Final = b"\x06\x02"
+_HOSTED_ACCOUNT: Final = b"\x06\x05"
+_HOSTED_DEVICE: Final = b"\x06\x06"
+_HOSTED: Final = 1
+"""Type of a hosted device (WAAdv.proto, ADVEncryptionType)."""
 
 
 def signed_identity(
-    phone: Any, companion_identity: bytes, *, raw_id: int, key_index: int, now: float
+    phone: Any,
+    companion_identity: bytes,
+    *,
+    raw_id: int,
+    key_index: int,
+    now: float,
+    hosted: bool = False,
 ) -> bytes:
     """The companion's identity, vouched for by the phone; the companion adds its own signature."""
-    details = ADVDeviceIdentity(
-        raw_id=raw_id, timestamp=int(now), key_index=key_index
-    ).SerializeToString()
-    signature = xeddsa_sign(phone.private, _ACCOUNT + details + companion_identity)
+    identity = ADVDeviceIdentity(raw_id=raw_id, timestamp=int(now), key_index=key_index)
+    if hosted:
+        identity.device_type = _HOSTED
+    details = identity.SerializeToString()
+    prefix = _HOSTED_ACCOUNT if hosted else _ACCOUNT
+    signature = xeddsa_sign(phone.private, prefix + details + companion_identity)
     return bytes(
         ADVSignedDeviceIdentity(
             details=details, account_signature_key=phone.public, account_signature=signature
@@ -44,16 +55,22 @@ def signed_identity(
     )
 
 
-def own_identity(phone: Any, device: Any, *, raw_id: int, key_index: int, now: float) -> bytes:
+def own_identity(
+    phone: Any, device: Any, *, raw_id: int, key_index: int, now: float, hosted: bool = False
+) -> bytes:
     """The identity of a device that is played here, signed by the phone and by itself.
 
-    `phone` and `device` are identity key pairs.
+    `phone` and `device` are identity key pairs. A hosted device has prefixes of its own
+    (whatsapp-rust, adv.rs).
     """
     identity = parsed(
-        signed_identity(phone, device.public, raw_id=raw_id, key_index=key_index, now=now)
+        signed_identity(
+            phone, device.public, raw_id=raw_id, key_index=key_index, now=now, hosted=hosted
+        )
     )
+    prefix = _HOSTED_DEVICE if hosted else _DEVICE
     identity.device_signature = xeddsa_sign(
-        device.private, _DEVICE + identity.details + device.public + phone.public
+        device.private, prefix + identity.details + device.public + phone.public
     )
     return bytes(identity.SerializeToString())
 

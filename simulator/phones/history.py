@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Groups
+    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.store import Store
 
 TYPES: Final = {"initial_bootstrap": 0, "full": 2, "recent": 3, "push_name": 4}
@@ -57,6 +59,8 @@ class History:
         composer: Composer,
         media: MediaStore,
         speech: Speech,
+        disappearing: Disappearing,
+        tokens: PrivacyTokens,
     ) -> None:
         self._store = store
         self._people = people
@@ -64,6 +68,8 @@ class History:
         self._composer = composer
         self._media = media
         self._speech = speech
+        self._disappearing = disappearing
+        self._tokens = tokens
 
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
         """What a request describes, and the ids of its messages. Raises ProblemError."""
@@ -78,6 +84,8 @@ class History:
             chunk_order=_small(body, "chunk_order", 1),
             progress=_small(body, "progress", 100),
         )
+        if kind == "initial_bootstrap":
+            sync.nct_salt = self._tokens.salt(number)
         ids: list[str] = []
         for described in _objects(body, "conversations"):
             self._add(sync, number, described, ADDRESSINGS[mode], ids)
@@ -161,6 +169,10 @@ class History:
             chat = person.number
         conversation.name = optional(described, "name", name)
         conversation.unread_count = _small(described, "unread", 0)
+        if timer := self._disappearing.timer(chat, number):
+            conversation.ephemeral_expiration = timer
+        if not is_group(chat):
+            self._add_tokens(conversation, number, chat)
         for said in _objects(described, "messages"):
             if len(ids) >= MAX_MESSAGES:
                 raise ProblemError(400, "too_many", f"at most {MAX_MESSAGES} messages at once")
@@ -170,6 +182,14 @@ class History:
                 conversation.conversation_timestamp, info.message_timestamp
             )
         conversation.last_msg_timestamp = conversation.conversation_timestamp
+
+    def _add_tokens(self, conversation: Any, number: str, contact: str) -> None:
+        """Tells which token the contact issued to the account, and when the account issued one."""
+        held, given = self._tokens.issued(contact, number), self._tokens.issued(number, contact)
+        if held is not None:
+            conversation.tc_token, conversation.tc_token_timestamp = held
+        if given is not None:
+            conversation.tc_token_sender_timestamp = given[1]
 
     def _message(self, info: Any, number: str, chat: str, said: dict[str, Any], server: str) -> str:
         """Fills in one message of the history; its id."""

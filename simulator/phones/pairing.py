@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notices
+    from simulator.server.rules.migration import Migrations
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -74,6 +75,7 @@ class Pairing:
         endpoints: Endpoints,
         companions: Companions,
         notices: Notices,
+        migrations: Migrations,
         scan_demands: ScanDemands,
     ) -> None:
         self._store = store
@@ -81,6 +83,7 @@ class Pairing:
         self._endpoints = endpoints
         self._companions = companions
         self._notices = notices
+        self._migrations = migrations
         self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
@@ -206,6 +209,8 @@ class Pairing:
             _query_id(), companion, signed, asyncio.get_running_loop().create_future()
         )
         self._pending[connection] = pending
+        connection.trace.identified(pending.companion.key)
+        props = self._migrations.client_props(number)
         connection.push(
             Node(
                 "iq",
@@ -230,6 +235,7 @@ class Pairing:
                                 },
                             ),
                             Node("platform", {"name": "android"}),
+                            *([] if props is None else [props]),
                         ],
                     )
                 ],

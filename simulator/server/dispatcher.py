@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from simulator.phones.code_pairing import Linking
     from simulator.phones.pairing import Pairing
     from simulator.phones.passkey_pairing import PasskeyPairing
+    from simulator.server.calls import Calls
     from simulator.server.companions import Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
@@ -48,6 +49,7 @@ class Dispatcher:
         messages: Messages,
         receipts: Receipts,
         presence: Presence,
+        calls: Calls,
     ) -> None:
         self._store = store
         self._companions = companions
@@ -62,6 +64,7 @@ class Dispatcher:
         self._messages = messages
         self._receipts = receipts
         self._presence = presence
+        self._calls = calls
         self._arrived: list[tuple[Connection, Any]] = []
 
     def entered(self, connection: Connection, payload: Any) -> None:
@@ -131,20 +134,18 @@ class Dispatcher:
             if stanza.tag == "iq":
                 self._asked_before_login(connection, stanza)
             return
-        match stanza.tag:
-            case "iq":
-                self._queries.answer(connection, companion, stanza)
-            case "message":
-                self._messages.accept(connection, companion, stanza)
-            case "receipt":
-                self._receipts.accept(connection, companion, stanza)
-            case "ack":
-                self._receipts.acked(connection, companion, stanza)
-            case "presence" | "chatstate":
-                self._presence.accept(companion, stanza)
-            case _:
-                # ib, call …: nothing that the server answers
-                pass
+        accepting = {
+            "iq": self._queries.answer,
+            "message": self._messages.accept,
+            "receipt": self._receipts.accept,
+            "ack": self._receipts.acked,
+            "call": self._calls.accept,
+        }
+        if stanza.tag in accepting:
+            accepting[stanza.tag](connection, companion, stanza)
+        elif stanza.tag in ("presence", "chatstate"):
+            self._presence.accept(companion, stanza)
+        # all else, such as ib, has no answer
 
     def _asked_before_login(self, connection: Connection, query: Any) -> None:
         if connection.registration is not None and query.get_child(LINK_CODE) is not None:

@@ -76,6 +76,7 @@ class Logins:
             self._companions.logged_in(companion, announced(payload))
             self._store.count(number, f"logins_{connection.handshake.lower()}")
         connection.device = companion.key
+        connection.trace.identified(companion.key)
         replaced = self._switchboard.login(companion.key, connection)
         if self._faults.frozen(number):
             frozen = self._faults.strike(number, "freeze", device=device)

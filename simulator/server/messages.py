@@ -11,7 +11,18 @@ import structlog
 from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
-from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
+from simulator.server.rules.addresses import REFUSED
+from simulator.server.rules.reach_out import LOCKED
+from simulator.wire.protocol import (
+    GROUP_SERVER,
+    HOSTED_DEVICE,
+    LID_SERVER,
+    PN_SERVER,
+    Node,
+    jid_of,
+    namespace,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
@@ -23,6 +34,9 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
+    from simulator.server.rules.addresses import Addresses
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
+    from simulator.server.rules.reach_out import ReachOut
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -30,6 +44,10 @@ log = structlog.get_logger()
 
 NAMELESS: Final = "-"
 """Name of an account that sent none with a presence (whatsmeow `presence.go` SendPresence)."""
+MALFORMED: Final = 479
+"""Error of a stanza that is not as the server wants it (Baileys: `smax-invalid`)."""
+SENT_BY: Final = {PN_SERVER: "sent_by_pn", LID_SERVER: "sent_by_lid"}
+"""Names of the counts of an account's direct messages, by what they name people by."""
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
@@ -46,9 +64,12 @@ class Messages:
         endpoints: Endpoints,
         companions: Companions,
         devices: Devices,
+        addresses: Addresses,
         groups: Groups,
         group_messages: GroupMessages,
         contacts: Contacts,
+        reach_out: ReachOut,
+        tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -57,9 +78,12 @@ class Messages:
         self._endpoints = endpoints
         self._companions = companions
         self._devices = devices
+        self._addresses = addresses
         self._groups = groups
         self._group_messages = group_messages
         self._contacts = contacts
+        self._reach_out = reach_out
+        self._tokens = tokens
         self._switchboard = switchboard
 
     def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
@@ -75,6 +99,9 @@ class Messages:
         if to is not None and to.server == GROUP_SERVER:
             self._to_group(connection, companion, message, to)
             return
+        if self._addresses.refuse(account, message):
+            self._ack(connection, companion, message, {"error": REFUSED})
+            return
         chat_at = self._chat(companion, message, to)
         chat = self._people.at(chat_at)
         if chat is None or not chat.registered:
@@ -82,10 +109,14 @@ class Messages:
             self._ack(connection, companion, message, {"error": 404})
             return
         parts = self._parts(message, to)
-        if not 0 < len(parts) <= MAX_DEVICES:
-            self._ack(connection, companion, message, {"error": 479})
+        code = self._refusal(companion, message, chat, parts)
+        if code is not None:
+            self._reach_out.count(companion.number, code)
+            self._ack(connection, companion, message, {"error": code})
             return
-        server = LID_SERVER if chat_at.server == LID_SERVER else PN_SERVER
+        server = namespace(chat_at) or PN_SERVER
+        if message.attrs.get("category") != "peer":
+            self._store.count(account, SENT_BY[server])
         # Registered first, it also leaves first: the server answers before anyone's device does.
         self._ack(connection, companion, message, self._hash(companion, message, chat, parts, to))
         for device, enc in parts.items():
@@ -98,6 +129,22 @@ class Messages:
                 server=server,
                 push_name=companion.shown_name or NAMELESS,
             )
+
+    def _refusal(
+        self, companion: Companion, message: Any, chat: Person, parts: dict[DeviceKey, Any]
+    ) -> int | None:
+        """The code that refuses a message to a person; None where it may pass.
+
+        No limit is asked about what goes to own devices alone, or to the one that asked for it anew.
+        """
+        if not 0 < len(parts) <= MAX_DEVICES:
+            return MALFORMED
+        own = all(number == companion.number for number, _ in parts)
+        if own or message.get_child("participants") is None:
+            return None
+        if not self._tokens.admits(companion.number, chat.number, message):
+            return LOCKED
+        return self._reach_out.refusal(companion.number, chat.number)
 
     def _to_group(
         self, connection: Connection, companion: Companion, message: Any, to: Any
@@ -179,13 +226,18 @@ class Messages:
         if identity is not None and enc.attrs.get("type") == "pkmsg":
             content.append(Node("device-identity", {}, identity.content))
         person, now = self._people.named(sender.number), time.time()
-        stanza = (
-            stanzas.own_message(
+        if message.attrs.get("category") == "peer":
+            stanza = stanzas.peer_message(
+                person, sender.device, message_id, content, server=server, now=now
+            )
+        elif companion.number == sender.number:
+            stanza = stanzas.own_message(
                 person, sender.device, chat, message_id, content, server=server, now=now
             )
-            if companion.number == sender.number
-            else stanzas.message(person, sender.device, message_id, content, server=server, now=now)
-        )
+        else:
+            stanza = stanzas.message(
+                person, sender.device, message_id, content, server=server, now=now
+            )
         stanza.attrs["type"] = text_of(message, "type") or "text"
         if "edit" in message.attrs:
             stanza.attrs["edit"] = message.attrs["edit"]
@@ -203,7 +255,8 @@ class Messages:
         """The `phash` of the devices that should have been written to, when they were not all.
 
         Computed as whatsmeow's `participantListHashV2` over both people's devices, the sender's
-        own included.
+        own included. Hosted devices may be left out: whatsmeow writes to them, whatsapp-rust does
+        not (device_registry.rs `resolve_dm_devices_uncached`).
         """
         if message.get_child("participants") is None or message.attrs.get("category") == "peer":
             return {}
@@ -212,12 +265,14 @@ class Messages:
             for number in (chat.number, sender.number)
             for device in self._devices.of(number)
         }
-        if expected == {*parts, sender.key}:
+        hosted = {one for one in expected if one[1] == HOSTED_DEVICE}
+        if {*parts, sender.key} in (expected, expected - hosted):
             return {}
         people = self._people
         return {
             "phash": participant_hash(
-                people.named(number).address(to.server, device) for number, device in expected
+                people.named(number).address(namespace(to) or PN_SERVER, device)
+                for number, device in expected
             )
         }
 

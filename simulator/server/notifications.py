@@ -82,6 +82,11 @@ class Notices:
             nodes = [member_node(self._people, group, number) for number in changed]
             self._tell_group(group, Node(tag, {}, nodes), by, told)
 
+    def timer(self, group: Group, seconds: int, by: str) -> None:
+        """Tells all members after how many seconds messages disappear, 0 for never."""
+        content = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
+        self._tell_group(group, content, by, list(group.members))
+
     def _tell_group(self, group: Group, content: Any, by: str, told: list[str]) -> None:
         actor = self._people.named(by)
         attrs = {
@@ -114,6 +119,24 @@ class Notices:
                 [Node("count", {"value": left})],
             ),
         )
+
+    def app_state(
+        self, number: str, collections: dict[str, int], *, except_for: Companion | None = None
+    ) -> None:
+        """Tells the account's companions, but for the author, which settings have a new version.
+
+        As in whatsmeow `notification.go` handleAppStateNotification.
+        """
+        attrs = {"from": SERVER, "type": "server_sync", "t": int(time.time())}
+        changed = [
+            Node("collection", {"name": name, "version": version})
+            for name, version in collections.items()
+        ]
+        for companion in self._companions.of(number):
+            if except_for is None or companion.device != except_for.device:
+                self._switchboard.deliver(
+                    companion.key, Node("notification", {**attrs, "id": _stanza_id()}, changed)
+                )
 
     def _known_by(self, number: str) -> list[str]:
         """The accounts that ever had to do with the number, itself not among them."""

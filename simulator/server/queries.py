@@ -15,27 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.media.store import MediaStore
+    from simulator.phones.app_state.app_state import AppState
     from simulator.phones.history import History
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.queries import GroupQueries
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
+    from simulator.server.rules.migration import Migrations
+    from simulator.server.rules.privacy import Privacy
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
+    from simulator.server.rules.reach_out import ReachOut
     from simulator.server.usync import Directory
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
 
-_PRIVACY = (
-    ("readreceipts", "all"),
-    ("profile", "all"),
-    ("status", "all"),
-    ("online", "all"),
-    ("last", "all"),
-    ("groupadd", "all"),
-    ("calladd", "all"),
-)
+_SWITCHED_ON: Final = (10518, 24941)
+"""Features that clients are told to use: privacy tokens in messages to persons, and derived ones
+(whatsapp-rust `abprops.rs`, which sends none without; Baileys `chats.ts`; whatsmeow always does)."""
 
 
 class Queries:
@@ -50,19 +49,37 @@ class Queries:
         directory: Directory,
         group_queries: GroupQueries,
         media: MediaStore,
+        app_state: AppState,
         history: History,
         logins: Logins,
+        migrations: Migrations,
+        privacy: Privacy,
+        reach_out: ReachOut,
+        tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
         self._companions = companions
         self._prekeys = prekeys
         self._directory = directory
-        self._group_queries = group_queries
         self._media = media
+        self._app_state = app_state
         self._history = history
         self._logins = logins
+        self._privacy = privacy
+        self._tokens = tokens
         self._switchboard = switchboard
+        # what is answered to each account in its own way, by the query's namespace
+        self._by_account: dict[str, Callable[[Companion, Any], list[Any]]] = {
+            "abt": lambda companion, _: _props(migrations.experiment(companion.number)),
+            "encrypt": self._encrypt,
+            "privacy": self._private,
+            "usync": lambda _, query: self._directory.answer(query),
+            "w:g2": group_queries.answer,
+            "w:mex": reach_out.answer,
+            "w:m": lambda companion, _: [self._media_connection(companion)],
+            "w:sync:app:state": app_state.answer,
+        }
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
         """Answers within the caller's transaction; the answer leaves after its commit."""
@@ -93,28 +110,32 @@ class Queries:
     ) -> list[Any]:
         if space in _NOTHING:
             return []
-        match space:
-            case "encrypt":
-                answer = self._prekeys.answer(companion, query)
-                known = self._companions.get(*companion.key)
-                if known is not None and known.uploaded and not companion.uploaded:
-                    self._history.paired(known)
-                return answer
-            case "w:m":
-                return [self._media_connection(companion)]
-            case "w:g2":
-                return self._group_queries.answer(companion, query)
-            case "usync":
-                return self._directory.answer(query)
-            case "passive":
-                if query.get_child("passive") is not None:
-                    connection.active = False
-                # tryx 1.5.0 looks for the mode in the answer; whatsmeow does not read it.
-                return [Node(child.tag) for child in query.get_children()]
+        if space == "passive":
+            if query.get_child("passive") is not None:
+                connection.active = False
+            # tryx 1.5.0 looks for the mode in the answer; whatsmeow does not read it.
+            return [Node(child.tag) for child in query.get_children()]
+        if space in self._by_account:
+            return self._by_account[space](companion, query)
         fixed = _FIXED.get(space)
         if fixed is None:
             raise QueryError(501, "feature-not-implemented")
         return fixed(query)
+
+    def _encrypt(self, companion: Companion, query: Any) -> list[Any]:
+        """Answers about prekeys; after the first upload the phone can write to the companion."""
+        answer = self._prekeys.answer(companion, query)
+        known = self._companions.get(*companion.key)
+        if known is not None and known.uploaded and not companion.uploaded:
+            self._app_state.paired(known)
+            self._history.paired(known)
+        return answer
+
+    def _private(self, companion: Companion, query: Any) -> list[Any]:
+        tokens = query.get_child("tokens")
+        if tokens is not None:
+            return self._tokens.answer(companion, tokens)
+        return self._privacy.answer(companion, query)
 
     def _media_connection(self, companion: Companion) -> Any:
         conn = {
@@ -127,31 +148,14 @@ class Queries:
         return Node("media_conn", conn, [Node("host", host)])
 
 
-def _props(_: Any) -> list[Any]:
+def _props(*more: Any) -> list[Any]:
     props = {"protocol": "1", "hash": "1", "refresh": 86400, "refresh_id": 1}
-    return [Node("props", {**props, "ab_key": "simulator"}, [])]
+    switched = [Node("prop", {"config_code": code, "config_value": 1}) for code in _SWITCHED_ON]
+    return [Node("props", {**props, "ab_key": "simulator"}, [*switched, *more])]
 
 
 def _no_picture(_: Any) -> list[Any]:
     raise QueryError(404, "item-not-found")
-
-
-def _privacy(query: Any) -> list[Any]:
-    if query.get_child("tokens") is not None:
-        return [Node("tokens", {}, [])]
-    categories = [Node("category", {"name": name, "value": value}) for name, value in _PRIVACY]
-    return [Node("privacy", {}, categories)]
-
-
-def _app_state(query: Any) -> list[Any]:
-    sync = query.get_child("sync")
-    if sync is None:
-        raise QueryError(400, "bad-request")
-    collections = [
-        Node("collection", {"name": one.attrs.get("name", ""), "version": "0", "type": "result"})
-        for one in sync.get_children("collection")
-    ]
-    return [Node("sync", {}, collections)]
 
 
 # What needs no more than to be heard.
@@ -170,10 +174,7 @@ _NOTHING: Final = frozenset(
     }
 )
 _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
-    "abt": _props,
     "blocklist": lambda _: [Node("list", {"dhash": "0"}, [])],
-    "privacy": _privacy,
-    "w": _props,
+    "w": lambda _: _props(),
     "w:profile:picture": _no_picture,
-    "w:sync:app:state": _app_state,
 }

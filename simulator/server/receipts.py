@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
+from simulator.server.groups.group import is_group
+from simulator.server.read_messages import OWN as READ_SELF
+from simulator.server.read_messages import READ
 from simulator.wire.protocol import (
     GROUP_SERVER,
-    LID_SERVER,
+    JID,
     PN_SERVER,
     SERVER,
     Node,
     jid_of,
+    namespace,
     text_of,
 )
 
@@ -22,15 +27,24 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.sent_messages import SentMessages
     from simulator.media.retries import MediaRetries
-    from simulator.server.companions import Companion, Companions
+    from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
+    from simulator.server.read_messages import ReadMessages
+    from simulator.server.rules.privacy import Privacy
+    from simulator.server.rules.remarks import Remarks
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
-_DELIVERED = ("", "inactive")
-_READ = ("read", "played")
+_MARKS: Final = {
+    "inactive": ("received",),
+    "": ("received", "delivered"),
+    "read": ("received", "delivered", "read"),
+    "played": ("received", "delivered", "read"),
+}
+"""What a message's author sees by each type of receipt: `inactive` is of a device that nobody is shown
+to be at, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryReceipts)."""
 
 
 class Receipts:
@@ -47,6 +61,9 @@ class Receipts:
         speech: Speech,
         media_retries: MediaRetries,
         unanswered: Unanswered,
+        privacy: Privacy,
+        remarks: Remarks,
+        read_messages: ReadMessages,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -57,6 +74,9 @@ class Receipts:
         self._speech = speech
         self._media_retries = media_retries
         self._unanswered = unanswered
+        self._privacy = privacy
+        self._remarks = remarks
+        self._read_messages = read_messages
         self._switchboard = switchboard
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
@@ -82,10 +102,12 @@ class Receipts:
         elif person is not None:
             if kind == "retry":
                 self._ask_again(companion, person.number, author, receipt, group)
-            elif kind in (*_DELIVERED, *_READ) and person.number != companion.number:
-                self._tell(
-                    companion, person.number, kind, receipt=receipt, author=author, group=group
-                )
+            elif person.number != companion.number:
+                ids, about = receipt_ids(receipt), {"author": author, "group": group}
+                if kind in (*READ, *READ_SELF):
+                    self._note_read(companion.key, ids, kind, **about)
+                if kind in _MARKS and not self._is_hidden(companion.number, kind, group):
+                    self._tell(companion.key, ids, kind, **about)
         attrs: dict[str, Any] = {
             "class": "receipt",
             "id": text_of(receipt, "id"),
@@ -121,33 +143,81 @@ class Receipts:
                 (number, author.device), companion, message_id or text_of(receipt, "id"), receipt
             )
             return
-        stanza = self._from(companion, author, group, text_of(receipt, "id"), "retry")
+        stanza = self._from(companion.key, author, group, text_of(receipt, "id"), "retry")
         stanza.content = receipt.content
         if "recipient" in receipt.attrs:
             stanza.attrs["recipient"] = receipt.attrs["recipient"]
         self._switchboard.deliver(target.key, stanza)
 
-    def _from(
-        self, companion: Companion, author: Any, group: Any, message_id: str, kind: str
-    ) -> Any:
-        """A companion's receipt as the message's author gets it, who is addressed as there."""
-        server = LID_SERVER if author.server == LID_SERVER else PN_SERVER
-        person = self._people.named(companion.number)
-        member = person.address(server, companion.device)
+    def _from(self, reader: DeviceKey, author: Any, group: Any, message_id: str, kind: str) -> Any:
+        """A device's receipt as the message's author gets it, who is addressed as there."""
+        server = namespace(author) or PN_SERVER
+        number, device = reader
+        member = self._people.named(number).address(server, device)
         stanza = stanzas.receipt(group or member, message_id, kind, time.time())
         if group is not None:
             stanza.attrs["participant"] = member
         return stanza
 
-    def _tell(
-        self, companion: Companion, number: str, kind: str, *, receipt: Any, author: Any, group: Any
+    def read_on_phone(self, number: str, message_id: str) -> bool:
+        """An account's own phone read what somebody said; whether there is such a message.
+
+        It is shown as the account is set to, and told to the account's linked devices.
+        """
+        said = self._store.row(
+            "SELECT * FROM said WHERE id = ? AND number != ?", message_id, number
+        )
+        if said is None:
+            return False
+        chat, reader = said["recipient"], (number, PHONE)
+        group = JID(chat.partition("@")[0], GROUP_SERVER) if is_group(chat) else None
+        author = self._people.named(said["number"]).address(said["addressing"])
+        hidden = group is None and self._privacy.hides_reading(number)
+        kind = "read-self" if hidden else "read"
+        self._note_read(reader, [message_id], kind, author=author, group=group)
+        if not hidden:
+            self._tell(reader, [message_id], kind, author=author, group=group)
+        return True
+
+    def _is_hidden(self, number: str, kind: str, group: Any) -> bool:
+        """Whether the account shows nobody that it read the message, and its client said so.
+
+        Settings keep that from persons, never from a group (whatsapp-rust `receipt.rs`
+        build_read_receipt_node).
+        """
+        if kind not in READ or group is not None:
+            return False
+        hidden = self._privacy.hides_reading(number)
+        if hidden:
+            self._remarks.add(number, "read_receipts")
+        return hidden
+
+    def _note_read(
+        self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
-        ids = receipt_ids(receipt)
-        self._sent.mark(number, ids, "read" if kind in _READ else "delivered", time.time())
-        if kind == "inactive":
-            return
+        """Tells the account's other devices, as a receipt of the account's in that chat."""
+        number, person = reader[0], self._people.at(author)
+        assert person is not None
+        self._read_messages.note(number, person.number if group is None else str(group), ids, kind)
         for target in self._companions.of(number):
+            if target.key == reader:
+                continue
+            for message_id in ids:
+                stanza = self._from(reader, author, group, message_id, kind)
+                if group is None:
+                    stanza.attrs["recipient"] = JID(author.user, author.server)
+                self._switchboard.deliver(target.key, stanza)
+
+    def _tell(
+        self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
+    ) -> None:
+        """Marks the messages for their author, and passes the receipt on to the author's devices."""
+        person = self._people.at(author)
+        assert person is not None
+        for column in _MARKS[kind]:
+            self._sent.mark(person.number, ids, column, time.time())
+        for target in self._companions.of(person.number):
             for message_id in ids:
                 self._switchboard.deliver(
-                    target.key, self._from(companion, author, group, message_id, kind)
+                    target.key, self._from(reader, author, group, message_id, kind)
                 )

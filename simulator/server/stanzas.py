@@ -88,6 +88,23 @@ def own_message(
     return Node("message", attrs, content)
 
 
+def peer_message(
+    owner: Person, device: int, message_id: str, content: list[Any], *, server: str, now: float
+) -> Any:
+    """A message from one of an account's devices to another, which no person reads."""
+    attrs: dict[str, Any] = {
+        "from": owner.address(server, device),
+        "type": "text",
+        "id": message_id,
+        "t": int(now),
+        "notify": owner.name,
+        "category": "peer",
+    }
+    if server == LID_SERVER:
+        attrs["addressing_mode"] = "lid"
+    return Node("message", attrs, content)
+
+
 def enc(kind: str, sealed: bytes, count: int = 0, more: dict[str, str] | None = None) -> Any:
     """The ciphertext, with what its content adds; `count` says which retry it answers."""
     attrs: dict[str, Any] = {"v": "2", "type": kind, **(more or {})}

@@ -5,19 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.server.query_errors import QueryError, asked_about
-from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
+from simulator.server.rules.properties import CONTACT
+from simulator.wire.protocol import HOSTED_DEVICE, JID, LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People, Person
+    from simulator.server.rules.answering_numbers import AnsweringNumbers
+    from simulator.server.rules.properties import Properties
 
 
 class Directory:
     """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
 
-    def __init__(self, people: People, devices: Devices) -> None:
+    def __init__(
+        self,
+        people: People,
+        devices: Devices,
+        properties: Properties,
+        answering: AnsweringNumbers,
+    ) -> None:
         self._people = people
+        self._answering = answering
         self._listed = devices
+        self._properties = properties
 
     def answer(self, query: Any) -> list[Any]:
         """The content of the answer to a usync query. Raises QueryError."""
@@ -52,6 +63,9 @@ class Directory:
             digits = queried.decode("utf-8", "replace").split("@")[0].lstrip("+")
             jid = JID(digits, PN_SERVER)
         person = self._people.at(jid)
+        other = None if person is None or not queried else self._answering.of(person.number)
+        if other is not None:
+            person = self._people.named(other)
         if person is None or not person.registered:
             children = [
                 Node("contact", {"type": "out"}, queried)
@@ -80,14 +94,15 @@ class Directory:
             case "status":
                 return Node("status", {"t": 0}, b"")
             case "disappearing_mode":
-                return Node("disappearing_mode", {"duration": 0, "t": 0})
+                seconds = self._properties.value(person.number, "default_timer", CONTACT)
+                return Node("disappearing_mode", {"duration": seconds, "t": 0})
             case _:
                 return None
 
     def _devices(self, person: Person) -> Any:
         signed = self._listed.signed_list(person.number)
         devices = [
-            Node("device", {"id": device, "key-index": index} if device else {"id": device})
+            Node("device", _described(device, index))
             for device, index in self._listed.of(person.number).items()
         ]
         return Node(
@@ -98,3 +113,13 @@ class Directory:
                 Node("key-index-list", {"ts": signed.at}, signed.signed),
             ],
         )
+
+
+def _described(device: int, index: int) -> dict[str, Any]:
+    """A device in a list; one that is hosted says so (whatsmeow, user.go `parseDeviceList`)."""
+    shown: dict[str, Any] = {"id": device}
+    if device:
+        shown["key-index"] = index
+    if device == HOSTED_DEVICE:
+        shown["is_hosted"] = "true"
+    return shown

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.server import ServerConnection
 
+    from simulator.trace.recorder import SocketRecorder
     from simulator.wire.certificates import ServerIdentity
 
 log = structlog.get_logger()
@@ -48,7 +49,7 @@ class Connection:
     """One socket. `device` is set after login, `registration` while it waits to be paired.
 
     `handler` receives the client's events; `after_commit` runs an action once the store's open
-    transaction is committed.
+    transaction is committed; `trace` records what passes.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Connection:
         *,
         identity: ServerIdentity,
         after_commit: Callable[[Callable[[], None]], None],
+        trace: SocketRecorder,
     ) -> None:
         self.serial = serial
+        self.trace = trace
         self.device: tuple[str, int] | None = None
         self.registration: Any = None
         self.client_static = b""
@@ -73,7 +76,7 @@ class Connection:
         self._socket = socket
         self._frames = FrameReader(socket)
         self._transport: Transport | None = None
-        self._outgoing: deque[tuple[bytes, Any]] = deque()
+        self._outgoing: deque[tuple[bytes, Any, Any]] = deque()
         self._wake = asyncio.Event()
         self._moving = asyncio.Event()
         self._moving.set()
@@ -99,6 +102,7 @@ class Connection:
             cause = "internal error"
         finally:
             self.retired = True
+            self.trace.ended(cause.partition(":")[0])
             self._handler.left(self)
             if writer is not None:
                 writer.cancel()
@@ -133,7 +137,7 @@ class Connection:
         if self._spoil == "corrupt":
             self._spoil = None
             frame = bytes([frame[0] ^ 1]) + frame[1:]
-        self._outgoing.append((framed(frame), mark))
+        self._outgoing.append((framed(frame), mark, stanza))
         self._wake.set()
 
     def send(self, stanza: Any) -> None:
@@ -178,6 +182,7 @@ class Connection:
         self.client_static = handshake.client_static
         self.handshake = handshake.mode
         log.info("handshake_done", action="handshake_done", serial=self.serial, mode=handshake.mode)
+        self.trace.login(payload)
         parsed = ClientPayload()
         try:
             parsed.ParseFromString(payload)
@@ -195,6 +200,7 @@ class Connection:
                 # logged in must not count.
                 continue
             stanza = self._decoded(self._transport.decrypt(frame))
+            self.trace.received(stanza)
             self._handler.handle(self, stanza)
 
     @staticmethod
@@ -212,8 +218,9 @@ class Connection:
             while self._outgoing:
                 batch, marks = bytearray(), []
                 while self._outgoing and len(batch) < _BATCH:
-                    frame, mark = self._outgoing.popleft()
+                    frame, mark, stanza = self._outgoing.popleft()
                     batch += frame
+                    self.trace.sent(stanza)
                     if mark is not None:
                         marks.append(mark)
                 await self._socket.send(bytes(batch))

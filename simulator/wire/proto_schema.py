@@ -1,9 +1,11 @@
 """Protobuf messages that the protocol library lacks, or has wrong.
 
 Described in code, in a pool of their own, after WhatsApp's WACert, WAAdv, WAWebProtobufsE2E,
-WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg and WAMmsRetry: the library knows no certificates, its
-key index list holds one index where the protocol has many, its `Message` has neither location nor
-contact card nor poll, and its history is of fewer fields and one that is another's.
+WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg, WASyncAction and WAMmsRetry: the library knows
+no certificates, its key index list holds one index where the protocol has many, its device
+identity no type, its `Message` has neither
+location nor contact card nor poll, its history is of fewer fields and one that is another's, and its app
+state has neither stars nor chats that were read.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from simulator.wire.protocol import E2E
+from simulator.wire.protocol import E2E, SYNC_ACTION
 
 _PACKAGE: Final = "teimoso.simulator"
+_FILE: Final = "teimoso/simulator.proto"
 _FIELD: Final = descriptor_pb2.FieldDescriptorProto
 _UINT32: Final = _FIELD.TYPE_UINT32
 _UINT64: Final = _FIELD.TYPE_UINT64
@@ -38,6 +41,12 @@ _MESSAGES: Final[_Fields] = {
     ],
     "NoiseCertificate": [("details", 1, _BYTES), ("signature", 2, _BYTES)],
     "CertChain": [("leaf", 1, "NoiseCertificate"), ("intermediate", 2, "NoiseCertificate")],
+    "ADVDeviceIdentity": [
+        ("raw_id", 1, _UINT32),
+        ("timestamp", 2, _UINT64),
+        ("key_index", 3, _UINT32),
+        ("device_type", 5, _UINT32),
+    ],
     "ADVKeyIndexList": [
         ("raw_id", 1, _UINT32),
         ("timestamp", 2, _UINT64),
@@ -52,16 +61,22 @@ _MESSAGES: Final[_Fields] = {
         ("progress", 6, _UINT32),
         ("pushnames", 7, ["Pushname"]),
         ("phone_number_to_lid_mappings", 15, ["PhoneNumberToLid"]),
+        ("nct_salt", 19, _BYTES),
     ],
     "Conversation": [
         ("id", 1, _TEXT),
         ("messages", 2, ["HistorySyncMessage"]),
         ("last_msg_timestamp", 5, _UINT64),
         ("unread_count", 6, _UINT32),
+        ("ephemeral_expiration", 9, _UINT32),
+        ("ephemeral_setting_timestamp", 10, _INT64),
         ("end_of_history_transfer_type", 11, _UINT32),
         ("conversation_timestamp", 12, _UINT64),
         ("name", 13, _TEXT),
         ("participants", 20, ["GroupParticipant"]),
+        ("tc_token", 21, _BYTES),
+        ("tc_token_timestamp", 22, _UINT64),
+        ("tc_token_sender_timestamp", 28, _UINT64),
         ("pn_jid", 39, _TEXT),
         ("lid_jid", 42, _TEXT),
     ],
@@ -84,6 +99,20 @@ _MESSAGES: Final[_Fields] = {
     ],
     "ServerErrorReceipt": [("stanza_id", 1, _TEXT)],
     "PollVoteMessage": [("selected_options", 1, [_BYTES])],
+    "StarAction": [("starred", 1, _BOOL)],
+    "MarkChatAsReadAction": [("read", 1, _BOOL), ("message_range", 2, "SyncActionMessageRange")],
+    "SyncActionMessageRange": [
+        ("last_message_timestamp", 1, _INT64),
+        ("messages", 3, ["SyncActionMessage"]),
+    ],
+    "SyncActionMessage": [("key", 1, ".MessageKey"), ("timestamp", 2, _INT64)],
+    "LIDMigrationMapping": [
+        ("pn", 1, _UINT64),
+        ("assigned_lid", 2, _UINT64),
+        ("latest_lid", 3, _UINT64),
+    ],
+    "LIDMigrationMappingSyncPayload": [("pn_to_lid_mappings", 1, ["LIDMigrationMapping"])],
+    "ClientPairingProps": [("is_chat_db_lid_migrated", 1, _BOOL)],
     "CompanionEphemeralIdentity": [
         ("public_key", 1, _BYTES),
         ("device_type", 2, _UINT32),
@@ -118,7 +147,18 @@ _LACKING: Final[_Fields] = {
         ("view_once_message_v2", 55, ".FutureProofMessage"),
         ("poll_creation_message_v2", 60, ".PollCreationMessage"),
         ("poll_creation_message_v3", 64, ".PollCreationMessage"),
+        ("secret_encrypted_message", 82, ".SecretEncryptedMessage"),
     ],
+    "ProtocolMessage": [
+        ("peer_data_operation_request_message", 16, ".PeerDataOperationRequestMessage"),
+        (
+            "peer_data_operation_request_response_message",
+            17,
+            ".PeerDataOperationRequestResponseMessage",
+        ),
+        ("lid_migration_mapping_sync_message", 23, ".LIDMigrationMappingSyncMessage"),
+    ],
+    "ContextInfo": [("expiration", 25, _UINT32), ("ephemeral_setting_timestamp", 26, _INT64)],
     "ImageMessage": [_QUOTING],
     "VideoMessage": [("gif_playback", 8, _BOOL), _QUOTING],
     "AudioMessage": [_QUOTING, ("waveform", 19, _BYTES)],
@@ -128,6 +168,11 @@ _LACKING: Final[_Fields] = {
         ("progress", 9, _UINT32),
         ("initial_hist_bootstrap_inline_payload", 11, _BYTES),
     ],
+    "SyncActionValue": [
+        ("star_action", 2, "StarAction"),
+        ("mark_chat_as_read_action", 20, "MarkChatAsReadAction"),
+    ],
+    "ArchiveChatAction": [("message_range", 2, "SyncActionMessageRange")],
 }
 _ADDED: Final[_Fields] = {
     "ContactMessage": [("display_name", 1, _TEXT), ("vcard", 16, _TEXT), _QUOTING],
@@ -139,6 +184,7 @@ _ADDED: Final[_Fields] = {
         ("url", 5, _TEXT),
         _QUOTING,
     ],
+    "LIDMigrationMappingSyncMessage": [("encoded_mapping_payload", 1, _BYTES)],
     "MessageContextInfo": [("message_secret", 3, _BYTES)],
     "PollOption": [("option_name", 1, _TEXT)],
     "PollCreationMessage": [
@@ -149,6 +195,26 @@ _ADDED: Final[_Fields] = {
         ("context_info", 5, ".ContextInfo"),
     ],
     "PollEncValue": [("enc_payload", 1, _BYTES), ("enc_iv", 2, _BYTES)],
+    "SecretEncryptedMessage": [
+        ("target_message_key", 1, ".MessageKey"),
+        ("enc_payload", 2, _BYTES),
+        ("enc_iv", 3, _BYTES),
+        ("secret_enc_type", 4, _UINT32),
+    ],
+    "PlaceholderMessageResendRequest": [("message_key", 1, ".MessageKey")],
+    "PeerDataOperationRequestMessage": [
+        ("peer_data_operation_request_type", 1, _UINT32),
+        ("placeholder_message_resend_request", 5, [".PlaceholderMessageResendRequest"]),
+    ],
+    "PlaceholderMessageResendResponse": [("web_message_info_bytes", 1, _BYTES)],
+    "PeerDataOperationResult": [
+        ("placeholder_message_resend_response", 4, ".PlaceholderMessageResendResponse"),
+    ],
+    "PeerDataOperationRequestResponseMessage": [
+        ("peer_data_operation_request_type", 1, _UINT32),
+        ("stanza_id", 2, _TEXT),
+        ("peer_data_operation_result", 3, [".PeerDataOperationResult"]),
+    ],
     "PollUpdateMessage": [
         ("poll_creation_message_key", 1, ".MessageKey"),
         ("vote", 2, ".PollEncValue"),
@@ -171,25 +237,41 @@ def _describe(message: Any, fields: list[tuple[str, int, Any]], package: str) ->
             field.type = kind
 
 
-def _completed() -> descriptor_pb2.FileDescriptorProto:
-    """The library's end-to-end messages, with what they lack.
+def _completed(library: Any) -> descriptor_pb2.FileDescriptorProto:
+    """A file of the library's messages, with what they lack."""
+    proto = descriptor_pb2.FileDescriptorProto.FromString(library.serialized_pb)
+    own = {message.name: message for message in proto.message_type}
+    for name in own.keys() & _LACKING.keys():
+        _describe(own[name], _LACKING[name], _PACKAGE)
+    return proto
+
+
+def _messages() -> descriptor_pb2.FileDescriptorProto:
+    """The end-to-end messages.
 
     As WhatsApp's they are of proto2, where a field that is there is more than one that is not
     empty.
     """
-    proto = descriptor_pb2.FileDescriptorProto.FromString(E2E.serialized_pb)
+    proto = _completed(E2E)
     proto.syntax = "proto2"
     own = {message.name: message for message in proto.message_type}
-    for name, fields in _LACKING.items():
-        _describe(own[name], fields, proto.package)
+    kinds = own["ProtocolMessage"].enum_type[0]
+    kinds.value.add(name="LID_MIGRATION_MAPPING_SYNC", number=22)
     for name, fields in _ADDED.items():
         _describe(proto.message_type.add(name=name), fields, proto.package)
     return proto
 
 
+def _actions() -> descriptor_pb2.FileDescriptorProto:
+    """The actions of app state; their fields are all optional, which has the same effect."""
+    proto = _completed(SYNC_ACTION)
+    proto.dependency.append(_FILE)
+    return proto
+
+
 def _described() -> descriptor_pb2.FileDescriptorProto:
     proto = descriptor_pb2.FileDescriptorProto(
-        name="teimoso/simulator.proto", package=_PACKAGE, syntax="proto2", dependency=[E2E.name]
+        name=_FILE, package=_PACKAGE, syntax="proto2", dependency=[E2E.name]
     )
     for name, fields in _MESSAGES.items():
         _describe(proto.message_type.add(name=name), fields, _PACKAGE)
@@ -197,8 +279,9 @@ def _described() -> descriptor_pb2.FileDescriptorProto:
 
 
 _pool = descriptor_pool.DescriptorPool()
-_pool.Add(_completed())
+_pool.Add(_messages())
 _pool.Add(_described())
+_pool.Add(_actions())
 
 
 def _message_class(name: str, package: str = _PACKAGE) -> Any:
@@ -208,11 +291,17 @@ def _message_class(name: str, package: str = _PACKAGE) -> Any:
 Message: Final = _message_class("Message", E2E.package)
 CertificateDetails: Final = _message_class("CertificateDetails")
 CertChain: Final = _message_class("CertChain")
+ADVDeviceIdentity: Final = _message_class("ADVDeviceIdentity")
 ADVKeyIndexList: Final = _message_class("ADVKeyIndexList")
 HistorySync: Final = _message_class("HistorySync")
+WebMessageInfo: Final = _message_class("WebMessageInfo")
 MediaRetryNotification: Final = _message_class("MediaRetryNotification")
 ServerErrorReceipt: Final = _message_class("ServerErrorReceipt")
+SyncActionData: Final = _message_class("SyncActionData", SYNC_ACTION.package)
+SyncActionValue: Final = _message_class("SyncActionValue", SYNC_ACTION.package)
 PollVoteMessage: Final = _message_class("PollVoteMessage")
+LIDMigrationMappingSyncPayload: Final = _message_class("LIDMigrationMappingSyncPayload")
+ClientPairingProps: Final = _message_class("ClientPairingProps")
 CompanionEphemeralIdentity: Final = _message_class("CompanionEphemeralIdentity")
 ProloguePayload: Final = _message_class("ProloguePayload")
 PrimaryEphemeralIdentity: Final = _message_class("PrimaryEphemeralIdentity")

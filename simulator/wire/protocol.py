@@ -15,20 +15,29 @@ with warnings.catch_warnings():
     # The library warns at import that its Signal part is unaudited. Here it guards nothing: every
     # key in this process belongs to people whom the simulator plays.
     warnings.simplefilter("ignore", DeprecationWarning)
+    from pywhats.appstate.crypto import expand_app_state_keys, generate_content_mac
+    from pywhats.appstate.keys import AppStateSyncKey
+    from pywhats.appstate.lthash import subtract_then_add
+    from pywhats.appstate.patches import AppStateError, HashState, decode_patch
     from pywhats.binary import Node, decoder, encode
     from pywhats.binary import decode as _decode_unbounded
     from pywhats.binary.jid import parse_jid
     from pywhats.events import JID
     from pywhats.proto import (
-        ADVDeviceIdentity,
         ADVSignedDeviceIdentity,
         ADVSignedDeviceIdentityHMAC,
         ADVSignedKeyIndexList,
         ClientPayload,
+        ExternalBlobReference,
         HandshakeMessage,
         SenderKeyMessageBody,
+        SyncdMutation,
+        SyncdPatch,
+        SyncdRecord,
+        SyncdSnapshot,
     )
     from pywhats.proto.e2e_pb2 import DESCRIPTOR as E2E
+    from pywhats.proto.sync_action_pb2 import DESCRIPTOR as SYNC_ACTION
     from pywhats.signal.experimental import (
         IdentityKeyPair,
         PreKeyBundle,
@@ -57,19 +66,29 @@ with warnings.catch_warnings():
         serialize_sender_key_state,
     )
 
+    from simulator.wire import base_point
+
+base_point.replace()
+
 __all__ = [
     "E2E",
     "GROUP_SERVER",
+    "HOSTED_DEVICE",
+    "HOSTED_SERVERS",
     "JID",
     "LID_SERVER",
     "PN_SERVER",
     "SERVER",
-    "ADVDeviceIdentity",
+    "SYNC_ACTION",
     "ADVSignedDeviceIdentity",
     "ADVSignedDeviceIdentityHMAC",
     "ADVSignedKeyIndexList",
+    "AppStateError",
+    "AppStateSyncKey",
     "ClientPayload",
+    "ExternalBlobReference",
     "HandshakeMessage",
+    "HashState",
     "IdentityKeyPair",
     "Node",
     "OneTimePreKey",
@@ -79,24 +98,34 @@ __all__ = [
     "SenderKeyMessageBody",
     "SignalMessage",
     "SignedPreKey",
+    "SyncdMutation",
+    "SyncdPatch",
+    "SyncdRecord",
+    "SyncdSnapshot",
     "build_distribution_message",
     "bytes_of",
     "create_sender_key_state",
     "decode",
+    "decode_patch",
     "deserialize_sender_key_state",
     "encode",
+    "expand_app_state_keys",
+    "generate_content_mac",
     "generate_pre_key",
     "group_decrypt",
     "group_encrypt",
     "jid_of",
+    "namespace",
     "number_bytes",
     "pad",
+    "parse_jid",
     "process_distribution_message",
     "ratchet_decrypt",
     "ratchet_encrypt",
     "ratchet_init_alice",
     "ratchet_init_bob",
     "serialize_sender_key_state",
+    "subtract_then_add",
     "text_of",
     "unpad",
     "x3dh_initiator",
@@ -108,6 +137,10 @@ __all__ = [
 PN_SERVER: Final = "s.whatsapp.net"
 LID_SERVER: Final = "lid"
 GROUP_SERVER: Final = "g.us"
+HOSTED_DEVICE: Final = 99
+"""Id of the device that Meta's servers run for a business (whatsapp-rust, binary/src/jid.rs `is_hosted`)."""
+HOSTED_SERVERS: Final = {PN_SERVER: "hosted", LID_SERVER: "hosted.lid"}
+"""Server part of such a device's address, by that of its owner's."""
 SERVER: Final = JID("", PN_SERVER)
 
 # The bytes with which a word of the dictionary begins, one of 235 or of four more pages.
@@ -179,6 +212,14 @@ def jid_of(node: Any, name: str) -> Any:
         except ValueError:
             return None
     return value if isinstance(value, JID) and value.device <= MAX_DEVICE else None
+
+
+def namespace(jid: Any) -> str | None:
+    """PN_SERVER or LID_SERVER: by what the JID names a person, or a hosted device; None for others."""
+    for server, hosted in HOSTED_SERVERS.items():
+        if jid is not None and jid.server in (server, hosted):
+            return server
+    return None
 
 
 def text_of(node: Any, name: str) -> str:

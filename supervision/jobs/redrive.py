@@ -1,4 +1,4 @@
-"""Send dead letters again: all of them, or those of a connection or with an error."""
+"""Send dead letters again: those of a connection or with an error, or all that may go by themselves."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ async def _redrive(lanes: Lanes, connection: str, which: Which) -> int:
 async def _count(lanes: Lanes, connection: str, which: Which) -> int:
     count, behind = 0, 0
     while page := await lanes.dead(connection, PAGE, behind):
-        count += sum(which.code in (None, letter.record.error) for letter in page)
+        codes = [letter.record.error for letter in page]
+        count += sum(which.code in (None, code) and code not in which.left_alone for code in codes)
         behind = page[-1].place
     return count

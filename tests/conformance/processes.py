@@ -189,6 +189,7 @@ class Simulator:
         self._ports = tuple(str(httpx.URL(ready[name]).port) for name in ("ws_url", "control_url"))
         self.http = httpx.Client(base_url=ready["control_url"], timeout=30.0, verify=NO_AUTHORITIES)
         self.media_authority: str = self.http.get("/").json()["media_authority"]
+        self.http.post("/trace").raise_for_status()
         answers.CHECK.watch(ready["control_url"])
 
     def answered(self) -> None:
@@ -235,6 +236,12 @@ class Simulator:
     def texts(self, number: str) -> list[str]:
         """What the contact's own devices showed, in order."""
         return [item["text"] for item in self.inbox(number)]
+
+    def said(self, number: str, message_id: str) -> dict[str, Any]:
+        """A message that a contact sent, and what the contact sees of it."""
+        items = self.http.get(f"/contacts/{number}/said").json()["items"]
+        found: dict[str, Any] = next(one for one in items if one["id"] == message_id)
+        return found
 
     def fault(self, account: str, kind: str, **more: Any) -> int:
         return int(self.post("/faults", account=account, kind=kind, **more)["id"])

@@ -14,10 +14,15 @@ SCENARIOS = (
     "messages",
     "keys",
     "devices",
+    "addresses",
     "kinds",
     "groups",
     "history",
+    "settings",
     "answers",
+    "limits",
+    "calls",
+    "placeholders",
 )
 DOCUMENT = ROOT / "docs" / "conformance.md"
 

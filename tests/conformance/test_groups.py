@@ -61,14 +61,9 @@ def test_hears_and_writes_in_a_group(
 def test_tells_a_group_what_it_has(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
-    simulator.say(friend, group, "arrived?")
+    message_id = simulator.say(friend, group, "arrived?")
     versatile.wait("message", text="arrived?")
-
-    def delivered() -> bool:
-        (said,) = simulator.http.get(f"/contacts/{friend}/said").json()["items"]
-        return bool(said["delivered"])
-
-    until(delivered)
+    until(lambda: bool(simulator.said(friend, message_id)["received"]))
 
 
 @pytest.mark.differs(tryx="D9", whatsmeow="D9")
@@ -81,6 +76,19 @@ def test_knows_who_is_in_a_group(
     assert known["members"] == sorted([friend, versatile.number])
     versatile.process.command(do="groups")
     assert group in versatile.wait("groups")["groups"]
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_sets_the_timer_of_a_group(simulator: Simulator, versatile: Client, group: str) -> None:
+    for seconds in (86400, 0):
+        versatile.process.command(do="timer", to=group, seconds=seconds)
+        until(lambda seconds=seconds: timer(simulator, group) == seconds)  # type: ignore[misc]
+    simulator.settled(versatile.number)
+
+
+def timer(simulator: Simulator, group: str) -> int:
+    """Seconds after which messages of the group disappear."""
+    return int(simulator.http.get(f"/groups/{group}").json()["seconds"])
 
 
 @pytest.mark.differs(tryx="D9", whatsmeow="D9")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conformance.processes import until
+
 if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
 
@@ -74,6 +76,14 @@ def test_hears_an_edit_and_a_deletion(
     simulator.post(f"/contacts/{friend}/say", to=versatile.number, type="delete", target=asked)
     assert versatile.wait("message", type="delete")["target"] == asked
     simulator.settled(versatile.number)
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_sets_a_timer(simulator: Simulator, versatile: Client, friend: str) -> None:
+    versatile.process.command(do="timer", to=friend, seconds=86400)
+    until(lambda: bool(simulator.inbox(friend)))
+    (item,) = simulator.inbox(friend)
+    assert (item["type"], item["content"]) == ("timer", {"seconds": 86400})
 
 
 @pytest.mark.differs(tryx="D9")

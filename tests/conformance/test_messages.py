@@ -88,15 +88,68 @@ def test_receives_texts(simulator: Simulator, client: Client, friend: str) -> No
 
 
 def test_says_that_it_received(simulator: Simulator, client: Client, friend: str) -> None:
-    """The contact is told `delivered`, which is a receipt and more than an ack."""
-    simulator.say(friend, client.number, "arrived?")
+    """A receipt goes to the contact, which is more than an ack."""
+    message_id = simulator.say(friend, client.number, "arrived?")
     client.wait("message", text="arrived?")
+    until(lambda: bool(simulator.said(friend, message_id)["received"]))
 
-    def delivered() -> bool:
-        (said,) = simulator.http.get(f"/contacts/{friend}/said").json()["items"]
-        return bool(said["delivered"])
 
-    until(delivered)
+def test_leaves_one_tick_while_it_is_not_online(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    """Its receipts are `inactive`, which no app shows."""
+    assert ticks(simulator, client, friend, online=False) == 1
+
+
+@pytest.mark.differs(whatsmeow="D9")
+def test_shows_a_second_tick_while_it_is_online(
+    simulator: Simulator, versatile: Client, friend: str
+) -> None:
+    versatile.restart()  # with a name, without which whatsmeow is not seen
+    assert ticks(simulator, versatile, friend, online=True) == 2
+    versatile.process.command(do="online", online=False)
+    until(lambda: not simulator.account(versatile.number)["available"])
+
+
+def ticks(simulator: Simulator, client: Client, friend: str, *, online: bool) -> int:
+    """How many ticks a contact sees of what an account got that is shown online, or is not."""
+    client.process.command(do="online", online=online)
+    until(lambda: simulator.account(client.number)["available"] == online)
+    message_id = simulator.say(friend, client.number, "ticks?")
+    client.wait("message", id=message_id)
+    until(lambda: bool(simulator.said(friend, message_id)["received"]))
+    return 2 if simulator.said(friend, message_id)["delivered"] else 1
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_shows_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
+    said = read(simulator, versatile, friend)
+    until(lambda: bool(simulator.said(friend, said)["read"]))
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_hides_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
+    """Its settings say so, which it hears of while it is online; only its own devices are told."""
+    account = f"/accounts/{versatile.number}"
+    try:
+        simulator.post(account, read_receipts="none")
+        simulator.settled(versatile.number)
+        said = read(simulator, versatile, friend)
+        noted = {"chat": friend, "id": said, "type": "read-self"}
+        until(lambda: noted in simulator.account(versatile.number)["read"])
+        assert not simulator.said(friend, said)["read"]
+        assert simulator.account(versatile.number)["remarks"] == {}
+    finally:
+        simulator.post(account, read_receipts="all")
+        simulator.settled(versatile.number)
+
+
+def read(simulator: Simulator, client: Client, friend: str) -> str:
+    """Has the client read a message; its id."""
+    message_id = simulator.say(friend, client.number, "read?")
+    client.wait("message", id=message_id)
+    client.process.command(do="read", id=message_id)
+    return message_id
 
 
 @pytest.mark.differs(tryx="D8")

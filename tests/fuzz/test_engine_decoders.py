@@ -216,7 +216,7 @@ def test_answers_are_read(reply: Node) -> None:
             device = Address(person.user, person.server, number)
             assert Address.parse(str(device)) == device
             assert decode(encode(Node("to", {"jid": str(device)}))).attrs["jid"] == str(device)
-    usync.is_contact(reply)
+    usync.contact_answer(reply, Address("15550100002", "s.whatsapp.net"))
     for bundle in prekey_bundles.answer(reply).values():
         assert max(bundle.registration_id, bundle.signed_prekey_id) < 2**32
 

@@ -6,6 +6,7 @@ It imports what a program imports, once, and forks; it has no thread and runs no
 from __future__ import annotations
 
 import ast
+import atexit
 import gc
 import importlib.util
 import json
@@ -16,12 +17,22 @@ import signal
 import socket
 import struct
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 LATER = {
-    "gateway": ("actors.state.sqlite.store", "anyio._backends._asyncio", "encodings.idna"),
+    "gateway": (
+        "actors.state.sqlite.store",
+        "anyio._backends._asyncio",
+        "encodings.idna",
+        "uvicorn.lifespan.on",
+        "uvicorn.loops.uvloop",
+        "uvicorn.protocols.http.auto",
+        "uvicorn.protocols.websockets.auto",
+        "uvloop",
+    ),
     "gateway.cli": tuple(
         f"gateway.cli.{name}"
         for name in (
@@ -159,17 +170,39 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
     os.environ.update(asked["environment"])
 
 
+def _run(words: list[str]) -> int:
+    """The exit code of a program that ended in order; raises what it broke by."""
+    try:
+        if words[0] == "-m":
+            sys.argv = words[1:]
+            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = words
+            sys.path.insert(0, str(Path(words[0]).parent))
+            runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        return ended.code or 0
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End as an interpreter does, but that it takes nothing apart.
+
+    That would touch, and so copy, most of what the fork shares with the nursery.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 def main() -> None:
     words = Nursery(socket.socket(fileno=int(sys.argv[1]))).serve()
-    if words is None:
-        return
-    if words[0] == "-m":
-        sys.argv = words[1:]
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = words
-        sys.path.insert(0, str(Path(words[0]).parent))
-        runpy.run_path(words[0], run_name="__main__")
+    if words is not None:
+        _leave(_run(words))
 
 
 if __name__ == "__main__":

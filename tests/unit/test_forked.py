@@ -71,3 +71,14 @@ def test_a_program_that_breaks_says_how_and_breaks_nothing_else(program: Path) -
     for _ in range(2):
         ran = forked.run([sys.executable, program], capture_output=True, text=True)
         assert (ran.returncode, ran.stderr) == (1, "no\n")
+
+
+def test_what_runs_at_an_exit_runs_after_its_threads(program: Path) -> None:
+    program.write_text(
+        "import atexit, threading, time\n"
+        "atexit.register(print, 'at its exit')\n"
+        "def late():\n    time.sleep(0.2)\n    print('a thread')\n"
+        "threading.Thread(target=late).start()\n"
+    )
+    ran = forked.run([sys.executable, program], capture_output=True, text=True)
+    assert (ran.stdout, ran.returncode) == ("a thread\nat its exit\n", 0)

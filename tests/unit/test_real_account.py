@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.connection.causes import Kind
-from actors.health.checks import BY_HAND, CAUSES
+from actors.health.sentences import BY_HAND, CAUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "real-account.md").read_text()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.native.identities.addresses import Address, parse_optional
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.trace.recorder import Recorder
     from actors.media.store import MediaStore
+    from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
 
@@ -68,7 +70,7 @@ class Keepalive:
     deadline: float = 10.0
 
 
-class NativeEngine:
+class NativeEngine(Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
@@ -101,6 +103,7 @@ class NativeEngine:
         self._offering = Offering()
         self._opening: asyncio.Task[Socket] | asyncio.Task[bool] | None = None
         self._closing: Cause | None = None
+        self._show_online = False
         self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -120,8 +123,7 @@ class NativeEngine:
     @property
     def account(self) -> str | None:
         """The canonical address of the paired account."""
-        own = self._session.credentials()
-        return own.account if own is not None else None
+        return None if (own := self._session.credentials()) is None else own.account
 
     async def run(self) -> Cause:
         """Serve one socket until it ends; see the port."""
@@ -146,6 +148,10 @@ class NativeEngine:
     async def send(self, message: Outgoing) -> float:
         """Send one message; see the port."""
         return await self._open_link.send(message)
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """Tell that messages were read; see the port."""
+        await self._open_link.mark_read(chat, mark, at)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -180,6 +186,12 @@ class NativeEngine:
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
         await self._open_link.presence(available=available)
+
+    async def configure(self, *, show_online: bool) -> None:
+        """Take over the settings of the connection; see the port."""
+        self._show_online = show_online
+        if self._linked is not None:
+            await self._linked.configure(show_online=show_online)
 
     async def typing(self, chat: str, state: str) -> None:
         """Show what the account does in a chat."""
@@ -333,6 +345,7 @@ class NativeEngine:
                 versions=self._versions,
                 hold=self._settings.session_storage_type == "cloud",
                 carrying=self._carrying,
+                show_online=self._show_online,
             )
         tasks = [
             asyncio.create_task(part.run()),

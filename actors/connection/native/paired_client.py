@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import NotConnected
+from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
 from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.limits import mex
+from actors.connection.native.limits.account import AccountLimits
 from actors.connection.native.receive import presence, receipts
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
@@ -24,6 +26,7 @@ from actors.connection.native.receive.transactions import SessionRefusal, cause_
 from actors.connection.native.send.group_pipeline import GroupSender
 from actors.connection.native.send.outcomes import told
 from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.device_sessions import Signal
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
     from actors.connection.whatsapp_version import Versions
+    from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
 
@@ -74,6 +78,7 @@ class Linked:
         versions: Versions,
         hold: bool = False,
         carrying: Carrying | None = None,
+        show_online: bool = False,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
         self._carrying = carrying
@@ -83,7 +88,7 @@ class Linked:
         self._counts = counts
         self._versions = versions
         self._people = People(session, device, lid)
-        self._appearance = presence.Appearance(session, self._people, socket)
+        self._appearance = presence.Appearance(session, self._people, socket, always=show_online)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
@@ -109,6 +114,7 @@ class Linked:
             upload=self._sender.upload,
             ack_timeout=ack_timeout,
         )
+        self._marks = ReadMarks(session, socket)
         self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
         self._incoming = Incoming(
             session,
@@ -118,6 +124,7 @@ class Linked:
             self._rosters,
             clock=time.time,
             hold=hold,
+            active=lambda: self._appearance.active,
         )
         self._receiver = Receiver(
             session,
@@ -139,6 +146,9 @@ class Linked:
             hold=hold,
         )
         self._offline = OfflineQueue(socket)
+        self._limits = AccountLimits(
+            session, socket, self._people, events, counts, start=self._start
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
@@ -160,11 +170,24 @@ class Linked:
             chat = parse_optional(message.chat)
             if chat is not None and chat.server == GROUP:
                 return await self._group_sender.send(message, chat)
+            if chat is not None:
+                self._limits.check(chat)
             return await self._sender.send(message)
+        except SendError as refused:
+            await self._limits.met(refused)
+            raise
         except SessionRefusal as refusal:
             # Read before anything left: once the stanza is written the session is not asked again.
             self._socket.fail(cause_of(refusal))
             raise NotConnected from refusal
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """See `ReadMarks.send`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        where = parse_optional(chat)
+        if where is None or not (where.is_person or where.server == GROUP):
+            raise SendError("unsupported_chat", permanent=True)
+        await self._marks.send(self._people.canonical(where), mark, at)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -195,15 +218,19 @@ class Linked:
         self._require_login()
         await self._appearance.show(available=available)
 
+    async def configure(self, *, show_online: bool) -> None:
+        """See `Appearance.configure`."""
+        await self._appearance.configure(always=show_online)
+
     async def typing(self, chat: str, state: str) -> None:
         """See `presence.show_typing`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await presence.show_typing(self._socket, self._people.device, chat, state)
+        await presence.show_typing(self._socket, self._sender.routes, chat, state)
 
     async def subscribe(self, chat: str) -> None:
         """See `presence.subscribe`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await presence.subscribe(self._socket, chat)
+        await presence.subscribe(self._socket, self._sender.routes, chat)
 
     def _require_login(self) -> None:
         if not self._logged_in:
@@ -260,8 +287,9 @@ class Linked:
         self._logged_in = True
         await self._appearance.open()
         if self._carrying is not None:
-            self._carrying.attach(self._socket, str(self._people.account))
+            self._carrying.attach(self._socket, str(self._people.account), self._sender.routes)
         await self._events.on_version_end(self._versions.ends_at)
+        await self._limits.open()
         await self._events.on_open()
         self._start("history", self._history.run())
         await self._prekeys.keep_fresh()
@@ -321,8 +349,16 @@ class Linked:
             if self._carrying is not None:
                 self._carrying.look()
             return
+        if kind == "privacy":
+            self._marks.ask_again()
+            return
+        if kind == "ask":
+            self._limits.ask(mex.lock_query())
+            return
         if kind == "resend":
             work = self._resend(stanza)
+        elif kind == "limits":
+            work = self._limits.tell()
         elif kind == "roster":
             work = self._learn_roster(stanza)
         else:

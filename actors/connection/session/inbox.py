@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.downloads import FILE, PAST_FILE, Transfers
+from actors.connection.session.outreach import Outreach
 from actors.connection.session.phone_statuses import Statuses
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PENDING: Final = (
 )
 
 
-class Inbox(Statuses, Transfers):
+class Inbox(Statuses, Transfers, Outreach):
     """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
@@ -322,6 +323,8 @@ class Inbox(Statuses, Transfers):
         )
         if row[6]:  # the account's own
             self._expect_statuses(*row[:3])
+        elif row[0] == row[1]:
+            self.note_correspondent(row[0])
 
     def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
         """Let a row that was never shown be the message that it stands for; False for another.

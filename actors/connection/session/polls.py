@@ -20,12 +20,26 @@ class PollKeys(NamedTuple):
 class Polls(SessionFile):
     """Kept for 90 days; a vote that comes later is there, and cannot be read."""
 
-    def remember_poll(self, chat: str, sender: str, message_id: str, poll: PollKeys) -> None:
-        """Keep what a poll's votes are read with; a repeat changes nothing."""
+    def remember_poll(
+        self, chat: str, sender: str, message_id: str, poll: PollKeys, author: str | None = None
+    ) -> None:
+        """Keep what a poll's votes are read with; a repeat changes its `author` alone.
+
+        `sender` is canonical, `author` the same person as on the wire of the poll.
+        """
         self._write(
-            "INSERT OR IGNORE INTO polls (chat, sender, message_id, secret, options, at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (chat, sender, message_id, poll.secret, json.dumps(poll.options), self._clock()),
+            "INSERT INTO polls (chat, sender, message_id, secret, options, at, author)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET author = coalesce(excluded.author, author)",
+            (
+                chat,
+                sender,
+                message_id,
+                poll.secret,
+                json.dumps(poll.options),
+                self._clock(),
+                author,
+            ),
         )
 
     def poll(self, chat: str, sender: str, message_id: str) -> PollKeys | None:
@@ -35,6 +49,14 @@ class Polls(SessionFile):
             (chat, sender, message_id),
         )
         return None if row is None else PollKeys(bytes(row[0]), tuple(json.loads(row[1])))
+
+    def poll_author(self, chat: str, sender: str, message_id: str) -> str | None:
+        """The author's address on the wire of this poll, where it is known."""
+        row = self._row(
+            "SELECT author FROM polls WHERE chat = ? AND sender = ? AND message_id = ?",
+            (chat, sender, message_id),
+        )
+        return None if row is None else row[0]
 
     def move_polls(self, old: str, new: str) -> None:
         """The polls of the chat `old` are in `new`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 10
+VERSION = 14
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -277,6 +277,58 @@ CREATE TABLE aliases (
     at REAL NOT NULL,
     PRIMARY KEY (ours, theirs)
 ) STRICT, WITHOUT ROWID
+""",
+    11: """
+-- Messages that the account has not read yet, and how a receipt addresses each.
+CREATE TABLE unread (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    author TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    arrived_at REAL NOT NULL,
+    UNIQUE (chat, message_id, author)
+) STRICT
+""",
+    12: """
+-- Until when WhatsApp lets the account write to nobody new: a `lock`, or a `cap` on new chats.
+CREATE TABLE limits (
+    kind TEXT PRIMARY KEY,
+    until REAL NOT NULL,
+    told INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The chats of persons who ever wrote: it outlives tombstones.
+CREATE TABLE correspondents (
+    chat TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+INSERT INTO correspondents (chat)
+    SELECT DISTINCT chat FROM tombstones WHERE sender = chat AND chat NOT GLOB '*@g.us'
+""",
+    13: """
+-- Numbers of devices, whatever the address of their person. Lists of before are asked for again.
+DELETE FROM devices;
+ALTER TABLE devices ADD COLUMN hosted TEXT NOT NULL DEFAULT '[]';
+
+-- The kind of addresses, `lid` or `number`, under which a message left.
+ALTER TABLE sent ADD COLUMN wire TEXT;
+UPDATE sent SET wire = CASE WHEN chat GLOB '*@lid' THEN 'lid' ELSE 'number' END
+    WHERE chat NOT GLOB '*@g.us';
+
+-- The address of the author on the wire of the poll.
+ALTER TABLE polls ADD COLUMN author TEXT;
+UPDATE polls SET author = sender WHERE chat NOT GLOB '*@g.us'
+""",
+    14: """
+-- After how many seconds messages of a chat with a person disappear.
+CREATE TABLE timers (
+    chat TEXT PRIMARY KEY,
+    seconds INTEGER NOT NULL,
+    set_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+-- A group's timer is in its roster: those without it are asked for anew.
+UPDATE rosters SET fetched_at = 0
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

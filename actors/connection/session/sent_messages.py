@@ -17,11 +17,23 @@ KNOWN_SECONDS = 90 * 86_400.0
 class Sent(SessionFile):
     """Plaintexts of the last day, at most `SENT_ROWS` of them, and counts of retry receipts."""
 
-    def remember_sent(self, chat: str, message_id: str, plaintext: bytes, at: float) -> None:
-        """Keep the plaintext for 24 hours; the oldest make room. A repeat replaces the first."""
+    def remember_sent(
+        self,
+        chat: str,
+        message_id: str,
+        plaintext: bytes,
+        at: float,
+        *,
+        wire: Literal["lid", "number"] | None = None,
+    ) -> None:
+        """Keep the plaintext for 24 hours; the oldest make room. A repeat replaces the first.
+
+        `wire` is the kind of addresses under which it leaves.
+        """
         number = self._insert(
-            "INSERT OR REPLACE INTO sent (chat, message_id, plaintext, at) VALUES (?, ?, ?, ?)",
-            (chat, message_id, plaintext, at),
+            "INSERT OR REPLACE INTO sent (chat, message_id, plaintext, at, wire)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (chat, message_id, plaintext, at, wire),
         )
         self._write("DELETE FROM sent WHERE number <= ?", (number - SENT_ROWS,))
         self._write(
@@ -43,6 +55,15 @@ class Sent(SessionFile):
             (chat, message_id, self._clock() - SENT_SECONDS),
         )
         return None if row is None else bytes(row[0])
+
+    def sent_wire(self, chat: str, message_id: str) -> Literal["lid", "number"] | None:
+        """The kind of addresses under which the message left within 24 hours, where it did."""
+        row = self._row(
+            "SELECT wire FROM sent WHERE chat = ? AND message_id = ? AND at >= ?",
+            (chat, message_id, self._clock() - SENT_SECONDS),
+        )
+        wire: Literal["lid", "number"] | None = None if row is None else row[0]
+        return wire
 
     def count_retry(
         self, direction: Literal["asked", "answered"], chat: str, peer: str, message_id: str

@@ -24,6 +24,8 @@ from actors.connection.session.inbox import Inbox
 from actors.connection.session.message_aliases import Aliases
 from actors.connection.session.polls import Polls
 from actors.connection.session.sent_messages import Sent
+from actors.connection.session.timers import Timers
+from actors.connection.session.unread import UnreadMessages
 from actors.connection.session.uploads import Uploads
 
 __all__ = [
@@ -39,7 +41,9 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory, Keys):
+class Session(
+    Inbox, Sent, Uploads, Polls, UnreadMessages, Timers, Groups, Histories, Aliases, Directory, Keys
+):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -52,18 +56,37 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory
         The newest pair wins. What there is under the LID moves to the phone-number address, the
         device staying the same: sessions, the inbox, tombstones, and what was sent. Both addresses
         are one conversation with one session from then on, and a message is in it once.
+
+        A person who has another number from now on keeps sessions and what was sent: the next
+        holder of the number of before gets nothing by them. What is stored stays where it is.
         """
+        before, holder = self.pn_for(lid), self.lid_for(pn)
         news = super().learn_lid(lid, pn)
         if news:
+            if before is not None and holder is not None:
+                self._move_person(pn, holder)
+            if before is not None:
+                self._move_person(before, pn)
             self.move_ratchets(lid, pn)
             self.move_chat(lid, pn)
+            self.move_correspondent(lid, pn)
             self.move_sender(lid, pn)
             self.move_member(lid, pn)
             self.move_sent(lid, pn)
             self.move_polls(lid, pn)
+            self.move_unread(lid, pn)
+            self.move_timer(lid, pn)
             self.move_key_list(lid, pn)
             self.forget_devices(lid)
         return news
+
+    def _move_person(self, old: str, new: str) -> None:
+        """The person of the canonical address `old` is called `new` from now on."""
+        self.move_ratchets(old, new)
+        self.move_key_list(old, new)
+        self.move_sent(old, new)
+        self.forget_devices(old)
+        self.forget_devices(new)
 
     def prune(self, now: float) -> None:
         """Drop what outlived its term. Files that are still to be fetched end by themselves."""
@@ -73,6 +96,8 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory
         self.prune_recipients(now)
         self.prune_uploads(now)
         self.prune_polls(now)
+        self.prune_unread(now)
+        self.prune_timers(now)
         self.prune_aliases(now)
         self.prune_signed_prekeys(now)
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from contextlib import suppress
 from errno import ENOSPC
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendError, Traffic
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.session.session import SessionDamaged, StaleEpoch
 from actors.connection.whatsmeow import causes
 from actors.connection.whatsmeow.client import Client, Code, Event, Over, Retired
 from actors.connection.whatsmeow.client import Paired as PairingOver
-from actors.connection.whatsmeow.incoming import Departed, Incoming, address
+from actors.connection.whatsmeow.incoming import Incoming, address
+from actors.connection.whatsmeow.journal import Journal
 from actors.connection.whatsmeow.pairing import Linking
 from actors.connection.whatsmeow.requests import Asking
 from actors.connection.whatsmeow.server import point
 from actors.connection.whatsmeow.store import StoreDamaged
-from actors.runtime.logs import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
     )
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.client import Heard
+    from actors.connection.whatsmeow.journal import Batch
     from actors.connection.whatsmeow.library import Library
     from actors.connection.whatsmeow.store import Store
+    from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
 
@@ -51,7 +54,7 @@ RESEND_PATIENCE: Final = 60.0
 LOGOUT_TIMEOUT: Final = 5.0
 
 
-class WhatsmeowEngine:
+class WhatsmeowEngine(Unable):
     """Receives with a window of loss, sends at least once, one owner at a time (G6).
 
     What arrives is on disk as soon as whatsmeow tells of it, which is after it told WhatsApp: what
@@ -87,11 +90,12 @@ class WhatsmeowEngine:
         self._closing: Cause | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._turn, self._writing = asyncio.Lock(), asyncio.Lock()
-        self._heard: deque[tuple[Client, Heard]] = deque()
-        self._departed: deque[Departed] = deque()
-        self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._journal = Journal(
+            session, learn=self._learn, follow=self._follow, on_inbox=events.on_inbox
+        )
         self._last_heard = 0.0
+        self._visibility = Visibility()
         with suppress(StoreDamaged):  # Go tells
             self._know(store.device())
         self._told = self.account
@@ -120,18 +124,30 @@ class WhatsmeowEngine:
             asking = self._asking
             await self._own()
             at, left = await asking.send(message)
-        self._departed.append(left)
+        self._journal.depart(left)
         try:
-            await self._write_down()
+            await self._journal.write_down()
         except SessionRefusal as refusal:  # written before the next login
             self._end(cause_of(refusal))
         return at
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """Tell that messages were read; see the port."""
+        async with self._turn:
+            asking = self._asking
+            await self._own()
+            read = await asking.mark_read(chat, mark, at)
+            try:
+                async with self._session.transaction():
+                    self._session.forget_unread(read)
+            except SessionRefusal as refusal:  # a later mark of the chat names them again
+                self._end(cause_of(refusal))
 
     @property
     def traffic(self) -> Traffic | None:
         """What whatsmeow told last, of which its own keepalive is no part."""
         age = time.monotonic() - self._last_heard
-        return Traffic(age, listening=not self._heard) if self._open else None
+        return Traffic(age, listening=not self._journal.waits) if self._open else None
 
     async def probe(self, within: float) -> bool:
         answered = await self._asking.probe(within)
@@ -162,6 +178,11 @@ class WhatsmeowEngine:
 
     async def presence(self, *, available: bool) -> None:
         await self._asking.presence(available=available)
+        self._visibility.asked = available
+
+    async def configure(self, *, show_online: bool) -> None:
+        self._visibility.configure(always=show_online)
+        await self._show()
 
     async def typing(self, chat: str, state: str) -> None:
         await self._asking.typing(chat, state)
@@ -196,7 +217,7 @@ class WhatsmeowEngine:
         await self._idle.wait()
         await self._retired.stop(self._silence)
         with suppress(*SessionRefusal):
-            await self._write_down()
+            await self._journal.write_down()
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
         self._session.close()
@@ -231,11 +252,15 @@ class WhatsmeowEngine:
             self._people = People(self._session, *linked)
             self._incoming = Incoming(self._session, self._people, time.time)
 
-    def _learn(self, event: Any) -> None:
-        """What each client says first: as which device it is linked."""
-        if event.DESCRIPTOR.name == "Device":
-            lid = address(event.LID)
-            self._know((address(event.JID), lid if lid.is_person else None))
+    def _learn(self, batch: Batch) -> Incoming | None:
+        """What takes the events; each client says first as which device it is linked."""
+        for client, heard in batch:
+            if client is self._client and isinstance(heard, Event):
+                event = heard.event
+                if event.DESCRIPTOR.name == "Device":
+                    lid = address(event.LID)
+                    self._know((address(event.JID), lid if lid.is_person else None))
+        return self._incoming
 
     # one login
 
@@ -244,7 +269,7 @@ class WhatsmeowEngine:
             async with self._session.transaction():
                 self._session.prune(time.time())
             await self._retired.stop(self._silence)
-            await self._write_down()
+            await self._journal.write_down()
             self._retired.check()
             database = self._store.prepare()
         except SessionRefusal as refusal:
@@ -272,7 +297,7 @@ class WhatsmeowEngine:
         return cause
 
     def _silence(self) -> float:
-        return 0.0 if self._heard else time.monotonic() - self._last_heard
+        return 0.0 if self._journal.waits else time.monotonic() - self._last_heard
 
     async def _forget(self) -> None:
         with suppress(*SessionRefusal):
@@ -296,64 +321,21 @@ class WhatsmeowEngine:
 
     def _hear(self, client: Client, heard: Heard) -> None:
         self._last_heard = time.monotonic()
-        self._heard.append((client, heard))
-        self._news.set()
+        self._journal.hear(client, heard)
 
     async def _listen(self) -> None:
         """Deal with what clients hear, in order; what waits together shares a commit."""
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._journal.news.wait()
+            self._journal.news.clear()
             try:
-                await self._write_down()
+                await self._journal.write_down()
             except SessionRefusal as refusal:
                 # It was acknowledged: it is kept in memory, and written before the next login.
                 self._end(cause_of(refusal))
             except Exception as error:  # noqa: BLE001 - told as the cause of the end
                 log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
                 self._end(Cause(Kind.NETWORK, "engine_failed"))
-
-    async def _write_down(self) -> None:
-        """Raises `SessionRefusal`; nothing is forgotten then."""
-        async with self._writing:
-            while self._heard or self._departed:
-                batch, departed = list(self._heard), list(self._departed)
-                if await self._committed(batch, departed):
-                    await self._events.on_inbox()
-                for _ in departed:
-                    self._departed.popleft()
-                for client, heard in batch:
-                    self._heard.popleft()
-                    client.dealt_with()
-                    await self._follow(client, heard)
-
-    async def _committed(
-        self, batch: Sequence[tuple[Client, Heard]], departed: Sequence[Departed]
-    ) -> bool:
-        """Write down what clients heard and what left; whether the inbox may have grown."""
-        for client, heard in batch:
-            if client is self._client and isinstance(heard, Event):
-                self._learn(heard.event)
-        if self._incoming is None:
-            return False
-        news = False
-        async with self._session.transaction():
-            for sent in departed:
-                news |= self._incoming.departed(sent)
-            for _, heard in batch:
-                if isinstance(heard, Event):
-                    news |= self._taken(self._incoming, heard.event)
-        return news
-
-    def _taken(self, incoming: Incoming, event: object) -> bool:
-        try:
-            with self._session.savepoint():
-                return incoming.take(event)
-        except SessionRefusal:
-            raise
-        except Exception as error:  # noqa: BLE001 - one event must not hold up all others
-            log.error("event failed", action="engine.event", **told(error))  # noqa: TRY400
-            return False
 
     async def _follow(self, client: Client, heard: Heard) -> None:
         """What it means for the connection, once what it brings is on disk."""
@@ -383,7 +365,14 @@ class WhatsmeowEngine:
             await self._events.on_paired(account)
         if kind == "Connected" and account is not None:
             self._open = True
+            self._visibility.asked = None
+            if self._visibility.always:
+                await self._show()
             await self._events.on_open()
+
+    async def _show(self) -> None:
+        with suppress(NotConnected):  # the next login does it
+            await self._asking.show(self._visibility)
 
     async def _lapse(self) -> None:
         while True:

@@ -10,12 +10,14 @@ import structlog
 
 from actors.connection.engine import UNSUPPORTED
 from actors.connection.native.identities.addresses import GROUP, Address
-from actors.connection.native.receive import wrappers
+from actors.connection.native.receive import timers, wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of
 from actors.connection.native.receive.message_source import is_list
+from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.polls import PollKeys
-from actors.messages.content import Change, Media, Poll, encode, is_plain, text_of
+from actors.messages.content import Change, Media, Poll, ReadMark, encode, is_plain, text_of
+from actors.runtime.logs import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,9 @@ _STATUSES: Final[dict[int, Literal["delivered", "read"]]] = {
     6: "read",
     9: "delivered",
 }
+
+
+_OWN_READING: Final = frozenset({4, 5})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,20 @@ class Incoming:
         self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()
 
     def take(self, event: Any) -> bool:
-        """Apply an event; whether the inbox may have grown. Raises nothing for what it may hold."""
+        """Apply an event; whether the inbox may have grown. Raises `SessionRefusal`.
+
+        One event that fails holds up no other.
+        """
+        try:
+            with self._session.savepoint():
+                return self._taken(event)
+        except SessionRefusal:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is about that event
+            log.error("event failed", action="engine.event", **told(error))  # noqa: TRY400
+            return False
+
+    def _taken(self, event: Any) -> bool:
         kind = event.DESCRIPTOR.name
         if kind == "Message":
             return self._message(event)
@@ -114,6 +132,7 @@ class Incoming:
         except Forged:
             log.warning("refused message", action="message.refused")
             said = None
+        self._note_timer(event.Info, chat, received, plaintext)
         if said is None:
             self._session.bury(**key)
             return learned
@@ -132,7 +151,35 @@ class Incoming:
         )
         if added and isinstance(said, Media):
             self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
+        if added and not event.Info.MessageSource.IsFromMe and not isinstance(said, Change):
+            self._expect_reading(event.Info, str(chat))
         return added or learned
+
+    def _note_timer(
+        self, info: Any, chat: Address, received: wrappers.Received | None, plaintext: bytes
+    ) -> None:
+        """A person sets, or a message says, after how long messages of the chat disappear."""
+        if not chat.is_person:
+            return
+        at = self._at(info)
+        if received is not None:
+            setting = timers.of_message(received, at)
+        else:
+            found = timers.of_protocol(plaintext, at)
+            setting = None if found is None else found[0]
+        if setting is not None:
+            self._session.note_timer(str(chat), *setting)
+
+    def _expect_reading(self, info: Any, chat: str) -> None:
+        """Note how its sender is told that the account read it."""
+        origin, sender = address(info.MessageSource.Chat), address(info.MessageSource.Sender)
+        self._session.note_unread(
+            chat=chat,
+            message_id=info.ID,
+            origin=str(origin.canonical),
+            author="" if origin.is_person else str(sender.canonical),
+            at=self._at(info),
+        )
 
     def _said(self, received: wrappers.Received, chat: Address, sender: Address) -> Content:
         """Raises `Forged`."""
@@ -177,6 +224,10 @@ class Incoming:
     def _receipt(self, event: Any) -> bool:
         status = _STATUSES.get(event.Type)
         source = event.MessageSource
+        if source.IsFromMe and event.Type in _OWN_READING:
+            chat = str(self._people.canonical(address(source.Chat)))
+            self._session.read_elsewhere(chat, event.MessageIDs)
+            return False
         if status is None or source.IsFromMe or not address(source.Chat).is_person:
             return False
         learned = self._learn(source)
@@ -230,6 +281,8 @@ class Incoming:
 
 def retargeted(said: Content, known_as: Callable[[str], str | None]) -> Content:
     """The content with the ids of this service's own messages translated, where they are known."""
+    if isinstance(said, ReadMark):  # it is about those of others
+        return said
     if isinstance(said, Change):
         return replace(said, target=_translated(said.target, known_as))
     quote = said.reply_to

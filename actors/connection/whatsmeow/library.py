@@ -54,8 +54,10 @@ _START = (
 _TEXTS: Final[dict[str, tuple[Any, ...]]] = {
     "Neonize": _START,
     "Logout": (_CHARS,),
+    "MarkRead": (_CHARS, _CHARS, _INT, _CHARS, _INT, _CHARS, _INT, _CHARS),
     "SendChatPresence": (_CHARS, _CHARS, _INT, _INT, _INT),
     "SendPresence": (_CHARS, _CHARS),
+    "SetForceActiveDeliveryReceipts": (_CHARS, ctypes.c_bool),
     "SetProxyAddress": (_CHARS, ctypes.POINTER(Proxy)),
 }
 _ANSWERS: Final[dict[str, tuple[Any, ...]]] = {

@@ -7,11 +7,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
-from actors.connection.native.identities.addresses import parse_optional
+from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.session.polls import PollKeys
+from actors.connection.session.unread import readings
 from actors.connection.whatsmeow import send_errors
 from actors.connection.whatsmeow.incoming import Departed, retargeted
 from actors.messages.content import Media, Poll
@@ -20,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.presence import Visibility
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.client import Client
-    from actors.messages.content import Content
+    from actors.messages.content import Content, ReadMark
+
+log = structlog.get_logger()
 
 _TYPING: Final = {"composing": (0, 0), "recording": (0, 1), "paused": (1, 0)}
 """whatsmeow's numbers: what is done, and in which medium."""
@@ -53,10 +58,24 @@ class Asking:
             str(self.people.account),
             time.time() if message.at is None else message.at,
             None if lid is None else str(lid.canonical),
+            expires=self.session.timer(str(chat)),
         )
         sent = await self._sent(self._jid(chat), write(said, place))
         left = Departed(str(chat), message.message_id, sent.ID, _poll(said))
         return float(sent.Timestamp or time.time()), left
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> list[int]:
+        """Tell that messages were read; return the numbers of those that were noted as unread.
+
+        whatsmeow asks for the privacy settings by itself. Raises `SendError`.
+        """
+        unread = self.session.marked(chat, mark)
+        for origin, author, message_ids in readings(unread):
+            ids = " ".join(message_ids).encode()
+            to, of = (self._jid(Address.parse(each)) for each in (origin, author or origin))
+            asked = ("MarkRead", ids, int(at), to, len(to), of, len(of), b"read")
+            _raise(await self.client.text(*asked))
+        return [each.number for each in unread]
 
     async def lookup(self, number: str) -> str | None:
         """See the port."""
@@ -67,8 +86,10 @@ class Asking:
         reply = self.events.IsOnWhatsAppReturnFunction.FromString(answered)
         if not reply.IsOnWhatsAppResponse:
             raise send_errors.error_of(reply.Error)
-        there = any(one.IsIn for one in reply.IsOnWhatsAppResponse)
-        return str(person.canonical) if there else None
+        found = next((one.JID for one in reply.IsOnWhatsAppResponse if one.IsIn), None)
+        if found is None or found.Server != person.server:  # a LID does not tell the number
+            return None if found is None else str(person.canonical)
+        return f"{found.User}@{found.Server}"  # as WhatsApp has it: another one may have been asked
 
     async def probe(self, within: float) -> bool:
         """See the port. What is asked is of no interest: it is short, and about nobody."""
@@ -86,6 +107,19 @@ class Asking:
         """See the port."""
         state = b"available" if available else b"unavailable"
         _raise(await self.client.text("SendPresence", state))
+
+    async def show(self, visibility: Visibility) -> None:
+        """Show the account like that, with delivery receipts that fit. Raises `NotConnected`.
+
+        whatsmeow shows nobody whose name the phone did not tell it yet: the receipts fit all the same.
+        """
+        try:
+            _raise(await self.client.text("SetForceActiveDeliveryReceipts", visibility.always))
+            await self.presence(available=visibility.available)
+        except NotConnected:
+            raise
+        except SendError as error:
+            log.warning("not shown", action="presence", code=error.code)
 
     async def typing(self, chat: str, state: str) -> None:
         """See the port."""

@@ -1,14 +1,13 @@
-"""What whatsmeow says of a send that failed, as the errors that all engines raise (pure)."""
+"""What whatsmeow says of a send that failed, as the errors that all engines raise."""
 
 from __future__ import annotations
 
 import re
+import time
 from typing import Final
 
 from actors.connection.engine import NotConnected, SendError
-
-PERMANENT: Final = frozenset({400, 401, 403, 404, 405, 406, 410})
-"""Error numbers in an ack that the same message would meet again; as in the native engine."""
+from actors.connection.limits.refusals import refused
 
 _REFUSED: Final = re.compile(r"server returned error (\d{1,5})\b")
 _NOTHING_LEFT: Final = (
@@ -24,9 +23,8 @@ _NOTHING_LEFT: Final = (
 
 def error_of(said: str) -> SendError:
     """The error of a send. What it says may name the recipient: only a code comes out of it."""
-    if (refused := _REFUSED.search(said)) is not None:
-        code = int(refused[1])
-        return SendError(f"refused_{code}", permanent=code in PERMANENT)
+    if (number := _REFUSED.search(said)) is not None:
+        return refused(int(number[1]), time.time())
     if "no LID found" in said:
         return SendError("not_on_whatsapp", permanent=True)
     if "timed out waiting for message" in said:

@@ -35,8 +35,8 @@ function transitions.retry(id)
 end
 
 -- Redrives those of `...` that are dead letters and meant ('' means any), `limit` at most; how many,
--- and how many of `...` it looked at.
-function transitions.redrive(limit, chat, code, since, before, ...)
+-- and how many of `...` it looked at. `left_alone` are codes of which none is meant, each between blanks.
+function transitions.redrive(limit, chat, code, since, before, left_alone, ...)
     local count, ids = 0, {...}
     if deleted() then
         return {0, #ids}
@@ -47,7 +47,8 @@ function transitions.redrive(limit, chat, code, since, before, ...)
         if record[1] == 'dead' then
             if (chat == '' or record[2] == chat) and (code == '' or record[5] == code)
                 and (since == '' or tonumber(record[6]) >= tonumber(since))
-                and (before == '' or tonumber(record[6]) < tonumber(before)) then
+                and (before == '' or tonumber(record[6]) < tonumber(before))
+                and not string.find(left_alone, ' ' .. (record[5] or '') .. ' ', 1, true) then
                 redrive(id, record[2], record[3])
                 count = count + 1
             end

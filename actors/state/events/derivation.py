@@ -9,7 +9,10 @@ sync (``source: history``) is old and tells nothing.
                             it came there; each is told, also where several are noted at once
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
     ``connection.state``    the state, or its cause, is another one
+    ``connection.limited``  WhatsApp lets the account write to nobody new for a while, for another time,
+                            or not any more
     ``connection.qr``       a QR or a pairing code is shown; the event has neither of them
+    ``connection.passkey``  linking waits for the account's passkey; the event has no challenge
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is told again
 """
@@ -114,8 +117,20 @@ def of_pairing(before: Document | None, after: Document | None) -> Sequence[Even
     connection = id_in(after)
     names = ("kind", "number", "epoch", "expires_at")
     data = {"id": connection, **{name: shown[name] for name in names}}
-    key = _key("connection.qr", connection, shown["epoch"], shown["number"])
-    return (Event(key, "connection.qr", connection, float(shown["at"]), data),)
+    kind: EventType = "connection.passkey" if shown["kind"] == "passkey" else "connection.qr"
+    key = _key(kind, connection, shown["epoch"], shown["number"])
+    return (Event(key, kind, connection, float(shown["at"]), data),)
+
+
+def of_limit(before: Document | None, after: Document | None) -> Sequence[Event]:
+    """Events of the limits of a connection's account, told by a write of its document."""
+    limit = None if after is None else after.get("limit")
+    if after is None or limit is None or limit == (before or {}).get("limit"):
+        return ()
+    connection = id_in(after)
+    data = {"id": connection, **{name: limit[name] for name in ("until", "reason", "at")}}
+    key = _key("connection.limited", connection, limit["at"], limit["until"])
+    return (Event(key, "connection.limited", connection, float(limit["at"]), data),)
 
 
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:

@@ -42,6 +42,9 @@ def add(
             help="Link a real account with an engine that never met WhatsApp.",
         ),
     ] = False,
+    show_online: Annotated[
+        bool, typer.Option("--show-online", help="Show the account as online at all times.")
+    ] = False,
     webhook: Annotated[
         str | None, typer.Option("--webhook", metavar="URL", help="Told of its events.")
     ] = None,
@@ -56,6 +59,7 @@ def add(
         "engine": engine,
         "webhook": webhook,
         "allow_unproven_engine": allow_unproven_engine or None,
+        "show_online": show_online or None,
     }
     body = {"id": connection, **{name: value for name, value in given.items() if value is not None}}
     with Api(directory(data), key) as api:
@@ -64,6 +68,34 @@ def add(
     if webhook is not None and not as_json:
         made = answer["webhook"]
         output.console().print(f"{made['id']} signs by {made['secret']}")
+
+
+@app.command("set")
+def set_(
+    connection: Id,
+    show_online: Annotated[
+        bool | None,
+        typer.Option(
+            "--show-online/--no-show-online",
+            help="Show the account as online, and senders that their messages were delivered.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Change the settings of a connection; without an option say what they are."""
+    from gateway.cli.api_client import Api, segment
+
+    given = {} if show_online is None else {"show_online": show_online}
+    with Api(directory(data), key) as api:
+        path = f"/api/connections/{segment(connection)}"
+        answer = api.patch(path, given) if given else api.get(path)
+    if as_json:
+        output.plain(answer)
+        return
+    shown = "is shown as online" if answer["show_online"] else "is not shown as online"
+    output.console().print(f"{answer['id']} {shown}.")
 
 
 @app.command()

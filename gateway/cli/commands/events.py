@@ -83,6 +83,8 @@ def _gist(kind: str, data: dict[str, Any]) -> str:
         return f"{data['change']} {data['emoji'] or data['text'] or ''}".strip()
     if kind == "connection.qr":
         return f"{data['kind']} {data['number']} until {data['expires_at']}"
+    if kind == "connection.passkey":
+        return f"until {data['expires_at']}"
     if kind == "connection.state":
         return f"{data['state']} {data['cause'] or ''}".strip()
     return data.get("reason") or data.get("error") or ""

@@ -1,7 +1,8 @@
 """`teimoso simulate …`: play the phone and the contacts of the simulated WhatsApp."""
 
-# ruff: noqa: PLC0415
-# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+# ruff: noqa: PLC0415, PLR0917
+# Heavy modules wait until their command runs; typer reads the annotations at runtime, and calls
+# with keywords.
 
 from __future__ import annotations
 
@@ -23,7 +24,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_SWITCH = {"on": True, "off": False, "default": None}
 PATIENCE = 30.0  # seconds that a new connection has to come up with its QR code
 
 
@@ -36,17 +36,25 @@ def phone(
             metavar="plain|refresh|passkey", help="What it demands of a client that it scans."
         ),
     ] = None,
+    resends: Annotated[
+        bool | None,
+        typer.Option(
+            "--resends/--no-resends", help="Whether it has messages that its devices ask it for."
+        ),
+    ] = None,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     """Make a phone with WhatsApp on it."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post("/phones", {"number": number})
-        if linking is not None:
-            answer = control.post(f"/phones/{segment(number)}", {"linking": linking})
-    _tell(answer, f"{number} has WhatsApp.", as_json=as_json)
+        changes = {"linking": linking, "resends": resends}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if changes:
+            answer = control.post(f"/phones/{segment(number)}", changes)
+    tell(answer, f"{number} has WhatsApp.", as_json=as_json)
 
 
 @app.command()
@@ -61,11 +69,11 @@ def scan(
     from gateway.cli.api_client import Api, segment
 
     place = directory(data)
-    with Api(place, key) as api, _control(place) as control:
+    with Api(place, key) as api, control_port(place) as control:
         control.post("/phones", {"number": number})
         code = _code(api, connection)
         answer = control.post(f"/phones/{segment(number)}/scan", {"qr": code})
-    _tell(answer, f"{number} scanned the code of {connection}.", as_json=as_json)
+    tell(answer, f"{number} scanned the code of {connection}.", as_json=as_json)
 
 
 @app.command("link-code")
@@ -80,9 +88,9 @@ def link_code(
     """Type a connection's pairing code on the phone of that number."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post(f"/phones/{segment(number)}/link-code", {"code": code})
-    _tell(answer, f"{number} linked who shows this code.", as_json=as_json)
+    tell(answer, f"{number} linked who shows this code.", as_json=as_json)
 
 
 @app.command()
@@ -90,15 +98,77 @@ def say(
     number: Number,
     to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
     text: Annotated[str, typer.Argument(metavar="TEXT")],
+    secret: Annotated[
+        bool, typer.Option("--secret", help="With a secret, under which `edit` can change it.")
+    ] = False,
+    unavailable: Annotated[
+        str | None,
+        typer.Option(
+            metavar="plain|view_once|hosted",
+            help="Without its ciphertext, which the account's phone resends.",
+        ),
+    ] = None,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     """Say something as a contact."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
-        answer = control.post(f"/contacts/{segment(number)}/say", {"to": to, "text": text})
-    _tell(answer, f"{number} said it to {to}.", as_json=as_json)
+    body: dict[str, Any] = {"to": to, "text": text}
+    if secret:
+        body["secret"] = True
+    if unavailable is not None:
+        body["unavailable"] = unavailable
+    with control_port(directory(data)) as control:
+        answer = control.post(f"/contacts/{segment(number)}/say", body)
+    tell(answer, f"{number} said it to {to}.", as_json=as_json)
+
+
+@app.command()
+def edit(
+    number: Number,
+    to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
+    target: Annotated[str, typer.Argument(metavar="ID", help="The message that is changed.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    encrypted: Annotated[
+        bool, typer.Option("--encrypted", help="Under the secret of the message.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Change what a contact said; `say --json` shows its id."""
+    from gateway.cli.api_client import segment
+
+    body = {"to": to, "type": "edit", "target": target, "text": text, "encrypted": encrypted}
+    with control_port(directory(data)) as control:
+        answer = control.post(f"/contacts/{segment(number)}/say", body)
+    tell(answer, f"{number} changed it.", as_json=as_json)
+
+
+@app.command()
+def call(
+    number: Number,
+    to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
+    video: Annotated[bool, typer.Option("--video", help="A video call.")] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Call an account as a contact."""
+    from gateway.cli.api_client import segment
+
+    with control_port(directory(data)) as control:
+        answer = control.post(f"/contacts/{segment(number)}/call", {"to": to, "video": video})
+    tell(answer, f"{number} calls {to}.", as_json=as_json)
+
+
+@app.command("hang-up")
+def hang_up(number: Number, data: Data = DATA, as_json: Json = False) -> None:
+    """End the calls of a contact that nobody declined."""
+    from gateway.cli.api_client import segment
+
+    with control_port(directory(data)) as control:
+        answer = control.delete(f"/contacts/{segment(number)}/call")
+    tell(answer, f"{number} hung up: {len(answer['ended'])} calls ended.", as_json=as_json)
 
 
 @app.command()
@@ -106,7 +176,7 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
     """Show what arrived at a contact."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.get(f"/contacts/{segment(number)}/inbox")
     if not as_json:
         answer["items"] = [{**one, "at": output.moment(one["at"])} for one in answer["items"]]
@@ -114,127 +184,7 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
     output.show(answer, columns, as_json=as_json, empty="Nothing arrived yet.")
 
 
-@app.command()
-def unanswered(
-    number: Annotated[
-        str | None, typer.Argument(metavar="NUMBER", help="The account; all without it.")
-    ] = None,
-    data: Data = DATA,
-    as_json: Json = False,
-) -> None:
-    """Show what linked devices did not answer: in time, or not yet."""
-    query = {} if number is None else {"account": number}
-    with _control(directory(data)) as control:
-        answer = control.get("/unanswered", query)
-    if as_json:
-        output.plain(answer)
-        return
-    items = [
-        {
-            **one,
-            "state": state,
-            "seconds": round(one["seconds"]),
-            "wrong": "; ".join(one["wrong"]),
-        }
-        for state in ("late", "open")
-        for one in answer[state]
-    ]
-    columns = ("account", "device", "kind", "id", "state", "seconds", "wrong")
-    empty = "Every stanza that arrived was answered."
-    output.show({"items": items}, columns, as_json=False, empty=empty)
-
-
-@app.command()
-def rules(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NUMBER] [NAME=on|off|default]...",
-            help="An account, and the rules to switch for it; for all accounts without one.",
-        ),
-    ] = None,
-    data: Data = DATA,
-    as_json: Json = False,
-) -> None:
-    """Show the rules that can be switched, or switch them."""
-    from gateway.cli.api_client import segment
-
-    given = list(words or ())
-    number = given.pop(0) if given and "=" not in given[0] else None
-    path = "/rules" if number is None else f"/accounts/{segment(number)}/rules"
-    switched = dict(map(_switch, given))
-    with _control(directory(data)) as control:
-        answer = control.post(path, switched) if switched else control.get(path)
-    if as_json:
-        output.plain(answer)
-        return
-    rows = [(name, "on" if on else "off") for name, on in answer.items()]
-    output.table(("rule", "state"), rows, "There is no rule to switch.")
-
-
-@app.command()
-def standing(
-    number: Number,
-    word: Annotated[str, typer.Argument(metavar="good|locked|banned")],
-    data: Data = DATA,
-    as_json: Json = False,
-) -> None:
-    """Change how an account stands with WhatsApp: the logins of one that is not good are refused."""
-    from gateway.cli.api_client import segment
-
-    with _control(directory(data)) as control:
-        answer = control.post(f"/accounts/{segment(number)}", {"standing": word})
-    _tell(
-        answer,
-        f"{number} is in {word} standing." if word == "good" else f"{number} is {word}.",
-        as_json=as_json,
-    )
-
-
-@app.command()
-def version(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[current=VERSION] [oldest=VERSION|none] [ends=SECONDS|none]",
-            help="What is changed; `ends` is a time in seconds since the epoch.",
-        ),
-    ] = None,
-    data: Data = DATA,
-    as_json: Json = False,
-) -> None:
-    """Show or change the versions of WhatsApp Web that the simulator accepts."""
-    changes = dict(map(_version_change, words or ()))
-    with _control(directory(data)) as control:
-        answer = control.post("/version", changes) if changes else control.get("/version")
-    if as_json:
-        output.plain(answer)
-        return
-    if answer["ends"] is not None:
-        answer["ends"] = output.moment(answer["ends"])
-    rows = [(name.replace("_", " "), value) for name, value in answer.items()]
-    output.table(("version", ""), rows, "")
-
-
-def _version_change(word: str) -> tuple[str, str | int | None]:
-    """A field of the version and its value, read from `NAME=VALUE`."""
-    name, _, value = word.partition("=")
-    if name not in ("current", "oldest", "ends") or not value:
-        output.refuse(f"{word} is not current=…, oldest=… or ends=….")
-    if value == "none":
-        return name, None
-    return name, int(value) if name == "ends" and value.isdecimal() else value
-
-
-def _switch(word: str) -> tuple[str, bool | None]:
-    """A rule's name and its switch, read from `NAME=on`."""
-    name, _, state = word.partition("=")
-    if state not in _SWITCH:
-        output.refuse(f"{word} is not NAME=on, NAME=off or NAME=default.")
-    return name, _SWITCH[state]
-
-
-def _control(data: Path) -> Caller:
+def control_port(data: Path) -> Caller:
     from gateway.cli.api_client import Caller
     from supervision.keeper.manifest import Plan
 
@@ -262,7 +212,7 @@ def _code(api: Caller, connection: str) -> str:
         time.sleep(0.5)
 
 
-def _tell(answer: Any, sentence: str, *, as_json: bool) -> None:
+def tell(answer: Any, sentence: str, *, as_json: bool) -> None:
     if as_json:
         output.plain(answer)
     else:

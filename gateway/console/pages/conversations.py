@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from actors.connection.engine import WITHOUT_FILES
+from actors.connection.engine import ABILITIES
 from gateway.console.page import Ask
 from gateway.console.pages import chats
 from gateway.console.view import Part
@@ -163,7 +163,7 @@ async def _shown(
         said=said,
         chats=listed,
         earlier_page=bool(view.query.get("after")),
-        files=found is not None and found["engine"] not in WITHOUT_FILES,
+        files=found is not None and "files" in ABILITIES.get(found["engine"], ()),
         shown_kinds=chats.SHOWN,
         given=view.form,
         once=_once(view, problem),

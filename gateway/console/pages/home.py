@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 VERBS: Final = frozenset({"start", "stop", "restart", "recover", "logout", "delete"})
 HOME: Final = "/"
+
+NO_ASSERTION: Final = "That is no assertion. Paste the whole line that the other page printed."
 
 
 async def connections(view: View, problem: Problem | None = None) -> Response:
@@ -49,8 +52,9 @@ async def add(view: View) -> Response:
     body: dict[str, Any] = {"id": view.form.get("id", "").strip()}
     if view.form.get("engine"):
         body["engine"] = view.form["engine"]
-    if view.form.get("allow_unproven_engine"):
-        body["allow_unproven_engine"] = True
+    for name in ("allow_unproven_engine", "show_online"):
+        if view.form.get(name):
+            body[name] = True
     try:
         made = await view.ask("createConnection", body=body)
     except ValidationError as error:
@@ -79,8 +83,22 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
         recoveries=recoveries,
         scan=await _scan(view, name) if found["state"] == "pairing" else None,
         code=await _code(view, name) if found["state"] == "pairing" else None,
+        passkey=await _passkey(view, name) if found["pairing_step"] == "passkey" else None,
         given=view.form,
     )
+
+
+async def configure(view: View) -> Response:
+    """Change the settings of a connection."""
+    name = view.path["connection"]
+    body = {"show_online": bool(view.form.get("show_online"))}
+    try:
+        await view.ask("configureConnection", path={"connection": view.connection}, body=body)
+    except Problem as problem:
+        if problem.kind.status != 503:
+            raise
+        return await connection(view, problem)
+    return view.to(f"/console/connections/{name}")
 
 
 async def link(view: View) -> Response:
@@ -96,6 +114,33 @@ async def link(view: View) -> Response:
             raise
         return await connection(view, problem)
     return view.to(f"/console/connections/{name}")
+
+
+async def answer(view: View) -> Response:
+    """Hand over the assertion that a person made on WhatsApp's own page."""
+    try:
+        body = json.loads(view.form.get("assertion", ""))
+    except ValueError:
+        body = {}
+    return await _linking(view, "answerPasskey", body if isinstance(body, dict) else {})
+
+
+async def confirm(view: View) -> Response:
+    """Confirm that the phone shows the same code."""
+    return await _linking(view, "confirmPasskey")
+
+
+async def _linking(view: View, operation: str, body: dict[str, Any] | None = None) -> Response:
+    """One step of linking by passkey; what is wrong with it is shown beside the challenge."""
+    try:
+        await view.ask(operation, path={"connection": view.connection}, body=body)
+    except ValidationError:
+        return await connection(view, Problem("invalid_field", NO_ASSERTION))
+    except Problem as problem:
+        if problem.kind.status in {403, 404}:
+            raise
+        return await connection(view, problem)
+    return view.to(f"/console/connections/{view.path['connection']}")
 
 
 async def act(view: View) -> Response:
@@ -131,6 +176,22 @@ async def _code(view: View, name: str) -> Any:
     return (await view.part("getPairingCode", path={"connection": name})).data
 
 
+async def _passkey(view: View, name: str) -> dict[str, Any] | None:
+    """What linking by passkey waits for, and the line that signs it; None for who may not see it."""
+    found = (await view.part("getPasskey", path={"connection": name})).data
+    if found is None or found["options"] is None:
+        return found
+    return {**found, "line": line(found["options"])}
+
+
+def line(options: Mapping[str, Any]) -> str:
+    """JavaScript that has a browser sign a WebAuthn request on WhatsApp's page, and prints the assertion."""
+    return (
+        "console.log(JSON.stringify((await navigator.credentials.get({publicKey:"
+        f" PublicKeyCredential.parseRequestOptionsFromJSON({json.dumps(options)})}})).toJSON()))"
+    )
+
+
 def picture(text: str) -> str:
     """A QR as SVG without a colour or a size of its own: the style sheet gives both."""
     import segno  # noqa: PLC0415 - loaded where a QR is shown
@@ -154,6 +215,15 @@ ASKS: Mapping[str, Mapping[str, Ask]] = {
     "/console/connections/{connection}": {"GET": Ask(connection)},
     "/console/connections/{connection}/pairing-code": {
         "POST": Ask(link),
+        "GET": Ask(connection),
+    },
+    "/console/connections/{connection}/passkey": {"POST": Ask(answer), "GET": Ask(connection)},
+    "/console/connections/{connection}/passkey/confirm": {
+        "POST": Ask(confirm),
+        "GET": Ask(connection),
+    },
+    "/console/connections/{connection}/settings": {
+        "POST": Ask(configure),
         "GET": Ask(connection),
     },
     "/console/connections/{connection}/{verb}": {"POST": Ask(act)},

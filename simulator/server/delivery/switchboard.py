@@ -152,7 +152,8 @@ class Switchboard:
         spoiled = self._faults.strike(number, "lose", "corrupt", device=device)
         if spoiled is not None:
             connection.spoil(spoiled.kind)
-        if stanza.tag == "message" and self._faults.strike(number, "garble", device=device):
+        said = stanza.tag == "message" and stanza.attrs.get("category") != "peer"
+        if said and self._faults.strike(number, "garble", device=device):
             stanza, encoded = _garbled(stanza), None
         if _BESIDE & stanza.attrs.keys() and self._faults.strike(number, "conceal", device=device):
             attrs = {name: one for name, one in stanza.attrs.items() if name not in _BESIDE}

@@ -14,11 +14,10 @@ import structlog
 
 from simulator.contacts import message_content
 from simulator.contacts.devices import participant_hash
-from simulator.contacts.message_handler import MAX_RETRIES
-from simulator.contacts.signal_endpoints import PHONE
+from simulator.contacts.message_handler import MAX_RETRIES, confirmations
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import LID_SERVER, Node, jid_of, text_of
+from simulator.wire.protocol import HOSTED_DEVICE, LID_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
+    from simulator.server.rules.disappearing import Disappearing
 
 log = structlog.get_logger()
 
@@ -49,6 +49,7 @@ class GroupMessages:
         inbox: Inbox,
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
+        disappearing: Disappearing,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
@@ -59,12 +60,21 @@ class GroupMessages:
         self._inbox = inbox
         self._sealed_content = sealed_content
         self._sender_keys = sender_keys
+        self._disappearing = disappearing
         self._switchboard = switchboard
 
     def expected(self, group: Group) -> set[DeviceKey]:
-        """All devices of all members."""
+        """All devices of all members but hosted ones, which take no part in groups.
+
+        As in whatsmeow (send.go `prepareMessageNode`) and whatsapp-rust (binary/src/jid.rs `is_hosted`).
+        """
         devices = self._devices
-        return {(number, device) for number in group.members for device in devices.of(number)}
+        return {
+            (number, device)
+            for number in group.members
+            for device in devices.of(number)
+            if device != HOSTED_DEVICE
+        }
 
     def stale(self, group: Group, message: Any) -> bool:
         """Whether the sender takes the group's members to be addressed in another way."""
@@ -175,19 +185,19 @@ class GroupMessages:
             return
         for content in read:
             kind, text, fields = message_content.described(content)
-            if kind is not None:
-                inbox.keep(
-                    device,
-                    sender.number,
-                    message_id,
-                    chat=group.chat,
-                    kind=kind,
-                    text=text,
-                    fields=fields | self._sealed_content.opened(content, sender.number),
-                    content=content.SerializeToString(),
-                    ciphertext=fingerprint,
-                    name=name,
-                )
+            if kind is not None and inbox.keep(
+                device,
+                sender.number,
+                message_id,
+                chat=group.chat,
+                kind=kind,
+                text=text,
+                fields=fields | self._sealed_content.opened(content, sender.number),
+                content=content.SerializeToString(),
+                ciphertext=fingerprint,
+                name=name,
+            ):
+                self._disappearing.heard(content, group.chat, sender.number, message_id)
         self._receipts(endpoint, sender, message_id, group)
 
     def _decrypted(
@@ -221,13 +231,9 @@ class GroupMessages:
     def confirm(self, endpoint: Endpoint, account: str, message_id: str, group: Group) -> None:
         """What a played member tells the account whose message it got."""
         person, now = self._people.named(endpoint.number), time.time()
-        kinds = {"none": (), "delivered": ("",), "read": ("", "read")}[person.receipts]
         member = person.address(group.server, endpoint.device)
         for companion in self._companions.of(account):
-            for kind in kinds:
-                if kind == "read" and endpoint.device != PHONE:
-                    continue
-                delay = person.read_after if kind else person.delivered_after
+            for kind, delay in confirmations(person, endpoint.device):
                 stanza = stanzas.receipt(group.address, message_id, kind, now + delay)
                 stanza.attrs["participant"] = member
                 self._switchboard.deliver(companion.key, stanza, delay)

@@ -24,8 +24,8 @@ def member_node(people: People, group: Group, number: str) -> Any:
     return Node("participant", attrs)
 
 
-def group_node(people: People, group: Group) -> Any:
-    """Returns a group's node with all its members."""
+def group_node(people: People, group: Group, timer: int = 0) -> Any:
+    """Returns a group's node with all its members; `timer`: when its messages disappear, in seconds."""
     creator = people.named(group.creator)
     attrs: dict[str, Any] = {
         "id": group.id,
@@ -39,4 +39,7 @@ def group_node(people: People, group: Group) -> Any:
     }
     if group.server == LID_SERVER:
         attrs["creator_pn"] = attrs["s_o_pn"] = creator.address(PN_SERVER)
-    return Node("group", attrs, [member_node(people, group, one) for one in group.members])
+    content = [member_node(people, group, one) for one in group.members]
+    if timer:
+        content.append(Node("ephemeral", {"expiration": timer}))
+    return Node("group", attrs, content)

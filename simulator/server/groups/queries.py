@@ -14,15 +14,26 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Group, Groups
     from simulator.server.groups.membership import Membership
+    from simulator.server.notifications import Notices
+    from simulator.server.rules.disappearing import Disappearing
 
 
 class GroupQueries:
     """Answers `w:g2` queries within their caller's transaction."""
 
-    def __init__(self, people: People, groups: Groups, membership: Membership) -> None:
+    def __init__(
+        self,
+        people: People,
+        groups: Groups,
+        membership: Membership,
+        disappearing: Disappearing,
+        notices: Notices,
+    ) -> None:
         self._people = people
         self._groups = groups
         self._membership = membership
+        self._disappearing = disappearing
+        self._notices = notices
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer. Raises QueryError."""
@@ -30,10 +41,9 @@ class GroupQueries:
         if not isinstance(query.attrs.get("to"), JID):
             # whatsmeow `types.GroupServerJID`, whatsapp-rust `Jid::new("", Server::Group)`
             raise QueryError(400, "bad-request")
-        people = self._people
         if query.get_child("participating") is not None:
             groups = self._groups.of(companion.number)
-            return [Node("groups", {}, [group_node(people, group) for group in groups])]
+            return [Node("groups", {}, [self._node(group) for group in groups])]
         leave = query.get_child("leave")
         if leave is not None:
             left = [text_of(one, "id") for one in leave.get_children("group")]
@@ -41,9 +51,21 @@ class GroupQueries:
         if to is None or to.server != GROUP_SERVER or not to.user:
             raise QueryError(400, "bad-request")
         group = self._group(companion, to.user)
-        if query.get_child("query") is None:
+        if query.get_child("query") is not None:
+            return [self._node(group)]
+        timer = query.get_child("ephemeral") or query.get_child("not_ephemeral")
+        if timer is None:
             raise QueryError(501, "feature-not-implemented")
-        return [group_node(people, group)]
+        self.set_timer(group, _seconds(timer), companion.number)
+        return []
+
+    def set_timer(self, group: Group, seconds: int, by: str) -> None:
+        """Messages of the group disappear after so many seconds, 0 for never; members are told."""
+        self._disappearing.set(seconds, group.chat)
+        self._notices.timer(group, seconds, by)
+
+    def _node(self, group: Group) -> Any:
+        return group_node(self._people, group, self._disappearing.timer(group.chat))
 
     def _left(self, companion: Companion, name: str) -> Any:
         group = self._group(companion, name)
@@ -58,3 +80,13 @@ class GroupQueries:
         if companion.number not in group.members:
             raise QueryError(403, "forbidden")
         return group
+
+
+def _seconds(timer: Any) -> int:
+    """The seconds that a request to change the timer names; 0 takes it away. Raises QueryError."""
+    if timer.tag == "not_ephemeral":
+        return 0
+    given = text_of(timer, "expiration")
+    if not (given.isascii() and given.isdecimal() and 0 < int(given) < 1 << 32):
+        raise QueryError(400, "bad-request")
+    return int(given)

@@ -22,10 +22,6 @@ STANDINGS: Final = {"good": 0, "locked": 403, "banned": 406}
 (whatsmeow, types/events)."""
 
 
-class StandingError(ValueError):
-    """No account stands like that; the text names the words that there are."""
-
-
 def failure(reason: int, **attrs: Any) -> Any:
     """The `<failure>` by which a login is refused."""
     where = {"reason": str(reason), "location": "simulator"}
@@ -33,20 +29,14 @@ def failure(reason: int, **attrs: Any) -> Any:
 
 
 class Standings:
-    """Standing of each account with WhatsApp; it survives a restart."""
+    """Standing of each account with WhatsApp: a property of its number."""
 
     def __init__(self, properties: Properties) -> None:
         self._properties = properties
 
     def of(self, number: str) -> str:
         """`good`, `locked` or `banned`."""
-        return self._properties.get(number, "standing") or "good"
-
-    def change(self, number: str, standing: str) -> None:
-        """Changes how logins are answered from now on. Raises StandingError."""
-        if standing not in STANDINGS:
-            raise StandingError(f"standing must be one of {', '.join(STANDINGS)}")
-        self._properties.put(number, "standing", standing)
+        return str(self._properties.value(number, "standing"))
 
     def refusal(self, number: str) -> Any:
         """The `<failure>` for each login of the account; None for one in good standing."""

@@ -1,14 +1,66 @@
-"""Named properties of phone numbers, kept in one table and cached."""
+"""Named properties of phone numbers, kept in one table and cached.
+
+A property that the control port can change is declared here once, in `ACCOUNT` or `CONTACT`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.store import Store
 
 EVERYONE: Final = ""
 """In the place of a number: what holds for all that have no property of their own."""
+
+
+class PropertyError(ValueError):
+    """No such property, or no value of it; the text says what there is."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """A declared property: its value at first, and those that it takes.
+
+    One of `words`; without words a boolean, or a number of at least 0, as `default` is one. A
+    property without a default value takes numbers and None.
+    """
+
+    default: str | bool | float | None
+    words: tuple[str, ...] = ()
+
+    def taken(self, value: Any) -> bool:
+        """Whether the value is one that the property takes."""
+        if self.words:
+            return value in self.words
+        if isinstance(self.default, bool):
+            return isinstance(value, bool)
+        if value is None:
+            return self.default is None
+        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+ACCOUNT: Final = {
+    "standing": Property("good", ("good", "locked", "banned")),
+    "migrated": Property(True),
+    "tells_migrated": Property(True),
+    "read_receipts": Property("all", ("all", "none")),
+    "limited_until": Property(None),
+    "limit_type": Property("BIZ_QUALITY", ("BIZ_QUALITY", "WEB_COMPANION_ONLY", "DEFAULT")),
+    "lock_prolonged_by": Property(0),
+    "chat_cap": Property(None),
+    "cap_ends": Property(None),
+}
+"""Properties of accounts: how one stands with WhatsApp, whom it may write to, what it shows of itself."""
+CONTACT: Final = {
+    "default_timer": Property(0),
+    "token_needed": Property(False),
+}
+"""Properties of contacts: what WhatsApp holds of a person, and demands of those who write to one."""
 
 
 class Properties:
@@ -40,3 +92,28 @@ class Properties:
                 )
                 self._store.execute(statement, number, name, value)
         self._cache[number, name] = value
+
+    def value(self, number: str, name: str, declared: Mapping[str, Property] = ACCOUNT) -> Any:
+        """The value of a declared property; its default where the number has none."""
+        word, kind = self.get(number, name), declared[name]
+        if word is None:
+            return kind.default
+        return word if kind.words else json.loads(word)
+
+    def change(
+        self, number: str, changes: Mapping[str, Any], declared: Mapping[str, Property] = ACCOUNT
+    ) -> None:
+        """Changes declared properties, all of them or none. Raises PropertyError."""
+        with self._store.transaction():
+            for name, value in changes.items():
+                if name not in declared:
+                    raise PropertyError(f"a property is one of {', '.join(declared)}")
+                kind = declared[name]
+                if not kind.taken(value):
+                    words = f"one of {', '.join(kind.words)}" if kind.words else "another value"
+                    raise PropertyError(f"{name} must be {words}")
+                self.put(number, name, str(value) if kind.words else json.dumps(value))
+
+    def described(self, number: str, declared: Mapping[str, Property] = ACCOUNT) -> dict[str, Any]:
+        """The value of each declared property."""
+        return {name: self.value(number, name, declared) for name in declared}

@@ -1,7 +1,8 @@
 """Rules that are off until they are switched on, for one account or for all.
 
 Each is contested: a client in wide use breaks it without harm. `own_copies` demands a receipt of type
-`sender` for the copy of an own message, `unknown_tags` an answer to a stanza that no client knows.
+`sender` for the copy of an own message, `unknown_tags` an answer to a stanza that no client knows;
+`unmigrated_lid` refuses a LID of an account that has not migrated.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from simulator.server.rules.properties import EVERYONE
 if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
 
-SWITCHES: Final = ("own_copies", "unknown_tags")
+SWITCHES: Final = ("own_copies", "unknown_tags", "unmigrated_lid")
 
 
 class UnknownRuleError(ValueError):

@@ -19,11 +19,17 @@ words:
 * events `history` (`type`, `conversations` with `chat`, `name` and `messages`, `names`), `presence`
   (`who`, `available`) and `typing` (`chat`, `state`); commands `online` (`online`), `subscribe`
   (`to`) and `type` (`to`, `state`), which are not answered;
+* command `settings` (`chat`: a number), answered by `settings` (`name`, `muted`, `pinned`, `archived`, the
+  account's `own_name`, of tryx `read` and `star` as well); command `set` (`chat`, `what`: `pin`, `archive` or `mute`, `on`), answered by
+  `set`;
 * command `link` (`number`), answered by `link_code` (`code`): what is to be typed on the phone, asked
   for once a `qr` was shown;
+* commands `read` (`id`) and `timer` (`to`, `seconds`): the user has read a message, or sets after how long
+  those of a chat disappear; not answered;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
-* commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).
+* commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`,
+  and `chats`, the addresses that were found).
 
 Nothing of a foreign client is changed on disk: the server's address and root key are overwritten
 in the memory of its process, where the library is mapped. Only the standard library is used here,

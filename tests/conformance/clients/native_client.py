@@ -196,7 +196,8 @@ class Owner:
         if what == "link":
             child.emit("link_code", code=(await self.engine.pairing_code(phone)).text)
         else:
-            child.emit("checked", registered=[await self.engine.lookup(phone) is not None])
+            found = await self.engine.lookup(phone)
+            child.emit("checked", registered=[found is not None], chats=[found])
 
     async def _show(self, command: dict[str, Any]) -> None:
         if command["do"] == "online":

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tests.conformance.clients import child, neonize_kinds
+    from tests.conformance.clients import child, neonize_kinds, neonize_settings
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
     import neonize_kinds
+    import neonize_settings
 
 # neonize's numbers for what whatsmeow calls "" and "read"
 _RECEIPTS: Final = {"1": "delivered", "4": "read"}
@@ -22,6 +21,8 @@ _RECEIPTS: Final = {"1": "delivered", "4": "read"}
 
 # what came and what was sent, by id
 _seen: Final[dict[str, Any]] = {}
+# who calls, by the call's id
+_calls: Final[dict[str, Any]] = {}
 
 
 def named(jid: Any) -> str:
@@ -31,6 +32,8 @@ def named(jid: Any) -> str:
 def told(client: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from neonize.events import (
+        CallOfferEv,
+        CallTerminateEv,
         ChatPresenceEv,
         ConnectedEv,
         DisconnectedEv,
@@ -116,6 +119,16 @@ def told(client: Any) -> None:
             state=neonize_kinds.typing_state(event),
         )
     )
+
+    def on_call(_: Any, offer: Any) -> None:
+        meta = offer.basicCallMeta
+        _calls[meta.callID] = getattr(meta, "from")
+        child.emit("call", id=meta.callID)
+
+    client.event(CallOfferEv)(on_call)
+    client.event(CallTerminateEv)(
+        lambda _, event: child.emit("call_ended", id=event.basicCallMeta.callID, why=event.reason)
+    )
     client.event(MessageEv)(on_message)
     client.event(ReceiptEv)(on_receipt)
     client.event(UndecryptableMessageEv)(
@@ -123,29 +136,9 @@ def told(client: Any) -> None:
     )
 
 
-def name_oneself(session: Path) -> None:
-    """Gives a session that is paired the name that a phone's settings would bring.
-
-    whatsmeow shows nobody that it is online before it has one.
-    """
-    if session.exists():
-        with closing(sqlite3.connect(session)) as database, database:
-            database.execute("UPDATE whatsmeow_device SET push_name = 'neonize'")
-
-
-def obey(client: Any, command: dict[str, Any]) -> None:
-    """Does what a command says."""
-    if command["do"] == "send":
-        sent = client.send_message(neonize_kinds.address(command["to"]), command["text"])
-        child.emit("sent", id=sent.ID, text=command["text"])
-    elif command["do"] == "say":
-        said = neonize_kinds.message(client, command, _seen)
-        sent = client.send_message(neonize_kinds.address(command["to"]), said)
-        child.emit("sent", id=sent.ID, text=command.get("text", ""))
-    elif command["do"] == "download":
-        found = neonize_kinds.downloaded(client, _seen[command["id"]])
-        child.emit("downloaded", id=command["id"], **found)
-    elif command["do"] == "group":
+def look_up(client: Any, command: dict[str, Any]) -> None:
+    """Asks the server for a group, for all groups of the account, or whether a number is registered."""
+    if command["do"] == "group":
         group = client.get_group_info(neonize_kinds.address(command["group"]))
         child.emit(
             "group",
@@ -153,19 +146,44 @@ def obey(client: Any, command: dict[str, Any]) -> None:
             subject=group.GroupName.Name,
             members=sorted(one.PhoneNumber.User for one in group.Participants),
         )
+    elif command["do"] == "groups":
+        child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])
+    else:
+        found = client.is_on_whatsapp(command["number"])
+        chats = [f"{one.JID.User}@{one.JID.Server}" for one in found]
+        child.emit("checked", registered=[one.IsIn for one in found], chats=chats)
+
+
+def obey(client: Any, command: dict[str, Any]) -> None:
+    """Does what a command says."""
+    if command["do"] in ("send", "say"):
+        plain = command["do"] == "send"
+        said = command["text"] if plain else neonize_kinds.message(client, command, _seen)
+        sent = client.send_message(neonize_kinds.address(command["to"]), said)
+        child.emit("sent", id=sent.ID, text=command.get("text", ""))
+    elif command["do"] == "download":
+        found = neonize_kinds.downloaded(client, _seen[command["id"]])
+        child.emit("downloaded", id=command["id"], **found)
     elif command["do"] == "link":
         code = client.PairPhone(command["number"], show_push_notification=True)
         child.emit("link_code", code=code)
-    elif command["do"] in ("online", "subscribe", "type"):
-        neonize_kinds.show(client, command)
-    elif command["do"] == "groups":
-        child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])
+    elif command["do"] in ("online", "subscribe", "type", "read", "timer"):
+        neonize_kinds.show(client, command, _seen)
+    elif command["do"] in ("settings", "set"):
+        child.emit(command["do"], **neonize_settings.obey(client, command))
+    elif command["do"] in ("group", "groups", "check"):
+        look_up(client, command)
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
-    elif command["do"] == "check":
-        found = client.is_on_whatsapp(command["number"])
-        child.emit("checked", registered=[one.IsIn for one in found])
+    else:
+        ask(client, command)
+
+
+def ask(client: Any, command: dict[str, Any]) -> None:
+    """Does what a command says of other people: declines their calls, looks for them."""
+    if command["do"] == "reject":
+        client.reject_call(_calls[command["id"]], command["id"])
 
 
 def main() -> None:
@@ -175,7 +193,6 @@ def main() -> None:
 
     child.point_to("neonize", asked["ws_url"], asked["root_key"])
     session = Path(asked["directory"]) / "session.db"
-    name_oneself(session)
     client = NewClient(str(session))
     told(client)
 

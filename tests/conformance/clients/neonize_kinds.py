@@ -164,7 +164,9 @@ def downloaded(client: Any, came: Any) -> dict[str, Any]:
 
 
 def hands_over_a_key(content: Any) -> bool:
-    """Whether it is nothing but a sender key."""
+    """Whether it is nothing but a sender key, or keys for app state."""
+    if content.protocolMessage.HasField("appStateSyncKeyShare"):
+        return True
     return {field.name for field, _ in content.ListFields()} <= {
         "senderKeyDistributionMessage",
         "messageContextInfo",
@@ -188,14 +190,22 @@ def history(sync: Any) -> dict[str, Any]:
     return {"type": int(sync.syncType), "conversations": conversations, "names": names}
 
 
-def show(client: Any, command: dict[str, Any]) -> None:
-    """Shows that its user is online or types, or asks for another's presence."""
-    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, Presence
+def show(client: Any, command: dict[str, Any], seen: dict[str, Any]) -> None:
+    """Shows what its user does: is online, types, has read, sets a timer; or asks for a presence."""
+    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, Presence, ReceiptType
 
     if command["do"] == "online":
         client.send_presence(Presence.AVAILABLE if command["online"] else Presence.UNAVAILABLE)
     elif command["do"] == "subscribe":
         client.subscribe_presence(address(command["to"]))
+    elif command["do"] == "timer":
+        # in nanoseconds, as Go counts time
+        client.set_disappearing_timer(address(command["to"]), command["seconds"] * 10**9)
+    elif command["do"] == "read":
+        source = seen[command["id"]].Info.MessageSource
+        client.mark_read(
+            command["id"], chat=source.Chat, sender=source.Sender, receipt=ReceiptType.READ
+        )
     else:
         recording = command["state"] == "recording"
         state = "PAUSED" if command["state"] == "paused" else "COMPOSING"

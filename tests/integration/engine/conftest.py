@@ -6,9 +6,10 @@ import pytest
 
 from tests.integration.engine.simulated import Simulator
 from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 
@@ -19,3 +20,10 @@ async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
         yield started
     finally:
         await started.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Valkey]:
+    """A Valkey for the queue of this test."""
+    with Valkey(tmp_path / "valkey") as server:
+        yield server

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.engine import Outgoing
@@ -12,6 +15,7 @@ from tests import traced
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
+    ROOT,
     Simulator,
     chat,
     device,
@@ -122,6 +126,49 @@ async def test_nothing_is_recorded_that_was_not_asked_for(
         await phone.send(3, SAID)
         assert traced.lines(trace) == recorded
     assert len(traced.stanzas(trace, "out", "message")) == 1
+
+
+async def test_it_is_compared_with_what_the_simulator_sends(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """By the command, on the engine's own trace: nothing new, but for what somebody puts in."""
+    trace = tmp_path / "logs" / "trace" / "shop.jsonl"
+    recorder = Recorder(trace, "native")
+    recorder.start()
+    async with device(simulator, tmp_path, recorder=recorder) as phone:
+        await pair(simulator, phone)
+        await simulator.say(CONTACT, ACCOUNT, HEARD)
+        await phone.send(1, SAID)
+        await until(lambda: arrived(phone, 1))
+        await until(lambda: said(simulator, SAID, 1))
+    report = await compared(trace)
+    assert report["by"] == "native"
+    assert report["stanzas"] > 20
+    differences = ("never_sent", "never_seen", "unanswered")
+    assert {name: report[name] for name in differences} == {name: [] for name in differences}
+    odd = {
+        "at": 1,
+        "dir": "in",
+        "tag": "notification",
+        "attrs": {"id": "#9999", "type": "newsletter"},
+    }
+    with trace.open("a") as file:
+        file.write(json.dumps(odd) + "\n" + json.dumps({"at": 99, "event": "end"}) + "\n")
+    report = await compared(trace)
+    assert [one["kind"] for one in report["never_sent"]] == ["notification newsletter"]
+    assert [one["id"] for one in report["unanswered"]] == ["#9999"]
+
+
+async def compared(trace: Path) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.cli", "simulate", "compare", str(trace), "--json"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    shown, _ = await process.communicate()
+    assert process.returncode == 0
+    report: dict[str, Any] = json.loads(shown)
+    return report
 
 
 async def said(simulator: Simulator, text: str, times: int) -> bool:

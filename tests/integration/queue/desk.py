@@ -95,6 +95,38 @@ class Desk:
             behind=[self.ids[each] for each in behind],
         )
 
+    async def defer(
+        self,
+        text: str,
+        until: float,
+        code: str = "reach_out_limited",
+        *,
+        epoch: int | None = None,
+        behind: Sequence[str] = (),
+    ) -> None:
+        await self.lanes.defer(
+            SHOP,
+            epoch or self.epoch,
+            self.ids[text],
+            code=code,
+            until=until,
+            now=self.now,
+            behind=[self.ids[each] for each in behind],
+        )
+
+    async def lift(
+        self,
+        until: float,
+        *codes: str,
+        epoch: int | None = None,
+    ) -> None:
+        meant = codes or ("reach_out_limited",)
+        await self.lanes.lift(SHOP, epoch or self.epoch, meant, until=until, now=self.now)
+
+    async def lift_chat(self, chat: str, *codes: str) -> None:
+        meant = codes or ("reach_out_limited",)
+        await self.lanes.lift_chat(SHOP, self.epoch, meant, chat, now=self.now)
+
     async def unclaim(
         self, text: str, epoch: int | None = None, behind: Sequence[str] = ()
     ) -> None:

@@ -1,7 +1,8 @@
 """Sends for ``shop`` of the data directory given, in a process that some messages kill.
 
 Each attempt is a line of the file ``attempts`` there. A text that begins with ``kill`` ends the
-process in the middle of its sending, with all else that is in flight.
+process in the middle of its sending, with all else that is in flight. One that begins with ``wait``
+waits while a limit of the account is in the file ``limited``, which has its end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from actors.config.settings import Settings
+from actors.connection.limits.account_limits import REACH_OUT_LIMITED, Limits
+from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.standing import Standing
 from actors.connection.sender import Sender, Ticket
 from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
@@ -23,15 +27,31 @@ from actors.redis.leases import Leases, Owner
 
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Outgoing
+    from actors.connection.reporter import Reporter
+
+
+class Mute:
+    """A reporter whom nobody hears."""
+
+    def limited(self, _: object) -> None:
+        return
+
+    def mistaken(self) -> None:
+        return
 
 
 class DeadlyEngine:
     """Acknowledges after a while, if it lives that long."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, limits: Limits) -> None:
         self._log = log
+        self._limits = limits
 
     async def send(self, message: Outgoing) -> float:
+        until = self._limits.locked_until
+        if until is not None and (text_of(message.content) or "").startswith("wait"):
+            await asyncio.sleep(0.01)
+            raise SendDeferred(REACH_OUT_LIMITED, until)
         with self._log.open("a") as file:
             file.write(f"{text_of(message.content)}\n")
         if (text_of(message.content) or "").startswith("kill"):
@@ -45,16 +65,21 @@ async def serve(data: Path) -> None:
     settings = Settings.load(data)
     redis = connect(settings)
     lease = await Leases(redis).take("shop", Owner("child", os.getpid(), "here"))
+    lanes, limited = Lanes(redis, settings), data / "limited"
+    limits = Limits(float(limited.read_text()) if limited.exists() else None)
+    standing = Standing(lease, lanes, cast("Reporter", Mute()), on_lost=sys.exit)
     sender = Sender(
         Ticket("shop", lease.epoch),
-        cast("Engine", DeadlyEngine(data / "attempts")),
-        Lanes(redis, settings),
+        cast("Engine", DeadlyEngine(data / "attempts", limits)),
+        lanes,
+        standing,
         concurrency=settings.queue_concurrency,
         retry_at=lambda _attempts, _permanent, now: now + 1,
         on_lost=sys.exit,
     )
+    await standing.told(limits)  # as at each login
     sender.opened()
-    await sender.run()
+    await asyncio.gather(sender.run(), standing.run())
 
 
 if __name__ == "__main__":

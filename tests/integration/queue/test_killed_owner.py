@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections import Counter
 from contextlib import contextmanager
 from itertools import pairwise
@@ -135,3 +136,61 @@ async def test_the_pace_is_kept_across_owners_that_are_killed(
         while await desk.redis.exists(keys.of(SHOP).gaps):
             await desk.lanes.promote(SHOP)
             await asyncio.sleep(0.1)
+
+
+async def test_what_a_limit_holds_back_waits_and_leaves_once_though_its_owners_are_killed(
+    own_server: Valkey, desk: Desk
+) -> None:
+    """G3, G4: killed while they defer, and while they lift; no attempt counts but one that was made."""
+    own_server.settings(queue_concurrency=6).save()
+    data, limited = own_server.directory, own_server.directory / "limited"
+    limited.write_text(f"{time.time() + 3600}")
+    chats = [f"1555040{number:04}@s.whatsapp.net" for number in range(200)]
+    for number in (0, 1):
+        for chat in chats:
+            await desk.accept(f"wait {chat} {number}", chat)
+    heads = [f"wait {chat} 0" for chat in chats]
+
+    async def waiting() -> int:
+        records = await desk.records()
+        return sum(records[text].status == "waiting" for text in heads)
+
+    struck = 0
+    for share in (10, 50, 90):
+        with owner(data) as process:
+
+            async def enough(share: int = share) -> bool:
+                return await waiting() >= share
+
+            await eventually(f"{share} wait", enough, SECONDS)
+            process.kill()
+            await died(process)
+        struck += (await desk.counts()).active
+    assert struck > 0, "no kill met a message that was being deferred"
+    with owner(data):
+
+        async def all_wait() -> bool:
+            return await waiting() == len(heads)
+
+        await eventually("all wait", all_wait, SECONDS)
+    assert not (data / "attempts").exists(), "something left"
+
+    limited.unlink()
+    with owner(data) as process:
+        async with asyncio.timeout(
+            SECONDS
+        ):  # looked at without a pause: a share is lifted in no time
+            while await desk.redis.zcard(keys.of(SHOP).held) == len(heads):
+                pass
+        process.kill()
+        await died(process)
+    assert await waiting() > 0, "nothing was left to lift"
+    with owner(data):
+        await becomes(desk, list(desk.ids), {"sent"})
+    records = await desk.records()
+    for text, record in records.items():
+        assert record.attempts - len(record.crashes) == 1, text
+    made = (data / "attempts").read_text().split("\n")[:-1]
+    for chat in chats:
+        first = [made.index(f"wait {chat} {number}") for number in (0, 1)]
+        assert first == sorted(first)

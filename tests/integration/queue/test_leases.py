@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,7 +10,7 @@ from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.queue.lanes import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
 from actors.redis import keys
 from actors.redis.client import RedisAway
-from actors.redis.leases import TOMBSTONE, LeaseLost, LeaseMissing, Leases, Owner
+from actors.redis.leases import TOMBSTONE, Lease, LeaseLost, LeaseMissing, Leases, Owner
 from actors.redis.session_position import Position
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -353,6 +353,34 @@ async def test_the_end_of_a_version_outlives_its_owner_until_the_next_one_report
     noted = await leases.read(SHOP)
     assert noted is not None
     assert noted.version_ends_at is None
+
+
+async def test_a_limit_of_the_account_outlives_its_owner_until_the_next_one_reports(
+    leases: Leases,
+) -> None:
+    limit: dict[str, Any] = {
+        "limited_until": 2000000900.5,
+        "limit_reason": "time_lock",
+        "mistaken_at": 5.25,
+    }
+
+    def of(lease: Lease | None) -> dict[str, Any]:
+        assert lease is not None
+        return {name: getattr(lease, name) for name in limit}
+
+    nothing = dict.fromkeys(limit)
+    assert of(await leases.take(SHOP, FIRST)) == nothing
+    assert await leases.report(SHOP, 1, state="open", cause=None, since=7.0, **limit)
+    assert of(await leases.read(SHOP)) == limit
+    await leases.release(SHOP, 1, state="stopped", cause=None)
+    assert of(await leases.take(SHOP, SECOND)) == limit
+    # An owner of the code of before, with the script of now.
+    shown = ("", 0.0, 0)
+    said = (2, "open", "", "", *shown, "", "", "", *shown, "")
+    assert await leases._run(SHOP, "report", 8.0, *said) == "kept"
+    assert of(await leases.read(SHOP)) == limit
+    assert await leases.report(SHOP, 2, state="open", cause=None, since=9.0)
+    assert of(await leases.read(SHOP)) == nothing
 
 
 async def test_what_is_known_of_the_session_outlives_its_owner(leases: Leases) -> None:

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import SendError
+from actors.connection.limits.standing import Standing
 from actors.connection.sender import Sender, Ticket
 from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.engine import Engine, Outgoing
+    from actors.connection.reporter import Reporter
     from tests.processes.valkey import Valkey
 
 SECONDS = 30.0
@@ -90,10 +92,13 @@ async def sending(
     retry_at: Callable[[int, bool, float], float | None] = lambda *_: None,
     on_lost: Callable[[str], None] = pytest.fail,
 ) -> AsyncIterator[tuple[Sender, asyncio.Task[None]]]:
+    lease = await desk.leases.read(SHOP)
+    assert lease is not None
     sender = Sender(
         Ticket(SHOP, desk.epoch),
         cast("Engine", engine),
         desk.lanes,
+        Standing(lease, desk.lanes, cast("Reporter", None), on_lost=on_lost),
         concurrency=CONCURRENCY,
         retry_at=retry_at,
         on_lost=on_lost,

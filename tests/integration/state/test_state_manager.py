@@ -12,7 +12,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import InboxMessage
-from actors.connection.reporter import PairingNotice
+from actors.connection.reporter import LimitNotice, PairingNotice
 from actors.state.actor import SHARE, StateManager
 from actors.state.connections import Connections, Observed
 from actors.state.documents import (
@@ -344,6 +344,25 @@ async def test_a_qr_is_noted_while_somebody_wants_events_and_of_the_newest_owner
     assert await noted() == {**notice(3), "epoch": 2}
     events = (await log.after(0)).events
     assert [each.event.data["number"] for each in events] == [2, 3]
+
+
+async def test_a_limit_of_an_account_is_noted_and_told_once(
+    manager: StateManager, documents: Documents
+) -> None:
+    """As at each login; an older owner notes nothing (G6)."""
+    await Connections(documents).create("shop", id="shop")
+    log = EventLog(documents)
+    await log.want(time.time() + 60)
+    first = asdict(LimitNotice(60.0, "time_lock", 40.0))
+    for epoch in (2, 2, 3):
+        assert await manager.note_limit("shop", epoch, {**first, "at": 40.0 + epoch})
+    assert not await manager.note_limit("shop", 2, asdict(LimitNotice(None, None, 50.0)))
+    document = await documents.get(CONNECTIONS, "shop")
+    assert document is not None
+    assert document["limit"] == {**first, "at": 42.0}
+    assert await Connections(documents).get("shop") is not None, "it can be read"
+    (event,) = (await log.after(0)).events
+    assert (event.event.type, event.event.data["until"]) == ("connection.limited", 60.0)
 
 
 async def test_an_owner_is_stale_once_a_newer_one_was_seen(

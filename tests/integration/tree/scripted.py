@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
@@ -18,6 +19,7 @@ from actors.connection.engine import (
     InboxReceipt,
     InboxStatus,
     NotConnected,
+    Outgoing,
     PairingCode,
     Qr,
     SendError,
@@ -28,13 +30,14 @@ from actors.connection.reporter import StateAway
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.engine import InboxItem, InboxKind, Outgoing
+    from actors.connection.engine import InboxItem, InboxKind
     from actors.connection.trace.recorder import Recorder
+    from actors.messages.content import ReadMark
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 
 
-class ScriptedEngine:
+class ScriptedEngine(Unable):
     """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
 
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
@@ -47,6 +50,7 @@ class ScriptedEngine:
         self.runs: list[float] = []
         self.asked = self.cancelled = 0
         self.sent: list[Outgoing] = []
+        self.marked: list[tuple[str, ReadMark]] = []
         self.inbox: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
@@ -122,6 +126,15 @@ class ScriptedEngine:
     async def presence(self, *, available: bool) -> None:
         self.told.append(f"available={available}")
 
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        if not self.opens or self.closed:
+            raise NotConnected
+        await self.answer(Outgoing("", chat, mark, at))
+        self.marked.append((chat, mark))
+
+    async def configure(self, *, show_online: bool) -> None:
+        self.shows_online = show_online
+
     async def typing(self, chat: str, state: str) -> None:
         self.told.append(f"{chat} {state}")
 
@@ -186,6 +199,7 @@ class Shelf:
         self.messages: dict[str, dict[str, Any]] = {}
         self.observed: list[dict[str, Any]] = []
         self.notices: list[dict[str, Any]] = []
+        self.limits: list[dict[str, Any]] = []
 
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
@@ -239,6 +253,14 @@ class Shelf:
         if epoch < self.epoch:
             return False
         self.notices += [item | {"connection": connection} for item in items]
+        return True
+
+    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return False
+        self.limits.append(limit | {"connection": connection})
         return True
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.session.session import Session
-from actors.messages.content import unpack
+from actors.messages.content import ReadMark, unpack
 from actors.runtime.logs import log_to
 
 if TYPE_CHECKING:
@@ -125,6 +125,11 @@ class Driven:
             tell("looked", chat=await engine.lookup(command["number"]))
         elif do == "probe":
             tell("probed", lives=await engine.probe(command["within"]))
+        elif do == "mark":
+            await engine.configure(show_online=command["show_online"])
+            mark = ReadMark(arrived=time.time())
+            await engine.mark_read(command["chat"], mark, time.time())
+            tell("marked")
         elif do == "typing":
             await engine.typing(command["chat"], command["state"])
             tell("typed")

@@ -100,6 +100,24 @@ def test_what_speaks_of_a_sent_message_speaks_of_the_services_id(
     assert phone.said(friend, vote, ACCOUNT)[1] == PollVote(Target(poll, None), ("no",))
 
 
+def test_what_was_read_is_told_to_its_sender(
+    simulator: Simulator, phone: Device, friend: str
+) -> None:
+    """Again without harm, and with settings that change meanwhile."""
+    for words in ("one", "two"):
+        phone.said(friend, {"text": words}, ACCOUNT)
+
+    def read() -> list[bool]:
+        found = simulator.http.get(f"/contacts/{friend}/said").json()["items"]
+        return [one["read"] for one in found]
+
+    assert read() == [False, False]
+    for shown in (True, False):
+        phone.process.command(do="mark", chat=chat(friend), show_online=shown)
+        phone.wait("marked")
+        until(lambda: read() == [True, True])
+
+
 def test_what_is_asked_is_answered(simulator: Simulator, phone: Device, friend: str) -> None:
     other = str(int(friend) + 5000)
     simulator.post(f"/contacts/{other}", registered=False)
@@ -130,7 +148,7 @@ def test_a_socket_that_carries_nothing_gives_no_sign_of_life(
 
 def test_a_send_that_fails_says_how(simulator: Simulator, phone: Device, friend: str) -> None:
     phone.send(friend, "opens")
-    for code, permanent in ((463, False), (400, True)):
+    for code, named, permanent in ((463, "reach_out_refused", True), (500, "refused_500", False)):
         fault = simulator.fault(ACCOUNT, "error_acks", count=1, code=code)
         phone.begin(friend, "refused")
         failed = phone.wait("failed")
@@ -138,7 +156,7 @@ def test_a_send_that_fails_says_how(simulator: Simulator, phone: Device, friend:
         assert failed == {
             "event": "failed",
             "do": "send",
-            "code": f"refused_{code}",
+            "code": named,
             "permanent": permanent,
             "uncertain": False,
         }

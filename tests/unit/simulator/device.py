@@ -27,6 +27,7 @@ from simulator.wire.frames import FrameReader, framed
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import (
     JID,
+    PN_SERVER,
     SERVER,
     ADVSignedDeviceIdentityHMAC,
     ClientPayload,
@@ -68,11 +69,16 @@ class Device:
         self.number = ""
         self.device = 0
         self.identity_bytes = b""
+        self.client_props = b""
         self.server_static = b""
         self.handshake_mode = "XX"
         self.fell_back = False
         self.chain = b""
         self.version = CURRENT
+        self.sync_keys: dict[bytes, bytes] = {}
+        """Keys for app state by their ids."""
+        self.passed: list[Any] = []
+        """Stanzas that came while a query waited for its answer."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,6 +161,7 @@ class Device:
             + identity.account_signature_key,
         )
         self.identity_bytes = identity.SerializeToString()
+        self.client_props = bytes_of(success, "pair-success", "client-props")
         jid = success.get_child("pair-success").get_child("device").attrs["jid"]
         self.number, self.device = jid.user, jid.device
         answer = Node("pair-device-sign", {}, [Node("device-identity", {}, self.identity_bytes)])
@@ -162,7 +169,7 @@ class Device:
         await self.send(Node("iq", attrs, [answer]))
 
     async def pair(self, number: str, *, prekeys: int = 10) -> None:
-        """Pairs, logs in and uploads prekeys."""
+        """Pairs, logs in, uploads prekeys and takes the keys that the phone shares thereupon."""
         qr = await self.register()
         await asyncio.gather(self.world.pairing.scan(number, qr), self.sign())
         restart = await self.next("stream:error")
@@ -170,6 +177,16 @@ class Device:
         await self.close()
         assert (await self.login()).tag == "success"
         await self.upload(prekeys)
+        await self.take_keys(next(one for one in self.passed if one.tag == "message"))
+
+    async def take_keys(self, stanza: Any) -> None:
+        """Answers the message in which a phone shares its keys for app state."""
+        assert stanza.attrs["category"] == "peer"
+        share = self.message_in(stanza).protocol_message.app_state_sync_key_share
+        self.sync_keys |= {one.key_id.key_id: one.key_data.key_data for one in share.keys}
+        attrs = {"id": stanza.attrs["id"], "to": stanza.attrs["from"], "type": "peer_msg"}
+        await self.send(Node("receipt", attrs))
+        await self.query("w:p", "get")  # by now the server has the receipt
 
     async def upload(self, count: int) -> None:
         bundles = [self.signal.bundle() for _ in range(count)]
@@ -208,14 +225,16 @@ class Device:
                     return
 
     async def query(self, space: str, kind: str, *content: Any) -> Any:
-        """The answer to a query; messages that come meanwhile are lost to the test."""
+        """The answer to a query; stanzas that come meanwhile are in `passed`."""
+        self.passed.clear()
         query_id = secrets.token_hex(4)
         attrs = {"to": SERVER, "xmlns": space, "type": kind, "id": query_id}
         await self.send(Node("iq", attrs, list(content) or None))
         while True:
-            answer = await self.next("iq")
-            if answer.attrs["id"] == query_id:
+            answer = await self.next()
+            if answer.tag == "iq" and answer.attrs["id"] == query_id:
                 return answer
+            self.passed.append(answer)
 
     async def read(self, seconds: float = PATIENCE) -> tuple[str, str]:
         """Decrypts and acknowledges the next message: its id and text."""
@@ -238,7 +257,7 @@ class Device:
 
     async def bundle(self, number: str, device: int = 0) -> Bundle:
         """Fetches a device's bundle; without a one-time prekey when it has none left."""
-        user = Node("user", {"jid": JID(number, device=device)})
+        user = Node("user", {"jid": self._address(number, device)})
         answer = await self.query("encrypt", "get", Node("key", {}, [user]))
         return self.bundle_in(answer.get_child("list").get_child("user"))
 
@@ -265,7 +284,7 @@ class Device:
             bundle = await self.bundle(*peer)
         kind, sealed = self.signal.encrypt(peer, message.SerializeToString(), bundle)
         enc = Node("enc", {"v": "2", "type": kind}, sealed)
-        return Node("to", {"jid": JID(number, device=device)}, [enc])
+        return Node("to", {"jid": self._address(number, device)}, [enc])
 
     async def message(
         self,
@@ -284,6 +303,18 @@ class Device:
             Node("device-identity", {}, self.identity_bytes),
         ]
         return Node("message", {"to": JID(number), "id": message_id}, content)
+
+    def _address(self, number: str, device: int) -> Any:
+        return self.world.people.named(number).address(PN_SERVER, device)
+
+    def readdress(self, stanza: Any, server: str) -> None:
+        """Names the chat of a message and all its devices by LID, or by number."""
+        nodes = [(stanza, "to")]
+        nodes += [(one, "jid") for one in stanza.get_child("participants").get_children("to")]
+        for node, name in nodes:
+            person = self.world.people.at(node.attrs[name])
+            assert person is not None
+            node.attrs[name] = person.address(server, node.attrs[name].device)
 
     @staticmethod
     def own_copy(text: str, to: str) -> Any:

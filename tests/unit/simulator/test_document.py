@@ -14,6 +14,7 @@ import pytest
 from simulator.contacts.compose import KINDS
 from simulator.control.api import application
 from simulator.faults import INSTANT, RULES, requested
+from simulator.server.rules.properties import ACCOUNT as ACCOUNT_PROPERTIES
 from simulator.server.rules.switches import SWITCHES
 
 if TYPE_CHECKING:
@@ -91,6 +92,15 @@ def test_the_types_are_those_that_can_be_said() -> None:
 
 def test_the_rules_are_those_that_can_be_switched() -> None:
     assert [name for name, _ in rows("rule")] == list(SWITCHES)
+
+
+async def test_the_properties_are_those_that_can_be_changed(world: World) -> None:
+    transport = httpx.ASGITransport(application(world, str))
+    async with httpx.AsyncClient(transport=transport, base_url=SIM) as http:
+        written = {name: json.loads(value) for name, value, _ in rows("property")}
+        assert written == {name: kind.default for name, kind in ACCOUNT_PROPERTIES.items()}
+        described = (await http.post(f"/accounts/{ACCOUNT}", json=written)).json()
+        assert {name: described[name] for name in written} == written
 
 
 @pytest.mark.parametrize("heading", ["request", "kind", "field", "type"])

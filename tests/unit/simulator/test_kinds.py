@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from simulator.contacts import message_content, poll_votes
+from simulator.contacts import message_content, message_secrets
 from simulator.contacts.message_content import Target
+from simulator.contacts.message_secrets import VOTE, Change, chosen
+from simulator.contacts.message_secrets import vote as vote_for
 from simulator.control.api import application
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import JID, Node
@@ -140,12 +145,13 @@ async def test_a_contacts_poll_and_the_votes_in_it(
     voter, author = (one.addresses()[addressing == "lid"] for one in (account, friend))
     target = Target(poll_id, JID(FRIEND), JID(FRIEND), False, False, None)
     secret = message.message_context_info.message_secret
-    vote = poll_votes.sealed(poll_votes.Ballot(poll_id, author, voter), secret, ["green", "red"])
-    item = await sent(device, message_content.vote(target, *vote), "V1")
+    ballot = Change(VOTE, poll_id, author, voter)
+    vote = ballot.sealed(secret, vote_for(["green", "red"]))
+    item = await sent(device, message_secrets.vote_message(target, *vote), "V1")
     assert (item["type"], item["content"]["options"]) == ("vote", ["red", "green"])
     assert item["content"]["target"]["id"] == poll_id
-    forged = poll_votes.sealed(poll_votes.Ballot(poll_id, author, voter), SECRET, ["red"])
-    item = await sent(device, message_content.vote(target, *forged), "V2")
+    forged = ballot.sealed(SECRET, vote_for(["red"]))
+    item = await sent(device, message_secrets.vote_message(target, *forged), "V2")
     assert item["content"]["options"] is None
 
 
@@ -168,11 +174,58 @@ async def test_a_contact_votes(device: Device, http: httpx.AsyncClient) -> None:
         "P1",
         False,
     )
-    ballot = poll_votes.Ballot("P1", str(JID(NUMBER)), str(JID(FRIEND)))
+    ballot = Change(VOTE, "P1", str(JID(NUMBER)), str(JID(FRIEND)))
     assert abs(update.sender_timestamp_ms - time.time() * 1000) < 60_000
     vote = update.vote
-    options = ["red", "blue"]
-    assert poll_votes.opened(ballot, SECRET, vote.enc_payload, vote.enc_iv, options) == ["blue"]
+    plaintext = ballot.opened(SECRET, vote.enc_payload, vote.enc_iv)
+    assert plaintext is not None
+    assert chosen(plaintext, ["red", "blue"]) == ["blue"]
+
+
+@pytest.mark.parametrize("addressing", ["pn", "lid"])
+async def test_a_contact_edits_under_the_messages_secret(
+    device: Device, http: httpx.AsyncClient, addressing: str
+) -> None:
+    """As phones do it since 2026: the text is in a ciphertext within the ciphertext."""
+    message_id = await say(http, text="frist", secret=True, addressing=addressing)
+    secret = device.message_in(await device.next("message")).message_context_info.message_secret
+    assert len(secret) == 32
+    edit_id = await say(
+        http,
+        type="edit",
+        target=message_id,
+        text="first",
+        encrypted=True,
+        addressing=addressing,
+    )
+    stanza = await device.next("message")
+    assert (stanza.attrs["id"], stanza.attrs["edit"]) == (edit_id, "1")
+    assert stanza.get_child("enc").attrs["decrypt-fail"] == "hide"
+    part = device.message_in(stanza).secret_encrypted_message
+    assert (part.secret_enc_type, part.target_message_key.id) == (2, message_id)
+    assert b"first" not in part.enc_payload
+    author = device.world.people.named(FRIEND).addresses()[addressing == "lid"]
+    info = f"{message_id}{author}{author}Message Edit".encode()
+    key = HKDF(SHA256(), 32, None, info).derive(secret)
+    opened = AESGCM(key).decrypt(part.enc_iv, part.enc_payload, None)
+    edited = Message.FromString(opened).protocol_message
+    assert (edited.key.id, edited.edited_message.conversation) == (message_id, "first")
+    (_, said) = (await http.get(f"/contacts/{FRIEND}/said")).json()["items"]
+    assert (said["type"], said["content"]["target"]["id"]) == ("edit", message_id)
+
+
+async def test_an_encrypted_edit_needs_the_speakers_own_message_with_a_secret(
+    device: Device, http: httpx.AsyncClient
+) -> None:
+    theirs = Message(conversation="mine")
+    theirs.message_context_info.message_secret = SECRET
+    await sent(device, theirs, "M1")
+    for target in (await say(http, text="no secret"), "M1"):
+        answer = await http.post(
+            SAY,
+            json={"to": NUMBER, "type": "edit", "target": target, "text": "x", "encrypted": True},
+        )
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_secret")
 
 
 async def test_a_vote_needs_a_poll(device: Device, http: httpx.AsyncClient) -> None:

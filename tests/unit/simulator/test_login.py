@@ -90,7 +90,7 @@ async def test_an_account_that_is_not_in_good_standing(
         assert (refused.tag, refused.attrs["reason"]) == ("failure", reason)
         assert (await http.get(path)).json()["standing"] == standing
     assert Standings(Properties(world.store)).of(NUMBER) == standing
-    world.standings.change(NUMBER, "good")
+    world.properties.change(NUMBER, {"standing": "good"})
     assert (await device.login()).tag == "success"
 
 

@@ -280,9 +280,9 @@ async def test_the_own_phone_names_the_chat_each_time_it_asks(
     """`recipient` is the contact's, as in the copy, also when what it asks about is an answer."""
     friend = world.people.named(FRIEND).address(server)
     stanza = await device.message(FRIEND, "from the desk", "M1")
-    stanza.attrs["to"] = friend
     copy = device.own_copy("from the desk", FRIEND)
     stanza.get_child("participants").content.append(spoiled(await device.part(NUMBER, 0, copy)))
+    device.readdress(stanza, server)
     await device.send(stanza)
     for count in (1, 2):
         retry = await next_retry(device)

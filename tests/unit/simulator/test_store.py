@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from simulator.contacts import message_content
 from simulator.contacts.inbox import Inbox
 from simulator.contacts.people import People
-from simulator.contacts.sent_messages import said_content
+from simulator.contacts.sent_messages import SentMessages, said_content
 from simulator.contacts.signal_endpoints import Endpoints
 from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
@@ -17,7 +18,9 @@ from simulator.store import Store
 from simulator.store_tables import VERSION
 from simulator.wire.protocol import JID, Node, encode
 
-ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"))
+LATER = (("said", "received"),)
+"""What the fourth version lacked."""
+ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"), *LATER)
 """What the third version lacked."""
 
 
@@ -142,6 +145,23 @@ def test_a_file_of_the_third_version(path: Path) -> None:
     queue.ask(device, "M1", 1)
     assert queue.acknowledge(device, Node("ack", {"class": "message", "id": "M1"})) == [place]
     assert store.number("SELECT count(*) FROM unanswered") == 0
+    assert store.number("PRAGMA user_version") == VERSION
+    store.close()
+
+
+def test_a_file_of_the_fourth_version(path: Path) -> None:
+    """It did not tell messages that a device has from those that their author sees delivered."""
+    store = Store(path)
+    sent = SentMessages(store)
+    sent.add("15550100002", 0, "15550100001", message_content.text("hello"), "lid")
+    for table, column in LATER:
+        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    store.execute("PRAGMA user_version = 3")
+    store.close()
+    Store(path).close()
+    store = Store(path)
+    (item,) = SentMessages(store).of("15550100002")
+    assert (item["text"], item["received"]) == ("hello", False)
     assert store.number("PRAGMA user_version") == VERSION
     store.close()
 

@@ -16,6 +16,7 @@ from supervision.reconcile import (
     NOTHING,
     OUTDATED,
     Applied,
+    Configure,
     Fall,
     Forget,
     Kill,
@@ -309,3 +310,27 @@ def test_a_record_on_trial_is_known_as_one() -> None:
     record = Intensity(limit=10, min_uptime=10).on_trial(5.0)
     assert breaker("connecting", None, 5.0, record.falls, 6.0) == "half_open"
     assert breaker("connecting", None, 5.0, record.fell(1.0, 7.0).falls, 8.0) == "closed"
+
+
+@pytest.mark.parametrize(
+    ("connection", "step"),
+    [(wanted(), Configure()), (wanted(generation=1), Stop("restart")), (DELETED, Logout())],
+)
+def test_settings_that_changed_reach_an_actor_that_stays(
+    connection: Connection, step: Step
+) -> None:
+    def step_of(*, configured: bool, serving: int | None = 3) -> Step:
+        return decide(
+            connection,
+            Applied(),
+            lease("open"),
+            serving,
+            None,
+            auto_recovery=True,
+            now=NOW,
+            configured=configured,
+        )
+
+    assert step_of(configured=False) == step
+    assert not isinstance(step_of(configured=True), Configure)
+    assert not isinstance(step_of(configured=False, serving=None), Configure)

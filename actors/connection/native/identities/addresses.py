@@ -11,18 +11,22 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PHONE_NUMBER = "s.whatsapp.net"
 LID = "lid"
+Kind = Literal["lid", "number"]
+"""Of a person's addresses."""
+
 GROUP = "g.us"
 SERVER = "@s.whatsapp.net"
 
-# Business accounts hosted by Meta carry servers of their own for the same two namespaces.
-_ALIASES = {"c.us": PHONE_NUMBER, "hosted": PHONE_NUMBER, "hosted.lid": LID}
+# Devices of a business that Meta hosts carry servers of their own for the same two namespaces.
+_HOSTED = {PHONE_NUMBER: "hosted", LID: "hosted.lid"}
+_ALIASES = {"c.us": PHONE_NUMBER, **{hosted: plain for plain, hosted in _HOSTED.items()}}
 _ADDRESS = re.compile(r"([^@:._/]*)(?:[._]\d+)?(?::(\d{1,5}))?@([a-z][a-z.]*)", re.ASCII)
 
 
@@ -59,7 +63,11 @@ class Address:
 
     def of(self, user: Address) -> Address:
         """The same device number under another address of its person."""
-        return Address(user.user, user.server, self.device)
+        return user.with_device(self.device)
+
+    def with_device(self, number: int) -> Address:
+        """The device of this number of the same user."""
+        return Address(self.user, self.server, number)
 
 
 def parse_optional(text: str | None) -> Address | None:
@@ -72,8 +80,12 @@ def parse_optional(text: str | None) -> Address | None:
         return None
 
 
-def participant_hash(devices: Iterable[Address]) -> str:
-    """WhatsApp's hash (version 2) of the devices a message is encrypted for, the sender's included."""
-    names = sorted(f"{one.user}.0:{one.device}@{one.server}" for one in devices)
-    digest = hashlib.sha256("".join(names).encode()).digest()
+def participant_hash(devices: Iterable[Address], hosted: Iterable[Address] = ()) -> str:
+    """WhatsApp's hash (version 2) of the devices a message is encrypted for, the sender's included.
+
+    `hosted` ones have servers of their own in it.
+    """
+    names = [f"{one.user}.0:{one.device}@{one.server}" for one in devices]
+    names += [f"{one.user}.0:{one.device}@{_HOSTED[one.server]}" for one in hosted]
+    digest = hashlib.sha256("".join(sorted(names)).encode()).digest()
     return "2:" + base64.b64encode(digest[:6]).decode().rstrip("=")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.receive.transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
@@ -29,10 +30,23 @@ class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
     """WhatsApp knows nobody under this address."""
 
 
-class Devices:
-    """Device lists by canonical address. Concurrent questions about one person are one request.
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Numbers of a person's devices: 0 is the phone.
 
-    Raises what the socket's `request` raises when WhatsApp has to be asked and does not answer.
+    `hosted` ones are Meta's, for a business: nothing is encrypted for them, and WhatsApp counts them.
+    """
+
+    numbers: tuple[int, ...] = ()
+    hosted: tuple[int, ...] = ()
+
+
+class Devices:
+    """Device numbers by canonical address. Concurrent questions about one person are one request.
+
+    WhatsApp is asked by the address that is given (`by`), which is that of the stanza to come: a list
+    by the other one may be empty (Baileys #2794). Raises what the socket's `request` raises when
+    WhatsApp has to be asked and does not answer.
     """
 
     def __init__(
@@ -49,37 +63,40 @@ class Devices:
         self._socket = socket
         self._clock = clock
         self._on_inbox = on_inbox
-        self._asking: dict[Address, asyncio.Task[tuple[Address, ...]]] = {}
+        self._asking: dict[Address, asyncio.Task[Installed]] = {}
         self._changed: set[Address] = set()
 
-    async def of(self, person: Address) -> tuple[Address, ...]:
-        """The devices of a person. Raises `NotOnWhatsApp`."""
+    async def of(self, person: Address, by: Address | None = None) -> Installed:
+        """The devices of a person, none where WhatsApp lists none. Raises `NotOnWhatsApp`."""
         cached = self.cached(person)
-        return await self.refresh(person) if cached is None else cached
+        return await self.refresh(person, by) if cached is None else cached
 
-    def cached(self, person: Address) -> tuple[Address, ...] | None:
+    def cached(self, person: Address) -> Installed | None:
         """As `of` as far as it is known and fresh; None where WhatsApp has to be asked."""
         cached = self._session.devices(str(person))
         if cached is None or self._clock() - cached.fetched_at >= FRESH:
             return None
-        return tuple(Address.parse(device) for device in cached.devices)
+        return Installed(cached.numbers, cached.hosted)
 
-    async def refresh(self, person: Address) -> tuple[Address, ...]:
+    async def refresh(self, person: Address, by: Address | None = None) -> Installed:
         """As `of`, but ask WhatsApp whatever the cache says."""
         asking = self._asking.get(person)
         if asking is None:
-            asking = asyncio.create_task(self._ask(person))
+            asking = asyncio.create_task(self._ask(person, by or person))
             self._asking[person] = asking
             asking.add_done_callback(partial(self._asked, person))
         return await asyncio.shield(asking)
 
     async def of_all(
-        self, people: Sequence[Address], *, fresh: bool = False
-    ) -> dict[Address, tuple[Address, ...]]:
-        """As `of` (or `refresh`) for many, in few requests; who has no devices has none here."""
-        found: dict[Address, tuple[Address, ...]] = {}
+        self, people: Mapping[Address, Address], *, fresh: bool = False
+    ) -> dict[Address, Installed]:
+        """As `of` (or `refresh`) for many, in few requests; who has no devices has none here.
+
+        `people` has the address to ask by of each person.
+        """
+        found: dict[Address, Installed] = {}
         missing = list[Address]()
-        for person in dict.fromkeys(people):
+        for person in people:
             cached = None if fresh else self.cached(person)
             if cached is not None:
                 found[person] = cached
@@ -87,7 +104,7 @@ class Devices:
                 missing.append(person)
         unasked = [one for one in missing if one not in self._asking]
         for start in range(0, len(unasked), AT_ONCE):
-            share = unasked[start : start + AT_ONCE]
+            share = {one: people[one] for one in unasked[start : start + AT_ONCE]}
             asking = asyncio.create_task(self._ask_all(share))
             for person in share:
                 mine = asyncio.create_task(_part(asking, person))
@@ -98,7 +115,7 @@ class Devices:
             try:
                 found[person] = await asyncio.shield(answer)
             except NotOnWhatsApp:
-                found[person] = ()
+                found[person] = Installed()
         return found
 
     def forget(self, person: Address) -> None:
@@ -107,50 +124,52 @@ class Devices:
         if person in self._asking:
             self._changed.add(person)
 
-    async def _ask(self, person: Address) -> tuple[Address, ...]:
+    async def _ask(self, person: Address, by: Address) -> Installed:
         while True:
-            listed, devices, believed = await self._fetch(person)
+            listed, numbers, believed = await self._fetch(person, by)
             async with transaction(self._session, self._socket):
                 # An answer that was on its way when the list changed may be the old list.
                 stale = person in self._changed
                 self._changed.discard(person)
                 if not stale:
-                    self._session.save_key_list(str(person), believed)
-                    learned = self._people.learn(person, listed.lid)
-                    self._session.save_devices(
-                        str(person), [str(device) for device in devices], self._clock()
-                    )
+                    learned = self._keep(person, listed, numbers, believed)
             if not stale:
                 if learned:
                     await self._on_inbox()
-                return devices
+                return Installed(numbers, listed.hosted)
 
-    async def _ask_all(self, people: Sequence[Address]) -> dict[Address, tuple[Address, ...]]:
+    async def _ask_all(self, people: Mapping[Address, Address]) -> dict[Address, Installed]:
         """The devices of those whom WhatsApp lists any for."""
-        answer = usync.devices_answer(await self._socket.request(usync.devices_query(people)))
-        wanted, found = set(people), dict[Address, tuple[Address, ...]]()
+        answer = await self._listed(people)
+        found = dict[Address, Installed]()
         changed, learned = list[Address](), False
         async with transaction(self._session, self._socket):
-            for named, listed in answer.items():
-                person = named if named in wanted else self._people.canonical(named)
+            for person, listed in answer.items():
                 numbers, believed = self._vouched(person, listed)
-                if person not in wanted or not numbers:
+                if not numbers:
                     continue
-                found[person] = _addresses(person, numbers)
+                found[person] = Installed(numbers, listed.hosted)
                 if person in self._changed:
                     changed.append(person)
-                    continue
-                self._session.save_key_list(str(person), believed)
-                learned |= self._people.learn(person, listed.lid)
-                self._session.save_devices(
-                    str(person), [str(device) for device in found[person]], self._clock()
-                )
+                else:
+                    learned |= self._keep(person, listed, numbers, believed)
         if learned:
             await self._on_inbox()
         for person in changed:
             self._changed.discard(person)
-            found[person] = await self._ask(person)
+            found[person] = await self._ask(person, people[person])
         return found
+
+    def _keep(
+        self, person: Address, listed: usync.Listed, numbers: tuple[int, ...], believed: bytes
+    ) -> bool:
+        """Keep what WhatsApp listed; whether it told of the person's LID."""
+        self._session.save_key_list(str(person), believed)
+        learned = self._people.learn(person, listed.lid)
+        if numbers:
+            # Who has none now may be listed with some a moment later, and is asked for again.
+            self._session.save_devices(str(person), numbers, self._clock(), listed.hosted)
+        return learned
 
     def _vouched(self, person: Address, listed: usync.Listed) -> tuple[tuple[int, ...], bytes]:
         """The devices that the person's phone vouches for, and the list that says so."""
@@ -163,33 +182,70 @@ class Devices:
             self._session.key_list(name),
         )
 
-    async def _fetch(self, person: Address) -> tuple[usync.Listed, tuple[Address, ...], bytes]:
-        answer = usync.devices_answer(await self._socket.request(usync.devices_query([person])))
-        # One person was asked about, who may be listed under the other address.
-        listed = next(iter(answer.values()), usync.Listed((), None))
+    async def _fetch(
+        self, person: Address, by: Address
+    ) -> tuple[usync.Listed, tuple[int, ...], bytes]:
+        answer = await self._listed({person: by})
+        listed = answer.get(person, usync.Listed((), None))
         numbers, believed = self._vouched(person, listed)
         if not numbers:
             if not usync.can_be_asked(person):
                 raise NotOnWhatsApp
-            if not usync.is_contact(await self._socket.request(usync.contacts_query(person))):
+            reply = await self._socket.request(usync.contacts_query(person))
+            if usync.contact_answer(reply, person) is None:
                 raise NotOnWhatsApp
-            numbers = (0,)
-        return listed, _addresses(person, numbers), believed
+        return listed, numbers, believed
 
-    def _asked(self, person: Address, done: asyncio.Task[tuple[Address, ...]]) -> None:
+    async def _listed(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:
+        """What WhatsApp lists for these people, asked by the address that each is given with.
+
+        Who has too short a list is asked about by the other address as well, where there is one.
+        """
+        listed = await self._query(people)
+        rest = dict[Address, Address]()
+        for person, by in people.items():
+            found = listed.get(person)
+            if found is None or not self._is_whole(person, found):
+                lid = None if found is None else found.lid
+                other = next(filter(lambda one: one != by, self._addresses(person, lid)), None)
+                if other is not None:
+                    rest[person] = other
+        if rest:
+            for person, more in (await self._query(rest)).items():
+                first = listed.get(person)
+                listed[person] = more if first is None else first.joined(more)
+        return listed
+
+    async def _query(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:
+        answer = usync.devices_answer(
+            await self._socket.request(usync.devices_query(people.values()))
+        )
+        if len(people) == 1 and len(answer) == 1:
+            # One person was asked about, who may be listed under the other address.
+            return dict(zip(people, answer.values(), strict=True))
+        asked = {by: person for person, by in people.items()}
+        named = {asked.get(one) or self._people.canonical(one): answer[one] for one in answer}
+        return {person: one for person, one in named.items() if person in people}
+
+    def _is_whole(self, person: Address, listed: usync.Listed) -> bool:
+        """Whether the list may be all: the account has this device and its phone."""
+        if person == self._people.account:
+            return {key_index.PHONE, self._people.device.device} <= set(listed.devices)
+        return bool(listed.devices)
+
+    def _addresses(self, person: Address, lid: Address | None) -> list[Address]:
+        """The addresses by which the person may be asked about; `lid` is what an answer told."""
+        known = [Address.parse(name) for name in self._people.names(person)]
+        return known if lid is None else [*known, lid.canonical]
+
+    def _asked(self, person: Address, done: asyncio.Task[Installed]) -> None:
         del self._asking[person]
         self._changed.discard(person)
         if not done.cancelled():
             done.exception()  # seen, where everyone who waited was cancelled
 
 
-def _addresses(person: Address, numbers: Iterable[int]) -> tuple[Address, ...]:
-    return tuple(Address(person.user, person.server, number) for number in numbers)
-
-
-async def _part(
-    asking: asyncio.Task[dict[Address, tuple[Address, ...]]], person: Address
-) -> tuple[Address, ...]:
+async def _part(asking: asyncio.Task[dict[Address, Installed]], person: Address) -> Installed:
     found = await asyncio.shield(asking)
     if person not in found:
         raise NotOnWhatsApp

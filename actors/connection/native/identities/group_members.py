@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actors.connection.engine import Group, GroupMember
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.identities.addresses import (
+    GROUP,
+    LID,
+    PHONE_NUMBER,
+    Address,
+    parse_optional,
+)
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import RequestFailed, iq
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from actors.connection.native.identities.addresses import Kind
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
@@ -53,17 +60,31 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who is in a group; `addressing` is the kind of address by which its devices are named."""
+    """Who is in a group; `addressing` is the kind of address by which its devices are named.
+
+    `expires`: seconds after which its messages disappear, 0 where they stay.
+    """
 
     subject: str
     addressing: Literal["lid", "pn"]
     members: tuple[Member, ...]
+    expires: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its members' addresses."""
+        return "lid" if self.addressing == "lid" else "number"
 
     def encode(self) -> str:
         members = [
             [str(one.address), one.other and str(one.other), one.rank] for one in self.members
         ]
-        named = {"subject": self.subject, "addressing": self.addressing, "members": members}
+        named: dict[str, Any] = {
+            "subject": self.subject,
+            "addressing": self.addressing,
+            "members": members,
+        }
+        named |= {"expires": self.expires} if self.expires else {}
         return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -73,7 +94,7 @@ class Roster:
             Member(Address.parse(address), parse_optional(other), rank)
             for address, other, rank in named["members"]
         )
-        return cls(named["subject"], named["addressing"], tuple(members))
+        return cls(named["subject"], named["addressing"], tuple(members), named.get("expires", 0))
 
 
 def query(chat: Address) -> Node:
@@ -98,7 +119,9 @@ def read(node: Node) -> Roster:
     """The roster in a ``<group>``."""
     members = tuple(_members(node))[:MOST_MEMBERS]
     by_lid = node.attrs.get("addressing_mode") == "lid"
-    return Roster(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members)
+    timer = node.child("ephemeral")
+    expires = 0 if timer is None else timer.number("expiration") or 0
+    return Roster(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members, expires)
 
 
 def changed(roster: Roster, change: Node) -> Roster | None:
@@ -117,6 +140,8 @@ def changed(roster: Roster, change: Node) -> Roster | None:
                 replace(one, rank=rank) if one.addresses & meant else one for one in roster.members
             ),
         )
+    if change.tag in ("ephemeral", "not_ephemeral"):
+        return replace(roster, expires=change.number("expiration") or 0)
     if change.tag == "subject":
         return replace(roster, subject=change.attrs.get("subject", roster.subject))
     # Whatever else names people or replaces the group: a number that changed, another addressing.
@@ -198,6 +223,21 @@ class Rosters:
     def persons(self, roster: Roster) -> dict[Address, Member]:
         """The members by their canonical addresses."""
         return {self._people.canonical(one.other or one.address): one for one in roster.members}
+
+    def named(self, roster: Roster) -> dict[Address, Address]:
+        """The members' canonical addresses, and those by which the group names them."""
+        persons = self.persons(roster).items()
+        return {person: self._address_of(person, member, roster) for person, member in persons}
+
+    def _address_of(self, person: Address, member: Member, roster: Roster) -> Address:
+        server = LID if roster.kind == "lid" else PHONE_NUMBER
+        told = (one for one in (member.address, member.other) if one is not None)
+        known = next((one for one in told if one.server == server), None)
+        return known or self._people.named(person, roster.kind)
+
+    def address(self, person: Address, roster: Roster, named: Mapping[Address, Address]) -> Address:
+        """The address of the group's kind of anybody; `named` are its members'."""
+        return named.get(person) or self._people.named(person, roster.kind)
 
     def includes(self, roster: Roster, person: Address) -> bool:
         """Whether this person (canonical) is a member."""

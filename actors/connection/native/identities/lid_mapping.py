@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from actors.connection.native.identities.addresses import LID, PHONE_NUMBER, Address, parse_optional
 
 if TYPE_CHECKING:
+    from actors.connection.native.identities.addresses import Kind
     from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
 
@@ -46,6 +47,13 @@ class People:
             known.append(lid)
         return tuple(known)
 
+    def named(self, person: Address, kind: Kind) -> Address:
+        """The person's address of this kind, where it is known; else the canonical one."""
+        person = self.canonical(person)
+        server = LID if kind == "lid" else PHONE_NUMBER
+        addresses = (Address.parse(name) for name in self.names(person))
+        return next((one for one in addresses if one.server == server), person)
+
     def is_account(self, address: Address) -> bool:
         """Whether the address is one of the account's own devices."""
         return self.canonical(address) == self.account
@@ -75,7 +83,7 @@ class People:
 
 # Which attributes name the person of another attribute by the other kind of address.
 _ALTERNATIVES = {
-    "from": ("sender_pn", "sender_lid"),
+    "from": ("sender_pn", "sender_lid", "lid"),
     "participant": ("participant_pn", "participant_lid"),
     "recipient": ("peer_recipient_pn", "peer_recipient_lid", "recipient_pn", "recipient_lid"),
 }

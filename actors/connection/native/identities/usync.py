@@ -17,18 +17,33 @@ if TYPE_CHECKING:
 MAX_DEVICE: Final = 255
 """A device's number is one byte on the wire."""
 
+HOSTED: Final = 99
+"""The number of the device that Meta hosts for a business (whatsmeow, user.go)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """What WhatsApp lists for one person: its devices (0 is the phone), and its LID if told.
 
     `indexes` are the key indexes of devices, `signed` is the phone's own list of those that count.
+    `hosted` are devices of a business that are Meta's: they read nothing, and are not in `devices`.
     """
 
     devices: tuple[int, ...]
     lid: Address | None
     indexes: Mapping[int, int] = field(default_factory=dict)
     signed: bytes = b""
+    hosted: tuple[int, ...] = ()
+
+    def joined(self, other: Listed) -> Listed:
+        """All that either of two lists of the same person has."""
+        return Listed(
+            tuple(dict.fromkeys((*self.devices, *other.devices))),
+            self.lid or other.lid,
+            {**other.indexes, **self.indexes},
+            self.signed or other.signed,
+            tuple(dict.fromkeys((*self.hosted, *other.hosted))),
+        )
 
 
 def devices_query(people: Iterable[Address]) -> Node:
@@ -42,21 +57,32 @@ def devices_answer(reply: Node) -> dict[Address, Listed]:
     listed = {}
     for person, user in _users(reply):
         devices = {
-            number: device.number("key-index")
+            number: device
             for part in user.children("devices")
             for listing in part.children("device-list")
             for device in listing.children("device")
             if (number := device.number("id")) is not None and number <= MAX_DEVICE
         }
+        hosted = tuple(number for number, device in devices.items() if _is_hosted(number, device))
+        numbers = tuple(number for number in devices if number not in hosted)
         signed = [part.bytes_of("key-index-list") for part in user.children("devices")]
         lid = user.child("lid")
         listed[person] = Listed(
-            tuple(devices),
+            numbers,
             parse_optional(lid.attrs.get("val")) if lid is not None else None,
-            {number: index for number, index in devices.items() if index is not None},
+            {
+                one: index
+                for one in numbers
+                if (index := devices[one].number("key-index")) is not None
+            },
             next(filter(None, signed), b""),
+            hosted,
         )
     return listed
+
+
+def _is_hosted(number: int, device: Node) -> bool:
+    return number == HOSTED or device.attrs.get("is_hosted") == "true"
 
 
 def contacts_query(number: Address) -> Node:
@@ -65,13 +91,18 @@ def contacts_query(number: Address) -> Node:
     return _usync("interactive", (Node("contact"),), (Node("user", {}, (contact,)),))
 
 
-def is_contact(reply: Node) -> bool:
-    """Whether the number that `contacts_query` asked about is on WhatsApp."""
-    return any(
-        contact.attrs.get("type") == "in"
-        for _, user in _users(reply)
-        for contact in user.children("contact")
-    )
+def contact_answer(reply: Node, asked: Address) -> Address | None:
+    """The person's number, as WhatsApp has it; None where nobody has the number that was asked about.
+
+    It may differ from the one that was asked about, as in Brazil by the ninth digit. The answer names
+    it as ``jid``, or as ``pn_jid`` beside a LID (whatsmeow, user.go); a LID alone leaves the number.
+    """
+    for user in _nodes(reply):
+        if any(contact.attrs.get("type") == "in" for contact in user.children("contact")):
+            told = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
+            numbers = (one.canonical for one in told if one and one.server == PHONE_NUMBER)
+            return next(numbers, asked)
+    return None
 
 
 def can_be_asked(person: Address) -> bool:
@@ -92,9 +123,13 @@ def _usync(context: str, query: tuple[Node, ...], users: tuple[Node, ...]) -> No
 
 
 def _users(reply: Node) -> Iterator[tuple[Address, Node]]:
+    for user in _nodes(reply):
+        person = parse_optional(user.attrs.get("jid"))
+        if person is not None:
+            yield person.canonical, user
+
+
+def _nodes(reply: Node) -> Iterator[Node]:
     for part in reply.children("usync"):
         for listing in part.children("list"):
-            for user in listing.children("user"):
-                person = parse_optional(user.attrs.get("jid"))
-                if person is not None:
-                    yield person.canonical, user
+            yield from listing.children("user")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
-from actors.connection.native.identities.addresses import GROUP, parse_optional
+from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.media import reupload_request
 from actors.connection.native.media.failure_policy import (
     LOCAL_PAUSE,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import EngineEvents
+    from actors.connection.native.identities.routes import Routes
     from actors.connection.native.media.fetch import Fetcher
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.downloads import Transfer
@@ -67,13 +68,13 @@ class Courier:
         self._events = events
         self._clock = clock
         self._look = asyncio.Event()
-        self._link: tuple[Socket, str] | None = None
+        self._link: tuple[Socket, str, Routes] | None = None
         self._running: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         self._refusal: Exception | None = None
 
-    def attach(self, socket: Socket, account: str) -> None:
+    def attach(self, socket: Socket, account: str, routes: Routes) -> None:
         """The device is logged in over this socket, and `account` is the address of its phone."""
-        self._link = (socket, account)
+        self._link = (socket, account, routes)
         self._look.set()
 
     def detach(self) -> None:
@@ -185,9 +186,10 @@ class Courier:
         if not follows.ask or link is None:
             return
         # Asked only now: the answer finds the transfer as it is to be from here on.
-        socket, account = link
-        chat = parse_optional(transfer.chat)
-        in_group = chat is not None and chat.server == GROUP
+        socket, account, routes = link
+        chat = Address.parse(transfer.chat)
+        in_group = chat.server == GROUP
+        to = str(chat if in_group else routes.known(chat).to)
         self._counts["file.asked_for"] += 1
         with suppress(ConnectionLost):  # asked again when the patience ends
-            await socket.send(reupload_request.question(transfer, account, in_group=in_group))
+            await socket.send(reupload_request.question(transfer, account, to, in_group=in_group))

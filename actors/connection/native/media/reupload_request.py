@@ -33,12 +33,15 @@ class Answer:
     direct_path: str | None
 
 
-def question(transfer: Transfer, account: str, *, in_group: bool) -> Node:
-    """The receipt that asks for the file of this message; `account` is whom it goes to."""
+def question(transfer: Transfer, account: str, chat: str, *, in_group: bool) -> Node:
+    """The receipt that asks for the file of this message; `account` is whom it goes to.
+
+    `chat` is the address of the chat as stanzas to it have it.
+    """
     iv = secrets.token_bytes(_IV_BYTES)
     said = proto.ServerErrorReceipt(stanzaId=transfer.message_id).SerializeToString()
     sealed = AESGCM(_key(transfer.key)).encrypt(iv, said, transfer.message_id.encode())
-    which = {"jid": transfer.chat, "from_me": "true" if transfer.from_me else "false"}
+    which = {"jid": chat, "from_me": "true" if transfer.from_me else "false"}
     if in_group:
         which["participant"] = transfer.sender
     return Node(

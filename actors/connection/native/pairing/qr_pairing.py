@@ -65,7 +65,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """A pairing that was proven. `device_identity` is the serialized, twice signed identity."""
+    """A pairing that was proven. `device_identity` is the serialized, twice signed identity.
+
+    `lid_migrated` is whether the account's chats are named by LID, None where that is not said.
+    """
 
     device: Address
     lid: Address | None
@@ -73,6 +76,7 @@ class Paired:
     account_key: bytes
     platform: str
     answer: Node
+    lid_migrated: bool | None = None
 
 
 class PairingRefused(Exception):  # noqa: N818 - reads as what it is
@@ -160,7 +164,17 @@ def prove(stanza: Node, keys: Keys) -> Paired:
         account_key=account_key,
         platform=platform.attrs.get("name", "") if platform is not None else "",
         answer=answer,
+        lid_migrated=_lid_migrated(success.bytes_of("client-props")),
     )
+
+
+def _lid_migrated(properties: bytes) -> bool | None:
+    """The ``client-props`` of a pairing; ones that cannot be read say nothing (whatsmeow, pair.go)."""
+    try:
+        told = parse(proto.ClientPairingProps, properties)
+    except MalformedMessage:
+        return None
+    return told.isChatDbLidMigrated if told.HasField("isChatDbLidMigrated") else None
 
 
 def proves(device_identity: bytes, identity: bytes, phone: bytes | None) -> bool:

@@ -166,6 +166,8 @@ class Enrolment:
                     device_identity=paired.device_identity,
                     account_signature_key=paired.account_key,
                     platform=paired.platform,
+                    lid_migrated=paired.lid_migrated,
+                    by_number_until=None,
                 )
             )
             self._session.save_identity(str(account), paired.account_key)

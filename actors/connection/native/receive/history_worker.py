@@ -22,6 +22,7 @@ from actors.connection.native.media.cipher import KINDS
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.from_proto import LONGEST_ID, Forged, Scene, content_of
 from actors.connection.native.receive.history_file import Later, Unusable, bring, split
+from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.receive.wrappers import read_parsed
 from actors.connection.native.transport.nodes import (
@@ -270,17 +271,23 @@ class History:
         if named.server == GROUP:
             await self._meet_members(named, messages)
         else:
-            await self._learn_pair(
+            await self._learn_chat(
+                conversation,
                 conversation.pnJid or (conversation.id if named.server == PHONE_NUMBER else ""),
                 conversation.lidJid or (conversation.id if named.server == LID else ""),
             )
         pasts = (self._past(self._people.canonical(named), info) for info in messages)
         return tuple(past for past in pasts if past is not None)
 
-    async def _learn_pair(self, number: str, lid: str) -> None:
-        """A conversation may say itself whose number its LID is."""
+    async def _learn_chat(self, conversation: Any, number: str, lid: str) -> None:
+        """A conversation may say itself whose number its LID is, and when its messages disappear."""
+        set_at = conversation.ephemeralSettingTimestamp
         async with transaction(self._session, self._socket):
             news = self._pair(number, lid)
+            seconds = min(conversation.ephemeralExpiration, LONGEST)
+            if (seconds or set_at) and set_at <= self._clock():
+                chat = str(self._people.canonical(Address.parse(conversation.id)))
+                self._session.note_timer(chat, seconds, float(set_at))
         if news:
             await self._on_inbox()
 

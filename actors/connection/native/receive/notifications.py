@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.limits import account, mex
 from actors.connection.native.media import reupload_request
 from actors.connection.native.media.failure_policy import GONE
 from actors.connection.native.media.message_part import is_path
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 
+LOCK_CHANGED: Final = "reachout-timelock-update"
+"""A notification that whatsapp-rust's issue 572 names, and nobody showed since: it says too little."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What follows once the transaction is committed.
@@ -29,8 +34,9 @@ class Outcome:
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
     `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
     grown; `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
-    answers: a retry receipt, prekeys, a file, a history, or who is in a group, without which the
-    stanza cannot be judged. `counted` names what the stanza turned out to be.
+    answers: a retry receipt, prekeys, a file, a history, other privacy settings, limits of the account
+    to tell or to ask for, or who is in a group, without which the stanza cannot be judged. `counted`
+    names what the stanza turned out to be.
     """
 
     counted: str
@@ -38,7 +44,9 @@ class Outcome:
     at_once: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
-    task: Literal["resend", "prekeys", "roster", "file", "history"] | None = None
+    task: (
+        Literal["resend", "prekeys", "roster", "file", "history", "privacy", "limits", "ask"] | None
+    ) = None
     held: int | None = None
 
 
@@ -74,6 +82,9 @@ class Notices:
         if receipt.status == "retry":
             return Outcome("receipt.retry", task="resend")
         answers = (receipts.ack(stanza),)
+        if (read := self._read_elsewhere(stanza, sender, member)) is not None:
+            self._session.read_elsewhere(str(read), receipt.message_ids)
+            return Outcome("receipt.own_reading", answers)
         if in_group:
             return self._group_receipt(stanza, sender, answers)
         if receipt.status is None or not sender.is_person or self._people.is_account(sender):
@@ -81,6 +92,19 @@ class Notices:
         chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
         self._note(chat, receipt.message_ids, receipt.status, at)
         return Outcome("receipt.stored", answers, news=True)
+
+    def _read_elsewhere(
+        self, stanza: Node, sender: Address, member: Address | None
+    ) -> Address | None:
+        """The chat of which another device of the account read messages; None for other receipts."""
+        if stanza.attrs.get("type") not in receipts.OWN_READING:
+            return None
+        if sender.server == GROUP:
+            return sender if member is not None and self._people.is_account(member) else None
+        chat = parse_optional(stanza.attrs.get("recipient"))
+        if chat is None or not self._people.is_account(sender):
+            return None
+        return self._people.canonical(chat)
 
     def _note(
         self, chat: str, message_ids: Sequence[str], status: Literal["delivered", "read"], at: int
@@ -134,12 +158,15 @@ class Notices:
             return Outcome("notification.prekeys", answers, task="prekeys")
         if kind == "mediaretry":
             return self._uploaded_again(stanza, answers)
+        if kind == "mex":
+            return self._limited(stanza, answers)
+        if kind == LOCK_CHANGED:
+            return Outcome("notification.lock_changed", answers, task="ask")
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "w:gp2" and person is not None and person.server == GROUP:
             return self._group_changed(stanza, person, answers)
         if kind == "account_sync":
-            self._devices.forget(self._people.account)
-            return Outcome("notification.devices", answers)
+            return self._synced(stanza, answers)
         if kind not in ("encrypt", "devices") or person is None or not person.is_person:
             return Outcome("notification.ignored", answers)
         person = self._people.canonical(person)
@@ -153,6 +180,22 @@ class Notices:
         self._signal.distrust(str(person))
         self._session.drop_own_sender_keys(str(person))
         return Outcome("notification.identity", answers)
+
+    def _synced(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+        private = stanza.child("privacy") is not None
+        if not private or stanza.child("devices") is not None:
+            self._devices.forget(self._people.account)
+        if private:
+            return Outcome("notification.privacy", answers, task="privacy")
+        return Outcome("notification.devices", answers)
+
+    def _limited(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+        """Most of mex is about channels, and is left alone."""
+        told = mex.notified(stanza, self._clock())
+        if not told:
+            return Outcome("notification.ignored", answers)
+        account.note(self._session, told)
+        return Outcome("notification.limits", answers, task="limits")
 
     def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
         """The account's phone was asked for a file that the servers lost."""

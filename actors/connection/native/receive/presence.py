@@ -7,6 +7,7 @@ where they do not show it. ``<chatstate>`` comes from a person, or from a group 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import NotConnected, Presence, SendError
@@ -16,8 +17,8 @@ from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.identities.routes import Routes
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
@@ -29,7 +30,7 @@ _STATES: Final = {
 
 
 async def lookup(socket: Socket, number: str) -> str | None:
-    """The chat of a phone number that is on WhatsApp. Raises `SendError`."""
+    """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`."""
     person = parse_optional(number)
     if person is None or not usync.can_be_asked(person):
         raise SendError("unsupported_chat", permanent=True)
@@ -41,7 +42,32 @@ async def lookup(socket: Socket, number: str) -> str | None:
         raise SendError(f"request_failed_{failed.code}") from None
     except ConnectionLost:
         raise NotConnected from None
-    return str(person.canonical) if usync.is_contact(reply) else None
+    answered = usync.contact_answer(reply, person.canonical)
+    return None if answered is None else str(answered)
+
+
+@dataclass(slots=True)
+class Visibility:
+    """Whether an account is shown as online on one socket.
+
+    `always`: by the settings of its connection. `asked`: by the last request, None before one.
+    """
+
+    always: bool = False
+    asked: bool | None = None
+
+    @property
+    def available(self) -> bool:
+        return self.always if self.asked is None else self.asked
+
+    @property
+    def active(self) -> bool:
+        """Whether a delivery receipt shows the second tick (whatsmeow, receipt.go)."""
+        return self.always or self.available
+
+    def configure(self, *, always: bool) -> None:
+        """Follow other settings; they undo that the account was asked to seem away."""
+        self.always, self.asked = always, self.asked or None
 
 
 class Appearance:
@@ -51,49 +77,73 @@ class Appearance:
     presence alone (whatsmeow, presence.go). It is told at the login, and again once it changes.
     """
 
-    def __init__(self, session: Session, people: People, socket: Socket) -> None:
+    def __init__(
+        self, session: Session, people: People, socket: Socket, *, always: bool = False
+    ) -> None:
+        """`always`: the account is shown as online from the login on."""
         self._session = session
         self._people = people
         self._socket = socket
-        self._available = False
+        self._visibility = Visibility(always)
         self._open = False
         self._name: str | None = None
+
+    @property
+    def active(self) -> bool:
+        """See `Visibility.active`."""
+        return self._visibility.active
 
     async def open(self) -> None:
         """Begin, after the login: WhatsApp is told the name, where it is known."""
         self._open = True
-        await self.look()
+        if self._visibility.available:
+            await self._tell()
+        else:
+            await self.look()
+
+    async def configure(self, *, always: bool) -> None:
+        """Follow other settings at once; they hold from the login on where there was none yet."""
+        self._visibility.configure(always=always)
+        if self._open:
+            await self._tell()
 
     async def look(self) -> None:
         """Tell WhatsApp the name where it changed; nothing before `open`, or once the socket ended."""
         if self._open and self._session.push_name(str(self._people.account)) != self._name:
-            with suppress(NotConnected):
-                await self.show(available=self._available)
+            await self._tell()
 
     async def show(self, *, available: bool) -> None:
-        """Tell WhatsApp whether the account is online. Raises `NotConnected`."""
-        self._available = available
+        """Show the account as online or not. Raises `NotConnected`."""
+        self._visibility.asked = available
+        await self._show()
+
+    async def _tell(self) -> None:
+        with suppress(NotConnected):  # the next login does it
+            await self._show()
+
+    async def _show(self) -> None:
         self._name = self._session.push_name(str(self._people.account))
         named = {} if self._name is None else {"name": self._name}
-        kind = "available" if available else "unavailable"
+        kind = "available" if self._visibility.available else "unavailable"
         await _tell(self._socket, Node("presence", {"type": kind, **named}))
 
 
-async def show_typing(socket: Socket, device: Address, chat: str, state: str) -> None:
+async def show_typing(socket: Socket, routes: Routes, chat: str, state: str) -> None:
     """Tell a person, or a group, what the account does in their chat. Raises `SendError`."""
     person = parse_optional(chat)
     if person is None or not (person.is_person or person.server == GROUP) or state not in _STATES:
         raise SendError("unsupported_chat", permanent=True)
-    attrs = {"from": str(device), "to": str(person.canonical)}
-    await _tell(socket, Node("chatstate", attrs, (_STATES[state],)))
+    to = person if person.server == GROUP else routes.known(person).to
+    await _tell(socket, Node("chatstate", {"to": str(to)}, (_STATES[state],)))
 
 
-async def subscribe(socket: Socket, chat: str) -> None:
+async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
     """Ask to be told whether a person is online, while this socket lasts. Raises `SendError`."""
     person = parse_optional(chat)
     if person is None or not person.is_person:
         raise SendError("unsupported_chat", permanent=True)
-    await _tell(socket, Node("presence", {"type": "subscribe", "to": str(person.canonical)}))
+    to = str(routes.known(person).to)
+    await _tell(socket, Node("presence", {"type": "subscribe", "to": to}))
 
 
 def heard(stanza: Node, people: People) -> Presence | None:

@@ -43,9 +43,10 @@ def nack(stanza: Node, error: int) -> Node:
     return Node("ack", {**accepted.attrs, "error": str(error)})
 
 
-def delivery(message: Node, *, from_me: bool) -> Node:
-    """The receipt that shows a message's sender the second tick.
+def delivery(message: Node, *, from_me: bool, active: bool = True) -> Node:
+    """The receipt that shows a message's sender the second tick, where the device is `active`.
 
+    Otherwise it is of type ``inactive``, which WhatsApp's clients do not show (whatsmeow, receipt.go).
     The account's own devices get one of type ``sender``, or ``peer_msg`` for what is between
     devices only.
     """
@@ -58,12 +59,14 @@ def delivery(message: Node, *, from_me: bool) -> Node:
         attrs["type"] = "peer_msg"
     elif from_me:
         attrs["type"] = "sender"
+    elif not active:
+        attrs["type"] = "inactive"
     return Node("receipt", attrs)
 
 
-def delivered(message: Node, *, from_me: bool) -> tuple[Node, Node]:
+def delivered(message: Node, *, from_me: bool, active: bool = True) -> tuple[Node, Node]:
     """Answers to a message that arrived: the ack and the receipt of `delivery`."""
-    return ack(message), delivery(message, from_me=from_me)
+    return ack(message), delivery(message, from_me=from_me, active=active)
 
 
 def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node]) -> Node:
@@ -107,11 +110,14 @@ class Receipt:
 
 _STATUSES: dict[str, Literal["delivered", "read", "retry"]] = {
     "": "delivered",
-    "inactive": "delivered",
     "read": "read",
     "played": "read",
     "retry": "retry",
 }
+
+
+OWN_READING: Final = frozenset({"read", "read-self"})
+"""Types of the receipts by which another device of the account says that it read something."""
 
 
 def of_members(stanza: Node) -> list[tuple[str, Receipt]]:

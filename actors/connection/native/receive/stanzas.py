@@ -9,7 +9,7 @@ import structlog
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.media.message_part import transfer_of
-from actors.connection.native.receive import receipts, wrappers
+from actors.connection.native.receive import receipts, timers, wrappers
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
 from actors.connection.native.receive.from_proto import (
     Forged,
@@ -23,7 +23,7 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.ratchet import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.polls import PollKeys
-from actors.messages.content import Other, Poll, encode, is_plain, text_of
+from actors.messages.content import Change, Other, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +78,10 @@ class Incoming:
         *,
         clock: Callable[[], float],
         hold: bool = False,
+        active: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._hold = hold
+        """`active`: whether senders are to see that their messages were delivered."""
+        self._hold, self._active = hold, active
         self._session = session
         self._signal = signal
         self._people = people
@@ -160,7 +162,8 @@ class Incoming:
         return await self._message_of(stanza, source)
 
     async def _message_of(self, stanza: Node, source: Source) -> Outcome:
-        answers = receipts.delivered(stanza, from_me=source.from_me)
+        active = self._active()
+        answers = receipts.delivered(stanza, from_me=source.from_me, active=active)
         if self._session.seen(*self._key(stanza, source)):
             if self._hold and self._session.has_history(stanza.attrs["id"]):
                 return Outcome("message.repeated", task="history")
@@ -178,6 +181,7 @@ class Incoming:
             return self._undecryptable(stanza, source, error)
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
+            self._set_timer(stanza, source, plaintext)
             told = wrappers.history_in(plaintext) if self._is_phone(source) else None
             if told is not None:
                 self._session.add_history(stanza.attrs["id"], told)
@@ -192,11 +196,30 @@ class Incoming:
             self._session.bury(**self._key(stanza, source)._asdict())
             return Outcome("message.refused", answers)
         added = self._add(stanza, source, said, found.destination, plaintext)
+        self._note_timer(stanza, self._chat(stanza, source, found.destination), found)
         counted = "message.stored" if added else "message.repeated"
         key = self._named(stanza, source, found.destination)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
         return Outcome(counted, answers, news=added, held=self._held(*key), task=task)
+
+    def _set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
+        """A person sets after how long messages of the chat disappear."""
+        found = timers.of_protocol(plaintext, self._at(stanza))
+        if found is not None:
+            setting, destination = found
+            chat = self._chat(stanza, source, destination)
+            if chat.is_person:
+                self._session.note_timer(str(chat), *setting)
+
+    def _note_timer(self, stanza: Node, chat: Address, found: wrappers.Received) -> None:
+        """A message says after how long it disappears; of a group its roster says so."""
+        setting = timers.of_message(found, self._at(stanza)) if chat.is_person else None
+        if setting is not None:
+            self._session.note_timer(str(chat), *setting)
+
+    def _at(self, stanza: Node) -> int:
+        return stanza.number("t") or int(self._clock())
 
     def _expect_file(self, key: Key, source: Source, found: wrappers.Received) -> bool:
         """Note with the message what its file takes, or why there will be none; True for the former."""
@@ -251,7 +274,7 @@ class Incoming:
             return self._put_placeholder(stanza, source, answers)
         self._session.want(
             **key._asdict(),
-            at=stanza.number("t") or int(self._clock()),
+            at=self._at(stanza),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
             source=_arrival(stanza),
@@ -303,12 +326,13 @@ class Incoming:
             self._session.bury(**first._asdict())
         if isinstance(said, Poll) and said.secret is not None:
             poll = PollKeys(bytes.fromhex(said.secret), said.options)
-            self._session.remember_poll(*key, poll)
+            self._session.remember_poll(*key, poll, str(source.sender.canonical))
         if source.from_me and source.chat.server == GROUP:
             self._expect_receipts(key)
-        return self._session.add_message(
+        at = self._at(stanza)
+        added = self._session.add_message(
             **key._asdict(),
-            at=stanza.number("t") or int(self._clock()),
+            at=at,
             type=said.type,
             text=text_of(said),
             from_me=source.from_me,
@@ -316,6 +340,22 @@ class Incoming:
             source=_arrival(stanza),
             body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
             content=None if is_plain(said) else encode(said),
+        )
+        if added and not source.from_me and said.type != UNDECRYPTABLE:
+            self._expect_reading(stanza, key, said, at)
+        return added
+
+    def _expect_reading(self, stanza: Node, key: Key, said: Content, at: int) -> None:
+        """Note how its sender is told that the account read it; of a change nobody is told."""
+        if isinstance(said, Change):
+            return
+        author = parse_optional(stanza.attrs.get("participant"))
+        self._session.note_unread(
+            chat=key.chat,
+            message_id=key.message_id,
+            origin=str(Address.parse(stanza.attrs["from"]).canonical),
+            author="" if author is None else str(author.canonical),
+            at=at,
         )
 
     def _expect_receipts(self, key: Key) -> None:

@@ -53,19 +53,23 @@ class Fanout:
     ) -> dict[Address, Bundle | None]:
         """The devices that there is no session with, and their bundles as far as they have any.
 
-        One of the account's own that has none is left alone for a while; so is anybody's with
+        They are named as their sessions are, by whatever address they are asked for. One of the account's own that has none is left alone for a while; so is anybody's with
         `leave_alone`, where others get the message all the same.
         """
         now = time.monotonic()
-        missing = [
-            device
+        missing = {
+            known: device
             for device in devices
-            if device != self._people.device and not self._signal.has_session(self.name(device))
-        ]
-        asked = [one for one in missing if self._unreachable.get(one, 0.0) <= now]
+            if (known := self._people.known_as(device)) != self._people.device
+            and not self._signal.has_session(str(known))
+        }
+        asked = [known for known in missing if self._unreachable.get(known, 0.0) <= now]
         found: dict[Address, Bundle | None] = dict.fromkeys(missing)
         if asked:
-            found |= prekey_bundles.answer(await self._socket.request(prekey_bundles.query(asked)))
+            query = prekey_bundles.query(missing[known] for known in asked)
+            bundles = prekey_bundles.answer(await self._socket.request(query))
+            # An answer may name a device by either address.
+            found |= {self._people.known_as(device): one for device, one in bundles.items()}
         for device in asked:
             if found[device] is None and (leave_alone or self._people.is_account(device)):
                 self._unreachable[device] = now + UNREACHABLE_SECONDS
@@ -85,13 +89,13 @@ class Fanout:
         known = self._people.known_as(device)
         name = str(known)
         if not self._signal.has_session(name):
-            if device not in found:
+            if known not in found:
                 raise Outrun
-            bundle = found[device]
+            bundle = found[known]
             if bundle is None:
                 return None
             phone = self._session.identity(str(known.canonical))
-            if phone is None and (first := found.get(device.canonical)) is not None:
+            if phone is None and (first := found.get(known.canonical)) is not None:
                 phone = first.identity_key
             if not prekey_bundles.belongs(bundle, device, phone):
                 log.warning("bundle refused", action="bundle.not_of_its_phone")

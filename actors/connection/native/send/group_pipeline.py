@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.engine import SendError
-from actors.connection.native.identities.addresses import LID, Address, participant_hash
+from actors.connection.limits.refusals import NAMED
+from actors.connection.native.identities.addresses import Address, participant_hash
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.fanout import MAX_OUTRUN, Outrun
+from actors.connection.native.send.letter import plaintext, poll_author, poll_keys
 from actors.connection.native.send.outcomes import acknowledgement, told
-from actors.connection.native.send.pipeline import MAX_MESSAGE, poll_keys
-from actors.connection.native.send.to_proto import Dress, Place, dress, write
+from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
@@ -26,7 +27,7 @@ from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from actors.connection.engine import Outgoing
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.send.fanout import Fanout
     from actors.connection.native.send.outbox import Departures
+    from actors.connection.native.send.to_proto import Dress
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.polls import PollKeys
@@ -43,16 +45,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-STALE_ADDRESSING: Final = "refused_421"
-"""The code of the refusal of a message whose group is addressed otherwise now.
-
-``StaleGroupAddressingMode`` in whatsapp-rust, protocol/nack.rs.
-"""
+STALE_ADDRESSING: Final = NAMED[421].code
+"""The code of the refusal of a message whose group is addressed otherwise now."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """A message to a group, not padded, for these persons and devices (the own ones among them)."""
+    """A message to a group, not padded, for these persons and devices (the own ones among them).
+
+    `own` is this device, as the group names it.
+    """
 
     number: str
     chat: Address
@@ -62,6 +64,7 @@ class _Letter:
     roster: Roster
     people: tuple[Address, ...]
     devices: tuple[Address, ...]
+    own: Address
 
 
 @dataclass(slots=True)
@@ -128,7 +131,7 @@ class GroupSender:
             except SendError as again:
                 if again.code != STALE_ADDRESSING:
                     raise
-                raise SendError("group_addressing_stale", permanent=True) from None
+                raise SendError(STALE_ADDRESSING, permanent=True) from None
         await self._confirm(chat, handed)
         expected = ack.attrs.get("phash")
         if expected and expected != participant_hash(letter.devices):
@@ -173,18 +176,19 @@ class GroupSender:
 
     async def _written(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> _Letter:
         roster = await self._rosters.of(chat)
-        people = tuple(self._rosters.persons(roster))
-        account = self._people.account
-        devices = await self._addressed(roster, people)
+        named = self._rosters.named(roster)
+        account, lid = self._people.account, self._people.lid
+        devices = await self._addressed(named, roster)
         place = Place(
             str(chat),
             str(account),
             self._clock() if outgoing.at is None else outgoing.at,
-            named=lambda person: str(self._named(Address.parse(person), roster)),
+            None if lid is None else str(lid.canonical),
+            named=lambda person: str(self._rosters.address(Address.parse(person), roster, named)),
+            author=poll_author(self._session, chat, account, outgoing.content),
+            expires=roster.expires,
         )
-        message = write(outgoing.content, place, upload)
-        if len(message) > MAX_MESSAGE:
-            raise SendError("too_large", permanent=True)
+        message = plaintext(outgoing, place, upload)
         return _Letter(
             outgoing.message_id,
             chat,
@@ -192,27 +196,27 @@ class GroupSender:
             dress(message),
             poll_keys(outgoing.content),
             roster,
-            tuple(person for person in people if person != account),
+            tuple(person for person in named if person != account),
             devices,
+            self._own(named, roster),
         )
 
+    def _own(self, named: Mapping[Address, Address], roster: Roster) -> Address:
+        """The address by which the group names this device."""
+        return self._people.device.of(self._rosters.address(self._people.account, roster, named))
+
     async def _addressed(
-        self, roster: Roster, people: Sequence[Address], *, fresh: bool = False
+        self, named: Mapping[Address, Address], roster: Roster, *, fresh: bool = False
     ) -> tuple[Address, ...]:
         """Every device of the group, this one among them, as the group names them."""
-        found = await self._devices.of_all(people, fresh=fresh)
+        found = await self._devices.of_all(named, fresh=fresh)
+        # Hosted devices are no members: they are not in the hash of a group either (whatsmeow, send.go).
         devices = [
-            device.of(self._named(person, roster)) for person in people for device in found[person]
+            address.with_device(number)
+            for person, address in named.items()
+            for number in found[person].numbers
         ]
-        own = self._people.device.of(self._named(self._people.account, roster))
-        return tuple(dict.fromkeys((*devices, own)))
-
-    def _named(self, person: Address, roster: Roster) -> Address:
-        """The person's address of the kind that the group has."""
-        if roster.addressing != "lid" or person.server == LID:
-            return person
-        lids = (Address.parse(name) for name in self._people.names(person))
-        return next((one for one in lids if one.server == LID), person)
+        return tuple(dict.fromkeys((*devices, self._own(named, roster))))
 
     async def _put(self, letter: _Letter, handed: _Handed) -> asyncio.Future[None]:
         found = await self._fanout.missing_bundles(self._lacking(letter), leave_alone=True)
@@ -270,7 +274,8 @@ class GroupSender:
         self._session.expect_receipts(chat, letter.number, map(str, letter.people))
         if letter.poll is not None:
             account = str(self._people.account)
-            self._session.remember_poll(chat, account, letter.number, letter.poll)
+            author = str(letter.own.canonical)
+            self._session.remember_poll(chat, account, letter.number, letter.poll, author)
         attrs = {
             "id": letter.number,
             "to": chat,
@@ -302,7 +307,7 @@ class GroupSender:
         Returns the fresh list of members, None where there is none. Raises `SendError` where the
         account is not among them.
         """
-        if not refused.code.startswith("refused_"):
+        if refused.code != STALE_ADDRESSING and not refused.code.startswith("refused_"):
             return None
         try:
             roster = await self._rosters.refresh(chat)
@@ -323,8 +328,8 @@ class GroupSender:
         """
         try:
             roster = await self._rosters.refresh(letter.chat)
-            people = tuple(self._rosters.persons(roster))
-            devices = await self._addressed(roster, people, fresh=True)
+            named = self._rosters.named(roster)
+            devices = await self._addressed(named, roster, fresh=True)
             missed = [one for one in devices if one not in letter.devices]
             for device in missed:
                 async with self._turn(letter.chat):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.limits.refusals import refused
 from actors.connection.native.identities.devices import NotOnWhatsApp
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.connection.native.transport.nodes import Node
-
-PERMANENT: Final = frozenset({400, 401, 403, 404, 405, 406, 410})
-"""Error numbers in an ack that the same message would meet again."""
 
 
 @contextmanager
@@ -52,6 +51,5 @@ async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
         raise SendError("connection_lost", uncertain=True) from None
     if ack.attrs.get("error", "0") not in ("", "0"):
         # A word of the server's making is no stable code.
-        code = ack.number("error") or 0
-        raise SendError(f"refused_{code}", permanent=code in PERMANENT)
+        raise refused(ack.number("error"), time.time())
     return ack

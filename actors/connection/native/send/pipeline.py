@@ -4,58 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from actors.connection.engine import SendError
-from actors.connection.native.identities.addresses import Address, parse_optional, participant_hash
+from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.identities.devices import NotOnWhatsApp
+from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.transactions import SessionRefusal
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
+from actors.connection.native.send.letter import Letter, plaintext, poll_author, poll_keys
 from actors.connection.native.send.outbox import Departures
 from actors.connection.native.send.outcomes import acknowledgement, told
 from actors.connection.native.send.per_chat_lock import Turns
-from actors.connection.native.send.to_proto import Dress, Place, dress, write
+from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.session.polls import PollKeys
-from actors.messages.content import Media, Poll
+from actors.messages.content import Media
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from actors.connection.engine import Outgoing
+    from actors.connection.native.identities.addresses import Kind
     from actors.connection.native.identities.devices import Devices
+    from actors.connection.native.identities.everyone import Everyone
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.identities.routes import Route
     from actors.connection.native.media.upload import Uploader
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
     from actors.connection.session.uploads import Upload
-    from actors.messages.content import Content
 
 log = structlog.get_logger()
 
-MAX_MESSAGE: Final = 512 * 1024
-"""Bytes of one message; WhatsApp's own clients cut a text far below."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plaintext:
-    """A message and its copy for the account's own devices, not padded, and its stanza's words.
-
-    `poll` is what the votes will be read with, where it is one.
-    """
-
-    message: bytes
-    copy: bytes
-    dress: Dress
-    poll: PollKeys | None = None
+MOST_AGREED: Final = 10_000
+"""Chats of which it is remembered that WhatsApp's hash counts what is not known here."""
 
 
 class Sender:
@@ -63,7 +54,7 @@ class Sender:
 
     Messages to one chat leave in the order of the calls (G4); no chat waits for another's
     questions to WhatsApp, nor for its files. A ratchet step is on disk before the bytes that used it
-    leave. `turn` gives one writer to a chat at a time.
+    leave. `turn` gives one writer to a chat at a time, `routes` the addresses of stanzas to persons.
     """
 
     def __init__(
@@ -86,10 +77,12 @@ class Sender:
         self._socket = socket
         self._ack_timeout = ack_timeout
         self._clock = clock
+        self.routes = Routes(session, people, devices, clock)
         self.fanout = Fanout(session, signal, people, socket)
         self.departures = Departures(session, socket)
         self.turn = Turns().of
         self._order = Turns().of
+        self._agreed: dict[Address, tuple[str, str]] = {}
 
     async def send(self, outgoing: Outgoing) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
@@ -98,39 +91,31 @@ class Sender:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
         upload = await self.upload(outgoing, chat)
-        lid = self._people.lid
-        place = Place(
-            str(chat),
-            str(self._people.account),
-            self._clock() if outgoing.at is None else outgoing.at,
-            None if lid is None else str(lid.canonical),
-        )
-        message = write(outgoing.content, place, upload)
-        if len(message) > MAX_MESSAGE:
-            raise SendError("too_large", permanent=True)
-        plaintext = Plaintext(
-            message,
-            wrappers.device_sent(message, str(chat)),
-            dress(message),
-            poll_keys(outgoing.content),
-        )
-        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
-            devices = await self._write(outgoing.message_id, chat, plaintext)
-            ack = await acknowledgement(acknowledged, self._ack_timeout)
+        try:
+            letter, ack = await self._attempt(outgoing, chat, upload)
+        except SendError as refused:
+            if not self.routes.may_go_by_number(chat, refused.code, outgoing.message_id):
+                raise
+            letter, ack = await self._attempt(outgoing, chat, upload, "number")
+            await self._prefer_numbers()
         expected = ack.attrs.get("phash")
-        if expected and expected != participant_hash(devices):
-            await self._reach_missing(outgoing.message_id, chat, plaintext, devices)
+        if expected and not self._agrees(letter, expected):
+            await self._reach_missing(letter, expected)
         stamp = ack.number("t")
         return self._clock() if stamp is None else float(stamp)
+
+    async def _prefer_numbers(self) -> None:
+        """Note that WhatsApp takes numbers where it refuses LIDs; else the next refusal shows it."""
+        log.warning("no LIDs for a while", action="send.by_number")
+        try:
+            async with transaction(self._session, self._socket):
+                self.routes.prefer_numbers()
+        except ConnectionLost:
+            return
 
     async def close(self) -> None:
         """Send nothing more."""
         await self.departures.close()
-
-    async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> tuple[Address, ...]:
-        """Encrypt for all devices, commit, hand to the network; return the devices listed."""
-        with told():
-            return await self._leave(number, chat, plaintext)
 
     async def upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
         """Where the file of the message is, once it is there; None where it has none.
@@ -144,32 +129,72 @@ class Sender:
             with told():
                 return await self._uploader.upload(outgoing.message_id, said)
 
-    async def _everyone(self, chat: Address) -> tuple[Address, ...]:
+    async def _attempt(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None = None
+    ) -> tuple[Letter, Node]:
+        """Send it, by addresses of this kind; return it and WhatsApp's ack. Raises `SendError`."""
+        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
+            with told():
+                letter = await self._leave(
+                    lambda: self._written(outgoing, chat, upload, kind), chat
+                )
+            return letter, await acknowledgement(acknowledged, self._ack_timeout)
+
+    async def _written(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
+    ) -> Letter:
+        """The message as it leaves now: its addresses are those of the stanza."""
+        chat = self._people.canonical(chat)  # the number may have become known meanwhile
+        # A message that may have arrived keeps its addresses, or its recipient may see two (G3).
+        kept = kind or self._session.sent_wire(str(chat), outgoing.message_id)
+        route = await self.routes.to(chat, kept)
+        message = plaintext(outgoing, self._place(outgoing, chat, route), upload)
+        return Letter(
+            outgoing.message_id,
+            chat,
+            route,
+            await self._everyone(chat, route),
+            message,
+            wrappers.device_sent(message, str(route.to)),
+            dress(message),
+            poll_keys(outgoing.content),
+        )
+
+    def _place(self, outgoing: Outgoing, chat: Address, route: Route) -> Place:
+        account, lid = self._people.account, self._people.lid
+        return Place(
+            str(route.to),
+            str(account),
+            self._clock() if outgoing.at is None else outgoing.at,
+            None if lid is None else str(lid.canonical),
+            named=lambda person: str(self._people.named(Address.parse(person), route.kind)),
+            author=poll_author(self._session, chat, account, outgoing.content),
+            expires=self._session.timer(str(chat)),
+        )
+
+    async def _everyone(self, chat: Address, route: Route) -> Everyone:
         """The devices of the chat's person and of the account, this one among them."""
         account = self._people.account
         theirs, own = self._devices.cached(chat), self._devices.cached(account)
-        if theirs is not None and own is not None:
-            listed = (theirs, own)
-        else:
-            listed = await asyncio.gather(self._devices.of(chat), self._devices.of(account))
-        return tuple(dict.fromkeys((*listed[0], *listed[1], self._people.device)))
+        if theirs is None or own is None:
+            return route.everyone(
+                *await asyncio.gather(
+                    self._devices.of(chat, route.to),
+                    self._devices.of(account, route.own.canonical),
+                )
+            )
+        return route.everyone(theirs, own)
 
-    async def _leave(
-        self,
-        number: str,
-        chat: Address,
-        plaintext: Plaintext,
-        missed: tuple[Address, ...] | None = None,
-    ) -> tuple[Address, ...]:
-        """Write the message for the `missed` devices, or for everyone's; return which those were.
+    async def _leave(self, written: Callable[[], Awaitable[Letter]], chat: Address) -> Letter:
+        """Write the message, have it leave for its devices, and return it.
 
         The turn gives the place in the order; the commit is shared with whoever waits then.
         """
         tries = MAX_OUTRUN
-        async with self.turn(chat):
-            devices = missed if missed is not None else await self._everyone(chat)
-            leaving = await self._put(number, chat, plaintext, devices, fanout=missed is None)
         while True:
+            async with self.turn(chat):
+                letter = await written()
+                leaving = await self._put(letter)
             try:
                 await leaving
             except Outrun:
@@ -177,49 +202,29 @@ class Sender:
                 if not tries:
                     raise SendError("session_lost") from None
             else:
-                return devices
-            async with self.turn(chat):
-                leaving = await self._put(number, chat, plaintext, devices, fanout=missed is None)
+                return letter
 
-    async def _put(
-        self,
-        number: str,
-        chat: Address,
-        plaintext: Plaintext,
-        devices: Sequence[Address],
-        *,
-        fanout: bool,
-    ) -> asyncio.Future[None]:
-        found = await self.fanout.missing_bundles(devices)
-        leaving = self.departures.put(
-            lambda: self._encrypt(number, chat, plaintext, devices, found, fanout=fanout)
-        )
+    async def _put(self, letter: Letter) -> asyncio.Future[None]:
+        found = await self.fanout.missing_bundles(letter.everyone.devices)
+        leaving = self.departures.put(lambda: self._encrypt(letter, found))
         if found:
             # Who comes next is to find the sessions, and to use up no more prekeys.
             await asyncio.wait([leaving])
         return leaving
 
-    async def _encrypt(
-        self,
-        number: str,
-        chat: Address,
-        plaintext: Plaintext,
-        devices: Iterable[Address],
-        found: dict[Address, Bundle | None],
-        *,
-        fanout: bool,
-    ) -> Node:
-        """The stanza for these devices, inside a transaction."""
+    async def _encrypt(self, letter: Letter, found: dict[Address, Bundle | None]) -> Node:
+        """The stanza for the devices of a letter, inside a transaction."""
         targets: list[Node] = []
         identity = False
         # A copy for the own phone alone would be acknowledged, and nobody would have got it.
-        reached = not fanout or chat == self._people.account
-        for device in devices:
-            if device == self._people.device:
+        reached = letter.missed or letter.chat == self._people.account
+        account = letter.route.own.canonical
+        for device in letter.everyone.devices:
+            if device == letter.route.own:
                 continue
-            own = self._people.is_account(device)
+            own = device.canonical == account
             encrypted = await self.fanout.encrypt_for(
-                device, plaintext.copy if own else plaintext.message, plaintext.dress.enc, found
+                device, letter.copy if own else letter.message, letter.dress.enc, found
             )
             if encrypted is None:
                 continue
@@ -229,35 +234,56 @@ class Sender:
                 identity = True
         if not targets or not reached:
             raise SendError("no_devices")
-        self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
-        if plaintext.poll is not None:
-            account = str(self._people.account)
-            self._session.remember_poll(str(chat), account, number, plaintext.poll)
-        attrs = {"id": number, "to": str(chat), **plaintext.dress.attrs}
-        if not fanout:
+        self._remember(letter)
+        attrs = {"id": letter.number, "to": str(letter.route.to), **letter.dress.attrs}
+        if letter.route.number is not None:
+            attrs["peer_recipient_pn"] = str(letter.route.number)
+        if letter.missed:
             attrs["device_fanout"] = "false"
-        parts = [*plaintext.dress.parts, Node("participants", {}, targets)]
+        parts = [*letter.dress.parts, Node("participants", {}, targets)]
         if identity:
             parts += prekey_bundles.device_identity(self._session.credentials())
         return Node("message", attrs, parts)
 
-    async def _reach_missing(
-        self, number: str, chat: Address, plaintext: Plaintext, reached: tuple[Address, ...]
-    ) -> None:
+    def _remember(self, letter: Letter) -> None:
+        """Keep what retry receipts and votes will need, inside a transaction."""
+        chat, route = str(self._people.canonical(letter.chat)), letter.route
+        self._session.remember_sent(
+            chat, letter.number, letter.message, self._clock(), wire=route.kind
+        )
+        if letter.poll is not None:
+            account, author = str(self._people.account), str(route.own.canonical)
+            self._session.remember_poll(chat, account, letter.number, letter.poll, author)
+
+    def _agrees(self, letter: Letter, expected: str) -> bool:
+        """Whether WhatsApp knows no other devices, as far as its hash says or asking for them did."""
+        known = letter.everyone
+        agreed = self._agreed.get(letter.chat)
+        return expected in known.hashes or agreed == (known.hash, expected)
+
+    async def _reach_missing(self, letter: Letter, expected: str) -> None:
         """WhatsApp knows other devices than the cache did: send to those that were missed.
 
         The message is acknowledged already, so a failure here is no failure of the send: the
-        lists are fresh then, and the next message reaches the devices.
+        lists are fresh then, and the next message reaches the devices. Where nobody was missed the
+        hash counts what is not known here, and is not asked about again.
         """
+        chat, route, account = letter.chat, letter.route, self._people.account
         try:
-            theirs, own = await asyncio.gather(
-                self._devices.refresh(chat), self._devices.refresh(self._people.account)
+            fresh = route.everyone(
+                *await asyncio.gather(
+                    self._devices.refresh(chat, route.to),
+                    self._devices.refresh(account, route.own.canonical),
+                )
             )
-            missed = tuple(one for one in (*theirs, *own) if one not in reached)
-            if not missed:
+            missed = fresh.without(letter.everyone)
+            if not missed.devices:
+                if len(self._agreed) >= MOST_AGREED:
+                    self._agreed.clear()
+                self._agreed[chat] = (fresh.hash, expected)
                 return
-            with self._socket.acknowledgement(number) as acknowledged:
-                await self._leave(number, chat, plaintext, missed)
+            with self._socket.acknowledgement(letter.number) as acknowledged:
+                await self._leave(_as_it_is(replace(letter, everyone=missed, missed=True)), chat)
                 await acknowledgement(acknowledged, self._ack_timeout)
         except (
             ConnectionLost,
@@ -274,8 +300,8 @@ class Sender:
             )
 
 
-def poll_keys(said: Content) -> PollKeys | None:
-    """What the votes will be read with, where it is a poll."""
-    if not isinstance(said, Poll) or said.secret is None:
-        return None
-    return PollKeys(bytes.fromhex(said.secret), said.options)
+def _as_it_is(letter: Letter) -> Callable[[], Awaitable[Letter]]:
+    async def written() -> Letter:
+        return letter
+
+    return written

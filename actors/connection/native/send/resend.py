@@ -95,7 +95,7 @@ class Resender:
                     await self._signal.establish(name, bundle)
                 if not self._signal.has_session(name):
                     return "no_keys"
-                plaintext = self._plaintext(claim, name, message)
+                plaintext = self._plaintext(claim, name, number, message)
                 kind, ciphertext = await self._signal.encrypt(name, wrappers.pad(plaintext))
             attrs = {
                 "to": receipt.attrs.get("from", ""),
@@ -141,11 +141,17 @@ class Resender:
         person = self._people.canonical(claim.device)
         return self._session.was_for(str(claim.chat), number, str(person))
 
-    def _plaintext(self, claim: _Claim, name: str, message: bytes) -> bytes:
+    def _copy(self, chat: Address, number: str, message: bytes) -> bytes:
+        """The copy for an own device: it names the chat as the message did that it is of."""
+        wire = self._session.sent_wire(str(chat), number)
+        named = chat if wire is None else self._people.named(chat, wire)
+        return wrappers.device_sent(message, str(named))
+
+    def _plaintext(self, claim: _Claim, name: str, number: str, message: bytes) -> bytes:
         """What the device gets, inside a transaction: in a group with the key for what follows."""
         chat = str(claim.chat)
         if not claim.in_group:
-            return wrappers.device_sent(message, chat) if claim.own else message
+            return self._copy(claim.chat, number, message) if claim.own else message
         key = self._keys.own(chat)
         if key is None:
             return message

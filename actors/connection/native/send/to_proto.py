@@ -61,10 +61,12 @@ class Dress:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it goes, by canonical addresses; `at` is the time in seconds.
+    """Where it goes; `at` is the time in seconds.
 
-    `lid` is the account's other address, where it is known; `named` gives the address by which the
-    chat knows a person: a group may have another one.
+    `chat` is the address of the stanza, `account` the canonical one, `lid` the account's LID where it
+    is known. `named` gives the address by which the chat knows a person of a canonical address.
+    `author` is how the poll that is voted in named its author, where that is known. `expires` is after
+    how many seconds messages of the chat disappear, 0 where they stay.
     """
 
     chat: str
@@ -72,6 +74,8 @@ class Place:
     at: float
     lid: str | None = None
     named: Callable[[str], str] = str
+    author: str | None = None
+    expires: int = 0
 
     def key(self, target: Target) -> Any:
         """The key of a message of this chat, as the account sees it."""
@@ -82,17 +86,14 @@ class Place:
         return key
 
     def author_and_self(self, target: Target) -> tuple[str, str]:
-        """Who wrote that message, and the account: both by LID, or both by phone number.
+        """Who wrote that poll, and the account: both by LID, or both by phone number.
 
-        Known by its LID alone is who has shown no number; everybody else is meant by that.
+        As on the wire of the poll, which whoever counts the votes goes by (whatsmeow, msgsecret.go).
         """
-        own = target.sender is None or target.sender == self.account
-        if self.chat.endswith(f"@{GROUP}"):
-            account = self.named(self.account)
-            return account if own else self.named(target.sender or ""), account
-        other = self.chat if own else target.sender or ""
-        account = self.lid if self.lid is not None and other.endswith(f"@{LID}") else self.account
-        return account if own else other, account
+        author = self.author or self.named(target.sender or self.account)
+        if author.endswith(f"@{LID}"):
+            return author, self.lid or self.account
+        return author, self.account
 
     @property
     def milliseconds(self) -> int:
@@ -109,7 +110,7 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
         _text(message, content, place)
     elif isinstance(content, Location):
         _location(message.locationMessage, content)
-        _reply(message.locationMessage, content.reply_to, place)
+        _context(message.locationMessage, content.reply_to, place)
     elif isinstance(content, Contact):
         _contact(message, content, place)
     elif isinstance(content, Poll):
@@ -121,7 +122,7 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
     elif isinstance(content, Edit | Delete):
         _change(message, content, place)
     elif isinstance(content, Media) and upload is not None:
-        _reply(message_part.put(message, content, upload), content.reply_to, place)
+        _context(message_part.put(message, content, upload), content.reply_to, place)
     else:
         raise SendError("unsupported_type", permanent=True)
     plaintext: bytes = message.SerializeToString()
@@ -152,11 +153,11 @@ def dress(plaintext: bytes) -> Dress:
 
 
 def _text(message: Any, content: Text, place: Place) -> None:
-    if content.reply_to is None:
-        message.conversation = content.text
+    if content.reply_to is None and not place.expires:
+        message.conversation = content.text  # which has no room for a context
         return
     message.extendedTextMessage.text = content.text
-    _reply(message.extendedTextMessage, content.reply_to, place)
+    _context(message.extendedTextMessage, content.reply_to, place)
 
 
 def _location(part: Any, content: Location) -> None:
@@ -177,7 +178,7 @@ def _contact(message: Any, content: Contact, place: Place) -> None:
         part.displayName = first.name
         for card in content.cards:
             part.contacts.add(displayName=card.name, vcard=card.vcard)
-    _reply(part, content.reply_to, place)
+    _context(part, content.reply_to, place)
 
 
 def _poll(message: Any, content: Poll, place: Place) -> None:
@@ -187,7 +188,7 @@ def _poll(message: Any, content: Poll, place: Place) -> None:
     part.name, part.selectableOptionsCount = content.question, content.choices
     for option in content.options:
         part.options.add(optionName=option)
-    _reply(part, content.reply_to, place)
+    _context(part, content.reply_to, place)
     if content.secret is not None:
         message.messageContextInfo.messageSecret = bytes.fromhex(content.secret)
 
@@ -227,7 +228,10 @@ def _change(message: Any, content: Edit | Delete, place: Place) -> None:
         part.type = proto.Message.ProtocolMessage.REVOKE
 
 
-def _reply(part: Any, quote: Quote | None, place: Place) -> None:
+def _context(part: Any, quote: Quote | None, place: Place) -> None:
+    """Write what the message answers, and that it disappears: each message of such a chat says so."""
+    if place.expires:
+        part.contextInfo.expiration = place.expires
     if quote is None:
         return
     context = part.contextInfo

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeviceList:
-    """A user's device addresses as WhatsApp listed them at `fetched_at` (seconds)."""
+    """Device numbers of a user as WhatsApp listed them at `fetched_at` (seconds).
 
-    devices: tuple[str, ...]
+    `hosted` are those that Meta hosts for a business; they are not among `numbers`.
+    """
+
+    numbers: tuple[int, ...]
     fetched_at: float
+    hosted: tuple[int, ...] = ()
 
 
 class Directory(SessionFile):
@@ -25,14 +29,19 @@ class Directory(SessionFile):
 
     def devices(self, user: str) -> DeviceList | None:
         """The cached device list of a canonical address; None where it was never fetched."""
-        row = self._row("SELECT devices, fetched_at FROM devices WHERE user = ?", (user,))
-        return None if row is None else DeviceList(tuple(json.loads(row[0])), row[1])
+        row = self._row("SELECT devices, hosted, fetched_at FROM devices WHERE user = ?", (user,))
+        if row is None:
+            return None
+        return DeviceList(tuple(json.loads(row[0])), row[2], tuple(json.loads(row[1])))
 
-    def save_devices(self, user: str, devices: Sequence[str], fetched_at: float) -> None:
+    def save_devices(
+        self, user: str, numbers: Sequence[int], fetched_at: float, hosted: Sequence[int] = ()
+    ) -> None:
         """Replace the device list of a canonical address."""
         self._write(
-            "INSERT OR REPLACE INTO devices (user, devices, fetched_at) VALUES (?, ?, ?)",
-            (user, json.dumps(list(devices)), fetched_at),
+            "INSERT OR REPLACE INTO devices (user, devices, hosted, fetched_at)"
+            " VALUES (?, ?, ?, ?)",
+            (user, json.dumps(list(numbers)), json.dumps(list(hosted)), fetched_at),
         )
 
     def forget_devices(self, user: str) -> None:

@@ -28,6 +28,9 @@ class Credentials:
     the phone's identity key. `server_key` is the Noise key that WhatsApp's server proved at the last
     login, `routing` what the server wants to be told first on the next connection, `banned_until`
     (seconds since the epoch) the end of the last temporary ban, `logins` how often it logged in.
+    `lid_migrated` is what the pairing said of the account's chats being named by LID, None for
+    nothing; `by_number_until` (seconds since the epoch) the time until which direct messages go by
+    phone number, since WhatsApp refused a LID and took the number.
     Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
     """
 
@@ -48,6 +51,8 @@ class Credentials:
     routing: bytes | None = None
     banned_until: float | None = None
     logins: int = 0
+    lid_migrated: bool | None = None
+    by_number_until: float | None = None
 
     def to_json(self) -> str:
         return json.dumps(_plain(self))

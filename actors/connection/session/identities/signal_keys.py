@@ -267,10 +267,11 @@ class Keys(SessionFile):
             self._write("DELETE FROM identities WHERE address = ?", (address,))
 
     def _addresses_of(self, user: str) -> list[str]:
-        """The devices of a canonical address that there are sessions with."""
+        """The devices of a canonical address that there are sessions with, or identity keys of."""
         name, server = user.split("@")
         rows = self._rows(
-            "SELECT DISTINCT address FROM ratchets WHERE address = ? OR address GLOB ?",
+            "SELECT address FROM ratchets WHERE address = ?1 OR address GLOB ?2"
+            " UNION SELECT address FROM identities WHERE address = ?1 OR address GLOB ?2",
             (user, f"{name}:*@{server}"),
         )
         return [str(address) for (address,) in rows]

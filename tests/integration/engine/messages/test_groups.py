@@ -163,7 +163,7 @@ async def test_a_new_device_that_nobody_told_of_gets_the_message(
         # It may have asked as well; the engine knows of it by itself.
         known = phone.engine._session.devices(chat(BEN))
         assert known is not None
-        assert len(known.devices) == 2
+        assert len(known.numbers) == 2
 
 
 async def test_what_is_garbled_is_asked_for_and_comes_again(

@@ -22,6 +22,7 @@ from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
+from actors.connection.native.identities.routes import Routes
 from actors.connection.native.media.cipher import Opening, Sealing
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.receive import pipeline
@@ -137,6 +138,10 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_group_commit": lambda step: before_commit(step, "save_sender_key"),
     "before_ratchet_commit": lambda step: before_commit(step, "remember_sent"),
     "before_bytes_leave": lambda step: around_writing(step, "message", after=False),
+    "before_mark_leaves": lambda step: around_writing(step, "receipt", "read", after=False),
+    "after_mark_left": lambda step: around_writing(step, "receipt", "read", after=True),
+    "before_mark_is_forgotten": lambda step: before_commit(step, "forget_unread"),
+    "before_numbers_are_kept": lambda step: before_calling(step, Routes, "prefer_numbers"),
     "before_download": lambda step: before_calling(step, Fetcher, "fetch"),
     "in_mid_download": lambda step: before_calling(step, Opening, "feed"),
     "before_file_commit": lambda step: before_commit(step, "end_transfer"),
@@ -181,4 +186,5 @@ async def main(asked: dict[str, Any]) -> None:
     await running
 
 
-asyncio.run(main(json.loads(sys.argv[1])))
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

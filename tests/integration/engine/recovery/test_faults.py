@@ -80,6 +80,8 @@ async def test_a_login_that_is_refused_says_why(
         ("swallow", {}, SendError("ack_timeout", uncertain=True)),
         ("error_acks", {"code": 500}, SendError("refused_500")),
         ("error_acks", {"code": 403}, SendError("refused_403", permanent=True)),
+        ("error_acks", {"code": 463}, SendError("reach_out_refused", permanent=True)),
+        ("error_acks", {"code": 479}, SendError("malformed_stanza", permanent=True)),
     ],
 )
 async def test_a_message_that_is_not_acknowledged_is_not_sent(

@@ -201,3 +201,36 @@ def test_what_does_not_exist(api: Api, method: str, suffix: str, name: str) -> N
     answer = api.request(method, f"/api/connections/{name}{suffix}")
     assert answer.status_code == 404
     assert answer.json()["code"] in {"unknown_connection", "not_found"}
+
+
+async def test_settings_are_changed_one_by_one(api: Api, documents: Documents) -> None:
+    made = api.post("/api/connections", json={"id": "set", "show_online": True})
+    assert made.json()["show_online"] is True
+    registry = Connections(documents)
+    for body, shown in (({}, True), ({"show_online": False}, False), ({"show_online": True}, True)):
+        told = await asyncio.to_thread(api.patch, "/api/connections/set", json=body)
+        assert (told.status_code, told.json()["show_online"]) == (200, shown)
+        registered = await registry.get("set")
+        assert registered is not None
+        assert registered.show_online is shown
+    for wrong in ({"show_online": "yes"}, {"engine": "native"}):
+        told = await asyncio.to_thread(api.patch, "/api/connections/set", json=wrong)
+        assert told.status_code == 422
+    gone = await asyncio.to_thread(api.patch, "/api/connections/nobody", json={})
+    assert (gone.status_code, gone.json()["code"]) == (404, "unknown_connection")
+    make(api, "unset")
+    assert api.get("/api/connections/unset").json()["show_online"] is False
+
+
+async def test_a_setting_that_changed_pokes_the_root(api: Api, gateway: Gateway) -> None:
+    make(api, "nudged")
+    listening = connect(gateway.settings, blocking=True)
+    heard = pokes(listening)
+    try:
+        await anext(heard)  # listening
+        body = {"show_online": True}
+        await asyncio.to_thread(api.patch, "/api/connections/nudged", json=body)
+        await asyncio.wait_for(anext(heard), 5)
+    finally:
+        await heard.aclose()
+        await listening.aclose()

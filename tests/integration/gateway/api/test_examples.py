@@ -28,7 +28,10 @@ OFFLINE = {
     "setTyping": 409,
     "subscribePresence": 409,
     "retryDead": 409,  # it was sent
+    **dict.fromkeys(("getPasskey", "answerPasskey", "confirmPasskey"), 422),
+    **dict.fromkeys(("requestResend", "syncAppState", "rejectCall"), 422),
     "redeliver": 404,  # nothing was told yet
+    "markMessageRead": 409,  # it went out
 }
 """What needs a phone, or a failure: shown by tests of their own."""
 

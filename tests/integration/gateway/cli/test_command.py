@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -101,6 +102,25 @@ def test_sends(
     assert sentence in refused(gateway.data, "send", *words)
 
 
+def test_an_account_is_shown_as_online_or_not(
+    gateway: Gateway,
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for flags, sentence, shown in (
+        (("--show-online",), "shop is shown as online.", True),
+        ((), "shop is shown as online.", True),
+        (("--no-show-online",), "shop is not shown as online.", False),
+    ):
+        words = ["teimoso", "connections", "set", "shop", *flags, f"--key={KEY}"]
+        monkeypatch.setattr("sys.argv", [*words, "--data", str(gateway.data)])
+        with suppress(SystemExit):
+            main()
+        assert capfd.readouterr().out.strip() == sentence
+        assert api.get("/api/connections/shop").json()["show_online"] is shown
+
+
 def test_arguments_that_are_no_text(gateway: Gateway) -> None:
     for words in (("send", "shop", TO, b"\xff"), ("connections", "delete", b"\xff")):
         assert said(start(gateway.data, *words), 2) == "An argument is not text in UTF-8."
@@ -130,6 +150,7 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
             ("connections", "pairing-code", "shop", "--phone", "12"),
             "The field phone: a phone number has 7 to 15 digits.",
         ),
+        (("connections", "set", "nobody", "--show-online"), "There is no such connection. (404)"),
         (("connections", "start", ".."), "(404)"),
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),
         (("queue", "retry", "x"), "There is no such message. (404)"),
@@ -204,8 +225,49 @@ async def be_open(connection: str, gateway: Gateway) -> None:
     await redis.aclose()
 
 
+def test_a_trace_is_compared_with_what_the_simulator_sends(tmp_path: Path) -> None:
+    def compared(file: Path, *options: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "simulate", "compare", str(file), *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return ran.stderr if ran.returncode else ran.stdout
+
+    trace = tmp_path / "trace.jsonl"
+    lines: list[dict[str, object]] = [
+        {"trace": 1, "by": "native", "began": "2026-11-28", "part": 1},
+        {"at": 1, "dir": "in", "tag": "novelty", "attrs": {"id": "#1"}},
+        {"at": 2, "dir": "out", "tag": "message", "attrs": {"id": "#2", "type": "text", "x": "1"}},
+        {"at": 99, "event": "end", "cause": ["network"]},
+    ]
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = json.loads(compared(trace, "--json"))
+    assert [one["kind"] for one in report["never_sent"]] == ["novelty"]
+    assert [(one["kind"], one["what"]) for one in report["never_seen"]] == [("message text", "x")]
+    assert [(one["dir"], one["id"]) for one in report["unanswered"]] == [("out", "#2")]
+    shown = compared(trace)
+    for words in ("never sent: 1", "never saw: 1", "Nobody answered: 1", "novelty", "97"):
+        assert words in shown
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines[:1]))
+    assert compared(trace).count("nothing") == 3
+    trace.write_text("nothing of the kind")
+    assert compared(trace).startswith(f"Line 1 of {trace} is no JSON")
+    trace.write_text("")
+    assert "is empty: nothing was recorded" in compared(trace)
+    assert compared(tmp_path / "missing") == f"There is no file {tmp_path / 'missing'}.\n"
+
+
 def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path) -> None:
     """A connection that is open already is not waited for."""
+
+    def simulated(*words: str) -> Any:
+        asked = start(own_gateway.data, "simulate", *words, "--json", key=None)
+        return json.loads(asked.communicate(timeout=60)[0])
+
     command = ("-m", "simulator", "--port", "0", "--control-port", "0", "--data")
     asyncio.run(be_open(SHOP, own_gateway))
     with forked.Popen(
@@ -230,12 +292,35 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             change = start(own_gateway.data, "simulate", "version", "oldest", key=None)
             assert said(change).startswith("oldest is not current=")
             changes = ("current=2.3000.5", "oldest=none", "ends=4000000000")
-            change = start(own_gateway.data, "simulate", "version", *changes, "--json", key=None)
-            version = json.loads(change.communicate(timeout=60)[0])
+            version = simulated("version", *changes)
             assert (version["current"], version["ends"]) == ("2.3000.5", 4e9)
+            account = start(own_gateway.data, "simulate", "account", TO, "read_receipts", key=None)
+            assert said(account) == "read_receipts is not NAME=VALUE."
+            answer = simulated("account", TO, "read_receipts=none", "limited_until=4e9")
+            assert (answer["read_receipts"], answer["limited_until"]) == ("none", 4e9)
+            contact = start(own_gateway.data, "simulate", "contact", TO, "token_needed=1", key=None)
+            assert said(contact) == "Token_needed must be another value (400)"
+            timer = start(own_gateway.data, "simulate", "timer", TO, "15550100009", "60", key=None)
+            assert said(timer) == "The account has no linked device to receive it (409)"
+            for word, on in (("--start", True), ("--stop", False)):
+                assert simulated("trace", TO, word) == {"tracing": on, "files": []}
+            for given, other in (
+                ((TO, "answered_by=+15550100009", "--hosted"), "15550100009"),
+                ((TO, "answered_by=null"), None),
+            ):
+                answer = simulated("contact", *given)
+                assert answer["answered_by"] == other
+                assert [one["device"] for one in answer["devices"]] == [0, 99]
+            assert not simulated("account", "15550100009", "migrated=false")["migrated"]
+            assert simulated("migrate", "15550100009", TO)["migrated"]
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
-                shown = start(own_gateway.data, *rules, *words, "--json", key=None)
-                assert json.loads(shown.communicate(timeout=60)[0])["unknown_tags"] is on
+                assert simulated("rules", *words)["unknown_tags"] is on
+            settings = ("simulate", "settings", TO)
+            change = start(own_gateway.data, *settings, "mute", "chat", key=None)
+            assert said(change) == "chat is not NAME=VALUE."
+            mute = ("mute", "chat=15550100009", "muted=false")
+            (muted,) = simulated("settings", TO, *mute)["settings"]
+            assert (muted["type"], muted["chat"], muted["muted"]) == ("mute", "15550100009", False)
         finally:
             simulator.kill()
 

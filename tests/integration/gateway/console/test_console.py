@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -193,6 +195,19 @@ def test_a_connection_is_added_stopped_started_and_removed(gateway: Gateway, adm
     assert gateway.api.get("/api/connections/desk").status_code == 404
 
 
+def test_an_account_is_shown_as_online_by_a_click(gateway: Gateway, admin: Person) -> None:
+    page, shown = "/console/connections/shop", "/console/connections/shop/settings"
+    for fields, online, offered in (
+        ({"show_online": "true"}, True, "Show it as online no more"),
+        ({}, False, "Show it as online"),
+    ):
+        answer = admin.submit(shown, **fields)
+        assert answer.status_code == 200
+        assert str(answer.url).endswith(page)
+        assert f"<button>{offered}</button>" in answer.text
+        assert gateway.api.get("/api/connections/shop").json()["show_online"] is online
+
+
 def incarnation(gateway: Gateway, name: str) -> str:
     found: str = gateway.api.get(f"/api/connections/{name}").json()["incarnation"]
     return found
@@ -209,6 +224,26 @@ async def pairing(gateway: Gateway, leases: Leases) -> str:
         connection, lease.epoch, state="pairing", cause=None, since=lease.since, qr=qr
     )
     return "pair"
+
+
+async def test_a_limit_of_an_account_is_shown_with_its_end(
+    gateway: Gateway, admin: Person, leases: Leases
+) -> None:
+    gateway.api.post("/api/connections", json={"id": "limited"})
+    connection = incarnation(gateway, "limited")
+    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
+    until = time.time() + 3600
+    limit: dict[str, Any] = {"limited_until": until, "limit_reason": "new_chats_capped"}
+    assert await leases.report(
+        connection, lease.epoch, state="open", cause=None, since=lease.since, **limit
+    )
+    shown = gateway.api.get("/api/connections/limited").json()
+    assert shown["limit_reason"] == "new_chats_capped"
+    assert datetime.fromisoformat(shown["limited_until"]).timestamp() == pytest.approx(until, abs=1)
+    for page in ("/", "/console/connections/limited"):
+        text = admin.get(page).text
+        assert "The account began as many new chats as WhatsApp allows for now." in text
+        assert shown["limited_until"] in text
 
 
 def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, admin: Person) -> None:

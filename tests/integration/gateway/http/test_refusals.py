@@ -314,7 +314,7 @@ def test_unknown_paths(api: Api, path: str) -> None:
     ("method", "path", "allow"),
     [
         ("PUT", "/api/messages", "GET, HEAD, POST"),
-        ("PATCH", "/api/connections/shop", "DELETE, GET, HEAD"),
+        ("PUT", "/api/connections/shop", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/api/connections/shop/start", "POST"),
         ("DELETE", "/api/queue", "GET, HEAD"),
         ("POST", "/health", "GET, HEAD"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 CONCURRENCY = 3
 PROOF = {"sent": 1, "delivered": 2, "read": 3}
+LIMITED = "reach_out_limited"
 
 
 @dataclass
@@ -163,6 +164,24 @@ class Model:
         message.died, message.died_at = self._next(), now
         self.seen[message.status] += 1
         return message.status
+
+    def defer(self, text: str, due: float) -> None:
+        """As a failure that is tried again, but that nothing was tried."""
+        message = self.messages[text]
+        if message.status == "sending" and not message.ahead:
+            message.attempts -= 1
+            self._step_back(self.following(message.chat))
+            message.status, message.due, message.error = "waiting", due, LIMITED
+            self.seen["deferred"] += 1
+        elif message.status == "sending":
+            self._step_back(message)
+
+    def lift(self, until: float, chat: str | None) -> None:
+        for message in self.messages.values():
+            held = message.status == "waiting" and message.rank is not None
+            if held and message.error == LIMITED and chat in {None, message.chat}:
+                self.seen["lifted"] += message.due != until
+                message.due = until
 
     def unclaim(self, text: str) -> None:
         message = self.messages[text]

@@ -40,8 +40,8 @@ SENDS = st.tuples(
     st.sampled_from((0, 5, 5, 9)),
     st.none() | SECONDS,
 )
-OUTCOMES = ("sent", "waiting", "dead", "kept", "waiting", "dead", "unclaimed")
-WANTED = {"claimed", "waiting", "dead", "redriven"}
+OUTCOMES = ("sent", "waiting", "dead", "kept", "waiting", "dead", "unclaimed", "deferred")
+WANTED = {"claimed", "waiting", "dead", "redriven", "deferred", "lifted"}
 UNPACED = {"poison", "pruned"}
 KILLS = 1  # of the server in one run: each takes a while
 
@@ -102,6 +102,8 @@ class Machine(RuleBasedStateMachine):
                 self.do(self.desk.complete(text))
             elif outcome == "unclaimed":
                 self._unclaim(text, self.desk.epoch)
+            elif outcome == "deferred":
+                self._defer(text, self.desk.epoch, 5)
             elif outcome == "kept":
                 self.given[text] = self.desk.epoch
             else:
@@ -191,6 +193,26 @@ class Machine(RuleBasedStateMachine):
         if epoch == self.desk.epoch:
             self.model.unclaim(text)
             self._put_down(behind)
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data(), seconds=SECONDS)
+    def defer(self, data: st.DataObject, seconds: int) -> None:
+        self._defer(*self._take(data), seconds)
+
+    def _defer(self, text: str, epoch: int, seconds: int) -> None:
+        until, behind = self.desk.now + seconds, self._behind(text)
+        deferring = self.desk.defer(text, until, epoch=epoch, behind=behind)
+        self._may_be_late(deferring, epoch)
+        if epoch == self.desk.epoch:
+            self.model.defer(text, until)
+            self._put_down(behind)
+
+    @rule(seconds=st.integers(-5, 30), chat=st.none() | st.sampled_from((ANA, BEN)))
+    def lift(self, seconds: int, chat: str | None) -> None:
+        """It ends sooner or later than was told, or one chat is free of it."""
+        until = self.desk.now + (seconds if chat is None else 0)
+        self.model.lift(until, chat)
+        self.do(self.desk.lift(until) if chat is None else self.desk.lift_chat(chat))
 
     def _put_down(self, texts: list[str]) -> None:
         for text in texts:

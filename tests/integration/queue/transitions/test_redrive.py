@@ -9,7 +9,7 @@ import pytest
 from actors.queue import dead_letters
 from actors.queue.lanes import Redriven, Send, Which
 from actors.queue.records import mint
-from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +84,28 @@ async def test_these_are_sent_again_and_what_is_no_dead_letter_is_passed_over(de
     assert await desk.claimed(1) == ["alive"]
     await desk.complete("alive")
     assert await desk.drain() == ["3", "1"]
+
+
+async def test_what_may_prolong_a_lock_is_sent_again_by_its_name_alone(desk: Desk) -> None:
+    await die(desk, "refused", ANA, "reach_out_refused")
+    await die(desk, "failed", BEN)
+    desk.now += 1
+    found = await desk.lanes.redrive(SHOP, Which(died_after=0), now=desk.now)
+    assert found == Redriven(1, 2, None)
+    await die(desk, "failed again", EVA)
+    desk.now += 1
+    assert await desk.lanes.retry_all(SHOP, desk.now) == 1
+    assert await dead(desk) == ["refused"]
+    desk.now += 1
+    by_code = Which(code="reach_out_refused")
+    assert (await desk.lanes.redrive(SHOP, by_code, now=desk.now)).count == 1
+    await desk.complete("failed")
+    assert sorted(await desk.drain()) == ["failed again", "refused"]
+    await die(desk, "another", LEO, "reach_out_refused")
+    desk.now += 1
+    assert await desk.lanes.redrive_these(SHOP, names(desk, ["another"]), now=desk.now) == 1
+    assert await dead(desk) == []
+    await desk.check()
 
 
 async def test_a_limit_is_kept_and_the_next_goes_on_behind_it(desk: Desk) -> None:

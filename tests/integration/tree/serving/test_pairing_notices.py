@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from actors.connection.account.port import NO_PASSKEY, Passkey
 from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.redis.leases import Owner
 from tests.waiting import eventually
@@ -44,6 +45,29 @@ async def test_each_is_noted_once_in_order_and_without_itself(served: Served) ->
     assert all(abs(each["at"] - time.time()) < 10 for each in notices)
     assert "2@" not in repr(notices)
     assert "K7RM" not in repr(notices)
+
+
+async def test_a_passkeys_challenge_is_in_the_lease_until_it_is_void(served: Served) -> None:
+    """Beside the QR, and noted without itself."""
+    await waits(served)
+    until = time.time() + 20
+    challenge = Passkey.challenge({"challenge": "psst"}, until)
+    await served.engine.events.on_qr(Qr("2@first", until))
+    await served.engine.events.on_passkey(challenge)
+    notices = await noted(served, 2)
+    assert [each["kind"] for each in notices] == ["qr", "passkey"]
+    assert "psst" not in repr([notices, challenge])
+
+    async def step(wanted: str) -> bool:
+        lease = await served.leases.read("shop")
+        return lease is not None and lease.pairing_step == wanted
+
+    await eventually("a passkey is waited for", lambda: step("passkey"), 10)
+    assert await served.leases.passkey("shop") == (challenge.text, until)
+    await served.engine.events.on_passkey(NO_PASSKEY)
+    await eventually("a QR is waited for", lambda: step("qr"), 10)
+    assert await served.leases.passkey("shop") is None
+    assert await served.leases.qr("shop") == ("2@first", until)
 
 
 async def test_a_qr_and_a_code_that_come_at_once_are_both_noted(served: Served) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.config.sources import resolve_settings
+from actors.health.alerts import FOLLOWED
 from actors.health.checks import (
     OF_CONNECTIONS,
     OF_QUEUE,
@@ -67,6 +68,23 @@ def four(**others: Seen) -> dict[str, Seen]:
             ["version_expires"],
         ),
         ({"connections": {"x": Seen("stopped", "stopped", version_ends_at=9e8)}}, "healthy", []),
+        (
+            {"connections": four(a=replace(OPEN, limited_until=1001.0, limit_reason="time_lock"))},
+            "healthy",
+            ["connection_limited"],
+        ),
+        ({"connections": four(a=replace(OPEN, limited_until=1000.0))}, "healthy", []),  # over
+        (
+            {"connections": {"x": Seen("stopped", "stopped", limited_until=1001.0)}},
+            "healthy",
+            ["connection_limited"],
+        ),
+        (
+            {"connections": four(a=replace(OPEN, mistaken_at=999.0))},
+            "healthy",
+            ["protocol_mistake"],
+        ),
+        ({"connections": four(a=replace(OPEN, mistaken_at=1000.0 - 86_400))}, "healthy", []),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
@@ -112,6 +130,17 @@ def test_the_soonest_end_of_a_version_is_told() -> None:
     (reason,) = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
     assert "that 2 connections announce until 2033-05-18 03:33:20 UTC." in reason.detail
     assert judge(replace(WELL, connections=None), THRESHOLDS).unknown >= {"version_expires"}
+
+
+def test_a_limit_is_told_with_its_end_and_what_waits() -> None:
+    seen = replace(OPEN, limited_until=2000000000.0, limit_reason="new_chats_capped")
+    (reason,) = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
+    assert reason.subject == "shop"
+    assert reason.detail == (
+        "The account began as many new chats as WhatsApp allows for now. Messages to people who never"
+        " wrote wait until 2033-05-18 03:33:20 UTC; answers go on."
+    )
+    assert "connection_limited" in FOLLOWED, "its end may move"
 
 
 def test_a_reason_names_the_connection_it_is_about() -> None:

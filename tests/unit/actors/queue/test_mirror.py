@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.messages.content import PollVote, Reaction, Target, encode
+from actors.messages.content import PollVote, Reaction, ReadMark, Target, encode
 from actors.queue import mirror
 from actors.queue.records import Record
 from actors.state.documents import JOBS, MESSAGES
@@ -121,5 +121,28 @@ async def test_where_documents_are_paid_for_what_was_sent_at_once_is_no_job(tmp_
         job = await documents.get(JOBS, RECORD.id)
         assert job is not None
         assert (job["status"], job["revision"]) == ("sent", 7)
+    finally:
+        await documents.close()
+
+
+@pytest.mark.parametrize("billed", [False, True])
+async def test_a_read_mark_is_no_message_and_a_job_only_while_it_is_dead(
+    tmp_path: Path, billed: bool
+) -> None:
+    content = encode(ReadMark(until=10.0))
+    mark = replace(RECORD, type="read_mark", text="", content=content, status="sending")
+    documents = SqliteDocuments(tmp_path / "state.sqlite3")
+
+    async def status(**changes: Any) -> str | None:
+        await documents.batch(mirror.writes([replace(mark, **changes)], billed=billed))
+        assert await documents.get(MESSAGES, mark.id) is None
+        job = await documents.get(JOBS, mark.id)
+        return None if job is None else str(job["status"])
+
+    try:
+        assert await status() is None
+        assert await status(status="sent", revision=8) is None
+        assert await status(status="dead", revision=9) == "dead"
+        assert await status(status="sent", revision=10) == "sent"
     finally:
         await documents.close()

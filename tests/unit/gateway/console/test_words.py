@@ -9,10 +9,10 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import Guarantees
-from actors.health import checks
+from actors.health import sentences
 from gateway.console import words
 from gateway.schemas import requests
-from gateway.schemas.responses import RecoveryAction, State
+from gateway.schemas.responses import LimitReason, RecoveryAction, State
 
 
 def test_every_code_has_words() -> None:
@@ -22,7 +22,8 @@ def test_every_code_has_words() -> None:
     assert set(words.ACTIONS) == set(get_args(RecoveryAction.model_fields["action"].annotation))
     assert set(words.PROMISES) == {field.name for field in fields(Guarantees)}
     assert {str(kind) for kind in Kind} - set(words.CAUSES) == {"closed"}
-    assert set(checks.CAUSES) | set(checks.BY_HAND) <= set(words.CAUSES)
+    assert set(sentences.CAUSES) | set(sentences.BY_HAND) <= set(words.CAUSES)
+    assert set(words.LIMITS) == set(get_args(LimitReason))
 
 
 def test_an_unknown_code_is_its_own_word() -> None:

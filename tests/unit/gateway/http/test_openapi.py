@@ -1,18 +1,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from actors.config.sources import resolve_settings
 from actors.messages import content
+from gateway import app
 from gateway.app import OPERATIONS
 from gateway.http.openapi import refusals
 from gateway.http.problems import KINDS
 from tests.api_document import DOCUMENT
 
+if TYPE_CHECKING:
+    import pytest
+
 
 def test_the_document_is_valid() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_a_start_does_not_make_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr("gateway.app.openapi.document", lambda _, version: made.append(version))
+    app._document.cache_clear()
+    served = app.application(resolve_settings(whatsapp_root_key="00" * 32))
+    assert made == []
+    served.state.openapi()
+    served.state.openapi()
+    assert len(made) == 1
+    app._document.cache_clear()
 
 
 def test_every_operation_is_described_once() -> None:

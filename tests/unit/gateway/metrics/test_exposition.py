@@ -139,6 +139,14 @@ def test_what_a_connection_should_be(
     assert series["teimoso_connection_breaker_state", ("shop",)] == breaker
 
 
+def test_a_limit_is_told_by_the_time_that_is_left() -> None:
+    lease = replace(LEASE, limited_until=700.0, limit_reason="time_lock")
+    one = presenters.connection(REGISTERED, lease, alive=True, now=100.0)
+    assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 600
+    one = presenters.connection(REGISTERED, LEASE, alive=True)
+    assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 0
+
+
 def test_the_machine_is_told_in_ratios_and_bytes() -> None:
     series = rendered(cpu=37.5, memory=12.5)
     assert series["teimoso_machine_cpu_ratio", ()] == 0.375

@@ -50,6 +50,7 @@ STATE = {
     "retry_at": None,
 }
 PAIRING = {"id": "shop", "kind": "qr", "number": 3, "epoch": 1, "expires_at": 25.0}
+LIMIT = {"id": "shop--K7Q2M9XA4TBC", "until": 25.0, "reason": "time_lock", "at": 5.0}
 ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
@@ -71,8 +72,10 @@ def data_of(kind: EventType) -> dict[str, Any]:
             target="shop.a",
             chat=ANA,
         ).data
-    if kind == "connection.qr":
+    if kind in {"connection.qr", "connection.passkey"}:
         return PAIRING
+    if kind == "connection.limited":
+        return LIMIT
     known: dict[str, dict[str, Any]] = {"message": SENT, "connection": STATE, "alert": ALERT}
     return known[noun]
 
@@ -96,6 +99,22 @@ def test_every_type_has_one_model_and_the_example_fits() -> None:
     named = [name for model in MODELS for name in get_args(model.model_fields["type"].annotation)]
     assert sorted(named) == sorted(TYPES)
     check(json.dumps(example()).encode())
+
+
+@pytest.mark.parametrize(
+    ("until", "reason", "shown"),
+    [(25.0, "time_lock", "1970-01-01T00:00:25.000Z"), (None, None, None)],
+)
+def test_a_limit_is_told_with_its_end_or_that_it_is_over(
+    until: float | None, reason: str | None, shown: str | None
+) -> None:
+    event = told("connection.limited", {**LIMIT, "until": until, "reason": reason})
+    assert check(event_presenters.written(event))["data"] == {
+        "id": "shop",
+        "limited_until": shown,
+        "limit_reason": reason,
+        "since": "1970-01-01T00:00:05.000Z",
+    }
 
 
 @pytest.mark.parametrize("kind", ["qr", "code"])

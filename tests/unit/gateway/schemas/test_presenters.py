@@ -67,6 +67,19 @@ def test_the_end_of_the_announced_version_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("now", "until"), [(1999999999.0, "2033-05-18T03:33:20.000Z"), (2000000000.0, None)]
+)
+def test_a_limit_is_shown_until_it_is_over(now: float, until: str | None) -> None:
+    """Also where its owner is gone, and says nothing more."""
+    lease = replace(LEASE, owner=None, limited_until=2000000000.0, limit_reason="time_lock")
+    shown = presenters.connection(REGISTERED, lease, alive=False, now=now)
+    assert shown.limited_until == until
+    assert shown.limit_reason == ("time_lock" if until else None)
+    unlimited = presenters.connection(REGISTERED, LEASE, alive=True)
+    assert (unlimited.limited_until, unlimited.limit_reason) == (None, None)
+
+
+@pytest.mark.parametrize(
     ("observed", "state", "remark"),
     [
         (None, "open", "only the lease knows"),

@@ -156,12 +156,11 @@ async def test_who_knows_the_contact_is_told(
 async def test_without_notice_the_ack_gives_it_away(
     device: Device, world: World, server: str
 ) -> None:
-    own = Node("to", {"jid": JID(NUMBER)}, [Node("enc", {"v": "2", "type": "msg"}, b"?")])
-
     async def send(message_id: str, *devices: int) -> str | None:
+        own = Node("to", {"jid": JID(NUMBER)}, [Node("enc", {"v": "2", "type": "msg"}, b"?")])
         stanza = await device.message(FRIEND, "hello", message_id, devices=devices)
-        stanza.attrs["to"] = world.people.named(FRIEND).address(server)
         stanza.get_child("participants").content.append(own)
+        device.readdress(stanza, server)
         await device.send(stanza)
         return await phash(device)
 

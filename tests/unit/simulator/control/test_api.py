@@ -130,6 +130,7 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
             "no_such_device",
         ),
         ("POST", f"/phones/{NUMBER}/say", {"to": FRIEND, "text": "x"}, 409, "no_companion"),
+        ("POST", f"/phones/{NUMBER}/read", {"ids": ["x"]}, 404, "no_such_message"),
         *(
             ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER} | body, status, code)
             for body, status, code in UNSAYABLE
@@ -146,7 +147,16 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         ("GET", "/contacts/abc/inbox", None, 400, "bad_number"),
         ("GET", "/accounts/1", None, 400, "bad_number"),
         ("POST", "/faults", {"account": NUMBER, "kind": "explode"}, 400, "bad_fault"),
-        ("POST", f"/accounts/{NUMBER}", {"standing": "odd"}, 400, "bad_standing"),
+        ("POST", f"/accounts/{NUMBER}", {"standing": "odd"}, 400, "bad_property"),
+        ("POST", f"/accounts/{NUMBER}", {"mood": "good"}, 400, "bad_property"),
+        ("POST", f"/accounts/{NUMBER}", {"limited_until": "soon"}, 400, "bad_property"),
+        ("POST", f"/accounts/{NUMBER}", {"chat_cap": -1}, 400, "bad_property"),
+        ("POST", f"/accounts/{NUMBER}", {"chat_cap": True}, 400, "bad_property"),
+        ("POST", f"/contacts/{FRIEND}", {"token_needed": 1}, 400, "bad_property"),
+        ("POST", f"/contacts/{FRIEND}", {"default_timer": None}, 400, "bad_property"),
+        ("POST", f"/contacts/{FRIEND}/token", {"account": NUMBER, "at": -1}, 400, "bad_at"),
+        ("POST", f"/contacts/{FRIEND}/token", {}, 400, "missing_field"),
+        ("POST", f"/contacts/{FRIEND}/timer", {"account": NUMBER}, 400, "missing_field"),
         ("POST", f"/phones/{NUMBER}", {"linking": "odd"}, 400, "bad_linking"),
         ("POST", f"/phones/{NUMBER}/passkey", {"challenge": "ü"}, 400, "bad_challenge"),
         ("POST", "/version", {"oldest": 3}, 400, "bad_version"),
@@ -217,7 +227,8 @@ async def test_scan_say_and_account(
     }
     await device.close()
     await device.login()
-    await device.upload(3)
+    await device.upload(4)
+    await device.take_keys(next(one for one in device.passed if one.tag == "message"))
     said = await http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": "hello"})
     account = (await http.get(f"/accounts/{NUMBER}")).json()
     assert account["online"]

@@ -35,6 +35,7 @@ def theirs() -> dict[str, Any]:
         "waHistorySync.WAWebProtobufsHistorySync_pb2",
         "waWeb.WAWebProtobufsWeb_pb2",
         "waMmsRetry.WAMmsRetry_pb2",
+        "waSyncAction.WAWebProtobufSyncAction_pb2",
     ):
         described = importlib.import_module(f"neonize.proto.{module}").DESCRIPTOR
         known |= described.message_types_by_name

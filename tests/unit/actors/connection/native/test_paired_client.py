@@ -12,7 +12,8 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import EngineEvents
+from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.limits.refusals import SendDeferred
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.paired_client import Linked
 from actors.connection.native.pairing import unpaired_client
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from actors.connection.limits.account_limits import Limits
     from actors.connection.session.identities.credentials import Credentials
 
 ACCOUNT = "15550100001@s.whatsapp.net"
@@ -46,6 +48,8 @@ TEXT = write(Text("for Carol alone"), Place(CAROL, CAROL, 0.0))
 
 class Wire:
     """Gives what is put in, notes what is sent."""
+
+    part: Linked
 
     def __init__(self) -> None:
         self.coming: asyncio.Queue[Node | Cause] = asyncio.Queue()
@@ -135,6 +139,7 @@ async def linked(
         counts=wire.counts,
         versions=versions or Versions(resolve_settings()),
     )
+    wire.part = part
     running = asyncio.create_task(part.run())
     try:
         yield wire
@@ -204,6 +209,24 @@ async def test_the_end_of_the_announced_version_is_reported(
         for attrs, end in (({"t": "2000000900"}, 2e9 + 900), ({"t": "x"}, 2e9 + 900), ({}, None)):
             wire.coming.put_nowait(Node("ib", {}, (Node("client_expiration", attrs),)))
             assert await told.get() == end
+
+
+async def test_a_limit_that_is_told_holds_for_who_never_wrote(session: Session) -> None:
+    told: asyncio.Queue[Limits] = asyncio.Queue()
+    async with linked(session, events=EngineEvents(on_limits=told.put)) as wire:
+        said = b'{"data": {"xwa2_notify_account_reachout_timelock": {"is_active": true}}}'
+        attrs = {"id": "A", "from": "s.whatsapp.net", "type": "mex"}
+        notification = Node("notification", attrs, (Node("update", {}, said),))
+        assert await wire.acknowledged(notification) == []
+        async with asyncio.timeout(5):
+            limits = await told.get()
+        assert limits == session.limits()
+        assert limits.locked_until is not None
+        wire.part._logged_in = True
+        with pytest.raises(SendDeferred) as deferred:
+            await wire.part.send(Outgoing(NUMBER, CAROL, Text("never")))
+        assert deferred.value.until == limits.locked_until
+        assert [one.tag for one in wire.sent] == ["ack"], "nothing of it left"
 
 
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:

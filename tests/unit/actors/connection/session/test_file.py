@@ -157,6 +157,10 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("ALTER TABLE ratchets DROP COLUMN spent")
         older.execute("DROP TABLE transfers")
         older.execute("DROP TABLE uploads")
+        for table in ("unread", "limits", "correspondents", "timers"):
+            older.execute(f"DROP TABLE {table}")
+        older.execute("ALTER TABLE devices DROP COLUMN hosted")
+        older.execute("ALTER TABLE sent DROP COLUMN wire")
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:
@@ -166,6 +170,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
                 newer.note_alias("3EB0OURS", "3EB0THEIRS")
             assert newer.key_list(ALICE) == b"signed"
             assert newer.ours("3EB0THEIRS") == "3EB0OURS"
+            assert newer.wrote(ALICE)
 
 
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:
@@ -270,7 +275,7 @@ async def test_an_unrelated_task_cannot_write_into_a_transaction(session: Sessio
 
 async def test_what_a_transaction_awaits_may_write(session: Session) -> None:
     async def part() -> None:
-        session.save_devices(ALICE, [ALICE], 1.0)
+        session.save_devices(ALICE, [0], 1.0)
 
     async with session.transaction():
         await asyncio.wait_for(part(), 1)

@@ -43,3 +43,18 @@ async def test_a_poll_moves_with_its_chat(tmp_path: Path) -> None:
         assert session.poll(ALICE, ALICE, "A") == POLL
         assert session.poll(ALICE, "15550100001@s.whatsapp.net", "B") == POLL
         assert session.poll(LID, LID, "A") is None
+
+
+async def test_an_author_is_kept_as_on_the_wire(session: Session) -> None:
+    """A repeat that says nothing of it changes nothing; a poll that left again may have another."""
+    async with session.transaction():
+        session.remember_poll(LID, LID, "A", POLL, LID)
+        session.remember_poll(LID, LID, "A", POLL)
+    assert session.poll_author(LID, LID, "A") == LID
+    async with session.transaction():
+        session.learn_lid(LID, ALICE)
+    assert session.poll_author(ALICE, ALICE, "A") == LID
+    async with session.transaction():
+        session.remember_poll(ALICE, ALICE, "A", POLL, ALICE)
+    assert session.poll_author(ALICE, ALICE, "A") == ALICE
+    assert session.poll_author(ALICE, ALICE, "B") is None

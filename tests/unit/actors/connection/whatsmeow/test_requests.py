@@ -11,13 +11,15 @@ import pytest
 from actors.connection.engine import Outgoing
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport.nodes import proto
+from actors.connection.session.unread import Unread
 from actors.connection.whatsmeow.requests import Asking
-from actors.messages.content import PollVote, Reaction, Target
+from actors.messages.content import PollVote, Reaction, ReadMark, Target
 
 if TYPE_CHECKING:
     from actors.messages.content import Content
 
 CHAT = "15550100002@s.whatsapp.net"
+LID = "90000000000002@lid"
 TARGET = Target("A", CHAT)
 
 
@@ -50,7 +52,7 @@ async def test_a_reaction_or_a_vote_bears_the_time_that_it_is_given(
     account = Address.parse("15550100001@s.whatsapp.net")
     people: Any = SimpleNamespace(canonical=lambda one: one, account=account, lid=None)
     events = SimpleNamespace(JID=lambda **_: library, SendMessageReturnFunction=library)
-    known: Any = SimpleNamespace(theirs=lambda _: None)
+    known: Any = SimpleNamespace(theirs=lambda _: None, timer=lambda _: 0)
     asking = Asking(library, people, known, events, lambda _: None, 5.0)
     before = int(time.time() * 1000)
     await asking.send(Outgoing("3EB1", CHAT, said, at))
@@ -60,3 +62,38 @@ async def test_a_reaction_or_a_vote_bears_the_time_that_it_is_given(
         assert before <= part.senderTimestampMs <= int(time.time() * 1000)
     else:
         assert part.senderTimestampMs == 5250
+
+
+class MarkingLibrary(Library):
+    """Notes what is marked as read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marked: list[tuple[Any, ...]] = []
+
+    async def text(self, function: str, *arguments: Any) -> str:
+        assert function == "MarkRead"
+        self.marked.append(arguments)
+        return ""
+
+
+async def test_what_was_read_is_marked_by_author_and_in_its_own_words() -> None:
+    library: Any = MarkingLibrary()
+    named: list[str] = []
+
+    def jid(**parts: Any) -> Any:
+        named.append(f"{parts['User']}@{parts['Server']}")
+        return library
+
+    group = "120363000000000001@g.us"
+    unread = [Unread(4, "A", CHAT, ""), Unread(5, "B", CHAT, ""), Unread(0, "C", group, LID)]
+    known: Any = SimpleNamespace(marked=lambda *_: unread)
+    events = SimpleNamespace(JID=jid)
+    people: Any = SimpleNamespace()
+    asking = Asking(library, people, known, events, lambda _: None, 5.0)
+    assert await asking.mark_read(CHAT, ReadMark(arrived=1.0), 7.5) == [4, 5, 0]
+    assert [(ids, at, kind) for ids, at, *_, kind in library.marked] == [
+        (b"A B", 7, b"read"),
+        (b"C", 7, b"read"),
+    ]
+    assert named == [CHAT, CHAT, group, LID]

@@ -9,7 +9,8 @@ from actors.connection.whatsmeow.send_errors import error_of
 @pytest.mark.parametrize(
     ("said", "code", "permanent", "uncertain"),
     [
-        ("server returned error 463", "refused_463", False, False),
+        ("server returned error 463", "reach_out_refused", True, False),
+        ("server returned error 500", "refused_500", False, False),
         ("server returned error 404", "refused_404", True, False),
         ("timed out waiting for message send response", "ack_timeout", False, True),
         ("no LID found for 15550100002 from server", "not_on_whatsapp", True, False),

@@ -14,7 +14,7 @@ from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.records import record_of
-from actors.state.connections import Connections, Observed, showing
+from actors.state.connections import Connections, Observed, limiting, showing
 from actors.state.events.event import TYPES
 from actors.state.events.log import EventLog
 from actors.state.messages.received import (
@@ -232,6 +232,28 @@ async def test_a_state_is_told_when_it_or_its_cause_changes(documents: Documents
     assert (await last(documents))["state"] == "failed"
 
 
+async def test_a_limit_is_told_when_it_begins_moves_and_ends(documents: Documents) -> None:
+    await Connections(documents).create("shop", id="shop")
+
+    def limited(until: float | None, at: float) -> list[Write]:
+        reason = None if until is None else "time_lock"
+        return [limiting("shop", {"until": until, "reason": reason, "at": at})]
+
+    assert await told(documents, limited(None, 1.0)) == [], "it never was"
+    assert await told(documents, limited(60.0, 2.0)) == ["connection.limited"]
+    assert await told(documents, limited(60.0, 3.0)) == [], "as at each login"
+    assert await last(documents) == {"id": "shop", "until": 60.0, "reason": "time_lock", "at": 2.0}
+    assert await told(documents, limited(90.0, 4.0), limited(None, 5.0)) == [
+        "connection.limited",
+        "connection.limited",
+    ]
+    assert await told(documents, limited(None, 6.0)) == []
+    assert await told(documents, limited(60.0, 7.0)) == ["connection.limited"], "another one"
+    events = [each.event for each in (await EventLog(documents).after(0)).events]
+    assert [each.at for each in events] == [2.0, 4.0, 5.0, 7.0]
+    assert len({each.id for each in events}) == 4
+
+
 async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Documents) -> None:
     await Connections(documents).create("shop", id="shop")
 
@@ -254,6 +276,7 @@ async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Docum
     events = [each.event for each in (await EventLog(documents).after(0)).events]
     assert {(each.connection, each.at) for each in events} == {("shop", 40.5)}
     assert len({each.id for each in events}) == 4
+    assert await told(documents, shown(4, 3, "passkey")) == ["connection.passkey"]
     opened = observation("shop", Observed("open", epoch=3, since=99.0))
     assert await told(documents, [opened]) == ["connection.state"], "what is noted stays"
 
@@ -283,5 +306,5 @@ async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 12
+    assert len(TYPES) == 14
     assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "alert"}

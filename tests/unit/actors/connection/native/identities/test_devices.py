@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.devices import Devices
+from actors.connection.native.identities.devices import Devices, Installed, NotOnWhatsApp
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.device_sessions import new_key_pair
@@ -54,19 +56,108 @@ class Server:
 
 async def test_a_device_that_was_unlinked_stays_so_after_a_restart(tmp_path: Path) -> None:
     server = Server()
-    person, linked = Address.parse(ALICE), Address.parse("15550100002:1@s.whatsapp.net")
+    person = Address.parse(ALICE)
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
         async with session.transaction():
             session.save_identity(ALICE, PHONE[1])
         before = server.signs(1, 5)
-        assert await server.devices(session).of(person) == (person, linked)
+        assert await server.devices(session).of(person) == Installed((0, 1))
         server.signs(2)
-        assert await server.devices(session).refresh(person) == (person,)
+        assert await server.devices(session).refresh(person) == Installed((0,))
         async with session.transaction():
             session.forget_devices(ALICE)
     with closing(Session.open(tmp_path / "session.db", 2)) as session:
         for replayed in (before, b""):
             server.list = replayed
-            assert await server.devices(session).refresh(person) == (person,)
+            assert await server.devices(session).refresh(person) == Installed((0,))
         server.signs(3, 5)
-        assert await server.devices(session).refresh(person) == (person, linked)
+        assert await server.devices(session).refresh(person) == Installed((0, 1))
+
+
+LID = Address.parse("90000000000002@lid")
+OWN_LID = Address.parse("90000000000001:1@lid")
+
+
+class Lists:
+    """Answers with the devices that it has by each address, and notes by which it was asked."""
+
+    def __init__(self, **by: list[int]) -> None:
+        self.by = by
+        self.asked: list[list[str]] = []
+        self.there = True
+
+    async def request(self, node: Node) -> Node:
+        (usync,) = node.children()
+        listing = usync.child("list")
+        assert listing is not None
+        (user, *_) = listing.children()
+        if user.child("contact") is not None:
+            self.asked.append(["contact"])
+            contact = Node("contact", {"type": "in" if self.there else "out"})
+            users = [Node("user", {"jid": ALICE}, (contact,))]
+            return Node("iq", {}, (Node("usync", {}, (Node("list", {}, users),)),))
+        self.asked.append([one.attrs["jid"] for one in listing.children()])
+        users = []
+        for jid in self.asked[-1]:
+            numbers = self.by.get(jid.replace("@", "_").replace(".", "_"), [])
+            devices = [Node("device", {"id": f"{number}"}) for number in numbers]
+            part = Node("devices", {}, (Node("device-list", {}, devices),))
+            lid = [Node("lid", {"val": str(LID)})] if jid == ALICE else []
+            users.append(Node("user", {"jid": jid}, (part, *lid)))
+        return Node("iq", {}, (Node("usync", {}, (Node("list", {}, users),)),))
+
+
+def by(address: Address | str, *numbers: int) -> dict[str, list[int]]:
+    return {str(address).replace("@", "_").replace(".", "_"): list(numbers)}
+
+
+async def test_a_person_is_asked_for_by_the_other_address_where_the_first_names_nobody(
+    session: Session,
+) -> None:
+    """A number's list may be empty, and so may a LID's; either way the cache has the person's."""
+    person = Address.parse(ALICE)
+    for first, second in ((LID, person), (person, LID)):
+        lists = Lists(**by(second, 0, 2))
+        people = People(session, OWN, OWN_LID)
+        async with session.transaction():
+            people.learn(LID, person)
+            session.forget_devices(ALICE)
+        devices = Devices(
+            session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
+        )
+        assert await devices.of(person, first) == Installed((0, 2))
+        assert lists.asked == [[str(first)], [str(second)]]
+        assert devices.cached(person) == Installed((0, 2))
+        assert await devices.of_all({person: first}, fresh=True) == {person: Installed((0, 2))}
+
+
+@pytest.mark.parametrize(
+    ("by_lid", "by_number", "found"),
+    [((0, 1, 3), (0, 1), (0, 1, 3)), ((0,), (0, 1, 3), (0, 1, 3)), ((), (0, 1), (0, 1))],
+    ids=["whole", "without this device", "empty"],
+)
+async def test_own_devices_are_all_that_either_list_has(
+    session: Session, by_lid: tuple[int, ...], by_number: tuple[int, ...], found: tuple[int, ...]
+) -> None:
+    lists = Lists(**by(OWN_LID.canonical, *by_lid), **by(OWN.canonical, *by_number))
+    people = People(session, OWN, OWN_LID)
+    devices = Devices(
+        session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
+    )
+    assert (await devices.of(OWN.canonical, OWN_LID.canonical)).numbers == found
+    assert len(lists.asked) == (1 if by_lid == (0, 1, 3) else 2)
+
+
+async def test_no_device_is_made_up_and_none_is_kept(session: Session) -> None:
+    """A person without devices is asked for at the next attempt, by number and by LID."""
+    lists, people = Lists(), People(session, OWN, OWN_LID)
+    devices = Devices(
+        session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
+    )
+    person = Address.parse(ALICE)
+    for _ in range(2):
+        assert await devices.of(person) == Installed()
+    assert lists.asked == [*([ALICE], [str(LID)], ["contact"]) * 2]
+    lists.there = False
+    with pytest.raises(NotOnWhatsApp):
+        await devices.of(person)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.group_members import (
     Member,
@@ -133,3 +134,48 @@ async def test_what_is_told_of_hundreds_of_groups_holds_nothing_up(tmp_path: Pat
         assert len(await rosters.all()) == 200
         beside.cancel()
     assert turns >= 200
+
+
+async def test_members_are_named_as_the_group_has_them(session: Session) -> None:
+    """By its own kind of address, whatever else is known of the person; others by what is known."""
+    device, own_lid = Address.parse("15550100001:4@s.whatsapp.net"), Address.parse("1:4@lid")
+    rosters = Rosters(
+        session,
+        People(session, device, own_lid),
+        cast("Socket", None),
+        time.time,
+        on_inbox=EngineEvents().on_inbox,
+    )
+    stranger = Address.parse("15550100004@s.whatsapp.net")
+    async with session.transaction():
+        session.learn_lid(str(ANN_LID), str(ANN))
+        session.learn_lid("33@lid", str(BEN))
+        session.learn_lid("4@lid", str(stranger))
+    named = rosters.named(US)
+    assert named == {ANN: ANN_LID, BEN: BEN_LID}
+    found = [rosters.address(one, US, named) for one in (BEN, stranger, device.canonical)]
+    assert found == [BEN_LID, Address.parse("4@lid"), own_lid.canonical]
+    by_number = Roster("Us", "pn", (Member(ANN, ANN_LID), Member(BEN_LID, BEN)))
+    named = rosters.named(by_number)
+    assert named == {ANN: ANN, BEN: BEN}
+    assert rosters.address(Address.parse("4@lid"), by_number, named) == stranger
+
+
+def test_a_group_whose_messages_disappear() -> None:
+    """Told with the group, and as it changes; what an older release kept says nothing of it."""
+    told = Node(
+        "group", {"id": "1", "subject": "Us"}, (Node("ephemeral", {"expiration": "86400"}),)
+    )
+    roster = read(told)
+    assert roster.expires == 86_400
+    assert Roster.decode(roster.encode()) == roster
+    assert Roster.decode(US.encode()) == US
+    for change, expires in (
+        (Node("ephemeral", {"expiration": "604800"}), 604_800),
+        (Node("not_ephemeral"), 0),
+        (Node("ephemeral", {"expiration": "soon"}), 0),
+        (Node("subject", {"subject": "We"}), 86_400),
+    ):
+        after = changed(roster, change)
+        assert after is not None
+        assert after.expires == expires

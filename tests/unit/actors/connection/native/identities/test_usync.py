@@ -8,6 +8,9 @@ from actors.connection.native.identities.usync import Listed
 from actors.connection.native.transport.nodes import Node
 
 PERSON = Address.parse("15550100002@s.whatsapp.net")
+OTHER = Address.parse("15550100003@s.whatsapp.net")
+LID = "90000000000002@lid"
+IN = Node("contact", {"type": "in"})
 
 
 def reply(*users: Node) -> Node:
@@ -20,6 +23,12 @@ def user(*parts: Node, jid: str = str(PERSON)) -> Node:
 
 def devices(*numbers: str) -> Node:
     listed = tuple(Node("device", {"id": number}) for number in numbers)
+    return Node("devices", {}, (Node("device-list", {}, listed),))
+
+
+def hosted() -> Node:
+    said = Node("device", {"id": "98", "is_hosted": "true", "key-index": "7"})
+    listed = (Node("device", {"id": "0"}), said, Node("device", {"id": "99"}))
     return Node("devices", {}, (Node("device-list", {}, listed),))
 
 
@@ -68,6 +77,11 @@ def devices(*numbers: str) -> Node:
             {PERSON: Listed((0, 3), None, {3: 7}, b"signed")},
             id="with the phone's signature",
         ),
+        pytest.param(
+            reply(user(hosted())),
+            {PERSON: Listed((0,), None, hosted=(98, 99))},
+            id="hosted by Meta, as said or by its number",
+        ),
     ],
 )
 def test_device_lists(answer: Node, expected: dict[Address, Listed]) -> None:
@@ -77,13 +91,22 @@ def test_device_lists(answer: Node, expected: dict[Address, Listed]) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (reply(user(Node("contact", {"type": "in"}))), True),
-        (reply(user(Node("contact", {"type": "out"}))), False),
-        (reply(), False),
+        pytest.param(reply(user(IN)), PERSON, id="the number"),
+        pytest.param(reply(user(IN, jid="15550100003@s.whatsapp.net")), OTHER, id="another one"),
+        pytest.param(
+            reply(Node("user", {"jid": LID, "pn_jid": "15550100003@s.whatsapp.net"}, (IN,))),
+            OTHER,
+            id="beside a LID",
+        ),
+        pytest.param(reply(Node("user", {"pn_jid": str(OTHER)}, (IN,))), OTHER, id="alone"),
+        pytest.param(reply(user(IN, jid=LID)), PERSON, id="a LID alone"),
+        pytest.param(reply(Node("user", {}, (IN,))), PERSON, id="unnamed"),
+        pytest.param(reply(user(Node("contact", {"type": "out"}))), None, id="nobody"),
+        pytest.param(reply(), None, id="empty"),
     ],
 )
-def test_contacts(answer: Node, expected: bool) -> None:
-    assert usync.is_contact(answer) is expected
+def test_contacts(answer: Node, expected: Address | None) -> None:
+    assert usync.contact_answer(answer, PERSON) == expected
 
 
 def test_queries_name_who_is_asked_about() -> None:
@@ -97,3 +120,10 @@ def test_queries_name_who_is_asked_about() -> None:
     listing = part.child("list")
     assert listing is not None
     assert listing.children()[0].bytes_of("contact") == b"+15550100002"
+
+
+def test_two_lists_of_one_person_are_one() -> None:
+    first = Listed((0,), None, {}, b"", (99,))
+    second = Listed((0, 3), Address.parse("90000000000002@lid"), {3: 7}, b"signed")
+    joined = Listed((0, 3), second.lid, {3: 7}, b"signed", (99,))
+    assert first.joined(second) == joined == second.joined(first)

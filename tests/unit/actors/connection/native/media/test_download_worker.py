@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, cast
 
 from actors.connection.engine import EngineEvents
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.identities.routes import Routes
 from actors.connection.native.media.download_worker import AT_ONCE, Courier
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from actors.connection.native.identities.devices import Devices
     from actors.connection.native.media.fetch import Fetcher
     from actors.connection.native.transport.nodes import Node
     from actors.connection.native.transport.socket import Socket
@@ -88,6 +92,12 @@ def left(session: Session) -> set[str]:
     return {one.message_id for one in session.due_transfers(9e9, 99)}
 
 
+def routes(session: Session) -> Routes:
+    own = Address.parse("15550100001:4@s.whatsapp.net")
+    people = People(session, own, Address.parse("90000000000001:4@lid"))
+    return Routes(session, people, cast("Devices", None), lambda: 0.0)
+
+
 async def until(condition: Callable[[], object]) -> None:
     await eventually("it holds", condition, 10.0)
 
@@ -97,7 +107,7 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
     broken = [f"BROKEN{number}" for number in range(AT_ONCE + 1)]
     fetching.becomes = {name: ZeroDivisionError() for name in broken}
     async with working(tmp_path, fetching, *broken, "FINE") as (session, courier, wire):
-        courier.attach(cast("Socket", wire), ACCOUNT)
+        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
         await until(lambda: "FINE" not in left(session))
         assert {one.attempts for one in session.due_transfers(9e9, 99)} == {1}
         assert [one.status for one in session.pending("file", 9)] == ["stored"]
@@ -109,7 +119,7 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
     async with working(tmp_path, fetching, *names) as (session, courier, wire):
         await asyncio.sleep(0.01)
         assert fetching.asked == [], "the connection is not open"
-        courier.attach(cast("Socket", wire), ACCOUNT)
+        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
         await until(lambda: not left(session))
         assert fetching.most == AT_ONCE
         assert sorted(fetching.asked) == sorted(names)
@@ -119,13 +129,13 @@ async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> No
     fetching = Fetching()
     fetching.becomes = {"A": NoLink()}
     async with working(tmp_path, fetching, "A") as (session, courier, wire):
-        courier.attach(cast("Socket", wire), ACCOUNT)
+        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
         await until(lambda: fetching.asked)
         await asyncio.sleep(0.02)
         assert fetching.asked == ["A"]
         assert [one.attempts for one in session.due_transfers(9e9, 99)] == [0]
         fetching.becomes = {}
-        courier.attach(cast("Socket", wire), ACCOUNT)
+        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
         await until(lambda: not left(session))
 
 
@@ -133,7 +143,7 @@ async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
     fetching = Fetching()
     fetching.becomes = {"A": Trouble.GONE}
     async with working(tmp_path, fetching, "A") as (session, courier, wire):
-        courier.attach(cast("Socket", wire), ACCOUNT)
+        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
         await until(lambda: wire.sent)
         assert wire.on_disk == [1], "an answer that comes at once would be put off"
         assert wire.sent[0].attrs["to"] == ACCOUNT

@@ -19,6 +19,7 @@ ACCOUNT = "15550100001@s.whatsapp.net"
 KEY = bytes(range(32))
 TRANSFER = Transfer(ALICE, ALICE, "A", False, "image", KEY, "/old", b"h" * 32, b"s" * 32, 5)
 RESULTS = proto.MediaRetryNotification
+LID = "90000000000002@lid"
 
 
 def cipher(key: bytes = KEY) -> AESGCM:
@@ -43,7 +44,7 @@ def notification(
 
 
 def test_the_phone_can_read_the_question() -> None:
-    node = question(TRANSFER, ACCOUNT, in_group=False)
+    node = question(TRANSFER, ACCOUNT, LID, in_group=False)
     assert node.attrs == {"id": "A", "to": ACCOUNT, "type": "server-error"}
     sealed = node.child("encrypt")
     assert sealed is not None
@@ -51,12 +52,12 @@ def test_the_phone_can_read_the_question() -> None:
     assert proto.ServerErrorReceipt.FromString(said).stanzaId == "A"
     which = node.child("rmr")
     assert which is not None
-    assert which.attrs == {"jid": ALICE, "from_me": "false"}
+    assert which.attrs == {"jid": LID, "from_me": "false"}
 
 
 def test_in_a_group_it_says_whose_message_it_was() -> None:
     group = replace(TRANSFER, chat="120363000000000001@g.us", from_me=True)
-    which = question(group, ACCOUNT, in_group=True).child("rmr")
+    which = question(group, ACCOUNT, group.chat, in_group=True).child("rmr")
     assert which is not None
     assert which.attrs == {"jid": group.chat, "from_me": "true", "participant": ALICE}
 

@@ -32,6 +32,11 @@ IDENTITY_PRIVATE, IDENTITY_PUBLIC = pair()
 KEYS = Keys(pair()[1], IDENTITY_PUBLIC, IDENTITY_PRIVATE, os.urandom(32))
 
 
+def client_props(*, migrated: bool) -> bytes:
+    serialized: bytes = proto.ClientPairingProps(isChatDbLidMigrated=migrated).SerializeToString()
+    return serialized
+
+
 def success(
     *,
     signer: bytes = ACCOUNT_PRIVATE,
@@ -40,6 +45,7 @@ def success(
     jid: str = "15550100001:4@s.whatsapp.net",
     raw: bytes | None = None,
     hosted: bool = False,
+    properties: bytes | None = None,
 ) -> Node:
     kind = proto.ADVEncryptionType
     details: Any = proto.ADVDeviceIdentity(rawId=1, timestamp=2, keyIndex=4)
@@ -59,7 +65,8 @@ def success(
         Node("device", {"jid": jid, "lid": "90000000000001:4@lid"}),
         Node("platform", {"name": "android"}),
     )
-    return Node("iq", {"id": "7", "type": "set"}, (Node("pair-success", {}, parts),))
+    told = () if properties is None else (Node("client-props", {}, properties),)
+    return Node("iq", {"id": "7", "type": "set"}, (Node("pair-success", {}, (*parts, *told)),))
 
 
 @pytest.mark.parametrize("hosted", [False, True])
@@ -81,6 +88,22 @@ def test_a_proven_pairing_is_signed_back(hosted: bool) -> None:
     kept = parse(proto.ADVSignedDeviceIdentity, paired.device_identity)
     assert kept.accountSignatureKey == ACCOUNT_PUBLIC
     assert kept.deviceSignature == answered.deviceSignature
+
+
+@pytest.mark.parametrize(
+    ("properties", "migrated"),
+    [
+        pytest.param(None, None, id="nothing said"),
+        pytest.param(b"", None, id="nothing in it"),
+        pytest.param(b"\xff\xff", None, id="no protobuf"),
+        pytest.param(client_props(migrated=True), True, id="migrated"),
+        pytest.param(client_props(migrated=False), False, id="not"),
+    ],
+)
+def test_a_pairing_may_say_whether_chats_are_named_by_lid(
+    properties: bytes | None, migrated: bool | None
+) -> None:
+    assert prove(success(properties=properties), KEYS).lid_migrated is migrated
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pytest
 
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport.nodes import Node
+from actors.messages.content import Reaction, ReadMark, Target
 from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,
     CONTACT,
@@ -19,6 +21,8 @@ from tests.unit.actors.connection.native.receiving import (
     text,
     told,
 )
+
+OWN = "15550100001:9@s.whatsapp.net"
 
 if TYPE_CHECKING:
     from tests.unit.actors.connection.native.receiving import World
@@ -94,6 +98,50 @@ async def test_receipts_for_what_the_own_phone_sent(receiver: World, first: str)
     ) == 1
 
 
+@pytest.mark.parametrize(
+    ("attrs", "left"),
+    [
+        ({"type": "read-self", "from": OWN, "recipient": CONTACT}, ["B"]),
+        ({"type": "read", "from": OWN, "recipient": CONTACT_LID}, ["B"]),
+        ({"type": "sender", "from": OWN, "recipient": CONTACT}, ["A", "B"]),
+        ({"type": "read-self", "from": OWN}, ["A", "B"]),
+        ({"type": "read", "from": CONTACT}, ["A", "B"]),
+        ({"type": "read-self", "from": GROUP, "participant": OWN}, ["A", "B"]),
+    ],
+)
+async def test_what_another_own_device_read_is_not_marked_here(
+    receiver: World, attrs: dict[str, str], left: list[str]
+) -> None:
+    async with receiver.session.transaction():
+        receiver.session.learn_lid(CONTACT_LID, CONTACT)
+        for number in "AB":
+            receiver.session.note_unread(
+                chat=CONTACT, message_id=number, origin=CONTACT, author="", at=1
+            )
+    outcome = await receiver.take(Node("receipt", {"id": "A", "t": "5", **attrs}))
+    assert [answer.tag for answer in outcome.answers] == ["ack"]
+    unread = receiver.session.marked(CONTACT, ReadMark(until=1e12))
+    assert [each.message_id for each in unread] == left
+
+
+@pytest.mark.parametrize(
+    ("plaintext", "attrs", "noted"),
+    [
+        (text("hi"), {}, [(CONTACT, "")]),
+        (text("hi"), {"from_": f"{CONTACT_LID}", "sender_pn": CONTACT}, [(CONTACT_LID, "")]),
+        (write(Reaction(Target("A", CONTACT), "+"), Place(CONTACT, CONTACT, 0.0)), {}, []),
+    ],
+)
+async def test_what_arrives_is_unread_under_the_address_that_it_came_from(
+    receiver: World, plaintext: bytes, attrs: dict[str, str], noted: list[tuple[str, str]]
+) -> None:
+    message = await receiver.message(plaintext, **attrs)
+    for _ in range(2):
+        await receiver.take(message)
+    unread = receiver.session.marked(CONTACT, ReadMark(until=1e12))
+    assert [(each.origin, each.author) for each in unread] == noted
+
+
 async def test_a_retry_receipt_is_acknowledged_after_the_resend(receiver: World) -> None:
     outcome = await receiver.take(Node("receipt", {"id": "A", "from": CONTACT, "type": "retry"}))
     assert outcome == Outcome("receipt.retry", task="resend")
@@ -107,6 +155,7 @@ async def test_a_retry_receipt_is_acknowledged_after_the_resend(receiver: World)
         ({"type": "encrypt", "from": "s.whatsapp.net"}, Node("identity"), [], None),
         ({"type": "encrypt", "from": GROUP}, Node("digest"), [], None),
         ({"type": "account_sync", "from": ACCOUNT}, Node("devices"), [ACCOUNT], None),
+        ({"type": "account_sync", "from": ACCOUNT}, Node("privacy"), [], "privacy"),
         (
             {"type": "encrypt", "from": "s.whatsapp.net"},
             Node("count", {"value": "3"}),
@@ -122,6 +171,31 @@ async def test_notifications(
     outcome = await receiver.take(Node("notification", {"id": "A", **attrs}, (child,)))
     assert told(outcome) == [("ack", attrs["type"])]
     assert (receiver.lists.people, outcome.task) == (forgotten, task)
+
+
+async def test_a_limit_is_on_disk_before_it_is_acknowledged(receiver: World) -> None:
+    """G5. Most of mex is about channels, and is acknowledged alone."""
+
+    def mex(said: bytes) -> Node:
+        attrs = {"id": "A", "type": "mex", "from": "s.whatsapp.net"}
+        return Node("notification", attrs, (Node("update", {"op_name": "Any"}, said),))
+
+    said = b'{"data": {"xwa2_notify_account_reachout_timelock": {"is_active": %s}}}'
+    outcome = await receiver.take(mex(said % b"true"))
+    assert (outcome.counted, outcome.task) == ("notification.limits", "limits")
+    assert told(outcome) == [("ack", "mex")]
+    assert receiver.session.limits().locked_until == 1060
+    outcome = await receiver.take(mex(b'{"data": {"xwa2_notify_newsletter_on_join": {}}}'))
+    assert (outcome.counted, outcome.task) == ("notification.ignored", None)
+    assert receiver.session.limits().locked_until == 1060
+    await receiver.take(mex(said % b"false"))
+    assert receiver.session.limits().locked_until is None
+
+
+async def test_a_lock_that_is_said_to_have_changed_is_asked_for(receiver: World) -> None:
+    attrs = {"id": "A", "type": "reachout-timelock-update", "from": "s.whatsapp.net"}
+    outcome = await receiver.take(Node("notification", attrs))
+    assert (told(outcome), outcome.task) == ([("ack", attrs["type"])], "ask")
 
 
 async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiver: World) -> None:

@@ -10,7 +10,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, Presence
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive.presence import Appearance, heard
+from actors.connection.native.receive.presence import Appearance, Visibility, heard
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost
 
@@ -149,3 +149,50 @@ async def test_without_a_name_nothing_is_said_unasked() -> None:
     await appearance.look()
     with pytest.raises(NotConnected):
         await appearance.show(available=True)
+
+
+async def test_an_account_that_is_always_online_says_so_at_the_login() -> None:
+    """Also without a name, and again as soon as the settings change; asked for it seems away."""
+    known, wire = Known(), Wire()
+    appearance = Appearance(
+        cast("Session", known), people(known), cast("Socket", wire), always=True
+    )
+    active = [appearance.active]
+    await appearance.configure(always=True)
+    assert wire.sent == [], "the login is not done"
+    await appearance.open()
+    await appearance.show(available=False)
+    await appearance.configure(always=True)
+    await appearance.configure(always=False)
+    assert [*active, appearance.active] == [True, False]
+    wire.ended = True
+    await appearance.configure(always=True)
+    assert [told["type"] for told in wire.sent] == [
+        "available",
+        "unavailable",
+        "available",
+        "unavailable",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("always", "asked", "available", "active"),
+    [
+        (False, None, False, False),
+        (False, True, True, True),
+        (False, False, False, False),
+        (True, None, True, True),
+        (True, True, True, True),
+        (True, False, False, True),
+    ],
+)
+def test_visibility(always: bool, asked: bool | None, available: bool, active: bool) -> None:
+    shown = Visibility(always, asked)
+    assert (shown.available, shown.active) == (available, active)
+
+
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_other_settings_undo_only_that_it_seems_away(asked: bool | None) -> None:
+    shown = Visibility(always=True, asked=asked)
+    shown.configure(always=False)
+    assert shown == Visibility(always=False, asked=asked or None)

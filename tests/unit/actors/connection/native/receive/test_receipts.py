@@ -51,6 +51,23 @@ def test_delivery(extra: dict[str, str], from_me: bool, kind: str | None) -> Non
     assert receipt.attrs.get("recipient") == extra.get("recipient")
 
 
+@pytest.mark.parametrize(
+    ("extra", "from_me", "kind"),
+    [
+        pytest.param({}, False, "inactive", id="from a contact"),
+        pytest.param({"recipient": "15550100003@s.whatsapp.net"}, True, "sender", id="own phone"),
+        pytest.param({"category": "peer"}, True, "peer_msg", id="between own devices"),
+    ],
+)
+def test_delivery_to_an_account_that_seems_away(
+    extra: dict[str, str], from_me: bool, kind: str
+) -> None:
+    message = Node("message", {**MESSAGE.attrs, **extra})
+    told, receipt = receipts.delivered(message, from_me=from_me, active=False)
+    assert receipt.attrs["type"] == kind
+    assert told == receipts.ack(message), "the server is answered all the same"
+
+
 def test_retry_carries_count_registration_and_keys() -> None:
     keys = (Node("type", {}, b"\x05"), Node("identity", {}, bytes(32)))
     receipt = receipts.retry(MESSAGE, count=2, registration_id=0x0102, keys=keys)
@@ -66,7 +83,7 @@ def test_retry_carries_count_registration_and_keys() -> None:
     ("attrs", "expected"),
     [
         ({"t": "5"}, Receipt(("A",), "delivered", 5)),
-        ({"t": "5", "type": "inactive"}, Receipt(("A",), "delivered", 5)),
+        ({"t": "5", "type": "inactive"}, Receipt(("A",), None, 5)),
         ({"t": "5", "type": "read"}, Receipt(("A",), "read", 5)),
         ({"t": "5", "type": "played"}, Receipt(("A",), "read", 5)),
         ({"t": "5", "type": "retry"}, Receipt(("A",), "retry", 5)),

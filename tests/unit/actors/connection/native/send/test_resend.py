@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.unit.actors.connection.native.resending import (
     MALLORY,
     NUMBER,
     TABLET,
+    TEXT,
     World,
 )
 
@@ -36,6 +39,19 @@ async def test_who_was_sent_a_message_gets_it_again(
     assert found is not None
     assert (found.text, found.destination) == ("for Carol alone", more.get("recipient"))
     assert world.wire.asked == []
+
+
+@pytest.mark.parametrize(("wire", "named"), [("lid", CAROL_LID), ("number", CAROL), (None, CAROL)])
+async def test_a_copy_names_the_chat_as_the_message_did(
+    world: World, wire: Literal["lid", "number"] | None, named: str
+) -> None:
+    async with world.session.transaction():
+        world.session.learn_lid(CAROL_LID, CAROL)
+        world.session.remember_sent(CAROL, NUMBER, TEXT, time.time(), wire=wire)
+    message = await world.resent(await world.receipt(TABLET, more={"recipient": CAROL_LID}))
+    found = await world.read(message)
+    assert found is not None
+    assert found.destination == named
 
 
 async def test_a_stranger_gets_no_message_of_another_chat(world: World) -> None:

@@ -168,28 +168,36 @@ def test_what_others_read(judge: Judge, said: Content, shown: dict[str, Any], wo
 
 
 @pytest.mark.parametrize(
-    ("target", "chat", "author", "voter"),
+    ("target", "chat", "wire", "under"),
     [
-        (HIS, CHAT, CHAT, ACCOUNT),
-        (OURS, CHAT, ACCOUNT, ACCOUNT),
-        (PHONES, CHAT, ACCOUNT, ACCOUNT),
-        (Target("3EB0AA", HIDDEN_CHAT), HIDDEN_CHAT, HIDDEN_CHAT, LID),
-        (OURS, HIDDEN_CHAT, LID, LID),
+        (HIS, CHAT, None, (CHAT, ACCOUNT)),
+        (OURS, CHAT, None, (ACCOUNT, ACCOUNT)),
+        (PHONES, CHAT, None, (ACCOUNT, ACCOUNT)),
+        (HIS, HIDDEN_CHAT, None, (HIDDEN_CHAT, LID)),
+        (OURS, HIDDEN_CHAT, None, (LID, LID)),
+        pytest.param(HIS, HIDDEN_CHAT, CHAT, (CHAT, ACCOUNT), id="a poll before the chat moved"),
+        pytest.param(OURS, HIDDEN_CHAT, ACCOUNT, (ACCOUNT, ACCOUNT), id="an own one before"),
+        pytest.param(
+            HIS, CHAT, HIDDEN_CHAT, (HIDDEN_CHAT, LID), id="a poll by LID, read by number"
+        ),
     ],
 )
 def test_a_vote_is_sealed_for_who_knows_the_poll(
-    judge: Judge, target: Target, chat: str, author: str, voter: str
+    judge: Judge, target: Target, chat: str, wire: str | None, under: tuple[str, str]
 ) -> None:
+    """By the addresses on the wire of the poll, whichever the chat's stanzas have now."""
+    lids = {CHAT: HIDDEN_CHAT, ACCOUNT: LID} if chat == HIDDEN_CHAT else {}
     secret, number = b"s" * 32, target.message_id
-    said, place = PollVote(target, ("yes", "né"), secret.hex()), Place(chat, ACCOUNT, 1.25, LID)
+    said = PollVote(target, ("yes", "né"), secret.hex())
+    place = Place(chat, ACCOUNT, 1.25, LID, lambda person: lids.get(person, person), wire)
     plaintext = write(said, place)
     part = judge.show(plaintext)["pollUpdateMessage"]
     own = target.sender in {None, ACCOUNT}
     assert part["pollCreationMessageKey"] == {"remoteJID": chat, "fromMe": own, "ID": number}
     assert part["senderTimestampMS"] == "1250"
     vote = {name: base64.b64decode(value) for name, value in part["vote"].items()}
-    opened = AESGCM(key(secret, number, author, voter)).decrypt(
-        vote["encIV"], vote["encPayload"], aad(number, voter)
+    opened = AESGCM(key(secret, number, *under)).decrypt(
+        vote["encIV"], vote["encPayload"], aad(number, under[1])
     )
     # PollVoteMessage: field 1, repeated bytes.
     named = (hashlib.sha256(one.encode()).digest() for one in ("yes", "né"))
@@ -198,6 +206,16 @@ def test_a_vote_is_sealed_for_who_knows_the_poll(
         {"type": "poll"}, HIDDEN, (Node("meta", {"polltype": "vote"}),)
     )
     assert write(said, place) != plaintext  # another IV
+
+
+def test_a_reply_names_people_as_the_stanza_does(judge: Judge) -> None:
+    lids = {CHAT: HIDDEN_CHAT, ACCOUNT: LID}
+    place = Place(HIDDEN_CHAT, ACCOUNT, 1.25, LID, lids.__getitem__)
+    for target, participant in ((HIS, HIDDEN_CHAT), (OURS, LID)):
+        part = judge.show(write(Text("yes", Quote(target)), place))["extendedTextMessage"]
+        assert part["contextInfo"]["participant"] == participant
+        key = judge.show(write(Reaction(target, "+"), place))["reactionMessage"]["key"]
+        assert key["remoteJID"] == HIDDEN_CHAT
 
 
 @pytest.mark.parametrize("vote", [PollVote(HIS, ("yes",)), PollVote(HIS, None, "ab" * 32)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.connection.session.identities.contact_devices import DeviceList
 from tests.unit.actors.connection.sessions import ALICE
 
 if TYPE_CHECKING:
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
 async def test_devices_are_cached_until_forgotten(session: Session) -> None:
     assert session.devices(ALICE) is None
     async with session.transaction():
-        session.save_devices(ALICE, [ALICE, "15550100002:3@s.whatsapp.net"], 5.0)
+        session.save_devices(ALICE, [0, 3], 5.0, [99])
     found = session.devices(ALICE)
     assert found is not None
-    assert (found.fetched_at, len(found.devices)) == (5.0, 2)
+    assert found == DeviceList((0, 3), 5.0, (99,))
     async with session.transaction():
         session.forget_devices(ALICE)
     assert session.devices(ALICE) is None
@@ -35,7 +36,7 @@ async def test_the_believed_list_outlives_the_devices_and_moves_to_the_number(
 ) -> None:
     async with session.transaction():
         session.save_key_list("1@lid", b"signed")
-        session.save_devices("1@lid", ["1@lid"], 5.0)
+        session.save_devices("1@lid", [0], 5.0)
         session.forget_devices("1@lid")
     assert session.key_list("1@lid") == b"signed"
     async with session.transaction():

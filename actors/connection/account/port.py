@@ -1,0 +1,80 @@
+"""The part of the engine's port that not every engine has; `engine.ABILITIES` says which one has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls"]
+"""``files`` are sent and fetched; ``groups`` are listed and written to; the others are below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """What linking an account by its passkey waits for, and until when (seconds since the epoch).
+
+    `text` is a JSON object. ``{"options": …}`` has the options of a WebAuthn request, whose assertion
+    `Account.passkey_assertion` takes. ``{"code": …}`` has the code that the phone shows too, before
+    `Account.confirm_passkey`. It holds a secret.
+    """
+
+    text: str = field(repr=False)
+    expires_at: float
+
+    @classmethod
+    def challenge(cls, options: Mapping[str, Any], expires_at: float) -> Passkey:
+        """An assertion is waited for; WhatsApp gives ten minutes."""
+        return cls(json.dumps({"options": options}), expires_at)
+
+    @classmethod
+    def confirmation(cls, code: str, expires_at: float) -> Passkey:
+        """A person has to compare the code with that on the phone: the assertion came late."""
+        return cls(json.dumps({"code": code}), expires_at)
+
+
+NO_PASSKEY: Final = Passkey("", 0.0)
+"""Nothing of the kind is waited for any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that came in, by its `id`; `caller` is a canonical address, `at` WhatsApp's time.
+
+    `state` says whether it rings, or is over. `group` is the chat of a group call.
+    """
+
+    id: str
+    caller: str = field(repr=False)
+    at: int
+    state: Literal["offered", "ended"]
+    video: bool = False
+    group: str | None = field(default=None, repr=False)
+
+
+class Account(Protocol):
+    """Each raises `SendError`: `unsupported_by_engine` where the engine lacks the ability."""
+
+    async def passkey_assertion(self, assertion: str) -> None:
+        """Answer the challenge with an assertion, WebAuthn's JSON (``PublicKeyCredential.toJSON``).
+
+        Refused with `no_passkey_challenge` where none is open, `passkey_refused` by WhatsApp.
+        """
+
+    async def confirm_passkey(self) -> None:
+        """Say that the phone shows the same code. Refused with `no_passkey_challenge`."""
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """Ask the account's phone for a message that came without its content.
+
+        It arrives as a resend under the same id, and replaces its placeholder.
+        """
+
+    async def sync_app_state(self) -> None:
+        """Ask WhatsApp for the account's state anew: names of contacts, mutes, pins, labels."""
+
+    async def reject_call(self, call: str) -> None:
+        """Refuse a call that rings, by its id."""

@@ -1,0 +1,24 @@
+"""The base of engines that have none of the abilities of `account.port`."""
+
+from __future__ import annotations
+
+from actors.connection.engine import UNSUPPORTED, SendError
+
+
+class Unable:
+    """Refuses each with `unsupported_by_engine`: another engine can do it."""
+
+    async def passkey_assertion(self, assertion: str) -> None:  # noqa: ARG002 - the port's
+        raise SendError(UNSUPPORTED, permanent=True)
+
+    async def confirm_passkey(self) -> None:
+        raise SendError(UNSUPPORTED, permanent=True)
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:  # noqa: ARG002
+        raise SendError(UNSUPPORTED, permanent=True)
+
+    async def sync_app_state(self) -> None:
+        raise SendError(UNSUPPORTED, permanent=True)
+
+    async def reject_call(self, call: str) -> None:  # noqa: ARG002 - the port's
+        raise SendError(UNSUPPORTED, permanent=True)

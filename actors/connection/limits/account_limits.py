@@ -1,0 +1,82 @@
+"""Limits of an account on writing to people who never wrote to it, and whom they hold back (pure).
+
+WhatsApp has two: a time-lock (it takes the account for one that reaches out too much, and refuses with
+463) and a cap on new chats (475). Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+REACH_OUT_LIMITED: Final = "reach_out_limited"
+NEW_CHATS_CAPPED: Final = "new_chats_capped"
+"""The codes of messages that wait for the end of a limit."""
+
+TIME_LOCK: Final = "time_lock"
+"""The reason of an account that is time-locked; that of the cap is its code."""
+
+UNTOLD_CAP: Final = 3600.0
+"""Seconds that new chats rest after a refusal by the cap whose end nobody told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of an account until when; None where there is none.
+
+    `told`: WhatsApp said when the cap ends; else it is looked again then.
+    """
+
+    locked_until: float | None = None
+    capped_until: float | None = None
+    told: bool = True
+
+    def at(self, now: float) -> Limits:
+        """Those of them that are not over."""
+        return Limits(
+            None if self.locked_until is None or self.locked_until <= now else self.locked_until,
+            None if self.capped_until is None or self.capped_until <= now else self.capped_until,
+            self.told,
+        )
+
+    @property
+    def ends(self) -> dict[str, float | None]:
+        """The end of each by the code of the messages that wait for it."""
+        return {REACH_OUT_LIMITED: self.locked_until, NEW_CHATS_CAPPED: self.capped_until}
+
+    @property
+    def shown(self) -> ShownLimit:
+        """The limit that people are told of: the time-lock before the cap, and no guess."""
+        if self.locked_until is not None:
+            return ShownLimit(self.locked_until, TIME_LOCK)
+        if self.capped_until is not None and self.told:
+            return ShownLimit(self.capped_until, NEW_CHATS_CAPPED)
+        return ShownLimit(None, None)
+
+
+class ShownLimit(NamedTuple):
+    """Until when an account is limited, and why; both None where it is not."""
+
+    until: float | None
+    reason: str | None
+
+
+class Wait(NamedTuple):
+    """Until when a message waits, and the code of the limit that it waits for."""
+
+    code: str
+    until: float
+
+
+NONE: Final = Limits()
+
+
+def wait(limits: Limits, now: float, *, answers: bool) -> Wait | None:
+    """Whether a message waits: not one to a group, or to somebody who ever wrote (`answers`).
+
+    Of two limits it is the one that ends later.
+    """
+    if answers:
+        return None
+    ends = [Wait(code, end) for code, end in limits.at(now).ends.items() if end is not None]
+    return max(ends, key=lambda each: each.until, default=None)

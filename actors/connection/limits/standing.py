@@ -1,0 +1,151 @@
+"""What WhatsApp lets the account of a connection do, as its engine told, and what follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE, REACH_OUT_LIMITED
+from actors.connection.limits.refusals import MALFORMED
+from actors.metrics.counters import measures
+from actors.queue.lanes import LeaseLost
+from actors.redis.client import RedisAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from actors.connection.limits.account_limits import Limits
+    from actors.connection.limits.refusals import SendDeferred
+    from actors.connection.reporter import Reporter
+    from actors.queue.lanes import Job, Lanes
+    from actors.redis.leases import Lease
+
+log = structlog.get_logger()
+
+CODES = (REACH_OUT_LIMITED, NEW_CHATS_CAPPED)
+PAUSE = 1.0
+"""Seconds between tries while Redis is away."""
+
+LONGEST_SLEEP = 60.0
+"""Seconds: the end of a limit is a time of the wall clock, which may be set meanwhile."""
+
+
+class Standing:
+    """Messages that a limit holds back wait as long as WhatsApp told last, and no attempt counts.
+
+    That holds across crashes: the engine tells the limits at each login, and each telling is carried to
+    all that wait in Redis until it is there. What the reporter says of them ends with them.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        lanes: Lanes,
+        reporter: Reporter,
+        *,
+        on_lost: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connection, self._epoch = lease.connection, lease.epoch
+        self._lanes = lanes
+        self._reporter = reporter
+        self._on_lost = on_lost
+        self._clock = clock
+        self._limits: Limits | None = None  # nobody told yet, as an engine may never do
+        # A message that is deferred meanwhile would miss that its limit was lifted: one at a time.
+        self._turn = asyncio.Lock()
+        self._untold = False  # whether Redis is still to hear of the limits
+        self._news: set[str] = set()
+        self._heard: set[str] = set()
+        self._look = asyncio.Event()
+
+    async def told(self, limits: Limits) -> None:
+        """The engine told the limits of the account; at each login, and whenever they are others."""
+        if limits != self._limits:
+            log.info("limits", action="limits", connection=self._connection, **limits.ends)
+        self._limits, self._untold = limits, True
+        self._look.set()
+
+    def heard(self, chats: Iterable[str]) -> None:
+        """The persons of these chats wrote: what waits for them may leave."""
+        if self._now != NONE and (news := set(chats) - self._heard):
+            self._heard |= news
+            self._news |= news
+            self._look.set()
+
+    async def defer(self, job: Job, deferred: SendDeferred, behind: Sequence[str]) -> None:
+        """Have a message wait, as `Lanes.defer`. Raises `RedisAway` and `LeaseLost`."""
+        async with self._turn:
+            until = deferred.until
+            if self._limits is not None:  # it may have been told since the attempt began
+                until = self._limits.ends[deferred.code] or self._clock()
+            try:
+                await self._lanes.defer(
+                    self._connection,
+                    self._epoch,
+                    job.id,
+                    code=deferred.code,
+                    until=until,
+                    behind=behind,
+                )
+            except RedisAway:
+                # It may yet be applied as it was said now, whatever is told until then.
+                self._untold = True
+                raise
+        measures.count("teimoso_sends_deferred", reason=deferred.code)
+        if job.chat in self._heard:
+            self._news.add(job.chat)
+        self._look.set()
+
+    def failed(self, code: str) -> None:
+        """A send failed for this reason."""
+        if code == MALFORMED:
+            self._reporter.mistaken()
+
+    async def run(self) -> None:
+        """Carry what was told to what waits, and let it end in time; for the life of the epoch."""
+        while True:
+            self._look.clear()
+            limits = self._now
+            if self._limits is not None:
+                self._reporter.limited(limits.shown)
+            left = [end - self._clock() for end in limits.ends.values() if end is not None]
+            pause = min([LONGEST_SLEEP, *left])
+            try:
+                async with self._turn:
+                    await self._carry()
+            except RedisAway:
+                pause = PAUSE
+            except LeaseLost:
+                self._on_lost("lost")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, pause) + 0.005 if left or self._owes else None):
+                    await self._look.wait()
+
+    @property
+    def _now(self) -> Limits:
+        return NONE if self._limits is None else self._limits.at(self._clock())
+
+    @property
+    def _owes(self) -> bool:
+        return len(self._news) > 0 or (self._untold and self._limits is not None)
+
+    async def _carry(self) -> None:
+        """Raises `RedisAway` and `LeaseLost`."""
+        if self._untold and self._limits is not None:
+            # What is told from here on is carried by the next round.
+            self._untold, limits = False, self._now
+            try:
+                for code, end in limits.ends.items():
+                    until = self._clock() if end is None else end
+                    await self._lanes.lift(self._connection, self._epoch, [code], until=until)
+            except RedisAway:
+                self._untold = True
+                raise
+        for chat in list(self._news):
+            await self._lanes.lift_chat(self._connection, self._epoch, CODES, chat)
+            self._news.discard(chat)

@@ -1,0 +1,68 @@
+"""A message to a person, and what its stanza says beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.engine import SendError
+from actors.connection.native.send.to_proto import write
+from actors.connection.session.polls import PollKeys
+from actors.messages.content import Poll, PollVote
+
+if TYPE_CHECKING:
+    from actors.connection.engine import Outgoing
+    from actors.connection.native.identities.addresses import Address
+    from actors.connection.native.identities.everyone import Everyone
+    from actors.connection.native.identities.routes import Route
+    from actors.connection.native.send.to_proto import Dress, Place
+    from actors.connection.session.session import Session
+    from actors.connection.session.uploads import Upload
+    from actors.messages.content import Content
+
+MAX_MESSAGE: Final = 512 * 1024
+"""Bytes of one message; WhatsApp's own clients cut a text far below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message and its copy for the account's own devices, not padded, for these devices.
+
+    `chat` is the person's canonical address, `route` has the addresses of the stanza. `poll` is what
+    the votes will be read with, where it is one. `missed` ones are devices that the message did not
+    reach when it was sent.
+    """
+
+    number: str
+    chat: Address
+    route: Route
+    everyone: Everyone
+    message: bytes
+    copy: bytes
+    dress: Dress
+    poll: PollKeys | None = None
+    missed: bool = False
+
+
+def plaintext(outgoing: Outgoing, place: Place, upload: Upload | None) -> bytes:
+    """The message, not padded. Raises `SendError`."""
+    message = write(outgoing.content, place, upload)
+    if len(message) > MAX_MESSAGE:
+        raise SendError("too_large", permanent=True)
+    return message
+
+
+def poll_keys(said: Content) -> PollKeys | None:
+    """What the votes will be read with, where it is a poll."""
+    if not isinstance(said, Poll) or said.secret is None:
+        return None
+    return PollKeys(bytes.fromhex(said.secret), said.options)
+
+
+def poll_author(session: Session, chat: Address, account: Address, said: Content) -> str | None:
+    """The address by which the poll that is voted in names its author, where that is known."""
+    if not isinstance(said, PollVote):
+        return None
+    return session.poll_author(
+        str(chat), said.target.sender or str(account), said.target.message_id
+    )

@@ -1,0 +1,58 @@
+"""Sentences for a person: what a cause or a limit means, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIMITS: Mapping[str, str] = {
+    "time_lock": "WhatsApp takes the account for one that reaches out too much.",
+    "new_chats_capped": "The account began as many new chats as WhatsApp allows for now.",
+}
+
+# What a cause means and what a person can do, for each that does not pass by itself.
+CAUSES: Mapping[str, str] = {
+    "asked": "It was logged out; start it to link it again.",
+    "backup_damaged": "Its session is gone, and no copy of it in the bucket can be read; logout and"
+    " start show a QR.",
+    "banned": "WhatsApp banned the account.",  # of an older release
+    "bad_session": "Its session was damaged and moved aside, is gone, or WhatsApp does not take it."
+    " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
+    " show a QR.",
+    "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
+    "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"
+    " start the connection; its keys are kept. If it is refused again, logout and start show a QR.",
+    "logged_out": "The device was unlinked; scan the QR to link it again. WhatsApp unlinks the devices of"
+    " a number that it bans, too: then the phone says so.",
+    "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
+    " the phone of before, or create another connection.",
+    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
+    " WHATSAPP_VERSION to a newer one, or to nothing where it is set; `start` looks again.",
+    "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret while the device was being"
+    " linked, which the engine native cannot give. Delete the connection and create it with the engine"
+    " whatsmeow, or start it to try once more.",
+    "passkey_required": "WhatsApp asks for the account's passkey before it links a device, which the engine"
+    " native cannot give. Delete the connection and create it with the engine whatsmeow, or start it"
+    " another day: WhatsApp does not ask each time.",
+    "replaced": "Another client uses its session; end that one, then start the connection.",
+    "session_blocked": "Something else stands where its session belongs; move it away, then start"
+    " the connection.",
+    "session_unavailable": "Its session cannot be read or written; see that the disk has room and"
+    " takes writes, then start the connection.",
+    "session_too_new": "A newer release wrote its session; run that release.",
+    "temporarily_banned": "WhatsApp banned the account for a time.",
+    "wrong_key": "Its session is gone, and its copies in the bucket were encrypted with a key that is"
+    " not in SESSION_ENCRYPTION_KEY; add it there, then start the connection.",
+}
+
+# The same where the service does nothing by itself (AUTO_RECOVERY=false).
+BY_HAND: Mapping[str, str] = {
+    "crash_loop": "Its process fell again and again; start tries it again.",
+    "crashed": "Its process fell; start tries it again.",
+    "hung": "Its process hung and was ended; start tries it again.",
+    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
+    " WHATSAPP_VERSION to a newer one, or to nothing where it is set, then start the connection.",
+    "zombie": "It was open and carried nothing, and was ended; start tries it again.",
+}

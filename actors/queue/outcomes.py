@@ -1,0 +1,225 @@
+"""What an owner tells of the messages that it has in hand: they were sent, failed, or wait.
+
+An outcome is about one attempt: a late repetition of what was said of an older one changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from actors.queue.claimed import Hands, Outcome
+from actors.queue.dead_letters import DeadLetters
+from actors.queue.inspection import clock
+from actors.queue.records import own_id
+from actors.redis import keys
+from actors.redis.client import reach
+from actors.redis.leases import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from redis.asyncio import Redis
+
+BATCH = 100
+"""Messages that one script looks at."""
+
+
+class Outcomes(DeadLetters):
+    """The outcomes of attempts, of one connection after the other. Raises `RedisAway`."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis)
+        self._hands: dict[str, Hands] = {}
+
+    async def complete(
+        self,
+        connection: str,
+        epoch: int,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        at: float,
+        now: float | None = None,
+    ) -> None:
+        """WhatsApp acknowledged the message `at`: it is sent, in whatever state it is (G3).
+
+        Raises `LeaseLost` from an old epoch, and the proof counts all the same.
+        """
+        hands = self._held(connection, epoch)
+        for message_id, proof in hands.proofs(own_ids(connection, {id: at}), clock(now)).items():
+            await self._tell(connection, hands, message_id, proof)
+
+    async def fail(
+        self,
+        connection: str,
+        epoch: int,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        code: str,
+        permanent: bool,
+        uncertain: bool,
+        retry_at: float | None,
+        now: float | None = None,
+        behind: Sequence[str] = (),
+    ) -> Literal["waiting", "dead", "sent"]:
+        """The attempt failed: retry at `retry_at` (`decide` says when), None or `permanent`: dead.
+
+        `behind`: ids claimed to follow it. If it is ``waiting``, they are not in hand any more.
+
+        `uncertain`: bytes left and no answer came. Returns ``sent`` when a receipt proved the
+        message meanwhile. Raises `LeaseLost` from an old epoch.
+        """
+        due = "" if permanent or retry_at is None else repr(retry_at)
+        put_down = self._putting_down(connection, epoch, behind)
+        status = await self._settle(
+            connection, epoch, id, "fail", clock(now), code, int(uncertain), due
+        )
+        if status in {"sent", "delivered", "read"}:
+            return "sent"
+        if status in {"dead", "cancelled"}:
+            return "dead"
+        put_down()
+        return "waiting"
+
+    async def defer(
+        self,
+        connection: str,
+        epoch: int,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        code: str,
+        until: float,
+        now: float | None = None,
+        behind: Sequence[str] = (),
+    ) -> None:
+        """A limit of the account keeps the message from leaving until then; no attempt was made.
+
+        It holds its chat and stays at its place, `code` is its error; `lift` ends that before.
+        `behind`, ids claimed to follow it, are not in hand any more. Raises `LeaseLost`.
+        """
+        put_down = self._putting_down(connection, epoch, behind)
+        await self._settle(connection, epoch, id, "defer", clock(now), code, repr(until))
+        put_down()
+
+    async def lift(
+        self,
+        connection: str,
+        epoch: int,
+        codes: Collection[str],
+        *,
+        until: float,
+        now: float | None = None,
+    ) -> None:
+        """What waits for the end of one of these limits waits until then instead.
+
+        Safe to repeat, also after a half. Raises `LeaseLost`.
+        """
+        now, cursor, held = clock(now), 0, keys.of(connection).held
+        meant = _meant(codes, until)
+        while True:
+            async with reach():
+                found: Any = await self._redis.zscan(held, cursor, count=BATCH)
+            cursor, page = found
+            ids = [id_ for id_, _ in page]
+            for begin in range(0, len(ids), BATCH):
+                await self._lift(connection, epoch, meant, now, ids[begin : begin + BATCH])
+            if not cursor:
+                return
+
+    async def lift_chat(
+        self,
+        connection: str,
+        epoch: int,
+        codes: Collection[str],
+        chat: str,
+        now: float | None = None,
+    ) -> None:
+        """As `lift`, for one chat, whose message may leave now."""
+        now, begin, lane = clock(now), 0, keys.of(connection).lane(chat)
+        meant = _meant(codes, now)
+        # The one that is held has those before it that are more urgent and came later.
+        while True:
+            async with reach():
+                ids: Any = await self._redis.zrange(lane, begin, begin + BATCH - 1)
+            if not ids or await self._lift(connection, epoch, meant, now, ids):
+                return
+            begin += BATCH
+
+    async def _lift(
+        self, connection: str, epoch: int, meant: tuple[str, str], now: float, ids: Sequence[str]
+    ) -> int:
+        """How many of these are held back."""
+        answer = await self._run(connection, "lift", now, epoch, *meant, *ids)
+        if answer == "lost":
+            raise LeaseLost(connection)
+        return int(answer)
+
+    async def unclaim(
+        self,
+        connection: str,
+        epoch: int,
+        id: str,  # noqa: A002 - the field's word
+        now: float | None = None,
+        *,
+        behind: Sequence[str] = (),
+    ) -> None:
+        """No attempt was made: back to the old place, not counted. Raises `LeaseLost`.
+
+        `behind`, ids claimed to follow it, are not in hand any more.
+        """
+        put_down = self._putting_down(connection, epoch, behind)
+        await self._settle(connection, epoch, id, "unclaim", clock(now))
+        put_down()
+
+    def _hold(self, connection: str, epoch: int) -> Hands:
+        """The hands of the claiming epoch; a new epoch begins with empty ones, an old one has none."""
+        hands = self._held(connection, epoch)
+        if connection not in self._hands or self._hands[connection].epoch < epoch:
+            self._hands[connection] = hands
+        return hands
+
+    def _held(self, connection: str, epoch: int) -> Hands:
+        """What `epoch` claimed here; nothing where another has claimed since."""
+        hands = self._hands.get(connection)
+        return hands if hands is not None and hands.epoch == epoch else Hands(epoch)
+
+    def _putting_down(self, connection: str, epoch: int, ids: Sequence[str]) -> Callable[[], None]:
+        """What puts the attempts of `ids` down that are in hand now, and none that come later."""
+        hands = self._held(connection, epoch)
+        return hands.putting_down([own_id(connection, id_) for id_ in ids])
+
+    def _drop(self, connection: str, hands: Hands) -> None:
+        if self._hands.get(connection) is hands:
+            del self._hands[connection]
+
+    async def _settle(
+        self,
+        connection: str,
+        epoch: int,
+        id_: str,
+        transition: str,
+        now: float,
+        *args: object,
+    ) -> str:
+        message_id = own_id(connection, id_)
+        hands = self._held(connection, epoch)
+        attempt = hands.attempt(message_id)
+        outcome = Outcome(transition, now, attempt, (epoch, message_id, attempt, *args))
+        return await self._tell(connection, hands, message_id, outcome)
+
+    async def _tell(self, connection: str, hands: Hands, message_id: str, outcome: Outcome) -> str:
+        with hands.telling({message_id: outcome}):
+            answer: str = await self._run(
+                connection, outcome.transition, outcome.now, *outcome.args
+            )
+        if answer == "lost":
+            raise LeaseLost(connection)
+        return answer
+
+
+def own_ids(connection: str, sent: Mapping[str, float]) -> dict[str, float]:
+    """WhatsApp's ids in API ids, with their times."""
+    return {own_id(connection, id_): at for id_, at in sent.items()}
+
+
+def _meant(codes: Collection[str], until: float) -> tuple[str, str]:
+    return " ".join(("", *sorted(codes), "")), repr(until)

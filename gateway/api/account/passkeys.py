@@ -1,0 +1,176 @@
+"""Linking an account by its passkey: the challenge out, an assertion in, and a comparison of codes.
+
+A passkey of WhatsApp's signs on WhatsApp's own site alone, so a person carries challenge and assertion
+between a browser there and this API.
+"""
+
+# ruff: noqa: N815
+# The names of fields are WebAuthn's.
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+from starlette.responses import Response
+
+from gateway.acceptance import engine_limits
+from gateway.api.lookups import answered
+from gateway.connection_access import resolve_path
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.http.response import Answer, Time, rfc3339
+from gateway.schemas.requests import Body
+
+if TYPE_CHECKING:
+    from actors.state.connections import Connection as Registered
+
+Bytes = Annotated[
+    str, StringConstraints(min_length=1, max_length=16_384, pattern=r"^[A-Za-z0-9_-]+={0,2}$")
+]
+"""Base64 as WebAuthn's JSON has it: of the URL's alphabet, mostly without padding."""
+
+
+class Signed(Body):
+    """The data that the authenticator signed, and its signature; what else a browser adds is left out."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    clientDataJSON: Bytes = Field(examples=["eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"])
+    authenticatorData: Bytes = Field(
+        examples=["SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA"]
+    )
+    signature: Bytes = Field(examples=["MEUCIQDx"])
+    userHandle: Bytes | None = None
+
+
+class Assertion(Body):
+    """A WebAuthn assertion, as `PublicKeyCredential.toJSON()` gives it."""
+
+    id: Bytes = Field(examples=["AAECAwQFBgcICQoLDA0ODw"])
+    rawId: Bytes = Field(examples=["AAECAwQFBgcICQoLDA0ODw"])
+    type: Annotated[str, StringConstraints(pattern="^public-key$")] = Field(examples=["public-key"])
+    response: Signed = Field(
+        examples=[
+            {
+                "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
+                "authenticatorData": "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA",
+                "signature": "MEUCIQDx",
+            }
+        ]
+    )
+    authenticatorAttachment: (
+        Annotated[str, StringConstraints(max_length=64, pattern="^[a-z-]+$")] | None
+    ) = Field(None, description="Not used.")
+    clientExtensionResults: dict[str, Any] | None = Field(None, description="Not used.")
+
+
+class Passkey(Answer):
+    """What linking waits for."""
+
+    step: Literal["assertion", "confirmation"] = Field(
+        description="`assertion`: POST the assertion that answers `options`. `confirmation`: compare"
+        " `code` with that on the phone, then POST `…/confirm`."
+    )
+    options: dict[str, Any] | None = Field(
+        description="For `PublicKeyCredential.parseRequestOptionsFromJSON`.",
+        examples=[{"challenge": "AAECAwQFBgcICQoLDA0ODw", "rpId": "whatsapp.com"}],
+    )
+    code: str | None = Field(examples=["K7RM2V9D"])
+    expires_at: Time
+
+
+async def get(call: Call[None, None]) -> Response:
+    registered = await _able(call)
+    found = await call.backends.leases.passkey(registered.id)
+    if found is None:
+        raise Problem("no_passkey_challenge")
+    return written(_shown(*found))
+
+
+async def answer(call: Call[Assertion, None]) -> Response:
+    registered = await _able(call)
+    assertion = call.body.model_dump_json(include={"id", "rawId", "type", "response"})
+    return await _told(call, registered, "passkey_assertion", {"assertion": assertion})
+
+
+async def confirm(call: Call[None, None]) -> Response:
+    return await _told(call, await _able(call), "confirm_passkey", {})
+
+
+async def _able(call: Call[Any, None]) -> Registered:
+    registered = await resolve_path(call, fresh=True)
+    engine_limits.require(registered.engine, "passkeys")
+    return registered
+
+
+async def _told(
+    call: Call[Any, None], registered: Registered, kind: str, args: dict[str, str]
+) -> Response:
+    """Whoever serves a connection that has no challenge is not asked."""
+    if await call.backends.leases.passkey(registered.id) is None:
+        raise Problem("no_passkey_challenge")
+    told = await answered(call, registered, kind, args)
+    match told.get("error"):
+        case None:
+            return Response(status_code=204)
+        case "no_passkey_challenge" | "not_connected":
+            raise Problem("no_passkey_challenge")
+        case "passkey_refused":
+            raise Problem("passkey_refused")
+        case error:
+            raise Problem("not_answered", "WhatsApp did not do it.", reason=error)
+
+
+def _shown(text: str, expires_at: float) -> Passkey:
+    known, expires = json.loads(text), rfc3339(expires_at)
+    assert expires is not None
+    return Passkey(
+        step="confirmation" if known.get("options") is None else "assertion",
+        options=known.get("options"),
+        code=known.get("code"),
+        expires_at=expires,
+    )
+
+
+_PATH = "/api/connections/{connection}/passkey"
+_TAG = "connections"
+_REFUSES = ("no_passkey_challenge", "unsupported_by_engine", "redis_away", "store_away")
+_ASKED = (*_REFUSES, "passkey_refused", "connection_busy", "not_answered")
+OPERATIONS = (
+    Operation(
+        "GET",
+        _PATH,
+        "getPasskey",
+        "What linking by the account's passkey waits for",
+        _TAG,
+        get,
+        {200: Gives("A challenge to sign, or a code to compare.", Passkey)},
+        "admin",
+        refuses=_REFUSES,
+    ),
+    Operation(
+        "POST",
+        _PATH,
+        "answerPasskey",
+        "Answer the challenge with the assertion of the account's passkey",
+        _TAG,
+        answer,
+        {204: Gives("Handed to WhatsApp; the account is linked, or a code is to be compared.")},
+        "admin",
+        body=Assertion,
+        refuses=_ASKED,
+    ),
+    Operation(
+        "POST",
+        f"{_PATH}/confirm",
+        "confirmPasskey",
+        "Confirm that the phone shows the same code",
+        _TAG,
+        confirm,
+        {204: Gives("Handed to WhatsApp.")},
+        "admin",
+        refuses=_ASKED,
+    ),
+)

@@ -1,0 +1,97 @@
+"""What is asked of an open connection of an engine that has the ability: resends, app state, calls."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from actors.state.documents import MESSAGES
+from actors.state.messages.changes import is_early
+from gateway.acceptance import engine_limits
+from gateway.api.lookups import REFUSES, ask
+from gateway.api.messages import named
+from gateway.connection_access import resolve, resolve_path
+from gateway.http.endpoint import Call, Gives, Operation
+from gateway.http.problems import Problem
+
+if TYPE_CHECKING:
+    from actors.connection.account.port import Ability
+    from actors.state.connections import Connection as Registered
+
+_CALL = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
+
+
+async def resend(call: Call[None, None]) -> Response:
+    id, named_connection = named(call)  # noqa: A001 - the field's word
+    connection = await resolve(call, named_connection)
+    engine_limits.require(connection.engine, "resends")
+    document = await call.backends.documents.get(MESSAGES, id)
+    if document is None or document["connection"] != connection.id or is_early(document):
+        raise Problem("unknown_message")
+    if document["direction"] != "in":
+        raise Problem("not_incoming")
+    args = {name: document[name] for name in ("chat", "sender", "message_id")}
+    await ask(call, connection, "request_resend", args)
+    return Response(status_code=204)
+
+
+async def sync(call: Call[None, None]) -> Response:
+    return await _asked(call, await resolve_path(call), "app_state", "sync_app_state", {})
+
+
+async def reject(call: Call[None, None]) -> Response:
+    connection = await resolve_path(call)
+    if _CALL.fullmatch(call.path["call"]) is None:
+        raise Problem("unknown_call")
+    return await _asked(call, connection, "calls", "reject_call", {"call": call.path["call"]})
+
+
+async def _asked(
+    call: Call[Any, None],
+    registered: Registered,
+    ability: Ability,
+    kind: str,
+    args: dict[str, str],
+) -> Response:
+    engine_limits.require(registered.engine, ability)
+    await ask(call, registered, kind, args)
+    return Response(status_code=204)
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/messages/{id}/request-resend",
+        "requestResend",
+        "Ask the account's phone for a message that came without its content",
+        "messages",
+        resend,
+        {204: Gives("Asked; what comes takes the placeholder's place.")},
+        "send",
+        refuses=(*REFUSES, "unknown_message", "not_incoming", "unknown_connection", "store_away"),
+    ),
+    Operation(
+        "POST",
+        "/api/connections/{connection}/app-state",
+        "syncAppState",
+        "Ask WhatsApp for the account's state anew: names, mutes, pins, labels",
+        "connections",
+        sync,
+        {204: Gives("Asked.")},
+        "admin",
+        refuses=REFUSES,
+    ),
+    Operation(
+        "POST",
+        "/api/connections/{connection}/calls/{call}/reject",
+        "rejectCall",
+        "Refuse a call that rings",
+        "connections",
+        reject,
+        {204: Gives("Refused.")},
+        "send",
+        refuses=(*REFUSES, "unknown_call"),
+    ),
+)

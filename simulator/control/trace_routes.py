@@ -1,0 +1,30 @@
+"""The control API's part about the flight recorder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from simulator.server_state import World
+
+
+class TraceRoutes:
+    """Endpoints that switch recording, for one account or for all."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def trace(self, request: Request) -> JSONResponse:
+        """Whether it records, and into which files; POST starts it, DELETE stops it."""
+        recorder, number = self._world.recorder, None
+        if "number" in request.path_params:
+            number = self._world.people.named(request.path_params["number"].lstrip("+")).number
+        if request.method == "POST":
+            recorder.start(number)
+        if request.method == "DELETE":
+            recorder.stop(number)
+        return JSONResponse(recorder.described(number))

@@ -1,0 +1,181 @@
+"""Settings by name: how the control API describes one, and how app state does.
+
+Collections, indexes and versions after whatsmeow `appstate/keys.go` and `appstate/encode.go` and whatsapp-rust
+`wacore/appstate/src/schemas.rs`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.contacts.people import ADDRESSINGS
+from simulator.control.requests import ProblemError, field, optional
+from simulator.server.groups.group import is_group
+from simulator.wire.proto_schema import SyncActionValue
+from simulator.wire.protocol import LID_SERVER, MAX_TEXT, parse_jid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.contacts.people import People
+    from simulator.server.groups.group import Groups
+
+PUSH_NAME: Final = "setting_pushName"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of setting. `flag` is the field of the action that is on or off; empty without one."""
+
+    collection: str
+    name: str
+    action: str
+    version: int
+    flag: str = ""
+
+
+KINDS: Final = {
+    "contact": Kind("critical_unblock_low", "contact", "contact_action", 2),
+    "archive": Kind("regular_low", "archive", "archive_chat_action", 3, "archived"),
+    "pin": Kind("regular_low", "pin_v1", "pin_action", 5, "pinned"),
+    "read": Kind("regular_low", "markChatAsRead", "mark_chat_as_read_action", 3, "read"),
+    "mute": Kind("regular_high", "mute", "mute_action", 2, "muted"),
+    "star": Kind("regular_high", "star", "star_action", 2, "starred"),
+    "push_name": Kind("critical_block", PUSH_NAME, "push_name_setting", 1),
+}
+_FOREVER: Final = -1
+_LATEST: Final = 1e12
+"""Seconds since the epoch."""
+_RANGED: Final = ("archive", "read")
+"""Kinds that hold for messages up to a time."""
+
+
+def is_name(name: str) -> bool:
+    """Whether a stanza can carry it as an attribute."""
+    return 0 < len(name) <= MAX_TEXT and "@" not in name
+
+
+def _end(body: dict[str, Any]) -> int:
+    """Returns the end of a mute in milliseconds since the epoch. Raises ProblemError."""
+    if "until" not in body:
+        return _FOREVER
+    until = field(body, "until", (int, float))
+    if not 0 < until < _LATEST:
+        raise ProblemError(400, "bad_number", "until must be seconds since the epoch")
+    return int(until * 1000)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting as app state has it; `value` is a SyncActionValue, None where it is removed."""
+
+    kind: Kind
+    index: tuple[str, ...]
+    value: Any
+
+
+class Actions:
+    """Translates settings; it knows people and groups, and changes nothing."""
+
+    def __init__(self, people: People, groups: Groups) -> None:
+        self._people = people
+        self._groups = groups
+
+    def push_name(self, name: str) -> Setting:
+        """Returns the setting of the account's own name."""
+        return self._setting("push_name", (), {"name": name})
+
+    def described(self, body: dict[str, Any]) -> Setting:
+        """Returns the setting that a request describes. Raises ProblemError."""
+        kind = field(body, "type", str)
+        if kind not in KINDS:
+            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(KINDS)}")
+        mode = optional(body, "addressing", "pn")
+        if mode not in ADDRESSINGS:
+            raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
+        if kind == "push_name":
+            if not is_name(name := field(body, "name", str)):
+                raise ProblemError(400, "bad_name", "name must be 1 to 254 characters, without @")
+            return self.push_name(name)
+        index: tuple[str, ...] = (self._jid(field(body, "chat", str), ADDRESSINGS[mode]),)
+        if kind == "star":
+            index += self._message(body, ADDRESSINGS[mode])
+        if optional(body, "remove", False):
+            return Setting(KINDS[kind], (KINDS[kind].name, *index), None)
+        return self._setting(kind, index, self._fields(kind, body))
+
+    def shown(self, collection: str, index: Sequence[str], action: bytes) -> dict[str, Any]:
+        """Returns what the phone's owner sees of a setting.
+
+        `type` is its name in app state where the simulator knows no other.
+        """
+        value = SyncActionValue.FromString(action)
+        found = next(((word, kind) for word, kind in KINDS.items() if kind.name == index[0]), None)
+        shown: dict[str, Any] = {"collection": collection, "index": list(index)}
+        if found is None:
+            return {"type": index[0], **shown}
+        word, kind = found
+        part = getattr(value, kind.action)
+        shown |= {"type": word, "at": value.timestamp / 1000}
+        if kind.flag:
+            shown[kind.flag] = getattr(part, kind.flag)
+        if word == "push_name":
+            shown["name"] = part.name
+        if word == "contact":
+            shown |= {"name": part.full_name, "first_name": part.first_name}
+        if word == "mute":
+            end = part.mute_end_timestamp
+            shown["until"] = end / 1000 if end > 0 else None
+        if word == "star" and len(index) > 2:
+            shown["message"] = index[2]
+        if len(index) > 1:
+            shown["chat"] = self._chat(index[1])
+        return shown
+
+    def _fields(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        flag = KINDS[kind].flag
+        if flag:
+            fields = {flag: optional(body, flag, True)}
+            if kind == "mute" and fields[flag]:
+                fields["mute_end_timestamp"] = _end(body)
+            return fields
+        name = field(body, "name", str)
+        person = self._people.named(field(body, "chat", str).lstrip("+"))
+        return {
+            "full_name": name,
+            "first_name": optional(body, "first_name", name.partition(" ")[0]),
+            "lid_jid": str(person.address(LID_SERVER)),
+            "save_on_primary_addressbook": True,
+        }
+
+    def _setting(self, kind: str, index: tuple[str, ...], fields: dict[str, Any]) -> Setting:
+        value, now = SyncActionValue(), time.time()
+        value.timestamp = int(now * 1000)
+        part = getattr(value, KINDS[kind].action)
+        part.SetInParent()
+        for name, given in fields.items():
+            setattr(part, name, given)
+        if kind in _RANGED:
+            part.message_range.last_message_timestamp = int(now)
+        return Setting(KINDS[kind], (KINDS[kind].name, *index), value)
+
+    def _message(self, body: dict[str, Any], server: str) -> tuple[str, ...]:
+        """Returns what names a message in its chat: its id, whether it is own, who sent it."""
+        own, sender = optional(body, "from_me", False), optional(body, "from", "")
+        participant = self._jid(sender, server) if sender and not own else "0"
+        return field(body, "message", str), "1" if own else "0", participant
+
+    def _jid(self, chat: str, server: str) -> str:
+        if is_group(chat):
+            return str(self._groups.named(chat).address)
+        return str(self._people.named(chat.lstrip("+")).address(server))
+
+    def _chat(self, jid: str) -> str:
+        """Returns the number of a person, by whichever address; the JID of others."""
+        try:
+            person = self._people.at(parse_jid(jid))
+        except ValueError:
+            person = None
+        return jid if person is None else person.number

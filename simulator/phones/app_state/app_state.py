@@ -1,0 +1,64 @@
+"""Composition root of app state: builds its parts, and answers for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.phones.app_state.actions import Actions
+from simulator.phones.app_state.collections import Collections
+from simulator.phones.app_state.queries import AppStateQueries
+from simulator.phones.app_state.settings import Settings
+from simulator.phones.app_state.sync_keys import SyncKeys
+
+if TYPE_CHECKING:
+    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.people import People
+    from simulator.media.store import MediaStore
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.groups.group import Groups
+    from simulator.server.notifications import Notices
+    from simulator.store import Store
+
+
+class AppState:
+    """Settings of all accounts. Every method runs inside its caller's transaction."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        companions: Companions,
+        groups: Groups,
+        media: MediaStore,
+        notices: Notices,
+        speech: Speech,
+    ) -> None:
+        self.actions = Actions(people, groups)
+        keys = SyncKeys(store, people)
+        collections = Collections(store, keys)
+        self.settings = Settings(
+            store=store,
+            people=people,
+            companions=companions,
+            keys=keys,
+            collections=collections,
+            actions=self.actions,
+            notices=notices,
+            speech=speech,
+        )
+        self._queries = AppStateQueries(
+            store=store, collections=collections, settings=self.settings, media=media
+        )
+
+    def paired(self, companion: Companion) -> None:
+        """Handles that a companion left its prekeys with the server; see `Settings`."""
+        self.settings.paired(companion)
+
+    def receive(self, companion: Companion, message: Any) -> None:
+        """Handles a protocol message from a companion to its own phone; see `Settings`."""
+        self.settings.receive(companion, message)
+
+    def answer(self, companion: Companion, query: Any) -> list[Any]:
+        """Returns the content of the result of a query. Raises QueryError."""
+        return self._queries.answer(companion, query)

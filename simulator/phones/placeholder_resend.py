@@ -1,0 +1,99 @@
+"""Placeholder resend: a phone hands a message over that a companion was sent without its ciphertext.
+
+After whatsmeow `message.go` (handlePlaceholderResendResponse) and `send.go`
+(BuildUnavailableMessageRequest), and whatsapp-rust `pdo.rs`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.contacts.sent_messages import said_content
+from simulator.server.groups.group import is_group
+from simulator.wire.proto_schema import Message, WebMessageInfo
+
+if TYPE_CHECKING:
+    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.people import People
+    from simulator.server.companions import Companion
+    from simulator.server.groups.group import Groups
+    from simulator.server.rules.properties import Properties
+    from simulator.store import Store
+
+UNAVAILABLE: Final[dict[str, dict[str, str]]] = {
+    "plain": {},
+    "view_once": {"type": "view_once"},
+    "hosted": {"hosted": "true"},
+}
+"""Attributes of `<unavailable>`, by the kind of the message (whatsapp-rust `message/receive.rs`)."""
+
+_PROPERTY: Final = "resends"
+_RESPONSE: Final = 17
+_PLACEHOLDER_RESEND: Final = 4
+
+
+class PlaceholderResend:
+    """Answers of each account's phone; it has every message unless it is told otherwise."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        groups: Groups,
+        properties: Properties,
+        speech: Speech,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._groups = groups
+        self._properties = properties
+        self._speech = speech
+
+    def resends(self, number: str) -> bool:
+        """Whether the account's phone has the messages that it is asked for."""
+        return self._properties.get(number, _PROPERTY) is None
+
+    def change(self, number: str, *, resends: bool) -> None:
+        self._properties.put(number, _PROPERTY, None if resends else "no")
+
+    def answer(self, companion: Companion, request_id: str, message: Any) -> None:
+        """Answers the companion's request, where the message is one; runs in the caller's transaction.
+
+        One result for each message that it asks for, empty for what the phone does not have.
+        """
+        request = message.protocol_message.peer_data_operation_request_message
+        if request.peer_data_operation_request_type != _PLACEHOLDER_RESEND:
+            return
+        told = Message()
+        told.protocol_message.type = _RESPONSE
+        response = told.protocol_message.peer_data_operation_request_response_message
+        response.peer_data_operation_request_type = _PLACEHOLDER_RESEND
+        response.stanza_id = request_id
+        for asked in request.placeholder_message_resend_request:
+            result = response.peer_data_operation_result.add()
+            info = self._info(companion.number, asked.message_key)
+            if info is not None:
+                part = result.placeholder_message_resend_response
+                part.web_message_info_bytes = info.SerializeToString()
+        self._store.count(companion.number, "placeholder_resends")
+        self._speech.to_companion(companion, told)
+
+    def _info(self, number: str, key: Any) -> Any:
+        """The message of that key, None where the account's phone does not have it."""
+        said = self._store.row("SELECT * FROM said WHERE id = ?", key.id)
+        if said is None or not self.resends(number) or not self._is_in_chats(number, said):
+            return None
+        info = WebMessageInfo(message_timestamp=int(said["at"]))
+        info.key.CopyFrom(key)
+        info.message.CopyFrom(said_content(said))
+        info.push_name = self._people.named(said["number"]).name
+        if key.HasField("participant"):
+            info.participant = key.participant
+        return info
+
+    def _is_in_chats(self, number: str, said: Any) -> bool:
+        """Whether the message of a row of `said` is in one of the account's chats."""
+        if is_group(said["recipient"]):
+            return number in self._groups.named(said["recipient"]).members
+        return number in (said["number"], said["recipient"])

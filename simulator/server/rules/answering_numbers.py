@@ -1,0 +1,29 @@
+"""Numbers that another one answers for: WhatsApp finds the person under it, as in Brazil by the ninth digit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.server.rules.properties import Properties
+
+
+class AnsweringNumberError(ValueError):
+    """A number cannot answer for itself."""
+
+
+class AnsweringNumbers:
+    """For each number the one that a lookup finds in its place; it survives a restart."""
+
+    def __init__(self, properties: Properties) -> None:
+        self._properties = properties
+
+    def of(self, number: str) -> str | None:
+        """The number that answers for this one, None where it answers for itself."""
+        return self._properties.get(number, "answered_by")
+
+    def change(self, number: str, other: str | None) -> None:
+        """Has `other` answer for the number from now on. Raises AnsweringNumberError."""
+        if other == number:
+            raise AnsweringNumberError("a number does not answer for itself")
+        self._properties.put(number, "answered_by", other)

@@ -1,0 +1,77 @@
+"""Privacy settings of accounts; whether read receipts are shown is the one that can be changed.
+
+Shapes after whatsmeow `privacysettings.go` and `notification.go` (handleAccountSyncNotification).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.server.query_errors import QueryError
+from simulator.server.rules.properties import PropertyError
+from simulator.wire.protocol import PN_SERVER, Node, text_of
+
+if TYPE_CHECKING:
+    from simulator.contacts.people import People
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.rules.properties import Properties
+
+_READ_RECEIPTS: Final = "readreceipts"
+_FIXED: Final = ("profile", "status", "online", "last", "groupadd", "calladd")
+
+
+class Privacy:
+    """Answers queries for the settings, and tells an account's devices of a change."""
+
+    def __init__(
+        self,
+        properties: Properties,
+        people: People,
+        companions: Companions,
+        switchboard: Switchboard,
+    ) -> None:
+        self._properties = properties
+        self._people = people
+        self._companions = companions
+        self._switchboard = switchboard
+
+    def hides_reading(self, number: str) -> bool:
+        """Whether the account shows nobody which messages it read."""
+        return bool(self._properties.value(number, "read_receipts") == "none")
+
+    def answer(self, companion: Companion, query: Any) -> list[Any]:
+        """The settings; a query of type `set` changes that for read receipts. Raises QueryError."""
+        if text_of(query, "type") == "set":
+            self._change(companion, query.get_child("privacy"))
+        categories = [self._read_receipts(companion.number)]
+        categories += [Node("category", {"name": name, "value": "all"}) for name in _FIXED]
+        return [Node("privacy", {}, categories)]
+
+    def announce(self, number: str, *, but: Companion | None = None) -> None:
+        """Tells the account's devices, `but` the one that changed it, what it shows of reading."""
+        address = self._people.named(number).address(PN_SERVER)
+        for companion in self._companions.of(number):
+            if but is not None and companion.key == but.key:
+                continue
+            attrs = {"from": address, "type": "account_sync", "t": int(time.time())}
+            changed = Node("privacy", {}, [self._read_receipts(number)])
+            stanza = Node("notification", {**attrs, "id": secrets.token_hex(8)}, [changed])
+            self._switchboard.deliver(companion.key, stanza)
+
+    def _change(self, companion: Companion, settings: Any) -> None:
+        for category in () if settings is None else settings.get_children("category"):
+            if category.attrs.get("name") != _READ_RECEIPTS:
+                continue
+            value = text_of(category, "value")
+            try:
+                self._properties.change(companion.number, {"read_receipts": value})
+            except PropertyError as error:
+                raise QueryError(400, "bad-request") from error
+            self.announce(companion.number, but=companion)
+
+    def _read_receipts(self, number: str) -> Any:
+        value = self._properties.value(number, "read_receipts")
+        return Node("category", {"name": _READ_RECEIPTS, "value": value})

@@ -1,0 +1,120 @@
+"""Privacy tokens: a contact's proof that an account may write to it, which some contacts demand.
+
+Shapes after whatsmeow `tctoken.go`, `cstoken.go` and `notification.go` (handlePrivacyTokenNotification). A
+person's client asks the server to issue a token to somebody, who gets it in a notification (or in a
+history) and sends it with each message; a token counts in the four weeks that began with the bucket of seven
+days that it is of. Where there is none, a client may derive another from a salt that its phone told it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.server.rules.properties import CONTACT
+from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node, jid_of
+
+if TYPE_CHECKING:
+    from simulator.contacts.people import People
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.rules.properties import Properties
+    from simulator.store import Store
+
+BUCKET: Final = 7 * 86400
+BUCKETS: Final = 4
+_KIND: Final = "trusted_contact"
+_PROPERTY: Final = "privacy_token"
+_ISSUED: Final = "token:"
+
+
+class PrivacyTokens:
+    """Which token each person last issued to whom; it survives a restart."""
+
+    def __init__(
+        self,
+        store: Store,
+        properties: Properties,
+        people: People,
+        companions: Companions,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._properties = properties
+        self._people = people
+        self._companions = companions
+        self._switchboard = switchboard
+
+    def admits(self, account: str, contact: str, message: Any) -> bool:
+        """Whether the contact demands no token of the account, or the message bears one that counts."""
+        if not self._properties.value(contact, "token_needed", CONTACT):
+            return True
+        issued = self.issued(contact, account)
+        shown = message.get_child("tctoken")
+        if issued is not None and shown is not None and _is_current(issued[1]):
+            return hmac.compare_digest(shown.content_bytes(), issued[0])
+        derived = message.get_child("cstoken")
+        return derived is not None and hmac.compare_digest(
+            derived.content_bytes(), self._derived(account, contact)
+        )
+
+    def issue(self, issuer: str, holder: str, at: float | None = None) -> None:
+        """Issues a new token, as of `at` (seconds since the epoch), and tells the holder's devices."""
+        token, moment = secrets.token_bytes(16), int(time.time() if at is None else at)
+        self._properties.put(f"{issuer}/{holder}", _PROPERTY, f"{token.hex()} {moment}")
+        self._store.count(issuer, f"{_ISSUED}{holder}")
+        person, own = self._people.named(issuer), self._people.named(holder)
+        for companion in self._companions.of(holder):
+            shown = {"type": _KIND, "t": moment, "jid": own.address(PN_SERVER, companion.device)}
+            attrs = {
+                "from": person.address(person.addressing or PN_SERVER),
+                "sender_lid": person.address(LID_SERVER),
+                "type": "privacy_token",
+                "id": secrets.token_hex(8),
+                "t": int(time.time()),
+            }
+            tokens = Node("tokens", {}, [Node("token", shown, token)])
+            self._switchboard.deliver(companion.key, Node("notification", attrs, [tokens]))
+
+    def said(self, speaker: str, to: str) -> None:
+        """Issues a token to whom a person writes who demands some, once in each bucket."""
+        if self._properties.value(speaker, "token_needed", CONTACT):
+            issued = self.issued(speaker, to)
+            if issued is None or issued[1] // BUCKET < int(time.time()) // BUCKET:
+                self.issue(speaker, to)
+
+    def answer(self, companion: Companion, tokens: Any) -> list[Any]:
+        """Issues the tokens that a client asks for; the answer names none."""
+        for asked in tokens.get_children("token"):
+            person = self._people.at(jid_of(asked, "jid"))
+            if asked.attrs.get("type") == _KIND and person is not None:
+                self.issue(companion.number, person.number)
+        return [Node("tokens", {}, [])]
+
+    def issued(self, issuer: str, holder: str) -> tuple[bytes, int] | None:
+        """The last token and its moment, in seconds since the epoch."""
+        word = self._properties.get(f"{issuer}/{holder}", _PROPERTY)
+        if word is None:
+            return None
+        token, moment = word.split()
+        return bytes.fromhex(token), int(moment)
+
+    def counts(self, issuer: str) -> dict[str, int]:
+        """How many tokens the account issued, by the holder's number."""
+        return self._store.counted_by(issuer, _ISSUED)
+
+    def salt(self, account: str) -> bytes:
+        """The salt that the account's phone tells its devices."""
+        return self._store.secret(f"nct_salt:{account}", lambda: secrets.token_bytes(32))
+
+    def _derived(self, account: str, contact: str) -> bytes:
+        lid = str(self._people.named(contact).address(LID_SERVER)).encode()
+        return hmac.digest(self.salt(account), lid, hashlib.sha256)
+
+
+def _is_current(moment: int) -> bool:
+    """Whether a token of that moment counts now."""
+    return moment // BUCKET > int(time.time()) // BUCKET - BUCKETS

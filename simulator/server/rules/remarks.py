@@ -1,0 +1,29 @@
+"""Remarks: breaches of rules by an account that the server lets pass.
+
+WhatsApp refuses nothing for them on the wire; the owner of a phone would notice, or the account is
+worth less. Tests and people read them at the control port.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.store import Store
+
+_PREFIX = "remark:"
+
+
+class Remarks:
+    """Counts the remarks on each account, by rule; they survive a restart."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, number: str, rule: str) -> None:
+        """Counts one more breach. Runs inside its caller's transaction."""
+        self._store.count(number, f"{_PREFIX}{rule}")
+
+    def of(self, number: str) -> dict[str, int]:
+        """How often the account broke each rule that it broke."""
+        return self._store.counted_by(number, _PREFIX)

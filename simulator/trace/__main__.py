@@ -1,0 +1,29 @@
+"""`python -m simulator.trace TRACE`: compares a trace with what the simulator sends; prints JSON.
+
+`teimoso simulate compare` runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from simulator.trace import catalogue
+from simulator.trace.comparison import Comparison
+from simulator.trace.trace_lines import TraceError, read
+
+
+def main(path: Path) -> int:
+    """The process's exit code."""
+    try:
+        report = Comparison(catalogue.load()).report(read(path))
+    except TraceError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the reason, for a person
+        return 1
+    print(json.dumps(report))  # noqa: T201 - the report, for the command
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

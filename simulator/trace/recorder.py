@@ -1,0 +1,166 @@
+"""Recording of sockets: one trace for each linked device of the accounts for which it is on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.trace import login_shape
+from simulator.trace.shape import Shaper, is_word
+from simulator.trace.trace_file import TraceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from simulator.server.companions import DeviceKey
+
+MOST_EARLY: Final = 1000
+"""Events of a socket that are kept until it is known whose it is."""
+
+_Event = tuple[float, str, Any]
+"""When it was, by the clock; its kind (`in`, `out`, `login`, `end`); stanza, payload or cause."""
+
+
+class Recorder:
+    """Switches recording on and off, for one account or for all, and has the traces.
+
+    Off at first, and after a restart of the process.
+    """
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._everyone = False
+        self._numbers: set[str] = set()
+        self._traces: dict[DeviceKey, _Trace] = {}
+
+    def start(self, number: str | None) -> None:
+        """Records from now on what passes the account's sockets; those of all accounts for None."""
+        if number is None:
+            self._everyone = True
+        else:
+            self._numbers.add(number)
+
+    def stop(self, number: str | None) -> None:
+        """Takes a `start` for the same account, or for all, back."""
+        if number is None:
+            self._everyone = False
+        else:
+            self._numbers.discard(number)
+        for device in [one for one in self._traces if not self._records(one)]:
+            self._traces.pop(device).file.close()
+
+    def close(self) -> None:
+        """Records no more, for anybody."""
+        self._numbers.clear()
+        self.stop(None)
+
+    def described(self, number: str | None) -> dict[str, Any]:
+        """Whether the account is recorded (None: whether all are), and the files that are written."""
+        traces = [
+            trace.described()
+            for device, trace in sorted(self._traces.items())
+            if number in (None, device[0])
+        ]
+        return {"tracing": self._everyone or number in self._numbers, "files": traces}
+
+    def socket(self) -> SocketRecorder:
+        """The recorder of a socket that was just opened."""
+        return SocketRecorder(self)
+
+    def note(self, device: DeviceKey, event: _Event) -> None:
+        """Writes what happened on a socket of the device's, where it is recorded."""
+        if self._records(device):
+            if device not in self._traces:
+                path = self._directory / f"{device[0]}-{device[1]}.jsonl"
+                self._traces[device] = _Trace(TraceFile(path), began=event[0])
+            self._traces[device].note(event)
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is recorded."""
+        return self._everyone or bool(self._numbers)
+
+    def now(self) -> float:
+        return self._clock()
+
+    def _records(self, device: DeviceKey) -> bool:
+        return self._everyone or device[0] in self._numbers
+
+
+class SocketRecorder:
+    """Hands over what passes one socket; keeps it while nobody knows whose socket it is."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._device: DeviceKey | None = None
+        self._early: list[_Event] = []
+
+    def identified(self, device: DeviceKey) -> None:
+        """The socket is that of this device, or of the one that is linked under this number."""
+        self._device = device
+        early, self._early = self._early, []
+        for event in early:
+            self._recorder.note(device, event)
+
+    def login(self, payload: bytes) -> None:
+        """The client finished its handshake with this payload."""
+        self._note("login", payload)
+
+    def sent(self, stanza: Any) -> None:
+        """The stanza leaves to the client."""
+        self._note("in", stanza)
+
+    def received(self, stanza: Any) -> None:
+        """The stanza came from the client."""
+        self._note("out", stanza)
+
+    def ended(self, cause: str) -> None:
+        self._note("end", cause)
+
+    def _note(self, kind: str, what: Any) -> None:
+        if not self._recorder.on:
+            return
+        event = (self._recorder.now(), kind, what)
+        if self._device is not None:
+            self._recorder.note(self._device, event)
+        elif len(self._early) < MOST_EARLY:
+            self._early.append(event)
+
+
+class _Trace:
+    """The trace of one device."""
+
+    def __init__(self, file: TraceFile, began: float) -> None:
+        self.file = file
+        self._began = began
+        self._shaper = Shaper()
+        self._told = 0
+
+    def note(self, event: _Event) -> None:
+        at, kind, what = event
+        seconds = round(at - self._began, 3)
+        self.file.write({"at": seconds, **self._line(kind, what)})
+        if self.file.dropped > self._told and self.file.error is None:
+            self._told = self.file.dropped
+            self.file.write({"at": seconds, "event": "gap", "dropped": self._told})
+
+    def _line(self, kind: str, what: Any) -> dict[str, Any]:
+        match kind:
+            case "login":
+                return {"event": "login", "payload": login_shape.shape(what)}
+            case "end":
+                return {"event": "end", "cause": [what if is_word(what) else "~"]}
+            case _:
+                return {"dir": kind, **self._shaper.shape(what, to_server=kind == "out")}
+
+    def described(self) -> dict[str, Any]:
+        """The file, lines written, lines dropped, and the last write's error."""
+        file = self.file
+        return {
+            "file": str(file.path),
+            "lines": file.lines,
+            "dropped": file.dropped,
+            "error": file.error,
+        }

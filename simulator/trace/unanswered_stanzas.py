@@ -1,0 +1,75 @@
+"""Stanzas of a trace that nobody answered, although their socket went on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+SECONDS: Final = 10.0
+"""How long a socket has to go on after a stanza for its answer to be missed."""
+
+_ACKNOWLEDGED: Final = {
+    "in": frozenset({"call", "message", "notification", "receipt", "status"}),
+    "out": frozenset({"message"}),
+}
+"""Stanzas that the other side answers by an ack of their class, by direction."""
+_RECEIPTS: Final = frozenset({None, "inactive", "sender", "peer_msg", "hist_sync"})
+"""Types of a receipt by which a client says that it has a message."""
+
+
+@dataclass
+class Owed:
+    """A stanza whose answer is awaited."""
+
+    stanza: dict[str, Any]
+    kind: str
+    seconds: float = 0.0
+    """How long its socket went on."""
+
+
+class Unanswered:
+    """Follows the stanzas of a trace; `found` has those that were left unanswered so far."""
+
+    def __init__(self) -> None:
+        self.found: list[Owed] = []
+        self._open: dict[tuple[str, str, str], Owed] = {}
+        self._now = 0.0
+
+    def pass_stanza(self, stanza: dict[str, Any], kind: str | None) -> None:
+        """The next stanza; of unknown `kind` it answers nothing that is known."""
+        self._now = stanza["at"]
+        direction, tag, attrs = stanza["dir"], stanza["tag"], stanza.get("attrs", {})
+        other = "in" if direction == "out" else "out"
+        if tag == "iq" and attrs.get("type") not in ("get", "set"):
+            self._settle(other, "iq", attrs.get("id"))
+        elif tag == "ack":
+            self._settle(other, attrs.get("class"), attrs.get("id"))
+        elif kind is not None and "id" in attrs:
+            if direction == "out" and tag == "receipt" and attrs.get("type") in _RECEIPTS:
+                for id_ in (attrs["id"], *_listed(stanza)):
+                    self._settle("in", "message", id_)
+            if tag == "iq" or tag in _ACKNOWLEDGED[direction]:
+                self._open[direction, tag, attrs["id"]] = Owed(stanza, kind)
+
+    def end_socket(self, at: float | None = None) -> None:
+        """The socket ended, at this time or after the last stanza."""
+        end = self._now if at is None else at
+        for owed in self._open.values():
+            owed.seconds = end - owed.stanza["at"]
+            if owed.seconds >= SECONDS:
+                self.found.append(owed)
+        self._open.clear()
+
+    def _settle(self, direction: str, tag: str | None, id_: str | None) -> None:
+        self._open.pop((direction, str(tag), str(id_)), None)
+
+
+def _listed(receipt: dict[str, Any]) -> list[str]:
+    """Ids of the further messages that a receipt is about."""
+    return [
+        item["attrs"]["id"]
+        for part in receipt.get("parts", [])
+        if part["tag"] == "list"
+        for item in part.get("parts", [])
+        if "id" in item.get("attrs", {})
+    ]

@@ -1,0 +1,81 @@
+"""Limits on writing to strangers, and the tokens by which a contact lifts its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.processes import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conformance.processes import Client, Simulator
+
+FAR = 4_000_000_000
+
+
+@pytest.fixture
+def locked(simulator: Simulator, client: Client) -> Iterator[None]:
+    """The client's account begins no chat until the test ends; the client has heard of it."""
+    account = f"/accounts/{client.number}"
+    simulator.post(account, limited_until=FAR)
+    simulator.settled(client.number)
+    yield
+    simulator.post(account, limited_until=None)
+    simulator.settled(client.number)
+
+
+def refused(simulator: Simulator, client: Client) -> int:
+    """How many messages were refused with 463 by now."""
+    return int(simulator.account(client.number)["refused"].get("463", 0))
+
+
+@pytest.mark.differs(tryx="D3")
+@pytest.mark.usefixtures("locked")
+def test_says_that_it_may_begin_no_chat(simulator: Simulator, client: Client, friend: str) -> None:
+    """One attempt is one attempt: nothing is sent again by itself. The native engine makes none."""
+    before = refused(simulator, client)
+    made = 0 if client.kind == "native" else 1
+    client.process.command(do="send", to=friend, text="stranger")
+    if client.kind == "tryx":
+        client.wait("sent", text="stranger")
+    else:
+        client.wait("failed", do="send")
+    until(lambda: refused(simulator, client) == before + made)
+    simulator.say(friend, client.number, "hello, stranger")
+    client.wait("message", text="hello, stranger")
+    client.send(friend, "hello")
+    until(lambda: simulator.texts(friend) == ["hello"])
+    assert refused(simulator, client) == before + made
+
+
+@pytest.mark.differs(native="D13")
+def test_shows_the_token_that_it_was_given(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    before = refused(simulator, client)
+    simulator.post(f"/contacts/{friend}", token_needed=True)
+    simulator.post(f"/contacts/{friend}/token", account=client.number)
+    simulator.settled(client.number)
+    client.process.command(do="send", to=friend, text="by token")
+    if client.kind == "native":
+        client.wait("failed", do="send")
+        assert refused(simulator, client) == before + 1
+        return
+    client.wait("sent", text="by token")
+    until(lambda: simulator.texts(friend) == ["by token"])
+    assert refused(simulator, client) == before
+
+
+@pytest.mark.differs(native="D13")
+def test_issues_a_token_to_whom_it_writes(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    client.send(friend, "hello")
+    if client.kind == "native":
+        until(lambda: simulator.texts(friend) == ["hello"])
+        assert friend not in simulator.account(client.number)["tokens"]
+        return
+    until(lambda: simulator.account(client.number)["tokens"].get(friend) == 1)

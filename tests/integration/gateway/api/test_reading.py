@@ -1,0 +1,118 @@
+"""Read marks through the API: accepted as messages are, and no messages all the same."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from actors.messages.content import ReadMark, Target, Text
+from tests.integration.gateway.api.test_kinds import CHAT, Rest
+from tests.integration.gateway.api.test_kinds import rest as rest  # noqa: PLC0414
+from tests.integration.gateway.served import SHOP, Gateway
+
+if TYPE_CHECKING:
+    from tests.integration.gateway.served import Api
+    from tests.processes.valkey import Valkey
+
+CHAT_PATH = f"/api/chats/shop/{CHAT}/read"
+
+
+def marked(api: Api, path: str, key: str | None = None, **more: Any) -> dict[str, Any]:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    answer = api.post(path, headers=headers, **more)
+    assert answer.status_code == 202, answer.text
+    found: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"/api/messages/{found['id']}"
+    return found
+
+
+async def test_a_message_is_marked_behind_what_its_chat_has_accepted(api: Api, rest: Rest) -> None:
+    theirs = await rest.receives("THEIRS", Text("well?"))
+    answer = {"connection": "shop", "to": CHAT, "text": "a moment"}
+    first = api.post("/api/messages", json=answer).json()
+    mark = marked(api, f"/api/messages/{theirs}/read")
+    assert mark == {"id": mark["id"], "status": "queued"}
+    said, read = await rest.sends()
+    assert (said.id, read.id) == (first["id"], mark["id"])
+    assert (read.chat, read.said) == (CHAT, ReadMark((Target("THEIRS", CHAT),)))
+    await rest.mirrors()
+    listed = api.get("/api/messages", params={"connection": "shop"}).json()["items"]
+    ids = {one["id"] for one in listed}
+    assert {theirs, first["id"]} <= ids
+    assert mark["id"] not in ids
+    followed = api.get(f"/api/messages/{mark['id']}").json()
+    assert (followed["type"], followed["status"]) == ("read_mark", "sent")
+
+
+async def test_a_chat_is_marked_up_to_a_time_or_to_what_has_arrived(api: Api, rest: Rest) -> None:
+    before = time.time()
+    marked(api, CHAT_PATH)
+    marked(api, CHAT_PATH.replace("@s.whatsapp.net", ""), json={"until": "2030-01-01T09:00:00Z"})
+    now, then = await rest.sends()
+    assert isinstance(now.said, ReadMark)
+    assert now.said.arrived is not None
+    assert before <= now.said.arrived <= time.time()
+    assert now.said.until is None
+    assert then.said == ReadMark(until=1_893_488_400.0)
+    assert now.chat == then.chat == CHAT
+
+
+async def test_a_key_gives_the_first_mark_again(api: Api, rest: Rest) -> None:
+    first = marked(api, CHAT_PATH, key="read")
+    again = api.post(CHAT_PATH, headers={"Idempotency-Key": "read"})
+    assert (again.json()["id"], again.headers["idempotency-replayed"]) == (first["id"], "true")
+    other = {"until": "2030-01-01T09:00:00Z"}
+    refused = api.post(CHAT_PATH, headers={"Idempotency-Key": "read"}, json=other)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_conflict")
+    assert len(await rest.sends()) == 1
+
+
+async def test_only_what_arrived_can_be_marked(api: Api, rest: Rest) -> None:
+    ours = api.post("/api/messages", json={"connection": "shop", "to": CHAT, "text": "hi"}).json()
+    phones = await rest.receives("PHONES", Text("by phone"), from_me=True)
+    gone = f"{SHOP}.in.{'0' * 24}"
+    for id_, status, code in (
+        (ours["id"], 409, "not_incoming"),
+        (phones, 409, "not_incoming"),
+        (gone, 404, "unknown_message"),
+        ("nothing", 404, "unknown_message"),
+    ):
+        refused = api.post(f"/api/messages/{id_}/read")
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+    for path, status, code in (
+        ("/api/chats/nobody/15550100002/read", 404, "unknown_connection"),
+        ("/api/chats/shop/12/read", 422, "invalid_number"),
+        ("/api/chats/shop/1@newsletter/read", 422, "unsupported_chat"),
+    ):
+        refused = api.post(path)
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+    await rest.sends()
+
+
+async def test_a_mark_is_no_message_that_others_speak_of(api: Api, rest: Rest) -> None:
+    mark = marked(api, CHAT_PATH)
+    body = {"connection": "shop", "to": CHAT, "text": "hi", "reply_to": mark["id"]}
+    refused = api.post("/api/messages", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_target")
+    await rest.sends()
+
+
+async def test_a_mark_that_waits_can_be_cancelled(api: Api, rest: Rest) -> None:
+    mark = marked(api, CHAT_PATH)
+    cancelled = api.delete(f"/api/messages/{mark['id']}")
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert await rest.sends() == []
+
+
+def test_a_mark_waits_on_disk_while_redis_is_away(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    """G1, G11: it is accepted, and in the queue once Redis is back."""
+    own_valkey.kill()
+    mark = marked(own_gateway.api, CHAT_PATH)
+    own_valkey.start()
+
+    def queued() -> bool:
+        found = own_gateway.api.get(f"/api/messages/{mark['id']}")
+        waiting = own_gateway.api.get("/health").json()["spool"]["waiting"]
+        return found.status_code == 200 and waiting == 0
+
+    own_gateway.until(queued, 20)

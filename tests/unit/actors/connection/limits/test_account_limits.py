@@ -1,0 +1,47 @@
+"""Whom limits of an account hold back, and what is told of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.connection.limits.account_limits import NONE, Limits, wait
+
+NOW = 1000.0
+LOCK, CAP = "reach_out_limited", "new_chats_capped"
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        (NONE, None),
+        (Limits(1060.0), (LOCK, 1060.0)),
+        (Limits(1000.0), None),  # over
+        (Limits(None, 1060.0), (CAP, 1060.0)),
+        (Limits(None, 1060.0, told=False), (CAP, 1060.0)),
+        (Limits(1060.0, 1050.0), (LOCK, 1060.0)),
+        (Limits(1050.0, 1060.0), (CAP, 1060.0)),
+        (Limits(900.0, 1060.0), (CAP, 1060.0)),
+    ],
+)
+def test_a_stranger_waits_for_the_later_end(
+    limits: Limits, expected: tuple[str, float] | None
+) -> None:
+    assert wait(limits, NOW, answers=False) == expected
+    assert wait(limits, NOW, answers=True) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"),
+    [
+        (NONE, (None, None)),
+        (Limits(1060.0, 1090.0), (1060.0, "time_lock")),
+        (Limits(None, 1060.0), (1060.0, "new_chats_capped")),
+        (Limits(None, 1060.0, told=False), (None, None)),
+        (Limits(900.0, 1060.0), (1060.0, "new_chats_capped")),
+        (Limits(900.0, 900.0), (None, None)),
+    ],
+)
+def test_what_is_shown_is_what_whatsapp_told(
+    limits: Limits, shown: tuple[float | None, str | None]
+) -> None:
+    assert limits.at(NOW).shown == shown

@@ -1,0 +1,99 @@
+"""Who ever wrote, and the limits on writing to anybody else: on disk, and moved with a chat."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from actors.connection.limits.account_limits import NONE, Limits
+from actors.connection.session import file as session_file
+from actors.connection.session.inbox import TOMBSTONE_SECONDS
+from actors.connection.session.session import Session
+from tests.unit.actors.connection.sessions import ALICE, DAY, put
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from tests.unit.actors.connection.sessions import Clock
+
+BOB, LID, GROUP = "15550100003@s.whatsapp.net", "90000000000003@lid", "120363000000000001@g.us"
+ACCOUNT = "15550100001@s.whatsapp.net"
+
+
+async def test_who_wrote_is_known_for_good(session: Session, clock: Clock) -> None:
+    await put(session, "A")
+    await put(session, "B", chat=BOB, sender=ACCOUNT, from_me=True)
+    await put(session, "C", chat=GROUP, sender=BOB)
+    assert [session.wrote(chat) for chat in (ALICE, BOB, GROUP)] == [True, False, False]
+    clock.now += TOMBSTONE_SECONDS + DAY
+    async with session.transaction():
+        session.settle([item.key for item in session.pending("message", 10)])
+        clock.now += TOMBSTONE_SECONDS + DAY
+        session.prune(clock.now)
+    assert not session.knows(ALICE, ALICE, "A")
+    assert session.wrote(ALICE)
+
+
+async def test_what_could_not_be_read_was_written_too_and_so_was_what_the_phone_tells(
+    session: Session,
+) -> None:
+    async with session.transaction():
+        session.want(
+            chat=ALICE,
+            sender=ALICE,
+            message_id="A",
+            at=1,
+            from_me=False,
+            push_name=None,
+            source="live",
+        )
+    await put(session, "B", chat=BOB, sender=BOB, source="history")
+    assert session.wrote(ALICE)
+    assert session.wrote(BOB)
+
+
+async def test_a_person_whose_number_becomes_known_wrote_all_the_same(session: Session) -> None:
+    await put(session, "A", chat=LID, sender=LID)
+    async with session.transaction():
+        session.learn_lid(LID, BOB)
+    assert session.wrote(BOB)
+    assert not session.wrote(LID)
+
+
+async def test_limits_are_what_was_told_last(session: Session, path: Path) -> None:
+    assert session.limits() == NONE
+    async with session.transaction():
+        session.note_lock(100.5)
+        session.note_cap(200.0, told=False)
+    assert session.limits() == Limits(100.5, 200.0, told=False)
+    async with session.transaction():
+        session.note_lock(None)
+        session.note_cap(300.0)
+    session.close()
+    with closing(Session.open(path, 3)) as again:
+        assert again.limits() == Limits(None, 300.0)
+        async with again.transaction():
+            again.forget_credentials()  # the account is the same once it is linked again
+        assert again.limits() == Limits(None, 300.0)
+
+
+async def test_of_a_file_of_before_those_whose_messages_are_known_wrote(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(session_file, "VERSION", 10)
+        Session.open(path, 1).close()
+    with closing(sqlite3.connect(path)) as database:
+        for chat, sender in ((ALICE, ALICE), (ALICE, ACCOUNT), (BOB, ACCOUNT), (GROUP, BOB)):
+            database.execute(
+                "INSERT INTO tombstones (chat, sender, message_id, readable, at)"
+                " VALUES (?, ?, 'M', 1, 1.0)",
+                (chat, sender),
+            )
+        database.commit()
+    with closing(Session.open(path, 2)) as session:
+        assert [session.wrote(chat) for chat in (ALICE, BOB, GROUP)] == [True, False, False]
+        assert session.limits() == NONE

@@ -1,0 +1,43 @@
+"""Which engine can do what, and what the others answer."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args
+
+import pytest
+
+from actors.connection.account.port import Ability, Account
+from actors.connection.account.unable import Unable
+from actors.connection.command_handler import OF_ACCOUNT
+from actors.connection.engine import ABILITIES, ENGINES, UNSUPPORTED, SendError
+from actors.connection.native.engine import NativeEngine
+from actors.connection.whatsmeow.engine import WhatsmeowEngine
+
+METHODS = [name for name in vars(Account) if inspect.iscoroutinefunction(getattr(Account, name))]
+
+
+def test_each_engine_declares_what_it_can() -> None:
+    assert ABILITIES.keys() == ENGINES.keys()
+    known = set(get_args(Ability))
+    assert all(abilities <= known for abilities in ABILITIES.values())
+    for engine in (NativeEngine, WhatsmeowEngine):
+        assert issubclass(engine, Unable)
+
+
+@pytest.mark.parametrize("name", METHODS)
+async def test_an_engine_without_an_ability_refuses_for_good(name: str) -> None:
+    method = getattr(Unable(), name)
+    arguments = ["x" for _ in inspect.signature(method).parameters]
+    with pytest.raises(SendError) as refused:
+        await method(*arguments)
+    assert (refused.value.code, refused.value.permanent) == (UNSUPPORTED, True)
+    for engine in (NativeEngine, WhatsmeowEngine):
+        assert getattr(engine, name) is getattr(Unable, name)
+
+
+def test_each_is_a_command_with_its_arguments() -> None:
+    assert set(OF_ACCOUNT) == set(METHODS)
+    for name, arguments in OF_ACCOUNT.items():
+        signature = inspect.signature(getattr(Account, name))
+        assert tuple(signature.parameters)[1:] == arguments

@@ -1,0 +1,166 @@
+"""Messages that come without their ciphertext, and the phone that hands them over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from simulator.control.api import application
+from simulator.wire.proto_schema import Message, WebMessageInfo
+from simulator.wire.protocol import JID, Node
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from simulator.server_state import World
+    from tests.unit.simulator.device import Device
+
+ACCOUNT, FRIEND = "15550100001", "15550100002"
+SAY = f"/contacts/{FRIEND}/say"
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(world, str))
+    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
+        yield client
+
+
+@pytest.fixture
+async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
+    return await paired(ACCOUNT)
+
+
+async def say(http: httpx.AsyncClient, **body: Any) -> str:
+    answer = await http.post(SAY, json={"to": ACCOUNT, "text": "from an ad"} | body)
+    assert answer.is_success, answer.text
+    return str(answer.json()["id"])
+
+
+async def ask(device: Device, *ids: str, kind: int = 4, asked_of: str = ACCOUNT) -> None:
+    """Asks the account's phone for the messages, as a peer message under the id `ASKED`."""
+    request = Message()
+    request.protocol_message.type = 16
+    part = request.protocol_message.peer_data_operation_request_message
+    part.peer_data_operation_request_type = kind
+    for one in ids:
+        key = part.placeholder_message_resend_request.add().message_key
+        key.remote_jid, key.from_me, key.id = str(JID(FRIEND)), False, one
+    to = await device.part(asked_of, 0, request)
+    enc = to.get_child("enc")
+    attrs = {"to": JID(asked_of), "id": "ASKED", "type": "text", "category": "peer"}
+    identity = Node("device-identity", {}, device.identity_bytes)
+    await device.send(Node("message", attrs, [enc, identity]))
+    assert "error" not in (await device.next("ack")).attrs
+
+
+async def answered(device: Device) -> list[Any]:
+    """The messages that the phone hands over; None for one that it does not have."""
+    stanza = await device.next("message")
+    assert stanza.attrs["category"] == "peer"
+    assert "recipient" not in stanza.attrs
+    part = device.message_in(stanza).protocol_message
+    assert part.type == 17
+    response = part.peer_data_operation_request_response_message
+    assert (response.peer_data_operation_request_type, response.stanza_id) == (4, "ASKED")
+    return [
+        WebMessageInfo.FromString(result.placeholder_message_resend_response.web_message_info_bytes)
+        if result.HasField("placeholder_message_resend_response")
+        else None
+        for result in response.peer_data_operation_result
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "attrs"),
+    [("plain", {}), ("view_once", {"type": "view_once"}), ("hosted", {"hosted": "true"})],
+)
+async def test_it_comes_without_a_ciphertext_and_the_phone_has_it(
+    device: Device, http: httpx.AsyncClient, unavailable: str, attrs: dict[str, str]
+) -> None:
+    message_id = await say(http, unavailable=unavailable)
+    stanza = await device.next("message")
+    assert (stanza.attrs["id"], stanza.attrs["type"]) == (message_id, "text")
+    assert [child.tag for child in stanza.get_children()] == ["unavailable"]
+    assert stanza.get_child("unavailable").attrs == attrs
+    await ask(device, message_id)
+    (info,) = await answered(device)
+    assert info.message.conversation == "from an ad"
+    assert (info.key.id, info.key.remote_jid, info.key.from_me) == (
+        message_id,
+        str(JID(FRIEND)),
+        False,
+    )
+    assert info.push_name == "Person 0002"
+    assert info.message_timestamp > 0
+    account = (await http.get(f"/accounts/{ACCOUNT}")).json()
+    assert account["placeholder_resends"] == 1
+
+
+async def test_the_sender_encrypts_it_for_who_asks_it(
+    device: Device, http: httpx.AsyncClient
+) -> None:
+    message_id = await say(http, unavailable="plain")
+    stanza = await device.next("message")
+    attrs = {"to": stanza.attrs["from"], "id": message_id, "type": "retry"}
+    retry = Node("retry", {"count": "1", "id": message_id, "t": "1", "v": "1"})
+    await device.send(Node("receipt", attrs, [retry]))
+    assert device.decrypt(await device.next("message")) == "from an ad"
+
+
+async def test_a_phone_has_the_messages_of_its_chats_alone(
+    device: Device, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    await paired("15550100003")
+    other = (await http.post(SAY, json={"to": "15550100003", "text": "to another"})).json()["id"]
+    message_id = await say(http)
+    await device.next("message")
+    await ask(device, other, "unknown", message_id)
+    first, second, third = await answered(device)
+    assert (first, second) == (None, None)
+    assert third.message.conversation == "from an ad"
+
+
+async def test_a_phone_that_has_nothing(device: Device, http: httpx.AsyncClient) -> None:
+    changed = await http.post(f"/phones/{ACCOUNT}", json={"resends": False})
+    assert changed.json()["resends"] is False
+    assert changed.json()["linking"] == "plain"
+    message_id = await say(http, unavailable="plain")
+    await device.next("message")
+    await ask(device, message_id)
+    assert await answered(device) == [None]
+    await http.post(f"/phones/{ACCOUNT}", json={"resends": True})
+    await ask(device, message_id)
+    assert [info.key.id for info in await answered(device)] == [message_id]
+
+
+async def test_other_requests_are_not_answered(device: Device, http: httpx.AsyncClient) -> None:
+    await ask(device, await say(http, unavailable="plain"), kind=3)
+    assert (await http.get(f"/accounts/{ACCOUNT}")).json()["placeholder_resends"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        (SAY, {"to": ACCOUNT, "text": "x", "unavailable": "odd"}, "bad_unavailable"),
+        (SAY, {"to": ACCOUNT, "text": "x", "unavailable": 1}, "wrong_type"),
+        (f"/phones/{ACCOUNT}", {}, "missing_field"),
+        (f"/phones/{ACCOUNT}", {"resends": "no"}, "wrong_type"),
+        (f"/phones/{ACCOUNT}", {"resends": 1, "linking": "passkey"}, "wrong_type"),
+    ],
+)
+async def test_requests_that_make_no_sense(
+    http: httpx.AsyncClient, path: str, body: dict[str, Any], code: str
+) -> None:
+    answer = await http.post(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert (await http.get(f"/phones/{ACCOUNT}")).json()["linking"] == "plain"
+
+
+async def test_nothing_is_unavailable_in_a_group(device: Device, http: httpx.AsyncClient) -> None:
+    members = {"subject": "Us", "creator": FRIEND, "participants": [device.number]}
+    group = (await http.post("/groups", json=members)).json()["id"]
+    answer = await http.post(SAY, json={"to": group, "text": "x", "unavailable": "plain"})
+    assert answer.json()["code"] == "bad_unavailable"

@@ -1,0 +1,148 @@
+"""Privacy tokens: who issues them to whom, which count, and what is refused without one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.server.rules import privacy_tokens
+from simulator.server.rules.properties import CONTACT
+from simulator.wire.proto_schema import HistorySync
+from simulator.wire.protocol import JID, LID_SERVER, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simulator.server_state import World
+    from tests.unit.simulator.device import Device
+
+NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
+WEEK = 7 * 86400
+
+
+@pytest.fixture
+async def device(world: World, paired: Callable[[str], Awaitable[Device]]) -> Device:
+    world.properties.change(FRIEND, {"token_needed": True}, CONTACT)
+    return await paired(NUMBER)
+
+
+async def send(device: Device, message_id: str, *shown: Any) -> str | None:
+    """The error with which a message to the friend is acknowledged; None where it was accepted."""
+    message = await device.message(FRIEND, "hello", message_id)
+    message.content = [*message.content, *shown]
+    await device.send(message)
+    while (ack := await device.next("ack")).attrs["id"] != message_id:
+        pass
+    error = ack.attrs.get("error")
+    return None if error is None else str(error)
+
+
+async def token(device: Device) -> tuple[Any, Any]:
+    """The next notification of a token, and the token in it."""
+    while (stanza := await device.next("notification")).attrs["type"] != "privacy_token":
+        pass
+    return stanza, stanza.get_child("tokens").get_child("token")
+
+
+async def test_a_message_without_a_token_is_refused(device: Device, world: World) -> None:
+    assert await send(device, "M1") == "463"
+    assert await send(device, "M2", Node("tctoken", {}, b"made up")) == "463"
+    assert world.reach_out.refused(NUMBER) == {"463": 2}
+    assert world.inbox.received(FRIEND) == []
+
+
+async def test_a_contact_issues_a_token_when_it_writes(device: Device, world: World) -> None:
+    for text in ("one", "two"):
+        with world.store.transaction():
+            world.speech.say(FRIEND, NUMBER, text)
+    assert world.tokens.counts(FRIEND) == {NUMBER: 1}, "once in a bucket"
+    stanza, issued = await token(device)
+    lid = world.people.named(FRIEND).address(LID_SERVER)
+    assert (stanza.attrs["from"], stanza.attrs["sender_lid"]) == (JID(FRIEND), lid)
+    assert issued.attrs["type"] == "trusted_contact"
+    assert await send(device, "M1", Node("tctoken", {}, issued.content)) is None
+    assert [one["id"] for one in world.inbox.received(FRIEND)] == ["M1"]
+
+
+@pytest.mark.parametrize(("weeks", "error"), [(0, None), (3, None), (4, "463"), (9, "463")])
+async def test_a_token_counts_for_four_buckets(
+    device: Device, world: World, weeks: int, error: str | None
+) -> None:
+    with world.store.transaction():
+        world.tokens.issue(FRIEND, NUMBER, time.time() - weeks * WEEK)
+    _, issued = await token(device)
+    assert await send(device, "M1", Node("tctoken", {}, issued.content)) == error
+
+
+async def test_a_newer_token_replaces_the_one_before(device: Device, world: World) -> None:
+    shown = []
+    for _ in range(2):
+        with world.store.transaction():
+            world.tokens.issue(FRIEND, NUMBER)
+        shown.append((await token(device))[1].content)
+    assert await send(device, "M1", Node("tctoken", {}, shown[0])) == "463"
+    assert await send(device, "M2", Node("tctoken", {}, shown[1])) is None
+
+
+async def test_a_token_may_be_derived_from_the_salt(device: Device, world: World) -> None:
+    chunk, _ = world.history.chunk(NUMBER, {"type": "initial_bootstrap"})
+    salt = HistorySync.FromString(chunk.payload).nct_salt
+    lid = str(world.people.named(FRIEND).address(LID_SERVER)).encode()
+    derived = hmac.digest(salt, lid, hashlib.sha256)
+    assert await send(device, "M1", Node("cstoken", {}, derived)) is None
+    assert await send(device, "M2", Node("cstoken", {}, derived[::-1])) == "463"
+
+
+async def test_a_message_that_was_asked_for_anew_needs_no_token(
+    device: Device, world: World
+) -> None:
+    part = await device.part(
+        FRIEND, 0, device.own_copy("again", FRIEND).device_sent_message.message
+    )
+    content = [part.get_child("enc"), Node("device-identity", {}, device.identity_bytes)]
+    await device.send(Node("message", {"to": JID(FRIEND), "id": "M1"}, content))
+    assert "error" not in (await device.next("ack")).attrs
+    assert [one["id"] for one in world.inbox.received(FRIEND)] == ["M1"]
+
+
+async def test_clients_are_told_to_send_tokens(device: Device) -> None:
+    answer = await device.query("abt", "get", Node("props", {"protocol": "1"}))
+    props = answer.get_child("props").get_children("prop")
+    told = {one.attrs["config_code"]: one.attrs["config_value"] for one in props}
+    assert (told["10518"], told["24941"]) == ("1", "1")
+
+
+async def test_a_client_issues_a_token(
+    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    other = await paired(OTHER)
+    asked = {"jid": JID(OTHER), "t": int(time.time()), "type": "trusted_contact"}
+    answer = await device.query("privacy", "set", Node("tokens", {}, [Node("token", asked)]))
+    assert answer.get_child("tokens") is not None
+    stanza, issued = await token(other)
+    assert stanza.attrs["from"] == JID(NUMBER)
+    assert world.tokens.issued(NUMBER, OTHER) == (issued.content, int(issued.attrs["t"]))
+    assert world.tokens.counts(NUMBER) == {OTHER: 1}
+
+
+async def test_a_history_tells_the_tokens(device: Device, world: World) -> None:
+    with world.store.transaction():
+        world.tokens.issue(FRIEND, NUMBER, 1_790_000_000)
+        world.tokens.issue(NUMBER, FRIEND, 1_790_000_001)
+    chunk, _ = world.history.chunk(NUMBER, {"conversations": [{"chat": FRIEND}]})
+    sync = HistorySync.FromString(chunk.payload)
+    (conversation,) = sync.conversations
+    issued = world.tokens.issued(FRIEND, NUMBER)
+    assert issued is not None
+    assert (conversation.tc_token, conversation.tc_token_timestamp) == issued
+    assert conversation.tc_token_sender_timestamp == 1_790_000_001
+    assert not sync.nct_salt, "it is in the first history alone"
+
+
+def test_buckets_are_those_of_clients() -> None:
+    """Those of whatsmeow `tctoken.go`: tcTokenBucketDuration, tcTokenNumBuckets."""
+    assert (privacy_tokens.BUCKET, privacy_tokens.BUCKETS) == (604800, 4)
