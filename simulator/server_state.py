@@ -325,7 +325,7 @@ class World:
         self._serial = 0
 
     def _peer_message(self, companion: Companion, message_id: str, message: Any) -> None:
-        """What a companion writes to its own phone, which may answer it."""
+        """A message of a companion to its own phone, which may answer it."""
         self.placeholder_resend.answer(companion, message_id, message)
         if message.HasField("protocol_message"):
             self.app_state.receive(companion, message.protocol_message)
@@ -342,7 +342,7 @@ class World:
         self.disappearing = Disappearing(self.store, self.properties, self.remarks)
 
     def _make_records(self, data: Path) -> None:
-        """What is kept of devices, groups and messages."""
+        """Records of devices, groups and messages."""
         self.endpoints = Endpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)

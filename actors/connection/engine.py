@@ -36,7 +36,7 @@ ENGINES = {
     "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
     "whatsmeow": Guarantees(persists_before_ack=False, keeps_message_id=False),
 }
-"""What each engine declares, by the name of its package; loading one to ask it would cost 50 MB."""
+"""The declaration of each engine, by the name of its package; loading one to ask it would cost 50 MB."""
 
 NEEDS = {"whatsmeow": "neonize"}
 """The package of the engine's optional extra, for those that have one."""
@@ -51,7 +51,7 @@ ABILITIES: Mapping[str, frozenset[Ability]] = {
     "native": frozenset({"files", "groups"}),
     "whatsmeow": frozenset(),
 }
-"""What each engine can do beside texts with persons; the gateway refuses the rest unasked."""
+"""Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""
 
 ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 300.0}
 """Seconds of silence before which an engine is asked for no sign of life.

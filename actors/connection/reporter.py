@@ -35,7 +35,7 @@ CONFIRMED_WITHIN = 20.0
 
 
 Shown = Qr | PairingCode | Passkey
-"""What is shown to whoever links the device."""
+"""A text that is shown to the person who links the device."""
 
 Noticed = Literal["qr", "code", "passkey"]
 _KINDS: Final[Mapping[type[Shown], Noticed]] = {Qr: "qr", PairingCode: "code", Passkey: "passkey"}

@@ -278,7 +278,7 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
 
 
 def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
-    """What WhatsApp has against accounts, also of connections that are stopped now."""
+    """Limits and mistakes that WhatsApp told of, also of connections that are stopped now."""
     reasons = []
     for name, seen in connections.items():
         if seen.limited_until is not None and seen.limited_until > now:

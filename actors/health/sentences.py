@@ -12,7 +12,7 @@ LIMITS: Mapping[str, str] = {
     "new_chats_capped": "The account began as many new chats as WhatsApp allows for now.",
 }
 
-# What a cause means and what a person can do, for each that does not pass by itself.
+# Meanings of causes and what a person can do, for each that does not pass by itself.
 CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
     "backup_damaged": "Its session is gone, and no copy of it in the bucket can be read; logout and"

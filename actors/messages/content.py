@@ -209,7 +209,7 @@ class PollVote:
 
 @dataclass(frozen=True, slots=True)
 class ReadMark:
-    """What the account read of a chat; it waits in the queue as a message does, and is none.
+    """A mark that the account read messages of a chat; it waits in the queue as a message does, and is none.
 
     `targets` with their authors; or without any, what WhatsApp's times say came until `until`; or
     without that either, all that had arrived here by `arrived`. Both in seconds since the epoch.

@@ -25,7 +25,7 @@ LOOKED_AT = 5_000
 ONLY_BY_NAME = frozenset({"reach_out_refused"})
 """Codes of letters that no redrive of many means: each repetition can prolong a lock of the account.
 
-Who names the code, or the letters, takes that upon himself.
+A caller that names the code, or the letters, takes that upon itself.
 """
 
 

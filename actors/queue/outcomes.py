@@ -1,4 +1,4 @@
-"""What an owner tells of the messages that it has in hand: they were sent, failed, or wait.
+"""Outcomes of the messages that an owner has in hand: they were sent, failed, or wait.
 
 An outcome is about one attempt: a late repetition of what was said of an older one changes nothing.
 """
@@ -109,7 +109,7 @@ class Outcomes(DeadLetters):
         until: float,
         now: float | None = None,
     ) -> None:
-        """What waits for the end of one of these limits waits until then instead.
+        """Messages that wait for the end of one of these limits wait until then instead.
 
         Safe to repeat, also after a half. Raises `LeaseLost`.
         """
@@ -147,7 +147,7 @@ class Outcomes(DeadLetters):
     async def _lift(
         self, connection: str, epoch: int, meant: tuple[str, str], now: float, ids: Sequence[str]
     ) -> int:
-        """How many of these are held back."""
+        """The number of these that are held back."""
         answer = await self._run(connection, "lift", now, epoch, *meant, *ids)
         if answer == "lost":
             raise LeaseLost(connection)
@@ -178,12 +178,12 @@ class Outcomes(DeadLetters):
         return hands
 
     def _held(self, connection: str, epoch: int) -> Hands:
-        """What `epoch` claimed here; nothing where another has claimed since."""
+        """Messages that `epoch` claimed here; none where another has claimed since."""
         hands = self._hands.get(connection)
         return hands if hands is not None and hands.epoch == epoch else Hands(epoch)
 
     def _putting_down(self, connection: str, epoch: int, ids: Sequence[str]) -> Callable[[], None]:
-        """What puts the attempts of `ids` down that are in hand now, and none that come later."""
+        """A call that puts the attempts of `ids` down that are in hand now, and none that come later."""
         hands = self._held(connection, epoch)
         return hands.putting_down([own_id(connection, id_) for id_ in ids])
 

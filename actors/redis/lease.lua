@@ -63,7 +63,7 @@ local function show(key, state, text, expires_at, left)
     end
 end
 
--- What linking waits for; an owner of an older release knows no passkey.
+-- The step that linking waits for; an owner of an older release knows no passkey.
 local function step(state, qr, code, passkey)
     if state ~= 'pairing' then
         return ''

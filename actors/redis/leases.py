@@ -110,7 +110,7 @@ class Lease:
 
 
 class Shown(Protocol):
-    """What is shown to whoever links the device, and until when (seconds since the epoch)."""
+    """A text that is shown to the person who links the device, and until when (seconds since the epoch)."""
 
     @property
     def text(self) -> str: ...
@@ -294,7 +294,7 @@ class Leases:
         return (fields["text"], float(fields["expires_at"])) if fields else None
 
     async def passkey(self, connection: str) -> tuple[str, float] | None:
-        """What linking by passkey waits for (`account.port.Passkey.text`), and until when, or None."""
+        """The step that linking by passkey waits for (`account.port.Passkey.text`), and until when, or None."""
         async with reach():
             fields: Any = await self._redis.hgetall(keys.of(connection).passkey)
         return (fields["text"], float(fields["expires_at"])) if fields else None

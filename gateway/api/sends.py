@@ -75,7 +75,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was accepted, as far as an answer says it."""
+    """The message that was accepted, as far as an answer says it."""
 
     id: str
     message_id: str

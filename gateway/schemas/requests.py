@@ -237,7 +237,7 @@ class NewConnection(Body):
 
 
 class ConnectionSettings(Body):
-    """What is to be different from now on, without a new login; what is not named stays."""
+    """Settings that change from now on, without a new login; what is not named stays."""
 
     show_online: bool | None = Field(None, description=SHOW_ONLINE, examples=[True])
 

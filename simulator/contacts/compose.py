@@ -259,7 +259,7 @@ def _location(body: dict[str, Any]) -> Any:
 
 
 def seconds_of(body: dict[str, Any]) -> int:
-    """How long messages last before they disappear; 0 is for ever."""
+    """Seconds that messages last before they disappear; 0 is for ever."""
     seconds = field(body, "seconds", int)
     if not 0 <= seconds < 1 << 32:
         raise ProblemError(400, "bad_seconds", "seconds must be 0 or more")

@@ -29,7 +29,7 @@ SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True)
 class Change:
-    """Who changes which message of whose; people by their JIDs without a device.
+    """A change of a message: its author, the message and the author of that; people by their JIDs without a device.
 
     `use` is VOTE or EDIT.
     """
@@ -68,7 +68,7 @@ def vote(options: list[str]) -> bytes:
 
 
 def chosen(plaintext: bytes, options: list[str]) -> list[str]:
-    """Which of the poll's options a vote chose."""
+    """Options of the poll that a vote chose."""
     hashes = set(PollVoteMessage.FromString(plaintext).selected_options)
     return [option for option in options if hashlib.sha256(option.encode()).digest() in hashes]
 

@@ -88,7 +88,7 @@ class GroupRoutes:
 
 
 def _server(body: dict[str, Any]) -> str:
-    """How a request wants members to be addressed: the server part of their addresses."""
+    """The way in which a request wants members to be addressed: the server part of their addresses."""
     mode = field(body, "addressing", str)
     if mode not in ADDRESSINGS:
         raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")

@@ -43,7 +43,7 @@ _MARKS: Final = {
     "read": ("received", "delivered", "read"),
     "played": ("received", "delivered", "read"),
 }
-"""What a message's author sees by each type of receipt: `inactive` is of a device that nobody is shown
+"""Ticks that a message's author sees by each type of receipt: `inactive` is of a device that nobody is shown
 to be at, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryReceipts)."""
 
 

@@ -88,7 +88,7 @@ class Comparison:
 
 
 def _what(feature: Feature) -> str:
-    """What is new about a stanza of its kind: empty for the kind, else as `enc type=pkmsg`."""
+    """The news in a stanza of its kind: empty for the kind, else as `enc type=pkmsg`."""
     part = f"<{feature.part}>" if feature.part else ""
     attribute = f"{feature.name}={feature.value}" if feature.value else feature.name
     return f"{part} {attribute}".strip()

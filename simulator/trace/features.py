@@ -98,7 +98,7 @@ def _of_node(node: dict[str, Any], whole: Feature) -> Iterator[Feature]:
 
 
 def _value(tag: str, name: str, value: str) -> str:
-    """What a value means; empty for one that differs from stanza to stanza."""
+    """The meaning of a value; empty for one that differs from stanza to stanza."""
     if name in allow_list.ADDRESSES:
         if value in allow_list.SERVERS:
             return f"@{value}"  # as an address without a user is written, too

@@ -19,7 +19,7 @@ MOST_EARLY: Final = 1000
 """Events of a socket that are kept until it is known whose it is."""
 
 _Event = tuple[float, str, Any]
-"""When it was, by the clock; its kind (`in`, `out`, `login`, `end`); stanza, payload or cause."""
+"""The time by the clock; its kind (`in`, `out`, `login`, `end`); stanza, payload or cause."""
 
 
 class Recorder:

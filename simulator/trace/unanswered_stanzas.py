@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 SECONDS: Final = 10.0
-"""How long a socket has to go on after a stanza for its answer to be missed."""
+"""Seconds that a socket has to go on after a stanza for its answer to be missed."""
 
 _ACKNOWLEDGED: Final = {
     "in": frozenset({"call", "message", "notification", "receipt", "status"}),
@@ -24,7 +24,7 @@ class Owed:
     stanza: dict[str, Any]
     kind: str
     seconds: float = 0.0
-    """How long its socket went on."""
+    """Seconds that its socket went on."""
 
 
 class Unanswered:

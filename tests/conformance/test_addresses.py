@@ -1,4 +1,4 @@
-"""What people are named by in direct messages: LIDs or numbers, and never both in one."""
+"""Names of people in direct messages: LIDs or numbers, and never both in one."""
 
 from __future__ import annotations
 

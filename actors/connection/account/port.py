@@ -15,7 +15,7 @@ Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls"
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """What linking an account by its passkey waits for, and until when (seconds since the epoch).
+    """The step that linking by passkey waits for, and until when (seconds since the epoch).
 
     `text` is a JSON object. ``{"options": …}`` has the options of a WebAuthn request, whose assertion
     `Account.passkey_assertion` takes. ``{"code": …}`` has the code that the phone shows too, before

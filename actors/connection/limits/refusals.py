@@ -1,4 +1,4 @@
-"""What the error number in WhatsApp's ack of a message means for that message (pure).
+"""Error numbers in WhatsApp's acks of messages, and their meaning for the message (pure).
 
 The numbers are those of whatsapp-rust, protocol/nack.rs, and of Baileys, messages-recv.ts
 (`handleBadAck`).

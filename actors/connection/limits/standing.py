@@ -1,4 +1,4 @@
-"""What WhatsApp lets the account of a connection do, as its engine told, and what follows from it."""
+"""The standing of a connection's account with WhatsApp, as its engine told, and its consequences."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Standing:
     async def _carry(self) -> None:
         """Raises `RedisAway` and `LeaseLost`."""
         if self._untold and self._limits is not None:
-            # What is told from here on is carried by the next round.
+            # The next round carries all that is told from here on.
             self._untold, limits = False, self._now
             try:
                 for code, end in limits.ends.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.connection.session.file import SessionFile
 
 OFF_SECONDS = 90 * 86_400.0
-"""How long it is known that a timer was taken away: no setting from before comes later."""
+"""Seconds for which it is known that a timer was taken away: no setting from before comes later."""
 
 
 class Timers(SessionFile):
@@ -29,7 +29,7 @@ class Timers(SessionFile):
         return 0 if row is None else int(row[0])
 
     def move_timer(self, old: str, new: str) -> None:
-        """What was set in the chat `old` was set in `new`."""
+        """Timers of the chat `old` are those of `new` from now on."""
         row = self._row("SELECT seconds, set_at FROM timers WHERE chat = ?", (old,))
         if row is not None:
             self.note_timer(new, *row)

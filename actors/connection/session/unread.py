@@ -78,7 +78,7 @@ class UnreadMessages(SessionFile):
         )
 
     def move_unread(self, old: str, new: str) -> None:
-        """What is unread in the chat `old` is so in `new`."""
+        """Unread messages of the chat `old` are those of `new` from now on."""
         self._write("UPDATE OR IGNORE unread SET chat = ? WHERE chat = ?", (new, old))
         self._write("DELETE FROM unread WHERE chat = ?", (old,))
 

@@ -253,7 +253,7 @@ class WhatsmeowEngine(Unable):
             self._incoming = Incoming(self._session, self._people, time.time)
 
     def _learn(self, batch: Batch) -> Incoming | None:
-        """What takes the events; each client says first as which device it is linked."""
+        """The taker of the events; each client says first as which device it is linked."""
         for client, heard in batch:
             if client is self._client and isinstance(heard, Event):
                 event = heard.event

@@ -1,4 +1,4 @@
-"""What clients hear and what left: written into the session file in order, then followed up."""
+"""Events that clients hear, and messages that left: written into the session file in order, then followed up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What whatsmeow says of a send that failed, as the errors that all engines raise."""
+"""Errors of whatsmeow for a send that failed, as the errors that all engines raise."""
 
 from __future__ import annotations
 

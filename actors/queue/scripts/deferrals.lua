@@ -20,13 +20,13 @@ function transitions.defer(epoch, id, tries, code, until_)
     call('HINCRBY', message(id), 'attempts', -1)
     write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
         'retry_at', until_)
-    -- Who waits for a claim has to learn when the next one is due.
+    -- A process that waits for a claim has to learn when the next one is due.
     wake()
     return 'waiting'
 end
 
 -- Those of `...` that wait for the end of one of `codes`, each between blanks, wait until then instead.
--- How many of `...` are held at all: of one chat at most one is.
+-- The number of `...` that are held at all: of one chat at most one is.
 function transitions.lift(epoch, codes, until_, ...)
     if not owns(epoch) then
         return 'lost'

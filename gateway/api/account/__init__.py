@@ -1,4 +1,4 @@
-"""What an account does beside sending: it reads, links by passkey, and refuses calls.
+"""Operations of an account beside sending: it reads, links by passkey, and refuses calls.
 
 Messages are in `gateway.api.sends` and `gateway.api.messages`.
 """

@@ -67,7 +67,7 @@ class Assertion(Body):
 
 
 class Passkey(Answer):
-    """What linking waits for."""
+    """The step that linking by passkey waits for."""
 
     step: Literal["assertion", "confirmation"] = Field(
         description="`assertion`: POST the assertion that answers `options`. `confirmation`: compare"
@@ -108,7 +108,7 @@ async def _able(call: Call[Any, None]) -> Registered:
 async def _told(
     call: Call[Any, None], registered: Registered, kind: str, args: dict[str, str]
 ) -> Response:
-    """Whoever serves a connection that has no challenge is not asked."""
+    """The owner of a connection that has no challenge is not asked."""
     if await call.backends.leases.passkey(registered.id) is None:
         raise Problem("no_passkey_challenge")
     told = await answered(call, registered, kind, args)
@@ -143,7 +143,7 @@ OPERATIONS = (
         "GET",
         _PATH,
         "getPasskey",
-        "What linking by the account's passkey waits for",
+        "The step that linking by passkey waits for",
         _TAG,
         get,
         {200: Gives("A challenge to sign, or a code to compare.", Passkey)},

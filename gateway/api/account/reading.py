@@ -42,7 +42,7 @@ async def one(call: Call[None, Wait]) -> Response:
 
 
 async def chat(call: Call[ReadUntil, Wait]) -> Response:
-    """What the connection got up to a time; which messages that are is known to its owner."""
+    """All that the connection got up to a time; its owner knows which messages that are."""
     key = sends.idempotency_key(call)
     connection = await resolve_path(call)
     chat, until = canonical(call.path["chat"], addresses.chat), call.body.until

@@ -1,4 +1,4 @@
-"""What is asked of an open connection of an engine that has the ability: resends, app state, calls."""
+"""Requests to an open connection whose engine has the ability: resends, app state, calls."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ async def _code(view: View, name: str) -> Any:
 
 
 async def _passkey(view: View, name: str) -> dict[str, Any] | None:
-    """What linking by passkey waits for, and the line that signs it; None for who may not see it."""
+    """The step that linking by passkey waits for, and the line that signs it; None for who may not see it."""
     found = (await view.part("getPasskey", path={"connection": name})).data
     if found is None or found["options"] is None:
         return found

@@ -40,7 +40,7 @@ class Disappearing:
         self._properties.put(_key(chat, number), _TIMER, str(seconds) if seconds else None)
 
     def said(self, message: Any, chat: str, number: str) -> Any:
-        """What a played person says in a chat, as the chat's timer has it; a setting changes that."""
+        """The words of a played person in a chat, as the chat's timer has it; a setting changes that."""
         self._learn(message, chat, number)
         seconds = self.timer(chat, number)
         return message_content.expiring(message, seconds) if seconds else message

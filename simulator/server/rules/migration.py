@@ -31,7 +31,7 @@ class Migrations:
         self._properties.change(number, {"migrated": done})
 
     def client_props(self, number: str) -> Any:
-        """What a client is told when it is linked to the account; None where its phone tells nothing."""
+        """The properties that a client is told when it is linked to the account; None where its phone tells nothing."""
         if not self._properties.value(number, "tells_migrated"):
             return None
         props = ClientPairingProps(is_chat_db_lid_migrated=self.done(number))

@@ -32,7 +32,7 @@ _ISSUED: Final = "token:"
 
 
 class PrivacyTokens:
-    """Which token each person last issued to whom; it survives a restart."""
+    """Tokens that each person issued last, by whom they are for; it survives a restart."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class PrivacyTokens:
         return bytes.fromhex(token), int(moment)
 
     def counts(self, issuer: str) -> dict[str, int]:
-        """How many tokens the account issued, by the holder's number."""
+        """The number of tokens that the account issued, by the holder's number."""
         return self._store.counted_by(issuer, _ISSUED)
 
     def salt(self, account: str) -> bytes:

@@ -33,7 +33,7 @@ _CAP_QUERIES: Final = ("24503548349331633", "27910975521856601")
 
 
 class ReachOut:
-    """Which chats an account may begin, from its properties; what it did and heard survives a restart.
+    """Chats that an account may begin, from its properties; what it did and heard survives a restart.
 
     A chat is begun once one of its two people has written to the other.
     """
@@ -78,7 +78,7 @@ class ReachOut:
         return until is not None and bool(until > time.time())
 
     def chats_begun(self, account: str) -> int:
-        """How many chats the account began while it had a cap."""
+        """The number of chats that the account began while it had a cap."""
         return int(self._properties.get(account, _BEGUN) or 0)
 
     def count(self, account: str, code: int) -> None:
@@ -86,7 +86,7 @@ class ReachOut:
         self._store.count(account, f"{_REFUSED}{code}")
 
     def refused(self, account: str) -> dict[str, int]:
-        """How many messages of the account were refused, by code."""
+        """The number of the account's messages that were refused, by code."""
         return self._store.counted_by(account, _REFUSED)
 
     def announce_lock(self, account: str) -> None:

@@ -25,5 +25,5 @@ class Remarks:
         self._store.count(number, f"{_PREFIX}{rule}")
 
     def of(self, number: str) -> dict[str, int]:
-        """How often the account broke each rule that it broke."""
+        """The number of times that the account broke each rule that it broke."""
         return self._store.counted_by(number, _PREFIX)

@@ -19,7 +19,7 @@ from simulator.store_tables import VERSION
 from simulator.wire.protocol import JID, Node, encode
 
 LATER = (("said", "received"),)
-"""What the fourth version lacked."""
+"""Tables and columns that the fourth version lacked."""
 ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"), *LATER)
 """What the third version lacked."""
 

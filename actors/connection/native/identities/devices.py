@@ -167,7 +167,7 @@ class Devices:
         self._session.save_key_list(str(person), believed)
         learned = self._people.learn(person, listed.lid)
         if numbers:
-            # Who has none now may be listed with some a moment later, and is asked for again.
+            # A person without any may be listed with some a moment later, and is asked for again.
             self._session.save_devices(str(person), numbers, self._clock(), listed.hosted)
         return learned
 
@@ -197,7 +197,7 @@ class Devices:
         return listed, numbers, believed
 
     async def _listed(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:
-        """What WhatsApp lists for these people, asked by the address that each is given with.
+        """Lists of WhatsApp for these people, asked by the address that each is given with.
 
         Who has too short a list is asked about by the other address as well, where there is one.
         """

@@ -60,7 +60,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who is in a group; `addressing` is the kind of address by which its devices are named.
+    """The members of a group; `addressing` is the kind of address by which its devices are named.
 
     `expires`: seconds after which its messages disappear, 0 where they stay.
     """

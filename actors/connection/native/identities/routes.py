@@ -23,7 +23,7 @@ REFUSED: Final = "refused_400"
 """The code of the refusal of a stanza that is not as WhatsApp wants it."""
 
 BY_NUMBER_SECONDS: Final = 7 * 86_400.0
-"""How long direct messages go by number before a LID is tried again: accounts migrate."""
+"""Seconds for which direct messages go by number before a LID is tried again: accounts migrate."""
 
 
 @dataclass(frozen=True, slots=True)

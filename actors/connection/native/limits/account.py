@@ -131,7 +131,7 @@ class AccountLimits:
                 log.info("limits not told", action="limits.unanswered", error=type(error).__name__)
                 return
             async with transaction(self._session, self._socket):
-                # What a notification said meanwhile is newer than an answer may be: ask again.
+                # A notification that came meanwhile may be newer than the answer: ask again.
                 newest = self._session.limits() == known
                 if newest:
                     note(self._session, told)

@@ -119,7 +119,7 @@ def _limits(data: Mapping[str, Any], now: float) -> tuple[Lock | Cap, ...]:
 def _lock(told: Mapping[str, Any], now: float) -> Lock:
     kind = told.get("enforcement_type")
     word = kind if isinstance(kind, str) and re.fullmatch(r"[A-Z_]{1,64}", kind) else None
-    # What kind it is says nothing of whether it is: "DEFAULT" comes with locks and without.
+    # The kind says nothing of whether there is a lock: "DEFAULT" comes with locks and without.
     if told.get("is_active") is not True:
         return Lock(None, word)
     end = _time(told.get("time_enforcement_ends"))

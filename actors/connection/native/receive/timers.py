@@ -25,7 +25,7 @@ class Setting(NamedTuple):
 
 
 def of_protocol(plaintext: bytes, at: float) -> tuple[Setting, str | None] | None:
-    """What an unpadded plaintext sets, and the chat that a copy for own devices names.
+    """The timer that an unpadded plaintext sets, and the chat that a copy for own devices names.
 
     None for any other message. `at` is the message's time, which is also the latest at which it was set.
     Raises `MalformedMessage`.
@@ -43,7 +43,7 @@ def of_protocol(plaintext: bytes, at: float) -> tuple[Setting, str | None] | Non
 
 
 def of_message(received: Received, at: float) -> Setting | None:
-    """What a message says of the timer of its chat; None where it says nothing."""
+    """The timer of its chat as a message tells it; None where it tells none."""
     part = getattr(received.message, received.part)
     context: Any = getattr(part, "contextInfo", None)
     if context is None or not (context.expiration or context.ephemeralSettingTimestamp):

@@ -53,7 +53,7 @@ def plaintext(outgoing: Outgoing, place: Place, upload: Upload | None) -> bytes:
 
 
 def poll_keys(said: Content) -> PollKeys | None:
-    """What the votes will be read with, where it is a poll."""
+    """Keys by which votes will be read, where it is a poll."""
     if not isinstance(said, Poll) or said.secret is None:
         return None
     return PollKeys(bytes.fromhex(said.secret), said.options)

@@ -61,7 +61,7 @@ class Dress:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it goes; `at` is the time in seconds.
+    """The chat that a message goes to; `at` is the time in seconds.
 
     `chat` is the address of the stanza, `account` the canonical one, `lid` the account's LID where it
     is known. `named` gives the address by which the chat knows a person of a canonical address.
@@ -86,7 +86,7 @@ class Place:
         return key
 
     def author_and_self(self, target: Target) -> tuple[str, str]:
-        """Who wrote that poll, and the account: both by LID, or both by phone number.
+        """The author of that poll, and the account: both by LID, or both by phone number.
 
         As on the wire of the poll, which whoever counts the votes goes by (whatsmeow, msgsecret.go).
         """

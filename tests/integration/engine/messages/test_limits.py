@@ -1,4 +1,4 @@
-"""What the native engine does of itself while WhatsApp limits its account."""
+"""The native engine while WhatsApp limits its account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a connection does while WhatsApp limits its account, against a real Valkey (G2, G4, G6, G11)."""
+"""A connection while WhatsApp limits its account, against a real Valkey (G2, G4, G6, G11)."""
 
 from __future__ import annotations
 

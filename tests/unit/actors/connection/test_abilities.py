@@ -1,4 +1,4 @@
-"""Which engine can do what, and what the others answer."""
+"""Abilities of the engines, and the answers of those that have them not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What WhatsApp's error numbers mean for the message that met them."""
+"""Meanings of WhatsApp's error numbers for the message that met them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who ever wrote, and the limits on writing to anybody else: on disk, and moved with a chat."""
+"""Persons who ever wrote, and the limits on writing to anybody else: on disk, and moved with a chat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is unread is kept as long as it may be read, and no longer, under the person's address."""
+"""Unread messages are kept as long as it may be read, and no longer, under the person's address."""
 
 from __future__ import annotations
 
