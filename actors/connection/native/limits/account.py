@@ -69,16 +69,16 @@ class AccountLimits:
         self._counts = counts
         self._start = start
         self._clock = clock
-        self._limits = session.limits()
         self._asked: dict[str, float] = {}
 
     def check(self, chat: Address) -> None:
         """Raises `SendDeferred` where a message to this person has to wait."""
-        if self._limits.at(self._clock()) == NONE:
+        limits = self._session.limits()  # a notification may have been committed a moment ago
+        if limits.at(self._clock()) == NONE:
             return
         person = self._people.canonical(chat)
         answers = person == self._people.account or self._session.wrote(str(person))
-        if waits := account_limits.wait(self._limits, self._clock(), answers=answers):
+        if waits := account_limits.wait(limits, self._clock(), answers=answers):
             raise SendDeferred(*waits)
 
     async def met(self, refused: SendError) -> None:
@@ -96,20 +96,19 @@ class AccountLimits:
 
     def _is_news(self, deferred: SendDeferred) -> bool:
         """Whether WhatsApp refused it for a cap of which nothing was known."""
-        now = self._limits.at(self._clock())
+        now = self._session.limits().at(self._clock())
         return deferred.code == NEW_CHATS_CAPPED and now.capped_until is None
 
     async def open(self) -> None:
         """The device is logged in: tell what was known, and ask whether it still holds."""
         await self.tell()
         self.ask(mex.lock_query())
-        if self._limits.at(self._clock()).capped_until is not None:
+        if self._session.limits().at(self._clock()).capped_until is not None:
             self.ask(mex.cap_query())
 
     async def tell(self) -> None:
         """Tell the owner what the session has; also where it is the same."""
-        self._limits = self._session.limits()
-        await self._events.on_limits(self._limits)
+        await self._events.on_limits(self._session.limits())
 
     def ask(self, query: Node) -> None:
         """Ask for a limit, unless that was done just now."""
