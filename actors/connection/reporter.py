@@ -237,7 +237,7 @@ class Reporter:
     ) -> None:
         """Replace the report; returns at once.
 
-        What is `shown` to whoever links the device replaces its kind; without it nothing is shown.
+        A text `shown` to the person who links replaces that of its kind; without one nothing is shown.
         """
         changed = state != self._now.state or cause != self._now.cause
         self._now = replace(

@@ -291,7 +291,7 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
             )
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
             detail = (
-                f"WhatsApp took a message for malformed at {_at(seen.mistaken_at)}, whoever it was for:"
+                f"WhatsApp took a message for malformed at {_at(seen.mistaken_at)}:"
                 " a mistake of this service. Look for a newer release; please report it with a trace."
             )
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))

@@ -35,7 +35,7 @@ REACH_OUT_REFUSED: Final = "reach_out_refused"
 
 # 463: the account may not write to this person now. Each repetition counts as another try to reach
 # somebody out of the blue, and can prolong a lock. 475 is the cap on new chats, which ends by itself;
-# 479 a stanza that does not fit WhatsApp's own schema, whoever it is for.
+# 479 a stanza that does not fit WhatsApp's own schema, for any recipient.
 NAMED: Final[Mapping[int, Refusal]] = {
     421: Refusal("group_addressing_stale", "retry"),
     463: Refusal(REACH_OUT_REFUSED, "dead"),

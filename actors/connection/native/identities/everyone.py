@@ -29,8 +29,8 @@ class Everyone:
     def hashes(self) -> frozenset[str]:
         """Hashes that WhatsApp may answer where it knows these devices.
 
-        whatsmeow counts the sending device, whatsapp-rust does not; hosted devices count for whoever
-        encrypts for them.
+        whatsmeow counts the sending device, whatsapp-rust does not; hosted devices count for
+        clients that encrypt for them.
         """
         others = tuple(one for one in self.devices if one != self.own)
         return frozenset(

@@ -88,7 +88,7 @@ class Place:
     def author_and_self(self, target: Target) -> tuple[str, str]:
         """The author of that poll, and the account: both by LID, or both by phone number.
 
-        As on the wire of the poll, which whoever counts the votes goes by (whatsmeow, msgsecret.go).
+        Votes are counted by the names on the wire of the poll (whatsmeow, msgsecret.go).
         """
         author = self.author or self.named(target.sender or self.account)
         if author.endswith(f"@{LID}"):
