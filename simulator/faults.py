@@ -49,10 +49,11 @@ RULES: Final = (
     "freeze",  # sockets stay open and nothing moves, for `seconds` or until cleared
     "page_fails",  # the page with the current version is answered by `code`
     "page_silent",  # … or not at all
+    "hold_files",  # the media servers give half of a file, and the rest once this is over
 )
 KINDS: Final = INSTANT + RULES
 # Of no account: they need none, and hold for everyone.
-SERVER_WIDE: Final = ("page_fails", "page_silent")
+SERVER_WIDE: Final = ("page_fails", "page_silent", "hold_files")
 
 _FIELDS: Final[dict[str, tuple[type, ...]]] = {
     "account": (str,),

@@ -5,19 +5,24 @@ Paths, parameters and answers after whatsmeow `upload.go`, `download.go` and Bai
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from simulator.media.encryption import MAX_MEDIA
 from simulator.media.store import hash_of, known_kind
+from simulator.server.rules.properties import EVERYONE
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
     from starlette.requests import Request
 
     from simulator.faults import Faults
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 _SERVER_ERROR: Final = 503
+_HOLD: Final = "hold_files"
+_BYTES: Final = "application/octet-stream"
 
 
 class MediaRoutes:
@@ -85,7 +92,18 @@ class MediaRoutes:
         asked = request.query_params.get("hash")
         if asked is not None and asked.rstrip("=") != held.token.rstrip("="):
             return _refused(403, "hash mismatch")
-        return FileResponse(self._media.file(held.token), media_type="application/octet-stream")
+        file = self._media.file(held.token)
+        if self._faults.strike(EVERYONE, _HOLD) is not None:
+            return StreamingResponse(self._halting(file), media_type=_BYTES)
+        return FileResponse(file, media_type=_BYTES)
+
+    async def _halting(self, file: Path) -> AsyncIterator[bytes]:
+        data = await asyncio.to_thread(file.read_bytes)
+        half = len(data) // 2
+        yield data[:half]
+        while self._faults.find(EVERYONE, _HOLD) is not None:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
+        yield data[half:]
 
     async def delete(self, request: Request) -> Response:
         """Forgets a file, as whatsmeow asks for history that it has read."""

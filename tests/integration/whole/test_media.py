@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.whole.shop import ACCOUNT, CONTACT
+from tests.integration.whole.shop import ACCOUNT, CONTACT, fault, struck
 from tests.integration.whole.test_kinds import arrived, becomes, says, sends
 from tests.waiting import until
 
@@ -72,26 +71,24 @@ def test_a_file_goes_out_and_comes_in(instance: Instance) -> None:
 
 def test_a_killed_connection_fetches_what_waits(instance: Instance) -> None:
     """G5, G8: the message says `pending` until its file is there, whoever fetches it."""
-    pid = instance.process("connection", "shop").pid
-    os.kill(pid, signal.SIGSTOP)
-    sizes = [20 * 2**20 + number for number in range(3)]
+    held = fault(instance, "hold_files")
+    sizes = [2**20 + number for number in range(3)]
     ids = []
     for size in sizes:
         said = instance.simulator.post(
             f"/contacts/{CONTACT}/say", json={"to": ACCOUNT, "type": "document", "size": size}
         )
         ids.append(said.json()["id"])
-    os.kill(pid, signal.SIGCONT)
 
     def stored() -> list[dict[str, Any]] | None:
         listed = [one for one in instance.messages(connection="shop") if one["message_id"] in ids]
         return listed if len(listed) == len(ids) else None
 
     listed: list[dict[str, Any]] = until("the messages are stored", stored, 30)
-    assert instance.kill("connection", "shop") == pid
-    waiting = [one for one in listed if instance.message(one["id"])["media"]["state"] == "pending"]
-    print(f"{len(waiting)} of {len(ids)} files in flight at the kill")
-    assert waiting
+    until("a file is on its way", lambda: struck(instance, held), 30)
+    instance.kill("connection", "shop")
+    assert {instance.message(one["id"])["media"]["state"] for one in listed} == {"pending"}
+    instance.simulator.delete("/faults")
     for one in listed:
         media = settles(instance, one["id"])
         assert media["state"] == "stored"

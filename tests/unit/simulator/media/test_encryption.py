@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -21,6 +22,7 @@ from simulator.media.routes import media_application
 from simulator.media.store import AUTH_SECONDS, token_of
 from simulator.wire.proto_schema import MediaRetryNotification, ServerErrorReceipt
 from simulator.wire.protocol import JID, Node, bytes_of
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -149,6 +151,19 @@ async def test_what_is_not_taken(
     late = device.world.media.account(auth, float("inf"))
     assert late is None
     assert MAX_MEDIA > 25
+
+
+async def test_a_file_that_is_held_half_way(device: Device, mms: httpx.AsyncClient) -> None:
+    auth, body = await auth_of(device), secrets.token_bytes(2**20)
+    token = token_of(hashlib.sha256(body).digest())
+    up = await mms.post(f"/mms/image/{token}", params={"auth": auth}, content=body)
+    fault = device.world.faults.request({"kind": "hold_files"})
+    down = asyncio.create_task(mms.get(up.json()["direct_path"]))
+    await eventually("the file is asked for", lambda: fault.struck, 5)
+    await asyncio.sleep(0.3)
+    assert not down.done()
+    device.world.faults.clear(fault_id=fault.id)
+    assert (await down).content == body
 
 
 @pytest.mark.parametrize("kind", message_content.MEDIA)
