@@ -84,6 +84,8 @@ whatsmeow: setup
 
 .venv/test: .venv/runtime requirements-dev.lock
 	@.ci/install $(BIN)/python requirements-dev.lock
+	@# Compiles them, which each process of a first run would do for itself.
+	@$(BIN)/python -m pytest -q --collect-only >.venv/collected || { cat .venv/collected >&2; exit 1; }
 	@touch $@
 
 # A foreign client's own environment. It comes as a binary for some platforms only; on the others
