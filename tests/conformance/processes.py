@@ -43,7 +43,7 @@ class JsonProcess:
     def __init__(
         self, command: list[str], log: Path, *, forks: bool = False, **environment: str
     ) -> None:
-        """`forks`: it starts cheaply; a library of Go sees the nursery's environment, not this one."""
+        """`forks`: it starts cheaply, from what has imported its modules already."""
         start = forked.Popen if forks else subprocess.Popen
         self._log = log
         self._told_to_end = False
@@ -278,11 +278,12 @@ class Client:
             "ws_url": self._simulator.ws_url,
             "root_key": self._root_key,
         }
+        if runs_whatsmeow(self.kind):
+            forked.trust(self._simulator.media_authority)
         self.process = JsonProcess(
             [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
             self._directory / ("client.log" if self.kind in OURS else leaks.FOREIGN_LOG),
-            forks=self.kind == "native",
-            # what Go takes for the authorities that it trusts
+            forks=self.kind != "tryx",
             SSL_CERT_FILE=self._simulator.media_authority,
         )
 
