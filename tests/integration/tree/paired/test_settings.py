@@ -8,26 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.redis.pokes import poke
-from tests.integration.tree.head import Head, Tree, kill
+from tests.integration.tree.head import kill
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.integration.tree.head import Head, Tree
 
 pytestmark = pytest.mark.timeout(180)
 
 ACCOUNT = "15550100001"
+"""That of ``shop``."""
 
 
-@pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
-    with Head() as head:
-        yield head
-
-
-async def test_an_account_is_shown_as_online_by_the_owner_and_by_the_next(head: Head) -> None:
+async def test_an_account_is_shown_as_online_by_the_owner_and_by_the_next(
+    head: Head, tree: Tree
+) -> None:
     """Without a new login where the owner stays; a root that is new asks the owner what it has."""
-    tree = Tree(head)
 
     async def shown(*, online: bool) -> None:
         def look() -> bool:
@@ -40,32 +36,26 @@ async def test_an_account_is_shown_as_online_by_the_owner_and_by_the_next(head: 
         await tree.connections.configure("shop", show_online=online)
         await poke(tree.redis)
 
-    try:
-        await tree.complete()
-        await tree.create("shop")
-        await tree.pair("shop", ACCOUNT)
-        await shown(online=False)
-        before = await tree.lease("shop")
-        await configure(online=True)
-        await shown(online=True)
-        await configure(online=False)
-        await shown(online=False)
-        await configure(online=True)
-        await shown(online=True)
-        after = await tree.lease("shop")
-        assert (after.epoch, after.since) == (before.epoch, before.since)
+    await shown(online=False)
+    before = await tree.lease("shop")
+    await configure(online=True)
+    await shown(online=True)
+    await configure(online=False)
+    await shown(online=False)
+    await configure(online=True)
+    await shown(online=True)
+    after = await tree.lease("shop")
+    assert (after.epoch, after.since) == (before.epoch, before.since)
 
-        kill(tree.pids()["connection:shop"])
-        await eventually("the next owner", lambda: _epoch(tree, after.epoch + 1), 20)
-        await shown(online=True)
+    kill(tree.pids()["connection:shop"])
+    await eventually("the next owner", lambda: _epoch(tree, after.epoch + 1), 20)
+    await shown(online=True)
 
-        kill(tree.pids()["root"])
-        await configure(online=False)
-        await shown(online=False)
-        await asyncio.sleep(3)  # a whole look later
-        assert (await tree.lease("shop")).epoch == after.epoch + 1
-    finally:
-        await tree.close()
+    kill(tree.pids()["root"])
+    await configure(online=False)
+    await shown(online=False)
+    await asyncio.sleep(3)  # a whole look later
+    assert (await tree.lease("shop")).epoch == after.epoch + 1
 
 
 async def _epoch(tree: Tree, epoch: int) -> bool:
