@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import certifi
 import pytest
 
 from supervision.keeper.manifest import Plan
-from tests.integration.gateway.cli.doctor.examination import apart, failed
+from tests.integration.gateway.cli.doctor.examination import apart, begun, failed
 from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
@@ -102,3 +103,14 @@ def test_the_clock_is_not_that_of_whatsapp(data: Path, doctor: Examine) -> None:
     with dated("Tue, 26 Nov 2024 10:00:00 GMT") as port:
         examined = doctor(data, WHATSAPP_URL=f"ws://127.0.0.1:{port}/ws/chat")
     assert failed(examined, "whatsapp clock", "ahead of theirs")
+
+
+def test_the_authorities_cannot_be_read(data: Path, tmp_path: Path, doctor: Examine) -> None:
+    begun(data)
+    nowhere = tmp_path / "none.pem"
+    do = failed(doctor(data, SSL_CERT_FILE=nowhere), "authorities", "SSL_CERT_FILE")
+    assert "PEM" in do
+    shutil.copy(certifi.where(), nowhere)
+    found = doctor(data, SSL_CERT_FILE=nowhere)[1]["authorities"]
+    assert (found["result"], found["found"]) == ("ok", f"those of {nowhere}")
+    assert doctor(data, SSL_CERT_FILE="")[1]["authorities"]["found"] == "the public ones"
