@@ -59,6 +59,12 @@ async def test_an_account_is_shown_as_online_by_the_owner_and_by_the_next(head: 
         await eventually("the next owner", lambda: _epoch(tree, after.epoch + 1), 20)
         await shown(online=True)
 
+        root = tree.pids()["root"]
+        kill(root)
+        await eventually("the next root", lambda: tree.pids().get("root", root) != root, 20)
+        await asyncio.sleep(3)  # a whole look later
+        await shown(online=True)
+
         kill(tree.pids()["root"])
         await configure(online=False)
         await shown(online=False)
