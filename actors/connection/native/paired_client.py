@@ -93,6 +93,9 @@ class Linked:
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
+        self._limits = AccountLimits(
+            session, socket, self._people, events, counts, start=self._start
+        )
         self._sender = Sender(
             session,
             self._signal,
@@ -101,6 +104,7 @@ class Linked:
             socket,
             ack_timeout=ack_timeout,
             uploader=None if carrying is None else carrying.uploader,
+            permit=self._limits.check,
         )
         self._group_sender = GroupSender(
             session,
@@ -146,9 +150,6 @@ class Linked:
             hold=hold,
         )
         self._offline = OfflineQueue(socket)
-        self._limits = AccountLimits(
-            session, socket, self._people, events, counts, start=self._start
-        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
@@ -170,8 +171,6 @@ class Linked:
             chat = parse_optional(message.chat)
             if chat is not None and chat.server == GROUP:
                 return await self._group_sender.send(message, chat)
-            if chat is not None:
-                self._limits.check(chat)
             return await self._sender.send(message)
         except SendError as refused:
             await self._limits.met(refused)

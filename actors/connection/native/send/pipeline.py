@@ -67,10 +67,12 @@ class Sender:
         *,
         ack_timeout: float,
         uploader: Uploader | None = None,
+        permit: Callable[[Address], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without an `uploader` no file is sent."""
+        """Without an `uploader` no file is sent. `permit` raises where nothing may leave for a chat now."""
         self._uploader = uploader
+        self._permit = permit
         self._session = session
         self._people = people
         self._devices = devices
@@ -90,6 +92,7 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
+        self._permit(chat)
         upload = await self.upload(outgoing, chat)
         try:
             letter, ack = await self._attempt(outgoing, chat, upload)
@@ -214,6 +217,8 @@ class Sender:
 
     async def _encrypt(self, letter: Letter, found: dict[Address, Bundle | None]) -> Node:
         """The stanza for the devices of a letter, inside a transaction."""
+        if not letter.missed:
+            self._permit(letter.chat)  # a limit that was told meanwhile: its refusal is for good
         targets: list[Node] = []
         identity = False
         # A copy for the own phone alone would be acknowledged, and nobody would have got it.
