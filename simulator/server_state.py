@@ -93,7 +93,9 @@ class World:
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self._make_records(data)
         self.unanswered = Unanswered(self.store, self.switches, answer_seconds)
-        self.switchboard = Switchboard(self.store, self.queue, self.faults, self.unanswered)
+        self.switchboard = Switchboard(
+            self.store, self.queue, self.faults, self.unanswered, self.switches
+        )
         self.devices = Devices(self.people, self.endpoints, self.companions)
         self.notices = Notices(
             store=self.store,
@@ -244,6 +246,7 @@ class World:
             companions=self.companions,
             notices=self.notices,
             migrations=self.migrations,
+            switches=self.switches,
             scan_demands=self.scan_demands,
         )
         self.linking = Linking(

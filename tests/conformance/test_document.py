@@ -23,6 +23,7 @@ SCENARIOS = (
     "limits",
     "calls",
     "placeholders",
+    "offline",
 )
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
