@@ -51,6 +51,7 @@ from simulator.server.rules.addresses import Addresses
 from simulator.server.rules.answering_numbers import AnsweringNumbers
 from simulator.server.rules.disappearing import Disappearing
 from simulator.server.rules.failures import Standings
+from simulator.server.rules.login_remarks import LoginRemarks
 from simulator.server.rules.migration import Migrations
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
@@ -124,6 +125,7 @@ class World:
             notices=self.notices,
             standings=self.standings,
             versions=self.versions,
+            login_remarks=self.login_remarks,
             switchboard=self.switchboard,
         )
         self.odd_stanzas = OddStanzas(
@@ -247,6 +249,7 @@ class World:
             notices=self.notices,
             migrations=self.migrations,
             switches=self.switches,
+            login_remarks=self.login_remarks,
             scan_demands=self.scan_demands,
         )
         self.linking = Linking(
@@ -337,6 +340,7 @@ class World:
         """The rules that need no other part than the store."""
         self.properties = Properties(self.store)
         self.remarks = Remarks(self.store)
+        self.login_remarks = LoginRemarks(self.remarks)
         self.switches = Switches(self.properties)
         self.standings = Standings(self.properties)
         self.migrations = Migrations(self.properties)

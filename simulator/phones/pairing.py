@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notices
+    from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.migration import Migrations
     from simulator.server.rules.switches import Switches
     from simulator.store import Store
@@ -78,6 +79,7 @@ class Pairing:
         notices: Notices,
         migrations: Migrations,
         switches: Switches,
+        login_remarks: LoginRemarks,
         scan_demands: ScanDemands,
     ) -> None:
         self._store = store
@@ -87,6 +89,7 @@ class Pairing:
         self._notices = notices
         self._migrations = migrations
         self._switches = switches
+        self._login_remarks = login_remarks
         self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
@@ -176,6 +179,7 @@ class Pairing:
         linked = Companion(**{**vars(companion), "adv": signed})
         with self._store.transaction():
             self._companions.add(linked)
+            self._login_remarks.paired(linked.number, connection.registration)
             self._people.relisted(linked.number)
             self._notices.device(linked.number, "add", linked.device)
             self._store.after_commit(

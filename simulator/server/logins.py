@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.notifications import Notices
     from simulator.server.rules.failures import Standings
+    from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.versions import Versions
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -39,6 +40,7 @@ class Logins:
         notices: Notices,
         standings: Standings,
         versions: Versions,
+        login_remarks: LoginRemarks,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -48,6 +50,7 @@ class Logins:
         self._notices = notices
         self._standings = standings
         self._versions = versions
+        self._login_remarks = login_remarks
         self._switchboard = switchboard
 
     def log_in(self, connection: Connection, payload: Any) -> None:
@@ -74,6 +77,7 @@ class Logins:
             return
         with self._store.transaction():
             self._companions.logged_in(companion, announced(payload))
+            self._login_remarks.logged_in(companion, payload, connection.user_agent)
             self._store.count(number, f"logins_{connection.handshake.lower()}")
         connection.device = companion.key
         connection.trace.identified(companion.key)
