@@ -72,6 +72,7 @@ class Dispatcher:
         # What came before this login is handled before it: from then on nothing of the device's
         # old socket counts (G6).
         self._handle_all()
+        self._logins.recognized(connection, payload)
         refusal = self._versions.refusal(payload)
         if refusal is not None:
             connection.retire(refusal)
