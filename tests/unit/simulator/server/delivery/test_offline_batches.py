@@ -132,6 +132,24 @@ async def test_what_nobody_requested_comes_at_the_next_login(world: World, devic
     assert await came(device) == [*missed(PRIMER, WAITING), "(live)", f"end {left}"]
 
 
+async def test_what_is_settled_meanwhile_is_not_sent(world: World, device: Device) -> None:
+    """As the resend of a message whose first copy was answered after all."""
+    world.switches.turn(NUMBER, RULE, on=True)
+    await log_in(device)
+    live = say(world, "live")
+    key = (NUMBER, device.device)
+    held = str(world.queue.waiting(key)[PRIMER].stanza.attrs["id"])
+    with world.store.transaction():
+        for message_id in (held, live):
+            assert world.queue.receive(key, "", message_id)
+    await request(device, WAITING)
+    assert await came(device) == [
+        *missed(0, PRIMER),
+        *missed(PRIMER + 1, WAITING),
+        f"end {WAITING}",
+    ]
+
+
 async def test_what_nobody_requested_is_not_owed(world: World, device: Device) -> None:
     world.switches.turn(NUMBER, RULE, on=True)
     await log_in(device)
