@@ -184,3 +184,23 @@ def test_is_scanned_while_it_shows_a_code(
     simulator.post(f"/phones/{friend}/scan", qr=qr)
     client.wait("connected")
     assert typed(simulator, friend, code) == "no_link_code"
+
+
+@pytest.mark.differs(neonize="D24", native="D24", whatsmeow="D24")
+def test_is_scanned_by_another_phone_after_one_demanded_a_passkey(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    qr = next(line["qr"] for line in client.process.seen if line["event"] == "qr")
+    simulator.post(f"/phones/{friend}", linking="passkey")
+    answer = simulator.http.post(f"/phones/{friend}/scan", json={"qr": qr})
+    assert answer.json()["code"] == "passkey_required"
+    if client.kind in ("native", "whatsmeow"):
+        client.wait("disconnected")
+        return
+    other = friend.replace("1555011", "1555013")
+    answer = simulator.http.post(f"/phones/{other}/scan", json={"qr": qr})
+    if client.kind == "neonize":
+        assert answer.json()["code"] == "pairing_refused"
+        return
+    assert answer.is_success
+    client.wait("connected")
