@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 14
+VERSION = 15
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -329,6 +329,12 @@ CREATE TABLE timers (
 ) STRICT, WITHOUT ROWID;
 -- A group's timer is in its roster: those without it are asked for anew.
 UPDATE rosters SET fetched_at = 0
+""",
+    15: """
+-- Secrets of all messages, not of polls alone: edits are encrypted under them. Others have no options.
+ALTER TABLE polls RENAME TO message_secrets;
+CREATE INDEX message_secrets_at ON message_secrets (at);
+CREATE INDEX message_secrets_members ON message_secrets (sender) WHERE sender GLOB '*@lid'
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

@@ -16,14 +16,15 @@ from actors.connection.native.receive.from_proto import (
     Scene,
     content_of,
     takes_back_anothers,
+    unsealed,
 )
 from actors.connection.native.receive.message_source import Unparseable, source_of
 from actors.connection.native.receive.notifications import Notices, Outcome
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.ratchet import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage
-from actors.connection.session.polls import PollKeys
-from actors.messages.content import Change, Other, Poll, encode, is_plain, text_of
+from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.messages.content import Change, Other, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from actors.messages.content import Content
 
 log = structlog.get_logger()
-
-UNDECRYPTABLE: Final = "undecryptable"
 
 IGNORED: Final = frozenset({"appdata", "call", "status"})
 """Tags of stanzas that are acknowledged and not read: calls, and updates of people's status."""
@@ -188,8 +187,10 @@ class Incoming:
                 # With `hold` it is answered by whoever stores what it tells.
                 return Outcome("message.history", () if self._hold else answers, task="history")
             return Outcome("message.silent", answers)
+        scene = self._scene(stanza, source, found)
         try:
-            said = self._said(stanza, source, found)
+            found = unsealed(found, scene)
+            said = content_of(found, scene)
         except Forged:
             # Acknowledged as any other, or it would come again for ever.
             log.warning("refused message", action="message.refused")
@@ -197,10 +198,13 @@ class Incoming:
             return Outcome("message.refused", answers)
         added = self._add(stanza, source, said, found.destination, plaintext)
         self._note_timer(stanza, self._chat(stanza, source, found.destination), found)
-        counted = "message.stored" if added else "message.repeated"
         key = self._named(stanza, source, found.destination)
+        author = str(source.sender.canonical)
+        self._session.learn_secret(*key, said=said, secret=found.secret, author=author)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
+        stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"
+        counted = stored if added else "message.repeated"
         return Outcome(counted, answers, news=added, held=self._held(*key), task=task)
 
     def _set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
@@ -289,21 +293,21 @@ class Incoming:
         held = self._held(*key)
         return Outcome("message.asked_for", answers, (asked,), wanted=stanza, held=held)
 
-    def _said(self, stanza: Node, source: Source, found: wrappers.Received) -> Content:
-        """Raises `Forged`."""
+    def _scene(self, stanza: Node, source: Source, found: wrappers.Received) -> Scene:
         account = self._people.account
         chat = self._chat(stanza, source, found.destination)
-        scene = Scene(
+        return Scene(
             chat=chat,
             sender=self._people.canonical(source.sender),
             account=account,
             canonical=self._people.canonical,
             from_phone=lambda number: self._session.knows(str(chat), str(account), number),
-            poll=lambda author, number: self._session.poll(str(chat), str(author), number),
+            secret=lambda author, number: self._session.message_secret(
+                str(chat), str(author), number
+            ),
             names=self._people.names,
             is_admin=lambda: self._is_admin(source),
         )
-        return content_of(found, scene)
 
     def _chat(self, stanza: Node, source: Source, destination: str | None) -> Address:
         """The chat of a message, which the copy of one that another own device sent names itself."""
@@ -324,9 +328,6 @@ class Incoming:
         if key != (first := self._key(stanza, source)):
             # The stanza alone names it differently when it comes again.
             self._session.bury(**first._asdict())
-        if isinstance(said, Poll) and said.secret is not None:
-            poll = PollKeys(bytes.fromhex(said.secret), said.options)
-            self._session.remember_poll(*key, poll, str(source.sender.canonical))
         if source.from_me and source.chat.server == GROUP:
             self._expect_receipts(key)
         at = self._at(stanza)

@@ -16,7 +16,7 @@ from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
-from actors.connection.native.send.letter import Letter, plaintext, poll_author, poll_keys
+from actors.connection.native.send.letter import Letter, plaintext, poll_author, poll_secret
 from actors.connection.native.send.outbox import Departures
 from actors.connection.native.send.outcomes import acknowledgement, told
 from actors.connection.native.send.per_chat_lock import Turns
@@ -157,7 +157,7 @@ class Sender:
             message,
             wrappers.device_sent(message, str(route.to)),
             dress(message),
-            poll_keys(outgoing.content),
+            poll_secret(outgoing.content),
         )
 
     def _place(self, outgoing: Outgoing, chat: Address, route: Route) -> Place:
@@ -253,7 +253,7 @@ class Sender:
         )
         if letter.poll is not None:
             account, author = str(self._people.account), str(route.own.canonical)
-            self._session.remember_poll(chat, account, letter.number, letter.poll, author)
+            self._session.remember_secret(chat, account, letter.number, letter.poll, author)
 
     def _agrees(self, letter: Letter, expected: str) -> bool:
         """Whether WhatsApp knows no other devices, as far as its hash says or asking for them did."""
