@@ -17,7 +17,7 @@ from actors.connection.native.identities.group_members import NotInGroup, Roster
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.receive import presence, receipts
+from actors.connection.native.receive import presence
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
@@ -28,7 +28,6 @@ from actors.connection.native.send.outcomes import told
 from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
-from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.signal.prekeys import Prekeys
 from actors.connection.native.transport import login
@@ -313,29 +312,6 @@ class Linked:
         await self._versions.note_end(at)
         await self._events.on_version_end(self._versions.ends_at)
 
-    async def _resend(self, receipt: Node) -> None:
-        try:
-            done = await self._resender.resend(receipt)
-            self._counts[f"resend.{done}"] += 1
-            if done != "resent":
-                log.info("not resent", action="resend.refused", reason=done)
-        except BadSignature:
-            self._counts["resend.bad_signature"] += 1
-            log.warning("not resent", action="resend.bad_signature")
-        except (ConnectionLost, *SessionRefusal):
-            raise
-        except (RequestFailed, RequestTimeout) as error:
-            # Not acknowledged: it comes again at the next login.
-            self._counts["resend.failed"] += 1
-            log.warning("not resent", action="resend.failed", error=type(error).__name__)
-            return
-        except Exception as error:  # noqa: BLE001 - a sender must not end the connection
-            self._counts["resend.refused"] += 1
-            log.error("not resent", action="resend.failed", error=type(error).__name__)  # noqa: TRY400
-            await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))
-            return
-        await self._socket.send(receipts.ack(receipt))
-
     async def _on_news(self) -> None:
         await self._events.on_inbox()
         await self._appearance.look()
@@ -356,7 +332,7 @@ class Linked:
             self._limits.ask(mex.lock_query())
             return
         if kind == "resend":
-            work = self._resend(stanza)
+            work = self._resender.answer(stanza, self._counts)
         elif kind == "limits":
             work = self._limits.tell()
         elif kind == "roster":

@@ -28,7 +28,7 @@ from actors.connection.engine import (
     Qr,
 )
 from actors.connection.native import SESSION_FILE
-from actors.connection.native.engine import Keepalive, NativeEngine
+from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal import prekeys
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.causes import Cause
+    from actors.connection.native.transport.keepalive import Keepalive
     from actors.connection.trace.recorder import Recorder
 
 ROOT = Path(__file__).parents[3]
