@@ -34,7 +34,7 @@ from actors.connection.native.transport.nodes import (
     proto,
 )
 from actors.connection.native.transport.noise import Handshake, Resumption
-from actors.connection.session.message_secrets import MessageSecret
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages import content as kinds
 from tests.fuzz.corpus import (
     ACCOUNT,

@@ -21,8 +21,8 @@ from actors.connection.session.identities.credentials import Credentials, Signed
 from actors.connection.session.identities.groups import Groups
 from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
-from actors.connection.session.message_aliases import Aliases
-from actors.connection.session.message_secrets import MessageSecrets
+from actors.connection.session.messages.message_aliases import Aliases
+from actors.connection.session.messages.message_secrets import MessageSecrets
 from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.session.message_secrets import MessageSecret
+    from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
     from actors.messages.content import Content, Target
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.connection.native.receive.wrappers import Received
-    from actors.connection.session.message_secrets import MessageSecret
+    from actors.connection.session.messages.message_secrets import MessageSecret
 
 LONGEST_ID: Final = 128
 LONGEST_EMOJI: Final = 64

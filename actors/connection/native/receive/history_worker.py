@@ -40,7 +40,7 @@ from actors.connection.native.transport.nodes import (
 )
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.history_syncs import LONGEST_NAME
-from actors.connection.session.message_secrets import SECRET_SECONDS
+from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
 

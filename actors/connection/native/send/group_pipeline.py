@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.native.send.to_proto import Dress
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.session.message_secrets import MessageSecret
+    from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
     from actors.connection.session.uploads import Upload
 

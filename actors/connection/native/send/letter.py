@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
 from actors.connection.native.send.to_proto import write
-from actors.connection.session.message_secrets import MessageSecret
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Poll, PollVote
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
-from actors.connection.session.message_secrets import MessageSecret
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import (
     Card,
     Contact,

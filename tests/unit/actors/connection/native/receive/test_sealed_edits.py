@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
 from actors.connection.native.transport.nodes import proto
-from actors.connection.session.message_secrets import MessageSecret
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Edit, Target, decode
 from tests.unit.actors.connection.native.receiving import CONTACT, CONTACT_LID, World, told
 

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from actors.connection.session.message_secrets import (
+from actors.connection.session.messages.message_secrets import (
     POLL_SECONDS,
     SECRET_SECONDS,
     MessageSecret,
