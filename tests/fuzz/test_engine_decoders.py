@@ -14,6 +14,7 @@ from actors.connection import causes
 from actors.connection.native.identities import usync
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove, qr_codes
+from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
 from actors.connection.native.receive.history_file import Unusable, inflate, split
@@ -79,6 +80,24 @@ KINDS = [
             "encPayload": b"x" * 48,
             "encIv": b"i" * 12,
             "secretEncType": "MESSAGE_EDIT",
+        }
+    ).SerializeToString(),
+    proto.Message(
+        protocolMessage={
+            "type": "PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE",
+            "peerDataOperationRequestResponseMessage": {
+                "peerDataOperationRequestType": "PLACEHOLDER_MESSAGE_RESEND",
+                "stanzaId": "R",
+                "peerDataOperationResult": [
+                    {
+                        "placeholderMessageResendResponse": {
+                            "webMessageInfoBytes": proto.WebMessageInfo(
+                                key={"id": "A"}, message={"conversation": "hi"}
+                            ).SerializeToString()
+                        }
+                    }
+                ],
+            },
         }
     ).SerializeToString(),
 ]
@@ -174,6 +193,9 @@ def test_a_plaintext_is_content_or_malformed(plaintext: bytes, padding: bytes) -
             with contextlib.suppress(Forged):
                 said = content_of(unsealed(found, SCENE), SCENE)
                 assert kinds.decode(kinds.encode(said)) == said
+    with contextlib.suppress(MalformedMessage):
+        answer = placeholder_resend.answer(plaintext)
+        assert answer is None or all(one.HasField("message") for one in answer.messages)
     with contextlib.suppress(MalformedMessage):
         assert len(wrappers.unpad(plaintext + padding)) < len(plaintext + padding)
 

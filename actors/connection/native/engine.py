@@ -141,6 +141,10 @@ class NativeEngine(Unable):
         """Tell that messages were read; see the port."""
         await self._open_link.mark_read(chat, mark, at)
 
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """Ask the account's phone for a message; see the port."""
+        await self._open_link.request_resend(chat, sender, message_id)
+
     @property
     def traffic(self) -> Traffic | None:
         """What was read last; see the port."""

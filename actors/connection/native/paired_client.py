@@ -17,6 +17,8 @@ from actors.connection.native.identities.group_members import NotInGroup, Roster
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
+from actors.connection.native.phone.peer_messages import PeerMessages
+from actors.connection.native.phone.resend_requests import ResendRequests
 from actors.connection.native.receive import presence
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
@@ -113,6 +115,15 @@ class Linked:
             upload=self._sender.upload,
             ack_timeout=ack_timeout,
         )
+        peers = PeerMessages(
+            session,
+            self._people,
+            socket,
+            fanout=self._sender.fanout,
+            departures=self._sender.departures,
+            ack_timeout=ack_timeout,
+        )
+        self._resends = ResendRequests(session, self._people, socket, peers, counts=counts)
         self._marks = ReadMarks(session, socket)
         self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
         self._incoming = Incoming(
@@ -187,6 +198,11 @@ class Linked:
         if where is None or not (where.is_person or where.server == GROUP):
             raise SendError("unsupported_chat", permanent=True)
         await self._marks.send(self._people.canonical(where), mark, at)
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await self._resends.ask(chat, sender, message_id)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -291,6 +307,7 @@ class Linked:
         await self._limits.open()
         await self._events.on_open()
         self._start("history", self._history.run())
+        self._start("phone", self._resends.run())
         await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
@@ -324,6 +341,9 @@ class Linked:
         if kind == "file":
             if self._carrying is not None:
                 self._carrying.look()
+            return
+        if kind == "placeholder":
+            self._resends.look()
             return
         if kind == "privacy":
             self._marks.ask_again()

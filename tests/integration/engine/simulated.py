@@ -136,6 +136,10 @@ class Simulator:
         """What the phone demands of a client that it scans: `plain`, `refresh` or `passkey`."""
         await self._call("POST", f"/phones/{number}", linking=demand)
 
+    async def resends(self, *, has: bool, number: str = ACCOUNT) -> None:
+        """Whether the phone has messages that its devices ask it for."""
+        await self._call("POST", f"/phones/{number}", resends=has)
+
     async def say(self, contact: str, to: str, text: str, **more: Any) -> Any:
         """The contact says it; `device` from which, `count` how often (`text 1` to `text count`)."""
         return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text, **more)

@@ -30,7 +30,7 @@ from actors.connection.native.receive.from_proto import (
 from actors.connection.native.receive.history_file import Later, Unusable, bring, split
 from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.receive.wrappers import read_parsed
+from actors.connection.native.receive.wrappers import of_web, read_parsed
 from actors.connection.native.transport.nodes import (
     MAX_NUMBER,
     MalformedMessage,
@@ -328,7 +328,7 @@ class History:
             info.messageTimestamp,
             key.fromMe,
             info.pushName[:LONGEST_NAME] or self._session.push_name(str(sender)),
-            _whole(info),
+            of_web(info),
         )
 
     async def _commit(self, told: Told, share: Sequence[Past], passed: int) -> None:
@@ -390,11 +390,3 @@ class History:
             secret=lambda author, number: self._session.message_secret(chat, str(author), number),
             names=self._people.names,
         )
-
-
-def _whole(info: Any) -> Any:
-    """The message with the secret that a history keeps beside it."""
-    message = info.message
-    if info.messageSecret and not message.messageContextInfo.messageSecret:
-        message.messageContextInfo.messageSecret = info.messageSecret
-    return message

@@ -155,6 +155,14 @@ def secret_of(message: Any) -> bytes | None:
     return message.messageContextInfo.messageSecret or None
 
 
+def of_web(info: Any) -> Any:
+    """The message of a ``WebMessageInfo``, with the secret that is kept beside it."""
+    message = info.message
+    if info.messageSecret and not message.messageContextInfo.messageSecret:
+        message.messageContextInfo.messageSecret = info.messageSecret
+    return message
+
+
 def device_sent(plaintext: bytes, destination: str) -> bytes:
     """The copy for the account's own devices of a message to `destination`, unpadded."""
     message = proto.Message()
