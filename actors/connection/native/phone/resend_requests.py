@@ -41,8 +41,7 @@ SPACING: Final = 0.5
 class ResendRequests:
     """Asks for each message once, and at most `PAUSES` more; a request is on disk before it leaves.
 
-    What the phone answers is in `resent_messages`. Where it has nothing, or never answers, the placeholder
-    stays.
+    Answers are taken by `resent_messages`. The placeholder stays where the phone has nothing or never answers.
     """
 
     def __init__(

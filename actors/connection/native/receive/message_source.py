@@ -20,7 +20,7 @@ class Unparseable(Exception):  # noqa: N818 - reads as what it is
 
 
 class Key(NamedTuple):
-    """What names a message at both ends, by canonical addresses."""
+    """The name of a message at both ends, by canonical addresses."""
 
     chat: str
     sender: str

@@ -103,7 +103,7 @@ class MessageSecrets(SessionFile):
         return None if row is None else row[0]
 
     def move_secrets(self, old: str, new: str) -> None:
-        """What the person `old` (a LID) said, in their chat and in groups, `new` said."""
+        """Messages of the person `old` (a LID), in their chat and in groups, are of `new`."""
         self._write(
             "UPDATE OR IGNORE message_secrets SET chat = ?1,"
             " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2",

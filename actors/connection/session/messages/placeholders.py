@@ -34,8 +34,8 @@ class Placeholder(NamedTuple):
 class Placeholders(SessionFile):
     """Each is kept until its content is here, 14 days at most.
 
-    What came is on disk with the row that asks for it, and so is each request before it leaves: a crash asks
-    again, not for ever.
+    A message commits with the row that has it asked for, and each request is on disk before it leaves: after a
+    crash it is asked for again, not for ever.
     """
 
     def note_placeholder(
@@ -107,7 +107,7 @@ class Placeholders(SessionFile):
         self._write("DELETE FROM placeholders")
 
     def move_placeholders(self, old: str, new: str) -> None:
-        """What the person `old` (a LID) said, in their chat and in groups, `new` said."""
+        """Messages of the person `old` (a LID), in their chat and in groups, are of `new`."""
         self._write(
             "UPDATE OR IGNORE placeholders SET chat = CASE chat WHEN ?2 THEN ?1 ELSE chat END,"
             " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2 OR sender = ?2",

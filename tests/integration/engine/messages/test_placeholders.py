@@ -27,7 +27,7 @@ async def texts(phone: Device) -> list[str | None]:
 
 
 async def asked(simulator: Simulator) -> int:
-    """How often the phone answered."""
+    """The number of the phone's answers."""
     return int((await simulator.account(ACCOUNT))["placeholder_resends"])
 
 
@@ -89,7 +89,7 @@ async def test_it_replaces_a_placeholder_that_is_stored_already(
 
 
 @pytest.mark.parametrize("kind", ["view_once", "hosted"])
-async def test_what_the_phone_hands_to_nobody_is_asked_for_on_demand(
+async def test_a_message_that_phones_keep_is_asked_for_on_demand(
     simulator: Simulator, tmp_path: Path, kind: str
 ) -> None:
     async with device(simulator, tmp_path) as phone:

@@ -127,7 +127,7 @@ async def test_a_request_that_may_be_lost_is_repeated_soon(world: World, error: 
     assert world.counts == {"phone.not_asked": 1, "phone.asked": 1}
 
 
-async def test_what_came_meanwhile_is_not_asked_for(world: World) -> None:
+async def test_a_message_that_came_meanwhile_is_not_asked_for(world: World) -> None:
     await world.note("A", 5)
     await world.note("B", 5)
     async with world.session.transaction():
@@ -139,7 +139,7 @@ async def test_what_came_meanwhile_is_not_asked_for(world: World) -> None:
     assert world.asked() == ["B"]
 
 
-async def test_what_comes_as_it_is_asked_for_is_not(world: World) -> None:
+async def test_a_message_that_comes_as_it_is_asked_for_is_not(world: World) -> None:
     await world.note("A")
     due = world.session.due_placeholder(world.clock.now)
     assert due is not None

@@ -39,7 +39,7 @@ def empty(**attrs: str) -> Node:
 
 
 def info(message: Any = None, **key: Any) -> Any:
-    """What the phone has."""
+    """A message as the phone has it."""
     made = proto.WebMessageInfo(messageTimestamp=950, pushName="Ana Maria")
     made.key.id, made.key.remoteJid = "AD", CONTACT
     for name, value in key.items():
@@ -94,7 +94,7 @@ async def test_a_placeholder_gets_its_content(receiver: World) -> None:
 
 
 async def test_it_comes_but_once(receiver: World) -> None:
-    """However often the phone answers, and though the sender's own comes as well."""
+    """Repeated answers, and the sender's own resend, add nothing."""
     await receiver.take(empty())
     await asks(receiver)
     await answers(receiver, info())
@@ -105,7 +105,7 @@ async def test_it_comes_but_once(receiver: World) -> None:
     assert [one.text for one in receiver.messages()] == ["from an ad"]
 
 
-async def test_what_the_phone_has_not_keeps_its_placeholder(receiver: World) -> None:
+async def test_a_message_that_the_phone_has_not_keeps_its_placeholder(receiver: World) -> None:
     await receiver.take(empty())
     await asks(receiver)
     outcome = await answers(receiver, None)
@@ -128,7 +128,7 @@ async def test_a_late_answer_to_an_earlier_request(receiver: World) -> None:
 
 
 async def test_nobody_elses_answer_counts(receiver: World) -> None:
-    """Neither that of a contact nor that of another linked device."""
+    """Contacts and other linked devices have no say in it."""
     await receiver.take(empty())
     await asks(receiver)
     for sender in (CONTACT, "15550100001:2@s.whatsapp.net"):
@@ -183,7 +183,7 @@ async def test_all_that_a_message_brings_is_kept(receiver: World) -> None:
     assert secret == MessageSecret(b"m" * 32)
 
 
-async def test_what_shows_nothing_takes_its_placeholder_back(receiver: World) -> None:
+async def test_a_message_that_shows_nothing_takes_its_placeholder_back(receiver: World) -> None:
     await receiver.take(empty())
     await asks(receiver)
     silent = proto.Message()
