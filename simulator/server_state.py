@@ -51,6 +51,7 @@ from simulator.server.rules.addresses import Addresses
 from simulator.server.rules.answering_numbers import AnsweringNumbers
 from simulator.server.rules.disappearing import Disappearing
 from simulator.server.rules.failures import Standings
+from simulator.server.rules.login_remarks import LoginRemarks
 from simulator.server.rules.migration import Migrations
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
@@ -93,7 +94,9 @@ class World:
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self._make_records(data)
         self.unanswered = Unanswered(self.store, self.switches, answer_seconds)
-        self.switchboard = Switchboard(self.store, self.queue, self.faults, self.unanswered)
+        self.switchboard = Switchboard(
+            self.store, self.queue, self.faults, self.unanswered, self.switches
+        )
         self.devices = Devices(self.people, self.endpoints, self.companions)
         self.notices = Notices(
             store=self.store,
@@ -122,6 +125,7 @@ class World:
             notices=self.notices,
             standings=self.standings,
             versions=self.versions,
+            login_remarks=self.login_remarks,
             switchboard=self.switchboard,
         )
         self.odd_stanzas = OddStanzas(
@@ -244,6 +248,8 @@ class World:
             companions=self.companions,
             notices=self.notices,
             migrations=self.migrations,
+            switches=self.switches,
+            login_remarks=self.login_remarks,
             scan_demands=self.scan_demands,
         )
         self.linking = Linking(
@@ -334,6 +340,7 @@ class World:
         """The rules that need no other part than the store."""
         self.properties = Properties(self.store)
         self.remarks = Remarks(self.store)
+        self.login_remarks = LoginRemarks(self.remarks)
         self.switches = Switches(self.properties)
         self.standings = Standings(self.properties)
         self.migrations = Migrations(self.properties)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.run.figures import Figure
 
 FIGURE = "figure"
+LITTER = 20_000, 20, 20
+"""New objects for which the collector of garbage waits: each look is at all that a test made."""
 WORKER = "import sys;exec(eval(sys.stdin.readline()))"
 """The command by which xdist starts a process of a run."""
 
@@ -62,6 +64,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*LITTER)
         gc.enable()
 
 
@@ -79,14 +82,16 @@ def _nothing_leaked_at_last(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """What files started together, and what logged as it ended."""
     yield
     answers.CHECK.close()
-    _require_no_leak(tmp_path_factory)
+    leaks.SEARCH.files(tmp_path_factory.getbasetemp())
+    _require_no_leak()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No log of what this file started has a phone number or a message's text (G10)."""
     yield
-    _require_no_leak(tmp_path_factory)
+    leaks.SEARCH.new(tmp_path_factory.getbasetemp())
+    _require_no_leak()
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +103,7 @@ def _everything_answered(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not wrong, "\n".join(wrong)
 
 
-def _require_no_leak(tmp_path_factory: pytest.TempPathFactory) -> None:
-    leaks.SEARCH.files(tmp_path_factory.getbasetemp())
+def _require_no_leak() -> None:
     leaked = leaks.SEARCH.taken()
     assert not leaked, "\n".join(leaked[:20])
 

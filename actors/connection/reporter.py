@@ -15,7 +15,7 @@ import structlog
 
 from actors.connection.account.port import Passkey
 from actors.connection.engine import PairingCode, Qr
-from actors.connection.limits.account_limits import ShownLimit
+from actors.connection.limits.account_limits import LimitNotice, ShownLimit
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
 
@@ -79,6 +79,11 @@ class State(Protocol):
     ) -> bool:
         """As `store_messages`, with the fields of `PairingNotice`, in the order of their numbers."""
 
+    async def note_calls(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """As `store_messages`, with the fields of `account.port.Call`."""
+
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
         """As `store_messages`, with the fields of `LimitNotice`."""
 
@@ -117,6 +122,11 @@ class RemoteState:
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
         return bool(await self._call("note_pairing", connection, epoch, list(items)))
+
+    async def note_calls(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        return bool(await self._call("note_calls", connection, epoch, list(items)))
 
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
         return bool(await self._call("note_limit", connection, epoch, limit))
@@ -159,18 +169,6 @@ class PairingNotice:
     kind: Noticed
     number: int
     expires_at: float
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class LimitNotice:
-    """That WhatsApp limits the account until then for this reason, or does not any more (None).
-
-    `at` is when that was told; times are seconds since the epoch.
-    """
-
-    until: float | None
-    reason: str | None
     at: float
 
 

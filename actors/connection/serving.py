@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.account.calls import Calls
 from actors.connection.causes import Kind, PairAgain, Wait, consequence
 from actors.connection.command_handler import Commander
 from actors.connection.engine import EngineEvents
@@ -83,16 +84,14 @@ class Serving:
 
         `taken_at`: when the taking of the lease began, on the monotonic clock. `copies` keeps copies.
         """
-        self._lease = lease
+        self._lease, self._lanes, self._state = lease, lanes, state
         self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
-        self._lanes = lanes
         self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
-        self._state = state
-        self._concurrency = concurrency
-        self._retry_at = retry_at
+        self._concurrency, self._retry_at = concurrency, retry_at
         self._pace = pace or Pace()
         self._clock = clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
+        self._calls = Calls(state, lease, on_lost=self.lose)
         self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
         self._hold = Hold(
             leases,
@@ -122,6 +121,7 @@ class Serving:
             on_inbox=self._on_inbox,
             on_presence=self._watch.heard,
             on_version_end=self._reporter.version_ends,
+            on_call=self._calls.received,
             on_limits=self._standing.told,
         )
 
@@ -169,6 +169,7 @@ class Serving:
             self._reporter.tell_state(),
             self._reporter.tell_pairing(),
             self._reporter.tell_limit(),
+            self._calls.tell(),
             self._standing.run(),
             self._hold.beat(),
             self._hold.expire(),

@@ -3,8 +3,8 @@
 An alert is one lasting condition on one subject. It is raised once the condition was there for
 some rounds in a row (a peak of the CPU is no news) and cleared after two rounds without it, so
 that what flaps stays one alert. While it lasts it is told again, each time after twice as long:
-nobody forgets it, and nobody is drowned. A round that could not judge the condition changes
-nothing.
+nobody forgets it, and nobody is drowned. A warning that becomes critical is told again at once. A round
+that could not judge the condition changes nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FOLLOWED = frozenset(
         "version_expires",
     }
 )
-"""Those whose reason is brought up to date while they are active; it says what to do."""
+"""Alerts whose reason and severity are brought up to date while they are active; the reason says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,19 @@ class Alerts:
         absent: dict[Key, int] = {k: n for k, n in self.absent.items() if k[0] in verdict.unknown}
         for key, reason in reasons.items():
             there[key] = self.there.get(key, 0) + 1
+            severity: Severity = (
+                "critical" if reason.urgent or reason.name in CRITICAL else "warning"
+            )
             if key not in active and there[key] >= (RAISE_AFTER if key[0] in PATIENT else 1):
-                severity: Severity = "critical" if key[0] in CRITICAL else "warning"
                 active[key] = Alert(*key, severity, reason.detail, at)
                 changed.append(active[key])
             elif key in active:
-                now = active[key].again(at) if active[key].due(at, every) else active[key]
+                now = active[key]
+                worse = (now.severity, severity) == ("warning", "critical")
+                if worse or now.due(at, every):
+                    now = now.again(at)
                 if key[0] in FOLLOWED or now is not active[key]:
-                    now = replace(now, reason=reason.detail)
+                    now = replace(now, reason=reason.detail, severity=severity)
                 if now != active[key]:
                     active[key] = now
                     changed.append(now)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 MISTAKE = 86_400.0  # seconds for which a message that WhatsApp took for malformed is worth a word
+ENDS_SOON = 72 * 3600.0
+"""Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 
 
@@ -146,12 +148,14 @@ class Reason:
     """Something that is not as it should be. `healthy`: worth a look, and no degradation.
 
     `subject` names the connection, where it is about one; `detail` is a sentence for a person.
+    `urgent` makes its alert critical also where those of its name are warnings.
     """
 
     name: str
     status: Status
     detail: str
     subject: str | None = None
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_CONNECTIONS
     else:
         reasons += _connections(sample.connections, thresholds)
+        reasons += _versions(sample.connections, sample.at)
         reasons += _accounts(sample.connections, sample.at)
     if sample.zombies is None:
         unknown |= {"connection_zombie"}
@@ -266,15 +271,22 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
             f"Sessions of {len(behind)} connections are not backed up, since {_at(min(behind))}."
         )
         reasons.append(Reason("backups_behind", "degraded", detail))
-    ends = [seen.version_ends_at for seen in wanted.values() if seen.version_ends_at is not None]
-    if ends:
-        reasons.append(Reason("version_expires", "healthy", _expires(ends)))
     if failed and len(failed) == len(wanted):
         reasons.append(Reason("all_failed", "unhealthy", "Every connection has failed."))
     elif len(failed) > FAILED_SHARE * len(wanted):
         detail = f"{len(failed)} of {len(wanted)} connections have failed."
         reasons.append(Reason("connections_failed", "degraded", detail))
     return reasons
+
+
+def _versions(connections: Mapping[str, Seen], now: float) -> list[Reason]:
+    """The end of the version of WhatsApp Web that connections announce, if WhatsApp named one."""
+    wanted = (seen for seen in connections.values() if seen.desired == "running")
+    ends = [seen.version_ends_at for seen in wanted if seen.version_ends_at is not None]
+    if not ends:
+        return []
+    soon = min(ends) - now <= ENDS_SOON
+    return [Reason("version_expires", "healthy", _expires(ends), urgent=soon)]
 
 
 def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:

@@ -90,11 +90,12 @@ class Ledger:
             pipeline.zcard(of.held)
             pipeline.zcard(of.scheduled)
             pipeline.zcard(of.dead)
-            pipeline.zrange(of.open, 0, 0, withscores=True)
+            pipeline.zrange(of.since, 0, 0, withscores=True)
+            pipeline.zrange(of.scheduled, 0, 0, withscores=True)
         async with reach():
             answers = await pipeline.execute() if connections else []
         return {
-            connection: _counts(answers[7 * number : 7 * number + 7])
+            connection: _counts(answers[8 * number : 8 * number + 8])
             for number, connection in enumerate(connections)
         }
 
@@ -168,14 +169,14 @@ class Ledger:
 
 
 def _counts(answers: Sequence[Any]) -> Counts:
-    opened, flying, ahead, held, scheduled, dead, oldest = answers
+    opened, flying, ahead, held, scheduled, dead, *firsts = answers
     active = flying + ahead
     return Counts(
         waiting=opened - active - held - scheduled,
         active=active,
         delayed=held + scheduled,
         dead=dead,
-        oldest_at=float(oldest[0][1]) if oldest else None,
+        oldest_at=min((float(first[0][1]) for first in firsts if first), default=None),
     )
 
 

@@ -204,9 +204,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The queue of a connection. `oldest_at`: since when the oldest unfinished message may leave.
+    """The queue of a connection. `oldest_at`: since when the oldest unfinished message could leave.
 
-    That is its acceptance, its send_at (maybe to come), or when it was sent again.
+    That is its acceptance, its send_at, when it was sent again, or the end of the limit that held its chat;
+    it may be to come. `promote` brings it up to date.
 
     `waiting` could be claimed or stands behind another; `active` is being sent; `delayed` waits
     for its retry or its send_at.

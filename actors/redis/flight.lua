@@ -29,6 +29,7 @@ local function leave(id, chat, dead)
         call('HDEL', AHEAD, chat)
     elseif call('ZREM', HELD, id) == 1 then
         freed = true
+        call('ZADD', SINCE, 'LT', NOW, chat)
     else
         local ticket = call('HGET', message(id), 'ticket')
         if ticket then

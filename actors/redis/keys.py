@@ -27,6 +27,8 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
     teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
     teimoso:{shop}:open               zset    messages not finished, by when they may leave first
+    teimoso:{shop}:since              zset    chats that have a lane, by since (or from) when their next
+                                              message may leave; a bound from below, but for the first
     teimoso:{shop}:dead               zset    dead letters, by order of death
     teimoso:{shop}:changed            zset    messages to mirror, by revision
     teimoso:{shop}:wake               list    at most one token: something may be claimed
@@ -45,7 +47,7 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
 
 While an upgrade runs, actors of both releases use them: a key whose kind changes gets another name.
 
-A chat with a lane is in exactly one of `ready`, `resting`, `flight` and `held` (there by its
+A chat with a lane is in `since`, and in exactly one of `ready`, `resting`, `flight` and `held` (there by its
 message).
 """
 
@@ -81,6 +83,7 @@ class ConnectionKeys:
     gaps: str
     resting: str
     open: str
+    since: str
     dead: str
     changed: str
     wake: str
@@ -103,6 +106,7 @@ class ConnectionKeys:
             self.gaps,
             self.resting,
             self.open,
+            self.since,
             self.dead,
             self.changed,
             self.wake,
@@ -169,6 +173,7 @@ def of(connection: str) -> ConnectionKeys:
         gaps=f"{base}:gaps",
         resting=f"{base}:resting",
         open=f"{base}:open",
+        since=f"{base}:since",
         dead=f"{base}:dead",
         changed=f"{base}:changed",
         wake=f"{base}:wake",

@@ -16,6 +16,10 @@
 -- exactly one of: `ready`, `resting`, `flight`, `held` (by its message). A message in flight or in
 -- backoff stays in its lane, and so keeps its place whatever happens. Every step is O(log n).
 --
+-- A chat that has a lane is in `since` too, by a time that is not after the one from which its next
+-- message may leave: from the end of the limit that holds it on, say. `promote` brings up to date
+-- those that come first (`lanes.lua`), so that no other transition pays for it.
+--
 -- One that is `ahead` is its owner's too, to leave once the one in flight in its chat is known to
 -- have arrived: so the owner has not to ask in between. It takes over the flight when that one
 -- leaves the queue, and goes back to its place, unattempted, when that one does.
@@ -26,6 +30,7 @@ local PASSKEY = BASE .. ':passkey'
 local COUNTERS, READY, FLIGHT, AHEAD = BASE .. ':counters', BASE .. ':ready', BASE .. ':flight', BASE .. ':ahead'
 local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BASE .. ':gaps', BASE .. ':resting'
 local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'
+local SINCE = BASE .. ':since'
 local call = redis.call
 local transitions = {}
 
@@ -102,6 +107,7 @@ end
 -- Gives a chat its turn behind the others; its next message has this priority.
 local function line_up(chat, priority)
     call('ZADD', READY, following('turn') + priority * LEVEL, chat)
+    call('ZADD', SINCE, 'NX', NOW, chat)
     wake()
 end
 
@@ -114,6 +120,7 @@ local function ready(chat)
     else
         call('ZREM', READY, chat)
         call('ZREM', RESTING, chat)
+        call('ZREM', SINCE, chat)
     end
 end
 

@@ -10,6 +10,7 @@ from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.batcher import Batcher
+from actors.state.calls import calling
 from actors.state.connections import Observed, limiting, showing
 from actors.state.documents import EVENT_LOG, HEAD, MESSAGES, TELLING_LIMIT, Order, Where
 from actors.state.events.outbox import is_wanted
@@ -123,10 +124,22 @@ class StateManager(Shell):
             connection, epoch, [showing(connection, epoch, item) for item in items]
         )
 
+    async def note_calls(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Tell of calls that ring or are over, while somebody wants events; as `store_messages`.
+
+        Items have the fields of `account.port.Call`. Each state of a call is told once.
+        """
+        await self.start()
+        if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
+            return True
+        return await self._write(connection, epoch, [calling(connection, item) for item in items])
+
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
         """Note that WhatsApp limits the account, or does not any more; as `store_messages`.
 
-        The fields are those of `reporter.LimitNotice`. What is noted already changes nothing.
+        The fields are those of `account_limits.LimitNotice`. A limit that is noted already changes nothing.
         """
         await self.start()
         return await self._write(connection, epoch, [limiting(connection, limit)])

@@ -341,7 +341,7 @@ def showing(connection: str, epoch: int, notice: Document) -> Write:
 def limiting(connection: str, limit: Document) -> Write:
     """The write that notes until when WhatsApp limits the account, and why; of None that it does not.
 
-    `limit` has the fields of `reporter.LimitNotice`; its time is that of the first who noted it.
+    `limit` has the fields of `account_limits.LimitNotice`; its time is that of the first who noted it.
     """
 
     def change(document: Document) -> Document | None:

@@ -96,7 +96,7 @@ class Snapshot(Collector):
         )
         age = GaugeMetricFamily(
             "teimoso_queue_oldest_age_seconds",
-            "Time for which the oldest unfinished message could have left; 0 when there is none.",
+            "Time for which a message could have left, the longest; limits and send_at do not count.",
             labels=["connection"],
         )
         for connection, of in ((name_of(each), of) for each, of in counts.items()):

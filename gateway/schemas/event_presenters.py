@@ -65,6 +65,8 @@ def _event(told: Told, pairing: Pairing) -> answers.EventAnswer:
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "connection.passkey":
             return answers.PasskeyEvent(**common, data=_passkey(document))
+        case "call.received":
+            return answers.CallEvent(**common, data=_call(document))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
             return answers.AlertEvent(**common, data=presenters.alert(_readable(document)))
     return answers.StepEvent(**common, data=_step(told))
@@ -199,4 +201,13 @@ def _passkey(data: Document) -> answers.PasskeyAsked:
         number=data["number"],
         epoch=data["epoch"],
         expires_at=rfc3339(data["expires_at"]) or "",
+    )
+
+
+def _call(data: Document) -> answers.CallTold:
+    names = ("id", "caller", "state", "video", "group")
+    return answers.CallTold(
+        **{name: data[name] for name in names},
+        connection=name_of(data["connection"]),
+        at=rfc3339(data["at"]) or "",
     )

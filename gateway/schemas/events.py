@@ -153,6 +153,23 @@ class PasskeyEvent(EventAnswer):
     data: PasskeyAsked
 
 
+class CallTold(Answer):
+    id: str = Field(description="Of the call, as it is refused by.")
+    connection: str = Field(examples=["shop"])
+    caller: str = Field(description="An address.", examples=["15550100002@s.whatsapp.net"])
+    state: Literal["offered", "ended"] = Field(description="It rings, or it is over.")
+    at: Time = Field(description="WhatsApp's time of it.")
+    video: bool
+    group: str | None = Field(description="The chat of a group call.")
+
+
+class CallEvent(EventAnswer):
+    """Somebody calls the account; once more when the call is over, whoever ended or took it."""
+
+    type: Literal["call.received"]
+    data: CallTold
+
+
 class AlertEvent(EventAnswer):
     """Something lasting that somebody should know of began, lasts, or is over."""
 
@@ -168,6 +185,7 @@ Told = Annotated[
     | LimitedEvent
     | PairingEvent
     | PasskeyEvent
+    | CallEvent
     | AlertEvent,
     Field(discriminator="type"),
 ]
@@ -179,6 +197,7 @@ MODELS: tuple[type[EventAnswer], ...] = (
     LimitedEvent,
     PairingEvent,
     PasskeyEvent,
+    CallEvent,
     AlertEvent,
 )
 

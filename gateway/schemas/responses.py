@@ -243,7 +243,8 @@ class Lane(Answer):
     delayed: int = Field(description="Not before a time, or before the next attempt.")
     dead: int
     oldest_at: Time | None = Field(
-        description="Since when the oldest that waits may leave: accepted, due, or sent again."
+        description="Since when, or from when on, the oldest that waits may leave: accepted, due, sent"
+        " again, or free of a limit of the account."
     )
 
 

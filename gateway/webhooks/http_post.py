@@ -39,7 +39,7 @@ class Poster:
     def _pool(self) -> httpcore.AsyncConnectionPool:
         """Made for the first POST: a gateway need not wait at its start for authorities to be read."""
         return httpcore.AsyncConnectionPool(
-            # What SSL_CERT_FILE names is trusted as well.
+            # Authorities in SSL_CERT_FILE, where it is set, are trusted in place of the public ones.
             ssl_context=httpx.create_ssl_context(),
             network_backend=self._guarded,
             max_connections=100,

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notices
+    from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.migration import Migrations
+    from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -76,6 +78,8 @@ class Pairing:
         companions: Companions,
         notices: Notices,
         migrations: Migrations,
+        switches: Switches,
+        login_remarks: LoginRemarks,
         scan_demands: ScanDemands,
     ) -> None:
         self._store = store
@@ -84,6 +88,8 @@ class Pairing:
         self._companions = companions
         self._notices = notices
         self._migrations = migrations
+        self._switches = switches
+        self._login_remarks = login_remarks
         self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
@@ -121,6 +127,7 @@ class Pairing:
         Returns once its signature is verified and stored. Raises ScanError, also where the phone
         demands more of the client first.
         """
+        self._check_prefix(number, qr.strip())
         connection, secret = self._shown(qr)
         demand = self._scan_demands.unmet(number, connection, secret)
         if demand is not None:
@@ -172,6 +179,7 @@ class Pairing:
         linked = Companion(**{**vars(companion), "adv": signed})
         with self._store.transaction():
             self._companions.add(linked)
+            self._login_remarks.paired(linked.number, connection.registration)
             self._people.relisted(linked.number)
             self._notices.device(linked.number, "add", linked.device)
             self._store.after_commit(
@@ -243,11 +251,20 @@ class Pairing:
         )
         return pending
 
+    def _check_prefix(self, number: str, qr: str) -> None:
+        """Refuses the text of a QR that the account's phone does not take for one of a client."""
+        prefixed = qr.startswith(QR_PREFIX)
+        if not prefixed and self._switches.on("qr_prefix", number):
+            raise ScanError(400, "bad_qr", "this phone reads a QR with a prefix alone")
+        if prefixed and self._switches.on("qr_bare", number):
+            raise ScanError(400, "bad_qr", "this phone reads a QR without a prefix alone")
+
     def _shown(self, qr: str) -> tuple[Connection, bytes]:
         """The client that shows this QR, and the secret that only the QR carries.
 
         Both texts are read: with the prefix (whatsmeow, pair.go `makeQRData`) and without
-        (whatsapp-rust, wacore/src/pair.rs `make_qr_data`). Each ends with the client's type.
+        (whatsapp-rust, wacore/src/pair.rs `make_qr_data`). Each ends with the client's type: phones refuse one
+        without it (its pull request 593).
         """
         parts = qr.strip().removeprefix(QR_PREFIX).split(",")
         try:

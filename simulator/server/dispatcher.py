@@ -72,6 +72,7 @@ class Dispatcher:
         # What came before this login is handled before it: from then on nothing of the device's
         # old socket counts (G6).
         self._handle_all()
+        self._logins.recognized(connection, payload)
         refusal = self._versions.refusal(payload)
         if refusal is not None:
             connection.retire(refusal)
@@ -140,12 +141,13 @@ class Dispatcher:
             "receipt": self._receipts.accept,
             "ack": self._receipts.acked,
             "call": self._calls.accept,
+            "ib": self._switchboard.requested,
         }
         if stanza.tag in accepting:
             accepting[stanza.tag](connection, companion, stanza)
         elif stanza.tag in ("presence", "chatstate"):
             self._presence.accept(companion, stanza)
-        # all else, such as ib, has no answer
+        # all else has no answer
 
     def _asked_before_login(self, connection: Connection, query: Any) -> None:
         if connection.registration is not None and query.get_child(LINK_CODE) is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.notifications import Notices
     from simulator.server.rules.failures import Standings
+    from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.versions import Versions
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -39,6 +40,7 @@ class Logins:
         notices: Notices,
         standings: Standings,
         versions: Versions,
+        login_remarks: LoginRemarks,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -48,11 +50,24 @@ class Logins:
         self._notices = notices
         self._standings = standings
         self._versions = versions
+        self._login_remarks = login_remarks
         self._switchboard = switchboard
+
+    def recognized(self, connection: Connection, payload: Any) -> Companion | None:
+        """Returns the linked device whose keys the client has, None for a stranger.
+
+        A trace of the device has the login from here on, refused or not.
+        """
+        companion = self._companions.get(str(payload.username), int(payload.device))
+        if companion is None or companion.noise != connection.client_static:
+            return None
+        connection.trace.identified(companion.key)
+        return companion
 
     def log_in(self, connection: Connection, payload: Any) -> None:
         """Answers a client's login by success or failure; an older connection is replaced."""
         number, device = str(payload.username), int(payload.device)
+        companion = self.recognized(connection, payload)
         refused = self._faults.strike(number, "reject_login", "ban", device=device)
         if refused is not None:
             attrs: dict[str, Any] = {}
@@ -63,8 +78,7 @@ class Logins:
                 attrs["expire"] = expire
             connection.retire(failure(refused.reason or 503, **attrs))
             return
-        companion = self._companions.get(number, device)
-        if companion is None or companion.noise != connection.client_static:
+        if companion is None:
             log.info("login_refused", action="login_refused", serial=connection.serial)
             connection.retire(failure(401))
             return
@@ -74,9 +88,9 @@ class Logins:
             return
         with self._store.transaction():
             self._companions.logged_in(companion, announced(payload))
+            self._login_remarks.logged_in(companion, payload, connection.user_agent)
             self._store.count(number, f"logins_{connection.handshake.lower()}")
         connection.device = companion.key
-        connection.trace.identified(companion.key)
         replaced = self._switchboard.login(companion.key, connection)
         if self._faults.frozen(number):
             frozen = self._faults.strike(number, "freeze", device=device)

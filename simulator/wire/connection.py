@@ -111,6 +111,12 @@ class Connection:
             log.info("connection_ended", action="connection_ended", serial=self.serial, cause=cause)
 
     @property
+    def user_agent(self) -> str:
+        """The header of that name in the client's request; empty without one."""
+        request = self._socket.request
+        return "" if request is None else request.headers.get("User-Agent", "")
+
+    @property
     def moves(self) -> bool:
         """Whether stanzas come and go: not while the socket is frozen, nor once it is retired."""
         return self._moving.is_set() and not self.retired

@@ -21,6 +21,7 @@ _FILE: Final = "teimoso/simulator.proto"
 _FIELD: Final = descriptor_pb2.FieldDescriptorProto
 _UINT32: Final = _FIELD.TYPE_UINT32
 _UINT64: Final = _FIELD.TYPE_UINT64
+_INT32: Final = _FIELD.TYPE_INT32
 _INT64: Final = _FIELD.TYPE_INT64
 _BYTES: Final = _FIELD.TYPE_BYTES
 _TEXT: Final = _FIELD.TYPE_STRING
@@ -112,6 +113,8 @@ _MESSAGES: Final[_Fields] = {
         ("latest_lid", 3, _UINT64),
     ],
     "LIDMigrationMappingSyncPayload": [("pn_to_lid_mappings", 1, ["LIDMigrationMapping"])],
+    "LoginFlags": [("lc", 24, _INT32), ("lid_db_migrated", 41, _BOOL)],
+    "DeviceProps": [("history_sync_config", 5, _BYTES)],
     "ClientPairingProps": [("is_chat_db_lid_migrated", 1, _BOOL)],
     "CompanionEphemeralIdentity": [
         ("public_key", 1, _BYTES),
@@ -301,6 +304,9 @@ SyncActionData: Final = _message_class("SyncActionData", SYNC_ACTION.package)
 SyncActionValue: Final = _message_class("SyncActionValue", SYNC_ACTION.package)
 PollVoteMessage: Final = _message_class("PollVoteMessage")
 LIDMigrationMappingSyncPayload: Final = _message_class("LIDMigrationMappingSyncPayload")
+LoginFlags: Final = _message_class("LoginFlags")
+"""Those fields of a login's `ClientPayload` that the library lacks."""
+DeviceProps: Final = _message_class("DeviceProps")
 ClientPairingProps: Final = _message_class("ClientPairingProps")
 CompanionEphemeralIdentity: Final = _message_class("CompanionEphemeralIdentity")
 ProloguePayload: Final = _message_class("ProloguePayload")

@@ -53,7 +53,6 @@ with warnings.catch_warnings():
         x3dh_initiator,
         x3dh_responder,
         xeddsa_sign,
-        xeddsa_verify,
     )
     from pywhats.signal.experimental.keys import OneTimePreKey
     from pywhats.signal.experimental.sender_key import (
@@ -66,9 +65,11 @@ with warnings.catch_warnings():
         serialize_sender_key_state,
     )
 
-    from simulator.wire import base_point
+    from simulator.wire import base_point, signature_check
+    from simulator.wire.signature_check import verify as xeddsa_verify
 
 base_point.replace()
+signature_check.replace()
 
 __all__ = [
     "E2E",

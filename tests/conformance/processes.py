@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import queue
-import subprocess
 import sys
-import threading
-import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from tests import waiting
+from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.run import answers, leaks, restarts
@@ -35,133 +30,6 @@ FOREIGN = ("neonize", "tryx", "whatsmeow")
 """Programs that run code of others, and are started again when they die before their test begins."""
 RESTARTS = 2
 """How often at most, for one test."""
-
-
-class JsonProcess:
-    """A process that prints one JSON object a line and takes one a line."""
-
-    def __init__(
-        self, command: list[str], log: Path, *, forks: bool = False, **environment: str
-    ) -> None:
-        """`forks`: it starts cheaply; a library of Go sees the nursery's environment, not this one."""
-        start = forked.Popen if forks else subprocess.Popen
-        self._log = log
-        self._told_to_end = False
-        with log.open("ab") as errors:
-            self._process: forked.Popen | subprocess.Popen[str] = start(
-                command,
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=os.environ | environment,
-            )
-        self.seen: list[dict[str, Any]] = []
-        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._early: deque[dict[str, Any]] = deque()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(json.loads(line))
-        self._lines.put(None)
-
-    def quiet(self) -> list[dict[str, Any]]:
-        """What was said by now and not yet read, without waiting for more."""
-        said: list[dict[str, Any]] = []
-        while self._early or not self._lines.empty():
-            said.append(self.line())
-        return said
-
-    def line(self, seconds: float = 60.0) -> dict[str, Any]:
-        """The next object. Fails when the process ends or says nothing for `seconds`."""
-        if self._early:
-            return self._early.popleft()
-        try:
-            line = self._lines.get(timeout=seconds)
-        except queue.Empty:
-            raise AssertionError(f"silent for {seconds} s; before: {self.seen[-10:]}") from None
-        assert line is not None, self.end()
-        self.seen.append(line)
-        return line
-
-    def await_event(
-        self, event: str | tuple[str, ...], seconds: float = 60.0, **values: Any
-    ) -> dict[str, Any]:
-        """The next object of that event, or of one of them, and with those values.
-
-        Others are passed over, but for receipts before it is said that a message was sent: they may
-        be its own.
-        """
-        events = (event,) if isinstance(event, str) else event
-        end = time.monotonic() + seconds
-        early: list[dict[str, Any]] = []
-        while True:
-            line = self.line(max(0.01, end - time.monotonic()))
-            if line["event"] in events and all(line[key] == values[key] for key in values):
-                self._early.extendleft(reversed(early))
-                return line
-            if event == "sent" and line["event"] == "receipt":
-                early.append(line)
-
-    def died(self, seconds: float = 0.0) -> int | None:
-        """The exit code of a process that ended by itself, at the latest within `seconds`.
-
-        None while it runs, and where a test has told it to end.
-        """
-        if self._told_to_end:
-            return None
-        try:
-            return self._process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-    @property
-    def told_to_end(self) -> bool:
-        """Whether a test has stopped, terminated or killed it."""
-        return self._told_to_end
-
-    def end(self) -> str:
-        """How the process ended: its exit code, its last events and the end of its log."""
-        code = self._process.wait(timeout=10)
-        log = self._log.read_text(errors="replace")[-2000:]
-        return f"ended with {code}; before: {self.seen[-10:]}; at the end of its log:\n{log}"
-
-    def command(self, **command: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-
-    def stop(self) -> int:
-        """Closes standard input, upon which a client ends in order; the exit code."""
-        assert self._process.stdin is not None
-        self._told_to_end = True
-        self._process.stdin.close()
-        return self._process.wait(timeout=10)
-
-    def kill(self) -> None:
-        """`kill -9`, and waits until the process is gone."""
-        self._told_to_end = True
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait(timeout=10)
-        self._reader.join(timeout=10)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def terminate(self) -> int:
-        """SIGTERM; the exit code."""
-        self._told_to_end = True
-        self._process.terminate()
-        return self._process.wait(timeout=10)
 
 
 class Simulator:
@@ -264,7 +132,7 @@ class Client:
     ) -> None:
         self.kind = kind
         self._simulator = simulator
-        self._directory = directory
+        self.directory = directory
         self._root_key = root_key or simulator.root_key
         self.number = ""
         self.paired = False
@@ -274,15 +142,16 @@ class Client:
 
     def start(self) -> None:
         options = {
-            "directory": str(self._directory),
+            "directory": str(self.directory),
             "ws_url": self._simulator.ws_url,
             "root_key": self._root_key,
         }
+        if runs_whatsmeow(self.kind):
+            forked.trust(self._simulator.media_authority)
         self.process = JsonProcess(
             [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
-            self._directory / ("client.log" if self.kind in OURS else leaks.FOREIGN_LOG),
-            forks=self.kind == "native",
-            # what Go takes for the authorities that it trusts
+            self.directory / ("client.log" if self.kind in OURS else leaks.FOREIGN_LOG),
+            forks=self.kind != "tryx",
             SSL_CERT_FILE=self._simulator.media_authority,
         )
 

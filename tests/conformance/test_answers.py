@@ -96,3 +96,30 @@ def test_answers_each_ciphertext_that_does_not_decrypt(
     client.wait("message", text=f"garbled {friend}")
     assert simulator.struck(fault) == times
     goes_on(simulator, client, friend)
+
+
+@pytest.mark.differs(tryx="D26")
+@pytest.mark.parametrize("demanded", [False, True])
+@pytest.mark.parametrize("garbled", [False, True])
+def test_settles_the_copy_of_an_own_message(
+    simulator: Simulator,
+    kind: str,
+    another: Callable[..., Client],
+    friend: str,
+    *,
+    demanded: bool,
+    garbled: bool,
+) -> None:
+    """By a receipt of type `sender`, where that is demanded."""
+    client = another(kind)
+    client.pair(friend.replace("1555011", "1555012"))
+    simulator.post(f"/accounts/{client.number}/rules", own_copies=demanded)
+    fault = simulator.fault(client.number, "garble", count=1) if garbled else None
+    simulator.post(f"/phones/{client.number}/say", to=friend, text="from my pocket")
+    if garbled and kind == "tryx":
+        client.wait("undecryptable")
+    else:
+        client.wait("message", text="from my pocket")
+    assert fault is None or simulator.struck(fault) == 1
+    assert owed(simulator, client.number) == []
+    simulator.settled(client.number)

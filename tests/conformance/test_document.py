@@ -10,6 +10,7 @@ from tests.conformance.processes import KINDS, ROOT
 
 SCENARIOS = (
     "logins",
+    "standing",
     "linking",
     "messages",
     "keys",
@@ -23,6 +24,7 @@ SCENARIOS = (
     "limits",
     "calls",
     "placeholders",
+    "offline",
 )
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
@@ -45,7 +47,7 @@ def scenarios() -> dict[str, list[str]]:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 arguments = {argument.arg for argument in node.args.args}
-                assert arguments & {"client", "kind", "versatile"}, (
+                assert arguments & {"client", "kind", "own", "versatile"}, (
                     f"{node.name} is no scenario of a client's"
                 )
                 differs = differing(node)

@@ -57,6 +57,24 @@ def test_hears_and_writes_in_a_group(
     simulator.settled(versatile.number)
 
 
+@pytest.mark.differs(neonize="D25", tryx="D9", whatsmeow="D9")
+def test_writes_in_a_group_that_addresses_its_members_otherwise(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    """Of which nobody was told: the message is refused (421)."""
+    versatile.send(group, "before")
+    until(lambda: reached(simulator, friend, group) == ["before"])
+    mode = simulator.http.get(f"/groups/{group}").json()["addressing"]
+    simulator.post(f"/groups/{group}", addressing="pn" if mode == "lid" else "lid")
+    versatile.process.command(do="send", to=group, text="after")
+    if versatile.kind == "neonize":
+        assert "421" in versatile.wait("failed", do="send")["error"]
+        assert reached(simulator, friend, group) == ["before"]
+        return
+    versatile.wait("sent", text="after")
+    until(lambda: reached(simulator, friend, group) == ["before", "after"])
+
+
 @pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_tells_a_group_what_it_has(
     simulator: Simulator, versatile: Client, friend: str, group: str

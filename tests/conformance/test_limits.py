@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.processes import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.conformance.processes import Client, Simulator
 
@@ -79,3 +79,24 @@ def test_issues_a_token_to_whom_it_writes(
         assert friend not in simulator.account(client.number)["tokens"]
         return
     until(lambda: simulator.account(client.number)["tokens"].get(friend) == 1)
+
+
+@pytest.mark.differs(tryx="D3")
+def test_begins_no_more_chats_than_its_cap(
+    simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
+) -> None:
+    """The chat that is begun goes on, of the native engine's once its contact has written."""
+    client = another(kind)
+    client.pair(friend.replace("1555011", "1555012"))
+    simulator.post(f"/accounts/{client.number}", chat_cap=1, cap_ends=FAR)
+    client.send(friend, "hello")
+    until(lambda: simulator.texts(friend) == ["hello"])
+    client.process.command(do="send", to=friend.replace("1555011", "1555013"), text="stranger")
+    client.wait("sent" if kind == "tryx" else "failed")
+    simulator.say(friend, client.number, "yes?")
+    client.wait("message", text="yes?")
+    client.send(friend, "again")
+    until(lambda: simulator.texts(friend) == ["hello", "again"])
+    account = simulator.account(client.number)
+    assert account["chats_begun"] == 1
+    assert account["refused"] == ({} if kind == "native" else {"475": 1})

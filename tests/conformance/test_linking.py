@@ -137,6 +137,43 @@ def test_shows_a_qr_with_another_secret(simulator: Simulator, client: Client, fr
     client.wait("connected")
 
 
+def scanned(simulator: Simulator, client: Client, number: str, rule: str) -> str | None:
+    """A phone under this rule scans the client's QR; why it does not link it."""
+    simulator.post(f"/accounts/{number}/rules", **{rule: True})
+    qr = next(line["qr"] for line in client.process.seen if line["event"] == "qr")
+    answer = simulator.http.post(f"/phones/{number}/scan", json={"qr": qr})
+    return None if answer.is_success else str(answer.json()["code"])
+
+
+def is_linked_without_the_rule(
+    simulator: Simulator, client: Client, number: str, rule: str
+) -> None:
+    simulator.post(f"/accounts/{number}/rules", **{rule: False})
+    qr = next(line["qr"] for line in client.process.seen if line["event"] == "qr")
+    simulator.post(f"/phones/{number}/scan", qr=qr)
+    client.wait("connected")
+
+
+@pytest.mark.differs(tryx="D20")
+def test_shows_a_qr_with_a_prefix(simulator: Simulator, client: Client, friend: str) -> None:
+    why = scanned(simulator, client, friend, "qr_prefix")
+    assert why == ("bad_qr" if client.kind == "tryx" else None)
+    if why is not None:
+        is_linked_without_the_rule(simulator, client, friend, "qr_prefix")
+        return
+    client.wait("connected")
+
+
+@pytest.mark.differs(neonize="D20", native="D20", whatsmeow="D20")
+def test_shows_a_qr_without_a_prefix(simulator: Simulator, client: Client, friend: str) -> None:
+    why = scanned(simulator, client, friend, "qr_bare")
+    assert why == (None if client.kind == "tryx" else "bad_qr")
+    if why is not None:
+        is_linked_without_the_rule(simulator, client, friend, "qr_bare")
+        return
+    client.wait("connected")
+
+
 @pytest.mark.differs(tryx="D9")
 def test_is_scanned_while_it_shows_a_code(
     simulator: Simulator, client: Client, friend: str
@@ -147,3 +184,23 @@ def test_is_scanned_while_it_shows_a_code(
     simulator.post(f"/phones/{friend}/scan", qr=qr)
     client.wait("connected")
     assert typed(simulator, friend, code) == "no_link_code"
+
+
+@pytest.mark.differs(neonize="D24", native="D24", whatsmeow="D24")
+def test_is_scanned_by_another_phone_after_one_demanded_a_passkey(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    qr = next(line["qr"] for line in client.process.seen if line["event"] == "qr")
+    simulator.post(f"/phones/{friend}", linking="passkey")
+    answer = simulator.http.post(f"/phones/{friend}/scan", json={"qr": qr})
+    assert answer.json()["code"] == "passkey_required"
+    if client.kind in ("native", "whatsmeow"):
+        client.wait("disconnected")
+        return
+    other = friend.replace("1555011", "1555013")
+    answer = simulator.http.post(f"/phones/{other}/scan", json={"qr": qr})
+    if client.kind == "neonize":
+        assert answer.json()["code"] == "pairing_refused"
+        return
+    assert answer.is_success
+    client.wait("connected")

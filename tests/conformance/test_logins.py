@@ -54,6 +54,21 @@ def test_logs_in_after_kill(simulator: Simulator, client: Client, friend: str) -
     client.wait("message", text="welcome")
 
 
+@pytest.mark.differs(neonize="D21", whatsmeow="D21")
+def test_sends_what_whatsapp_web_sends(
+    simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
+) -> None:
+    """A counter of logins, whether its store knows LIDs, which history it takes; no library's name."""
+    client = another(kind)
+    client.pair(friend)
+    simulator.answered()
+    client.restart()
+    remarks = simulator.account(friend)["remarks"]
+    logins = sum(simulator.account(friend)["logins"].values())
+    assert logins >= 2
+    assert remarks == ({"user_agent": logins} if runs_whatsmeow(kind) else {})
+
+
 @pytest.mark.differs(neonize="D4", whatsmeow="D4")
 def test_resumes_with_the_key_it_knows(simulator: Simulator, client: Client) -> None:
     """The second login is a Noise IK: one round trip less, and no certificate to judge."""

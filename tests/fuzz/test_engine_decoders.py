@@ -14,8 +14,9 @@ from actors.connection import causes
 from actors.connection.native.identities import usync
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove, qr_codes
+from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of
+from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
 from actors.connection.native.receive.history_file import Unusable, inflate, split
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
@@ -34,7 +35,7 @@ from actors.connection.native.transport.nodes import (
     proto,
 )
 from actors.connection.native.transport.noise import Handshake, Resumption
-from actors.connection.session.polls import PollKeys
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages import content as kinds
 from tests.fuzz.corpus import (
     ACCOUNT,
@@ -72,7 +73,33 @@ KINDS = [
             "pollCreationMessageKey": {"id": "A"},
             "vote": {"encPayload": b"x" * 48, "encIv": b"i" * 12},
         }
-    ).SerializeToString()
+    ).SerializeToString(),
+    proto.Message(
+        secretEncryptedMessage={
+            "targetMessageKey": {"id": "A", "fromMe": True},
+            "encPayload": b"x" * 48,
+            "encIv": b"i" * 12,
+            "secretEncType": "MESSAGE_EDIT",
+        }
+    ).SerializeToString(),
+    proto.Message(
+        protocolMessage={
+            "type": "PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE",
+            "peerDataOperationRequestResponseMessage": {
+                "peerDataOperationRequestType": "PLACEHOLDER_MESSAGE_RESEND",
+                "stanzaId": "R",
+                "peerDataOperationResult": [
+                    {
+                        "placeholderMessageResendResponse": {
+                            "webMessageInfoBytes": proto.WebMessageInfo(
+                                key={"id": "A"}, message={"conversation": "hi"}
+                            ).SerializeToString()
+                        }
+                    }
+                ],
+            },
+        }
+    ).SerializeToString(),
 ]
 SCENE = Scene(
     chat=Address.parse(CONTACT),
@@ -80,7 +107,7 @@ SCENE = Scene(
     account=Address.parse(ACCOUNT),
     canonical=lambda address: address.canonical,
     from_phone=lambda _: False,
-    poll=lambda *_: PollKeys(b"s" * 32, ("yes", "no")),
+    secret=lambda *_: MessageSecret(b"s" * 32, ("yes", "no")),
     names=lambda person: (str(person),),
 )
 HANDSHAKES = RECORDED["handshakes"]
@@ -164,8 +191,11 @@ def test_a_plaintext_is_content_or_malformed(plaintext: bytes, padding: bytes) -
         assert found is None or isinstance(found.text, str | None)
         if found is not None:
             with contextlib.suppress(Forged):
-                said = content_of(found, SCENE)
+                said = content_of(unsealed(found, SCENE), SCENE)
                 assert kinds.decode(kinds.encode(said)) == said
+    with contextlib.suppress(MalformedMessage):
+        answer = placeholder_resend.answer(plaintext)
+        assert answer is None or all(one.HasField("message") for one in answer.messages)
     with contextlib.suppress(MalformedMessage):
         assert len(wrappers.unpad(plaintext + padding)) < len(plaintext + padding)
 

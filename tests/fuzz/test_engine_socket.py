@@ -41,6 +41,7 @@ BROKEN = {
     "login_failed",
     "prekeys_failed",
     "resend_failed",
+    "phone_failed",
     "qr_failed",
     "code_failed",
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 INDEXES = ROOT / "firestore.indexes.json"
 START_SECONDS = 60.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 
 
 class Firestore:

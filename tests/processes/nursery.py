@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import ctypes
 import gc
 import importlib.util
 import json
@@ -21,6 +22,18 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
+
+NEONIZE = (
+    "PIL.Image",
+    "google.protobuf.internal.builder",
+    "httpx",
+    "linkpreview",
+    "magic",
+    "phonenumbers",
+    "segno",
+    "tqdm",
+)
+"""Modules that neonize imports beside its own modules and its library of Go, which has threads."""
 
 LATER = {
     "gateway": (
@@ -51,9 +64,11 @@ LATER = {
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
     "native_client.py": ("actors.connection.native",),
-    "driven.py": ("actors.connection.whatsmeow",),
+    "driven.py": ("actors.connection.whatsmeow", *NEONIZE),
+    "neonize_client.py": NEONIZE,
+    "whatsmeow_client.py": ("actors.connection.whatsmeow", *NEONIZE),
 }
-"""What a program imports only once it runs; a library of Go, which has threads, is not among it."""
+"""What a program imports only once it runs."""
 
 
 class Nursery:
@@ -166,6 +181,7 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
     os.chdir(asked["cwd"])
     with suppress(OSError):  # so that `ps -o comm` tells programs apart
         Path("/proc/self/comm").write_text(Path(_name(asked["words"])).name)
+    ctypes.CDLL(None).clearenv()  # leaves what the process began with as it is: Go reads that
     os.environ.clear()
     os.environ.update(asked["environment"])
 

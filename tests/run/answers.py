@@ -6,12 +6,11 @@ simulator asks before, since a socket that is closed owes nothing.
 
 from __future__ import annotations
 
+import json
 import os
+from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
-
-import httpx
-
-from tests.plain_http import NO_AUTHORITIES
+from urllib.parse import urlsplit
 
 SECONDS: Final = 10.0
 """How long a client has, in seconds; in `tests/chaos`, where processes stand still, `PATIENT`."""
@@ -24,7 +23,7 @@ class Check:
     def __init__(self) -> None:
         self._servers: set[str] = set()
         self._found: dict[tuple[Any, ...], str] = {}
-        self._http: httpx.Client | None = None
+        self._connections: dict[str, HTTPConnection] = {}
 
     def watch(self, control_url: str) -> None:
         """From now on this simulator is asked after each test."""
@@ -35,21 +34,18 @@ class Check:
         patience = (
             PATIENT if "tests/chaos" in os.environ.get("PYTEST_CURRENT_TEST", "") else SECONDS
         )
-        if self._http is None:
-            self._http = httpx.Client(verify=NO_AUTHORITIES)
         try:
-            answer = self._http.get(
-                f"{control_url}/unanswered", params={"wait": patience}, timeout=patience + 10
+            status, report = self._request(
+                control_url, "GET", f"/unanswered?wait={patience}", patience + 10
             )
-            if answer.status_code == httpx.codes.NOT_FOUND:
+            if status == 404:
                 return  # the simulator of an older release knows no such question
-            report = answer.json()
             if report["late"] or report["open"]:
-                self._http.delete(f"{control_url}/unanswered")
-        except httpx.ConnectError:
+                self._request(control_url, "DELETE", "/unanswered", 10)
+        except ConnectionRefusedError:
             self._servers.discard(control_url)  # until it is started again
             return
-        except httpx.TransportError:
+        except (OSError, HTTPException):
             return
         late = report["late"] + [one for one in report["open"] if one["seconds"] >= patience - 1]
         for one in late:
@@ -63,9 +59,34 @@ class Check:
 
     def close(self) -> None:
         """At the end of a run: closes the connections to simulators."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        while self._connections:
+            self._connections.popitem()[1].close()
+
+    def _request(
+        self, control_url: str, method: str, path: str, seconds: float
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and body. Raises OSError and HTTPException: a connection that failed is not kept.
+
+        One that was kept may have been closed meanwhile, by a simulator that started anew.
+        """
+        connection = self._connections.pop(control_url, None)
+        kept = connection is not None
+        if connection is None:
+            connection = HTTPConnection(urlsplit(control_url).netloc)
+        connection.timeout = seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(seconds)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            found = answer.status, json.loads(answer.read())
+        except (OSError, HTTPException) as error:
+            connection.close()
+            if kept and isinstance(error, ConnectionError):
+                return self._request(control_url, method, path, seconds)
+            raise
+        self._connections[control_url] = connection
+        return found
 
     def taken(self) -> list[str]:
         """The kinds of all that was not answered since the last call, such as `message/text`."""

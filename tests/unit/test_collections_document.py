@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.account.port import Call
 from actors.connection.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Answer, Backlog, Sample, Verdict
 from actors.health.status_document import document
 from actors.queue import mirror
 from actors.queue.records import Crash, record_of
+from actors.state.calls import calling
 from actors.state.connections import Connections, Observed, showing
 from actors.state.documents import (
     API_KEYS,
@@ -110,7 +112,8 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
     made = await connections.create("shop")
     assert await connections.observe(made.id, Observed("open"))
     notice = asdict(PairingNotice("qr", 1, 60.0, 40.0))
-    await store.batch([showing(made.id, 1, notice)])
+    call = asdict(Call("A", "x", 1, "offered"))
+    await store.batch([showing(made.id, 1, notice), calling(made.id, call)])
     (shown,) = (await store.query(CONNECTIONS)).items
     assert shown["pairing"] == {**notice, "epoch": 1}
     await create(store, name="x", scopes=["read"], connections=[made.id])

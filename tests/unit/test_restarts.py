@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -62,7 +63,8 @@ Start = Callable[..., Client]
 class Phone:
     """Stands for a simulator: its one phone scans what a client shows."""
 
-    ws_url = root_key = media_authority = ""
+    ws_url = root_key = ""
+    media_authority = os.devnull
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

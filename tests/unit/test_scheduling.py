@@ -52,7 +52,7 @@ def test_lines_begin_and_what_is_short_ends() -> None:
     tests = [
         "tests/unit/test_layout.py::test_a",
         "tests/integration/queue/transitions/test_claim.py::test_a",
-        "tests/integration/tree/test_tree.py::test_a",
+        "tests/integration/tree/paired/test_tree.py::test_a",
         "tests/chaos/test_keeper.py::test_a",
         "tests/chaos/test_valkey.py::test_a",
         "tests/chaos/test_storm.py::test_a",

@@ -1,4 +1,5 @@
 """Abilities of an engine beside messages: passkeys, placeholder resends, app state, calls.
 
-The port for them, and the base of engines without them. Messages are in `actors.connection.engine`.
+The port for them, the base of engines without them, and the way of calls to the StateManager. Messages
+are in `actors.connection.engine`.
 """

@@ -1,4 +1,4 @@
-"""The base of engines that have none of the abilities of `account.port`."""
+"""The base of engines: refuses each ability of `account.port` that an engine does not bring."""
 
 from __future__ import annotations
 

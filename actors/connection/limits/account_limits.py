@@ -61,6 +61,18 @@ class ShownLimit(NamedTuple):
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LimitNotice:
+    """That WhatsApp limits the account until then for this reason, or does not any more (None).
+
+    `at` is when that was told; times are seconds since the epoch.
+    """
+
+    until: float | None
+    reason: str | None
+    at: float
+
+
 class Wait(NamedTuple):
     """Until when a message waits, and the code of the limit that it waits for."""
 

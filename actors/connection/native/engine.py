@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -22,6 +21,7 @@ from actors.connection.native.pairing.unpaired_client import Enrolment
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
+from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import (
     ConnectionLost,
@@ -56,18 +56,6 @@ log = structlog.get_logger()
 
 LOGOUT_TIMEOUT: Final = 5.0
 """Seconds that WhatsApp has to confirm an unlinking."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keepalive:
-    """Seconds between pings (from, to, at random) and that WhatsApp has to answer one.
-
-    `most` and `deadline` together are the longest that a dead connection goes unnoticed.
-    """
-
-    least: float = 14.0
-    most: float = 18.0
-    deadline: float = 10.0
 
 
 class NativeEngine(Unable):
@@ -152,6 +140,10 @@ class NativeEngine(Unable):
     async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
         """Tell that messages were read; see the port."""
         await self._open_link.mark_read(chat, mark, at)
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """Ask the account's phone for a message; see the port."""
+        await self._open_link.request_resend(chat, sender, message_id)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -349,7 +341,7 @@ class NativeEngine(Unable):
             )
         tasks = [
             asyncio.create_task(part.run()),
-            asyncio.create_task(self._keep_alive(socket)),
+            asyncio.create_task(self._keepalive.run(socket)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -364,18 +356,6 @@ class NativeEngine(Unable):
             await asyncio.gather(*tasks, return_exceptions=True)
             await part.close()
         return socket.cause or Cause(Kind.NETWORK, "ended")
-
-    async def _keep_alive(self, socket: Socket) -> None:
-        """Ping now and then; silence means that the connection is dead, whatever TCP says."""
-        while True:
-            # Not the same for all connections: a thousand of them would ping in step.
-            await asyncio.sleep(random.uniform(self._keepalive.least, self._keepalive.most))  # noqa: S311
-            if await socket.ping(self._keepalive.deadline):
-                continue
-            # What is read only after a long commit was not late.
-            if socket.silence >= self._keepalive.deadline:
-                socket.fail(Cause(Kind.KEEPALIVE))
-                return
 
     async def _credentials(self) -> Credentials:
         own = self._session.credentials()

@@ -17,7 +17,9 @@ from actors.connection.native.identities.group_members import NotInGroup, Roster
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.receive import presence, receipts
+from actors.connection.native.phone.peer_messages import PeerMessages
+from actors.connection.native.phone.resend_requests import ResendRequests
+from actors.connection.native.receive import presence
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
@@ -28,7 +30,6 @@ from actors.connection.native.send.outcomes import told
 from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
-from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.signal.prekeys import Prekeys
 from actors.connection.native.transport import login
@@ -93,6 +94,9 @@ class Linked:
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
+        self._limits = AccountLimits(
+            session, socket, self._people, events, counts, start=self._start
+        )
         self._sender = Sender(
             session,
             self._signal,
@@ -101,6 +105,7 @@ class Linked:
             socket,
             ack_timeout=ack_timeout,
             uploader=None if carrying is None else carrying.uploader,
+            permit=self._limits.check,
         )
         self._group_sender = GroupSender(
             session,
@@ -114,6 +119,15 @@ class Linked:
             upload=self._sender.upload,
             ack_timeout=ack_timeout,
         )
+        peers = PeerMessages(
+            session,
+            self._people,
+            socket,
+            fanout=self._sender.fanout,
+            departures=self._sender.departures,
+            ack_timeout=ack_timeout,
+        )
+        self._resends = ResendRequests(session, self._people, socket, peers, counts=counts)
         self._marks = ReadMarks(session, socket)
         self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
         self._incoming = Incoming(
@@ -146,9 +160,6 @@ class Linked:
             hold=hold,
         )
         self._offline = OfflineQueue(socket)
-        self._limits = AccountLimits(
-            session, socket, self._people, events, counts, start=self._start
-        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
@@ -170,8 +181,6 @@ class Linked:
             chat = parse_optional(message.chat)
             if chat is not None and chat.server == GROUP:
                 return await self._group_sender.send(message, chat)
-            if chat is not None:
-                self._limits.check(chat)
             return await self._sender.send(message)
         except SendError as refused:
             await self._limits.met(refused)
@@ -188,6 +197,11 @@ class Linked:
         if where is None or not (where.is_person or where.server == GROUP):
             raise SendError("unsupported_chat", permanent=True)
         await self._marks.send(self._people.canonical(where), mark, at)
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await self._resends.ask(chat, sender, message_id)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -292,6 +306,7 @@ class Linked:
         await self._limits.open()
         await self._events.on_open()
         self._start("history", self._history.run())
+        self._start("phone", self._resends.run())
         await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
@@ -313,29 +328,6 @@ class Linked:
         await self._versions.note_end(at)
         await self._events.on_version_end(self._versions.ends_at)
 
-    async def _resend(self, receipt: Node) -> None:
-        try:
-            done = await self._resender.resend(receipt)
-            self._counts[f"resend.{done}"] += 1
-            if done != "resent":
-                log.info("not resent", action="resend.refused", reason=done)
-        except BadSignature:
-            self._counts["resend.bad_signature"] += 1
-            log.warning("not resent", action="resend.bad_signature")
-        except (ConnectionLost, *SessionRefusal):
-            raise
-        except (RequestFailed, RequestTimeout) as error:
-            # Not acknowledged: it comes again at the next login.
-            self._counts["resend.failed"] += 1
-            log.warning("not resent", action="resend.failed", error=type(error).__name__)
-            return
-        except Exception as error:  # noqa: BLE001 - a sender must not end the connection
-            self._counts["resend.refused"] += 1
-            log.error("not resent", action="resend.failed", error=type(error).__name__)  # noqa: TRY400
-            await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))
-            return
-        await self._socket.send(receipts.ack(receipt))
-
     async def _on_news(self) -> None:
         await self._events.on_inbox()
         await self._appearance.look()
@@ -349,6 +341,9 @@ class Linked:
             if self._carrying is not None:
                 self._carrying.look()
             return
+        if kind == "placeholder":
+            self._resends.look()
+            return
         if kind == "privacy":
             self._marks.ask_again()
             return
@@ -356,7 +351,7 @@ class Linked:
             self._limits.ask(mex.lock_query())
             return
         if kind == "resend":
-            work = self._resend(stanza)
+            work = self._resender.answer(stanza, self._counts)
         elif kind == "limits":
             work = self._limits.tell()
         elif kind == "roster":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.downloads import FILE, PAST_FILE, Transfers
+from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.outreach import Outreach
 from actors.connection.session.phone_statuses import Statuses
 
@@ -32,7 +33,7 @@ PENDING: Final = (
 )
 
 
-class Inbox(Statuses, Transfers, Outreach):
+class Inbox(Statuses, Transfers, Outreach, Placeholders):
     """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
@@ -80,6 +81,8 @@ class Inbox(Statuses, Transfers, Outreach):
             return False
         if known is not None and not readable:
             return self._show(known[1])
+        if known is not None:
+            self.forget_placeholder(chat, sender, message_id)
         if known is not None and known[1] is not None:
             if self._fill(known[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
@@ -238,6 +241,7 @@ class Inbox(Statuses, Transfers, Outreach):
             return
         if known is not None and known[1] is not None:
             self._write("DELETE FROM inbox WHERE key = ?", (known[1],))
+        self.forget_placeholder(chat, sender, message_id)
         self._write(
             "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
             " VALUES (?, ?, ?, 1, NULL, ?)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 14
+VERSION = 16
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -329,6 +329,29 @@ CREATE TABLE timers (
 ) STRICT, WITHOUT ROWID;
 -- A group's timer is in its roster: those without it are asked for anew.
 UPDATE rosters SET fetched_at = 0
+""",
+    15: """
+-- Secrets of all messages, not of polls alone: edits are encrypted under them. Others have no options.
+ALTER TABLE polls RENAME TO message_secrets;
+CREATE INDEX message_secrets_at ON message_secrets (at);
+CREATE INDEX message_secrets_members ON message_secrets (sender) WHERE sender GLOB '*@lid'
+""",
+    16: """
+-- Messages without their content: how each came, and when the account's phone is to be asked for it.
+CREATE TABLE placeholders (
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    stanza TEXT NOT NULL,
+    asked INTEGER NOT NULL,
+    request TEXT,
+    ask_at REAL,
+    at REAL NOT NULL,
+    PRIMARY KEY (chat, sender, message_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX placeholders_ask_at ON placeholders (ask_at) WHERE ask_at IS NOT NULL;
+CREATE INDEX placeholders_request ON placeholders (request) WHERE request IS NOT NULL;
+CREATE INDEX placeholders_message_id ON placeholders (message_id)
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

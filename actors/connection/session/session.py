@@ -21,8 +21,8 @@ from actors.connection.session.identities.credentials import Credentials, Signed
 from actors.connection.session.identities.groups import Groups
 from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
-from actors.connection.session.message_aliases import Aliases
-from actors.connection.session.polls import Polls
+from actors.connection.session.messages.message_aliases import Aliases
+from actors.connection.session.messages.message_secrets import MessageSecrets
 from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
@@ -42,7 +42,17 @@ __all__ = [
 
 
 class Session(
-    Inbox, Sent, Uploads, Polls, UnreadMessages, Timers, Groups, Histories, Aliases, Directory, Keys
+    Inbox,
+    Sent,
+    Uploads,
+    MessageSecrets,
+    UnreadMessages,
+    Timers,
+    Groups,
+    Histories,
+    Aliases,
+    Directory,
+    Keys,
 ):
     """The session file of one account.
 
@@ -73,7 +83,8 @@ class Session(
             self.move_sender(lid, pn)
             self.move_member(lid, pn)
             self.move_sent(lid, pn)
-            self.move_polls(lid, pn)
+            self.move_secrets(lid, pn)
+            self.move_placeholders(lid, pn)
             self.move_unread(lid, pn)
             self.move_timer(lid, pn)
             self.move_key_list(lid, pn)
@@ -95,7 +106,8 @@ class Session(
         self.prune_sent(now)
         self.prune_recipients(now)
         self.prune_uploads(now)
-        self.prune_polls(now)
+        self.prune_secrets(now)
+        self.prune_placeholders(now)
         self.prune_unread(now)
         self.prune_timers(now)
         self.prune_aliases(now)
@@ -111,5 +123,6 @@ class Session(
         self.forget_directory()
         self.forget_groups()
         self.forget_histories()
+        self.forget_placeholders()
         self.forget_sent()
         self.forget_uploads()

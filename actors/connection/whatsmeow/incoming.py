@@ -11,24 +11,23 @@ import structlog
 from actors.connection.engine import UNSUPPORTED
 from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.receive import timers, wrappers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of
+from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
 from actors.connection.native.receive.message_source import is_list
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
-from actors.connection.session.polls import PollKeys
-from actors.messages.content import Change, Media, Poll, ReadMark, encode, is_plain, text_of
+from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.messages.content import Change, Media, ReadMark, encode, is_plain, text_of
 from actors.runtime.logs import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
     from actors.messages.content import Content, Target
 
 log = structlog.get_logger()
-
-UNDECRYPTABLE: Final = "undecryptable"
 
 MAX_RETRIES: Final = 4
 """How often whatsmeow asks a sender to encrypt one message again."""
@@ -55,7 +54,7 @@ class Departed:
     chat: str
     ours: str
     theirs: str
-    poll: PollKeys | None
+    poll: MessageSecret | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class Incoming:
         self._session.note_alias(sent.ours, sent.theirs)
         if sent.poll is not None:
             account = str(self._people.account)
-            self._session.remember_poll(sent.chat, account, sent.theirs, sent.poll)
+            self._session.remember_secret(sent.chat, account, sent.theirs, sent.poll)
         waiting = self._early.pop(sent.theirs, [])
         for each in waiting:
             self._session.add_receipt(
@@ -126,7 +125,9 @@ class Incoming:
         plaintext = event.Message.SerializeToString()
         try:
             received = wrappers.read(plaintext)
-            said = None if received is None else self._said(received, chat, sender)
+            scene = self._scene(chat, sender)
+            received = None if received is None else unsealed(received, scene)
+            said = None if received is None else self._said(received, scene)
         except MalformedMessage:
             return self._want(event.Info, key) or learned
         except Forged:
@@ -136,9 +137,8 @@ class Incoming:
         if said is None:
             self._session.bury(**key)
             return learned
-        if isinstance(said, Poll) and said.secret is not None:
-            poll = PollKeys(bytes.fromhex(said.secret), said.options)
-            self._session.remember_poll(**key, poll=poll)
+        assert received is not None
+        self._session.learn_secret(**key, said=said, secret=received.secret)
         added = self._session.add_message(
             **key,
             at=self._at(event.Info),
@@ -146,7 +146,7 @@ class Incoming:
             text=text_of(said),
             from_me=event.Info.MessageSource.IsFromMe,
             push_name=event.Info.Pushname or None,
-            body=None if said.type == "text" else plaintext,
+            body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
             content=None if is_plain(said) else encode(said),
         )
         if added and isinstance(said, Media):
@@ -181,19 +181,21 @@ class Incoming:
             at=self._at(info),
         )
 
-    def _said(self, received: wrappers.Received, chat: Address, sender: Address) -> Content:
-        """Raises `Forged`."""
+    def _scene(self, chat: Address, sender: Address) -> Scene:
         session, account = self._session, self._people.account
-        scene = Scene(
+        return Scene(
             chat=chat,
             sender=sender,
             account=account,
             canonical=self._people.canonical,
             from_phone=lambda number: session.knows(str(chat), str(account), number),
-            poll=lambda author, number: session.poll(str(chat), str(author), number),
+            secret=lambda author, number: session.message_secret(str(chat), str(author), number),
             names=self._people.names,
         )
-        return retargeted(content_of(received, scene), session.ours)
+
+    def _said(self, received: wrappers.Received, scene: Scene) -> Content:
+        """Raises `Forged`."""
+        return retargeted(content_of(received, scene), self._session.ours)
 
     def _undecryptable(self, event: Any) -> bool:
         found = self._source(event.Info)

@@ -13,7 +13,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.send.to_proto import Place, write
-from actors.connection.session.polls import PollKeys
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.connection.session.unread import readings
 from actors.connection.whatsmeow import send_errors
 from actors.connection.whatsmeow.incoming import Departed, retargeted
@@ -163,10 +163,10 @@ def _person(named: str) -> Address:
     return person.canonical
 
 
-def _poll(said: Content) -> PollKeys | None:
+def _poll(said: Content) -> MessageSecret | None:
     if not isinstance(said, Poll) or said.secret is None:
         return None
-    return PollKeys(bytes.fromhex(said.secret), said.options)
+    return MessageSecret(bytes.fromhex(said.secret), said.options)
 
 
 def _raise(error: str) -> None:

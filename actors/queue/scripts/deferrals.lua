@@ -17,6 +17,7 @@ function transitions.defer(epoch, id, tries, code, until_)
     end
     call('HDEL', FLIGHT, record[2])
     call('ZADD', HELD, until_ + set_back(), id)
+    call('ZADD', SINCE, until_, record[2])
     call('HINCRBY', message(id), 'attempts', -1)
     write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
         'retry_at', until_)
@@ -35,9 +36,10 @@ function transitions.lift(epoch, codes, until_, ...)
     for _, id in ipairs({...}) do
         if call('ZSCORE', HELD, id) then
             held = held + 1
-            local record = call('HMGET', message(id), 'error', 'retry_at')
+            local record = call('HMGET', message(id), 'error', 'retry_at', 'chat')
             if record[2] ~= until_ and string.find(codes, ' ' .. (record[1] or '') .. ' ', 1, true) then
                 call('ZADD', HELD, until_ + set_back(), id)
+                call('ZADD', SINCE, until_, record[3])
                 write(id, sequence(), 'retry_at', until_)
                 wake()
             end

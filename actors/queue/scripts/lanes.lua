@@ -49,10 +49,28 @@ local function follow_clock()
     end
 end
 
+-- Brings the chats that come first in `since` up to date, `PROMOTE` at most: the message that could
+-- leave since then may have left, and an older release may have emptied the lane.
+local function follow_heads()
+    for _ = 1, PROMOTE do
+        local chat = call('ZRANGE', SINCE, 0, 0)[1]
+        if not chat then
+            return
+        end
+        local head = call('ZRANGE', lane(chat), 0, 0)[1]
+        if not head then
+            call('ZREM', SINCE, chat)
+        elseif call('ZADD', SINCE, 'GT', 'CH', call('ZSCORE', OPEN, head), chat) == 0 then
+            return
+        end
+    end
+end
+
 function transitions.promote()
     follow_clock()
     promote()
     rested()
+    follow_heads()
     return next_due() or ''
 end
 
@@ -95,7 +113,7 @@ function transitions.close()
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
-        RESTING, OPEN, DEAD, CHANGED, WAKE)
+        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE)
     return 'closed'
 end
 

@@ -13,6 +13,7 @@ sync (``source: history``) is old and tells nothing.
                             or not any more
     ``connection.qr``       a QR or a pairing code is shown; the event has neither of them
     ``connection.passkey``  linking waits for the account's passkey; the event has no challenge
+    ``call.received``       a call rings, and once more when it is over
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is told again
 """
@@ -131,6 +132,13 @@ def of_limit(before: Document | None, after: Document | None) -> Sequence[Event]
     data = {"id": connection, **{name: limit[name] for name in ("until", "reason", "at")}}
     key = _key("connection.limited", connection, limit["at"], limit["until"])
     return (Event(key, "connection.limited", connection, float(limit["at"]), data),)
+
+
+def of_call(connection: str, call: Document) -> Event:
+    """The event of a call that rings, or is over; `call` has the fields of `account.port.Call`."""
+    key = _key("call.received", connection, call["id"], call["state"])
+    data = {**call, "connection": connection}
+    return Event(key, "call.received", connection, float(call["at"]), data)
 
 
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:

@@ -17,6 +17,7 @@ EventType = Literal[
     "connection.limited",
     "connection.qr",
     "connection.passkey",
+    "call.received",
     "alert.raised",
     "alert.repeated",
     "alert.cleared",

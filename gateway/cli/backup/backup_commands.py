@@ -80,6 +80,10 @@ def restore(
         output.plain(done)
     else:
         output.console().print(f"{connection} has the session of {done['copy']}; start it.")
+        if done["registered"]:
+            output.console().print(
+                "It was not known here: its webhook is to be added, and show_online to be set, anew."
+            )
 
 
 @app.command()

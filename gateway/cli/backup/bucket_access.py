@@ -122,7 +122,7 @@ class Desk:
         """Put a copy in the place of the session, under a lease where anybody may take one.
 
         An unknown connection is registered under the copy's id: stopped, on the native engine, without
-        a webhook. A connection never gets the copy of another one that had its name.
+        a webhook, and not shown as online (`registered` in the answer). A connection never gets the copy of another one that had its name.
         """
         known = await self._registered(named)
         copies = await self._copies(named if known is None else known)
@@ -140,7 +140,7 @@ class Desk:
         if known is None:
             async with self._registry() as registry:
                 await registry.create(name_of(connection), id=connection, desired="stopped")
-        return _shown(copy) | {"epoch": epoch}
+        return _shown(copy) | {"epoch": epoch, "registered": known is None}
 
     async def rewrap(self) -> dict[str, Any]:
         copies = await self._vault.copies()

@@ -85,6 +85,8 @@ def _gist(kind: str, data: dict[str, Any]) -> str:
         return f"{data['kind']} {data['number']} until {data['expires_at']}"
     if kind == "connection.passkey":
         return f"until {data['expires_at']}"
+    if kind == "call.received":
+        return f"{data['state']} {data['caller']}"
     if kind == "connection.state":
         return f"{data['state']} {data['cause'] or ''}".strip()
     return data.get("reason") or data.get("error") or ""

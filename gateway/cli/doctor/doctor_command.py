@@ -56,6 +56,7 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[Finding
         machine.directory(data),
         machine.disk(data),
         machine.clock(),
+        machine.authorities(data),
         machine.valkey(),
     ]
     if (found := systemd.version()) is not None:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 import psutil
 
 from gateway.cli.doctor.finding import fail, ok, warn
-from gateway.cli.instance.preparation import CannotStart, could_be_made, exists, make_directory
+from gateway.cli.instance.preparation import (
+    CannotStart,
+    check_authorities,
+    could_be_made,
+    exists,
+    make_directory,
+)
 from supervision.keeper import lock
 from supervision.keeper.parts import ports, ray_head
 from supervision.keeper.parts.definitions import PROCESSES
@@ -110,6 +116,17 @@ def directory(data: Path) -> Finding:
     if not exists(data):
         return warn(name, f"{data} does not exist yet")
     return ok(name, f"{data} can be written")
+
+
+def authorities(data: Path) -> Finding:
+    """Certificate authorities by which servers of HTTPS are checked: webhooks, media, Firestore."""
+    name = "authorities"
+    try:
+        check_authorities(data)
+    except CannotStart as error:
+        return fail(name, str(error), "name a PEM file of all that are to be trusted, or unset it")
+    given = os.environ.get("SSL_CERT_FILE")
+    return ok(name, f"those of {given}" if given else "the public ones")
 
 
 def disk(data: Path) -> Finding:

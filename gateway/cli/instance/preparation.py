@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import errno
 import os
+import ssl
 import subprocess
 import tempfile
 from dataclasses import dataclass, replace
@@ -75,6 +76,24 @@ def check_room(data: Path) -> None:
             probe.flush()
     except OSError as error:
         raise _unwritable(data, error) from None
+
+
+def check_authorities(data: Path) -> None:
+    """Refuse an SSL_CERT_FILE without a certificate that can be read; raises `CannotStart`.
+
+    Processes read it at their first HTTPS request alone, a webhook's of tomorrow maybe. They run in the
+    data directory, from where a relative path counts.
+    """
+    name = os.environ.get("SSL_CERT_FILE")
+    if not name:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=data.absolute() / name)
+    except ssl.SSLError:
+        raise CannotStart(f"SSL_CERT_FILE, {name}, has no certificates in PEM.") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CannotStart(f"SSL_CERT_FILE, {name}, cannot be read: {reason}.") from None
 
 
 def check_redis(settings: Settings) -> None:

@@ -94,6 +94,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
         return Begun(known, preparation.first_key(settings), attached)
     preparation.check_ports(settings, plan)
     preparation.check_room(data)
+    preparation.check_authorities(data)
     preparation.check_redis(settings)
     preparation.make_bucket(settings)
     plan.save(data)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.server.delivery.offline_batches import PRIMER, Backlog, requested
 from simulator.wire.protocol import SERVER, Node, encode
 
 if TYPE_CHECKING:
     from simulator.faults import Faults
-    from simulator.server.companions import DeviceKey
-    from simulator.server.delivery.offline_queue import OfflineQueue
+    from simulator.server.companions import Companion, DeviceKey
+    from simulator.server.delivery.offline_queue import OfflineQueue, Waiting
     from simulator.server.delivery.unanswered import Unanswered
+    from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -26,13 +28,20 @@ class Switchboard:
     """At most one socket per device. Whatever is delivered waits on disk until acknowledged."""
 
     def __init__(
-        self, store: Store, queue: OfflineQueue, faults: Faults, unanswered: Unanswered
+        self,
+        store: Store,
+        queue: OfflineQueue,
+        faults: Faults,
+        unanswered: Unanswered,
+        switches: Switches,
     ) -> None:
         self._store = store
         self._queue = queue
         self._faults = faults
         self._unanswered = unanswered
+        self._switches = switches
         self._live: dict[DeviceKey, Connection] = {}
+        self._backlogs: dict[Connection, Backlog] = {}
         self._kept: dict[DeviceKey, list[Kept]] = {}
 
     def live(self, device: DeviceKey) -> Connection | None:
@@ -66,6 +75,7 @@ class Switchboard:
         if device is not None and self._live.get(device) is connection:
             del self._live[device]
             self._kept.pop(device, None)
+        self._backlogs.pop(connection, None)
 
     def deliver(self, device: DeviceKey, stanza: Any, delay: float = 0.0) -> None:
         """Queues the stanza and sends it `delay` seconds after the commit.
@@ -77,26 +87,54 @@ class Switchboard:
         self._store.after_commit(lambda: self._send(device, seq, stanza, encoded, delay))
 
     def flush(self, connection: Connection) -> None:
-        """Sends all that waits, oldest first, between a preview and the closing count."""
+        """Sends all that waits, oldest first, between a preview and the closing count.
+
+        Under the rule `offline_batches` a primer of it: the client has to request the rest.
+        """
         assert connection.device is not None
-        waiting = self._queue.waiting(connection.device)
+        number, _ = connection.device
+        backlog = Backlog.of(self._queue.waiting(connection.device))
         counts = self._queue.counts(connection.device)
         connection.active = True
         # what was kept back is among them
         self._kept.pop(connection.device, None)
         preview = {
-            "count": len(waiting),
+            "count": backlog.total,
             "message": counts.get("message", 0),
             "receipt": counts.get("receipt", 0),
             "notification": counts.get("notification", 0),
             "appdata": 0,
         }
         connection.push(Node("ib", {"from": SERVER}, [Node("offline_preview", preview)]))
-        for one in waiting:
-            stanza = one.stanza
-            offline = Node(stanza.tag, {**stanza.attrs, "offline": "0"}, stanza.content)
+        self._backlogs[connection] = backlog
+        in_batches = self._switches.on("offline_batches", number)
+        self._push_batch(connection, backlog.batch(PRIMER if in_batches else backlog.total))
+
+    def requested(self, connection: Connection, _: Companion, stanza: Any) -> None:
+        """The client's `<ib>` requests more of its backlog, or is about something else."""
+        count = requested(stanza)
+        if count and connection in self._backlogs:
+            self._store.after_commit(lambda: self._push_requested(connection, count))
+
+    def _push_requested(self, connection: Connection, count: int) -> None:
+        backlog = self._backlogs.get(connection)
+        if backlog is not None:
+            batch = backlog.batch(count)
+            # A receipt for a message removes its resends as well.
+            self._push_batch(connection, [one for one in batch if self._queue.holds(one.seq)])
+
+    def _push_batch(self, connection: Connection, batch: list[Waiting]) -> None:
+        """Sends stanzas of a backlog; after the last its end is told, and what came meanwhile follows."""
+        for one in batch:
+            offline = Node(one.stanza.tag, {**one.stanza.attrs, "offline": "0"}, one.stanza.content)
             self._push(connection, one.seq, offline)
-        connection.push(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(waiting)})]))
+        backlog = self._backlogs[connection]
+        if not backlog.waiting:
+            del self._backlogs[connection]
+            connection.push(
+                Node("ib", {"from": SERVER}, [Node("offline", {"count": backlog.total})])
+            )
+            self._push_all(connection, [one for one in backlog.behind if self._queue.holds(one[0])])
 
     def release(self, number: str, device: int | None) -> None:
         """Delivers what `reorder` kept back from a device, in its usual order."""
@@ -113,14 +151,22 @@ class Switchboard:
             asyncio.get_running_loop().call_later(
                 delay, self._late, connection, seq, stanza, encoded
             )
-        elif not self._keeps_back(connection, seq, stanza, encoded):
-            self._push(connection, seq, stanza, encoded)
+        else:
+            self._give(connection, seq, stanza, encoded)
 
     def _late(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
         # A successor got the stanza with its flush at login: sending it again would be a
         # duplicate that no server produces.
         assert connection.device is not None
         if self._live.get(connection.device) is connection and self._queue.holds(seq):
+            self._give(connection, seq, stanza, encoded)
+
+    def _give(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
+        """Sends a new stanza, or has it wait for the end of the backlog."""
+        backlog = self._backlogs.get(connection)
+        if backlog is not None:
+            backlog.behind.append((seq, stanza, encoded))
+        elif not self._keeps_back(connection, seq, stanza, encoded):
             self._push(connection, seq, stanza, encoded)
 
     def _keeps_back(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> bool:

@@ -6,12 +6,20 @@ worth less. Tests and people read them at the control port.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from simulator.store import Store
 
-_PREFIX = "remark:"
+REMARKS: Final = (
+    "read_receipts",
+    "expiration",
+    "lc",
+    "lid_db_migrated",
+    "history_sync_config",
+    "user_agent",
+)
+_PREFIX: Final = "remark:"
 
 
 class Remarks:
@@ -21,7 +29,8 @@ class Remarks:
         self._store = store
 
     def add(self, number: str, rule: str) -> None:
-        """Counts one more breach. Runs inside its caller's transaction."""
+        """Counts one more breach of one of `REMARKS`. Runs inside its caller's transaction."""
+        assert rule in REMARKS, rule
         self._store.count(number, f"{_PREFIX}{rule}")
 
     def of(self, number: str) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 Each is contested: a client in wide use breaks it without harm. `own_copies` demands a receipt of type
 `sender` for the copy of an own message, `unknown_tags` an answer to a stanza that no client knows;
-`unmigrated_lid` refuses a LID of an account that has not migrated.
+`unmigrated_lid` refuses a LID of an account that has not migrated; `offline_batches` hands out the offline
+queue in batches that a client has to request. `qr_prefix` has the account's phone refuse a QR without a prefix,
+`qr_bare` one with a prefix.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ from simulator.server.rules.properties import EVERYONE
 if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
 
-SWITCHES: Final = ("own_copies", "unknown_tags", "unmigrated_lid")
+SWITCHES: Final = (
+    "own_copies",
+    "unknown_tags",
+    "unmigrated_lid",
+    "offline_batches",
+    "qr_prefix",
+    "qr_bare",
+)
 
 
 class UnknownRuleError(ValueError):

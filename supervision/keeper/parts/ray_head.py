@@ -47,10 +47,15 @@ REPORTS = {
     "RAY_task_events_report_interval_ms": "5000",
     "RAY_ray_events_report_interval_ms": "5000",
     "RAY_metrics_report_interval_ms": "30000",
+    "REPORTER_UPDATE_INTERVAL_MS": "30000",
+    "EVENT_AGENT_REPORT_INTERVAL_SECONDS": "5",
+    "SCAN_EVENT_DIR_INTERVAL_SECONDS": "30",
+    "METRICS_RECORD_INTERVAL_S": "30",
+    "NODE_STATS_UPDATE_INTERVAL_SECONDS": "30",
 }
-"""Ray's processes report their calls and metrics to its head less often than every 1 and 10 s.
+"""Ray's processes and its dashboard look, and report to the head, less often than every 0.1 to 15 s.
 
-The head otherwise wakes for them all the time. No death or hang is noticed by any of these.
+They otherwise wake all the time. No death or hang is noticed by any of these.
 """
 
 OBJECT_STORE = 80_000_000  # bytes: actors pass references and small values only

@@ -28,7 +28,7 @@ from actors.connection.engine import (
     Qr,
 )
 from actors.connection.native import SESSION_FILE
-from actors.connection.native.engine import Keepalive, NativeEngine
+from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal import prekeys
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.causes import Cause
+    from actors.connection.native.transport.keepalive import Keepalive
     from actors.connection.trace.recorder import Recorder
 
 ROOT = Path(__file__).parents[3]
@@ -134,6 +135,10 @@ class Simulator:
     async def linking(self, demand: str, number: str = ACCOUNT) -> None:
         """What the phone demands of a client that it scans: `plain`, `refresh` or `passkey`."""
         await self._call("POST", f"/phones/{number}", linking=demand)
+
+    async def resends(self, *, has: bool, number: str = ACCOUNT) -> None:
+        """Whether the phone has messages that its devices ask it for."""
+        await self._call("POST", f"/phones/{number}", resends=has)
 
     async def say(self, contact: str, to: str, text: str, **more: Any) -> Any:
         """The contact says it; `device` from which, `count` how often (`text 1` to `text count`)."""

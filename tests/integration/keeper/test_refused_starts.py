@@ -72,6 +72,13 @@ def data(tmp_path: Path) -> Iterator[Path]:
     assert process.strays(place) == []
 
 
+def test_authorities_that_are_not_there(data: Path, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "none.pem")
+    said = sentence(teimoso("up", "--detach", "--data", data, SSL_CERT_FILE=nowhere))
+    assert said == f"SSL_CERT_FILE, {nowhere}, cannot be read: No such file or directory."
+    assert not data.exists()
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [

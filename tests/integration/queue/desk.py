@@ -181,8 +181,8 @@ class Desk:
     async def check(self) -> None:
         """Each message and each chat is in the places where it should be, and in no other."""
         of = keys.of(SHOP)
-        sorted_sets = (of.held, of.scheduled, of.open, of.dead, of.ready, of.resting)
-        flying, following, held, tickets, opened, dead, ready, resting = await self._told(
+        sorted_sets = (of.held, of.scheduled, of.open, of.dead, of.ready, of.resting, of.since)
+        flying, following, held, tickets, opened, dead, ready, resting, since = await self._told(
             [("hgetall", of.flight), ("hgetall", of.ahead)]
             + [("zrange", each, 0, -1) for each in sorted_sets]
         )
@@ -207,6 +207,7 @@ class Desk:
         assert len(held_chats) == len(held)
         assert set(ahead) <= set(flight)
         assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(chats)
+        assert sorted(since) == sorted(chats)
 
         records = await self._told([("hgetall", key) for key in messages])
         lifetimes = await self._told([("ttl", key) for key in messages])

@@ -26,6 +26,7 @@ async def test_counts_tell_where_the_messages_are(desk: Desk) -> None:
     await desk.fail("e", permanent=True)
     assert await desk.counts() == Counts(2, 1, 2, 1, oldest)
     await desk.complete("a1")
+    await desk.lanes.promote(SHOP, desk.now)
     assert await desk.counts() == Counts(2, 0, 2, 1, oldest + 1)
     assert await desk.lanes.counts_many([SHOP, "other"]) == {
         SHOP: Counts(2, 0, 2, 1, oldest + 1),

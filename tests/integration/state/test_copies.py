@@ -44,6 +44,7 @@ SHOP = {
     "recover": 1,
     "created_at": 1.0,
     "deleted": False,
+    "show_online": True,
     "applied": {"generation": 2, "recover": 1},
 }
 
@@ -70,7 +71,7 @@ async def test_connections_are_known(away: Documents, copy: Copy) -> None:
     await copy.write([SHOP, {**SHOP, "id": "gone", "deleted": True}])
     known = KnownConnections(Connections(away), nobody, copy)
     await known.refresh()
-    assert [connection.id for connection in known.all()] == ["shop"]
+    assert [(one.id, one.show_online) for one in known.all()] == [("shop", True)]
     assert not known.fresh, "and it is said that the store is away"
     unknown = KnownConnections(Connections(away), nobody, Copy(None))
     await unknown.refresh()
@@ -101,4 +102,5 @@ async def test_the_root_knows_what_is_desired_and_what_it_acted_upon(
     registry = Registry(away, budgets, copy)
     assert await registry.refresh() is False
     assert registry.wanted["shop"].generation == 3
+    assert registry.wanted["shop"].show_online
     assert registry.applied("shop") == Applied(2, 1)

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.sources import resolve_settings
+from actors.state.connections import Connections, Observed
+from actors.state.copies import Copy
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
 from actors.state.open_store import open_documents
+from supervision.policy import Intensity, Lives
+from supervision.registry import Registry
+from supervision.restart_budgets import Budgets
 from tests.processes.firestore import Firestore
+from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -199,6 +205,28 @@ async def test_what_does_not_change_is_not_written(server: Firestore, documents:
     await documents.change("things", "x", lambda _: {"n": 1.0, "at": True})
     assert server.counts()["writes"] == 1
     assert await documents.get("things", "x") == {"id": "x", "n": 1.0, "at": True}
+
+
+async def test_settings_of_a_connection_are_what_they_were_after_a_restart(
+    documents: Documents, tmp_path: Path
+) -> None:
+    """A write into its document meanwhile changes nothing of that; so for roots that come with Firestore away."""
+    connections = Connections(documents)
+    await connections.create("shop", id="shop", show_online=True)
+    await connections.observe("shop", Observed("open", epoch=2))
+    budgets = Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), documents)
+    copy = Copy(tmp_path / "copy.json")
+    assert await Registry(documents, budgets, copy).refresh()
+    found = await connections.get("shop")
+    assert found is not None
+    assert found.show_online
+    host = f"127.0.0.1:{free_port()}"
+    away = open_documents(resolve_settings(data=tmp_path, firestore_emulator_host=host))
+    cold = Registry(away, Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), away), copy)
+    assert not await cold.refresh()
+    assert cold.wanted["shop"].show_online
+    await away.close()
+    assert not (await connections.configure("shop", show_online=False)).show_online
 
 
 async def test_every_listing_of_messages_has_its_indexes(documents: Documents) -> None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.sources import resolve_settings
+from actors.connection.account.port import Call
 from actors.connection.engine import InboxMessage
-from actors.connection.reporter import LimitNotice, PairingNotice
+from actors.connection.limits.account_limits import LimitNotice
+from actors.connection.reporter import PairingNotice
 from actors.state.actor import SHARE, StateManager
 from actors.state.connections import Connections, Observed
 from actors.state.documents import (
@@ -344,6 +346,26 @@ async def test_a_qr_is_noted_while_somebody_wants_events_and_of_the_newest_owner
     assert await noted() == {**notice(3), "epoch": 2}
     events = (await log.after(0)).events
     assert [each.event.data["number"] for each in events] == [2, 3]
+
+
+async def test_a_call_is_told_once_and_while_somebody_wants_events(
+    manager: StateManager, documents: Documents
+) -> None:
+    """Also where the confirmation was lost; an older owner tells nothing (G6)."""
+    await Connections(documents).create("shop", id="shop")
+    log = EventLog(documents)
+    rings = asdict(Call("A", CHAT, 5, "offered"))
+    over = {**rings, "at": 9, "state": "ended"}
+    assert await manager.note_calls("shop", 2, [{**rings, "id": "early"}])
+    await log.want(time.time() + 60)
+    for items in ([rings], [rings, over]):
+        assert await manager.note_calls("shop", 2, items)
+    assert not await manager.note_calls("shop", 1, [{**rings, "id": "late"}])
+    events = [each.event for each in (await log.after(0)).events]
+    assert [(each.type, each.data["id"], each.data["state"], each.at) for each in events] == [
+        ("call.received", "A", "offered", 5.0),
+        ("call.received", "A", "ended", 9.0),
+    ]
 
 
 async def test_a_limit_of_an_account_is_noted_and_told_once(

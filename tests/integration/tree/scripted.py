@@ -200,6 +200,7 @@ class Shelf:
         self.observed: list[dict[str, Any]] = []
         self.notices: list[dict[str, Any]] = []
         self.limits: list[dict[str, Any]] = []
+        self.calls: list[dict[str, Any]] = []
 
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
@@ -253,6 +254,16 @@ class Shelf:
         if epoch < self.epoch:
             return False
         self.notices += [item | {"connection": connection} for item in items]
+        return True
+
+    async def note_calls(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return False
+        self.calls += [item | {"connection": connection} for item in items]
         return True
 
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:

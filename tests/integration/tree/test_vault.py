@@ -91,6 +91,15 @@ class Stage:
 
         await eventually("the session is in the bucket", look, seconds)
 
+    async def shown_online(self) -> None:
+        """WhatsApp shows the account as online, on a socket that is open."""
+
+        def look() -> bool:
+            found = self.tree.head.simulator.get(f"/accounts/{ACCOUNT}").raise_for_status().json()
+            return bool(found["online"] and found["available"])
+
+        await eventually("the account is shown as online", look, 20)
+
     async def health(self, wanted: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
             latest = await self.tree.documents.get(HEALTH_STATUS, LATEST)
@@ -140,8 +149,14 @@ async def stage(head: Head, gcs: Gcs) -> AsyncIterator[Stage]:
 
 
 async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -> None:
-    """G7, G8: the process is killed and its directory with it; the next one goes on from the bucket."""
+    """G7, G8: the process is killed and its directory with it; the next one goes on from the bucket.
+
+    Its account is shown as online as before: that is in the state store, not in the session.
+    """
     tree = stage.tree
+    await tree.connections.configure(stage.shop, show_online=True)
+    await poke(tree.redis)
+    await stage.shown_online()
     await stage.talk()
     await stage.heard()
     await stage.copied()
@@ -158,6 +173,7 @@ async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -
     print(f"open again {time.monotonic() - began:.1f} s after process and disk were gone")
     assert (after.account, after.obstacle) == (before.account, None)
     assert await tree.leases.qr(stage.shop) is None
+    await stage.shown_online()
     for _ in range(3):
         await stage.talk()
     await stage.heard()

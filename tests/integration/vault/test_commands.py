@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer.testing import CliRunner
 
+from actors.state.connections import Connections
+from actors.state.open_store import open_documents
 from gateway.cli.app import app
 from tests.integration.engine.simulated import CONTACT
 from tests.integration.vault.conftest import KEY, SHOP, Host, World
@@ -117,8 +119,16 @@ async def test_without_an_instance_the_environment_names_the_bucket(
     status, _, said = await _run(host, "list")
     assert (status, said) == (1, "There is no bucket: STORAGE_BUCKET names one.\n")
     # Nothing runs, so nobody holds a lease: the session is put where the next start finds it.
-    status, _, said = await _run(host, "restore", SHOP, named=named)
+    status, told, said = await _run(host, "restore", SHOP, named=named)
     assert (status, said) == (0, "")
+    assert "show_online to be set" in " ".join(told.split())
+    documents = open_documents(host.settings)
+    registered = await Connections(documents).get(SHOP)
+    await documents.close()
+    assert registered is not None
+    assert (registered.desired, registered.show_online) == ("stopped", False)
+    status, told, said = await _run(host, "restore", SHOP, named=named)
+    assert (status, said, "show_online" in told) == (0, "", False), "it is known now"
     host.settings.save()
     async with host.serves() as actor:
         await world.opened()

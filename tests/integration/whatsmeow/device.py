@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Content, Text, decode, pack
-from tests.conformance.processes import JsonProcess, Simulator, until
+from tests.conformance.json_process import JsonProcess
+from tests.conformance.processes import Simulator, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

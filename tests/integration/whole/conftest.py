@@ -21,7 +21,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     The directory's odd name stands in Valkey's configuration, and in words that tell where logs are.
     """
     environment = {
-        "HEALTH_CHECK_INTERVAL": "1000",
+        "HEALTH_CHECK_INTERVAL": "2000",
         "WEBHOOK_URL_PRIVATE": "true",
         "MEDIA_URL_PRIVATE": "true",
     }

@@ -63,7 +63,7 @@ def test_a_connection_whose_version_is_refused_goes_on_with_the_current_one(
 def test_an_end_that_is_announced_is_an_alert_in_time(instance: Instance, newer: str) -> None:
     """Days before the version ends; the page, which would have a newer one, is away.
 
-    It is one for all connections, which announce the same version.
+    It is one for all connections, which announce the same version, and critical within three days.
     """
     fault(instance, "page_fails")
     version(instance, current=newer, ends=int(time.time()) + 2 * DAYS)
@@ -71,7 +71,12 @@ def test_an_end_that_is_announced_is_an_alert_in_time(instance: Instance, newer:
 
     def seen() -> bool:
         active = instance.api.get("/health").raise_for_status().json()["alerts"]
-        return [one["connection"] for one in active if one["name"] == "version_expires"] == [None]
+        found = [
+            (one["connection"], one["severity"])
+            for one in active
+            if one["name"] == "version_expires"
+        ]
+        return found == [(None, "critical")]
 
     until("it is an alert", seen, 10)
     assert instance.connection(SHOP)["version_ends_at"] is not None

@@ -24,7 +24,7 @@ from simulator.phones.adv import parsed
 from simulator.server.rules.versions import CURRENT
 from simulator.store import Store
 from simulator.wire.frames import FrameReader, framed
-from simulator.wire.proto_schema import Message
+from simulator.wire.proto_schema import DeviceProps, LoginFlags, Message
 from simulator.wire.protocol import (
     JID,
     PN_SERVER,
@@ -75,6 +75,9 @@ class Device:
         self.fell_back = False
         self.chain = b""
         self.version = CURRENT
+        self.device_props = DeviceProps(history_sync_config=b"").SerializeToString()
+        self.user_agent: str | None = None
+        self.login_flags: dict[str, Any] = {"lc": 1, "lid_db_migrated": True}
         self.sync_keys: dict[bytes, bytes] = {}
         """Keys for app state by their ids."""
         self.passed: list[Any] = []
@@ -97,7 +100,12 @@ class Device:
             await self.socket.close()
 
     async def connect(self, payload: Any, *, routing: bytes = b"") -> None:
-        self.socket = await connect(self.ws_url, compression=None, ping_interval=None)
+        self.socket = await connect(
+            self.ws_url,
+            compression=None,
+            ping_interval=None,
+            user_agent_header=self.user_agent,
+        )
         self.frames = FrameReader(self.socket)
         client = NoiseClient(self.noise)
         sealed = payload.SerializeToString()
@@ -121,6 +129,7 @@ class Device:
     async def login(self, *, passive: bool = False, routing: bytes = b"") -> Any:
         """Logs in; the server's first stanza."""
         payload = ClientPayload(username=int(self.number), device=self.device, passive=passive)
+        payload.MergeFromString(LoginFlags(**self.login_flags).SerializeToString())
         announce(payload, self.version)
         await self.connect(payload, routing=routing)
         return await self.next()
@@ -130,6 +139,7 @@ class Device:
         payload = ClientPayload()
         announce(payload, self.version)
         data, signed = payload.device_pairing_data, self.signal.signed_prekey
+        data.device_props = self.device_props
         data.e_regid = number_bytes(self.signal.registration, 4)
         data.e_keytype = b"\x05"
         data.e_ident = self.signal.identity.public

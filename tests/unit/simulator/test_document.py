@@ -15,6 +15,7 @@ from simulator.contacts.compose import KINDS
 from simulator.control.api import application
 from simulator.faults import INSTANT, RULES, requested
 from simulator.server.rules.properties import ACCOUNT as ACCOUNT_PROPERTIES
+from simulator.server.rules.remarks import REMARKS
 from simulator.server.rules.switches import SWITCHES
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ def test_the_types_are_those_that_can_be_said() -> None:
 
 def test_the_rules_are_those_that_can_be_switched() -> None:
     assert [name for name, _ in rows("rule")] == list(SWITCHES)
+
+
+def test_the_remarks_are_those_that_are_counted() -> None:
+    assert [name for name, _ in rows("remark")] == list(REMARKS)
 
 
 async def test_the_properties_are_those_that_can_be_changed(world: World) -> None:

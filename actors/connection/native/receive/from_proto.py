@@ -8,15 +8,16 @@ An admin of a group may delete what others wrote there.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.media.cipher import KINDS
 from actors.connection.native.media.message_part import media_of
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.poll_votes import chosen
-from actors.connection.native.transport.nodes import MAX_NUMBER
+from actors.connection.native.receive.addons import EDIT, chosen, opened
+from actors.connection.native.transport.nodes import MAX_NUMBER, MalformedMessage
+from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.messages.content import (
     MINTED,
     Card,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.connection.native.receive.wrappers import Received
-    from actors.connection.session.polls import PollKeys
+    from actors.connection.session.messages.message_secrets import MessageSecret
 
 LONGEST_ID: Final = 128
 LONGEST_EMOJI: Final = 64
@@ -56,8 +57,8 @@ class Scene:
     """Whose message is read, in which chat; all addresses are canonical.
 
     `canonical` resolves an address that a message names; `from_phone` says whether the account's
-    message of that id in this chat is known to come from another device of the account; `poll` is
-    what reading the votes of an author's poll takes; `names` are all addresses of a person;
+    message of that id in this chat is known to come from another device of the account; `secret` is
+    that of an author's message, where it is known; `names` are all addresses of a person;
     `is_admin` says whether the sender is an admin of the group that the chat is.
     """
 
@@ -66,7 +67,7 @@ class Scene:
     account: Address
     canonical: Callable[[Address], Address]
     from_phone: Callable[[str], bool]
-    poll: Callable[[Address, str], PollKeys | None]
+    secret: Callable[[Address, str], MessageSecret | None]
     names: Callable[[Address], Sequence[str]]
     is_admin: Callable[[], bool] = lambda: False
 
@@ -95,6 +96,40 @@ class Scene:
 def takes_back_anothers(received: Received) -> bool:
     """Whether the message deletes one that somebody else wrote, as admins of groups may."""
     return received.type == Delete.type and not received.message.protocolMessage.key.fromMe
+
+
+def unsealed(received: Received, scene: Scene) -> Received:
+    """The edit that is encrypted in a message under its target's secret; any other message as it is.
+
+    Its type is `undecryptable` where the secret is not known, or opens nothing. Raises `Forged` where the
+    target is another person's.
+    """
+    part = received.message.secretEncryptedMessage
+    if received.part != wrappers.SEALED or part.secretEncType != part.MESSAGE_EDIT:
+        return received
+    target = _own(part.targetMessageKey, scene).message_id
+    inner = _inner_edit(part, target, scene)
+    if inner is None:
+        return replace(received, type=UNDECRYPTABLE, text=None)
+    # The secret is that of the outer key's message: what the inner one names does not count.
+    inner.message.protocolMessage.key.CopyFrom(part.targetMessageKey)
+    secret = wrappers.secret_of(inner.message)
+    return replace(inner, destination=received.destination, secret=secret)
+
+
+def _inner_edit(part: Any, target: str, scene: Scene) -> Received | None:
+    known = scene.secret(scene.sender, target)
+    if known is None:
+        return None
+    names = scene.names(scene.sender)
+    plaintext = opened(
+        EDIT, part, secret=known.secret, message_id=target, authors=names, senders=names
+    )
+    try:
+        inner = None if plaintext is None else wrappers.read(plaintext)
+    except MalformedMessage:
+        return None
+    return inner if inner is not None and inner.type == Edit.type else None
 
 
 def content_of(received: Received, scene: Scene) -> Content:
@@ -132,12 +167,11 @@ def _contact(received: Received, scene: Scene) -> Content | None:
 
 def _poll(received: Received, scene: Scene) -> Content | None:
     part = getattr(received.message, received.part)
-    secret = received.message.messageContextInfo.messageSecret
     return Poll(
         part.name,
         tuple(option.optionName for option in part.options[:MOST_OPTIONS]),
         part.selectableOptionsCount,
-        secret.hex() or None,
+        None if received.secret is None else received.secret.hex(),
         _quote(received, scene),
     )
 
@@ -154,7 +188,7 @@ def _vote(received: Received, scene: Scene) -> Content | None:
     part = received.message.pollUpdateMessage
     author = scene.author(part.pollCreationMessageKey)
     number = part.pollCreationMessageKey.id
-    target, poll = scene.target(number, author), scene.poll(author, number)
+    target, poll = scene.target(number, author), scene.secret(author, number)
     if poll is None:
         return PollVote(target, at_ms=_milliseconds(part))
     options = chosen(

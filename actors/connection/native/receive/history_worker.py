@@ -20,11 +20,17 @@ from actors.connection.native.identities.addresses import (
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.media.cipher import KINDS
 from actors.connection.native.receive import receipts
-from actors.connection.native.receive.from_proto import LONGEST_ID, Forged, Scene, content_of
+from actors.connection.native.receive.from_proto import (
+    LONGEST_ID,
+    Forged,
+    Scene,
+    content_of,
+    unsealed,
+)
 from actors.connection.native.receive.history_file import Later, Unusable, bring, split
 from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.receive.wrappers import read_parsed
+from actors.connection.native.receive.wrappers import of_web, read_parsed
 from actors.connection.native.transport.nodes import (
     MAX_NUMBER,
     MalformedMessage,
@@ -34,7 +40,7 @@ from actors.connection.native.transport.nodes import (
 )
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.history_syncs import LONGEST_NAME
-from actors.connection.session.polls import PollKeys
+from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
 
@@ -49,7 +55,6 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.history_syncs import Told
     from actors.connection.session.session import Session
-    from actors.messages.content import Content
 
 log = structlog.get_logger()
 
@@ -323,7 +328,7 @@ class History:
             info.messageTimestamp,
             key.fromMe,
             info.pushName[:LONGEST_NAME] or self._session.push_name(str(sender)),
-            _whole(info),
+            of_web(info),
         )
 
     async def _commit(self, told: Told, share: Sequence[Past], passed: int) -> None:
@@ -347,13 +352,16 @@ class History:
         found = read_parsed(past.message)
         if found is None:
             return False
+        scene = self._scene(past)
         try:
-            said = content_of(found, self._scene(past))
+            found = unsealed(found, scene)
+            said = content_of(found, scene)
         except Forged:
             return False
-        if isinstance(said, Poll) and said.secret is not None:
-            poll = PollKeys(bytes.fromhex(said.secret), said.options)
-            self._session.remember_poll(chat, sender, past.message_id, poll)
+        if isinstance(said, Poll) or past.at > self._clock() - SECRET_SECONDS:
+            self._session.learn_secret(
+                chat, sender, past.message_id, said=said, secret=found.secret
+            )
         added = self._session.add_message(
             chat=chat,
             sender=sender,
@@ -365,7 +373,7 @@ class History:
             push_name=past.push_name,
             source="history",
             body=None,
-            content=_encoded(said),
+            content=None if is_plain(said) else encode(said),
         )
         if added and said.type in KINDS:
             self._session.add_file(chat, sender, past.message_id, "failed", NOT_FETCHED, past=True)
@@ -379,18 +387,6 @@ class History:
             account=account,
             canonical=self._people.canonical,
             from_phone=lambda number: not self._session.was_sent(chat, number),
-            poll=lambda author, number: self._session.poll(chat, str(author), number),
+            secret=lambda author, number: self._session.message_secret(chat, str(author), number),
             names=self._people.names,
         )
-
-
-def _whole(info: Any) -> Any:
-    """The message with the secret that a history keeps beside it."""
-    message = info.message
-    if info.messageSecret and not message.messageContextInfo.messageSecret:
-        message.messageContextInfo.messageSecret = info.messageSecret
-    return message
-
-
-def _encoded(said: Content) -> str | None:
-    return None if is_plain(said) else encode(said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 
@@ -17,6 +17,14 @@ STATUS: Final = "status"
 
 class Unparseable(Exception):  # noqa: N818 - reads as what it is
     """The stanza names no sender."""
+
+
+class Key(NamedTuple):
+    """The name of a message at both ends, by canonical addresses."""
+
+    chat: str
+    sender: str
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +69,8 @@ def source_of(stanza: Node, people: People) -> Source | None:
 def is_list(address: Address) -> bool:
     """Whether the address is that of somebody's broadcast list."""
     return address.server == BROADCAST and address.user != STATUS
+
+
+def arrival(stanza: Node) -> Literal["live", "offline"]:
+    """Whether the stanza comes as it is sent, or waited for the device."""
+    return "offline" if "offline" in stanza.attrs else "live"

@@ -27,6 +27,19 @@ LOCK_CHANGED: Final = "reachout-timelock-update"
 """A notification that whatsapp-rust's issue 572 names, and nobody showed since: it says too little."""
 
 
+Task = Literal[
+    "resend",
+    "prekeys",
+    "roster",
+    "file",
+    "history",
+    "placeholder",
+    "privacy",
+    "limits",
+    "ask",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What follows once the transaction is committed.
@@ -34,8 +47,8 @@ class Outcome:
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
     `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
     grown; `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
-    answers: a retry receipt, prekeys, a file, a history, other privacy settings, limits of the account
-    to tell or to ask for, or who is in a group, without which the stanza cannot be judged. `counted`
+    answers: a retry receipt, prekeys, a file, a history, a placeholder, other privacy settings, limits of
+    the account to tell or to ask for, or who is in a group, without which the stanza cannot be judged. `counted`
     names what the stanza turned out to be.
     """
 
@@ -44,9 +57,7 @@ class Outcome:
     at_once: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
-    task: (
-        Literal["resend", "prekeys", "roster", "file", "history", "privacy", "limits", "ask"] | None
-    ) = None
+    task: Task | None = None
     held: int | None = None
 
 

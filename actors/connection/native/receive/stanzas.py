@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.media.message_part import transfer_of
+from actors.connection.native.phone.placeholder_resend import may_be_had
+from actors.connection.native.phone.resent_messages import ResentMessages
 from actors.connection.native.receive import receipts, timers, wrappers
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
 from actors.connection.native.receive.from_proto import (
@@ -16,14 +18,20 @@ from actors.connection.native.receive.from_proto import (
     Scene,
     content_of,
     takes_back_anothers,
+    unsealed,
 )
-from actors.connection.native.receive.message_source import Unparseable, source_of
+from actors.connection.native.receive.message_source import (
+    Key,
+    Unparseable,
+    arrival,
+    source_of,
+)
 from actors.connection.native.receive.notifications import Notices, Outcome
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.ratchet import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage
-from actors.connection.session.polls import PollKeys
-from actors.messages.content import Change, Other, Poll, encode, is_plain, text_of
+from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.messages.content import Change, Other, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,21 +47,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-UNDECRYPTABLE: Final = "undecryptable"
-
 IGNORED: Final = frozenset({"appdata", "call", "status"})
 """Tags of stanzas that are acknowledged and not read: calls, and updates of people's status."""
 
 MAX_RETRIES: Final = 5
 """How often the sender is asked to encrypt one message again."""
 
-
-class Key(NamedTuple):
-    """What names a message at both ends, by canonical addresses."""
-
-    chat: str
-    sender: str
-    message_id: str
+PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
+"""Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
 
 
 class _RosterWanted(Exception):  # noqa: N818 - reads as what it is
@@ -89,6 +90,7 @@ class Incoming:
         self._rosters = rosters
         self._ciphers = Ciphers(session, signal, people)
         self._notices = Notices(session, signal, people, devices, rosters, clock=clock)
+        self._resent = ResentMessages(session, people)
         self._clock = clock
         self.untold: set[Address] = set()
         """Groups that WhatsApp does not tell of: nobody is taken for an admin there."""
@@ -140,7 +142,16 @@ class Incoming:
         added = self._add(stanza, source, Other(UNDECRYPTABLE))
         counted = "message.placeholder" if added else "message.repeated"
         held = self._held(*self._key(stanza, source)) if answers else None
-        return Outcome(counted, answers, news=added, held=held)
+        if added:
+            self._ask_phone(stanza, source, PHONE_DELAY)
+        return Outcome(counted, answers, news=added, held=held, task="placeholder")
+
+    def _ask_phone(self, stanza: Node, source: Source, delay: float) -> None:
+        """Have the phone be asked for the message after so many seconds, if it has not come by then."""
+        if stanza.attrs.get("category") != "peer":
+            ask_at = self._clock() + delay if may_be_had(stanza, self._clock()) else None
+            key = self._key(stanza, source)
+            self._session.note_placeholder(*key, stanza=stanza.attrs, ask_at=ask_at)
 
     def lapse(self, patience: float) -> Outcome:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
@@ -182,40 +193,51 @@ class Incoming:
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
             self._set_timer(stanza, source, plaintext)
-            told = wrappers.history_in(plaintext) if self._is_phone(source) else None
+            of_phone = self._is_phone(source)
+            resent = self._resent.take(plaintext, answers, self._store) if of_phone else None
+            if resent is not None:
+                return resent
+            told = wrappers.history_in(plaintext) if of_phone else None
             if told is not None:
                 self._session.add_history(stanza.attrs["id"], told)
                 # With `hold` it is answered by whoever stores what it tells.
                 return Outcome("message.history", () if self._hold else answers, task="history")
             return Outcome("message.silent", answers)
+        return replace(self._store(stanza, source, found, plaintext), answers=answers)
+
+    def _store(
+        self, stanza: Node, source: Source, found: wrappers.Received, plaintext: bytes
+    ) -> Outcome:
+        """Put a message in the inbox, in the place of its placeholder where there is one."""
+        scene = self._scene(stanza, source, found)
         try:
-            said = self._said(stanza, source, found)
+            found = unsealed(found, scene)
+            said = content_of(found, scene)
         except Forged:
             # Acknowledged as any other, or it would come again for ever.
             log.warning("refused message", action="message.refused")
             self._session.bury(**self._key(stanza, source)._asdict())
-            return Outcome("message.refused", answers)
+            return Outcome("message.refused")
         added = self._add(stanza, source, said, found.destination, plaintext)
-        self._note_timer(stanza, self._chat(stanza, source, found.destination), found)
-        counted = "message.stored" if added else "message.repeated"
+        self._note_timer(scene.chat, timers.of_message(found, self._at(stanza)))
         key = self._named(stanza, source, found.destination)
+        author = str(source.sender.canonical)
+        self._session.learn_secret(*key, said=said, secret=found.secret, author=author)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
-        return Outcome(counted, answers, news=added, held=self._held(*key), task=task)
+        stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"
+        counted = stored if added else "message.repeated"
+        return Outcome(counted, news=added, held=self._held(*key), task=task)
 
     def _set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
         """A person sets after how long messages of the chat disappear."""
         found = timers.of_protocol(plaintext, self._at(stanza))
         if found is not None:
-            setting, destination = found
-            chat = self._chat(stanza, source, destination)
-            if chat.is_person:
-                self._session.note_timer(str(chat), *setting)
+            self._note_timer(self._chat(stanza, source, found[1]), found[0])
 
-    def _note_timer(self, stanza: Node, chat: Address, found: wrappers.Received) -> None:
-        """A message says after how long it disappears; of a group its roster says so."""
-        setting = timers.of_message(found, self._at(stanza)) if chat.is_person else None
-        if setting is not None:
+    def _note_timer(self, chat: Address, setting: timers.Setting | None) -> None:
+        """Note a timer that a message of the chat tells; of a group its roster says so."""
+        if setting is not None and chat.is_person:
             self._session.note_timer(str(chat), *setting)
 
     def _at(self, stanza: Node) -> int:
@@ -277,8 +299,9 @@ class Incoming:
             at=self._at(stanza),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
-            source=_arrival(stanza),
+            source=arrival(stanza),
         )
+        self._ask_phone(stanza, source, PHONE_DELAY_AFTER_SENDER)
         (prekey,) = self._signal.make_prekeys(1)
         asked = receipts.retry(
             stanza,
@@ -287,23 +310,25 @@ class Incoming:
             keys=prekey_bundles.for_retry(own, prekey),
         )
         held = self._held(*key)
-        return Outcome("message.asked_for", answers, (asked,), wanted=stanza, held=held)
+        return Outcome(
+            "message.asked_for", answers, (asked,), wanted=stanza, held=held, task="placeholder"
+        )
 
-    def _said(self, stanza: Node, source: Source, found: wrappers.Received) -> Content:
-        """Raises `Forged`."""
+    def _scene(self, stanza: Node, source: Source, found: wrappers.Received) -> Scene:
         account = self._people.account
         chat = self._chat(stanza, source, found.destination)
-        scene = Scene(
+        return Scene(
             chat=chat,
             sender=self._people.canonical(source.sender),
             account=account,
             canonical=self._people.canonical,
             from_phone=lambda number: self._session.knows(str(chat), str(account), number),
-            poll=lambda author, number: self._session.poll(str(chat), str(author), number),
+            secret=lambda author, number: self._session.message_secret(
+                str(chat), str(author), number
+            ),
             names=self._people.names,
             is_admin=lambda: self._is_admin(source),
         )
-        return content_of(found, scene)
 
     def _chat(self, stanza: Node, source: Source, destination: str | None) -> Address:
         """The chat of a message, which the copy of one that another own device sent names itself."""
@@ -324,9 +349,6 @@ class Incoming:
         if key != (first := self._key(stanza, source)):
             # The stanza alone names it differently when it comes again.
             self._session.bury(**first._asdict())
-        if isinstance(said, Poll) and said.secret is not None:
-            poll = PollKeys(bytes.fromhex(said.secret), said.options)
-            self._session.remember_poll(*key, poll, str(source.sender.canonical))
         if source.from_me and source.chat.server == GROUP:
             self._expect_receipts(key)
         at = self._at(stanza)
@@ -337,7 +359,7 @@ class Incoming:
             text=text_of(said),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
-            source=_arrival(stanza),
+            source=arrival(stanza),
             body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
             content=None if is_plain(said) else encode(said),
         )
@@ -376,7 +398,3 @@ class Incoming:
     def _key(self, stanza: Node, source: Source) -> Key:
         sender = self._people.canonical(source.sender)
         return Key(str(source.chat), str(sender), stanza.attrs["id"])
-
-
-def _arrival(stanza: Node) -> Literal["live", "offline"]:
-    return "offline" if "offline" in stanza.attrs else "live"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from actors.connection.native.transport.nodes import MalformedMessage, parse, proto
 
@@ -19,7 +19,8 @@ class Received:
     `part` is the field of `message` that says what it is, `type` what that is called here, `text`
     its text, None for kinds without one. `destination` is the chat's address when the account's own
     phone sent the message and this is its copy. `view_once`: its sender wants it seen once, and kept
-    nowhere.
+    nowhere. `secret` came with it: votes and edits of it are encrypted under that; an edit has it
+    where it brings another one.
     """
 
     type: str
@@ -28,7 +29,11 @@ class Received:
     part: str
     message: Any = field(repr=False, compare=False)
     view_once: bool = False
+    secret: bytes | None = field(default=None, repr=False)
 
+
+SEALED: Final = "secretEncryptedMessage"
+"""The part of a message that holds another one, encrypted under the secret of its target."""
 
 _TYPES = {
     "conversation": "text",
@@ -115,7 +120,7 @@ def read_parsed(message: Any) -> Received | None:
         outer, message = message, message.deviceSentMessage.message
         if not message.HasField("messageContextInfo"):
             message.messageContextInfo.CopyFrom(outer.messageContextInfo)
-    message, envelopes = _unwrapped(message)
+    outer, (message, envelopes) = message, _unwrapped(message)
     names = [field.name for field, _ in message.ListFields()]
     if "protocolMessage" in names:
         kind = _CHANGES.get(message.protocolMessage.type)
@@ -132,6 +137,8 @@ def read_parsed(message: Any) -> Received | None:
         part,
         message,
         view_once=not envelopes.isdisjoint(_VIEW_ONCE),
+        # The context is beside an envelope, where there is one.
+        secret=secret_of(message) or secret_of(outer),
     )
 
 
@@ -141,6 +148,19 @@ def text_of(message: Any, part: str | None = None) -> str | None:
         names = [field.name for field, _ in message.ListFields()]
         part = next((name for name in names if name in _TYPES), None)
     return None if part is None else _text(message, part)
+
+
+def secret_of(message: Any) -> bytes | None:
+    """The secret that came with a message, where one did."""
+    return message.messageContextInfo.messageSecret or None
+
+
+def of_web(info: Any) -> Any:
+    """The message of a ``WebMessageInfo``, with the secret that is kept beside it."""
+    message = info.message
+    if info.messageSecret and not message.messageContextInfo.messageSecret:
+        message.messageContextInfo.messageSecret = info.messageSecret
+    return message
 
 
 def device_sent(plaintext: bytes, destination: str) -> bytes:

@@ -16,7 +16,7 @@ from actors.connection.native.identities.group_members import NotInGroup, Unknow
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.fanout import MAX_OUTRUN, Outrun
-from actors.connection.native.send.letter import plaintext, poll_author, poll_keys
+from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
 from actors.connection.native.send.outcomes import acknowledgement, told
 from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.signal import prekey_bundles
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.native.send.to_proto import Dress
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.session.polls import PollKeys
+    from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
     from actors.connection.session.uploads import Upload
 
@@ -60,7 +60,7 @@ class _Letter:
     chat: Address
     plaintext: bytes
     dress: Dress
-    poll: PollKeys | None
+    poll: MessageSecret | None
     roster: Roster
     people: tuple[Address, ...]
     devices: tuple[Address, ...]
@@ -194,7 +194,7 @@ class GroupSender:
             chat,
             message,
             dress(message),
-            poll_keys(outgoing.content),
+            poll_secret(outgoing.content),
             roster,
             tuple(person for person in named if person != account),
             devices,
@@ -275,7 +275,7 @@ class GroupSender:
         if letter.poll is not None:
             account = str(self._people.account)
             author = str(letter.own.canonical)
-            self._session.remember_poll(chat, account, letter.number, letter.poll, author)
+            self._session.remember_secret(chat, account, letter.number, letter.poll, author)
         attrs = {
             "id": letter.number,
             "to": chat,

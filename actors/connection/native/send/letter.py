@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
 from actors.connection.native.send.to_proto import write
-from actors.connection.session.polls import PollKeys
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Poll, PollVote
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Letter:
     message: bytes
     copy: bytes
     dress: Dress
-    poll: PollKeys | None = None
+    poll: MessageSecret | None = None
     missed: bool = False
 
 
@@ -52,11 +52,11 @@ def plaintext(outgoing: Outgoing, place: Place, upload: Upload | None) -> bytes:
     return message
 
 
-def poll_keys(said: Content) -> PollKeys | None:
-    """Keys by which votes will be read, where it is a poll."""
+def poll_secret(said: Content) -> MessageSecret | None:
+    """The secret under which votes will come, where it is a poll."""
     if not isinstance(said, Poll) or said.secret is None:
         return None
-    return PollKeys(bytes.fromhex(said.secret), said.options)
+    return MessageSecret(bytes.fromhex(said.secret), said.options)
 
 
 def poll_author(session: Session, chat: Address, account: Address, said: Content) -> str | None:

@@ -16,7 +16,7 @@ from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
-from actors.connection.native.send.letter import Letter, plaintext, poll_author, poll_keys
+from actors.connection.native.send.letter import Letter, plaintext, poll_author, poll_secret
 from actors.connection.native.send.outbox import Departures
 from actors.connection.native.send.outcomes import acknowledgement, told
 from actors.connection.native.send.per_chat_lock import Turns
@@ -67,10 +67,12 @@ class Sender:
         *,
         ack_timeout: float,
         uploader: Uploader | None = None,
+        permit: Callable[[Address], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without an `uploader` no file is sent."""
+        """Without an `uploader` no file is sent. `permit` raises where nothing may leave for a chat now."""
         self._uploader = uploader
+        self._permit = permit
         self._session = session
         self._people = people
         self._devices = devices
@@ -90,6 +92,7 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
+        self._permit(chat)
         upload = await self.upload(outgoing, chat)
         try:
             letter, ack = await self._attempt(outgoing, chat, upload)
@@ -157,7 +160,7 @@ class Sender:
             message,
             wrappers.device_sent(message, str(route.to)),
             dress(message),
-            poll_keys(outgoing.content),
+            poll_secret(outgoing.content),
         )
 
     def _place(self, outgoing: Outgoing, chat: Address, route: Route) -> Place:
@@ -214,6 +217,8 @@ class Sender:
 
     async def _encrypt(self, letter: Letter, found: dict[Address, Bundle | None]) -> Node:
         """The stanza for the devices of a letter, inside a transaction."""
+        if not letter.missed:
+            self._permit(letter.chat)  # a limit that was told meanwhile: its refusal is for good
         targets: list[Node] = []
         identity = False
         # A copy for the own phone alone would be acknowledged, and nobody would have got it.
@@ -253,7 +258,7 @@ class Sender:
         )
         if letter.poll is not None:
             account, author = str(self._people.account), str(route.own.canonical)
-            self._session.remember_poll(chat, account, letter.number, letter.poll, author)
+            self._session.remember_secret(chat, account, letter.number, letter.poll, author)
 
     def _agrees(self, letter: Letter, expected: str) -> bool:
         """Whether WhatsApp knows no other devices, as far as its hash says or asking for them did."""

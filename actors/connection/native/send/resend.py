@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.receive import receipts, wrappers
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.to_proto import dress
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
@@ -65,6 +67,33 @@ class Resender:
         self._socket = socket
         self._turn = turn
         self._keys = GroupKeys(session)
+
+    async def answer(self, receipt: Node, counts: Counter[str]) -> None:
+        """Do what a retry receipt asks for, count what was done, and answer the receipt.
+
+        It comes again at the next login where WhatsApp did not hand out the keys that it takes, and is
+        refused where it breaks the handler. Raises `ConnectionLost`, and what an open session refuses with.
+        """
+        try:
+            done = await self.resend(receipt)
+            counts[f"resend.{done}"] += 1
+            if done != "resent":
+                log.info("not resent", action="resend.refused", reason=done)
+        except BadSignature:
+            counts["resend.bad_signature"] += 1
+            log.warning("not resent", action="resend.bad_signature")
+        except (ConnectionLost, *SessionRefusal):
+            raise
+        except (RequestFailed, RequestTimeout) as error:
+            counts["resend.failed"] += 1
+            log.warning("not resent", action="resend.failed", error=type(error).__name__)
+            return
+        except Exception as error:  # noqa: BLE001 - a sender must not end the connection
+            counts["resend.refused"] += 1
+            log.error("not resent", action="resend.failed", error=type(error).__name__)  # noqa: TRY400
+            await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))
+            return
+        await self._socket.send(receipts.ack(receipt))
 
     async def resend(self, receipt: Node) -> str:
         """Do what a retry receipt asks for, and return what was done.

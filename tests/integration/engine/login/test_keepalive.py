@@ -17,8 +17,8 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import SendError
-from actors.connection.native.engine import Keepalive
 from actors.connection.native.receive import pipeline
+from actors.connection.native.transport.keepalive import Keepalive
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -151,3 +151,21 @@ async def test_a_hosted_device_is_heard_and_not_written_to(
     await phone.send(1, "hello, shop")
     await until(lambda: reached(simulator, "hello, shop"))
     assert [one["devices"] for one in await simulator.inbox(CONTACT)] == [[0]]
+
+
+async def test_a_phone_that_tells_of_its_migration_is_answered(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """LIDs that it tells are not read (D16 of docs/conformance.md), and disturbs no conversation."""
+    await simulator._call("POST", f"/accounts/{ACCOUNT}", migrated=False)
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "before")
+        told = await simulator._call("POST", f"/accounts/{ACCOUNT}/migrate", contacts=[CONTACT])
+        assert len(told["told"]) == 1
+        assert await simulator.owed() == []
+        await simulator.say(CONTACT, ACCOUNT, "meanwhile")
+        await until(phone.messages)
+        await phone.send(2, "after")
+        assert [one.text for one in await phone.messages()] == ["meanwhile"]
+    assert [each["text"] for each in await simulator.inbox(CONTACT)] == ["before", "after"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.engine import Outgoing
+from actors.connection.engine import Outgoing, SendError
 from actors.connection.limits.account_limits import Limits
 from actors.connection.limits.refusals import SendDeferred
 from actors.messages.content import File, Image, Text
@@ -91,7 +91,11 @@ async def test_a_cap_rests_new_chats_alone(simulator: Simulator, tmp_path: Path)
             with pytest.raises(SendDeferred) as deferred:
                 await phone.engine.send(Outgoing(message_id(number), chat(person), Text("hi")))
             assert (deferred.value.code, deferred.value.until) == ("new_chats_capped", ends)
-        assert told[-1] == Limits(None, ends)
+
+        async def heard() -> bool:
+            return told[-1] == Limits(None, ends)
+
+        await until(heard)
         assert (await simulator.account(ACCOUNT))["refused"] == {}
         await phone.send(9, "a reply")
 
@@ -107,3 +111,25 @@ async def test_news_of_a_limit_are_answered(simulator: Simulator, tmp_path: Path
 
         await until(answered)
         assert await simulator.owed() == []
+
+
+async def test_a_contact_that_demands_a_privacy_token_refuses_for_good(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """The engine has no tokens (docs/engines.md): what is refused says why, and limits nobody else.
+
+    A token that the contact issues is answered, and used by nobody.
+    """
+    keeper = "15550100079"
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator.contact(keeper, token_needed=True)
+        await simulator._call("POST", f"/contacts/{keeper}/token", account=ACCOUNT)
+        with pytest.raises(SendError) as refused:
+            await phone.send(1, "without a token", keeper)
+        assert (refused.value.code, refused.value.permanent) == ("reach_out_refused", True)
+        await phone.send(2, "hello")
+        assert await simulator.owed() == []
+        assert (await simulator.account(ACCOUNT))["refused"] == {"463": 1}
+    assert await simulator.inbox(keeper) == []
+    assert [each["text"] for each in await simulator.inbox(CONTACT)] == ["hello"]

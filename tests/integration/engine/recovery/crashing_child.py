@@ -25,6 +25,7 @@ from actors.connection.native import open_engine
 from actors.connection.native.identities.routes import Routes
 from actors.connection.native.media.cipher import Opening, Sealing
 from actors.connection.native.media.fetch import Fetcher
+from actors.connection.native.phone import resend_requests
 from actors.connection.native.receive import pipeline
 from actors.connection.native.send import outbox
 from actors.connection.native.signal import prekeys
@@ -148,6 +149,10 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "in_mid_upload": lambda step: before_calling(step, Sealing, "feed"),
     "before_upload_commit": lambda step: before_commit(step, "remember_upload"),
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),
+    "before_placeholder_commit": lambda step: before_commit(step, "note_placeholder"),
+    "before_request_commit": lambda step: before_commit(step, "note_asked"),
+    "before_content_commit": lambda step: before_commit(step, "asked_for"),
+    "before_answer_receipt": lambda step: around_writing(step, "receipt", "peer_msg", after=False),
 }
 
 
@@ -158,6 +163,7 @@ def content(said: str | dict[str, Any]) -> Content:
 async def main(asked: dict[str, Any]) -> None:
     prekeys.FEW = 0  # type: ignore[misc]  # those that the pairing made will do
     pipeline.BATCH = outbox.SHARE = asked["batch"]  # type: ignore[misc]
+    resend_requests.UNACKNOWLEDGED = 1.0  # type: ignore[misc]  # the next owner need not wait long
     POINTS[asked["point"]](Step(asked["at"]))
     settings = resolve_settings(**asked["settings"])
     opened = asyncio.Event()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 BEFORE = "4cfc23d89afb1218a2447def7e3021a5d0d1fb43"
 ACCOUNTS = {SHOP: ACCOUNT, SECOND: OTHER}

@@ -103,6 +103,23 @@ def test_a_reason_that_says_what_to_do_is_kept_up_to_date() -> None:
     assert alerts.judged(Verdict("healthy", (second,)), at=7.0)[1] == ()
 
 
+@pytest.mark.parametrize("every", [0.0, 10.0])
+def test_a_warning_that_becomes_urgent_is_told_again_as_critical(every: float) -> None:
+    """Also where alerts are never told again, and only once."""
+    soon, sooner = (
+        Verdict("healthy", (Reason("version_expires", "healthy", text, urgent=urgent),))
+        for text, urgent in (("In days.", False), ("In hours.", True))
+    )
+    alerts, (raised,) = Alerts().judged(soon, at=5.0, every=every)
+    alerts, (critical,) = alerts.judged(sooner, at=6.0, every=every)
+    assert (raised.severity, critical.severity, critical.id) == ("warning", "critical", raised.id)
+    assert (critical.reason, critical.told_at, critical.repeats) == ("In hours.", 6.0, 1)
+    alerts, changed = alerts.judged(sooner, at=7.0, every=every)
+    assert changed == ()
+    alerts, (warning,) = alerts.judged(soon, at=8.0, every=every)
+    assert (warning.severity, warning.repeats) == ("warning", 1), "a newer version was announced"
+
+
 HOUR = 3600.0
 
 

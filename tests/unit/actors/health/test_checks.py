@@ -24,6 +24,7 @@ from actors.health.checks import (
 from actors.health.status_document import document
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
+HOUR = 3600.0
 QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
 OPEN = Seen("running", "open", silent=5.0)
 FAILED = Seen("running", "failed")
@@ -130,6 +131,18 @@ def test_the_soonest_end_of_a_version_is_told() -> None:
     (reason,) = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
     assert "that 2 connections announce until 2033-05-18 03:33:20 UTC." in reason.detail
     assert judge(replace(WELL, connections=None), THRESHOLDS).unknown >= {"version_expires"}
+
+
+@pytest.mark.parametrize(
+    ("ends", "urgent"),
+    [([72 * HOUR + 1], False), ([72 * HOUR], True), ([90 * HOUR, HOUR], True), ([-HOUR], True)],
+)
+def test_the_end_of_a_version_is_urgent_three_days_before(ends: list[float], urgent: bool) -> None:
+    connections = {
+        f"c{n}": replace(OPEN, version_ends_at=WELL.at + end) for n, end in enumerate(ends)
+    }
+    (reason,) = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
+    assert (reason.name, reason.urgent) == ("version_expires", urgent)
 
 
 def test_a_limit_is_told_with_its_end_and_what_waits() -> None:

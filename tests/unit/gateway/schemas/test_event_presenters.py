@@ -51,6 +51,15 @@ STATE = {
 }
 PAIRING = {"id": "shop", "kind": "qr", "number": 3, "epoch": 1, "expires_at": 25.0}
 LIMIT = {"id": "shop--K7Q2M9XA4TBC", "until": 25.0, "reason": "time_lock", "at": 5.0}
+CALL = {
+    "id": "CALL1",
+    "connection": "shop--K7Q2M9XA4TBC",
+    "caller": ANA,
+    "state": "offered",
+    "at": 5,
+    "video": True,
+    "group": None,
+}
 ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
@@ -76,7 +85,12 @@ def data_of(kind: EventType) -> dict[str, Any]:
         return PAIRING
     if kind == "connection.limited":
         return LIMIT
-    known: dict[str, dict[str, Any]] = {"message": SENT, "connection": STATE, "alert": ALERT}
+    known: dict[str, dict[str, Any]] = {
+        "message": SENT,
+        "connection": STATE,
+        "call": CALL,
+        "alert": ALERT,
+    }
     return known[noun]
 
 
@@ -129,6 +143,15 @@ def test_a_qr_or_a_code_is_told_with_it_only_where_it_is_given(kind: str) -> Non
     found = check(event_presenters.written(event, Pairing(withheld="missing_scope")))["data"]
     assert (found["qr"], found["code"], found["withheld"]) == (None, None, "missing_scope")
     assert "psst" not in repr(Pairing("2@psst", None))
+
+
+def test_a_call_is_told_with_its_caller_and_whether_it_rings() -> None:
+    event = told("call.received", CALL)
+    assert check(event_presenters.written(event))["data"] == {
+        **CALL,
+        "connection": "shop",
+        "at": "1970-01-01T00:00:05.000Z",
+    }
 
 
 def test_a_step_says_which_and_no_words() -> None:

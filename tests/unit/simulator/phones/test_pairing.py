@@ -77,6 +77,24 @@ async def test_a_qr_is_read_with_its_prefix_and_without(
     await asyncio.gather(world.pairing.scan(NUMBER, prefix + qr), device.sign())
 
 
+@pytest.mark.parametrize("prefix", ["", QR_PREFIX])
+@pytest.mark.parametrize("rule", ["qr_prefix", "qr_bare"])
+async def test_a_phone_that_reads_one_of_both_alone(
+    world: World, new_device: Callable[[], Device], rule: str, prefix: str
+) -> None:
+    """Contested; the client hears nothing, and another account's phone links it."""
+    world.switches.turn(NUMBER, rule, on=True)
+    device = new_device()
+    qr = prefix + await device.register()
+    if bool(prefix) == (rule == "qr_prefix"):
+        await asyncio.gather(world.pairing.scan(NUMBER, qr), device.sign())
+        return
+    error = await failed(world, qr)
+    assert (error.status, error.code) == (400, "bad_qr")
+    await asyncio.gather(world.pairing.scan("15550100002", qr), device.sign())
+    assert world.companions.of(NUMBER) == ()
+
+
 async def test_another_prefix_is_none(world: World, new_device: Callable[[], Device]) -> None:
     qr = await new_device().register()
     assert (await failed(world, f"https://example.org/#{qr}")).code == "bad_qr"

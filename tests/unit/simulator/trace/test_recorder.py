@@ -88,6 +88,28 @@ async def test_a_client_is_recorded_from_its_pairing_on_and_nothing_that_was_sai
     assert described["lines"] == len(traced.lines(trace))
 
 
+@pytest.mark.parametrize("why", ["standing", "version"])
+async def test_a_login_that_is_refused_is_recorded(
+    world: World,
+    http: httpx.AsyncClient,
+    paired: Callable[[str], Awaitable[Device]],
+    why: str,
+) -> None:
+    """With the keys of a linked device; under others nobody knows whose login it is."""
+    device = await paired(ACCOUNT)
+    await http.post(f"/accounts/{ACCOUNT}/trace")
+    await device.close()
+    if why == "standing":
+        await http.post(f"/accounts/{ACCOUNT}", json={"standing": "locked"})
+    else:
+        device.version = "2.3000.1"
+    assert (await device.login()).tag == "failure"
+    await device.closed()
+    lines = [json.loads(line) for line in file_of(world, device).read_text().splitlines()]
+    (failure,) = [line for line in lines if line.get("tag") == "failure"]
+    assert failure["attrs"]["reason"] == ("403" if why == "standing" else "405")
+
+
 async def test_an_account_that_is_not_recorded_leaves_no_file(
     world: World, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:

@@ -229,6 +229,35 @@ async def test_a_limit_that_is_told_holds_for_who_never_wrote(session: Session) 
         assert [one.tag for one in wire.sent] == ["ack"], "nothing of it left"
 
 
+async def test_a_limit_holds_from_its_commit_on_before_anybody_is_told(session: Session) -> None:
+    """Between the two a message would meet WhatsApp's refusal, which is for good."""
+    told: asyncio.Queue[Limits] = asyncio.Queue()
+    acknowledges, may_go_on = asyncio.Event(), asyncio.Event()
+    async with linked(session, events=EngineEvents(on_limits=told.put)) as wire:
+
+        async def slowly(*nodes: Node) -> None:
+            acknowledges.set()
+            await may_go_on.wait()
+            wire.sent += nodes
+
+        wire.send = slowly  # type: ignore[method-assign]
+        wire.part._logged_in = True
+        said = b'{"data": {"xwa2_notify_account_reachout_timelock": {"is_active": true}}}'
+        attrs = {"id": "A", "from": "s.whatsapp.net", "type": "mex"}
+        wire.coming.put_nowait(Node("notification", attrs, (Node("update", {}, said),)))
+        async with asyncio.timeout(5):
+            await acknowledges.wait()
+        assert session.limits().locked_until is not None, "it is on disk before it is acknowledged"
+        assert told.empty(), "and nobody was told"
+        with pytest.raises(SendDeferred) as deferred:
+            await wire.part.send(Outgoing(NUMBER, CAROL, Text("never")))
+        assert deferred.value.until == session.limits().locked_until
+        assert (wire.sent, told.qsize()) == ([], 0)
+        may_go_on.set()
+        async with asyncio.timeout(5):
+            assert await told.get() == session.limits()
+
+
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:
     """G9: or anybody could keep a connection down."""
     own, prekey = await credentials(other)

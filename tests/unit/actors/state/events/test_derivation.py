@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import pytest_asyncio
 
+from actors.connection.account.port import Call
 from actors.connection.engine import InboxMessage
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.records import record_of
+from actors.state.calls import TOLD, calling
 from actors.state.connections import Connections, Observed, limiting, showing
+from actors.state.documents import CONNECTIONS
 from actors.state.events.event import TYPES
 from actors.state.events.log import EventLog
 from actors.state.messages.received import (
@@ -281,6 +284,43 @@ async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Docum
     assert await told(documents, [opened]) == ["connection.state"], "what is noted stays"
 
 
+async def test_a_call_is_told_when_it_rings_and_when_it_is_over(documents: Documents) -> None:
+    """Each once, however often WhatsApp repeats it, and whatever other call comes in between."""
+    await Connections(documents).create("shop", id="shop")
+
+    def called(id_: str, state: Literal["offered", "ended"], at: int) -> list[Write]:
+        call = Call(id_, "15550100002@s.whatsapp.net", at, state)
+        return [calling("shop", asdict(call))]
+
+    assert await told(documents, called("A", "offered", 5)) == ["call.received"]
+    assert await last(documents) == {
+        "id": "A",
+        "caller": "15550100002@s.whatsapp.net",
+        "at": 5,
+        "state": "offered",
+        "video": False,
+        "group": None,
+        "connection": "shop",
+    }
+    again = called("B", "offered", 6) + called("A", "offered", 7)
+    assert await told(documents, again) == ["call.received"], "A is told already"
+    both = called("A", "ended", 9) + called("B", "ended", 9)
+    assert await told(documents, both) == ["call.received"] * 2
+    assert await told(documents, called("B", "ended", 9)) == []
+    events = [each.event for each in (await EventLog(documents).after(0)).events]
+    assert [each.at for each in events] == [5.0, 6.0, 9.0, 9.0]
+    assert len({each.id for each in events}) == 4
+    document = await documents.get(CONNECTIONS, "shop")
+    assert document is not None
+    assert "1555" not in repr(document["calls"])
+    for number in range(TOLD):
+        await documents.batch(called(f"C{number}", "offered", 10))
+    document = await documents.get(CONNECTIONS, "shop")
+    assert document is not None
+    assert len(document["calls"]) == TOLD
+    assert await told(documents, called("A", "offered", 5)) == ["call.received"], "long ago"
+
+
 async def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(
     documents: Documents,
 ) -> None:
@@ -306,5 +346,5 @@ async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 14
-    assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "alert"}
+    assert len(TYPES) == 15
+    assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "call", "alert"}

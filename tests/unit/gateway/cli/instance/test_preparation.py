@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from typing import TYPE_CHECKING
 
+import certifi
 import pytest
 
 from actors.config.settings import Settings
@@ -13,6 +15,7 @@ from actors.config.sources import resolve_settings
 from gateway.cli.instance.preparation import (
     CannotStart,
     Wish,
+    check_authorities,
     check_ports,
     conflict,
     first_key,
@@ -24,6 +27,8 @@ from supervision.keeper.manifest import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+BROKEN = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 @pytest.fixture(autouse=True)
@@ -195,3 +200,45 @@ def test_a_new_bucket_is_made_and_one_that_is_away_is_not(tmp_path: Path) -> Non
     blocked = settings.model_copy(update={"storage_bucket": str(tmp_path / "file" / "bucket")})
     with pytest.raises(CannotStart, match=r"STORAGE_BUCKET, .* cannot be written"):
         make_bucket(blocked)
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (None, r"^SSL_CERT_FILE, .*authorities\.pem, cannot be read: No such file or directory\.$"),
+        ("", "has no certificates in PEM"),
+        ("not a certificate", "has no certificates in PEM"),
+        (BROKEN, "has no certificates in PEM"),
+    ],
+)
+def test_authorities_of_which_none_can_be_read_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, refused: str
+) -> None:
+    file = tmp_path / "authorities.pem"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(CannotStart, match=refused):
+        check_authorities(tmp_path)
+
+
+def test_a_directory_is_no_file_of_authorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
+    with pytest.raises(CannotStart, match="SSL_CERT_FILE"):
+        check_authorities(tmp_path)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_authorities_that_can_be_read_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: bool
+) -> None:
+    """A relative path counts from the data directory, in which all processes run."""
+    shutil.copy(certifi.where(), tmp_path / "authorities.pem")
+    monkeypatch.setenv(
+        "SSL_CERT_FILE", "authorities.pem" if relative else str(tmp_path / "authorities.pem")
+    )
+    check_authorities(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    check_authorities(tmp_path)

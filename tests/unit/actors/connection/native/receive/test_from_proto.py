@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of
-from actors.connection.session.polls import PollKeys
+from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import (
     Card,
     Contact,
@@ -40,9 +40,16 @@ ACCOUNT = "15550100001@s.whatsapp.net"
 ACCOUNT_LID = "90000000000001@lid"
 GROUP = "120363000000000001@g.us"
 MINTED = "3EB0A1B2C3D4E5F6A7B8C9"
-POLL = PollKeys(b"s" * 32, ("yes", "no", "perhaps"))
+POLL = MessageSecret(b"s" * 32, ("yes", "no", "perhaps"))
+WORDS = MessageSecret(b"w" * 32)
+"""The secret of a message of Ana's, `A`."""
+
+ANA_LID = "90000000000002@lid"
 PHONES = "3EB0A1B2C3D4E5F6A7B8C0"
 """Looks like an id of this service, and is known to be WhatsApp Web's."""
+
+SECRETS = {(ACCOUNT, MINTED): POLL, (ANA, "A"): WORDS}
+NAMES = {ACCOUNT: (ACCOUNT_LID,), ANA: (ANA_LID,)}
 
 
 def canonical(address: Address) -> Address:
@@ -56,10 +63,8 @@ def scene(sender: str = ANA, chat: str = ANA) -> Scene:
         account=Address.parse(ACCOUNT),
         canonical=canonical,
         from_phone=lambda number: number == PHONES,
-        poll=lambda author, number: POLL if (str(author), number) == (ACCOUNT, MINTED) else None,
-        names=lambda person: (
-            (str(person), ACCOUNT_LID) if str(person) == ACCOUNT else (str(person),)
-        ),
+        secret=lambda author, number: SECRETS.get((str(author), number)),
+        names=lambda person: (str(person), *NAMES.get(str(person), ())),
     )
 
 
@@ -90,7 +95,7 @@ def delete(of: dict[str, Any]) -> dict[str, Any]:
 def said(judge: Judge, message: dict[str, Any], where: Scene) -> Content:
     found = wrappers.read(judge.make(message))
     assert found is not None
-    return content_of(found, where)
+    return content_of(unsealed(found, where), where)
 
 
 @pytest.mark.parametrize(
@@ -272,11 +277,14 @@ def test_in_a_group_the_author_is_named(judge: Judge) -> None:
             said(judge, forged, group)
 
 
-def vote(judge: Judge, author: str, voter: str, *options: str, secret: bytes = POLL.secret) -> Any:
-    """As others encrypt it: with the standard library's HKDF, written out here."""
+def derived(secret: bytes, info: str) -> bytes:
+    """As others derive it: with the standard library's HKDF, written out here."""
     prk = hmac.digest(bytes(32), secret, "sha256")
-    info = f"{MINTED}{author}{voter}Poll Vote".encode()
-    under = hmac.digest(prk, info + b"\1", "sha256")
+    return hmac.digest(prk, info.encode() + b"\1", "sha256")
+
+
+def vote(judge: Judge, author: str, voter: str, *options: str, secret: bytes = POLL.secret) -> Any:
+    under = derived(secret, f"{MINTED}{author}{voter}Poll Vote")
     # PollVoteMessage: field 1, repeated bytes.
     chosen = b"".join(b"\x0a\x20" + hashlib.sha256(one.encode()).digest() for one in options)
     sealed = AESGCM(under).encrypt(b"i" * 12, chosen, f"{MINTED}\0{voter}".encode())
@@ -300,3 +308,73 @@ def test_votes_of_another_are_not_ones_own(judge: Judge) -> None:
     unread = PollVote(Target(MINTED, None))
     assert vote(judge, ACCOUNT, BEN, "yes") == unread
     assert vote(judge, ACCOUNT, ANA, "yes", secret=b"x" * 32) == unread
+
+
+def sealed(
+    judge: Judge,
+    inner: dict[str, Any],
+    *,
+    editor: str = ANA,
+    secret: bytes = WORDS.secret,
+    **changes: Any,
+) -> dict[str, Any]:
+    """A message of `editor` with an edit of `A`, encrypted under the secret; `changes` to its part."""
+    under = derived(secret, f"A{editor}{editor}Message Edit")
+    payload = AESGCM(under).encrypt(b"i" * 12, judge.make(inner), None)
+    part = {
+        "targetMessageKey": key("A", own=True),
+        "encPayload": base64.b64encode(payload).decode(),
+        "encIV": base64.b64encode(b"i" * 12).decode(),
+        "secretEncType": "MESSAGE_EDIT",
+    }
+    return {"secretEncryptedMessage": part | changes}
+
+
+EDITED = edit(key("A", own=True))
+
+
+@pytest.mark.parametrize("editor", [ANA, ANA_LID])
+def test_a_sealed_edit_is_read(judge: Judge, editor: str) -> None:
+    """Under either address, and of the message that the secret came with, whatever is named inside."""
+    expected = Edit(Target("A", ANA), "better")
+    assert said(judge, sealed(judge, EDITED, editor=editor), scene()) == expected
+    elsewhere = sealed(judge, edit(key("B", own=True)), editor=editor)
+    assert said(judge, elsewhere, scene()) == expected
+
+
+def test_a_sealed_edit_may_bring_the_next_secret(judge: Judge) -> None:
+    context = {"messageContextInfo": {"messageSecret": base64.b64encode(b"n" * 32).decode()}}
+    for inner, secret in ((EDITED, None), (EDITED | context, b"n" * 32)):
+        # The context beside it is that of the message before.
+        found = wrappers.read(judge.make(sealed(judge, inner) | context))
+        assert found is not None
+        assert unsealed(found, scene()).secret == secret
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"secret": b"x" * 32}, id="another secret"),
+        pytest.param({"editor": BEN}, id="by another person"),
+        pytest.param({"encIV": "aQ=="}, id="no IV"),
+        pytest.param({"encPayload": "aQ=="}, id="too short"),
+        pytest.param({"targetMessageKey": key("B", own=True)}, id="of a message without a secret"),
+        pytest.param({"inner": {"conversation": "no edit"}}, id="no edit inside"),
+    ],
+)
+def test_a_sealed_edit_that_does_not_open_is_a_placeholder(
+    judge: Judge, changes: dict[str, Any]
+) -> None:
+    changes = {"inner": EDITED} | changes
+    assert said(judge, sealed(judge, **changes), scene()) == Other("undecryptable")
+
+
+def test_other_sealed_changes_keep_their_name(judge: Judge) -> None:
+    event = sealed(judge, EDITED, secretEncType="EVENT_EDIT")
+    assert said(judge, event, scene()) == Other("secretEncryptedMessage")
+
+
+def test_a_sealed_edit_of_anothers_message_is_forged(judge: Judge) -> None:
+    other = key("A", own=False)
+    with pytest.raises(Forged):
+        said(judge, sealed(judge, EDITED, targetMessageKey=other), scene())

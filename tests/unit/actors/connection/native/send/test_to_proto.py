@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.engine import SendError
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.poll_votes import aad, key
+from actors.connection.native.receive.addons import VOTE, aad, key
 from actors.connection.native.send.to_proto import Dress, Place, dress, write
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import (
@@ -196,8 +196,8 @@ def test_a_vote_is_sealed_for_who_knows_the_poll(
     assert part["pollCreationMessageKey"] == {"remoteJID": chat, "fromMe": own, "ID": number}
     assert part["senderTimestampMS"] == "1250"
     vote = {name: base64.b64decode(value) for name, value in part["vote"].items()}
-    opened = AESGCM(key(secret, number, *under)).decrypt(
-        vote["encIV"], vote["encPayload"], aad(number, under[1])
+    opened = AESGCM(key(VOTE, secret, number, *under)).decrypt(
+        vote["encIV"], vote["encPayload"], aad(VOTE, number, under[1])
     )
     # PollVoteMessage: field 1, repeated bytes.
     named = (hashlib.sha256(one.encode()).digest() for one in ("yes", "né"))

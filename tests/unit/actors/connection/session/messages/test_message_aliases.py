@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.session.message_aliases import ALIAS_SECONDS
+from actors.connection.session.messages.message_aliases import ALIAS_SECONDS
 
 if TYPE_CHECKING:
     from actors.connection.session.session import Session

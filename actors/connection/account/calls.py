@@ -1,0 +1,59 @@
+"""Carries calls that come in from the engine to the StateManager, which tells webhooks and readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE, StateAway
+from actors.runtime.backoff import persist
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.account.port import Call
+    from actors.connection.reporter import State
+    from actors.redis.leases import Lease
+
+WAITING: Final = 100
+"""Calls that wait for the StateManager at most; the oldest are dropped."""
+
+
+class Calls:
+    """The calls of one epoch, each told in order once the StateManager can be reached.
+
+    Calls that wait die with the process: WhatsApp tells one that still rings again, and one that is over
+    is no use. Under a newer epoch `on_lost` is called (G6).
+    """
+
+    def __init__(self, state: State, lease: Lease, *, on_lost: Callable[[str], None]) -> None:
+        self._state = state
+        self._connection, self._epoch = lease.connection, lease.epoch
+        self._on_lost = on_lost
+        self._waiting: deque[Call] = deque(maxlen=WAITING)
+        self._for_calls = asyncio.Event()
+
+    async def received(self, call: Call) -> None:
+        """A call rings, or is over; returns at once."""
+        self._waiting.append(call)
+        self._for_calls.set()
+
+    async def tell(self) -> None:
+        """Write calls to the StateManager; for the life of the epoch."""
+        while True:
+            await self._for_calls.wait()
+            if not await persist(self._write, StateAway, first=PAUSE, longest=LONGEST_PAUSE):
+                self._on_lost("lost")
+
+    async def _write(self) -> bool:
+        self._for_calls.clear()
+        told = list(self._waiting)
+        items = [asdict(call) for call in told]
+        if told and not await self._state.note_calls(self._connection, self._epoch, items):
+            return False
+        for call in told:
+            if call in self._waiting:
+                self._waiting.remove(call)
+        return True

@@ -1,0 +1,4 @@
+"""Single messages, as rows of the session file: secrets, other ids, placeholders.
+
+Messages themselves are in the inbox, or among those that were sent.
+"""

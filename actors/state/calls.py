@@ -1,0 +1,28 @@
+"""Writes that tell of calls; a connection's document holds which of the latest were told, without them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actors.state.connections import updating
+from actors.state.events.derivation import of_call
+
+if TYPE_CHECKING:
+    from actors.state.documents import Document, Write
+
+TOLD: Final = 32
+"""Ids of events that a connection's document holds: WhatsApp repeats what was not answered in time."""
+
+
+def calling(connection: str, call: Document) -> Write:
+    """The write that tells that a call rings, or is over; each of the two once.
+
+    `call` has the fields of `account.port.Call`.
+    """
+    event = of_call(connection, call)
+
+    def change(document: Document) -> Document | None:
+        told = document.get("calls") or []
+        return None if event.id in told else {**document, "calls": [*told, event.id][-TOLD:]}
+
+    return updating(connection, change, tells=lambda *_: (event,))

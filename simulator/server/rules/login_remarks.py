@@ -1,0 +1,45 @@
+"""Remarks on the login payload, and on the headers with which a client opens its WebSocket.
+
+No source shows that the server refuses any of it. Of the clients that live on WhatsApp Baileys sends no
+`lc` (`Utils/validate-connection.ts` generateLoginNode), whatsmeow the name of a library
+(`socket/framesocket.go` Connect: Go's own User-Agent), and what `lidDbMigrated` says differs; whatsapp-rust found
+sessions dead whose `lc` stayed 0 (its issue 630).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.wire.proto_schema import DeviceProps, LoginFlags
+
+if TYPE_CHECKING:
+    from simulator.server.companions import Companion
+    from simulator.server.rules.remarks import Remarks
+
+_BROWSER = "Mozilla/"
+
+
+class LoginRemarks:
+    """Notes what a client leaves out that WhatsApp Web sends. Runs inside its caller's transaction."""
+
+    def __init__(self, remarks: Remarks) -> None:
+        self._remarks = remarks
+
+    def logged_in(self, companion: Companion, payload: Any, user_agent: str) -> None:
+        """Notes what is amiss with a login; `companion` is as it was before this one.
+
+        `user_agent` is the header's value, empty without one.
+        """
+        flags = LoginFlags.FromString(payload.SerializeToString())
+        if not flags.HasField("lc") or (flags.lc == 0 and companion.logins):
+            self._remarks.add(companion.number, "lc")
+        if not flags.HasField("lid_db_migrated"):
+            self._remarks.add(companion.number, "lid_db_migrated")
+        if user_agent and not user_agent.startswith(_BROWSER):
+            self._remarks.add(companion.number, "user_agent")
+
+    def paired(self, number: str, registration: Any) -> None:
+        """Notes what is amiss with the registration of a client that the phone links."""
+        props = DeviceProps.FromString(registration.device_props)
+        if not props.HasField("history_sync_config"):
+            self._remarks.add(number, "history_sync_config")

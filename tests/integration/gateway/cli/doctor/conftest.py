@@ -1,0 +1,48 @@
+"""A data directory and `teimoso doctor` for it, in an environment without settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.config.settings import Settings
+from gateway.cli import main
+from tests.integration.gateway.cli.doctor.examination import by_check
+from tests.processes.valkey import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.gateway.cli.doctor.examination import Examine
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields.values():
+        monkeypatch.delenv(str(field.validation_alias), raising=False)
+    monkeypatch.setenv("PORT", str(free_port()))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Examine:
+    """The command in this process: its exit status, and the worst finding of each check."""
+
+    def run(data: Path, *words: object, **environment: object) -> tuple[int, dict[str, Any]]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, str(value))
+        command = ["teimoso", "doctor", "--json", "--data", data, *words]
+        monkeypatch.setattr("sys.argv", [str(word) for word in command])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), by_check(capfd.readouterr().out)
+
+    return run

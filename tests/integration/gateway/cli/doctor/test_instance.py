@@ -1,0 +1,99 @@
+"""`teimoso doctor` and the instance itself: settings, keys, webhooks, engines, keeper."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.config.sources import resolve_settings
+from actors.state.connections import Connections
+from actors.state.open_store import open_documents
+from actors.state.webhooks import Secret, Webhook, Webhooks
+from supervision.keeper.lock import Lock
+from supervision.keeper.manifest import Plan
+from tests.integration.gateway.cli.doctor.examination import API_KEY, begun, failed
+from tests.processes.valkey import PASSWORD, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.gateway.cli.doctor.examination import Examine
+    from tests.processes.valkey import Valkey
+
+
+def test_nothing_wrong_is_nothing_found(data: Path, own_valkey: Valkey, doctor: Examine) -> None:
+    begun(data)
+    status, findings = doctor(
+        data, REDIS_HOST="127.0.0.1", REDIS_PORT=own_valkey.port, REDIS_PASSWORD=PASSWORD
+    )
+    assert {name for name, one in findings.items() if one["result"] == "fail"} == set()
+    assert status == 0
+    assert re.search(r" ms and holds [0-9.]+[KM]$", findings["redis"]["found"])
+    assert {"redis", "durability", "state store", "api keys", "open files"} <= set(findings)
+
+
+def test_a_setting_is_wrong(data: Path, doctor: Examine, tmp_path: Path) -> None:
+    file = tmp_path / "settings.env"
+    file.write_text("STORAGE_BUCKET=sessions\n")
+    said = "SESSION_ENCRYPTION_KEY is not valid: STORAGE_BUCKET takes no session without a key"
+    assert failed(doctor(data, "--settings", file), "settings", said)
+    file.write_text("QUEUE_CONCURENCY=3\n")
+    assert failed(doctor(data, "--settings", file), "settings", "QUEUE_CONCURENCY is not a setting")
+
+
+def test_the_api_key_is_of_another_instance(data: Path, doctor: Examine) -> None:
+    begun(data)
+    assert doctor(data, TEIMOSO_API_KEY=API_KEY)[0] == 0
+    examined = doctor(data, TEIMOSO_API_KEY="tmo_" + "x" * 43)
+    assert "keys create" in failed(examined, "api keys", "none of this instance's")
+
+
+def test_there_is_no_api_key(data: Path, doctor: Examine) -> None:
+    begun(data, key=None)
+    assert "keys create" in failed(doctor(data), "api keys", "there is none")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.1.2.3"])
+def test_a_webhook_leads_to_a_private_address(data: Path, doctor: Examine, host: str) -> None:
+    begun(data)
+
+    async def add() -> None:
+        documents = open_documents(resolve_settings(data=data))
+        url = f"https://{host}/told"
+        await Webhooks(documents).create(Webhook("wh_1", url, (Secret("whsec_x"),), 1.0))
+        await documents.close()
+
+    asyncio.run(add())
+    assert "WEBHOOK_URL_PRIVATE" in failed(doctor(data), "webhook", f"wh_1 leads to {host}")
+    assert doctor(data, WEBHOOK_URL_PRIVATE="true")[0] == 0
+
+
+def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor: Examine) -> None:
+    """As an older release left it; not one that was allowed, and not where all is simulated."""
+    begun(data)
+
+    async def add() -> None:
+        documents = open_documents(resolve_settings(data=data))
+        registry = Connections(documents)
+        for name, allowed in {"shop": None, "desk": False, "bold": True}.items():
+            await registry.create(name, allow_unproven_engine=allowed)
+        await registry.create("mature", engine="whatsmeow")
+        await documents.close()
+
+    asyncio.run(add())
+    status, findings = doctor(data)
+    assert (status, findings["engine"]["result"]) == (0, "warn")
+    assert findings["engine"]["found"].endswith("serves desk, shop")
+    assert "whatsmeow" in findings["engine"]["do"]
+    assert "engine" not in doctor(data, WHATSAPP_ROOT_KEY="00" * 32)[1]
+    Plan(free_port(), simulate=True).save(data)
+    assert "engine" not in doctor(data)[1]
+
+
+def test_another_keeper_has_the_directory(data: Path, doctor: Examine) -> None:
+    with Lock(data):
+        assert "--data" in failed(doctor(data), "keeper", "a keeper that is not of this machine")
+    assert doctor(data)[0] == 0

@@ -1,0 +1,85 @@
+"""`teimoso doctor`, the state store and the bucket, each away, wrong or without its key for real."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actors.config.sources import resolve_settings
+from actors.connection.backup.open_vault import open_bucket, open_vault
+from actors.connection.session.session import Session
+from tests.integration.gateway.cli.doctor.examination import apart, begun, failed
+from tests.integration.gateway.served import SHOP
+from tests.processes.gcs import Gcs
+from tests.processes.valkey import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from tests.integration.gateway.cli.doctor.examination import Examine
+
+KEY, OTHER_KEY = "5e" * 32, "6f" * 32
+
+
+def test_a_bucket_that_is_not_there(data: Path, tmp_path: Path, doctor: Examine) -> None:
+    begun(data)
+    examined = doctor(data, STORAGE_BUCKET=tmp_path / "none", SESSION_ENCRYPTION_KEY=KEY)
+    assert "mount it" in failed(examined, "bucket", "ENOENT")
+    (tmp_path / "file").touch()
+    examined = doctor(data, STORAGE_BUCKET=tmp_path / "file", SESSION_ENCRYPTION_KEY=KEY)
+    assert "name a directory" in failed(examined, "bucket", "ENOTDIR")
+
+
+def test_a_bucket_of_google_that_is_not_there(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(data)
+    with Gcs(tmp_path / "gcs") as server:
+        examined = apart(
+            data,
+            STORAGE_EMULATOR_HOST=server.url,
+            STORAGE_BUCKET="a-bucket-of-nobody",
+            SESSION_ENCRYPTION_KEY=KEY,
+        )
+    assert "correct STORAGE_BUCKET" in failed(examined, "bucket", "no_such_bucket")
+
+
+def test_the_key_is_not_that_of_the_copies(data: Path, tmp_path: Path, doctor: Examine) -> None:
+    begun(data)
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    settings = resolve_settings(data=data, storage_bucket=str(bucket), session_encryption_key=KEY)
+    session = data / "sessions" / "shop" / "session.db"
+    session.parent.mkdir(parents=True)
+    Session.open(session, 1).close()
+    vault = open_vault(settings, open_bucket(settings))
+    assert asyncio.run(vault.keep(SHOP, session, tmp_path / "scratch"))
+    examined = doctor(data, STORAGE_BUCKET=bucket, SESSION_ENCRYPTION_KEY=KEY)
+    assert examined[1]["session key"]["result"] == "ok"
+    examined = doctor(data, SESSION_ENCRYPTION_KEY=OTHER_KEY)
+    assert "former key" in failed(examined, "session key", "none of those in")
+    assert [one.name for one in bucket.rglob("doctor*")] == []
+
+
+def test_firestore_is_not_there(data: Path) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    examined = apart(data, FIRESTORE_EMULATOR_HOST=nowhere)
+    do = failed(examined, "state store", f"{nowhere}, project teimoso, database (default)")
+    assert "FIRESTORE_EMULATOR_HOST" in do
+
+
+def test_the_credentials_of_google_are_missing(data: Path, tmp_path: Path) -> None:
+    examined = apart(
+        data,
+        GOOGLE_CLOUD_PROJECT="shop-project",
+        GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "none.json"),
+    )
+    do = failed(examined, "state store", "DefaultCredentialsError")
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in do
+
+
+def test_a_state_store_that_is_no_database(data: Path, doctor: Examine) -> None:
+    (data / "state.db").write_bytes(b"no database, and never was one" * 1000)
+    assert failed(doctor(data), "state store", "does not answer")

@@ -1,0 +1,123 @@
+"""Edits that come encrypted under their target's secret: read, or seen as what could not be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
+from actors.connection.native.transport.nodes import proto
+from actors.connection.session.messages.message_secrets import MessageSecret
+from actors.messages.content import Edit, Target, decode
+from tests.unit.actors.connection.native.receiving import CONTACT, CONTACT_LID, World, told
+
+if TYPE_CHECKING:
+    from actors.connection.engine import InboxMessage
+    from actors.connection.native.transport.nodes import Node
+
+SECRET, ANOTHER = b"s" * 32, b"t" * 32
+ANSWERED = [("ack", None), ("receipt", None)]
+
+
+def plain(words: str, secret: bytes = SECRET, *, disappears: bool = False) -> bytes:
+    message = proto.Message()
+    inner = message.ephemeralMessage.message if disappears else message
+    inner.extendedTextMessage.text = words
+    message.messageContextInfo.messageSecret = secret
+    serialized: bytes = message.SerializeToString()
+    return serialized
+
+
+def sealed(
+    of: str, words: str, *, secret: bytes = SECRET, by: str = CONTACT, brings: bytes = b""
+) -> bytes:
+    inner = proto.Message()
+    change = inner.protocolMessage
+    change.type = change.MESSAGE_EDIT
+    change.key.id, change.key.fromMe = of, True
+    change.editedMessage.conversation = words
+    if brings:
+        inner.messageContextInfo.messageSecret = brings
+    iv = b"i" * IV_BYTES
+    under = AESGCM(key(EDIT, secret, of, by, by))
+    message = proto.Message()
+    part = message.secretEncryptedMessage
+    part.targetMessageKey.id, part.targetMessageKey.fromMe = of, True
+    part.secretEncType = part.MESSAGE_EDIT
+    part.encIv, part.encPayload = iv, under.encrypt(iv, inner.SerializeToString(), None)
+    serialized: bytes = message.SerializeToString()
+    return serialized
+
+
+def says(message: InboxMessage) -> Any:
+    return message.text if message.content is None else decode(message.content)
+
+
+async def first(receiver: World, plaintext: bytes, **attrs: str) -> str:
+    stanza = await receiver.message(plaintext, **attrs)
+    await receiver.take(stanza)
+    return stanza.attrs["id"]
+
+
+@pytest.mark.parametrize("disappears", [False, True])
+@pytest.mark.parametrize("by", [CONTACT, CONTACT_LID])
+async def test_it_is_an_edit_of_its_message(receiver: World, by: str, disappears: bool) -> None:
+    """By either address, whichever the message came from."""
+    lid = {"sender_lid": CONTACT_LID}
+    number = await first(receiver, plain("frist", disappears=disappears), **lid)
+    outcome = await receiver.take(await receiver.message(sealed(number, "first", by=by)))
+    assert (outcome.counted, told(outcome)) == ("message.stored", ANSWERED)
+    expected = Edit(Target(number, CONTACT), "first")
+    assert [says(one) for one in receiver.messages()] == ["frist", expected]
+
+
+async def test_a_second_edit_has_the_secret_that_the_first_one_brought(receiver: World) -> None:
+    number = await first(receiver, plain("frits"))
+    await first(receiver, sealed(number, "frist", brings=ANOTHER))
+    await first(receiver, sealed(number, "first", secret=ANOTHER))
+    target = Target(number, CONTACT)
+    said = [says(one) for one in receiver.messages()]
+    assert said == ["frits", Edit(target, "frist"), Edit(target, "first")]
+
+
+async def placeholder(receiver: World, stanza: Node) -> None:
+    outcome = await receiver.take(stanza)
+    assert (outcome.counted, outcome.news) == ("message.placeholder", True)
+    assert told(outcome) == ANSWERED, "its sender would encrypt the same again"
+    found = receiver.messages()[-1]
+    assert (found.message_id, found.type) == (stanza.attrs["id"], "undecryptable")
+    assert found.text is None
+
+
+async def test_one_without_a_known_secret_is_seen(receiver: World) -> None:
+    """G5: neither lost, nor asked for again."""
+    await placeholder(receiver, await receiver.message(sealed("GONE", "first")))
+    number = await first(receiver, plain("frist"))
+    await placeholder(receiver, await receiver.message(sealed(number, "first", secret=ANOTHER)))
+
+
+async def test_one_that_comes_again_may_be_read_by_then(receiver: World) -> None:
+    """As after a crash before the answer: its placeholder is replaced."""
+    edit = await receiver.message(sealed("LATE", "first"))
+    await placeholder(receiver, edit)
+    await first(receiver, plain("frist"), id="LATE")
+    again = await receiver.message(sealed("LATE", "first"), id=edit.attrs["id"])
+    assert (await receiver.take(again)).counted == "message.stored"
+    said = [says(one) for one in receiver.messages()]
+    assert sorted(map(str, said)) == sorted(["frist", str(Edit(Target("LATE", CONTACT), "first"))])
+
+
+async def test_an_edit_of_anothers_message_is_refused(receiver: World) -> None:
+    number = await first(receiver, plain("frist"))
+    message = proto.Message.FromString(sealed(number, "first"))
+    message.secretEncryptedMessage.targetMessageKey.fromMe = False
+    outcome = await receiver.take(await receiver.message(message.SerializeToString()))
+    assert outcome.counted == "message.refused"
+
+
+async def test_secrets_are_kept_with_their_messages(receiver: World) -> None:
+    number = await first(receiver, plain("frist"))
+    found = receiver.session.message_secret(CONTACT, CONTACT, number)
+    assert found == MessageSecret(SECRET)

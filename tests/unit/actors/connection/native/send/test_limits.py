@@ -1,0 +1,70 @@
+"""A limit that WhatsApp tells while a message is on its way through the engine holds it back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.limits.refusals import SendDeferred
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.devices import Devices
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.limits.account import AccountLimits
+from actors.connection.native.send.pipeline import Sender
+from actors.messages.content import Text
+from tests.unit.actors.connection.native.resending import ACCOUNT, CAROL, DEVICE, World
+from tests.unit.actors.connection.native.send.test_pipeline import Acknowledging
+
+if TYPE_CHECKING:
+    from actors.connection.native.transport.nodes import Node
+    from actors.connection.native.transport.socket import Socket
+
+
+class Limiting(Acknowledging):
+    """WhatsApp limits the account while it is asked for keys first: that is committed, and nobody was told."""
+
+    async def request(self, node: Node) -> Node:
+        if not self.asked:
+            async with self.world.session.transaction():
+                self.world.session.note_lock(time.time() + 3600)
+        return await super().request(node)
+
+
+async def sender(world: World, wire: Limiting) -> Sender:
+    people = People(world.session, Address.parse(DEVICE), None)
+    async with world.session.transaction():
+        world.session.save_devices(CAROL, [0], time.time())
+        world.session.save_devices(ACCOUNT, [5, 4], time.time())
+    socket = cast("Socket", wire)
+    devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
+    limits = AccountLimits(
+        world.session, socket, people, EngineEvents(), Counter(), start=lambda *_: None
+    )
+    return Sender(
+        world.session,
+        world.signal,
+        people,
+        devices,
+        socket,
+        ack_timeout=1,
+        permit=limits.check,
+    )
+
+
+async def test_a_message_whose_keys_were_asked_for_meanwhile_waits(world: World) -> None:
+    """Nothing of it is encrypted, so that it leaves as new once the limit is over."""
+    wire = Limiting(world)
+    sending = await sender(world, wire)
+    with pytest.raises(SendDeferred) as deferred:
+        await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    assert deferred.value.until == world.session.limits().locked_until
+    assert (wire.asked != [], wire.sent) == (True, [])
+    assert world.session.sent_plaintext(CAROL, "3EB1") is None
+    async with world.session.transaction():
+        world.session.note_lock(None)
+    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    assert [message.attrs["id"] for message in wire.sent] == ["3EB1"]

@@ -1,0 +1,120 @@
+"""Messages without their content: kept with what asking for them takes, until they have it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS, Placeholder
+from tests.unit.actors.connection.sessions import ALICE, Clock
+
+if TYPE_CHECKING:
+    from actors.connection.session.session import Session
+
+LID = "90000000000002@lid"
+GROUP = "120363000000000001@g.us"
+STANZA = {"id": "A", "from": ALICE}
+
+
+async def note(session: Session, message_id: str, ask_at: float | None, who: str = ALICE) -> None:
+    async with session.transaction():
+        session.note_placeholder(who, who, message_id, stanza=STANZA, ask_at=ask_at)
+
+
+async def add(session: Session, message_id: str, type_: str = "text") -> None:
+    async with session.transaction():
+        said = {"at": 1, "type": type_, "text": None}
+        session.add_message(chat=ALICE, sender=ALICE, message_id=message_id, **said)  # type: ignore[arg-type]
+
+
+async def test_the_longest_due_comes_first(session: Session, clock: Clock) -> None:
+    now = clock.now
+    await note(session, "LATER", now + 10)
+    await note(session, "B", now)
+    await note(session, "A", now - 1)
+    await note(session, "ON DEMAND", None)
+    await note(session, "A", now + 99)
+    assert session.due_placeholder(now - 2) is None
+    assert session.due_placeholder(now) == Placeholder(ALICE, ALICE, "A", STANZA)
+    assert session.next_placeholder_at() == now - 1
+
+
+async def test_a_request_is_noted_until_its_answer(session: Session, clock: Clock) -> None:
+    await note(session, "A", clock.now)
+    due = session.due_placeholder(clock.now)
+    assert due is not None
+    async with session.transaction():
+        assert session.note_asked(due, "R", clock.now + 5)
+    asked = Placeholder(ALICE, ALICE, "A", STANZA, 1, "R")
+    assert session.due_placeholder(clock.now) is None
+    assert session.due_placeholder(clock.now + 5) == asked
+    assert session.asked_for("R", "A") == [asked]
+    assert session.asked_for("R", "B") == []
+    assert session.asked_for("EARLIER", "A") == [asked], "a late answer to an earlier request"
+    async with session.transaction():
+        session.ask_again("R", None)
+    assert session.next_placeholder_at() is None
+    assert session.placeholder(ALICE, ALICE, "A") == asked, "it is asked for on demand"
+
+
+@pytest.mark.parametrize("came", ["content", "resend in time", "nothing to show"])
+async def test_one_with_its_content_is_none(session: Session, clock: Clock, came: str) -> None:
+    if came == "resend in time":
+        async with session.transaction():
+            session.want(
+                chat=ALICE,
+                sender=ALICE,
+                message_id="A",
+                at=1,
+                from_me=False,
+                push_name=None,
+                source="live",
+            )
+    else:
+        await add(session, "A", "undecryptable")
+    await note(session, "A", clock.now)
+    due = session.due_placeholder(clock.now)
+    assert due is not None
+    if came == "nothing to show":
+        async with session.transaction():
+            session.bury(chat=ALICE, sender=ALICE, message_id="A")
+    else:
+        await add(session, "A")
+    assert session.due_placeholder(clock.now) is None
+    async with session.transaction():
+        assert not session.note_asked(due, "R", clock.now)
+
+
+async def test_a_placeholder_that_is_added_again_is_one_still(
+    session: Session, clock: Clock
+) -> None:
+    await add(session, "A", "undecryptable")
+    await note(session, "A", clock.now)
+    await add(session, "A", "undecryptable")
+    assert session.due_placeholder(clock.now) is not None
+
+
+async def test_it_moves_to_the_number(session: Session, clock: Clock) -> None:
+    await note(session, "A", clock.now, LID)
+    async with session.transaction():
+        session.note_placeholder(GROUP, LID, "B", stanza=STANZA, ask_at=None)
+        session.learn_lid(LID, ALICE)
+    assert session.placeholder(ALICE, ALICE, "A") is not None
+    assert session.placeholder(GROUP, ALICE, "B") is not None
+    assert session.placeholder(LID, LID, "A") is None
+
+
+async def test_it_is_kept_for_a_fortnight_and_for_one_account(
+    session: Session, clock: Clock
+) -> None:
+    for seconds, kept in ((PLACEHOLDER_SECONDS, True), (1, False)):
+        await note(session, "A", None) if kept else None
+        clock.now += seconds
+        async with session.transaction():
+            session.prune(clock.now)
+        assert (session.placeholder(ALICE, ALICE, "A") is not None) is kept
+    await note(session, "A", None)
+    async with session.transaction():
+        session.forget_credentials()
+    assert session.placeholder(ALICE, ALICE, "A") is None

@@ -1,0 +1,22 @@
+"""The control API in this process, on a world of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from simulator.control.api import application
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from simulator.server_state import World
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(world, lambda: "ws://127.0.0.1:1/ws/chat"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
+        yield client
