@@ -307,7 +307,7 @@ INSERT INTO correspondents (chat)
     SELECT DISTINCT chat FROM tombstones WHERE sender = chat AND chat NOT GLOB '*@g.us'
 """,
     13: """
--- Numbers of devices, the same for all addresses of a person. Lists of before are asked for again.
+-- Numbers of devices, the same for all addresses of a person. Former lists are asked for again.
 DELETE FROM devices;
 ALTER TABLE devices ADD COLUMN hosted TEXT NOT NULL DEFAULT '[]';
 

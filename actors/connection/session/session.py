@@ -68,7 +68,7 @@ class Session(
         are one conversation with one session from then on, and a message is in it once.
 
         A person who has another number from now on keeps sessions and what was sent: the next
-        holder of the number of before gets nothing by them. Stored messages stay where they are.
+        holder of the former number gets nothing by them. Stored messages stay where they are.
         """
         before, holder = self.pn_for(lid), self.lid_for(pn)
         news = super().learn_lid(lid, pn)
