@@ -67,8 +67,8 @@ class Drain:
         self._engine = engine
         self._lanes = lanes
         self._state = state
-        self.on_heard: Callable[[set[str]], None] | None = None
-        """Is called with the chats of persons who wrote, before what they said is stored."""
+        self.on_heard: Callable[[Sequence[InboxMessage]], None] | None = None
+        """Is called with messages that arrived, before they are stored."""
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
 
@@ -107,7 +107,7 @@ class Drain:
         if not messages:
             return Progress.EMPTY
         if self.on_heard is not None:
-            self.on_heard({each.chat for each in messages if each.sender == each.chat})
+            self.on_heard(messages)
         try:
             kept = await self._state.store_messages(
                 self._connection, self._epoch, [asdict(item) for item in messages]

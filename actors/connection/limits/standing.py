@@ -18,6 +18,7 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from actors.connection.engine import InboxMessage
     from actors.connection.limits.account_limits import Limits
     from actors.connection.limits.refusals import SendDeferred
     from actors.connection.reporter import Reporter
@@ -59,8 +60,8 @@ class Standing:
         # A message that is deferred meanwhile would miss that its limit was lifted: one at a time.
         self._turn = asyncio.Lock()
         self._untold = False  # whether Redis is still to hear of the limits
-        self._news: set[str] = set()
-        self._heard: set[str] = set()
+        self._news: set[tuple[str, str]] = set()
+        self._heard: set[tuple[str, str]] = set()
         self._look = asyncio.Event()
 
     async def told(self, limits: Limits) -> None:
@@ -70,9 +71,20 @@ class Standing:
         self._limits, self._untold = limits, True
         self._look.set()
 
-    def heard(self, chats: Iterable[str]) -> None:
-        """The persons of these chats wrote: what waits for them may leave."""
-        if self._now != NONE and (news := set(chats) - self._heard):
+    def heard(self, messages: Iterable[InboxMessage]) -> None:
+        """These messages arrived: what waits for a person who wrote may leave.
+
+        Where the account's phone wrote to somebody the chat is begun, and waits for no cap.
+        """
+        if self._now == NONE:
+            return
+        found = set[tuple[str, str]]()
+        for each in messages:
+            if each.sender == each.chat:
+                found |= {(code, each.chat) for code in CODES}
+            elif each.from_me:
+                found.add((NEW_CHATS_CAPPED, each.chat))
+        if news := found - self._heard:
             self._heard |= news
             self._news |= news
             self._look.set()
@@ -97,8 +109,7 @@ class Standing:
                 self._untold = True
                 raise
         measures.count("teimoso_sends_deferred", reason=deferred.code)
-        if job.chat in self._heard:
-            self._news.add(job.chat)
+        self._news |= {(deferred.code, job.chat)} & self._heard
         self._look.set()
 
     def failed(self, code: str) -> None:
@@ -146,6 +157,6 @@ class Standing:
             except RedisAway:
                 self._untold = True
                 raise
-        for chat in list(self._news):
-            await self._lanes.lift_chat(self._connection, self._epoch, CODES, chat)
-            self._news.discard(chat)
+        for code, chat in list(self._news):
+            await self._lanes.lift_chat(self._connection, self._epoch, [code], chat)
+            self._news.discard((code, chat))

@@ -327,6 +327,8 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
         )
         if row[6]:  # the account's own
             self._expect_statuses(*row[:3])
+            if not row[0].endswith("@g.us"):
+                self.note_begun(row[0], row[2])
         elif row[0] == row[1]:
             self.note_correspondent(row[0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 16
+VERSION = 18
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -352,6 +352,15 @@ CREATE TABLE placeholders (
 CREATE INDEX placeholders_ask_at ON placeholders (ask_at) WHERE ask_at IS NOT NULL;
 CREATE INDEX placeholders_request ON placeholders (request) WHERE request IS NOT NULL;
 CREATE INDEX placeholders_message_id ON placeholders (message_id)
+""",
+    17: "",
+    18: """
+-- The message by which the account began the chat, none where the person wrote.
+ALTER TABLE correspondents ADD COLUMN began TEXT;
+INSERT OR IGNORE INTO correspondents (chat, began)
+    SELECT chat, min(message_id) FROM sent_ids WHERE chat NOT GLOB '*@g.us' GROUP BY chat;
+INSERT OR IGNORE INTO correspondents (chat, began)
+    SELECT chat, min(message_id) FROM tombstones WHERE chat NOT GLOB '*@g.us' GROUP BY chat
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

@@ -94,6 +94,7 @@ class Session(
     def _move_person(self, old: str, new: str) -> None:
         """The person of the canonical address `old` is called `new` from now on."""
         self.move_ratchets(old, new)
+        self.move_correspondent(old, new)
         self.move_key_list(old, new)
         self.move_sent(old, new)
         self.forget_devices(old)
