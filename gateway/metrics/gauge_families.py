@@ -173,7 +173,7 @@ def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
     )
     took = HistogramMetricFamily(
         "teimoso_message_sent_seconds",
-        "Time from a message's acceptance, or its send_at, to WhatsApp's acknowledgement.",
+        "Time from when a message could leave to WhatsApp's acknowledgement; limits and pacing do not count.",
         labels=["connection"],
     )
     bounds = [*map(str, TOOK), "+Inf"]
