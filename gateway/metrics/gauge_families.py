@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime
 from itertools import accumulate
@@ -133,6 +134,11 @@ class Snapshot(Collector):
             "Time for which WhatsApp still lets the account write to nobody new; 0 where it may.",
             labels=["connection"],
         )
+        ends = GaugeMetricFamily(
+            "teimoso_connection_version_ends_seconds",
+            "Time until WhatsApp stops to accept the version that is announced; +Inf where no end is known.",
+            labels=["connection"],
+        )
         restarts = CounterMetricFamily(
             "teimoso_connection_restarts",
             "Times that the connection was taken over from an owner that had died.",
@@ -147,12 +153,15 @@ class Snapshot(Collector):
             restarts.add_metric([connection.id], connection.restarts)
             breaker.add_metric([connection.id], LEVELS[connection.breaker])
             limited.add_metric([connection.id], self._left(connection.limited_until))
+            end = connection.version_ends_at
+            ends.add_metric([connection.id], math.inf if end is None else self._left(end))
         yield state
         yield wanted
         yield epoch
         yield restarts
         yield breaker
         yield limited
+        yield ends
 
     def _left(self, until: str | None) -> float:
         """Seconds until then."""
