@@ -360,7 +360,24 @@ ALTER TABLE correspondents ADD COLUMN began TEXT;
 INSERT OR IGNORE INTO correspondents (chat, began)
     SELECT chat, min(message_id) FROM sent_ids WHERE chat NOT GLOB '*@g.us' GROUP BY chat;
 INSERT OR IGNORE INTO correspondents (chat, began)
-    SELECT chat, min(message_id) FROM tombstones WHERE chat NOT GLOB '*@g.us' GROUP BY chat
+    SELECT chat, min(message_id) FROM tombstones WHERE chat NOT GLOB '*@g.us' GROUP BY chat;
+
+-- Edits under a secret that is not known yet. `sent_at` is WhatsApp's time, `at` that of the arrival.
+CREATE TABLE sealed_edits (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    target TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    from_me INTEGER NOT NULL,
+    push_name TEXT,
+    source TEXT NOT NULL,
+    plaintext BLOB NOT NULL,
+    at REAL NOT NULL,
+    UNIQUE (chat, sender, message_id)
+) STRICT;
+CREATE INDEX sealed_edits_target ON sealed_edits (target)
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

@@ -23,6 +23,7 @@ from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
 from actors.connection.session.messages.message_aliases import Aliases
 from actors.connection.session.messages.message_secrets import MessageSecrets
+from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
@@ -46,6 +47,7 @@ class Session(
     Sent,
     Uploads,
     MessageSecrets,
+    SealedEdits,
     UnreadMessages,
     Timers,
     Groups,
@@ -84,6 +86,7 @@ class Session(
             self.move_member(lid, pn)
             self.move_sent(lid, pn)
             self.move_secrets(lid, pn)
+            self.move_edits(lid, pn)
             self.move_placeholders(lid, pn)
             self.move_unread(lid, pn)
             self.move_timer(lid, pn)
@@ -108,6 +111,7 @@ class Session(
         self.prune_recipients(now)
         self.prune_uploads(now)
         self.prune_secrets(now)
+        self.prune_edits(now)
         self.prune_placeholders(now)
         self.prune_unread(now)
         self.prune_timers(now)

@@ -12,7 +12,8 @@ from actors.connection.engine import UNSUPPORTED
 from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.receive import timers, wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
-from actors.connection.native.receive.message_source import is_list
+from actors.connection.native.receive.message_source import Key, is_list
+from actors.connection.native.receive.messages.edit_opener import EditOpener
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.inbox import UNDECRYPTABLE
@@ -73,6 +74,7 @@ class Incoming:
     def __init__(self, session: Session, people: People, clock: Callable[[], float]) -> None:
         self._session = session
         self._people = people
+        self._edits = EditOpener(session, people, said=self._said)
         self._clock = clock
         # WhatsApp may tell of a receipt before Go tells which id the message got.
         self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()
@@ -138,22 +140,32 @@ class Incoming:
             self._session.bury(**key)
             return learned
         assert received is not None
-        self._session.learn_secret(**key, said=said, secret=received.secret)
+        push_name = event.Info.Pushname or None
         added = self._session.add_message(
             **key,
             at=self._at(event.Info),
             type=said.type,
             text=text_of(said),
             from_me=event.Info.MessageSource.IsFromMe,
-            push_name=event.Info.Pushname or None,
+            push_name=push_name,
             body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
             content=None if is_plain(said) else encode(said),
         )
+        self._edits.keep(
+            Key(**key),
+            received,
+            plaintext,
+            at=self._at(event.Info),
+            from_me=event.Info.MessageSource.IsFromMe,
+            push_name=push_name,
+            source="live",
+        )
+        opened = self._edits.learn(Key(**key), said, received.secret)
         if added and isinstance(said, Media):
             self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
         if added and not event.Info.MessageSource.IsFromMe and not isinstance(said, Change):
             self._expect_reading(event.Info, str(chat))
-        return added or learned
+        return added or learned or bool(opened)
 
     def _note_timer(
         self, info: Any, chat: Address, received: wrappers.Received | None, plaintext: bytes

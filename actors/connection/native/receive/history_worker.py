@@ -28,6 +28,8 @@ from actors.connection.native.receive.from_proto import (
     unsealed,
 )
 from actors.connection.native.receive.history_file import Later, Unusable, bring, split
+from actors.connection.native.receive.message_source import Key
+from actors.connection.native.receive.messages.edit_opener import EditOpener
 from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.receive.wrappers import of_web, read_parsed
@@ -110,6 +112,7 @@ class History:
         """Without `web` and `hosts` nothing is fetched, and waits."""
         self._session = session
         self._people = people
+        self._edits = EditOpener(session, people)
         self._rosters = rosters
         self._socket = socket
         self._web, self._hosts = web, hosts
@@ -359,9 +362,7 @@ class History:
         except Forged:
             return False
         if isinstance(said, Poll) or past.at > self._clock() - SECRET_SECONDS:
-            self._session.learn_secret(
-                chat, sender, past.message_id, said=said, secret=found.secret
-            )
+            self._edits.learn(Key(chat, sender, past.message_id), said, found.secret)
         added = self._session.add_message(
             chat=chat,
             sender=sender,

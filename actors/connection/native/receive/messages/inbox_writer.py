@@ -11,6 +11,7 @@ from actors.connection.native.media.message_part import transfer_of
 from actors.connection.native.receive import timers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
 from actors.connection.native.receive.message_source import Key, arrival
+from actors.connection.native.receive.messages.edit_opener import EditOpener, Opened
 from actors.connection.native.receive.notifications import Outcome
 from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.messages.content import Change, encode, is_plain, text_of
@@ -48,6 +49,7 @@ class InboxWriter:
         self._session = session
         self._people = people
         self._rosters = rosters
+        self._edits = EditOpener(session, people)
         self._clock = clock
         self._hold = hold
 
@@ -64,16 +66,28 @@ class InboxWriter:
             log.warning("refused message", action="message.refused")
             self._session.bury(**self.key(stanza, source)._asdict())
             return Outcome("message.refused")
+        key = self._named(stanza, source, found.destination)
+        placeholder = self.held(*key)
         added = self.add(stanza, source, said, found.destination, plaintext)
         self._note_timer(scene.chat, timers.of_message(found, self.at(stanza)))
-        key = self._named(stanza, source, found.destination)
         author = str(source.sender.canonical)
-        self._session.learn_secret(*key, said=said, secret=found.secret, author=author)
+        self._edits.keep(
+            key,
+            found,
+            plaintext,
+            at=self.at(stanza),
+            from_me=source.from_me,
+            push_name=stanza.attrs.get("notify"),
+            source=arrival(stanza),
+        )
+        opened = self._edits.learn(key, said, found.secret, author)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
         stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"
         counted = stored if added else "message.repeated"
-        return Outcome(counted, news=added, held=self.held(*key), task=task)
+        held, news = self.held(*key), added or bool(opened)
+        moved = [*opened, Opened(placeholder, held)] if placeholder not in {None, held} else opened
+        return Outcome(counted, news=news, held=held, moved=moved, task=task)
 
     def set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
         """A person sets after how long messages of the chat disappear."""
