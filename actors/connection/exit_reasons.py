@@ -1,11 +1,12 @@
-"""Why serving a connection ends, and which causes end it."""
+"""Which causes of a closed socket end serving, and the state of a connection until its next socket."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from actors.connection.causes import FreshLease, Kind, Stop
+from actors.connection.causes import FreshLease, Kind, PairAgain, Stop, Wait
+from actors.redis.leases import Obstacle
 
 if TYPE_CHECKING:
     from actors.connection.causes import Cause, Consequence
@@ -37,3 +38,28 @@ def ending_of(cause: Cause, follows: Consequence) -> Ending | None:
         # the account is used with this session elsewhere, and who has it is a person's to say.
         return Ending("failed", str(cause.kind))
     return None
+
+
+class Interval(NamedTuple):
+    """A connection between two sockets: its state and cause, and what stands in the way of a login."""
+
+    state: str
+    cause: str
+    obstacle: Obstacle | None
+
+
+def interval(
+    cause: Cause, follows: Consequence, before: Obstacle | None, *, linked: bool, pairing: bool
+) -> Interval:
+    """The connection after this cause; `before` stood in its way, `pairing` says that it showed a QR."""
+    why = str(cause.kind)
+    if isinstance(follows, Wait):
+        return Interval("reconnecting", why, Obstacle(why, follows.until))
+    if isinstance(follows, PairAgain):
+        first = Obstacle(why) if before is None or before.until is not None else before
+        return Interval("logged_out", first.cause, first)
+    if pairing and not linked:
+        return Interval("pairing", why if before is None else before.cause, before)
+    if not linked or cause.kind is Kind.RESTART_REQUIRED:
+        return Interval("connecting", why, before)
+    return Interval("reconnecting", why, before)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.account.calls import Calls
-from actors.connection.causes import Kind, PairAgain, Wait, consequence
+from actors.connection.causes import Wait, consequence
 from actors.connection.command_handler import Commander
 from actors.connection.engine import EngineEvents
-from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, ending_of
+from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, ending_of, interval
 from actors.connection.inbox_drain import Drain
 from actors.connection.lease_keeper import Hold
 from actors.connection.limits.standing import Standing
@@ -269,21 +269,15 @@ class Serving:
 
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""
+        linked, pairing = self._engine.account is not None, self.now.state == "pairing"
+        between = interval(cause, follows, self._obstacle, linked=linked, pairing=pairing)
+        self._obstacle = between.obstacle
         if isinstance(follows, Wait):
-            self._obstacle = Obstacle(str(cause.kind), follows.until)
             return
         spread = random.random()  # noqa: S311 - spreads tries, hides nothing
         pause = self._pace.pause(follows, failures, spread)
-        state, why = "reconnecting", str(cause.kind)
-        if isinstance(follows, PairAgain):
-            if self._obstacle is None or self._obstacle.until is not None:
-                self._obstacle = Obstacle(why)
-            state, why = "logged_out", self._obstacle.cause
-        elif self._engine.account is None and self.now.state == "pairing":
-            state, why = "pairing", self._unlinked_by or why
-        elif self._engine.account is None or cause.kind is Kind.RESTART_REQUIRED:
-            state = "connecting"
-        self._report(state, why, retry_at=self._clock() + pause if pause else None)
+        retry_at = self._clock() + pause if pause else None
+        self._report(between.state, between.cause, retry_at=retry_at)
         await asyncio.sleep(pause)
 
     async def _sit_out(self) -> None:
