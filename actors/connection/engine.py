@@ -1,8 +1,8 @@
-"""The port to WhatsApp: what an engine is asked, what it tells, and what it guarantees.
+"""The port to WhatsApp: calls into an engine, its events, and its guarantees.
 
 An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
-ends with the cause, and `causes.py` says what follows. What arrives is committed to the session
-file before WhatsApp is told so (where `Guarantees.persists_before_ack`), and waits there as inbox
+ends with the cause, and `causes.py` has its consequence. Received items are committed to the session
+file before they are acknowledged (where `Guarantees.persists_before_ack`), and wait there as inbox
 items until the owner has stored them elsewhere and settles them.
 """
 
@@ -230,7 +230,7 @@ class PairingCode:
 
 
 NO_CODE: Final = PairingCode("", 0.0)
-"""The code of before is void."""
+"""The earlier code is void."""
 
 
 @dataclass(frozen=True, slots=True)

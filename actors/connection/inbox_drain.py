@@ -102,7 +102,7 @@ class Drain:
             became = await self._note_what_became()
             if became is not Progress.EMPTY:
                 return became
-            # Of the time before, only while there is nothing of now: thousands hold up nobody.
+            # A history sync only while no live message waits: thousands hold up nobody.
             messages = await self._engine.pending("history", BATCH)
         if not messages:
             return Progress.EMPTY

@@ -170,7 +170,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_inbox_age_seconds",
             "gauge",
-            "How long what arrived has been waiting for the state store or the queue; 0 for nothing.",
+            "Time for which the oldest received item has waited for the state store or the queue; 0 for none.",
             ("connection",),
         ),
         Series(
@@ -182,7 +182,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_backup_interval_seconds",
             "gauge",
-            "How often a session that changed is copied (SESSION_BACKUP_INTERVAL).",
+            "Interval between copies of a session that changed (SESSION_BACKUP_INTERVAL).",
             ("connection",),
         ),
     )

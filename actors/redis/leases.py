@@ -38,7 +38,7 @@ TOMBSTONE = 30 * 24 * 3600
 EXPIRES = 30.0
 """Seconds without a renewal after which others may serve, where they cannot end the owner.
 
-Only with several hosts: elsewhere the owner of before is always within reach.
+Only with several hosts: on one host the previous owner is always within reach.
 """
 
 
@@ -65,7 +65,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What keeps a connection from being open whoever serves it, and whatever crashes meanwhile.
+    """An obstacle to a connection's login that holds for each owner, and across crashes.
 
     `cause` is why; no login is tried before `until` (seconds since the epoch). Without it a person
     has to link the device again.

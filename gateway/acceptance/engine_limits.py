@@ -30,7 +30,7 @@ class EngineGuarantees(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     persists_before_ack: bool = Field(
-        description="What arrives is on disk before WhatsApp is told that it arrived."
+        description="Each message is on disk before WhatsApp gets its acknowledgement."
     )
     keeps_message_id: bool = Field(
         description="Each attempt carries `message_id`, so that the recipient sees one message."

@@ -27,7 +27,7 @@ PATIENCE = 10.0  # seconds
 class Number(Answer):
     number: str
     on_whatsapp: bool
-    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+    chat: str | None = Field(description="The address to write to, if it is on WhatsApp.")
 
 
 REFUSES = (
@@ -120,7 +120,7 @@ OPERATIONS = (
         "Whether a number is on WhatsApp",
         _TAG,
         number,
-        {200: Gives("What WhatsApp says of it.", Number)},
+        {200: Gives("WhatsApp's answer on the number.", Number)},
         "send",
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
@@ -131,7 +131,7 @@ OPERATIONS = (
         "The groups that the account is in",
         _TAG,
         groups,
-        {200: Gives("What WhatsApp says of them.", responses.Groups)},
+        {200: Gives("Groups of the account, as WhatsApp lists them.", responses.Groups)},
         "read",
         refuses=REFUSES,
     ),

@@ -46,7 +46,7 @@ class Chat(Answer):
         description="It ends by itself some seconds after it was last told."
     )
     at: Time | None = Field(description="When the newest of it was told.")
-    participants: list[Typist] = Field(description="Who types in a group, the newest first.")
+    participants: list[Typist] = Field(description="Members who type in a group, the newest first.")
 
 
 async def subscribe(call: Call[Subscription, None]) -> Response:
@@ -110,7 +110,7 @@ OPERATIONS = (
         "Whether a person is online, and who types",
         _TAG,
         seen,
-        {200: Gives("What is known now.", Chat)},
+        {200: Gives("The presence that is known now.", Chat)},
         "read",
         refuses=("redis_away", "invalid_number", "unsupported_chat"),
     ),

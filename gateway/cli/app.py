@@ -141,7 +141,7 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
 def doctor(
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", metavar="FILE", help="What the next start would be given."),
+        typer.Option("--settings", metavar="FILE", help="The settings of the next start."),
     ] = None,
     data: Data = DATA,
     as_json: Json = False,
@@ -211,12 +211,14 @@ def events(
 
 @app.command()
 def send(
-    connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="Whose account sends.")],
+    connection: Annotated[
+        str, typer.Argument(metavar="CONNECTION", help="The connection that sends.")
+    ],
     to: Annotated[str, typer.Argument(metavar="TO", help="A phone number or a chat's address.")],
     text: Annotated[
         str | None,
         typer.Argument(
-            metavar="TEXT", help="What it says; an emoji, a name or a question with the options."
+            metavar="TEXT", help="Its text; an emoji, a name or a question with the options."
         ),
     ] = None,
     wait: Annotated[
@@ -253,7 +255,8 @@ def send(
         typer.Option("--option", help="A choice of the poll that asks TEXT; give two or more."),
     ] = None,
     choices: Annotated[
-        int | None, typer.Option("--choices", min=0, max=12, help="How many to choose; 0 is any.")
+        int | None,
+        typer.Option("--choices", min=0, max=12, help="Number of options to choose; 0 is any."),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="PATH", help="A file, with TEXT beneath it.")
@@ -300,7 +303,7 @@ def media(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to; otherwise here, by its own name. - prints it.",
+            help="The target file; without it here, by its own name. - prints it.",
         ),
     ] = None,
     data: Data = DATA,

@@ -199,11 +199,11 @@ def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
 
 def _machine(seen: Observation) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "teimoso_machine_cpu_ratio", "How busy the machine is, 0 to 1.", value=seen.cpu / 100
+        "teimoso_machine_cpu_ratio", "CPU of the machine in use, 0 to 1.", value=seen.cpu / 100
     )
     yield GaugeMetricFamily(
         "teimoso_machine_memory_ratio",
-        "How much of the machine's memory is used, 0 to 1.",
+        "Memory of the machine in use, 0 to 1.",
         value=seen.memory / 100,
     )
     if seen.disk is not None:

@@ -54,7 +54,7 @@ class PollContent(Answer):
     type: Literal["poll"] = "poll"
     question: str
     options: list[str]
-    choices: int = Field(description="How many options one may choose; 0 is any number.")
+    choices: int = Field(description="Number of options that one may choose; 0 is any number.")
 
 
 class ReactionContent(Answer):

@@ -129,7 +129,7 @@ class NewPoll(_Standing):
         examples=[["tea", "coffee"]],
     )
     choices: Annotated[int, BeforeValidator(whole)] = Field(
-        1, ge=0, le=12, description="How many options one may choose; 0 is any number."
+        1, ge=0, le=12, description="Number of options that one may choose; 0 is any number."
     )
 
 
@@ -168,7 +168,7 @@ class _File(_Standing):
     )
     mime: Annotated[str, StringConstraints(max_length=255, pattern=MIME)] | None = Field(
         None,
-        description="What it is; otherwise what the upload or the server that it is fetched from"
+        description="Its type; without it the one that the upload or the server that it is fetched from"
         " says, or what is usual for the kind.",
         examples=["image/png"],
     )
@@ -187,7 +187,7 @@ class NewVideo(_File):
     type: Literal["video"]
     caption: Text | None = None
     seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
-        None, ge=0, le=86_400, description="How long it lasts."
+        None, ge=0, le=86_400, description="Its length."
     )
 
 
@@ -197,7 +197,7 @@ class NewAudio(_File):
     type: Literal["audio"]
     voice: bool = Field(False, description="As a voice note: Opus in Ogg, if phones shall play it.")
     seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
-        None, ge=0, le=86_400, description="How long it lasts."
+        None, ge=0, le=86_400, description="Its length."
     )
 
 
@@ -205,9 +205,7 @@ class NewDocument(_File):
     """Any file to send, of 100 MB at most."""
 
     type: Literal["document"]
-    name: Line | None = Field(
-        None, description="What the file is called.", examples=["invoice.pdf"]
-    )
+    name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
     caption: Text | None = None
 
 

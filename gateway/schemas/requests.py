@@ -209,7 +209,7 @@ class Parameters(BaseModel):
 
 
 SHOW_ONLINE = (
-    "Show the account as online, and the second tick to whoever writes to it. Without it that is so"
+    "Show the account as online, and the second tick to people who write to it. Without it that is so"
     " only while a presence of `available` is in force, and its phone goes on being notified."
 )
 
@@ -222,7 +222,7 @@ class NewConnection(Body):
     )
     engine: Engine | None = Field(
         None,
-        description="What speaks WhatsApp's protocol; without it, what `ENGINE` names. `whatsmeow`"
+        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
         " needs its optional extra, and guarantees less.",
     )
     allow_unproven_engine: bool = Field(
@@ -245,10 +245,10 @@ class ConnectionSettings(Body):
 class NewKey(Body):
     """An API key. It is shown once, and kept as a hash."""
 
-    name: Line = Field(description="What it is for.", examples=["checkout"])
+    name: Line = Field(description="Its purpose.", examples=["checkout"])
     scopes: Annotated[
         list[Literal["admin", "send", "read", "metrics"]], Field(min_length=1, max_length=4)
-    ] = Field(description="What it may do; `admin` is all of it.", examples=[["send", "read"]])
+    ] = Field(description="Its rights; `admin` is all of them.", examples=[["send", "read"]])
     connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
         None, description="For which connections; without this for all."
     )
@@ -259,10 +259,13 @@ class NewWebhook(Body):
 
     url: WebhookUrl
     events: Annotated[list[EventType], Field(min_length=1, max_length=20)] | None = Field(
-        None, description="Of which it is told; without this of all.", examples=[["message.read"]]
+        None,
+        description="Types of events that it gets; without this all.",
+        examples=[["message.read"]],
     )
     connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
-        None, description="Whose events; without this all, also those of no connection."
+        None,
+        description="Connections whose events it gets; without this all, also events of no connection.",
     )
 
 
@@ -336,9 +339,7 @@ class Wait(Parameters):
 
 
 class Upload(Parameters):
-    name: Line | None = Field(
-        None, description="What the file is called.", examples=["invoice.pdf"]
-    )
+    name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
 
 class After(Parameters):
@@ -360,7 +361,9 @@ class ListMessages(Listing):
     chat: Chat | None = None
     direction: Literal["in", "out"] | None = None
     status: Status | None = None
-    order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+    order: Literal["newest", "oldest"] = Field(
+        "newest", description="The message that comes first."
+    )
 
 
 class ListDeliveries(Listing):

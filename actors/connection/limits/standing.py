@@ -1,4 +1,4 @@
-"""The standing of a connection's account with WhatsApp, as its engine told, and its consequences."""
+"""The standing of a connection's account with WhatsApp, as its engine reports it, and its consequences."""
 
 from __future__ import annotations
 

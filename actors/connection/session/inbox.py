@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxStatus
 
 HISTORY = "history"
-"""The kind of a row with a message of the time before: it waits behind those of now."""
+"""The kind of a row with a message of a history sync: it waits behind live ones."""
 
 WANTED = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""

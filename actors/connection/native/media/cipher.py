@@ -32,7 +32,7 @@ KINDS: Final = frozenset(_WORDS)
 """The kinds of message that bring a file."""
 
 HISTORY: Final = "history"
-"""The kind of the file in which the account's phone tells of the time before."""
+"""The kind of the file of a history sync."""
 
 _ALL_WORDS: Final = {**_WORDS, HISTORY: b"WhatsApp History Keys"}
 

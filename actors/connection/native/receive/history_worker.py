@@ -1,4 +1,4 @@
-"""The worker that stores what the account's phone tells of the time before, beside everything else."""
+"""The worker that stores history syncs of the account's phone, beside everything else."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Tries of a file that cannot be had, over two days, and the seconds between them."""
 
 NOT_FETCHED: Final = "media_not_fetched"
-"""What is said of the file of such a message: most are gone from the servers."""
+"""The outcome of the file of such a message: most are gone from the servers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One message of the time before, by canonical addresses."""
+    """One message of a history sync, by canonical addresses."""
 
     chat: Address
     sender: Address
