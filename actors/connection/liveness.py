@@ -1,4 +1,4 @@
-"""Whether a connection that is open lives: by the age of its traffic, and by a real round trip.
+"""Detects an open connection that is dead: by the age of its traffic, and by a real round trip.
 
 The engine's own keepalive comes first, and ends a socket that says nothing. What is left are
 sockets that it trusts and that carry nothing any more, and an engine that is stuck: it answers for

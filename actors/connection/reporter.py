@@ -1,4 +1,4 @@
-"""What the owner of a connection says of it: to the lease record and to the StateManager.
+"""Reports of the owner of a connection: to the lease record and to the StateManager.
 
 Only the newest report counts, so a report is a value that is replaced, and two loops that carry it
 to either place until it is there: one being away never holds up the other (G11).

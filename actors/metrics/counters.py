@@ -1,4 +1,4 @@
-"""What a process counts about itself, for Prometheus: plain numbers, no client library.
+"""Counters of a process, for Prometheus: plain numbers, no client library.
 
 A process has one `measures`. An actor's are told with its health to the root, which sums them up
 over restarts (`supervision/reports/metrics_file.py`); nothing on the path of a message waits for that. No label

@@ -1,4 +1,4 @@
-"""Who serves a connection: leases with epochs, and the registry that they make.
+"""Leases of connections with their epochs, and the registry that they make.
 
 At most one owner counts at a time (G6). Each taking gives a higher epoch; whatever an older epoch
 asks for is refused by the same script that would have done it. The record is also the only place

@@ -1,4 +1,4 @@
-"""What the engine of a connection promises, and what is refused because it cannot do it."""
+"""Promises of a connection's engine, and refusals of what it cannot do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was spooled while Redis was away goes to the queue by itself, in its order."""
+"""Drains the spool into the queue by itself once Redis is back, in its order."""
 
 from __future__ import annotations
 

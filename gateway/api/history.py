@@ -1,4 +1,4 @@
-"""What happened: alerts that are active or over, and what recovery did."""
+"""Alerts, active or over, and recovery actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of an open connection and answered while the caller waits: nothing of it is kept."""
+"""Requests to an open connection that are answered while the caller waits: nothing of them is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is online and who types: what the connection sees of others."""
+"""Online and typing of contacts, as the connection sees them."""
 
 from __future__ import annotations
 

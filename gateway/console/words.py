@@ -1,4 +1,4 @@
-"""What codes mean, in words for a person (pure)."""
+"""Words for a person in place of codes (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What webhooks and readers of `/api/events` are told: the models that events are written with."""
+"""Models of the events for webhooks and readers of `/api/events`."""
 
 from __future__ import annotations
 

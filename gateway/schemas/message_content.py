@@ -1,4 +1,4 @@
-"""What callers get of what a message says, and of what others did to it afterwards."""
+"""Models of a message's content, and of changes by others afterwards."""
 
 from __future__ import annotations
 

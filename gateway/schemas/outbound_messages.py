@@ -1,4 +1,4 @@
-"""What can be sent: one model for each kind of message, told apart by `type`.
+"""Messages that can be sent: one model for each kind, told apart by `type`.
 
 A kind that stands for itself may answer another message (`reply_to`); one that changes another
 (`message`) goes with the priority of that, so it has none of its own.

@@ -1,4 +1,4 @@
-"""What callers send: the models that validate requests, and that the OpenAPI document is made from.
+"""Models that validate requests; the OpenAPI document is made from them.
 
 Bodies are strict (a number is not a text) and refuse fields that they do not know; query
 parameters come as text and are read leniently, but refuse names that they do not know as well.

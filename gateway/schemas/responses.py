@@ -1,4 +1,4 @@
-"""What callers get: the models that answers are written with, and the OpenAPI document made from."""
+"""Models of answers; the OpenAPI document is made from them."""
 
 from __future__ import annotations
 

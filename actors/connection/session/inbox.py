@@ -1,4 +1,4 @@
-"""What arrived: on disk before WhatsApp is told, kept until it is stored elsewhere."""
+"""Received items: on disk before they are acknowledged, kept until they are stored elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was sent, kept a day for recipients who could not decrypt it, and how often they asked."""
+"""Sent messages, kept a day for recipients who could not decrypt them, and the number of their requests."""
 
 from __future__ import annotations
 

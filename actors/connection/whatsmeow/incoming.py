@@ -1,4 +1,4 @@
-"""What whatsmeow's events change, inside a transaction of the session."""
+"""Changes by whatsmeow's events, inside a transaction of the session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an open client is asked: to send, to look a number up, to show what the account does."""
+"""Requests to an open client: sends, lookups, presence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of this machine keeps an instance from running well: asked by `teimoso doctor`."""
+"""Checks of this machine by `teimoso doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is who: one person has a phone number and a LID, and the account is a person too."""
+"""Phone numbers and LIDs of one person, the account's own among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows when a file could not be fetched. Pure.
+"""Consequences of a file that could not be fetched (pure).
 
 | what happened | what follows |
 |---|---|

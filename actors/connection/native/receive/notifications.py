@@ -1,4 +1,4 @@
-"""What receipts and notifications change, inside a transaction, and what follows from a stanza."""
+"""Changes by receipts and notifications, inside a transaction, and the outcome of a stanza."""
 
 from __future__ import annotations
 

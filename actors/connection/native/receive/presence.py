@@ -1,4 +1,4 @@
-"""What passes at once and is kept nowhere: who is on WhatsApp, who is online, who writes.
+"""Lookups, presence and typing: they pass at once and are stored nowhere.
 
 ``<presence>`` of somebody else has no type where they are available; ``last`` is a time, or ``deny``
 where they do not show it. ``<chatstate>`` comes from a person, or from a group with a participant.

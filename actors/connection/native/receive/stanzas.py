@@ -1,4 +1,4 @@
-"""What an incoming stanza changes, inside a transaction, and what may be said once it committed."""
+"""Changes by an incoming stanza, inside a transaction, and its answers once that committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a stanza that was to be sent, in the words of the engine's port."""
+"""Outcomes of a stanza that was to be sent, in the words of the engine's port."""
 
 from __future__ import annotations
 
