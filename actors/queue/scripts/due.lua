@@ -27,6 +27,8 @@ local function promote()
         call('ZREM', SCHEDULED, ticket)
         call('HDEL', message(id), 'ticket')
         write(id, seq, 'status', 'queued', 'queued_at', NOW)
+        -- It could leave since its time, however late it is readied.
+        call('ZADD', SINCE, 'NX', call('ZSCORE', OPEN, id), record[1])
         place(id, record[1], record[2], seq)
     end
     return true
