@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class EngineGuarantees(BaseModel):
-    """What the engine of a connection promises; docs/engines.md says what follows."""
+    """Promises of a connection's engine; docs/engines.md has their consequences."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -68,7 +68,7 @@ async def typing(call: Call[Typing, None]) -> Response:
 async def ask(
     call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the connection's owner answers. Problems: those of `REFUSES`, and `unsupported_chat`."""
+    """The answer of the connection's owner. Problems: those of `REFUSES`, and `unsupported_chat`."""
     connection = registered.id
     lease = (await call.backends.leases.read_all([connection])).get(connection)
     alive = lease is not None and call.backends.liveness.of(connection, lease)
@@ -87,7 +87,7 @@ async def ask(
 async def answered(
     call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the owner says, whatever it is. Problems `connection_busy` and `not_answered`."""
+    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`."""
     try:
         return await call.backends.commands.ask(registered.id, kind, args, PATIENCE)
     except TooMany:

@@ -27,7 +27,7 @@ class Subscription(Body):
 
 
 class Typist(Answer):
-    """Who types in a group."""
+    """A member who types in a group."""
 
     participant: str
     typing: Literal["composing", "recording"]
@@ -35,7 +35,7 @@ class Typist(Answer):
 
 
 class Chat(Answer):
-    """What somebody is seen doing now."""
+    """The activity of a contact now."""
 
     chat: str
     presence: Literal["available", "unavailable", "unknown"] = Field(
@@ -64,7 +64,7 @@ async def seen(call: Call[None, None]) -> Response:
 
 
 def shown(chat: str, told: Seen, lease: Lease | None) -> Chat:
-    """What is known of a chat; a presence that an earlier socket was told of may be over."""
+    """Presence and typing in a chat; a presence that an earlier socket reported may be over."""
     since = lease.since if lease is not None and lease.state == "open" else None
     known = told.at if since is not None and told.at is not None and told.at >= since else None
     newest = sorted(told.typing.items(), key=lambda pair: pair[1][1], reverse=True)

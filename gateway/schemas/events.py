@@ -15,7 +15,7 @@ Withheld = Literal["expired", "missing_scope", "redis_away"]
 
 
 class EventAnswer(Answer):
-    """What all events have. Told again, also after a crash, an event has the same `id`."""
+    """Fields of all events. Delivered again, also after a crash, an event has the same `id`."""
 
     id: str = Field(description="Of the event; `webhook-id` of its delivery.")
     seq: int = Field(description="Rises with each event of the instance.")
@@ -221,7 +221,7 @@ class Webhook(Answer):
     enabled: bool
     disabled_because: Literal["paused", "gone", "ended"] | None = Field(
         description="`gone`: the endpoint answered 410. `ended`: every connection that it was for is"
-        " deleted; it stays to be seen, and is told nothing more."
+        " deleted; it stays listed, and gets nothing more."
     )
     created_at: Time
     waiting: int = Field(description="Events behind the last that was dealt with, of any type.")

@@ -109,7 +109,7 @@ class Vote(Answer):
 
 
 class Former(Answer):
-    """What a text was before an edit."""
+    """A text before an edit."""
 
     text: str
     until: Time

@@ -233,7 +233,7 @@ class NewReaction(_Changing):
 
 
 class NewPollVote(_Changing):
-    """What the account chooses in a poll, instead of what it chose before."""
+    """The account's choice in a poll, in place of an earlier one."""
 
     type: Literal["poll_vote"]
     options: Annotated[list[Chosen], AfterValidator(_different)] = Field(
@@ -258,7 +258,7 @@ class NewDelete(_Changing):
 
 
 Bringing = NewImage | NewVideo | NewAudio | NewDocument | NewSticker
-"""What brings a file with it."""
+"""Kinds that bring a file."""
 
 Standing = NewText | NewLocation | NewContact | NewPoll | Bringing
 Changing = NewReaction | NewPollVote | NewEdit | NewDelete

@@ -270,7 +270,7 @@ class NewWebhook(Body):
 
 
 class ChangedWebhook(Body):
-    """What is to be different; what is not named stays."""
+    """Changes; fields that are not named stay."""
 
     url: WebhookUrl | None = None
     enabled: bool | None = Field(
@@ -281,19 +281,19 @@ class ChangedWebhook(Body):
 
 
 class Presence(Body):
-    """How the account is to be seen."""
+    """The presence to show."""
 
     presence: Literal["available", "unavailable"] = Field(examples=["available"])
 
 
 class Typing(Body):
-    """What the account is to be seen doing in a chat."""
+    """The activity to show in a chat."""
 
     state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
 
 
 class Recovery(Body):
-    """What to recover; without a connection, all that should run."""
+    """The connection to recover; without one, all that should run."""
 
     connection: ConnectionId | None = Field(None, examples=["shop"])
 

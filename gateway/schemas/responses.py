@@ -97,7 +97,7 @@ class Connections(Answer):
 
 
 class Qr(Answer):
-    """What the phone has to scan."""
+    """The code that the phone has to scan."""
 
     qr: str = Field(
         description="The text that the QR image shows; it is drawn as it is.",
@@ -235,7 +235,7 @@ class Messages(Answer):
 
 
 class Lane(Answer):
-    """What one connection has in the queue."""
+    """The queue of one connection."""
 
     connection: str
     waiting: int = Field(description="Ready to be sent.")
@@ -297,7 +297,7 @@ class Alerts(Answer):
 
 
 class RecoveryAction(Answer):
-    """What was done about something that fell."""
+    """A recovery of a part that fell."""
 
     id: str
     role: str = Field(
