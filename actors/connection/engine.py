@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Guarantees:
-    """What an engine declares; `/health`, the console and the README show it."""
+    """Guarantees that an engine declares; `/health`, the console and the README show them."""
 
     persists_before_ack: bool
     keeps_message_id: bool
@@ -79,7 +79,7 @@ def obstacle(chosen: str, engine: str | None) -> str | None:
 
 
 class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
-    """What the engine needs is not installed on this host."""
+    """A dependency of the engine is not installed on this host."""
 
     code: Final = "engine_not_installed"
 
@@ -140,7 +140,7 @@ class InboxReceipt:
 
 @dataclass(frozen=True, slots=True)
 class InboxStatus:
-    """What became of a message that is settled and that the account's phone sent, not this device.
+    """The new status of a settled message that the account's phone sent, not this device.
 
     `sender` is the account; on disk, not yet settled.
     """
@@ -167,7 +167,7 @@ class InboxMerge:
 
 @dataclass(frozen=True, slots=True)
 class InboxFile:
-    """What became of the file of a message that arrived; on disk, not yet settled.
+    """The outcome of the file of a received message; on disk, not yet settled.
 
     ``stored``: it is in the media store, whole and checked. ``failed``: `error` is a stable code,
     and nobody asks for it by itself any more.
@@ -187,7 +187,7 @@ InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What a person is seen doing now: online or not, or typing or not in a chat.
+    """The presence of a person now: online or not, or typing or not in a chat.
 
     `who` is the person's canonical address, `chat` the same or a group's. `last_seen` is WhatsApp's
     time in seconds since the epoch, where it tells.
@@ -201,7 +201,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """How many seconds ago something of WhatsApp's was read last.
+    """Seconds since something of WhatsApp's was read last.
 
     `listening`: nothing else keeps the engine, it would read what came.
     """
@@ -223,7 +223,7 @@ class Qr:
 
 @dataclass(frozen=True, slots=True)
 class PairingCode:
-    """What to type on the phone in place of scanning: ``XXXX-XXXX``, and when it is void."""
+    """A code to type on the phone in place of scanning: ``XXXX-XXXX``, and when it is void."""
 
     text: str = field(repr=False)
     expires_at: float
@@ -256,7 +256,7 @@ async def _ignore(*_: object) -> None:
 
 @dataclass(slots=True)
 class EngineEvents:
-    """What an engine tells its owner; each is awaited by the engine's own loop, so keep it short.
+    """Events of an engine for its owner; the engine's own loop awaits each, so keep it short.
 
     `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are
     committed (canonical address of the account); `on_open` logged in; `on_inbox` at least one new item
@@ -332,7 +332,7 @@ class Engine(Account, Protocol):
 
     @property
     def traffic(self) -> Traffic | None:
-        """What was read last from the socket; None where none is open and logged in."""
+        """The newest traffic of the socket; None where none is open and logged in."""
 
     async def probe(self, within: float) -> bool:
         """Whether WhatsApp answered anything within so many seconds. Raises `NotConnected`."""

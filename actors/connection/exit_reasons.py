@@ -30,7 +30,7 @@ class Ending:
 
 
 def ending_of(cause: Cause, follows: Consequence) -> Ending | None:
-    """How serving ends by this cause of a closed socket; None where it goes on."""
+    """The end of serving by this cause of a closed socket; None where it goes on."""
     if isinstance(follows, Stop):
         return Ending(follows.state, None if cause.kind is Kind.CLOSED else str(cause.kind))
     if isinstance(follows, FreshLease):

@@ -199,7 +199,7 @@ def _deleted(messages: Sequence[InboxMessage]) -> dict[int, str]:
 
 
 class Progress(Enum):
-    """What one step of a stage did."""
+    """The result of one step of a stage."""
 
     EMPTY = "empty"
     SETTLED = "settled"

@@ -147,7 +147,7 @@ class RemoteState:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a connection is, as `whatsapp_connection_states` keeps it under ``observed``."""
+    """The observed state of a connection, as `whatsapp_connection_states` keeps it under ``observed``."""
 
     state: str
     cause: str | None
@@ -220,7 +220,7 @@ class Reporter:
 
     @property
     def now(self) -> Observed:
-        """What was reported last."""
+        """The newest report."""
         return self._now
 
     def report(

@@ -60,7 +60,7 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Whose messages are sent, and under which epoch they are claimed."""
+    """The connection whose messages are sent, and the epoch under which they are claimed."""
 
     connection: str
     epoch: int

@@ -111,7 +111,7 @@ class Serving:
 
     @property
     def events(self) -> EngineEvents:
-        """What the engine of this connection has to be opened with."""
+        """The handlers with which the engine of this connection has to be opened."""
         return EngineEvents(
             on_qr=self._on_shown,
             on_code=self._on_shown,
@@ -127,12 +127,12 @@ class Serving:
 
     @property
     def now(self) -> Observed:
-        """What the connection is."""
+        """The observed state of the connection."""
         return self._reporter.now
 
     @property
     def in_flight(self) -> int:
-        """How many messages are on their way."""
+        """Number of messages on their way."""
         return self._sender.in_flight
 
     @property

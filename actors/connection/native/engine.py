@@ -147,7 +147,7 @@ class NativeEngine(Unable):
 
     @property
     def traffic(self) -> Traffic | None:
-        """What was read last; see the port."""
+        """The newest traffic; see the port."""
         return None if self._linked is None else self._linked.traffic
 
     async def probe(self, within: float) -> bool:

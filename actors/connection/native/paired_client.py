@@ -205,7 +205,7 @@ class Linked:
 
     @property
     def traffic(self) -> Traffic | None:
-        """What was read last; None before the login is done."""
+        """The newest traffic; None before the login is done."""
         return self._socket.traffic if self._logged_in else None
 
     async def probe(self, within: float) -> bool:

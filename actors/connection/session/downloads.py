@@ -50,7 +50,7 @@ class Transfer:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """What names its message."""
+        """The key of its message."""
         return self.chat, self.sender, self.message_id
 
 

@@ -159,7 +159,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
         return sum(self._show(key) for (key,) in rows)
 
     def move_chat(self, old: str, new: str) -> None:
-        """What is in the chat `old` is in `new`; a message that is in both is there once.
+        """Move the messages of the chat `old` to `new`; one that is in both is there once.
 
         Where any of it may be stored elsewhere, or on its way there, an `InboxMerge` is put in.
         """
@@ -198,7 +198,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
         self._expect_moved_statuses(new)
 
     def move_sender(self, lid: str, pn: str) -> None:
-        """What a member said in groups under the LID, the phone number said.
+        """Move a member's messages in groups from the LID to the phone number.
 
         Without it what comes again would be taken for news, and be asked for again in vain.
         """

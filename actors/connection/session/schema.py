@@ -380,4 +380,4 @@ CREATE TABLE sealed_edits (
 CREATE INDEX sealed_edits_target ON sealed_edits (target)
 """,
 }
-"""What each version has beside the one before; `SCHEMA` is the first."""
+"""Changes of each version over the one before; `SCHEMA` is the first."""

@@ -145,7 +145,7 @@ class WhatsmeowEngine(Unable):
 
     @property
     def traffic(self) -> Traffic | None:
-        """What whatsmeow told last, of which its own keepalive is no part."""
+        """The traffic that whatsmeow reported last, without its own keepalive."""
         age = time.monotonic() - self._last_heard
         return Traffic(age, listening=not self._journal.waits) if self._open else None
 
@@ -338,7 +338,7 @@ class WhatsmeowEngine(Unable):
                 self._end(Cause(Kind.NETWORK, "engine_failed"))
 
     async def _follow(self, client: Client, heard: Heard) -> None:
-        """What it means for the connection, once what it brings is on disk."""
+        """The event's consequence for the connection, once its content is on disk."""
         if client is not self._client:
             return
         now = time.time()

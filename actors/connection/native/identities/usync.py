@@ -23,7 +23,7 @@ HOSTED: Final = 99
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What WhatsApp lists for one person: its devices (0 is the phone), and its LID if told.
+    """WhatsApp's list for one person: its devices (0 is the phone), and its LID if named.
 
     `indexes` are the key indexes of devices, `signed` is the phone's own list of those that count.
     `hosted` are devices of a business that are Meta's: they read nothing, and are not in `devices`.

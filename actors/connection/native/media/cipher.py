@@ -49,7 +49,7 @@ class Corrupt(Exception):  # noqa: N818 - reads as what it is
 
 
 def sealed_size(size: int) -> int:
-    """How many bytes a file of `size` bytes has once it is sealed."""
+    """The size of a file of `size` bytes once it is sealed."""
     return size + BLOCK - size % BLOCK + MAC_BYTES
 
 

@@ -99,7 +99,7 @@ async def _fetch(host: str, told: Any, web: Web) -> bytes:
 
 
 def inflate(parts: list[bytes]) -> bytes:
-    """What the parts are, inflated. Raises `Unusable`, also where that is beyond the bound."""
+    """The inflated parts. Raises `Unusable`, also where they are beyond the bound."""
     inflater = zlib.decompressobj()
     out = bytearray()
     try:

@@ -235,7 +235,7 @@ class History:
             await self._commit(told, share, passed)
 
     async def _learn(self, history: bytes) -> None:
-        """Who is who, and how they call themselves, before what they said."""
+        """Store identities and push names, before the messages."""
         facts = [(name, part) for name, part in split(history) if name != "conversations"]
         for start in range(0, len(facts), SHARE):
             news = False

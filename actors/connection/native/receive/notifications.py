@@ -42,7 +42,7 @@ Task = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What follows once the transaction is committed.
+    """The consequences of a stanza once its transaction is committed.
 
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
     `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have

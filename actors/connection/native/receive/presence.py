@@ -147,7 +147,7 @@ async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
 
 
 def heard(stanza: Node, people: People) -> Presence | None:
-    """What a stanza says that somebody does; None where it says nothing of the kind."""
+    """The presence in a stanza; None where it has none."""
     origin = parse_optional(stanza.attrs.get("from"))
     if origin is None:
         return None

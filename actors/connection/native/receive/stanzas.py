@@ -39,7 +39,7 @@ IGNORED: Final = frozenset({"appdata", "call", "status"})
 """Tags of stanzas that are acknowledged and not read: calls, and updates of people's status."""
 
 MAX_RETRIES: Final = 5
-"""How often the sender is asked to encrypt one message again."""
+"""Requests to a sender to encrypt one message again, at most."""
 
 PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
 """Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""

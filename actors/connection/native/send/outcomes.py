@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What fails before the message left, as a `SendError`."""
+    """Turns failures before the message left into a `SendError`."""
     try:
         yield
     except NotOnWhatsApp:
