@@ -142,7 +142,7 @@ class Receiver:
     def _move_held(self, outcome: Outcome) -> None:
         """Let answers wait for the items that stand now where theirs stood."""
         for old, new in outcome.moved:
-            if new is not None and (answers := self._held.pop(old, ())):
+            if old is not None and new is not None and (answers := self._held.pop(old, ())):
                 self._held[new] = (*self._held.get(new, ()), *answers)
 
     def _give_up(self, stanza: Node | None) -> Outcome:

@@ -65,11 +65,14 @@ class SealedEdits(SessionFile):
     def sealed_edits(self, chat: str, sender: str, target: str) -> list[SealedEdit]:
         """The edits that wait for the secret of this message, in the order in which they came."""
         rows = self._rows(
-            "SELECT chat, sender, message_id, target, sent_at, from_me, push_name, source, plaintext"
-            " FROM sealed_edits WHERE chat = ? AND sender = ? AND target = ? ORDER BY number",
+            "SELECT message_id, sent_at, from_me, push_name, source, plaintext FROM sealed_edits"
+            " WHERE chat = ? AND sender = ? AND target = ? ORDER BY number",
             (chat, sender, target),
         )
-        return [SealedEdit(*row[:5], bool(row[5]), *row[6:]) for row in rows]
+        return [
+            SealedEdit(chat, sender, message_id, target, at, bool(from_me), name, source, plaintext)
+            for message_id, at, from_me, name, source, plaintext in rows
+        ]
 
     def forget_edit(self, edit: SealedEdit) -> None:
         """It is opened, or will never be."""
