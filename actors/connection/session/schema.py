@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 16
+VERSION = 17
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -352,6 +352,18 @@ CREATE TABLE placeholders (
 CREATE INDEX placeholders_ask_at ON placeholders (ask_at) WHERE ask_at IS NOT NULL;
 CREATE INDEX placeholders_request ON placeholders (request) WHERE request IS NOT NULL;
 CREATE INDEX placeholders_message_id ON placeholders (message_id)
+""",
+    17: """
+-- Addresses of chats that have another name today: LIDs whose number is known, and numbers for which
+-- WhatsApp answers by another one, or did once and does not any more (then both are equal). `number` rises
+-- with what is learnt, and tells how much of it Redis knows.
+CREATE TABLE renumbered (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    old TEXT NOT NULL UNIQUE,
+    new TEXT NOT NULL
+) STRICT;
+CREATE INDEX renumbered_new ON renumbered (new);
+INSERT INTO renumbered (old, new) SELECT lid, pn FROM lids
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""
