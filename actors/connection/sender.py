@@ -343,7 +343,7 @@ class Sender:
     async def _not_sent(self, job: Job, error: SendError, behind: Sequence[str]) -> bool:
         """Tell it; whether those that were to follow it, `behind`, went back as well."""
         if isinstance(error, NotConnected):
-            if not self.joins.waits:
+            if self._stopping or not self.joins.waits:
                 self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
             await self._unclaim(job.id, behind)
             return True
