@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 from actors.connection.account.port import Account
+from actors.connection.names.port import Names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -298,7 +299,7 @@ class NotConnected(SendError):  # noqa: N818 - reads as what it is
         super().__init__("not_connected")
 
 
-class Engine(Account, Protocol):
+class Engine(Account, Names, Protocol):
     """One WhatsApp account on one socket."""
 
     guarantees: Guarantees

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
+    from actors.connection.names.lane_joins import LaneJoins
     from actors.connection.reporter import State
     from actors.connection.sender import Ticket
     from actors.queue.lanes import Lanes
@@ -69,6 +70,8 @@ class Drain:
         self._state = state
         self.on_heard: Callable[[Sequence[InboxMessage]], None] | None = None
         """Is called with messages that arrived, before they are stored."""
+        self.joins: LaneJoins | None = None
+        """Merges wait until Redis has the names of chats, and so does what follows them."""
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
 
@@ -142,6 +145,8 @@ class Drain:
         return await self._settle([item.key for item in items]) if kept else self._lose()
 
     async def _merge(self, merge: InboxMerge) -> Progress:
+        if self.joins is not None and not self.joins.named:
+            return Progress.AWAY  # the queue's view might yet be stored in the old chat
         progress = "more"
         try:
             while progress == "more":

@@ -88,8 +88,7 @@ class Serving:
         self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
         self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
         self._concurrency, self._retry_at = concurrency, retry_at
-        self._pace = pace or Pace()
-        self._clock = clock
+        self._pace, self._clock = pace or Pace(), clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
         self._calls = Calls(state, lease, on_lost=self.lose)
         self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
@@ -159,7 +158,7 @@ class Serving:
             clock=self._clock,
         )
         self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
-        self._drain.on_heard = self._standing.heard
+        self._drain.on_heard, self._drain.joins = self._standing.heard, self._sender.joins
         life = self._run() if connect else self._forget()
         self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [
@@ -222,6 +221,7 @@ class Serving:
         self._watch.opened()
 
     async def _on_inbox(self) -> None:
+        self._sender.look()
         self._drain.look()
 
     def _is_mine(self, account: str | None) -> bool:

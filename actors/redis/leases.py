@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
-SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
+JOINS = "actors.queue.scripts:joins.lua"
+SCRIPT = Script.of("transitions.lua", "flight.lua", JOINS, "lease.lua", package="actors.redis")
 BURY = """#!lua flags=allow-oom
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])

@@ -50,9 +50,10 @@ class Accepting:
         now = time.time() if now is None else now  # an id that a key names has its time in it
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
-                return await self._lanes.accept(
-                    send, message_id=message_id, idempotency_key=idempotency_key, now=now
-                )
+                if not await self._waits_by_another_name(send):
+                    return await self._lanes.accept(
+                        send, message_id=message_id, idempotency_key=idempotency_key, now=now
+                    )
             except RedisAway:
                 self._drain.away = True
         if not self._spools:
@@ -63,6 +64,15 @@ class Accepting:
         )
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)
+
+    async def _waits_by_another_name(self, send: Send) -> bool:
+        """Whether the spool has something of the chat under another address. Raises `RedisAway`."""
+        waiting = self._spool.chats(send.connection)
+        if not waiting:
+            return False
+        names = await self._lanes.names(send.connection, [send.chat, *waiting])
+        today = names.get(send.chat, send.chat)
+        return any(names.get(chat, chat) == today for chat in waiting)
 
     async def first(self, send: Send, idempotency_key: str) -> Accepted | None:
         """The acceptance that this key and this send had before; None if there was none.

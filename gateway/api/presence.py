@@ -13,7 +13,8 @@ from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Address, Body
+from gateway.schemas.address_fields import Person  # noqa: TC001 - pydantic reads it
+from gateway.schemas.requests import Body
 
 if TYPE_CHECKING:
     from actors.redis.leases import Lease
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Subscription(Body):
     """Whose presence is to be told."""
 
-    chat: Address
+    chat: Person
 
 
 class Typist(Answer):
@@ -57,6 +58,8 @@ async def subscribe(call: Call[Subscription, None]) -> Response:
 async def seen(call: Call[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
+    names = await backends.lanes.names(connection, [chat])
+    chat = names.get(chat, chat)
     told = await backends.presences.read(connection, chat, time.time())
     lease = (await backends.leases.read_all([connection])).get(connection)
     alive = backends.liveness.of(connection, lease)

@@ -23,7 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from actors.messages.content import KINDS
 from actors.runtime import connection_ids
-from gateway.schemas.requests import Address, Body, Chat, ConnectionId, Line, Moment, Text, whole
+from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
+from gateway.schemas.requests import Body, ConnectionId, Line, Moment, Text, whole
 
 MESSAGE_ID = rf"^{connection_ids.ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"

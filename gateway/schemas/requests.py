@@ -28,7 +28,8 @@ from pydantic_core import PydanticCustomError
 
 from actors.runtime.connection_ids import ID, NAME
 from actors.state.events.event import TYPES, EventType
-from gateway.schemas import addresses, text
+from gateway.schemas import text
+from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
@@ -61,20 +62,6 @@ Status = Literal[
     "cancelled",
     "received",
 ]
-
-
-def _address(written: str) -> str:
-    try:
-        return addresses.canonical(written)
-    except addresses.InvalidAddress as error:
-        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
-
-
-def _chat(written: str) -> str:
-    try:
-        return addresses.chat(written)
-    except addresses.InvalidAddress as error:
-        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
 
 def _sendable(value: str) -> str:
@@ -132,36 +119,6 @@ def _url(value: str) -> str:
     return value
 
 
-Address = Annotated[
-    str,
-    AfterValidator(_address),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 7,
-            "maxLength": addresses.LONGEST,
-            "pattern": addresses.PATTERN,
-            "description": "An international phone number of 7 to 15 digits (with at most +,"
-            " spaces, dashes and parentheses), or a canonical address.",
-            "examples": ["15550100002", "+1 (555) 010-0002", "15550100002@s.whatsapp.net"],
-        }
-    ),
-]
-Chat = Annotated[
-    str,
-    AfterValidator(_chat),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 7,
-            "maxLength": addresses.LONGEST,
-            "pattern": addresses.CHAT_PATTERN,
-            "description": "An international phone number of 7 to 15 digits (with at most +,"
-            " spaces, dashes and parentheses), a canonical address, or a group's.",
-            "examples": ["15550100002", "120363000000000001@g.us"],
-        }
-    ),
-]
 Text = Annotated[
     str,
     AfterValidator(_sendable),

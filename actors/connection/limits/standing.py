@@ -89,6 +89,15 @@ class Standing:
             self._news |= news
             self._look.set()
 
+    def joined(self, chat: str) -> None:
+        """The lane of another chat joined this one: what waits in it is tried again.
+
+        Its person may have written under the other address. Where that is not so, the engine defers it again.
+        """
+        if self._now != NONE:
+            self._news.add(chat)
+            self._look.set()
+
     async def defer(self, job: Job, deferred: SendDeferred, behind: Sequence[str]) -> None:
         """Have a message wait, as `Lanes.defer`. Raises `RedisAway` and `LeaseLost`."""
         async with self._turn:

@@ -12,7 +12,7 @@ from actors.connection.session.outreach import Outreach
 from actors.connection.session.phone_statuses import Statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxStatus
 
@@ -167,11 +167,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
             "SELECT sender, message_id, readable, inbox, at FROM tombstones WHERE chat = ?", (old,)
         )
         if moved:
-            self._write(
-                "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
-                " VALUES ('merge', ?, ?, '', ?, 'merge', 0, 'live')",
-                (new, old, int(self._clock())),
-            )
+            self.merge_chats([(old, new)])
         for sender, message_id, readable, inbox, at in moved:
             target = new if sender == old else sender
             known = self._tombstone(new, target, message_id)
@@ -196,6 +192,16 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
         )
         self.move_transfers(old, new)
         self._expect_moved_statuses(new)
+
+    def merge_chats(self, chats: Iterable[tuple[str, str]]) -> None:
+        """Put an `InboxMerge` in for each pair of an old and a new chat that has none yet."""
+        for old, new in chats:
+            self._write(
+                "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
+                " SELECT 'merge', ?1, ?2, '', ?3, 'merge', 0, 'live' WHERE NOT EXISTS"
+                " (SELECT 1 FROM inbox WHERE kind = 'merge' AND chat = ?1 AND sender = ?2)",
+                (new, old, int(self._clock())),
+            )
 
     def move_sender(self, lid: str, pn: str) -> None:
         """Move a member's messages in groups from the LID to the phone number.

@@ -353,7 +353,18 @@ CREATE INDEX placeholders_ask_at ON placeholders (ask_at) WHERE ask_at IS NOT NU
 CREATE INDEX placeholders_request ON placeholders (request) WHERE request IS NOT NULL;
 CREATE INDEX placeholders_message_id ON placeholders (message_id)
 """,
-    17: "",
+    17: """
+-- Addresses of chats that have another name today: LIDs whose number is known, and numbers for which
+-- WhatsApp answers by another one, or did once and does not any more (then both are equal). `number` rises
+-- with what is learnt, and tells how much of it Redis knows.
+CREATE TABLE renumbered (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    old TEXT NOT NULL UNIQUE,
+    new TEXT NOT NULL
+) STRICT;
+CREATE INDEX renumbered_new ON renumbered (new);
+INSERT INTO renumbered (old, new) SELECT lid, pn FROM lids
+""",
     18: """
 -- The message by which the account began the chat, none where the person wrote.
 ALTER TABLE correspondents ADD COLUMN began TEXT;

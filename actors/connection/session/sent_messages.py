@@ -48,6 +48,11 @@ class Sent(SessionFile):
         )
         return row is not None
 
+    def was_written_to(self, chat: str) -> bool:
+        """Whether anything that this device sent to the chat is known."""
+        row = self._row("SELECT 1 FROM sent_ids WHERE chat = ? LIMIT 1", (chat,))
+        return row is not None
+
     def sent_plaintext(self, chat: str, message_id: str) -> bytes | None:
         """The plaintext sent under this id within 24 hours."""
         row = self._row(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHOP = "shop"
 ANA, BEN, EVA, LEO = (f"1555010000{number}@s.whatsapp.net" for number in range(2, 6))
+LID = "90000000000002@lid"
+"""Ana's, where it matters."""
 
 
 @dataclass
@@ -133,6 +135,21 @@ class Desk:
         ids = [self.ids[each] for each in behind]
         await self.lanes.unclaim(SHOP, epoch or self.epoch, self.ids[text], self.now, behind=ids)
 
+    async def rename(
+        self,
+        old: str = LID,
+        new: str = ANA,
+        *,
+        epoch: int | None = None,
+        behind: Sequence[str] = (),
+    ) -> str:
+        """How far the lanes are one."""
+        put_down = [self.ids[each] for each in behind]
+        renamed = await self.lanes.rename(
+            SHOP, epoch or self.epoch, old, new, put_down=put_down, now=self.now
+        )
+        return renamed.progress
+
     async def receipt(self, text: str, status: Any = "delivered") -> None:
         message_id = self.ids[text].partition(".")[2]
         await self.lanes.receipts(SHOP, [(message_id, status, self.now)], self.now)
@@ -157,6 +174,11 @@ class Desk:
             text: record_of(SHOP, name, fields)
             for (text, name), fields in zip(names.items(), found, strict=True)
         }
+
+    async def resting_for_ever(self) -> set[str]:
+        """Chats whose lanes are not one yet."""
+        found: Any = await self.redis.zrangebyscore(keys.of(SHOP).gaps, "+inf", "+inf")
+        return set(found)
 
     async def _told(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """What Redis answers to all of them, in one round trip."""
@@ -208,6 +230,10 @@ class Desk:
         assert set(ahead) <= set(flight)
         assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(chats)
         assert sorted(since) == sorted(chats)
+        joining = await self.redis.hgetall(of.joining)
+        assert await self.resting_for_ever() == {
+            chat for old, join in joining.items() for chat in (old, join.split()[0])
+        }
 
         records = await self._told([("hgetall", key) for key in messages])
         lifetimes = await self._told([("ttl", key) for key in messages])

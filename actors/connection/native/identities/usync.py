@@ -99,10 +99,18 @@ def contact_answer(reply: Node, asked: Address) -> Address | None:
     """
     for user in _nodes(reply):
         if any(contact.attrs.get("type") == "in" for contact in user.children("contact")):
-            told = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
-            numbers = (one.canonical for one in told if one and one.server == PHONE_NUMBER)
-            return next(numbers, asked)
+            return next(_numbers(user), asked)
     return None
+
+
+def names_number(reply: Node) -> bool:
+    """Whether the answer names the person's number, and not a LID alone."""
+    return any(True for user in _nodes(reply) for _ in _numbers(user))
+
+
+def _numbers(user: Node) -> Iterator[Address]:
+    told = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
+    return (one.canonical for one in told if one and one.server == PHONE_NUMBER)
 
 
 def can_be_asked(person: Address) -> bool:

@@ -13,7 +13,7 @@ import structlog
 from actors.connection.engine import SendError
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.identities.devices import NotOnWhatsApp
+from actors.connection.native.identities.devices import NotOnWhatsApp, OtherNumber
 from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
@@ -164,6 +164,14 @@ class Sender:
         self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
     ) -> Letter:
         """The message as it leaves now: its addresses are those of the stanza."""
+        try:
+            return await self._addressed(outgoing, chat, upload, kind)
+        except OtherNumber:
+            return await self._addressed(outgoing, chat, upload, kind)
+
+    async def _addressed(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
+    ) -> Letter:
         chat = self._people.canonical(chat)  # the number may have become known meanwhile
         # A message that may have arrived keeps its addresses, or its recipient may see two (G3).
         kept = kind or self._session.sent_wire(str(chat), outgoing.message_id)

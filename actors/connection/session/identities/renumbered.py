@@ -1,0 +1,64 @@
+"""Addresses of chats that have another name today, in the order in which that was learnt."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actors.connection.names.port import Renaming
+from actors.connection.session.identities.contact_devices import Directory
+
+_ANSWERED: Final = "SELECT old, new FROM renumbered WHERE old NOT GLOB '*@lid' AND old <> new"
+
+
+class Renumbered(Directory):
+    """The rows of `renumbered`. No name leads to another one: each is the chat of today itself."""
+
+    _answers: dict[str, str] | None = None
+    _renumbering = False
+
+    def chat_today(self, chat: str) -> str:
+        """The canonical address of the chat's person today; of a group its own."""
+        if chat.endswith("@lid"):
+            chat = self.pn_for(chat) or chat
+        return self.answering(chat)
+
+    def answering(self, pn: str) -> str:
+        """The number by which WhatsApp answers for this one: itself, unless another was told."""
+        if self._within():
+            row = self._row("SELECT new FROM renumbered WHERE old = ?", (pn,))
+            return pn if row is None else str(row[0])
+        if self._answers is None:
+            self._answers = dict(self._rows(_ANSWERED))
+        return self._answers.get(pn, pn)
+
+    @property
+    def renamed_to(self) -> int:
+        """The number of the last name that was learnt; it rises, also over a logout."""
+        row = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'renumbered'")
+        return 0 if row is None else int(row[0])
+
+    def renamings(self, behind: int, limit: int) -> list[Renaming]:
+        """Names that were learnt after that number, in order; of each address the last one."""
+        rows = self._rows(
+            "SELECT number, old, new FROM renumbered WHERE number > ? ORDER BY number LIMIT ?",
+            (behind, limit),
+        )
+        return [Renaming(*row) for row in rows]
+
+    def rename(self, old: str, new: str) -> None:
+        """The chat `old` is called `new` from now on; itself where they are equal."""
+        self._renumbering = True
+        self._write("DELETE FROM renumbered WHERE old IN (?, ?)", (old, new))
+        self._write("UPDATE renumbered SET new = ? WHERE new = ?", (new, old))
+        self._write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (old, new))
+
+    def forget_directory(self) -> None:
+        """Drop device lists, the map and the names."""
+        super().forget_directory()
+        self._renumbering = True
+        self._write("DELETE FROM renumbered")
+
+    def _forget_cached(self) -> None:
+        super()._forget_cached()
+        if self._renumbering:
+            self._renumbering, self._answers = False, None
