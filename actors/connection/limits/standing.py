@@ -95,7 +95,7 @@ class Standing:
         Its person may have written under the other address. Where that is not so, the engine defers it again.
         """
         if self._now != NONE:
-            self._news.add(chat)
+            self._news |= {(code, chat) for code in CODES}
             self._look.set()
 
     async def defer(self, job: Job, deferred: SendDeferred, behind: Sequence[str]) -> None:
