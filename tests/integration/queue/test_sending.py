@@ -296,14 +296,16 @@ async def test_an_older_copy_of_a_session_tells_all_its_names(
     """Redis has heard of more names, and of others by the same numbers."""
     await desk.lanes.note_renamed(SHOP, desk.epoch, 50)
     engine.learn(LID, ANA)
-    await desk.accept("a", LID)
+    for number in range(10):
+        await desk.accept(f"{number}", ANA if number % 2 else LID)
     async with sending(desk, engine) as (sender, _):
         await until(desk, "sent")
         engine.learn(LEO, EVA)
         sender.look()
-        await desk.accept("b", LEO)
+        await desk.accept("other", LEO)
         await until(desk, "sent")
-    assert engine.sent == {ANA: ["a"], EVA: ["b"]}
+    assert engine.sent == {ANA: [f"{number}" for number in range(10)], EVA: ["other"]}
+    assert await desk.lanes.renamed_to(SHOP) == 2
 
 
 async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claimed(

@@ -61,4 +61,6 @@ class Renumbered(Directory):
     def _forget_cached(self) -> None:
         super()._forget_cached()
         if self._renumbering:
-            self._renumbering, self._answers = False, None
+            self._answers = None
+            # A savepoint may be undone after another one of its transaction changed something.
+            self._renumbering = self._transaction is not None

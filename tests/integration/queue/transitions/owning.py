@@ -49,6 +49,8 @@ class Owning(Pair):
                 self._unclaim(text, self.desk.epoch)
             elif outcome == "deferred":
                 self._defer(text, self.desk.epoch, 5)
+                if data.draw(st.booleans(), label="lifted"):
+                    self.lift(seconds=3, chat=None)
             elif outcome == "kept":
                 self.given[text] = self.desk.epoch
             else:

@@ -18,8 +18,8 @@ from tests.integration.queue.transitions.keeping import Machine
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
-WANTED = {"claimed", "waiting", "dead", "redriven", "deferred", "lifted", "joined", "busy"}
-UNPACED = {"poison", "pruned"}
+WANTED = {"claimed", "waiting", "dead", "redriven", "deferred", "lifted", "joined"}
+UNPACED = {"poison", "pruned", "busy"}
 
 
 @pytest.mark.timeout(300)

@@ -220,5 +220,5 @@ def test_what_the_api_sent_keeps_its_id_and_is_in_the_persons_chat() -> None:
         "content",
         "changes",
     }
-    assert write.change(moved) is None
+    assert write.change(dict(moved)) is None
     assert write.change(None) is None

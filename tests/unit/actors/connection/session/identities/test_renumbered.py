@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.names.port import Renaming
+from actors.connection.session import file as session_file
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
@@ -73,6 +75,27 @@ async def test_what_was_rolled_back_is_no_name(session: Session) -> None:
         await broken()
     assert session.chat_today(ASKED) == ASKED
     assert session.renamings(0, 10) == []
+
+
+async def test_a_share_that_is_undone_takes_no_others_name_back(session: Session) -> None:
+    def learn_and_fail() -> None:
+        with session.savepoint():
+            session.learn_number("155501000039@s.whatsapp.net", ANSWERED)
+            raise ZeroDivisionError
+
+    async with session.transaction():
+        with session.savepoint():
+            session.learn_number(ASKED, ANSWERED)
+        with pytest.raises(ZeroDivisionError):
+            learn_and_fail()
+        assert await asyncio.get_running_loop().create_task(_outside(session)) == ASKED
+    assert session.chat_today(ASKED) == ANSWERED
+    assert len(session.renamings(0, 10)) == 1
+
+
+async def _outside(session: Session) -> str:
+    session_file._inside.set(None)
+    return session.chat_today(ASKED)
 
 
 async def test_numbers_rise_over_a_logout(session: Session) -> None:
