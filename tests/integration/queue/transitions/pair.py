@@ -69,17 +69,17 @@ class Pair(RuleBasedStateMachine):
         self.do(self._compare())
 
     async def _compare(self) -> None:
-        records = await self.desk.records()
+        found = await self.desk.look()
+        records = await self.desk.records(found)
         for text, expected in self.model.messages.items():
             record = records[text]
             assert (record.status, record.attempts) == (expected.status, expected.attempts)
             assert (record.uncertain, record.error) == (expected.uncertain, expected.error)
             assert len(record.crashes) == expected.crashes
             assert (record.expired_at is not None) == expected.expired
-        counts, count = await self.desk.counts(), self.model.count
+        counts, count = await self.desk.check(found), self.model.count
         assert (counts.active, counts.dead) == (count("sending"), len(self.model.dead()))
         assert counts.waiting + counts.delayed == count("queued") + count("waiting")
-        await self.desk.check()
 
     def teardown(self) -> None:
         try:
