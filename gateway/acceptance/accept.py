@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
 from actors.queue.records import api_id, derive
-from actors.queue.spool.file import SpoolUnavailable
+from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes, Record, Send
@@ -66,13 +66,15 @@ class Accepting:
         return Accepted(spooled.record, replayed=replayed)
 
     async def _waits_by_another_name(self, send: Send) -> bool:
-        """Whether the spool has something of the chat under another address. Raises `RedisAway`."""
+        """Whether the spool may have something of the chat under another address. Raises `RedisAway`."""
         waiting = self._spool.chats(send.connection)
         if not waiting:
             return False
+        if len(waiting) == EXCEPTED:
+            return True  # there may be more
         names = await self._lanes.names(send.connection, [send.chat, *waiting])
         today = names.get(send.chat, send.chat)
-        return any(names.get(chat, chat) == today for chat in waiting)
+        return any(names.get(chat, chat) == today for chat in waiting if chat != send.chat)
 
     async def first(self, send: Send, idempotency_key: str) -> Accepted | None:
         """The acceptance that this key and this send had before; None if there was none.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.queue.lanes import Send
 from actors.queue.records import derive
-from actors.queue.spool.file import Spool
+from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.spool_drain import Drain
@@ -152,3 +153,18 @@ class Known:
 
     async def exists(self, _: str) -> bool:
         return True
+
+
+async def test_g4_where_more_chats_wait_than_are_looked_at_any_send_waits_behind_them(
+    tmp_path: Path,
+) -> None:
+    """One of them may be the person's under another address."""
+    spool, lanes = Spool(tmp_path / "spool.db", limit=2 * EXCEPTED), Away()
+    accept, drain = accepting(tmp_path, lanes, spool)
+    chats = [f"{number}@lid" for number in range(EXCEPTED)]
+    await asyncio.gather(*(accept.accept(Send("shop", chat, "first"), None) for chat in chats))
+    lanes.away = drain.away = False
+    await accept.accept(Send("shop", CHAT, "second"), None)
+    last = (await spool.oldest(2 * EXCEPTED))[-1].send.text
+    await spool.close()
+    assert (last, lanes.texts) == ("second", [])
