@@ -1,4 +1,4 @@
-"""Which causes of a closed socket end serving, and the state of a connection until its next socket."""
+"""Consequences of a closed socket: the end of serving, or the state of the connection until the next one."""
 
 from __future__ import annotations
 

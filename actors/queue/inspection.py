@@ -74,7 +74,7 @@ class Ledger:
         return await self._named(record_of(*names, fields)) if fields else None
 
     async def names(self, connection: str, chats: Collection[str]) -> dict[str, str]:
-        """The addresses of today of those of the chats that have another one; of the rest nothing."""
+        """Today's addresses by former ones, of those of the chats that have another one today."""
         found: dict[str, str] = {}
         asked = set(chats)
         while asked:
@@ -165,7 +165,7 @@ class Ledger:
         return records
 
     async def mirrored(self, connection: str, records: Sequence[Record]) -> None:
-        """Those are stored elsewhere now; what changed since stays listed, and who has another name since."""
+        """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since."""
         names = await self.names(connection, {record.chat for record in records})
         known = [
             part

@@ -84,7 +84,7 @@ NONE: Final = Limits()
 
 
 def wait(limits: Limits, now: float, *, answers: bool, begun: bool = False) -> Wait | None:
-    """Until when a message waits, and for which limit; None where it may leave.
+    """The limit that a message waits for, with its end; None where it may leave.
 
     A message to a group, or to somebody who ever wrote (`answers`), waits for neither. In a chat that the
     account itself began (`begun`) it does not wait for the cap. Of two limits the one that ends later counts.

@@ -59,7 +59,7 @@ class EditOpener:
         push_name: str | None,
         source: Literal["live", "offline", "history"],
     ) -> None:
-        """Keep a message whose edit could not be opened; any other is none of it."""
+        """Keep a message whose edit could not be opened, and no other."""
         if found.type == UNDECRYPTABLE and found.part == wrappers.SEALED:
             target = found.message.secretEncryptedMessage.targetMessageKey.id
             self._session.keep_edit(

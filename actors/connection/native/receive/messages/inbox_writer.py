@@ -1,4 +1,4 @@
-"""Decrypted messages on their way to the inbox, with what each entails: its file, receipts, secret, timer."""
+"""Writes decrypted messages to the inbox, each with its file, expected receipts, secret and timer."""
 
 from __future__ import annotations
 
