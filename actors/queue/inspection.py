@@ -83,7 +83,7 @@ class Ledger:
             known = {chat: new for chat, new in zip(asked, answer, strict=True) if new}
             found = known | {chat: known.get(last, last) for chat, last in found.items()}
             asked = set(known.values())
-        return {chat: last for chat, last in found.items() if chat in set(chats)}
+        return {chat: found[chat] for chat in chats if chat in found}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
         """What was accepted first under this key within its time; None if nothing was.

@@ -67,7 +67,7 @@ class Outreach(SessionFile):
         """Whether either side of this chat, a canonical address, ever wrote."""
         return self._row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
 
-    def began(self, chat: str) -> str | None:
+    def begun_by(self, chat: str) -> str | None:
         """The message by which the account began this chat; None where the person wrote, or nobody."""
         row = self._row("SELECT began FROM correspondents WHERE chat = ?", (chat,))
         return None if row is None else row[0]

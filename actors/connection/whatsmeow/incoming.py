@@ -74,7 +74,7 @@ class Incoming:
     def __init__(self, session: Session, people: People, clock: Callable[[], float]) -> None:
         self._session = session
         self._people = people
-        self._edits = EditOpener(session, people, said=self._said)
+        self._edits = EditOpener(session, people, read=self._said)
         self._clock = clock
         # WhatsApp may tell of a receipt before Go tells which id the message got.
         self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()

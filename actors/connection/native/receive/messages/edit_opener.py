@@ -41,12 +41,12 @@ class EditOpener:
         session: Session,
         people: People,
         *,
-        said: Callable[[Received, Scene], Content] = content_of,
+        read: Callable[[Received, Scene], Content] = content_of,
     ) -> None:
-        """`said` reads an edit as `content_of` does."""
+        """`read` reads the content of an opened edit, and raises as `content_of`."""
         self._session = session
         self._people = people
-        self._said = said
+        self._read = read
 
     def keep(
         self,
@@ -94,7 +94,7 @@ class EditOpener:
             found = None if received is None else unsealed(received, scene)
             if found is None or found.type == UNDECRYPTABLE:
                 return None
-            said = self._said(found, scene)
+            said = self._read(found, scene)
         except Forged:
             self._session.bury(chat=edit.chat, sender=edit.sender, message_id=edit.message_id)
             self._session.forget_edit(edit)

@@ -11,7 +11,7 @@ from actors.connection.native.media.message_part import transfer_of
 from actors.connection.native.receive import timers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
 from actors.connection.native.receive.message_source import Key, arrival
-from actors.connection.native.receive.messages.edit_opener import EditOpener, Opened
+from actors.connection.native.receive.messages.edit_opener import EditOpener
 from actors.connection.native.receive.notifications import Outcome
 from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.messages.content import Change, encode, is_plain, text_of
@@ -86,7 +86,9 @@ class InboxWriter:
         stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"
         counted = stored if added else "message.repeated"
         held, news = self.held(*key), added or bool(opened)
-        moved = [*opened, Opened(placeholder, held)] if placeholder not in {None, held} else opened
+        moved: list[tuple[int | None, int | None]] = [*opened]
+        if placeholder not in {None, held}:
+            moved.append((placeholder, held))
         return Outcome(counted, news=news, held=held, moved=moved, task=task)
 
     def set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
