@@ -252,7 +252,7 @@ async def test_g6_a_claim_that_is_refused_says_that_the_lease_is_lost(
 async def test_g4_a_name_that_is_learnt_while_messages_leave(
     desk: Desk, engine: Acknowledging
 ) -> None:
-    """What was accepted for either address leaves in one order from then on, each once."""
+    """Messages for either address leave in one order from then on, each once."""
     texts = [f"{number:02}" for number in range(60)]
     for text in texts:
         await desk.accept(text, ANA if int(text) % 2 else LID)
