@@ -61,7 +61,7 @@ class Joins(Outcomes):
         drop()
         return Renamed(progress, *(bool(int(each)) for each in answer))
 
-    async def renamed_to(self, connection: str) -> int:
+    async def noted_renames(self, connection: str) -> int:
         """The number that `note_renamed` noted last; 0 where Redis knows of none."""
         async with reach():
             number: Any = await self._redis.hget(keys.of(connection).counters, "renamed")

@@ -95,7 +95,7 @@ class LaneJoins:
 
     async def _step(self, following: dict[str, list[Job]]) -> bool:
         if self._told is None:
-            told = await self._lanes.renamed_to(self._owner[0])
+            told = await self._lanes.noted_renames(self._owner[0])
             # An older copy of a session knows other names by the same numbers, and fewer of them.
             self._told = self._noted = told if told <= self._at_start else 0
         news = self._engine.renamings(self._told, BATCH)
