@@ -1,4 +1,4 @@
-"""Limits of an account on writing to people it has no chat with, and the messages that wait for them (pure).
+"""Limits of an account on writing to new people, and the messages that wait for them (pure).
 
 WhatsApp has two: a time-lock (it takes the account for one that reaches out too much, and refuses with
 463) and a cap on new chats (475). Times are seconds since the epoch.
