@@ -1,4 +1,4 @@
-"""Which causes of a closed socket end serving, and the state of a connection until its next socket."""
+"""Consequences of a closed socket: the end of serving, or the state of the connection until the next one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def ending_of(cause: Cause, follows: Consequence) -> Ending | None:
     return None
 
 
-class Interval(NamedTuple):
+class Disconnected(NamedTuple):
     """A connection between two sockets: its state and cause, and what stands in the way of a login."""
 
     state: str
@@ -48,18 +48,18 @@ class Interval(NamedTuple):
     obstacle: Obstacle | None
 
 
-def interval(
+def disconnected(
     cause: Cause, follows: Consequence, before: Obstacle | None, *, linked: bool, pairing: bool
-) -> Interval:
+) -> Disconnected:
     """The connection after this cause; `before` stood in its way, `pairing` says that it showed a QR."""
     why = str(cause.kind)
     if isinstance(follows, Wait):
-        return Interval("reconnecting", why, Obstacle(why, follows.until))
+        return Disconnected("reconnecting", why, Obstacle(why, follows.until))
     if isinstance(follows, PairAgain):
         first = Obstacle(why) if before is None or before.until is not None else before
-        return Interval("logged_out", first.cause, first)
+        return Disconnected("logged_out", first.cause, first)
     if pairing and not linked:
-        return Interval("pairing", why if before is None else before.cause, before)
+        return Disconnected("pairing", why if before is None else before.cause, before)
     if not linked or cause.kind is Kind.RESTART_REQUIRED:
-        return Interval("connecting", why, before)
-    return Interval("reconnecting", why, before)
+        return Disconnected("connecting", why, before)
+    return Disconnected("reconnecting", why, before)

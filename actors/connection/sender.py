@@ -88,7 +88,7 @@ class Sender:
         on_lost: Callable[[str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._who = ticket.connection, ticket.epoch
+        self._owner = ticket.connection, ticket.epoch
         self._engine = engine
         self._lanes = lanes
         self._standing = standing
@@ -103,7 +103,7 @@ class Sender:
         self._next: dict[str, list[Job]] = {}  # chat → those in hand that are to follow
         # A claim gives what is to follow a message, its failure takes that back: one at a time.
         self._turn = asyncio.Lock()
-        self.joins = LaneJoins(self._who, engine, lanes, standing.joined, on_lost)
+        self.joins = LaneJoins(self._owner, engine, lanes, standing.joined, on_lost)
         self._sent: list[_Sent] = []
         self._untold = 0
         self._closed_until = 0.0
@@ -177,18 +177,18 @@ class Sender:
         """Look whenever something was queued. The one blocking wait is never cut off half way."""
         while True:
             try:
-                await self._lanes.wait(self._who[0], WAIT)
+                await self._lanes.wait(self._owner[0], WAIT)
             except RedisAway:
                 await asyncio.sleep(LONGEST_PAUSE)
             self._look.set()
 
     async def _join_and_claim(self) -> float | None:
-        """As `_claim`, which waits for names of chats that Redis was not told."""
-        told = self._untold or self._stopping or await self.joins.step(self._next)
-        if told == "away":
+        """As `_claim`, once Redis has all names of chats."""
+        step = "done" if self._untold or self._stopping else await self.joins.step(self._next)
+        if step == "away":
             return LONGEST_PAUSE
         again = await self._claim()
-        return 0.0 if told == "more" else again
+        return 0.0 if step == "more" else again
 
     async def _claim(self) -> float | None:
         """Tell what was sent and claim what fits, in one call.
@@ -207,7 +207,7 @@ class Sender:
         told = False
         try:
             claim = await self._lanes.claim(
-                *self._who,
+                *self._owner,
                 free,
                 self._clock(),
                 sent={each.id: each.at for each in sent},
@@ -276,7 +276,7 @@ class Sender:
             GATHER if goes_on else 0.0,
         ):
             return True
-        await self._tell(lambda: self._lanes.complete(*self._who, job.id, at=at))
+        await self._tell(lambda: self._lanes.complete(*self._owner, job.id, at=at))
         return False
 
     def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> bool:
@@ -309,13 +309,13 @@ class Sender:
             # An engine that breaks its promise must not lose the message: what left is not known.
             name = type(error).__name__
             log.error(  # noqa: TRY400 - a traceback may quote what was sent
-                "engine broke", action="send", connection=self._who[0], error=name
+                "engine broke", action="send", connection=self._owner[0], error=name
             )
             raise SendError(name, uncertain=True) from None
         return at
 
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
-        await self._tell(lambda: self._lanes.unclaim(*self._who, id_, behind=behind))
+        await self._tell(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
 
     async def _said(self, job: Job) -> Content:
         """What to send. Raises `SendError` where nobody would make anything of it any more."""
@@ -326,7 +326,7 @@ class Sender:
         if isinstance(said, Change) and said.target.sender is None:
             # It stood before this one in the lane, and may have died there.
             with suppress(RedisAway):
-                target = await self._lanes.get(f"{self._who[0]}.{said.target.message_id}")
+                target = await self._lanes.get(f"{self._owner[0]}.{said.target.message_id}")
                 if target is not None and (refusal := target.refuses(said, self._clock())):
                     raise SendError(refusal, permanent=True)
         return said
@@ -355,7 +355,7 @@ class Sender:
         log.warning(
             "send failed",
             action="send",
-            connection=self._who[0],
+            connection=self._owner[0],
             id=job.id,
             code=error.code,
             attempts=job.attempts,
@@ -363,7 +363,7 @@ class Sender:
         )
         status = await self._tell(
             lambda: self._lanes.fail(
-                *self._who,
+                *self._owner,
                 job.id,
                 code=error.code,
                 permanent=error.permanent,

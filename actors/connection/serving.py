@@ -18,7 +18,7 @@ from actors.connection.account.calls import Calls
 from actors.connection.causes import Wait, consequence
 from actors.connection.command_handler import Commander
 from actors.connection.engine import EngineEvents
-from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, ending_of, interval
+from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, disconnected, ending_of
 from actors.connection.inbox_drain import Drain
 from actors.connection.lease_keeper import Hold
 from actors.connection.limits.standing import Standing
@@ -270,7 +270,7 @@ class Serving:
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""
         linked, pairing = self._engine.account is not None, self.now.state == "pairing"
-        between = interval(cause, follows, self._obstacle, linked=linked, pairing=pairing)
+        between = disconnected(cause, follows, self._obstacle, linked=linked, pairing=pairing)
         self._obstacle = between.obstacle
         if isinstance(follows, Wait):
             return

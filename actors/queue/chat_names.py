@@ -1,7 +1,7 @@
 """Records under the addresses of today: a person who was written to by LID is in the chat of their number (pure).
 
-A record keeps the address under which it was accepted until its message moves; the alias in Redis says what that
-is called today (`scripts/renames.lua`).
+A record keeps the address under which it was accepted until its message moves; the alias in Redis has its name
+of today (`scripts/renames.lua`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _packed(content: str) -> dict[str, Any]:
 
 
 def _targets(packed: dict[str, Any]) -> list[dict[str, Any]]:
-    """Messages of others that the content speaks of."""
+    """Messages of others that the content refers to."""
     quoted = packed.get("reply_to")
     among = [packed.get("target"), quoted and quoted.get("target"), *(packed.get("targets") or ())]
     return [each for each in among if each and each.get("sender")]

@@ -74,7 +74,7 @@ class Ledger:
         return await self._named(record_of(*names, fields)) if fields else None
 
     async def names(self, connection: str, chats: Collection[str]) -> dict[str, str]:
-        """The addresses of today of those of the chats that have another one; of the rest nothing."""
+        """Today's addresses by former ones, of those of the chats that have another one today."""
         found: dict[str, str] = {}
         asked = set(chats)
         while asked:
@@ -83,7 +83,7 @@ class Ledger:
             known = {chat: new for chat, new in zip(asked, answer, strict=True) if new}
             found = known | {chat: known.get(last, last) for chat, last in found.items()}
             asked = set(known.values())
-        return {chat: last for chat, last in found.items() if chat in set(chats)}
+        return {chat: found[chat] for chat in chats if chat in found}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
         """What was accepted first under this key within its time; None if nothing was.
@@ -165,7 +165,7 @@ class Ledger:
         return records
 
     async def mirrored(self, connection: str, records: Sequence[Record]) -> None:
-        """Those are stored elsewhere now; what changed since stays listed, and who has another name since."""
+        """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since."""
         names = await self.names(connection, {record.chat for record in records})
         known = [
             part

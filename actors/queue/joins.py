@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Renamed(NamedTuple):
-    """How far two lanes are one.
+    """The progress of a join of two lanes.
 
     ``more``: a share of the old lane moved, call again. ``busy``: a message of either is in flight, call again
     once it has landed. Until ``done`` nothing else of either is claimed. `written_to`: messages were
@@ -33,7 +33,7 @@ class Renamed(NamedTuple):
 
 
 class Joins(Outcomes):
-    """Joins the lanes of one connection after the other. Raises `RedisAway`."""
+    """Joins lanes of a connection, a pair at a time. Raises `RedisAway`."""
 
     async def rename(
         self,
@@ -47,11 +47,11 @@ class Joins(Outcomes):
     ) -> Renamed:
         """The chat `old` is called `new` from now on; where they are equal it is its own again.
 
-        What is accepted for `old` afterwards, is due, or is sent again goes into the lane of `new`. Messages
-        that wait keep their order, by priority and acceptance. A backoff or a limit of either holds the
-        joined lane until the later of two. `put_down` are ids that were claimed to follow one of either: they go
-        back, unattempted. Safe to repeat, also after a half; a join that is not done ends with the epoch. Raises
-        `LeaseLost`.
+        Messages that are accepted for `old` afterwards, fall due, or are sent again go into the lane of `new`.
+        Waiting messages keep their order, by priority and acceptance. A backoff or a limit of either holds
+        the joined lane until the later of two ends. `put_down` are ids that were claimed to follow one of
+        either: they go back, unattempted. Safe to repeat, also half way; a join that is not done ends with
+        the epoch. Raises `LeaseLost`.
         """
         drop = self._putting_down(connection, epoch, list(put_down))
         ids = [own_id(connection, each) for each in put_down]
@@ -61,7 +61,7 @@ class Joins(Outcomes):
         drop()
         return Renamed(progress, *(bool(int(each)) for each in answer))
 
-    async def renamed_to(self, connection: str) -> int:
+    async def noted_renames(self, connection: str) -> int:
         """The number that `note_renamed` noted last; 0 where Redis knows of none."""
         async with reach():
             number: Any = await self._redis.hget(keys.of(connection).counters, "renamed")
@@ -70,9 +70,9 @@ class Joins(Outcomes):
     async def note_renamed(
         self, connection: str, epoch: int, number: int, written_to: Collection[str] = ()
     ) -> None:
-        """Redis has all names that the session told up to this number.
+        """Note that Redis has all names of the session up to this number.
 
-        That messages were accepted for `written_to` (`Renamed`) is on the caller's disk. Raises `LeaseLost`.
+        The caller has on disk that messages were accepted for `written_to` (`Renamed`). Raises `LeaseLost`.
         """
         answer = await self._run(
             connection, "note_renamed", clock(None), epoch, number, *written_to

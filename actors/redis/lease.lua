@@ -9,7 +9,7 @@
 --            was given back at that; kept by a taking, for the next owner goes by it
 --   behind   since when the session's backups have failed
 --   pairing_step   what linking waits for: qr, code, passkey
---   version_ends_at    when WhatsApp stops to accept the version that the owner announced
+--   version_ends_at    when WhatsApp stops accepting the version that the owner announced
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   beat     last renewal

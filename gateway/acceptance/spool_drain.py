@@ -119,7 +119,7 @@ class Drain:
         return len(done)
 
     async def _by_chat(self, waiting: list[Spooled]) -> dict[tuple[str, str], list[Spooled]]:
-        """Sends to a person are in one order, whichever address each was accepted for. Raises `RedisAway`."""
+        """The sends in their order, by connection and by the chat's address of today. Raises `RedisAway`."""
         asked: defaultdict[str, set[str]] = defaultdict(set)
         for spooled in waiting:
             asked[spooled.send.connection].add(spooled.send.chat)

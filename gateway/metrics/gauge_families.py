@@ -136,7 +136,7 @@ class Snapshot(Collector):
         )
         ends = GaugeMetricFamily(
             "teimoso_connection_version_ends_seconds",
-            "Time until WhatsApp stops to accept the version that is announced; +Inf where no end is known.",
+            "Time until WhatsApp stops accepting the announced version; +Inf where no end is known.",
             labels=["connection"],
         )
         restarts = CounterMetricFamily(

@@ -9,7 +9,9 @@ PERSON = "s.whatsapp.net"
 _CANONICAL = re.compile(r"([1-9][0-9]{6,14})@s\.whatsapp\.net", re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9 ()-]+", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "+ ()-")
-_LID = re.compile(r"[1-9][0-9]{5,19}@lid", re.ASCII)
+LID = r"[1-9][0-9]{5,19}@lid"
+GROUP = r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us"
+_LID = re.compile(LID, re.ASCII)
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
 LONGEST = 64  # characters
 
@@ -18,7 +20,7 @@ LONGEST = 64  # characters
 _NUMBER = r"\+?[ ()-]*[1-9]([ ()-]*[0-9]){6,14}[ ()-]*"
 NUMBER_PATTERN = f"^{_NUMBER}$"
 PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"
-PERSON_PATTERN = PATTERN[:-2] + r"|[1-9][0-9]{5,19}@lid)$"
+PERSON_PATTERN = PATTERN[:-2] + rf"|{LID})$"
 
 
 class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
@@ -33,10 +35,10 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
 
 
 _PLAIN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
-_GROUP = re.compile(r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us", re.ASCII)
+_GROUP = re.compile(GROUP, re.ASCII)
 
 # What `chat` takes, for those who read it in JSON Schema.
-CHAT_PATTERN = PERSON_PATTERN[:-2] + r"|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$"
+CHAT_PATTERN = PERSON_PATTERN[:-2] + rf"|{GROUP})$"
 
 
 def chat(written: str) -> str:

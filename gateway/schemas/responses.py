@@ -71,15 +71,16 @@ class Connection(Answer):
     since: Time | None = Field(description="Since when it is in this state.")
     retry_at: Time | None = Field(description="When it tries again, where it waits for that.")
     version_ends_at: Time | None = Field(
-        description="When WhatsApp stops to accept the version that the connection announced, where it"
+        description="When WhatsApp stops accepting the version that the connection announced, where it"
         " said so (alert `version_expires`)."
     )
     pairing_step: Literal["qr", "code", "passkey"] | None = Field(
         description="The step that linking waits for: `GET …/qr`, `…/pairing-code` or `…/passkey` has it."
     )
     limited_until: Time | None = Field(
-        description="Until then WhatsApp lets the account write to nobody who never wrote to it; such"
-        " messages wait, answers go on (alert `connection_limited`). null where it is not limited."
+        description="Until then WhatsApp lets the account write to nobody new: messages to people who"
+        " never wrote wait, but for those in chats that the account began, under a cap; answers go on"
+        " (alert `connection_limited`). null where it is not limited."
     )
     limit_reason: LimitReason | None = Field(
         description="`time_lock`: WhatsApp takes the account for one that reaches out too much."

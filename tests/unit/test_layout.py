@@ -118,7 +118,7 @@ class Import(NamedTuple):
 
 @cache
 def sources() -> dict[str, str]:
-    """The text of every file of Python, by its path; read once, and by who runs a test of it."""
+    """The text of every file of Python, by its path; read once, in processes that run a test of it."""
     files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     return {str(path.relative_to(ROOT)): path.read_text() for path in files}
 

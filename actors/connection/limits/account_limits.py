@@ -1,4 +1,4 @@
-"""Limits of an account on writing to people it has no chat with, and the messages that wait for them (pure).
+"""Limits of an account on writing to new people, and the messages that wait for them (pure).
 
 WhatsApp has two: a time-lock (it takes the account for one that reaches out too much, and refuses with
 463) and a cap on new chats (475). Times are seconds since the epoch.
@@ -84,7 +84,7 @@ NONE: Final = Limits()
 
 
 def wait(limits: Limits, now: float, *, answers: bool, begun: bool = False) -> Wait | None:
-    """Until when a message waits, and for which limit; None where it may leave.
+    """The limit that a message waits for, with its end; None where it may leave.
 
     A message to a group, or to somebody who ever wrote (`answers`), waits for neither. In a chat that the
     account itself began (`begun`) it does not wait for the cap. Of two limits the one that ends later counts.

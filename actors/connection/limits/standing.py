@@ -72,9 +72,9 @@ class Standing:
         self._look.set()
 
     def heard(self, messages: Iterable[InboxMessage]) -> None:
-        """These messages arrived: what waits for a person who wrote may leave.
+        """Lift the limits for persons who wrote one of these messages.
 
-        Where the account's phone wrote to somebody the chat is begun, and waits for no cap.
+        The account's phone begins a chat with a message to somebody: for that chat the cap alone is lifted.
         """
         if self._now == NONE:
             return
@@ -90,9 +90,9 @@ class Standing:
             self._look.set()
 
     def joined(self, chat: str) -> None:
-        """The lane of another chat joined this one: what waits in it is tried again.
+        """Lift the limits for a chat whose lane another one joined.
 
-        Its person may have written under the other address. Where that is not so, the engine defers it again.
+        Its person may have written under the other address. Where that is not so, the engine defers again.
         """
         if self._now != NONE:
             self._news |= {(code, chat) for code in CODES}

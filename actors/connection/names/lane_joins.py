@@ -1,4 +1,4 @@
-"""Tells Redis the names that an engine learns, and has the lanes of one person become one."""
+"""Reports the names that an engine learns to Redis, and joins the lanes of one person."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Job, Lanes, Renamed
 
 BATCH: Final = 200
-"""Names that one round tells, in one round trip."""
+"""Names that one round reports, in one round trip."""
 
 
 class LaneJoins:
     """Every name that the session learnt is in Redis before the next claim (G4).
 
-    `waits` says whether a round of `step` is due; until it succeeds the owner claims nothing. A name is told
-    again after a crash, and where Redis lost all: Redis notes the number of the last one whose lanes are one.
+    A round of `step` is due while `waits`; until it succeeds the owner claims nothing. A name is reported
+    again after a crash, and where Redis lost all: Redis has the number of the last one whose lanes are one.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LaneJoins:
 
     @property
     def unfinished(self) -> bool:
-        """Whether lanes are not one yet that should be."""
+        """Whether a join of lanes is not done yet."""
         return len(self._joining) > 0
 
     @property
@@ -67,9 +67,9 @@ class LaneJoins:
         return self.unfinished or not self.named or self._noted < self._finished
 
     def check(self, chat: str) -> None:
-        """Raises `NotConnected` where Redis lacks a name, or does not know that of a claimed message's chat.
+        """Raises `NotConnected` where Redis lacks a name, be it that of a claimed message's chat.
 
-        The message goes back, unattempted, and is claimed again once Redis was told.
+        The message goes back, unattempted, and is claimed again once Redis has the name.
         """
         today = self._engine.chat_today(chat)
         if today != chat:
@@ -78,10 +78,10 @@ class LaneJoins:
             raise NotConnected
 
     async def step(self, following: dict[str, list[Job]]) -> Literal["done", "more", "away"]:
-        """Tell Redis what it lacks, where `waits`; ``more``: the next round is due at once.
+        """Report to Redis the names that it lacks, where `waits`; ``more``: the next round is due at once.
 
-        `following` has by chat what the owner claimed to follow a message in flight: that of the chats that
-        join is taken out, and goes back into its lane.
+        `following` has, by chat, messages that the owner claimed to follow one in flight: those of chats that
+        join are taken out, and go back into their lane.
         """
         if not self.waits:
             return "done"
@@ -95,7 +95,7 @@ class LaneJoins:
 
     async def _step(self, following: dict[str, list[Job]]) -> bool:
         if self._told is None:
-            told = await self._lanes.renamed_to(self._owner[0])
+            told = await self._lanes.noted_renames(self._owner[0])
             # An older copy of a session knows other names by the same numbers, and fewer of them.
             self._told = self._noted = told if told <= self._at_start else 0
         news = self._engine.renamings(self._told, BATCH)
@@ -137,7 +137,7 @@ class LaneJoins:
 
     @property
     def _finished(self) -> int:
-        """The number of the last name that is told and whose lanes are one, as are those before it."""
+        """The number of the last name that is reported and whose lanes are one, as are those before it."""
         told = self._told or 0
         return min([told, *(each.number - 1 for each in self._joining.values())])
 

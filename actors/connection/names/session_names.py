@@ -1,4 +1,4 @@
-"""What an engine tells of names of chats, from its session."""
+"""Names of chats, as an engine reads them from its session."""
 
 from __future__ import annotations
 

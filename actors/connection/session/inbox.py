@@ -204,7 +204,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
             )
 
     def move_sender(self, lid: str, pn: str) -> None:
-        """Move a member's messages in groups from the LID to the number; or they would come as new again."""
+        """Move a member's messages in groups from the LID to the number, or repeats would count as new."""
         moved = self._rows(
             "SELECT chat, message_id, readable, inbox, at FROM tombstones WHERE sender = ?"
             " AND sender GLOB '*@lid' AND chat GLOB '*@g.us'",

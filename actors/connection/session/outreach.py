@@ -53,7 +53,7 @@ class Outreach(SessionFile):
         )
 
     def note_begun(self, chat: str, message_id: str) -> None:
-        """The account writes this message to the person of this chat: the first one begins it."""
+        """Note that the account writes this message to the person of this chat: the first one begins it."""
         self._write(
             "INSERT OR IGNORE INTO correspondents (chat, began) VALUES (?, ?)", (chat, message_id)
         )
@@ -67,13 +67,13 @@ class Outreach(SessionFile):
         """Whether either side of this chat, a canonical address, ever wrote."""
         return self._row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
 
-    def began(self, chat: str) -> str | None:
+    def begun_by(self, chat: str) -> str | None:
         """The message by which the account began this chat; None where the person wrote, or nobody."""
         row = self._row("SELECT began FROM correspondents WHERE chat = ?", (chat,))
         return None if row is None else row[0]
 
     def forget_begun(self, chat: str) -> None:
-        """WhatsApp refused the message that began the chat; that the person wrote stays."""
+        """Forget the message that began the chat, which WhatsApp refused; a person who wrote stays noted."""
         self._write("DELETE FROM correspondents WHERE chat = ? AND began IS NOT NULL", (chat,))
 
     def move_correspondent(self, old: str, new: str) -> None:

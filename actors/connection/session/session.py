@@ -86,7 +86,7 @@ class Session(
         """Note that WhatsApp answers for the number `asked` by `answered`; True where that is news.
 
         Chats, and what is stored of them, are one from then on. Where WhatsApp answers for the number
-        itself again, so do messages from then on; those of before stay where they are.
+        itself again, so do messages from then on; earlier ones stay where they are.
         """
         if self.answering(asked) == answered:
             return False

@@ -11,9 +11,10 @@ import structlog
 from actors.connection.engine import UNSUPPORTED
 from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.receive import timers, wrappers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
+from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
 from actors.connection.native.receive.message_source import Key, is_list
 from actors.connection.native.receive.messages.edit_opener import EditOpener
+from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.inbox import UNDECRYPTABLE
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.from_proto import Scene
     from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
     from actors.messages.content import Content, Target
@@ -74,7 +76,7 @@ class Incoming:
     def __init__(self, session: Session, people: People, clock: Callable[[], float]) -> None:
         self._session = session
         self._people = people
-        self._edits = EditOpener(session, people, said=self._said)
+        self._edits = EditOpener(session, people, read=self._said)
         self._clock = clock
         # WhatsApp may tell of a receipt before Go tells which id the message got.
         self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()
@@ -127,7 +129,7 @@ class Incoming:
         plaintext = event.Message.SerializeToString()
         try:
             received = wrappers.read(plaintext)
-            scene = self._scene(chat, sender)
+            scene = scene_of(self._session, self._people, chat, sender)
             received = None if received is None else unsealed(received, scene)
             said = None if received is None else self._said(received, scene)
         except MalformedMessage:
@@ -191,18 +193,6 @@ class Incoming:
             origin=str(origin.canonical),
             author="" if origin.is_person else str(sender.canonical),
             at=self._at(info),
-        )
-
-    def _scene(self, chat: Address, sender: Address) -> Scene:
-        session, account = self._session, self._people.account
-        return Scene(
-            chat=chat,
-            sender=sender,
-            account=account,
-            canonical=self._people.canonical,
-            from_phone=lambda number: session.knows(str(chat), str(account), number),
-            secret=lambda author, number: session.message_secret(str(chat), str(author), number),
-            names=self._people.names,
         )
 
     def _said(self, received: wrappers.Received, scene: Scene) -> Content:

@@ -1,6 +1,6 @@
--- Two lanes that become one: what the transition (`renames.lua`) and the end of an owner
--- share. Until they are one both rest for an unlimited time (in `gaps` and `resting`, by infinity), so that
--- nothing of either is claimed.
+-- Joins of two lanes, for the transition (`renames.lua`) and for the end of an owner. Until a join is done
+-- both chats rest for an unlimited time (in `gaps` and `resting`, by infinity), so that nothing of either is
+-- claimed.
 --   joining      hash: the old chat -> the new one, and the end of the gap by the pacing of both
 
 local FOREVER = '+inf'
@@ -26,7 +26,7 @@ local function gap_of(chat)
     return till and till ~= 'inf' and tonumber(till) or 0
 end
 
--- Lets a chat rest until `release`; one without a lane rests once it has one.
+-- Has a chat rest until `release`; one without a lane rests once it has one.
 local function hold_back(chat)
     call('ZADD', GAPS, FOREVER, chat)
     if call('ZREM', READY, chat) == 1 or call('ZSCORE', RESTING, chat) then
@@ -34,7 +34,7 @@ local function hold_back(chat)
     end
 end
 
--- Ends that; the chat goes on resting until its gap is over.
+-- Ends the rest of a chat, or has it go on until its gap is over.
 local function release(chat, gap)
     call('ZREM', GAPS, chat)
     if gap > tonumber(NOW) then
@@ -45,7 +45,7 @@ local function release(chat, gap)
     end
 end
 
--- No chat waits for a join longer than its owner lives: the next one begins it anew.
+-- Ends all joins with their owner, so that no chat waits for them: the next owner begins them anew.
 local function end_joins()
     for old, join in pairs(unfinished()) do
         for _, chat in ipairs({old, join[1]}) do

@@ -1,4 +1,4 @@
--- Two chats that turn out to be one person's: the lane of the old address joins that of the new one.
+-- Renames of chats that turn out to be one person's: the lane of the old address joins that of the new one.
 --   aliases      hash: the old address -> the new one, for what is accepted, due or sent again later (`named`)
 --   nameless     set: LIDs that messages were accepted for while their number was not known
 --   counters.renamed   the number of the last pair that the owner's session told, and all before it
@@ -22,7 +22,7 @@ local function held_in(chat)
     end
 end
 
--- Of two messages that hold one chat the one that is due later does; the other one is queued.
+-- Of two messages that hold one chat, the one that is due later goes on to hold it; the other one is queued.
 local function hold_by_one(one, other)
     if not other then
         return
@@ -40,7 +40,7 @@ local function is_placed(chat)
     return call('ZSCORE', READY, chat) or call('ZSCORE', RESTING, chat)
 end
 
--- Moves a share of the old lane, its first messages, to their places in the new one. Neither flies, both rest.
+-- Moves a share of the old lane, its first messages, to their places in the new one. Neither has one in flight, both rest.
 local function move(old, new)
     local old_is_held = not is_placed(old)
     local new_is_held = call('EXISTS', lane(new)) == 1 and not is_placed(new)
@@ -72,7 +72,7 @@ local function move(old, new)
     end
 end
 
--- Has the followers of a chat that the owner put down back in their lane; whether it has one in flight.
+-- Puts followers of a chat that the owner put down back into their lane; returns whether it has one in flight.
 local function flies(chat, put_down)
     local follower = call('HGET', AHEAD, chat)
     if follower and put_down[string.match(follower, '^%S+')] then
@@ -81,7 +81,7 @@ local function flies(chat, put_down)
     return call('HEXISTS', FLIGHT, chat) == 1
 end
 
--- A chat does not rest for a join any more, unless it does for another one, which keeps its gap then.
+-- Ends the rest of a chat for one join, unless it rests for another one as well, which gets its gap then.
 local function rest_no_more(chat, gap, joins)
     for other, join in pairs(joins) do
         if join[1] == chat then
@@ -157,7 +157,8 @@ function transitions.rename(epoch, old, new, ...)
     return {'done', nameless, joined}
 end
 
--- The owner's session told of all pairs up to that number; that messages were accepted for `...` is known there.
+-- Notes that the owner's session reported all pairs up to that number, and has on disk that messages were
+-- accepted for `...`.
 function transitions.note_renamed(epoch, number, ...)
     if not owns(epoch) then
         return 'lost'

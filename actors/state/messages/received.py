@@ -190,7 +190,7 @@ def _advanced(there: Document, news: Mapping[str, Any]) -> Document | None:
 def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     """The writes that move a stored message from the chat `old` to `new`, in this order.
 
-    What the API sent keeps its id, and only its chat changes. Of all else its id, its sender and its status
+    A message that the API sent keeps its id, and only its chat changes. Of any other, id, sender and status
     move with it. What is in `new` already stays, unless it is a placeholder for what moves. A crash
     between the two leaves it in both, and a repeat completes it.
     """
@@ -199,7 +199,7 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])
     moved = {**_named(document, old, new), "id": identity, "sender": sender}
-    # It was told of where it was.
+    # No event: there was one in the former chat.
     return storing(moved, tells=None), Write("delete", MESSAGES, document["id"])
 
 
@@ -211,7 +211,7 @@ def _rechatted(old: str, new: str) -> Callable[[Document | None], Document | Non
 
 
 def _named(document: Mapping[str, Any], old: str, new: str) -> Document:
-    """The document in the chat `new`, with whoever was known as `old` known by that."""
+    """The document in the chat `new`; a person named `old` in it is named `new`."""
     moved: Document = {**document, "chat": new}
     if document.get("changes"):
         moved["changes"] = renamed(document["changes"], old, new)

@@ -36,7 +36,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
 end
 return cjson.encode(found)
 """
-"""All of it in one answer: to ask for each key costs more than the rest of a test."""
+"""All hashes and sorted sets in one answer: a request for each key costs more than the rest of a test."""
 
 
 class Found(dict[str, tuple[list[str], int]]):
@@ -173,7 +173,7 @@ class Desk:
         epoch: int | None = None,
         behind: Sequence[str] = (),
     ) -> str:
-        """How far the lanes are one."""
+        """The progress of the join."""
         put_down = [self.ids[each] for each in behind]
         renamed = await self.lanes.rename(
             SHOP, epoch or self.epoch, old, new, put_down=put_down, now=self.now

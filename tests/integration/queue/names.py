@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Learnt:
-    """The port's part about names, for engines of tests: knows what `learn` was given."""
+    """The port's part about names, for engines of tests: its names are those that `learn` was given."""
 
     _learnt: tuple[Renaming, ...] = ()
     merged: tuple[tuple[str, str], ...] = ()

@@ -252,7 +252,7 @@ async def test_g6_a_claim_that_is_refused_says_that_the_lease_is_lost(
 async def test_g4_a_name_that_is_learnt_while_messages_leave(
     desk: Desk, engine: Acknowledging
 ) -> None:
-    """What was accepted for either address leaves in one order from then on, each once."""
+    """Messages for either address leave in one order from then on, each once."""
     texts = [f"{number:02}" for number in range(60)]
     for text in texts:
         await desk.accept(text, ANA if int(text) % 2 else LID)
@@ -276,7 +276,7 @@ async def test_g4_a_name_that_is_learnt_while_messages_leave(
 
 
 async def noted(desk: Desk) -> bool:
-    return await desk.lanes.renamed_to(SHOP) == 1
+    return await desk.lanes.noted_renames(SHOP) == 1
 
 
 async def test_g4_a_name_that_redis_lost_is_told_before_the_first_claim(
@@ -305,7 +305,7 @@ async def test_an_older_copy_of_a_session_tells_all_its_names(
         await desk.accept("other", LEO)
         await until(desk, "sent")
     assert engine.sent == {ANA: [f"{number}" for number in range(10)], EVA: ["other"]}
-    assert await desk.lanes.renamed_to(SHOP) == 2
+    assert await desk.lanes.noted_renames(SHOP) == 2
 
 
 async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claimed(

@@ -38,7 +38,7 @@ def changes(instance: Instance, **properties: Any) -> None:
 
 @pytest.mark.usefixtures("unlimited")
 def test_a_connection_shows_until_when_it_is_locked(instance: Instance) -> None:
-    """WhatsApp tells it in a notification, before any message is refused; so do health, metrics and events."""
+    """It comes in a notification, before any message is refused, and is in health, metrics and events."""
     instance.api.head("/api/events").raise_for_status()  # events are written for readers
     changes(instance, limited_until=FAR)
     until("it shows the lock", lambda: ends(instance.connection(SHOP)["limited_until"]), 15)
@@ -71,7 +71,7 @@ def left(instance: Instance) -> float:
 
 
 def event(instance: Instance) -> dict[str, Any]:
-    """What the event of a limit says, once there is one."""
+    """The data of the event of a limit, once there is one."""
     end, headers = time.monotonic() + 20, {"Last-Event-ID": "0"}
     with instance.api.stream(
         "GET", "/api/events", params={"connection": SHOP}, headers=headers

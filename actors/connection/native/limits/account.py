@@ -46,8 +46,9 @@ def note(session: Session, told: Sequence[Lock | Cap]) -> None:
 class AccountLimits:
     """Nothing leaves for somebody who never wrote while WhatsApp said that nothing may.
 
-    Under a cap on new chats, a chat that the account itself began goes on. A refusal alone limits nothing: it makes the account ask. What was told is in the session file before
-    it is acknowledged, and counts until it ends or WhatsApp says otherwise, whatever dies.
+    Under a cap on new chats, a chat that the account itself began goes on. A refusal alone limits nothing:
+    it makes the account ask. A limit is in the session file before its notification is acknowledged, and
+    counts until it ends or WhatsApp reports another one, whatever dies.
     """
 
     def __init__(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -23,13 +24,13 @@ from actors.connection.native.receive import receipts
 from actors.connection.native.receive.from_proto import (
     LONGEST_ID,
     Forged,
-    Scene,
     content_of,
     unsealed,
 )
 from actors.connection.native.receive.history_file import Later, Unusable, bring, split
 from actors.connection.native.receive.message_source import Key
 from actors.connection.native.receive.messages.edit_opener import EditOpener
+from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.receive.wrappers import of_web, read_parsed
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.https import Web
+    from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.history_syncs import Told
     from actors.connection.session.session import Session
@@ -381,13 +383,6 @@ class History:
         return added
 
     def _scene(self, past: Past) -> Scene:
-        chat, account = str(past.chat), self._people.account
-        return Scene(
-            chat=past.chat,
-            sender=past.sender,
-            account=account,
-            canonical=self._people.canonical,
-            from_phone=lambda number: not self._session.was_sent(chat, number),
-            secret=lambda author, number: self._session.message_secret(chat, str(author), number),
-            names=self._people.names,
-        )
+        scene = scene_of(self._session, self._people, past.chat, past.sender)
+        was_sent = partial(self._session.was_sent, str(past.chat))
+        return replace(scene, from_phone=lambda number: not was_sent(number))

@@ -147,13 +147,13 @@ class Sender:
                 return letter, await acknowledgement(acknowledged, self._ack_timeout)
             except SendError as refused:
                 if not refused.uncertain:
-                    await self._unbegin(letter, refused.code)
+                    await self._forget_begun(letter, refused.code)
                 raise
 
-    async def _unbegin(self, letter: Letter, code: str) -> None:
+    async def _forget_begun(self, letter: Letter, code: str) -> None:
         """Forget that the account began the chat, where WhatsApp refused the message that did."""
         chat = str(self._people.canonical(letter.chat))
-        began = self._session.began(chat)
+        began = self._session.begun_by(chat)
         if began is None or (began != letter.number and code != NEW_CHATS_CAPPED):
             return
         with suppress(ConnectionLost):  # the next refusal by the cap says it again

@@ -36,9 +36,9 @@ class SealedEdit(NamedTuple):
 
 
 class SealedEdits(SessionFile):
-    """Each is kept until it is opened, for 14 days and within bounds of size.
+    """Each edit is kept until it is opened, for 14 days and within bounds of size.
 
-    One that is dropped stays what it was seen as, a placeholder.
+    One that is dropped goes on being shown as a placeholder.
     """
 
     def keep_edit(self, edit: SealedEdit) -> None:
@@ -75,13 +75,13 @@ class SealedEdits(SessionFile):
         ]
 
     def forget_edit(self, edit: SealedEdit) -> None:
-        """It is opened, or will never be."""
+        """Drop an edit that is opened, or never will be."""
         self._write(
             "DELETE FROM sealed_edits WHERE chat = ? AND sender = ? AND message_id = ?", edit[:3]
         )
 
     def move_edits(self, old: str, new: str) -> None:
-        """Messages of the person `old` (a LID), in their chat and in groups, are of `new`."""
+        """Move edits of the person `old`, in their chat and in groups, to the address `new`."""
         self._write(
             "UPDATE OR IGNORE sealed_edits SET chat = CASE chat WHEN ?2 THEN ?1 ELSE chat END,"
             " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2 OR sender = ?2",

@@ -111,7 +111,7 @@ async def prepare(directory: Path, made: Settings) -> None:
 
 
 async def live(directory: Path, made: Settings, step: Step) -> None:
-    """Until all is sent, told and stored."""
+    """Lives until all is sent, reported and stored."""
     vars(actor_base)["log_to"] = lambda *_: None
     for owner, name in (
         *((Joins, name) for name in ("rename", "note_renamed")),

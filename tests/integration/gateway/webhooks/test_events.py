@@ -281,7 +281,7 @@ async def test_there_is_room_for_so_many_readers(gateway: Gateway) -> None:
 
 
 def _sockets(gateway: Gateway) -> list[object]:
-    """Who is connected to it."""
+    """Open connections to it."""
     assert gateway.process is not None
     of_it = psutil.Process(gateway.process.pid).net_connections("tcp")
     return [each for each in of_it if each.raddr and each.laddr.port == gateway.port]

@@ -91,7 +91,7 @@ async def test_a_message_that_waits_for_its_time_is_not_late(desk: Desk) -> None
 
 
 async def test_what_a_limit_held_counts_from_its_end(desk: Desk) -> None:
-    """What waits behind it too; a backoff counts, and so does what was accepted since."""
+    """Messages behind it as well; a backoff counts, and so does a message that was accepted since."""
     began = desk.now
     await desk.take()
     for text in ("held", "behind"):

@@ -1,7 +1,7 @@
 """Random interleavings, found and shrunk by hypothesis: the scripts against a plain model (`model.py`).
 
 The server is real and is killed in between. After every step all records, counts and places agree;
-at the end, when all is sent, no key is left over. The rules are in `owning.py` and `keeping.py`.
+at the end, when all is sent, no key is left over. The rules are in `owner_rules.py` and `machine.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.integration.queue.transitions.keeping import Machine
+from tests.integration.queue.transitions.machine import Machine
 
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey

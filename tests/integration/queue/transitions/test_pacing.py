@@ -65,7 +65,7 @@ async def sent(desk: Desk) -> list[tuple[float, str]]:
 
 
 async def took(desk: Desk) -> list[int]:
-    """How many messages took how long, without the bounds that none took."""
+    """Counts of messages by the time that they took, without empty bounds."""
     (flow,) = (await desk.lanes.flows_many([SHOP])).values()
     return [count for count in flow.took if count]
 

@@ -244,7 +244,7 @@ async def test_g6_an_old_owner_joins_nothing(desk: Desk) -> None:
     with pytest.raises(LeaseLost):
         await desk.lanes.note_renamed(SHOP, old, 7)
     assert await desk.redis.exists(keys.of(SHOP).aliases) == 0
-    assert await desk.lanes.renamed_to(SHOP) == 0
+    assert await desk.lanes.noted_renames(SHOP) == 0
 
 
 async def test_no_lane_waits_for_an_owner_who_died_in_a_join(desk: Desk) -> None:
@@ -331,7 +331,7 @@ async def test_what_redis_was_told_is_noted_and_goes_with_the_connection(desk: D
     assert told.written_to
     assert (await desk.lanes.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)).written_to
     await desk.lanes.note_renamed(SHOP, desk.epoch, 5, [LID])
-    assert await desk.lanes.renamed_to(SHOP) == 5
+    assert await desk.lanes.noted_renames(SHOP) == 5
     assert not (await desk.lanes.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)).written_to
     await desk.drain()
     await desk.lanes.mirrored(SHOP, await desk.lanes.changed(SHOP, 10))

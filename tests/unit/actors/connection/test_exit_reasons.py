@@ -1,11 +1,11 @@
-"""What a connection is between two sockets, by the cause of the close."""
+"""The state of a connection between two sockets, by the cause of the close."""
 
 from __future__ import annotations
 
 import pytest
 
 from actors.connection.causes import Cause, Kind, consequence
-from actors.connection.exit_reasons import Ending, ending_of, interval
+from actors.connection.exit_reasons import Ending, disconnected, ending_of
 from actors.redis.leases import Obstacle
 
 UNLINKED = Obstacle("logged_out")
@@ -49,7 +49,7 @@ def test_between_two_sockets(
 ) -> None:
     follows = consequence(cause)
     assert ending_of(cause, follows) is None
-    assert interval(cause, follows, before, linked=linked, pairing=pairing) == expected
+    assert disconnected(cause, follows, before, linked=linked, pairing=pairing) == expected
 
 
 @pytest.mark.parametrize(

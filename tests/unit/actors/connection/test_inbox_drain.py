@@ -157,7 +157,7 @@ async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
 
 
 class Told:
-    """What Redis was told of names, as a test has it."""
+    """Stands for `LaneJoins`: whether Redis has all names, as a test has it."""
 
     named = False
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
+from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
+from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.connection.session.messages.sealed_edits import SealedEdit
 from actors.messages.content import Edit, encode
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.receive.message_source import Key
     from actors.connection.native.receive.wrappers import Received
     from actors.connection.session.session import Session
@@ -41,12 +43,12 @@ class EditOpener:
         session: Session,
         people: People,
         *,
-        said: Callable[[Received, Scene], Content] = content_of,
+        read: Callable[[Received, Scene], Content] = content_of,
     ) -> None:
-        """`said` reads an edit as `content_of` does."""
+        """`read` reads the content of an opened edit, and raises as `content_of`."""
         self._session = session
         self._people = people
-        self._said = said
+        self._read = read
 
     def keep(
         self,
@@ -59,7 +61,7 @@ class EditOpener:
         push_name: str | None,
         source: Literal["live", "offline", "history"],
     ) -> None:
-        """Keep a message whose edit could not be opened; any other is none of it."""
+        """Keep a message whose edit could not be opened, and no other."""
         if found.type == UNDECRYPTABLE and found.part == wrappers.SEALED:
             target = found.message.secretEncryptedMessage.targetMessageKey.id
             self._session.keep_edit(
@@ -89,12 +91,13 @@ class EditOpener:
     def _open(self, edit: SealedEdit) -> Opened | None:
         """Put the edit in the inbox; None where nothing opens it, or it is there already."""
         received = wrappers.read(edit.plaintext)
-        scene = self._scene(edit)
+        chat, sender = Address.parse(edit.chat), Address.parse(edit.sender)
+        scene = scene_of(self._session, self._people, chat, sender)
         try:
             found = None if received is None else unsealed(received, scene)
             if found is None or found.type == UNDECRYPTABLE:
                 return None
-            said = self._said(found, scene)
+            said = self._read(found, scene)
         except Forged:
             self._session.bury(chat=edit.chat, sender=edit.sender, message_id=edit.message_id)
             self._session.forget_edit(edit)
@@ -116,15 +119,3 @@ class EditOpener:
         )
         self._session.learn_secret(*edit[:3], said=said, secret=found.secret)
         return Opened(placeholder, self._session.unsettled(*edit[:3])) if added else None
-
-    def _scene(self, edit: SealedEdit) -> Scene:
-        session, account = self._session, self._people.account
-        return Scene(
-            chat=Address.parse(edit.chat),
-            sender=Address.parse(edit.sender),
-            account=account,
-            canonical=self._people.canonical,
-            from_phone=lambda number: session.knows(edit.chat, str(account), number),
-            secret=lambda author, number: session.message_secret(edit.chat, str(author), number),
-            names=self._people.names,
-        )

@@ -1,4 +1,4 @@
-"""Decrypted messages on their way to the inbox, with what each entails: its file, receipts, secret, timer."""
+"""Writes decrypted messages to the inbox, each with its file, expected receipts, secret and timer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import structlog
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.media.message_part import transfer_of
 from actors.connection.native.receive import timers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
+from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
 from actors.connection.native.receive.message_source import Key, arrival
-from actors.connection.native.receive.messages.edit_opener import EditOpener, Opened
+from actors.connection.native.receive.messages.edit_opener import EditOpener
+from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.native.receive.notifications import Outcome
 from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.messages.content import Change, encode, is_plain, text_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.group_members import Rosters
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.receive import wrappers
+    from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.receive.message_source import Source
     from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
@@ -86,7 +88,9 @@ class InboxWriter:
         stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"
         counted = stored if added else "message.repeated"
         held, news = self.held(*key), added or bool(opened)
-        moved = [*opened, Opened(placeholder, held)] if placeholder not in {None, held} else opened
+        moved: list[tuple[int | None, int | None]] = [*opened]
+        if placeholder not in {None, held}:
+            moved.append((placeholder, held))
         return Outcome(counted, news=news, held=held, moved=moved, task=task)
 
     def set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
@@ -120,18 +124,11 @@ class InboxWriter:
         return roster is not None and self._rosters.is_admin(roster, sender)
 
     def _scene(self, stanza: Node, source: Source, found: wrappers.Received) -> Scene:
-        account = self._people.account
-        chat = self._chat(stanza, source, found.destination)
-        return Scene(
-            chat=chat,
-            sender=self._people.canonical(source.sender),
-            account=account,
-            canonical=self._people.canonical,
-            from_phone=lambda number: self._session.knows(str(chat), str(account), number),
-            secret=lambda author, number: self._session.message_secret(
-                str(chat), str(author), number
-            ),
-            names=self._people.names,
+        return scene_of(
+            self._session,
+            self._people,
+            self._chat(stanza, source, found.destination),
+            self._people.canonical(source.sender),
             is_admin=lambda: self._is_admin(source),
         )
 

@@ -53,7 +53,7 @@ async def test_a_chat_that_the_account_began_is_begun_for_good(
         clock.now += TOMBSTONE_SECONDS + KNOWN_SECONDS + DAY
         session.prune(clock.now)
     assert [session.begun(chat) for chat in (ALICE, BOB, GROUP)] == [True, True, False]
-    assert [session.began(chat) for chat in (ALICE, BOB, GROUP)] == ["A", "B", None]
+    assert [session.begun_by(chat) for chat in (ALICE, BOB, GROUP)] == ["A", "B", None]
     assert not session.wrote(ALICE)
 
 
@@ -65,7 +65,7 @@ async def test_who_wrote_did_so_whatever_the_account_began(session: Session) -> 
         session.note_begun(ALICE, "C")
         session.forget_begun(ALICE)
     assert session.wrote(ALICE)
-    assert session.began(ALICE) is None
+    assert session.begun_by(ALICE) is None
     async with session.transaction():
         session.note_begun(BOB, "D")
         session.forget_begun(BOB)

@@ -196,7 +196,7 @@ def test_a_status_outlives_a_placeholder_and_a_merge() -> None:
 
 
 def test_what_the_api_sent_keeps_its_id_and_is_in_the_persons_chat() -> None:
-    """Whoever knew of whose chat it was, knows it by its id still."""
+    """A caller finds it by the id of its acceptance."""
     target = {"message_id": "A", "sender": LID}
     before: Document = {
         "id": "shop.3EB0A1",

@@ -163,7 +163,7 @@ async def test_an_edit_that_no_secret_opens_stays_what_it_is(receiver: World) ->
 
 
 async def test_the_answer_of_one_that_came_first_waits_for_the_edit(tmp_path: Path) -> None:
-    """Where that is stored elsewhere first: the placeholder's item is gone."""
+    """With `hold`: the item of the placeholder is gone, and its answer moves to that of the edit."""
     async with met(tmp_path, hold=True) as receiver:
         edit = await receiver.message(sealed("LATE", "first"))
         held = (await receiver.take(edit)).held

@@ -132,7 +132,8 @@ def test_an_older_file_has_the_numbers_of_its_lids(path: Path, clock: Clock) -> 
     Session.open(path, 3, clock=clock).close()
     with closing(sqlite3.connect(path)) as file:
         file.executescript(
-            "DROP TABLE renumbered; PRAGMA user_version=16;"
+            "DROP TABLE renumbered; DROP TABLE sealed_edits;"
+            "ALTER TABLE correspondents DROP COLUMN began; PRAGMA user_version=16;"
             f"INSERT INTO lids (lid, pn) VALUES ('{LID}', '{ALICE}')"
         )
     with closing(Session.open(path, 4, clock=clock)) as session:

@@ -1,4 +1,4 @@
-"""Rules of the model test: what others do, and what befalls the queue."""
+"""All rules of the model test: those of the owner, calls of others, deaths, time and names."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis.stateful import precondition, rule
 from actors.queue.dead_letters import DAY
 from actors.queue.lanes import NotCancellable, NotDead, Which
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP
-from tests.integration.queue.transitions.owning import SECONDS, Owning
+from tests.integration.queue.transitions.owner_rules import SECONDS, OwnerRules
 
 KILLS = 1  # of the server in one run: each takes a while
 NAMES = ((LID, ANA), (LID, ANA), (LEO, EVA), (ANA, EVA), (LEO, LEO))
 
 
-class Machine(Owning):
-    """All rules."""
+class Machine(OwnerRules):
+    """The state machine with all rules."""
 
     @precondition(lambda self: self.model.messages)
     @rule(data=st.data(), status=st.sampled_from(("delivered", "read")))
@@ -74,7 +74,7 @@ class Machine(Owning):
 
     @rule(data=st.data())
     def crash_twice(self, data: st.DataObject) -> None:
-        """Whoever flies alone both times is poison."""
+        """A message that flies alone both times is poison."""
         self.take("crashed")
         for _ in range(2):
             self.claim(data, 1, ahead=False)

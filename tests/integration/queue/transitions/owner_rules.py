@@ -1,4 +1,4 @@
-"""Rules of the model test: messages are accepted, and their owner claims them and tells what became of them."""
+"""Rules of the model test for sends and their owner, which claims them and reports their outcomes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 
 from actors.queue.lanes import LeaseLost
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID
-from tests.integration.queue.transitions.pair import Pair
+from tests.integration.queue.transitions.comparison import Comparison
 
 SECONDS = st.integers(1, 30)
 SENDS = st.tuples(
@@ -19,8 +19,8 @@ SENDS = st.tuples(
 OUTCOMES = ("sent", "waiting", "dead", "kept", "waiting", "dead", "unclaimed", "deferred")
 
 
-class Owning(Pair):
-    """The path of a message, and what its owner does."""
+class OwnerRules(Comparison):
+    """The path of a message from its acceptance to its outcome."""
 
     @rule(sends=st.lists(SENDS, min_size=1, max_size=4))
     def accept(self, sends: list[tuple[str, int, int | None]]) -> None:
@@ -32,7 +32,7 @@ class Owning(Pair):
 
     @rule(sends=st.lists(SENDS, min_size=1, max_size=4), data=st.data())
     def work(self, sends: list[tuple[str, int, int | None]], data: st.DataObject) -> None:
-        """What an owner mostly does; the rules alone seldom come in an order that gets this far."""
+        """The usual work of an owner; the rules alone seldom come in an order that gets this far."""
         self.accept(sends)
         if data.draw(st.booleans(), label="the pace allows one"):
             self.desk.now += max(self.interval, self.gap)

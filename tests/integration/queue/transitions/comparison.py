@@ -1,4 +1,4 @@
-"""The real queue and the model side by side: what every rule works at, and what holds after each."""
+"""The real queue and the model side by side, compared after each rule."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
 
-class Pair(RuleBasedStateMachine):
-    """The real queue and the model, given the same."""
+class Comparison(RuleBasedStateMachine):
+    """The real queue and the model, under the same calls."""
 
     server: Valkey
     seen: Counter[str]
