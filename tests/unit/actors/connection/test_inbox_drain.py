@@ -128,7 +128,7 @@ async def test_an_inbox_is_as_old_as_what_waits_longest_in_it() -> None:
     stage = Stage(step)
     assert stage.age == 0
     stage.look()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.02)
     assert not await stage.once()
     first = stage.age
     assert first >= 0.01
