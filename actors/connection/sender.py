@@ -187,18 +187,18 @@ class Sender:
         step = "done" if self._untold or self._stopping else await self.joins.step(self._next)
         if step == "away":
             return LONGEST_PAUSE
-        again = await self._claim()
+        again = await self._claim(takes=step == "done")
         return 0.0 if step == "more" else again
 
-    async def _claim(self) -> float | None:
-        """Tell what was sent and claim what fits, in one call.
+    async def _claim(self, *, takes: bool) -> float | None:
+        """Tell what was sent and, where it `takes` messages, claim what fits, in one call.
 
         Returns the seconds after which to look again by itself, None for never.
         """
         sent, self._sent = self._sent, []
         again: float | None = None
         # An outcome that Redis may not have is told first: the next claim would hand it out again.
-        ahead = self._open and not self._stopping and not self._untold
+        ahead = takes and self._open and not self._stopping and not self._untold
         if ahead and (closed := self._closed_until - time.monotonic()) > 0:
             ahead, again = False, closed
         free = max(0, self._concurrency - len(self._flying) + len(sent)) if ahead else 0

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from actors.queue.records import Record
 
-_LID = "@lid"
+_SENDER = '"sender"'
+"""In a content that speaks of somebody's message."""
 
 
 def addresses(records: Iterable[Record]) -> set[str]:
@@ -23,7 +24,7 @@ def addresses(records: Iterable[Record]) -> set[str]:
     found = set[str]()
     for record in records:
         found.add(record.chat)
-        if _LID in record.content:
+        if _SENDER in record.content:
             found |= {target["sender"] for target in _targets(_packed(record.content))}
     return found
 
@@ -33,7 +34,7 @@ def renamed(record: Record, names: Mapping[str, str]) -> Record:
     if not names:
         return record
     content = record.content
-    if _LID in content:
+    if _SENDER in content:
         packed = _packed(content)
         for target in _targets(packed):
             target["sender"] = names.get(target["sender"], target["sender"])

@@ -49,7 +49,7 @@ class LaneJoins:
         self._noted = 0
         self._joining: dict[str, Renaming] = {}
         self._put_down: dict[str, list[str]] = {}
-        self._written_to: dict[str, str] = {}
+        self._written_to: set[str] = set()
 
     @property
     def named(self) -> bool:
@@ -73,7 +73,7 @@ class LaneJoins:
         """
         today = self._engine.chat_today(chat)
         if today != chat:
-            self._joining[chat] = Renaming(self._told or 0, chat, today)
+            self._joining.setdefault(chat, Renaming(self._told or 0, chat, today))
         if today != chat or not self.named:
             raise NotConnected
 
@@ -98,8 +98,15 @@ class LaneJoins:
             told = await self._lanes.noted_renames(self._owner[0])
             # An older copy of a session knows other names by the same numbers, and fewer of them.
             self._told = self._noted = told if told <= self._at_start else 0
-        news = self._engine.renamings(self._told, BATCH)
-        round_ = {**self._joining, **{each.old: each for each in news}}
+            if told > self._told:
+                await self._lanes.note_renamed(
+                    *self._owner, 0
+                )  # or the next owner skips what is told now
+        news, learnt = self._engine.renamings(self._told, BATCH), self._engine.renamed_to
+        again = (
+            each._replace(new=self._engine.chat_today(each.old)) for each in self._joining.values()
+        )
+        round_ = {each.old: each for each in (*again, *news)}
         for each in round_.values():
             taken = [*following.pop(each.old, ()), *following.pop(each.new, ())]
             self._put_down.setdefault(each.old, []).extend(job.id for job in taken)
@@ -116,8 +123,8 @@ class LaneJoins:
                 raise failed
         if news:
             self._told = news[-1].number
-        elif self._told < self._engine.renamed_to:
-            self._told = self._engine.renamed_to  # what came between was forgotten at a logout
+        elif self._told < learnt:
+            self._told = learnt  # what came between was forgotten at a logout
         await self._note()
         return more
 
@@ -127,7 +134,7 @@ class LaneJoins:
 
     def _follow(self, each: Renaming, renamed: Renamed) -> None:
         if renamed.written_to:
-            self._written_to[each.old] = each.new
+            self._written_to.add(each.old)
         if renamed.progress == "done":
             self._joining.pop(each.old, None)
             if renamed.joined:
@@ -145,8 +152,9 @@ class LaneJoins:
         if self._noted >= self._finished:
             return
         try:
-            if self._written_to:
-                await self._engine.merge(list(self._written_to.items()))
+            pairs = [(old, self._engine.chat_today(old)) for old in self._written_to]
+            if renamed := [(old, new) for old, new in pairs if new != old]:
+                await self._engine.merge(renamed)
         except SessionUnavailable:
             return  # a full disk: the next round tries again
         finished, written_to = self._finished, list(self._written_to)

@@ -79,6 +79,10 @@ class Session(
                 self._move_person(pn, holder)
             if before is not None:
                 self._move_person(before, pn)
+            if holder is not None:
+                self.rename(
+                    holder, holder
+                )  # what is sent to that LID is not for the next holder of its number
             self._join(lid, pn, stored=self.was_written_to(lid))
         return news
 

@@ -44,19 +44,23 @@ end
 local function move(old, new)
     local old_is_held = not is_placed(old)
     local new_is_held = call('EXISTS', lane(new)) == 1 and not is_placed(new)
+    local holds = new_is_held and 'new' or 'none'
     local first = call('ZRANGE', lane(old), 0, SHARE - 1, 'WITHSCORES')
     for i = 1, #first, 2 do
         local id = first[i]
         if old_is_held and call('ZSCORE', HELD, id) then
             hold_by_one(id, new_is_held and held_in(new))
             old_is_held, new_is_held = false, true
+            holds = call('ZSCORE', HELD, id) and 'old' or 'new'
         end
         call('ZADD', lane(new), first[i + 1], id)
         call('HSET', message(id), 'chat', new)
     end
     call('ZREMRANGEBYRANK', lane(old), 0, #first / 2 - 1)
     local since = call('ZSCORE', SINCE, old)
-    if since then
+    if holds == 'old' then
+        call('ZADD', SINCE, since, new)
+    elseif since and holds == 'none' then
         call('ZADD', SINCE, 'LT', since, new)
     end
     if call('EXISTS', lane(old)) == 0 then
@@ -118,6 +122,9 @@ function transitions.rename(epoch, old, new, ...)
         call_off(old, joins)
         call('HDEL', ALIASES, old)
         return {'done', 0, 0}
+    end
+    if joins[old] and joins[old][1] ~= new then
+        call_off(old, joins)
     end
     call_off(new, joins)
     call('HDEL', ALIASES, new)

@@ -290,6 +290,20 @@ async def test_g4_a_name_that_redis_lost_is_told_before_the_first_claim(
     assert engine.sent == {ANA: [f"{number:02}" for number in range(20)]}
 
 
+async def test_nothing_is_claimed_before_all_names_are_told(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    """As after an upgrade, when Redis knows none of the session's."""
+    for number in range(2000):
+        engine.learn(f"900000000{number:05}@lid", f"15551{number:06}@s.whatsapp.net")
+    for chat in (ANA, EVA, LEO):
+        await desk.accept(chat, chat)
+    async with sending(desk, engine):
+        await until(desk, "sent")
+    messages = [keys.of(SHOP).message(one.partition(".")[2]) for one in desk.ids.values()]
+    assert [await desk.redis.hget(one, "tries") for one in messages] == ["1"] * 3
+
+
 async def test_an_older_copy_of_a_session_tells_all_its_names(
     desk: Desk, engine: Acknowledging
 ) -> None:

@@ -46,11 +46,30 @@ class Renumbered(Directory):
         return [Renaming(*row) for row in rows]
 
     def rename(self, old: str, new: str) -> None:
-        """The chat `old` is called `new` from now on; itself where they are equal."""
+        """The chat `old` is called `new` from now on; itself where they are equal.
+
+        So are all that were called `old`. Each change has a number of its own, by which Redis is told of it.
+        """
         self._renumbering = True
+        ended = old != new and self._renamed(new) != new
+        before = self._rows("SELECT old FROM renumbered WHERE new = ?1 AND old <> ?1", (old,))
         self._write("DELETE FROM renumbered WHERE old IN (?, ?)", (old, new))
-        self._write("UPDATE renumbered SET new = ? WHERE new = ?", (new, old))
+        if ended:
+            # Told by itself: another name of `old` may come before this one is told.
+            self._write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (new, new))
         self._write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (old, new))
+        for (other,) in before if old != new else ():
+            if other != new:
+                self.rename(other, new)
+        for number in (old, new):
+            lid = self.lid_for(number)
+            if lid not in {None, old} and self._renamed(lid) != (today := self.chat_today(lid)):
+                self.rename(lid, today)
+
+    def _renamed(self, old: str) -> str:
+        """The name that was told of an address."""
+        row = self._row("SELECT new FROM renumbered WHERE old = ?", (old,))
+        return old if row is None else str(row[0])
 
     def forget_directory(self) -> None:
         """Drop device lists, the map and the names."""

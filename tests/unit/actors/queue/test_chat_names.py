@@ -35,6 +35,13 @@ def test_whoever_it_speaks_of_is_known_by_that_name_too(before: object, after: o
     assert known == ({LID} if before != after else set())
 
 
+def test_a_target_of_a_number_for_which_another_one_answers_is_renamed_too() -> None:
+    former = "15550100009@s.whatsapp.net"
+    record = replace(RECORD, content=encode(Reaction(Target("A", former), "👍")))
+    assert former in addresses([record])
+    assert renamed(record, {former: ANA}).said == Reaction(Target("A", ANA), "👍")
+
+
 @pytest.mark.parametrize("content", ["no JSON @lid", '["@lid"]'])
 def test_what_a_newer_release_wrote_is_left_as_it_is(content: str) -> None:
     record = replace(RECORD, content=content)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LID = "1@lid"
 ASKED, ANSWERED = "155501000029@s.whatsapp.net", ALICE
+OTHER = "15550100009@s.whatsapp.net"
 
 
 async def test_a_lid_is_called_by_its_number(session: Session) -> None:
@@ -109,6 +110,25 @@ async def test_numbers_rise_over_a_logout(session: Session) -> None:
     async with session.transaction():
         session.learn_lid(LID, ALICE)
     assert session.renamings(2, 10) == [Renaming(3, LID, ALICE)]
+
+
+@pytest.mark.parametrize(
+    "answers", [[ANSWERED, ASKED], [ANSWERED, OTHER]], ids=["by itself again", "by a third one"]
+)
+async def test_a_lid_is_called_as_its_number_is(session: Session, answers: list[str]) -> None:
+    async with session.transaction():
+        session.learn_lid(LID, ASKED)
+        for answered in answers:
+            session.learn_number(ASKED, answered)
+    assert session.chat_today(LID) == answers[-1]
+    assert {each.old: each.new for each in session.renamings(0, 10)}[LID] == answers[-1]
+
+
+async def test_a_lid_whose_number_has_another_holder_is_its_own(session: Session) -> None:
+    async with session.transaction():
+        session.learn_lid("2@lid", ALICE)
+        session.learn_lid(LID, ALICE)
+    assert (session.chat_today("2@lid"), session.chat_today(LID)) == ("2@lid", ALICE)
 
 
 async def test_what_was_sent_to_a_lid_may_be_stored_under_it(
