@@ -2,3 +2,5 @@
 
 It works on documents and Redis and calls no actor; the actors' restarts are `supervision`.
 """
+
+import actors as _  # noqa: F401 - first, for it imports structlog without extras

@@ -1,4 +1,4 @@
-"""What the gateway stands on: Redis, the state store, and what it remembers of them."""
+"""The gateway's backends: Redis, the state store, and its caches of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How things are now, read once for everybody who asks within a second."""
+"""The state of the service now, read once for all requests within a second."""
 
 from __future__ import annotations
 

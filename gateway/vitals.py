@@ -1,4 +1,4 @@
-"""How the service tells that it is alive, ready and well."""
+"""Endpoints by which the service shows that it is alive, ready and well."""
 
 from __future__ import annotations
 

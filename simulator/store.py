@@ -27,10 +27,10 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode=WAL")
         # A killed process keeps the page cache, so nothing that was committed is lost without a
         # sync; only a power cut could, and a simulator promises nothing about those.
         self._connection.execute("PRAGMA synchronous=OFF")
+        self._connection.execute("PRAGMA journal_mode=WAL")
         self._create()
         self._depth = 0
         self._after: list[Callable[[], None]] = []

@@ -2,3 +2,5 @@
 
 What an actor does is `actors`; the processes of a host, Ray's own included, are `keeper`.
 """
+
+import actors as _  # noqa: F401 - first, for it imports structlog without extras

@@ -245,7 +245,7 @@ class Tending:
             await self._serve(wanted, step, lease)
 
     async def _may_serve(self, connection: str, lease: Lease | None) -> bool:
-        """Whether its owner of before may serve yet; that is waited out, or less, and told."""
+        """Whether the previous owner may still serve; then reports it, and waits until its lease ends, or less."""
         left = 0.0 if lease is None else await self._owners.end(lease)
         if lease is None or left <= 0:
             return False

@@ -1,4 +1,4 @@
-"""What the tree does about a death: when to start again, how many at a time, and when to stop.
+"""Policy after a death: when to start again, how many at a time, and when to stop.
 
 Pure: clocks, chance and what is known come in, decisions go out. Seconds throughout; `now` is a
 monotonic clock except where a lease's own time says otherwise.

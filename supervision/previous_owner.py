@@ -1,4 +1,4 @@
-"""The owner of before: ended where it can be reached, waited for where it cannot (G6)."""
+"""Stops the previous owner of a connection, or waits until its lease expires (G6)."""
 
 from __future__ import annotations
 

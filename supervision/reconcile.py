@@ -1,4 +1,4 @@
-"""What to do about one connection, from what is desired of it and what is.
+"""The next step for one connection, from its desired and its observed state.
 
 Pure: a table. Each look gives one step; after the step the connection is looked at again, until
 there is nothing to do. `now` is seconds since the epoch, as a lease's times are.

@@ -1,4 +1,4 @@
-"""What is desired of each connection, as last read, and what of it was acted upon."""
+"""The desired state of each connection, as last read, and the part of it that was acted upon."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 import structlog
+import uvloop
 
 from actors.runtime import logs
 from tests.run import answers, leaks, restarts
@@ -34,6 +35,7 @@ def pytest_configure() -> None:
     the background that a shell has told to ignore interrupts.
     """
     leaks.listen()
+    uvloop.install()  # as Ray does for actors, and what serves HTTP for itself
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:

@@ -1,4 +1,4 @@
-"""What each setting is, for whoever sets it: `docs/settings.md` and `.env.example` are made of it."""
+"""Descriptions of all settings; `docs/settings.md` and `.env.example` are made of them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ SECTIONS = (
     ),
     Section(
         "State store",
-        """What connections there are, messages, alerts and API keys lie in a file in the data directory, or on
+        """Connections, messages, alerts and API keys lie in a file in the data directory, or on
 Google's Firestore once one of the first two is given. A database belongs to one instance. Credentials
 are found as Google's libraries find them (`GOOGLE_APPLICATION_CREDENTIALS`, or the machine's own).
 Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json): deploy them once,
@@ -124,9 +124,9 @@ the data directory; with a bucket an encrypted copy lies there as well. See
                 "`local`: the data directory alone. `hybrid`: copies in the bucket as "
                 "well; the default as soon as one is named. `cloud`: as `hybrid`, and a "
                 "message is acknowledged to WhatsApp only when the state store has it, so "
-                "that the loss of the disk loses none; receiving takes longer. So is what "
-                "the phone tells of the time before, once all of it is stored. Receipts "
-                "are acknowledged from the disk"
+                "that the loss of the disk loses none; receiving takes longer. A history sync "
+                "is acknowledged once all of it is stored there. Receipts are acknowledged from "
+                "the disk"
             ),
             "STORAGE_BUCKET": (
                 "a bucket of Google Cloud Storage (`NAME` or `gs://NAME`), or a directory "

@@ -42,7 +42,7 @@ def offer(data: Path) -> str:
 def take(data: Path, text: str) -> None:
     """Let `text` be the settings in `data`, where that is this host's own directory.
 
-    Raises `NotShared`, or OSError and then the ones of before are as they were.
+    Raises `NotShared`, or OSError, and leaves the earlier settings as they were then.
     """
     if not is_own(data):
         return

@@ -175,7 +175,7 @@ class ConnectionActor(Shell):
         if not (self._settings.several_hosts and handover.is_own(self._settings.data)):
             return
         if await asyncio.to_thread(incarnation.is_anothers, directory, created_at):
-            # Who was asked to serve, and stood still since, is the one that is of before.
+            # A stalled `serve` call may belong to the previous connection of this name.
             lease = await self._leases.read(connection)
             if lease is not None and lease.owner is not None and lease.owner.node == hosts.here():
                 raise Busy(connection)

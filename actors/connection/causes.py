@@ -108,7 +108,7 @@ _CONSEQUENCES: dict[Kind, Consequence] = {
 
 
 def consequence(cause: Cause) -> Consequence:
-    """What the owner of the connection does about `cause`."""
+    """The owner's reaction to `cause`."""
     if cause.kind is Kind.TEMPORARILY_BANNED:
         return Wait(cause.until or 0.0)
     return _CONSEQUENCES[cause.kind]

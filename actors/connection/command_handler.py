@@ -1,4 +1,4 @@
-"""What is asked of a connection now: who is on WhatsApp, presence, typing; a code to link it."""
+"""Runs commands for a connection at once: lookups, presence, typing, codes to link it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The port to WhatsApp: what an engine is asked, what it tells, and what it guarantees.
+"""The port to WhatsApp: calls into an engine, its events, and its guarantees.
 
 An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
-ends with the cause, and `causes.py` says what follows. What arrives is committed to the session
-file before WhatsApp is told so (where `Guarantees.persists_before_ack`), and waits there as inbox
+ends with the cause, and `causes.py` has its consequence. Received items are committed to the session
+file before they are acknowledged (where `Guarantees.persists_before_ack`), and wait there as inbox
 items until the owner has stored them elsewhere and settles them.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 from actors.connection.account.port import Account
+from actors.connection.names.port import Names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Guarantees:
-    """What an engine declares; `/health`, the console and the README show it."""
+    """Guarantees that an engine declares; `/health`, the console and the README show them."""
 
     persists_before_ack: bool
     keeps_message_id: bool
@@ -79,7 +80,7 @@ def obstacle(chosen: str, engine: str | None) -> str | None:
 
 
 class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
-    """What the engine needs is not installed on this host."""
+    """A dependency of the engine is not installed on this host."""
 
     code: Final = "engine_not_installed"
 
@@ -140,7 +141,7 @@ class InboxReceipt:
 
 @dataclass(frozen=True, slots=True)
 class InboxStatus:
-    """What became of a message that is settled and that the account's phone sent, not this device.
+    """The new status of a settled message that the account's phone sent, not this device.
 
     `sender` is the account; on disk, not yet settled.
     """
@@ -167,7 +168,7 @@ class InboxMerge:
 
 @dataclass(frozen=True, slots=True)
 class InboxFile:
-    """What became of the file of a message that arrived; on disk, not yet settled.
+    """The outcome of the file of a received message; on disk, not yet settled.
 
     ``stored``: it is in the media store, whole and checked. ``failed``: `error` is a stable code,
     and nobody asks for it by itself any more.
@@ -187,7 +188,7 @@ InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What a person is seen doing now: online or not, or typing or not in a chat.
+    """The presence of a person now: online or not, or typing or not in a chat.
 
     `who` is the person's canonical address, `chat` the same or a group's. `last_seen` is WhatsApp's
     time in seconds since the epoch, where it tells.
@@ -201,7 +202,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """How many seconds ago something of WhatsApp's was read last.
+    """Seconds since something of WhatsApp's was read last.
 
     `listening`: nothing else keeps the engine, it would read what came.
     """
@@ -223,14 +224,14 @@ class Qr:
 
 @dataclass(frozen=True, slots=True)
 class PairingCode:
-    """What to type on the phone in place of scanning: ``XXXX-XXXX``, and when it is void."""
+    """A code to type on the phone in place of scanning: ``XXXX-XXXX``, and when it is void."""
 
     text: str = field(repr=False)
     expires_at: float
 
 
 NO_CODE: Final = PairingCode("", 0.0)
-"""The code of before is void."""
+"""The earlier code is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +257,7 @@ async def _ignore(*_: object) -> None:
 
 @dataclass(slots=True)
 class EngineEvents:
-    """What an engine tells its owner; each is awaited by the engine's own loop, so keep it short.
+    """Events of an engine for its owner; the engine's own loop awaits each, so keep it short.
 
     `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are
     committed (canonical address of the account); `on_open` logged in; `on_inbox` at least one new item
@@ -298,7 +299,7 @@ class NotConnected(SendError):  # noqa: N818 - reads as what it is
         super().__init__("not_connected")
 
 
-class Engine(Account, Protocol):
+class Engine(Account, Names, Protocol):
     """One WhatsApp account on one socket."""
 
     guarantees: Guarantees
@@ -332,7 +333,7 @@ class Engine(Account, Protocol):
 
     @property
     def traffic(self) -> Traffic | None:
-        """What was read last from the socket; None where none is open and logged in."""
+        """The newest traffic of the socket; None where none is open and logged in."""
 
     async def probe(self, within: float) -> bool:
         """Whether WhatsApp answered anything within so many seconds. Raises `NotConnected`."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
+    from actors.connection.names.lane_joins import LaneJoins
     from actors.connection.reporter import State
     from actors.connection.sender import Ticket
     from actors.queue.lanes import Lanes
@@ -67,8 +68,10 @@ class Drain:
         self._engine = engine
         self._lanes = lanes
         self._state = state
-        self.on_heard: Callable[[set[str]], None] | None = None
-        """Is called with the chats of persons who wrote, before what they said is stored."""
+        self.on_heard: Callable[[Sequence[InboxMessage]], None] | None = None
+        """Is called with messages that arrived, before they are stored."""
+        self.joins: LaneJoins | None = None
+        """Merges wait until Redis has the names of chats, and so does what follows them."""
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
 
@@ -102,12 +105,12 @@ class Drain:
             became = await self._note_what_became()
             if became is not Progress.EMPTY:
                 return became
-            # Of the time before, only while there is nothing of now: thousands hold up nobody.
+            # A history sync only while no live message waits: thousands hold up nobody.
             messages = await self._engine.pending("history", BATCH)
         if not messages:
             return Progress.EMPTY
         if self.on_heard is not None:
-            self.on_heard({each.chat for each in messages if each.sender == each.chat})
+            self.on_heard(messages)
         try:
             kept = await self._state.store_messages(
                 self._connection, self._epoch, [asdict(item) for item in messages]
@@ -142,6 +145,8 @@ class Drain:
         return await self._settle([item.key for item in items]) if kept else self._lose()
 
     async def _merge(self, merge: InboxMerge) -> Progress:
+        if self.joins is not None and not self.joins.named:
+            return Progress.AWAY  # the queue's view might yet be stored in the old chat
         progress = "more"
         try:
             while progress == "more":
@@ -199,7 +204,7 @@ def _deleted(messages: Sequence[InboxMessage]) -> dict[int, str]:
 
 
 class Progress(Enum):
-    """What one step of a stage did."""
+    """The result of one step of a stage."""
 
     EMPTY = "empty"
     SETTLED = "settled"

@@ -58,7 +58,7 @@ class Hold:
         self.held.set()
 
     async def while_held(self, serve: Callable[[], Awaitable[T]], grace: float) -> T | None:
-        """What `serve` returns; None when it was cut off because somebody else may serve by now.
+        """The result of `serve`; None when it was cut off because somebody else may serve by now.
 
         It begins once the lease is held, and has `grace` seconds to end.
         """

@@ -1,4 +1,4 @@
-"""Whether a connection that is open lives: by the age of its traffic, and by a real round trip.
+"""Detects an open connection that is dead: by the age of its traffic, and by a real round trip.
 
 The engine's own keepalive comes first, and ends a socket that says nothing. What is left are
 sockets that it trusts and that carry nothing any more, and an engine that is stuck: it answers for
@@ -31,7 +31,7 @@ AGAIN = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What one probe showed: whether it was answered, and how many seconds it `took`.
+    """The result of one probe: whether it was answered, and the seconds that it `took`.
 
     `age` is that of the traffic when it was over; `listening`: the engine would have read what came.
     """
@@ -44,7 +44,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """How many probes in a row showed no life; every method returns a new one. Pure.
+    """The number of probes in a row that showed no life; every method returns a new one (pure).
 
     A false alarm kills a connection that works, so an unanswered probe is not enough. Where
     anything else was read meanwhile the connection lives. A probe that ended `late` seconds after
@@ -61,7 +61,7 @@ class Suspicion:
     unanswered: int = 0
 
     def after(self, sign: Sign) -> Suspicion:
-        """What is known after one more probe."""
+        """The count after one more probe."""
         if sign.answered or sign.age < sign.took:
             return self.lifted()
         if sign.took > self.deadline + self.late:

@@ -1,4 +1,4 @@
-"""How long WhatsApp still waits for a phone, over the socket of a device that is not linked."""
+"""The time for which WhatsApp still accepts a scan, over the socket of a device that is not linked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is online and who types, from the engine to Redis; and who is to be seen, the other way."""
+"""Online and typing of others, from the engine to Redis; and the account's own, the other way."""
 
 from __future__ import annotations
 

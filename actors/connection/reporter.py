@@ -1,4 +1,4 @@
-"""What the owner of a connection says of it: to the lease record and to the StateManager.
+"""Reports of the owner of a connection: to the lease record and to the StateManager.
 
 Only the newest report counts, so a report is a value that is replaced, and two loops that carry it
 to either place until it is there: one being away never holds up the other (G11).
@@ -147,7 +147,7 @@ class RemoteState:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a connection is, as `whatsapp_connection_states` keeps it under ``observed``."""
+    """The observed state of a connection, as `whatsapp_connection_states` keeps it under ``observed``."""
 
     state: str
     cause: str | None
@@ -220,7 +220,7 @@ class Reporter:
 
     @property
     def now(self) -> Observed:
-        """What was reported last."""
+        """The newest report."""
         return self._now
 
     def report(

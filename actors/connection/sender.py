@@ -18,6 +18,7 @@ import structlog
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.connection.limits.refusals import SendDeferred
+from actors.connection.names.lane_joins import LaneJoins
 from actors.messages.content import Change, ReadMark, UnknownContent
 from actors.metrics.counters import measures
 from actors.queue.lanes import LeaseLost
@@ -42,8 +43,7 @@ WAIT = 20.0
 GATHER = 0.005
 """Seconds that an outcome waits for others, where its chat goes on meanwhile."""
 
-PAUSE = 0.1
-LONGEST_PAUSE = 1.0
+PAUSE, LONGEST_PAUSE = 0.1, 1.0
 NOT_OPEN_AFTER_ALL = 0.2
 """Seconds without claims after a send found the socket closed before `run` said so."""
 
@@ -60,7 +60,7 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Whose messages are sent, and under which epoch they are claimed."""
+    """The connection whose messages are sent, and the epoch under which they are claimed."""
 
     connection: str
     epoch: int
@@ -88,7 +88,7 @@ class Sender:
         on_lost: Callable[[str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._ticket = ticket
+        self._owner = ticket.connection, ticket.epoch
         self._engine = engine
         self._lanes = lanes
         self._standing = standing
@@ -96,16 +96,15 @@ class Sender:
         self._retry_at = retry_at
         self._on_lost = on_lost
         self._clock = clock
-        self._open = False
-        self._stopping = False
+        self._open = self._stopping = self._claiming = False
         self._attempts: set[asyncio.Task[bool]] = set()
         self._flying: set[asyncio.Task[bool]] = set()  # those among them that Redis has in flight
         self._out: dict[str, asyncio.Task[bool]] = {}  # chat → what its next one waits for
         self._next: dict[str, list[Job]] = {}  # chat → those in hand that are to follow
         # A claim gives what is to follow a message, its failure takes that back: one at a time.
         self._turn = asyncio.Lock()
+        self.joins = LaneJoins(self._owner, engine, lanes, standing.joined, on_lost)
         self._sent: list[_Sent] = []
-        self._claiming = False
         self._untold = 0
         self._closed_until = 0.0
         self._look = asyncio.Event()
@@ -114,6 +113,11 @@ class Sender:
     def in_flight(self) -> int:
         """Attempts whose outcome is not told yet."""
         return len(self._attempts)
+
+    def look(self) -> None:
+        """The engine may have learnt other names of chats."""
+        if self.joins.waits:
+            self._look.set()
 
     def opened(self) -> None:
         """The socket is open: claim."""
@@ -138,7 +142,7 @@ class Sender:
                 if listening.done():
                     listening.result()
                 async with self._turn:
-                    again = await self._claim()
+                    again = await self._join_and_claim()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(again):
                         await self._look.wait()
@@ -173,38 +177,45 @@ class Sender:
         """Look whenever something was queued. The one blocking wait is never cut off half way."""
         while True:
             try:
-                await self._lanes.wait(self._ticket.connection, WAIT)
+                await self._lanes.wait(self._owner[0], WAIT)
             except RedisAway:
                 await asyncio.sleep(LONGEST_PAUSE)
             self._look.set()
 
-    async def _claim(self) -> float | None:
-        """Tell what was sent and claim what fits, in one call.
+    async def _join_and_claim(self) -> float | None:
+        """As `_claim`, once Redis has all names of chats."""
+        step = "done" if self._untold or self._stopping else await self.joins.step(self._next)
+        if step == "away":
+            return LONGEST_PAUSE
+        again = await self._claim(takes=step == "done")
+        return 0.0 if step == "more" else again
+
+    async def _claim(self, *, takes: bool) -> float | None:
+        """Tell what was sent and, where it `takes` messages, claim what fits, in one call.
 
         Returns the seconds after which to look again by itself, None for never.
         """
         sent, self._sent = self._sent, []
-        free = max(0, self._concurrency - len(self._flying) + len(sent))
         again: float | None = None
         # An outcome that Redis may not have is told first: the next claim would hand it out again.
-        ahead = self._open and not self._stopping and not self._untold
+        ahead = takes and self._open and not self._stopping and not self._untold
         if ahead and (closed := self._closed_until - time.monotonic()) > 0:
             ahead, again = False, closed
-        if not ahead:
-            free = 0
+        free = max(0, self._concurrency - len(self._flying) + len(sent)) if ahead else 0
         if not free and not sent:
             return again
         told = False
         try:
             claim = await self._lanes.claim(
-                self._ticket.connection,
-                self._ticket.epoch,
+                *self._owner,
                 free,
                 self._clock(),
                 sent={each.id: each.at for each in sent},
-                ahead=ahead,
+                ahead=ahead and not self.joins.unfinished,
             )
             told = True
+            if sent and self.joins.unfinished:
+                self._look.set()
             self._flying -= {each.attempt for each in sent}
         except RedisAway:
             return LONGEST_PAUSE
@@ -265,8 +276,7 @@ class Sender:
             GATHER if goes_on else 0.0,
         ):
             return True
-        connection, epoch = self._ticket.connection, self._ticket.epoch
-        await self._tell(lambda: self._lanes.complete(connection, epoch, job.id, at=at))
+        await self._tell(lambda: self._lanes.complete(*self._owner, job.id, at=at))
         return False
 
     def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> bool:
@@ -284,6 +294,7 @@ class Sender:
         if self._stopping:
             raise NotConnected
         try:
+            self.joins.check(job.chat)
             said = await self._said(job)
             if isinstance(said, ReadMark):
                 await self._engine.mark_read(job.chat, said, job.said_at or self._clock())
@@ -298,14 +309,13 @@ class Sender:
             # An engine that breaks its promise must not lose the message: what left is not known.
             name = type(error).__name__
             log.error(  # noqa: TRY400 - a traceback may quote what was sent
-                "engine broke", action="send", connection=self._ticket.connection, error=name
+                "engine broke", action="send", connection=self._owner[0], error=name
             )
             raise SendError(name, uncertain=True) from None
         return at
 
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
-        connection, epoch = self._ticket.connection, self._ticket.epoch
-        await self._tell(lambda: self._lanes.unclaim(connection, epoch, id_, behind=behind))
+        await self._tell(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
 
     async def _said(self, job: Job) -> Content:
         """What to send. Raises `SendError` where nobody would make anything of it any more."""
@@ -316,9 +326,7 @@ class Sender:
         if isinstance(said, Change) and said.target.sender is None:
             # It stood before this one in the lane, and may have died there.
             with suppress(RedisAway):
-                target = await self._lanes.get(
-                    f"{self._ticket.connection}.{said.target.message_id}"
-                )
+                target = await self._lanes.get(f"{self._owner[0]}.{said.target.message_id}")
                 if target is not None and (refusal := target.refuses(said, self._clock())):
                     raise SendError(refusal, permanent=True)
         return said
@@ -334,9 +342,9 @@ class Sender:
 
     async def _not_sent(self, job: Job, error: SendError, behind: Sequence[str]) -> bool:
         """Tell it; whether those that were to follow it, `behind`, went back as well."""
-        connection, epoch = self._ticket.connection, self._ticket.epoch
         if isinstance(error, NotConnected):
-            self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
+            if self._stopping or not self.joins.waits:
+                self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
             await self._unclaim(job.id, behind)
             return True
         if isinstance(error, SendDeferred):
@@ -347,7 +355,7 @@ class Sender:
         log.warning(
             "send failed",
             action="send",
-            connection=connection,
+            connection=self._owner[0],
             id=job.id,
             code=error.code,
             attempts=job.attempts,
@@ -355,8 +363,7 @@ class Sender:
         )
         status = await self._tell(
             lambda: self._lanes.fail(
-                connection,
-                epoch,
+                *self._owner,
                 job.id,
                 code=error.code,
                 permanent=error.permanent,

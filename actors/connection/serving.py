@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.account.calls import Calls
-from actors.connection.causes import Kind, PairAgain, Wait, consequence
+from actors.connection.causes import Wait, consequence
 from actors.connection.command_handler import Commander
 from actors.connection.engine import EngineEvents
-from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, ending_of
+from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, disconnected, ending_of
 from actors.connection.inbox_drain import Drain
 from actors.connection.lease_keeper import Hold
 from actors.connection.limits.standing import Standing
@@ -88,8 +88,7 @@ class Serving:
         self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
         self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
         self._concurrency, self._retry_at = concurrency, retry_at
-        self._pace = pace or Pace()
-        self._clock = clock
+        self._pace, self._clock = pace or Pace(), clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
         self._calls = Calls(state, lease, on_lost=self.lose)
         self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
@@ -111,7 +110,7 @@ class Serving:
 
     @property
     def events(self) -> EngineEvents:
-        """What the engine of this connection has to be opened with."""
+        """The handlers with which the engine of this connection has to be opened."""
         return EngineEvents(
             on_qr=self._on_shown,
             on_code=self._on_shown,
@@ -127,12 +126,12 @@ class Serving:
 
     @property
     def now(self) -> Observed:
-        """What the connection is."""
+        """The observed state of the connection."""
         return self._reporter.now
 
     @property
     def in_flight(self) -> int:
-        """How many messages are on their way."""
+        """Number of messages on their way."""
         return self._sender.in_flight
 
     @property
@@ -159,7 +158,7 @@ class Serving:
             clock=self._clock,
         )
         self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
-        self._drain.on_heard = self._standing.heard
+        self._drain.on_heard, self._drain.joins = self._standing.heard, self._sender.joins
         life = self._run() if connect else self._forget()
         self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [
@@ -222,6 +221,7 @@ class Serving:
         self._watch.opened()
 
     async def _on_inbox(self) -> None:
+        self._sender.look()
         self._drain.look()
 
     def _is_mine(self, account: str | None) -> bool:
@@ -269,21 +269,15 @@ class Serving:
 
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""
+        linked, pairing = self._engine.account is not None, self.now.state == "pairing"
+        between = disconnected(cause, follows, self._obstacle, linked=linked, pairing=pairing)
+        self._obstacle = between.obstacle
         if isinstance(follows, Wait):
-            self._obstacle = Obstacle(str(cause.kind), follows.until)
             return
         spread = random.random()  # noqa: S311 - spreads tries, hides nothing
         pause = self._pace.pause(follows, failures, spread)
-        state, why = "reconnecting", str(cause.kind)
-        if isinstance(follows, PairAgain):
-            if self._obstacle is None or self._obstacle.until is not None:
-                self._obstacle = Obstacle(why)
-            state, why = "logged_out", self._obstacle.cause
-        elif self._engine.account is None and self.now.state == "pairing":
-            state, why = "pairing", self._unlinked_by or why
-        elif self._engine.account is None or cause.kind is Kind.RESTART_REQUIRED:
-            state = "connecting"
-        self._report(state, why, retry_at=self._clock() + pause if pause else None)
+        retry_at = self._clock() + pause if pause else None
+        self._report(between.state, between.cause, retry_at=retry_at)
         await asyncio.sleep(pause)
 
     async def _sit_out(self) -> None:

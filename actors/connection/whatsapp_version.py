@@ -165,7 +165,7 @@ class Versions:
         self._override = False
         self._last = BUILT_IN
         self.ends_at: float | None = None
-        """When WhatsApp stops to accept the version announced last (seconds since the epoch)."""
+        """When WhatsApp stops accepting the version announced last (seconds since the epoch)."""
 
     async def announced(self) -> str:
         """The version for the next login, dotted; looked up where what is known is too old."""
@@ -181,7 +181,7 @@ class Versions:
         return chosen
 
     async def note_end(self, at: str | None) -> None:
-        """WhatsApp announced when it stops to accept the version announced last; see `Known.ending`."""
+        """WhatsApp announced when it stops accepting the version announced last; see `Known.ending`."""
         version, now = self._last, self._clock()
         known = await self._known(lambda known: known.ending(version, at, now), lambda _: False)
         self.ends_at = known.ends.get(version)

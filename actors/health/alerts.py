@@ -1,4 +1,4 @@
-"""When an alert is raised, told again and cleared: pure.
+"""Decides when an alert is raised, repeated and cleared (pure).
 
 An alert is one lasting condition on one subject. It is raised once the condition was there for
 some rounds in a row (a peak of the CPU is no news) and cleared after two rounds without it, so

@@ -1,4 +1,4 @@
-"""What the machine and the instance used within the last hour: a file for the gateway, no document.
+"""Resources that machine and instance used within the last hour: a file for the gateway, no document.
 
 Written at each round of the monitor and read by whoever is asked for it, on any host that has the
 data directory. A new monitor goes on with what the one before saw.

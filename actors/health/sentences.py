@@ -27,7 +27,7 @@ CAUSES: Mapping[str, str] = {
     "logged_out": "The device was unlinked; scan the QR to link it again. WhatsApp unlinks the devices of"
     " a number that it bans, too: then the phone says so.",
     "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
-    " the phone of before, or create another connection.",
+    " the phone of the first number, or create another connection.",
     "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
     " WHATSAPP_VERSION to a newer one, or to nothing where it is set; `start` looks again.",
     "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret while the device was being"

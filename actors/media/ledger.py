@@ -1,4 +1,4 @@
-"""What a host knows of the files: one SQLite file, shared by its processes.
+"""The list of a host's files: one SQLite file, shared by its processes.
 
 A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
 is how long each is needed, by which messages, and what is still to be copied to the bucket. Where

@@ -1,4 +1,4 @@
-"""What has to be done about files in time: copied to the bucket, and removed when nobody needs them.
+"""Upkeep of files: copied to the bucket, and removed when nobody needs them.
 
 Both follow the ledger of this host and cost nothing for files that lie there. One process of the
 host at a time does it, a round each; where one dies, the next goes on.

@@ -1,4 +1,4 @@
-"""What a message says: typed, and one form from the API to WhatsApp and back.
+"""Content of a message: typed, and one form from the API to WhatsApp and back.
 
 The same content is validated by the API, kept in the queue's record, encrypted by an engine; and
 read by an engine, kept in the inbox, stored and shown. In between it is JSON (`encode`, `decode`)

@@ -1,4 +1,4 @@
-"""What a process counts about itself, for Prometheus: plain numbers, no client library.
+"""Counters of a process, for Prometheus: plain numbers, no client library.
 
 A process has one `measures`. An actor's are told with its health to the root, which sums them up
 over restarts (`supervision/reports/metrics_file.py`); nothing on the path of a message waits for that. No label
@@ -170,7 +170,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_inbox_age_seconds",
             "gauge",
-            "How long what arrived has been waiting for the state store or the queue; 0 for nothing.",
+            "Time for which the oldest received item has waited for the state store or the queue; 0 for none.",
             ("connection",),
         ),
         Series(
@@ -182,7 +182,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_backup_interval_seconds",
             "gauge",
-            "How often a session that changed is copied (SESSION_BACKUP_INTERVAL).",
+            "Interval between copies of a session that changed (SESSION_BACKUP_INTERVAL).",
             ("connection",),
         ),
     )

@@ -1,4 +1,4 @@
-"""What an owner has in hand: the jobs it was given, and outcomes that Redis may not have heard."""
+"""Messages that an owner claimed, and outcomes that may not be in Redis yet."""
 
 from __future__ import annotations
 

@@ -211,4 +211,4 @@ class DeadLetters(Ledger):
             raise NotFound(id_)
         if outcome == "refused":
             raise refusal(answer[0])
-        return record_of(*names, pairs(answer[0]))
+        return await self._named(record_of(*names, pairs(answer[0])))

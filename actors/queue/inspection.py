@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from actors.queue import chat_names
 from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
 from actors.queue.refusals import IdempotencyConflict
 from actors.redis import keys
@@ -13,7 +14,7 @@ from actors.redis.pipeline import Line
 from actors.redis.scripts import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from redis.asyncio import Redis
 
@@ -39,10 +40,19 @@ KEEPING = Script.of(
     "actors.queue.scripts:lanes.lua",
     package="actors.redis",
 )
+JOINING = Script.of(
+    "transitions.lua",
+    "flight.lua",
+    DUE,
+    "actors.queue.scripts:joins.lua",
+    "actors.queue.scripts:renames.lua",
+    package="actors.redis",
+)
 SCRIPTS = {
     "accept": ACCEPTING,
     **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING),
     **dict.fromkeys(("defer", "lift"), DEFERRING),
+    **dict.fromkeys(("rename", "note_renamed"), JOINING),
 }
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""
 
@@ -61,7 +71,19 @@ class Ledger:
             return None
         async with reach():
             fields: Any = await self._redis.hgetall(keys.of(names[0]).message(names[1]))
-        return record_of(*names, fields) if fields else None
+        return await self._named(record_of(*names, fields)) if fields else None
+
+    async def names(self, connection: str, chats: Collection[str]) -> dict[str, str]:
+        """Today's addresses by former ones, of those of the chats that have another one today."""
+        found: dict[str, str] = {}
+        asked = set(chats)
+        while asked:
+            async with reach():
+                answer: Any = await self._redis.hmget(keys.of(connection).aliases, list(asked))
+            known = {chat: new for chat, new in zip(asked, answer, strict=True) if new}
+            found = known | {chat: known.get(last, last) for chat, last in found.items()}
+            asked = set(known.values())
+        return {chat: found[chat] for chat in chats if chat in found}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
         """What was accepted first under this key within its time; None if nothing was.
@@ -143,8 +165,14 @@ class Ledger:
         return records
 
     async def mirrored(self, connection: str, records: Sequence[Record]) -> None:
-        """Those are stored elsewhere now; what changed since stays listed."""
-        known = [part for record in records for part in (record.message_id, record.revision)]
+        """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since."""
+        names = await self.names(connection, {record.chat for record in records})
+        known = [
+            part
+            for record in records
+            if record.chat not in names
+            for part in (record.message_id, record.revision)
+        ]
         if known:
             await self._run(connection, "mirrored", 0, *known)
 
@@ -165,7 +193,13 @@ class Ledger:
                     raise fields
             if fields:
                 records.append(record_of(connection, message_id, pairs(fields)))
-        return records
+        names = await self.names(connection, chat_names.addresses(records))
+        return [chat_names.renamed(record, names) for record in records]
+
+    async def _named(self, record: Record) -> Record:
+        """The record in the chat of today."""
+        names = await self.names(record.connection, chat_names.addresses([record]))
+        return chat_names.renamed(record, names)
 
 
 def _counts(answers: Sequence[Any]) -> Counts:

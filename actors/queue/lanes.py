@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Literal
 
 from actors.queue.dead_letters import ALL, Redriven, Which
 from actors.queue.inspection import clock, pairs
-from actors.queue.outcomes import Outcomes, own_ids
+from actors.queue.joins import Joins, Renamed
+from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
 from actors.queue.records import (
     Accepted,
@@ -60,11 +61,11 @@ GRACE = 5.0
 __all__ = [
     "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
     "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway",
-    "Redriven", "Send", "Status", "Which", "decide", "mint",
+    "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
 ]  # fmt: skip
 
 
-class Lanes(Outcomes):
+class Lanes(Joins):
     """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
@@ -86,6 +87,8 @@ class Lanes(Outcomes):
         With `idempotency_key` (scope it by API key) the same body within 24 h gives the first
         record again, another raises `IdempotencyConflict`. With `message_id`, minted before, the
         acceptance may be repeated at any time within the retention of records.
+
+        The record has the chat of today, where the address of `send` is a former one (`rename`).
 
         Raises `ConnectionDeleted` from `Leases.delete` on.
         """
@@ -119,13 +122,14 @@ class Lanes(Outcomes):
             raise IdempotencyConflict
         if outcome == "replayed":
             known, fields = answer
-            return Accepted(record_of(send.connection, known, pairs(fields)), replayed=True)
-        message_id, revision, status = answer
+            first = record_of(send.connection, known, pairs(fields))
+            return Accepted(await self._named(first), replayed=True)
+        message_id, revision, status, chat = answer
         record = Record(
             id=api_id(send.connection, message_id),
             message_id=message_id,
             connection=send.connection,
-            chat=send.chat,
+            chat=chat,
             type=send.type,
             text=send.text,
             priority=send.priority,

@@ -1,4 +1,4 @@
-"""How a message of the queue looks in the state store: a view of it, never the truth.
+"""The document of a queued message in the state store: a view of it, never the truth.
 
 Two incarnations of the QueueActor may write at once, so each document says which revision it
 shows, and an older one never replaces a newer.

@@ -1,4 +1,4 @@
-"""How far apart the messages of a connection leave: a pure decision, in seconds.
+"""Pauses between the messages of a connection: a pure decision, in seconds.
 
 Accounts that send like machines get banned. `scripts/pacing.lua` keeps what was spent, so that the limits
 hold across the deaths of owners.

@@ -1,4 +1,4 @@
-"""What the queue holds: values that the port (`lanes.py`) takes and returns, and their encoding.
+"""Values of the queue, which the port (`lanes.py`) takes and returns, and their encoding.
 
 Times are seconds since the epoch. None of these may be logged: they carry chats and texts.
 """

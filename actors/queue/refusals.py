@@ -1,4 +1,4 @@
-"""What the queue refuses, each with the stable `code` by which the API names it."""
+"""Refusals of the queue, each with the stable `code` by which the API names it."""
 
 from __future__ import annotations
 

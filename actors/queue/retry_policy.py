@@ -1,4 +1,4 @@
-"""When a failed message is tried again: a pure decision, times in seconds."""
+"""The time of the next attempt of a failed message: a pure decision, in seconds."""
 
 from __future__ import annotations
 

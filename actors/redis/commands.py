@@ -1,4 +1,4 @@
-"""What the owner of a connection is asked to do now, and answers: a question, not a message.
+"""Commands for the owner of a connection, and their answers: requests, not messages.
 
 Nothing of it is kept: a command is done within its time by whoever serves the connection, or not at
 all, and its caller is told which. At most `MOST` wait for a connection; every key expires by itself.

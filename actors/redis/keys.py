@@ -12,6 +12,8 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:passkey            hash    what linking by passkey waits for, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
                                               paced: when the connection may claim again;
+                                              renamed: up to which number the owner's session told
+                                              of `aliases`;
                                               clock, set_back: the last second, and how far it
                                               ever went back;
                                               count:WHAT, took:BUCKET, took:ms: what became of
@@ -24,11 +26,16 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
                                               holds back, by the time of their retry, plus
                                               `set_back`
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
-    teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
+    teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again;
+                                              infinite while a lane joins another one
     teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
     teimoso:{shop}:open               zset    messages not finished, by when they may leave first
     teimoso:{shop}:since              zset    chats that have a lane, by since (or from) when their next
                                               message may leave; a bound from below, but for the first
+    teimoso:{shop}:aliases            hash    chat -> the chat of the same person today: LIDs whose
+                                              number is known, numbers that another one answers for
+    teimoso:{shop}:nameless           set     LIDs that messages were accepted for before that
+    teimoso:{shop}:joining            hash    chats whose lane joins another one, until it has
     teimoso:{shop}:dead               zset    dead letters, by order of death
     teimoso:{shop}:changed            zset    messages to mirror, by revision
     teimoso:{shop}:wake               list    at most one token: something may be claimed
@@ -84,6 +91,9 @@ class ConnectionKeys:
     resting: str
     open: str
     since: str
+    aliases: str
+    nameless: str
+    joining: str
     dead: str
     changed: str
     wake: str
@@ -107,6 +117,9 @@ class ConnectionKeys:
             self.resting,
             self.open,
             self.since,
+            self.aliases,
+            self.nameless,
+            self.joining,
             self.dead,
             self.changed,
             self.wake,
@@ -174,6 +187,9 @@ def of(connection: str) -> ConnectionKeys:
         resting=f"{base}:resting",
         open=f"{base}:open",
         since=f"{base}:since",
+        aliases=f"{base}:aliases",
+        nameless=f"{base}:nameless",
+        joining=f"{base}:joining",
         dead=f"{base}:dead",
         changed=f"{base}:changed",
         wake=f"{base}:wake",

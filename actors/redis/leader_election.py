@@ -1,4 +1,4 @@
-"""Whose turn something is that one of several processes does."""
+"""Elects one of several processes for a job that one does."""
 
 from __future__ import annotations
 

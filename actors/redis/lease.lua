@@ -9,7 +9,7 @@
 --            was given back at that; kept by a taking, for the next owner goes by it
 --   behind   since when the session's backups have failed
 --   pairing_step   what linking waits for: qr, code, passkey
---   version_ends_at    when WhatsApp stops to accept the version that the owner announced
+--   version_ends_at    when WhatsApp stops accepting the version that the owner announced
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   beat     last renewal
@@ -36,6 +36,7 @@ function transitions.take(known, actor, pid, node, token, started)
     call('HDEL', LEASE, 'fell')
     call('DEL', QR, PAIRING_CODE, PASSKEY)
     cut_off({epoch = old[1] or 0, how = old[5] or 'unseen'})
+    end_joins()
     -- An older owner may still block on the token: let it wake and learn that it lost, or it
     -- would swallow the next one, which is for the new owner.
     wake()
@@ -125,6 +126,7 @@ function transitions.release(epoch, state, cause)
         call('HSET', LEASE, 'released', 1)
         settle(state, cause)
         cut_off()
+        end_joins()
     end
     return 'kept'
 end

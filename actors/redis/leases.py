@@ -1,4 +1,4 @@
-"""Who serves a connection: leases with epochs, and the registry that they make.
+"""Leases of connections with their epochs, and the registry that they make.
 
 At most one owner counts at a time (G6). Each taking gives a higher epoch; whatever an older epoch
 asks for is refused by the same script that would have done it. The record is also the only place
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
-SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
+JOINS = "actors.queue.scripts:joins.lua"
+SCRIPT = Script.of("transitions.lua", "flight.lua", JOINS, "lease.lua", package="actors.redis")
 BURY = """#!lua flags=allow-oom
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
@@ -38,7 +39,7 @@ TOMBSTONE = 30 * 24 * 3600
 EXPIRES = 30.0
 """Seconds without a renewal after which others may serve, where they cannot end the owner.
 
-Only with several hosts: elsewhere the owner of before is always within reach.
+Only with several hosts: on one host the previous owner is always within reach.
 """
 
 
@@ -65,7 +66,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What keeps a connection from being open whoever serves it, and whatever crashes meanwhile.
+    """An obstacle to a connection's login that holds for each owner, and across crashes.
 
     `cause` is why; no login is tried before `until` (seconds since the epoch). Without it a person
     has to link the device again.

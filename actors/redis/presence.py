@@ -1,4 +1,4 @@
-"""Who is online and who types, for a while: what an owner sees of others, and others ask about.
+"""Online and typing of contacts in Redis, for a while: written by owners, read by the gateway.
 
 Nothing of it is durable. It is in no log and on no replica of Redis, so that no message waits for
 its fsync, and every key expires by itself. Whom somebody wants to see is kept for a day, so that the

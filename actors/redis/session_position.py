@@ -1,4 +1,4 @@
-"""How far a session got: what tells the live one from every older copy of it."""
+"""The position of a session file: it tells the live one from every older copy."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ local PASSKEY = BASE .. ':passkey'
 local COUNTERS, READY, FLIGHT, AHEAD = BASE .. ':counters', BASE .. ':ready', BASE .. ':flight', BASE .. ':ahead'
 local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BASE .. ':gaps', BASE .. ':resting'
 local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'
-local SINCE = BASE .. ':since'
+local SINCE, ALIASES = BASE .. ':since', BASE .. ':aliases'
+local NAMELESS, JOINING = BASE .. ':nameless', BASE .. ':joining'
 local call = redis.call
 local transitions = {}
 
@@ -47,6 +48,16 @@ end
 
 local function lane(chat)
     return BASE .. ':lane:' .. chat
+end
+
+-- The address of a chat today: a LID's number, once that is known, or the number that answers for another one.
+local function named(chat)
+    local new = call('HGET', ALIASES, chat)
+    while new do
+        chat = new
+        new = call('HGET', ALIASES, chat)
+    end
+    return chat
 end
 
 -- Set while the owner claims: it is looking already.

@@ -1,4 +1,4 @@
-"""What the Ray shells of all actors share: start once, be watched, answer for one's own health.
+"""The common base of the actors' Ray shells: start once, be watched, answer for one's own health.
 
 No Ray in here. The tree calls `watch` and keeps the call pending: it breaks when the process dies.
 `health` runs in a loop of its own (a concurrency group), so that it answers while the main loop is

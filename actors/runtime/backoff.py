@@ -1,4 +1,4 @@
-"""What to do after a failure that may pass: wait longer each time, and try again."""
+"""Backoff after a failure that may pass: longer pauses each time."""
 
 from __future__ import annotations
 

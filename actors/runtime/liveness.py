@@ -1,4 +1,4 @@
-"""Whether the owner of a connection is known to be alive: what its lease says may outlive it (G14)."""
+"""Whether the owner of a connection is known to be alive: its lease alone may outlive it (G14)."""
 
 from __future__ import annotations
 

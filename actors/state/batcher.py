@@ -42,8 +42,8 @@ class _Part:
 class Batcher:
     """`add` returns when the store has the writes, and only then (G5).
 
-    While the store is away each caller is told so within `answer_seconds` and nothing is kept for
-    him: he has it himself and asks again. The store meanwhile is tried with growing pauses,
+    While the store is away each call fails within `answer_seconds` and nothing is kept: callers have
+    their writes themselves and repeat them. The store meanwhile is tried with growing pauses,
     whatever the number of callers. The writes of one call keep their order; so do calls, and all
     writes of a call that a batch has room for are in one. A call that no store would take
     (`ValueError`) fails alone.

@@ -1,4 +1,4 @@
-"""What of the state store has a copy in the data directory, so that a start needs no store.
+"""Copies of the state store in the data directory, so that a start needs no store.
 
 Which connections there are and who may ask. The store is the truth: a copy serves only until it
 was read once, and is written by whoever read it.

@@ -1,4 +1,4 @@
-"""What a query must be in any store, and the cursors of its pages: pure, every cursor checked."""
+"""Queries that any store answers, and the cursors of their pages (pure, every cursor checked)."""
 
 from __future__ import annotations
 

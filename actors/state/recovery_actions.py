@@ -1,4 +1,4 @@
-"""What recovery did: documents of ``recovery_actions``, built here and written by the root."""
+"""Documents of ``recovery_actions``, built here and written by the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long history is kept: recovery actions, alerts that are over, finished jobs, events."""
+"""Retention of history: recovery actions, alerts that are over, finished jobs, events."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
 from actors.queue.records import api_id, derive
-from actors.queue.spool.file import SpoolUnavailable
+from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes, Record, Send
@@ -50,9 +50,10 @@ class Accepting:
         now = time.time() if now is None else now  # an id that a key names has its time in it
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
-                return await self._lanes.accept(
-                    send, message_id=message_id, idempotency_key=idempotency_key, now=now
-                )
+                if not await self._waits_by_another_name(send):
+                    return await self._lanes.accept(
+                        send, message_id=message_id, idempotency_key=idempotency_key, now=now
+                    )
             except RedisAway:
                 self._drain.away = True
         if not self._spools:
@@ -63,6 +64,17 @@ class Accepting:
         )
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)
+
+    async def _waits_by_another_name(self, send: Send) -> bool:
+        """Whether the spool may have something of the chat under another address. Raises `RedisAway`."""
+        waiting = self._spool.chats(send.connection)
+        if not waiting:
+            return False
+        if len(waiting) == EXCEPTED:
+            return True  # there may be more
+        names = await self._lanes.names(send.connection, [send.chat, *waiting])
+        today = names.get(send.chat, send.chat)
+        return any(names.get(chat, chat) == today for chat in waiting if chat != send.chat)
 
     async def first(self, send: Send, idempotency_key: str) -> Accepted | None:
         """The acceptance that this key and this send had before; None if there was none.

@@ -1,4 +1,4 @@
-"""Where what a caller names may lead: to addresses that anybody can reach, and to no other.
+"""Addresses that a caller's URL may lead to: public ones, and no other.
 
 A name is resolved once for each connection, every address that it has is judged, and the connection
 goes to one of those: an answer that changes in between reaches nothing (DNS rebinding).

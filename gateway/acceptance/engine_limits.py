@@ -1,4 +1,4 @@
-"""What the engine of a connection promises, and what is refused because it cannot do it."""
+"""Promises of a connection's engine, and refusals of what it cannot do."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class EngineGuarantees(BaseModel):
-    """What the engine of a connection promises; docs/engines.md says what follows."""
+    """Promises of a connection's engine; docs/engines.md has their consequences."""
 
     model_config = ConfigDict(extra="forbid")
 
     persists_before_ack: bool = Field(
-        description="What arrives is on disk before WhatsApp is told that it arrived."
+        description="Each message is on disk before WhatsApp gets its acknowledgement."
     )
     keeps_message_id: bool = Field(
         description="Each attempt carries `message_id`, so that the recipient sees one message."

@@ -142,7 +142,7 @@ async def find(backends: Backends, connection: str, chat: str, id: str) -> Found
     found = await _look(backends, connection, id)
     if found is None or found.type in _NO_TARGETS:
         raise Problem("unknown_target")
-    if found.chat != chat:
+    if found.chat != chat and not await _is_same(backends, connection, found.chat, chat):
         raise Problem("target_elsewhere")
     if found.deleted:
         raise Problem("target_deleted")
@@ -150,6 +150,12 @@ async def find(backends: Backends, connection: str, chat: str, id: str) -> Found
     if found.status in _UNSENT or later:
         raise Problem("target_not_sent")
     return found
+
+
+async def _is_same(backends: Backends, connection: str, one: str, other: str) -> bool:
+    """Whether two addresses are one chat's. Raises `RedisAway` where that is not known now."""
+    names = await backends.lanes.names(connection, [one, other])
+    return names.get(one, one) == names.get(other, other)
 
 
 async def _look(backends: Backends, connection: str, id_: str) -> Found | None:

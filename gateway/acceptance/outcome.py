@@ -1,8 +1,8 @@
-"""What becomes of a message while its caller waits.
+"""Messages whose caller waits until they are sent.
 
 With MESSAGE_QUEUE_ENABLED=false it is sent meanwhile, or not at all. It passes through its lane as
-any other does, which keeps its chat's order (G4) and its one owner (G6), but nothing waits there: what
-is not sent in time is cancelled, and its caller is told so. What is lost by it: nothing is kept for a
+any other does, which keeps its chat's order (G4) and its one owner (G6), but nothing waits there: a message
+that is not sent in time is cancelled, and the answer says so. The price: nothing is kept for a
 connection or a Redis that is away, and nothing is sent later.
 """
 

@@ -1,4 +1,4 @@
-"""What was spooled while Redis was away goes to the queue by itself, in its order."""
+"""Drains the spool into the queue by itself once Redis is back, in its order."""
 
 from __future__ import annotations
 
@@ -105,9 +105,10 @@ class Drain:
         with held(self._lock) as ours:
             if not ours:
                 return 0
-            chats: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
-            for spooled in await self._spool.oldest(BATCH, aside):
-                chats[spooled.send.connection, spooled.send.chat].append(spooled)
+            try:
+                chats = await self._by_chat(await self._spool.oldest(BATCH, aside))
+            except RedisAway:
+                return 0
             await self._renew({connection for connection, _ in chats})
             moved = await asyncio.gather(*(self._move(chat) for chat in chats.values()))
             done = [spooled for chat in moved for spooled in chat]
@@ -116,6 +117,18 @@ class Drain:
                 await self._spool.remove(done)
             await self._tell()
         return len(done)
+
+    async def _by_chat(self, waiting: list[Spooled]) -> dict[tuple[str, str], list[Spooled]]:
+        """The sends in their order, by connection and by the chat's address of today. Raises `RedisAway`."""
+        asked: defaultdict[str, set[str]] = defaultdict(set)
+        for spooled in waiting:
+            asked[spooled.send.connection].add(spooled.send.chat)
+        names = {name: await self._lanes.names(name, chats) for name, chats in asked.items()}
+        found: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
+        for spooled in waiting:
+            connection, chat = spooled.send.connection, spooled.send.chat
+            found[connection, names[connection].get(chat, chat)].append(spooled)
+        return found
 
     async def _renew(self, connections: set[str]) -> None:
         """Know by the store which of them are there: another gateway may have deleted one meanwhile.
@@ -131,7 +144,7 @@ class Drain:
 
     async def _move(self, chat: list[Spooled]) -> list[Spooled]:
         moved = []
-        name = (chat[0].send.connection, chat[0].send.chat)
+        names = {(each.send.connection, each.send.chat) for each in chat}
         try:
             for spooled in chat:
                 await self._accept(spooled)
@@ -139,7 +152,7 @@ class Drain:
         except RedisAway:
             return moved  # the rest of the chat keeps its place
         except StoreAway:
-            self._set_aside(name)
+            self._set_aside(names)
             return moved
         except Exception as error:  # noqa: BLE001 - one chat must not hold up the others
             log.error(  # noqa: TRY400 - a traceback may quote what was sent
@@ -148,17 +161,19 @@ class Drain:
                 connection=chat[0].send.connection,
                 error=type(error).__name__,
             )
-            self._set_aside(name)
-            self._stuck.add(name)
+            self._set_aside(names)
+            self._stuck |= names
             return moved
-        self._aside.pop(name, None)
-        self._stuck.discard(name)
+        for name in names:
+            self._aside.pop(name, None)
+        self._stuck -= names
         return moved
 
-    def _set_aside(self, chat: tuple[str, str]) -> None:
-        pause, _ = self._aside.get(chat, (ASIDE / 2, 0.0))
+    def _set_aside(self, chats: set[tuple[str, str]]) -> None:
+        pause = max(self._aside.get(chat, (ASIDE / 2, 0.0))[0] for chat in chats)
         pause = min(2 * pause, LONGEST_ASIDE)
-        self._aside[chat] = (pause, time.monotonic() + pause)
+        for chat in chats:
+            self._aside[chat] = (pause, time.monotonic() + pause)
 
     async def _tell(self) -> None:
         """What the HealthMonitor makes an alert of. Which chats these are is nobody's to read."""

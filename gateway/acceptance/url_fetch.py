@@ -10,16 +10,16 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore
-import httpx
 
 from gateway.acceptance.address_policy import Guarded, Private, Unknown, resolve
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterable, AsyncIterator
 
     from gateway.acceptance.address_policy import Resolve
@@ -68,7 +68,7 @@ class Fetcher:
     def _pool(self) -> httpcore.AsyncConnectionPool:
         """Made for the first file, as is `http_post.Poster`'s for the first POST."""
         return httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=_trust(),
             network_backend=self._guarded,
             max_connections=100,
             max_keepalive_connections=0,
@@ -110,6 +110,14 @@ class Fetcher:
             yield response
         finally:
             await asked.__aexit__(None, None, None)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The public authorities, read once in a process: that takes 20 ms."""
+    import httpx  # noqa: PLC0415 - with it comes its command line, and most gateways fetch nothing
+
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def checked(url: str) -> str:

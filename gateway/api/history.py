@@ -1,4 +1,4 @@
-"""What happened: alerts that are active or over, and what recovery did."""
+"""Alerts, active or over, and recovery actions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ OPERATIONS = (
         "GET",
         "/api/alerts",
         "listAlerts",
-        "What somebody should know of, now and before, the newest first",
+        "Alerts, active and past, the newest first",
         _TAG,
         alerts,
         {200: Gives("A page of alerts.", responses.Alerts)},
@@ -75,7 +75,7 @@ OPERATIONS = (
         "GET",
         "/api/recoveries",
         "listRecoveries",
-        "What fell and what was done about it, the newest first",
+        "Falls and recoveries, the newest first",
         _TAG,
         recoveries,
         {200: Gives("A page of recovery actions.", responses.RecoveryActions)},

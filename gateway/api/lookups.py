@@ -1,4 +1,4 @@
-"""What is asked of an open connection and answered while the caller waits: nothing of it is kept."""
+"""Requests to an open connection that are answered while the caller waits: nothing of them is kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE = 10.0  # seconds
 class Number(Answer):
     number: str
     on_whatsapp: bool
-    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+    chat: str | None = Field(description="The address to write to, if it is on WhatsApp.")
 
 
 REFUSES = (
@@ -68,7 +68,7 @@ async def typing(call: Call[Typing, None]) -> Response:
 async def ask(
     call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the connection's owner answers. Problems: those of `REFUSES`, and `unsupported_chat`."""
+    """The answer of the connection's owner. Problems: those of `REFUSES`, and `unsupported_chat`."""
     connection = registered.id
     lease = (await call.backends.leases.read_all([connection])).get(connection)
     alive = lease is not None and call.backends.liveness.of(connection, lease)
@@ -87,7 +87,7 @@ async def ask(
 async def answered(
     call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the owner says, whatever it is. Problems `connection_busy` and `not_answered`."""
+    """The owner's answer, whatever it is. Problems `connection_busy` and `not_answered`."""
     try:
         return await call.backends.commands.ask(registered.id, kind, args, PATIENCE)
     except TooMany:
@@ -120,7 +120,7 @@ OPERATIONS = (
         "Whether a number is on WhatsApp",
         _TAG,
         number,
-        {200: Gives("What WhatsApp says of it.", Number)},
+        {200: Gives("WhatsApp's answer on the number.", Number)},
         "send",
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
@@ -131,7 +131,7 @@ OPERATIONS = (
         "The groups that the account is in",
         _TAG,
         groups,
-        {200: Gives("What WhatsApp says of them.", responses.Groups)},
+        {200: Gives("Groups of the account, as WhatsApp lists them.", responses.Groups)},
         "read",
         refuses=REFUSES,
     ),

@@ -185,7 +185,7 @@ OPERATIONS = (
                 media_types=("*/*",),
                 headers={
                     "ETag": "Its SHA-256.",
-                    "Content-Disposition": "What it is called, as far as that is known.",
+                    "Content-Disposition": "Its name, as far as that is known.",
                 },
             ),
             206: Gives("The part that `Range` asks for.", media_types=("*/*",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.lanes import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from actors.state.documents import Document
+    from gateway.backends import Backends
 
 _ID = re.compile(
     rf"(?P<connection>{connection_ids.ID})\.(?P<rest>3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})"
@@ -101,7 +103,10 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
         where.append(Where("connection", "==", await _connection_to_list(call, query.connection)))
     elif call.key.connections is not None:
         raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
-    for field in ("chat", "direction", "status"):
+    if query.chat is not None:
+        of = None if not where else str(where[0].value)
+        where.append(Where("chat", "==", await _chat_today(backends, of, query.chat)))
+    for field in ("direction", "status"):
         value = getattr(query, field)
         if value is not None:
             where.append(Where(field, "==", value))
@@ -116,6 +121,21 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
     seen = {name for name in names if await _may_read(call, name)}
     items = [presenters.stored(each) for each in page.items if each["connection"] in seen]
     return written(responses.Messages(items=items, next=page.next))
+
+
+async def _chat_today(backends: Backends, connection: str | None, chat: str) -> str:
+    """The address under which the messages of the chat are stored; while Redis is away, the one given.
+
+    Without a connection any of them may tell whose a LID is, for it is one person's everywhere.
+    """
+    if connection is None and not chat.endswith("@lid"):
+        return chat
+    asked = [connection] if connection is not None else [each.id for each in backends.known.all()]
+    with suppress(RedisAway):
+        for name in asked:
+            if today := (await backends.lanes.names(name, [chat])).get(chat):
+                return today
+    return chat
 
 
 async def _connection_to_list(call: Call[None, ListMessages], named: str) -> str:

@@ -60,7 +60,7 @@ class Phone(Body):
 
 
 class PairingCode(Answer):
-    """What to type on the phone: Linked devices, Link a device, Link with phone number instead."""
+    """The code to type on the phone: Linked devices, Link a device, Link with phone number instead."""
 
     code: str = Field(description="Eight characters in two groups.", examples=["K7RM-2V9D"])
     expires_at: Time = Field(

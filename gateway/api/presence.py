@@ -1,4 +1,4 @@
-"""Who is online and who types: what the connection sees of others."""
+"""Online and typing of contacts, as the connection sees them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Address, Body
+from gateway.schemas.address_fields import Person  # noqa: TC001 - pydantic reads it
+from gateway.schemas.requests import Body
 
 if TYPE_CHECKING:
     from actors.redis.leases import Lease
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 class Subscription(Body):
     """Whose presence is to be told."""
 
-    chat: Address
+    chat: Person
 
 
 class Typist(Answer):
-    """Who types in a group."""
+    """A member who types in a group."""
 
     participant: str
     typing: Literal["composing", "recording"]
@@ -35,7 +36,7 @@ class Typist(Answer):
 
 
 class Chat(Answer):
-    """What somebody is seen doing now."""
+    """The activity of a contact now."""
 
     chat: str
     presence: Literal["available", "unavailable", "unknown"] = Field(
@@ -46,7 +47,7 @@ class Chat(Answer):
         description="It ends by itself some seconds after it was last told."
     )
     at: Time | None = Field(description="When the newest of it was told.")
-    participants: list[Typist] = Field(description="Who types in a group, the newest first.")
+    participants: list[Typist] = Field(description="Members who type in a group, the newest first.")
 
 
 async def subscribe(call: Call[Subscription, None]) -> Response:
@@ -57,6 +58,8 @@ async def subscribe(call: Call[Subscription, None]) -> Response:
 async def seen(call: Call[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
+    names = await backends.lanes.names(connection, [chat])
+    chat = names.get(chat, chat)
     told = await backends.presences.read(connection, chat, time.time())
     lease = (await backends.leases.read_all([connection])).get(connection)
     alive = backends.liveness.of(connection, lease)
@@ -64,7 +67,7 @@ async def seen(call: Call[None, None]) -> Response:
 
 
 def shown(chat: str, told: Seen, lease: Lease | None) -> Chat:
-    """What is known of a chat; a presence that an earlier socket was told of may be over."""
+    """Presence and typing in a chat; a presence that an earlier socket reported may be over."""
     since = lease.since if lease is not None and lease.state == "open" else None
     known = told.at if since is not None and told.at is not None and told.at >= since else None
     newest = sorted(told.typing.items(), key=lambda pair: pair[1][1], reverse=True)
@@ -110,7 +113,7 @@ OPERATIONS = (
         "Whether a person is online, and who types",
         _TAG,
         seen,
-        {200: Gives("What is known now.", Chat)},
+        {200: Gives("The presence that is known now.", Chat)},
         "read",
         refuses=("redis_away", "invalid_number", "unsupported_chat"),
     ),

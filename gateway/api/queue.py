@@ -162,7 +162,7 @@ OPERATIONS = (
         "GET",
         "/api/queue",
         "getQueue",
-        "What waits, in all and per connection",
+        "Waiting messages, in all and per connection",
         _TAG,
         show,
         {200: Gives("The queue.", responses.Queue)},
@@ -201,8 +201,8 @@ OPERATIONS = (
         redrive,
         {
             202: Gives(
-                "Queued again. What died of `reach_out_refused` is left alone unless `code` or `ids` name"
-                " it: each repetition can prolong a lock of the account.",
+                "Queued again. Dead letters of `reach_out_refused` are left alone unless `code` or `ids` name"
+                " them: each repetition can prolong a lock of the account.",
                 responses.Redriven,
             )
         },
@@ -228,7 +228,7 @@ OPERATIONS = (
         retry_failed,
         {
             202: Gives(
-                "Queued again. What died of `reach_out_refused` is left alone: each repetition can prolong"
+                "Queued again. Dead letters of `reach_out_refused` are left alone: each repetition can prolong"
                 " a lock of the account.",
                 responses.Retried,
             )

@@ -209,7 +209,7 @@ async def _buried(
 async def _kept(
     call: Call[None, ListDeliveries], webhook: Webhook, events: Sequence[Told]
 ) -> dict[int, Any]:
-    """What is kept of the deliveries of these events, by their numbers."""
+    """Stored deliveries of these events, by their numbers."""
     if not events:
         return {}
     page = await call.backends.documents.query(

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from gateway.cli.backup import backup_commands
 from gateway.cli.commands import (
@@ -25,6 +27,9 @@ from gateway.cli.commands import (
 from gateway.cli.commands import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 from gateway.cli.service import service_commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(
     name="teimoso",
@@ -44,6 +49,12 @@ app.add_typer(service_commands.app, name="service")
 simulate.app.add_typer(simulate_rules.app)
 simulate.app.add_typer(simulate_traces.app)
 app.add_typer(simulate.app, name="simulate")
+
+
+@cache
+def command() -> Callable[..., Any]:
+    """The command `teimoso`, built from annotations once in a process: that takes 40 ms."""
+    return get_command(app)
 
 
 def _version(asked: bool) -> None:

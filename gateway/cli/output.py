@@ -1,4 +1,4 @@
-"""What the commands print: JSON for a program, tables and sentences for a person."""
+"""Output of the commands: JSON for a program, tables and sentences for a person."""
 
 from __future__ import annotations
 

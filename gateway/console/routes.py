@@ -1,4 +1,4 @@
-"""Where each page is."""
+"""Routes of the console's pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What codes mean, in words for a person (pure)."""
+"""Words for a person in place of codes (pure)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "engine_not_installed": "The engine is not installed here.",
     "engine_unfit": "The engine cannot serve under these settings.",
     "session_blocked": "Something else is where the session's file belongs. Move it away.",
-    "other_account": "Another number scanned. Scan with the number of before.",
+    "other_account": "Another number scanned. Scan with the first number.",
     "crash_loop": "It fell too often, and is left alone for a while. Recover tries at once.",
     "crashed": "Its process ended.",
     "hung": "Its process hung, and was ended.",
@@ -138,8 +138,8 @@ FELL: Final[Mapping[str, str]] = {
 
 PROMISES: Final[Mapping[str, tuple[str, str]]] = {
     "persists_before_ack": (
-        "What arrives is on disk before WhatsApp is told that it arrived.",
-        "WhatsApp is told that a message arrived before it is on disk: a crash may lose it.",
+        "Each message is on disk before WhatsApp gets its acknowledgement.",
+        "WhatsApp gets the acknowledgement before the message is on disk: a crash may lose it.",
     ),
     "keeps_message_id": (
         "Each attempt carries the same id, so that the recipient sees one message.",

@@ -226,7 +226,7 @@ class KeyRing:
 
         While the store does not answer it takes as long here.
         """
-        if self._reading is not None:  # what is being read may be of before
+        if self._reading is not None:  # the read in flight may predate this change
             await asyncio.shield(self._reading)
         await asyncio.shield(self._refresh())
 

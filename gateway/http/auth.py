@@ -1,4 +1,4 @@
-"""Who is asking, and may they."""
+"""Authenticates and authorizes a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a key may ask.
+"""Rate limits of API keys.
 
 A key has a minute's worth of requests at once, and gets them back at an even rate. It is counted in
 the memory of one gateway process, so that no request waits for it and none is refused because Redis

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from gateway.http import problems
-from gateway.schemas import events, examples
+from gateway.schemas import addresses, events, examples
 from gateway.schemas import responses as response_models
 from gateway.schemas.requests import CONNECTION_PATTERN, KEY_PATTERN, WEBHOOK_PATTERN
 
@@ -29,13 +29,13 @@ _PATH_PARAMETERS = {
     "key": "The id of the API key, not the key.",
     "delivery": "The delivery's id.",
     "number": "An international phone number of 7 to 15 digits.",
-    "chat": "The person's phone number or canonical address, or the address of a group.",
-    "who": "The person's phone number or canonical address, or the address of a group.",
+    "chat": "The person's phone number, canonical address or LID, or the address of a group.",
+    "who": "The person's phone number, canonical address or LID, or the address of a group.",
     "call": "The call's id.",
 }
 _ANY_CHAT = {
     "type": "string",
-    "pattern": r"^([1-9][0-9]{6,14}(@s\.whatsapp\.net)?|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$",
+    "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.LID}|{addresses.GROUP})$",
 }
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},

@@ -84,7 +84,7 @@ KINDS = _kinds(
     Kind(409, "not_own_message", "Only the account's own messages can be changed"),
     Kind(409, "not_editable", "Only a text can be edited"),
     Kind(409, "not_a_poll", "Only a poll can be voted in"),
-    Kind(409, "poll_unreadable", "What this poll's votes are encrypted with is not known"),
+    Kind(409, "poll_unreadable", "The secret of this poll's votes is not known"),
     Kind(409, "target_deleted", "The message referred to was deleted"),
     Kind(409, "target_not_sent", "The message referred to was not sent"),
     Kind(409, "edit_too_late", "The message was sent too long ago to be edited"),

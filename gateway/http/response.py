@@ -1,4 +1,4 @@
-"""What every answer has in common.
+"""Headers and form that every answer has.
 
 Times are RFC 3339 in UTC. Every field is always there; what is unknown is null.
 """

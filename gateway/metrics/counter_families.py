@@ -1,4 +1,4 @@
-"""What processes count in plain numbers, as families for Prometheus."""
+"""Counters of processes, in plain numbers, as families for Prometheus."""
 
 from __future__ import annotations
 

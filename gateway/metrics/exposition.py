@@ -1,4 +1,4 @@
-"""What Prometheus reads: counters of this process, and what was collected elsewhere.
+"""The text for Prometheus: counters of this process, and those collected elsewhere.
 
 No label ever carries a number, a text or a key.
 """

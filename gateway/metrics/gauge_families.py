@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime
 from itertools import accumulate
@@ -133,6 +134,11 @@ class Snapshot(Collector):
             "Time for which WhatsApp still lets the account write to nobody new; 0 where it may.",
             labels=["connection"],
         )
+        ends = GaugeMetricFamily(
+            "teimoso_connection_version_ends_seconds",
+            "Time until WhatsApp stops accepting the announced version; +Inf where no end is known.",
+            labels=["connection"],
+        )
         restarts = CounterMetricFamily(
             "teimoso_connection_restarts",
             "Times that the connection was taken over from an owner that had died.",
@@ -147,12 +153,15 @@ class Snapshot(Collector):
             restarts.add_metric([connection.id], connection.restarts)
             breaker.add_metric([connection.id], LEVELS[connection.breaker])
             limited.add_metric([connection.id], self._left(connection.limited_until))
+            end = connection.version_ends_at
+            ends.add_metric([connection.id], math.inf if end is None else self._left(end))
         yield state
         yield wanted
         yield epoch
         yield restarts
         yield breaker
         yield limited
+        yield ends
 
     def _left(self, until: str | None) -> float:
         """Seconds until then."""
@@ -173,7 +182,7 @@ def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
     )
     took = HistogramMetricFamily(
         "teimoso_message_sent_seconds",
-        "Time from a message's acceptance, or its send_at, to WhatsApp's acknowledgement.",
+        "Time from when a message could leave to WhatsApp's acknowledgement; limits and pacing do not count.",
         labels=["connection"],
     )
     bounds = [*map(str, TOOK), "+Inf"]
@@ -190,11 +199,11 @@ def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
 
 def _machine(seen: Observation) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "teimoso_machine_cpu_ratio", "How busy the machine is, 0 to 1.", value=seen.cpu / 100
+        "teimoso_machine_cpu_ratio", "CPU of the machine in use, 0 to 1.", value=seen.cpu / 100
     )
     yield GaugeMetricFamily(
         "teimoso_machine_memory_ratio",
-        "How much of the machine's memory is used, 0 to 1.",
+        "Memory of the machine in use, 0 to 1.",
         value=seen.memory / 100,
     )
     if seen.disk is not None:

@@ -1,4 +1,4 @@
-"""How far webhooks are behind, as series for Prometheus: of all together, so that no URL is a label."""
+"""The backlog of webhooks as series for Prometheus: of all together, so that no URL is a label."""
 
 from __future__ import annotations
 

@@ -9,14 +9,18 @@ PERSON = "s.whatsapp.net"
 _CANONICAL = re.compile(r"([1-9][0-9]{6,14})@s\.whatsapp\.net", re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9 ()-]+", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "+ ()-")
+LID = r"[1-9][0-9]{5,19}@lid"
+GROUP = r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us"
+_LID = re.compile(LID, re.ASCII)
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
 LONGEST = 64  # characters
 
 
-# What `number` and `canonical` take, for those who read it in JSON Schema.
+# What `number`, `canonical` and `person` take, for those who read it in JSON Schema.
 _NUMBER = r"\+?[ ()-]*[1-9]([ ()-]*[0-9]){6,14}[ ()-]*"
 NUMBER_PATTERN = f"^{_NUMBER}$"
 PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"
+PERSON_PATTERN = PATTERN[:-2] + rf"|{LID})$"
 
 
 class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
@@ -31,24 +35,30 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
 
 
 _PLAIN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
-_GROUP = re.compile(r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us", re.ASCII)
+_GROUP = re.compile(GROUP, re.ASCII)
 
 # What `chat` takes, for those who read it in JSON Schema.
-CHAT_PATTERN = PATTERN[:-2] + r"|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$"
+CHAT_PATTERN = PERSON_PATTERN[:-2] + rf"|{GROUP})$"
 
 
 def chat(written: str) -> str:
-    """The canonical address of a chat: a group's as it is, a person's as `canonical` gives it.
+    """The canonical address of a chat: a group's as it is, a person's as `person` gives it.
 
     Raises `InvalidAddress`.
     """
-    return (
-        written if written.endswith("@g.us") and _GROUP.fullmatch(written) else canonical(written)
-    )
+    return written if written.endswith("@g.us") and _GROUP.fullmatch(written) else person(written)
+
+
+def person(written: str) -> str:
+    """As `canonical`, or a LID (`90000000000002@lid`): a person whose number may not be known.
+
+    Raises `InvalidAddress`.
+    """
+    return written if _LID.fullmatch(written) else canonical(written)
 
 
 def canonical(written: str) -> str:
-    """The canonical chat address of a person, `15550100002@s.whatsapp.net`.
+    """The canonical address of a person by phone number, `15550100002@s.whatsapp.net`.
 
     Takes an international number of 7 to 15 digits (E.164), optionally with a leading +, spaces,
     dashes and parentheses, or a canonical address. Raises `InvalidAddress` for anything else.
@@ -57,6 +67,10 @@ def canonical(written: str) -> str:
         return f"{written}@{PERSON}"
     if _CANONICAL.fullmatch(written):
         return written
+    if _LID.fullmatch(written):
+        raise InvalidAddress(
+            "unsupported_chat", "a LID shows no phone number, which is needed here"
+        )
     if written.endswith(_OTHER_SERVERS):
         raise InvalidAddress(
             "unsupported_chat",

@@ -1,4 +1,4 @@
-"""What a message says and what was done to it since, as answers tell it (pure)."""
+"""Content of a message and its later changes, as answers show them (pure)."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ VOID: Final = Pairing()
 
 
 def event(told: Told, pairing: Pairing = VOID) -> answers.EventAnswer:
-    """What webhooks and readers are told. Raises `Unreadable`."""
+    """The event as webhooks and readers get it. Raises `Unreadable`."""
     try:
         return _event(told, pairing)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -102,7 +102,7 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
 
 
 def delivery(told: Told, known: Webhook, document: Document | None) -> answers.Delivery:
-    """How far an event is on its way; `document` is what is kept of one that did not get through."""
+    """The progress of an event's delivery; `document` is that of one that did not get through."""
     progress = known.progress
     common: dict[str, Any] = {
         "id": str(told.seq),

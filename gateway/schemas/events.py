@@ -1,4 +1,4 @@
-"""What webhooks and readers of `/api/events` are told: the models that events are written with."""
+"""Models of the events for webhooks and readers of `/api/events`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ Withheld = Literal["expired", "missing_scope", "redis_away"]
 
 
 class EventAnswer(Answer):
-    """What all events have. Told again, also after a crash, an event has the same `id`."""
+    """Fields of all events. Delivered again, also after a crash, an event has the same `id`."""
 
     id: str = Field(description="Of the event; `webhook-id` of its delivery.")
     seq: int = Field(description="Rises with each event of the instance.")
     timestamp: Time = Field(description="When it happened.")
-    connection: str | None = Field(description="Where it is about one.", examples=["shop"])
+    connection: str | None = Field(
+        description="The connection that it is about; null for none.", examples=["shop"]
+    )
     incarnation: Incarnation
     cut: bool = Field(description="Its words were too long, and are null: ask for them by the id.")
 
@@ -38,7 +40,7 @@ class MessageStep(Answer):
     connection: str
     chat: str
     type: str
-    status: Step = Field(description="What it entered.")
+    status: Step = Field(description="The status that it entered.")
     at: Time
     attempts: int
     error: str | None = Field(description="The code of what went wrong last.")
@@ -69,8 +71,10 @@ class MessageChange(Answer):
     by: str = Field(description="`me` for the account, else the address of who did it.")
     at: Time
     emoji: str | None = Field(description="Of a reaction; empty where one was taken back.")
-    text: str | None = Field(description="What it reads after this edit.")
-    options: list[str] | None = Field(description="What was voted for, where it could be read.")
+    text: str | None = Field(description="The text after this edit.")
+    options: list[str] | None = Field(
+        description="The options of the vote; null where it could not be read."
+    )
 
 
 class ChangedEvent(EventAnswer):
@@ -209,15 +213,15 @@ class Webhook(Answer):
 
     id: str = Field(examples=["wh_0c5a7b1e9d3f42868d17a2b4"])
     url: str = Field(examples=["https://example.com/teimoso"])
-    events: list[EventType] | None = Field(description="Of which it is told; null is all.")
+    events: list[EventType] | None = Field(description="Types of events that it gets; null is all.")
     connections: list[str] | None = Field(
-        description="Whose events; null is all, and those of no connection too. One that was deleted"
+        description="Connections whose events it gets; null is all, and those of no connection too. One that was deleted"
         " is named by its incarnation."
     )
     enabled: bool
     disabled_because: Literal["paused", "gone", "ended"] | None = Field(
         description="`gone`: the endpoint answered 410. `ended`: every connection that it was for is"
-        " deleted; it stays to be seen, and is told nothing more."
+        " deleted; it stays listed, and gets nothing more."
     )
     created_at: Time
     waiting: int = Field(description="Events behind the last that was dealt with, of any type.")
@@ -235,7 +239,7 @@ class Webhook(Answer):
 class AddedWebhook(Webhook):
     """The endpoint with its secret, which nothing shows again."""
 
-    secret: str = Field(description="What deliveries are signed by.", examples=["whsec_…"])
+    secret: str = Field(description="The key that signs deliveries.", examples=["whsec_…"])
 
 
 class AddedConnection(Connection):

@@ -21,7 +21,7 @@ PATH = {
     "who": "15550100002",
     "call": "3F0A1B2C3D4E5F6A7B8C9D0E1F2A3B4C",
 }
-"""What stands in a path."""
+"""Examples of path parameters."""
 
 _NAMED: dict[str, Any] = {
     "connection": "shop",
@@ -46,7 +46,7 @@ _NAMED: dict[str, Any] = {
     "limited_until": None,
     "limit_reason": None,
 }
-"""What fields are like that say no example themselves."""
+"""Examples of fields that have none themselves."""
 
 
 def of_bodies(model: type[BaseModel]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What callers get of what a message says, and of what others did to it afterwards."""
+"""Models of a message's content, and of changes by others afterwards."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PollContent(Answer):
     type: Literal["poll"] = "poll"
     question: str
     options: list[str]
-    choices: int = Field(description="How many options one may choose; 0 is any number.")
+    choices: int = Field(description="Number of options that one may choose; 0 is any number.")
 
 
 class ReactionContent(Answer):
@@ -109,7 +109,7 @@ class Vote(Answer):
 
 
 class Former(Answer):
-    """What a text was before an edit."""
+    """A text before an edit."""
 
     text: str
     until: Time

@@ -1,4 +1,4 @@
-"""What can be sent: one model for each kind of message, told apart by `type`.
+"""Messages that can be sent: one model for each kind, told apart by `type`.
 
 A kind that stands for itself may answer another message (`reply_to`); one that changes another
 (`message`) goes with the priority of that, so it has none of its own.
@@ -23,7 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from actors.messages.content import KINDS
 from actors.runtime import connection_ids
-from gateway.schemas.requests import Address, Body, Chat, ConnectionId, Line, Moment, Text, whole
+from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
+from gateway.schemas.requests import Body, ConnectionId, Line, Moment, Text, whole
 
 MESSAGE_ID = rf"^{connection_ids.ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
@@ -129,7 +130,7 @@ class NewPoll(_Standing):
         examples=[["tea", "coffee"]],
     )
     choices: Annotated[int, BeforeValidator(whole)] = Field(
-        1, ge=0, le=12, description="How many options one may choose; 0 is any number."
+        1, ge=0, le=12, description="Number of options that one may choose; 0 is any number."
     )
 
 
@@ -168,7 +169,7 @@ class _File(_Standing):
     )
     mime: Annotated[str, StringConstraints(max_length=255, pattern=MIME)] | None = Field(
         None,
-        description="What it is; otherwise what the upload or the server that it is fetched from"
+        description="Its type; without it the one that the upload or the server that it is fetched from"
         " says, or what is usual for the kind.",
         examples=["image/png"],
     )
@@ -187,7 +188,7 @@ class NewVideo(_File):
     type: Literal["video"]
     caption: Text | None = None
     seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
-        None, ge=0, le=86_400, description="How long it lasts."
+        None, ge=0, le=86_400, description="Its length."
     )
 
 
@@ -197,7 +198,7 @@ class NewAudio(_File):
     type: Literal["audio"]
     voice: bool = Field(False, description="As a voice note: Opus in Ogg, if phones shall play it.")
     seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
-        None, ge=0, le=86_400, description="How long it lasts."
+        None, ge=0, le=86_400, description="Its length."
     )
 
 
@@ -205,9 +206,7 @@ class NewDocument(_File):
     """Any file to send, of 100 MB at most."""
 
     type: Literal["document"]
-    name: Line | None = Field(
-        None, description="What the file is called.", examples=["invoice.pdf"]
-    )
+    name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
     caption: Text | None = None
 
 
@@ -235,7 +234,7 @@ class NewReaction(_Changing):
 
 
 class NewPollVote(_Changing):
-    """What the account chooses in a poll, instead of what it chose before."""
+    """The account's choice in a poll, in place of an earlier one."""
 
     type: Literal["poll_vote"]
     options: Annotated[list[Chosen], AfterValidator(_different)] = Field(
@@ -260,7 +259,7 @@ class NewDelete(_Changing):
 
 
 Bringing = NewImage | NewVideo | NewAudio | NewDocument | NewSticker
-"""What brings a file with it."""
+"""Kinds that bring a file."""
 
 Standing = NewText | NewLocation | NewContact | NewPoll | Bringing
 Changing = NewReaction | NewPollVote | NewEdit | NewDelete

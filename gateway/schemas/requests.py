@@ -1,4 +1,4 @@
-"""What callers send: the models that validate requests, and that the OpenAPI document is made from.
+"""Models that validate requests; the OpenAPI document is made from them.
 
 Bodies are strict (a number is not a text) and refuse fields that they do not know; query
 parameters come as text and are read leniently, but refuse names that they do not know as well.
@@ -28,7 +28,8 @@ from pydantic_core import PydanticCustomError
 
 from actors.runtime.connection_ids import ID, NAME
 from actors.state.events.event import TYPES, EventType
-from gateway.schemas import addresses, text
+from gateway.schemas import text
+from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
@@ -61,20 +62,6 @@ Status = Literal[
     "cancelled",
     "received",
 ]
-
-
-def _address(written: str) -> str:
-    try:
-        return addresses.canonical(written)
-    except addresses.InvalidAddress as error:
-        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
-
-
-def _chat(written: str) -> str:
-    try:
-        return addresses.chat(written)
-    except addresses.InvalidAddress as error:
-        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
 
 def _sendable(value: str) -> str:
@@ -132,36 +119,6 @@ def _url(value: str) -> str:
     return value
 
 
-Address = Annotated[
-    str,
-    AfterValidator(_address),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 7,
-            "maxLength": addresses.LONGEST,
-            "pattern": addresses.PATTERN,
-            "description": "An international phone number of 7 to 15 digits (with at most +,"
-            " spaces, dashes and parentheses), or a canonical address.",
-            "examples": ["15550100002", "+1 (555) 010-0002", "15550100002@s.whatsapp.net"],
-        }
-    ),
-]
-Chat = Annotated[
-    str,
-    AfterValidator(_chat),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 7,
-            "maxLength": addresses.LONGEST,
-            "pattern": addresses.CHAT_PATTERN,
-            "description": "An international phone number of 7 to 15 digits (with at most +,"
-            " spaces, dashes and parentheses), a canonical address, or a group's.",
-            "examples": ["15550100002", "120363000000000001@g.us"],
-        }
-    ),
-]
 Text = Annotated[
     str,
     AfterValidator(_sendable),
@@ -209,7 +166,7 @@ class Parameters(BaseModel):
 
 
 SHOW_ONLINE = (
-    "Show the account as online, and the second tick to whoever writes to it. Without it that is so"
+    "Show the account as online, and the second tick to people who write to it. Without it that is so"
     " only while a presence of `available` is in force, and its phone goes on being notified."
 )
 
@@ -222,7 +179,7 @@ class NewConnection(Body):
     )
     engine: Engine | None = Field(
         None,
-        description="What speaks WhatsApp's protocol; without it, what `ENGINE` names. `whatsmeow`"
+        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
         " needs its optional extra, and guarantees less.",
     )
     allow_unproven_engine: bool = Field(
@@ -245,10 +202,10 @@ class ConnectionSettings(Body):
 class NewKey(Body):
     """An API key. It is shown once, and kept as a hash."""
 
-    name: Line = Field(description="What it is for.", examples=["checkout"])
+    name: Line = Field(description="Its purpose.", examples=["checkout"])
     scopes: Annotated[
         list[Literal["admin", "send", "read", "metrics"]], Field(min_length=1, max_length=4)
-    ] = Field(description="What it may do; `admin` is all of it.", examples=[["send", "read"]])
+    ] = Field(description="Its rights; `admin` is all of them.", examples=[["send", "read"]])
     connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
         None, description="For which connections; without this for all."
     )
@@ -259,15 +216,18 @@ class NewWebhook(Body):
 
     url: WebhookUrl
     events: Annotated[list[EventType], Field(min_length=1, max_length=20)] | None = Field(
-        None, description="Of which it is told; without this of all.", examples=[["message.read"]]
+        None,
+        description="Types of events that it gets; without this all.",
+        examples=[["message.read"]],
     )
     connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
-        None, description="Whose events; without this all, also those of no connection."
+        None,
+        description="Connections whose events it gets; without this all, also events of no connection.",
     )
 
 
 class ChangedWebhook(Body):
-    """What is to be different; what is not named stays."""
+    """Changes; fields that are not named stay."""
 
     url: WebhookUrl | None = None
     enabled: bool | None = Field(
@@ -278,19 +238,19 @@ class ChangedWebhook(Body):
 
 
 class Presence(Body):
-    """How the account is to be seen."""
+    """The presence to show."""
 
     presence: Literal["available", "unavailable"] = Field(examples=["available"])
 
 
 class Typing(Body):
-    """What the account is to be seen doing in a chat."""
+    """The activity to show in a chat."""
 
     state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
 
 
 class Recovery(Body):
-    """What to recover; without a connection, all that should run."""
+    """The connection to recover; without one, all that should run."""
 
     connection: ConnectionId | None = Field(None, examples=["shop"])
 
@@ -336,9 +296,7 @@ class Wait(Parameters):
 
 
 class Upload(Parameters):
-    name: Line | None = Field(
-        None, description="What the file is called.", examples=["invoice.pdf"]
-    )
+    name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
 
 class After(Parameters):
@@ -360,7 +318,9 @@ class ListMessages(Listing):
     chat: Chat | None = None
     direction: Literal["in", "out"] | None = None
     status: Status | None = None
-    order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+    order: Literal["newest", "oldest"] = Field(
+        "newest", description="The message that comes first."
+    )
 
 
 class ListDeliveries(Listing):

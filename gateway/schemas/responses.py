@@ -1,4 +1,4 @@
-"""What callers get: the models that answers are written with, and the OpenAPI document made from."""
+"""Models of answers; the OpenAPI document is made from them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ApiKey(Answer):
 class AddedKey(ApiKey):
     """The key, which nothing shows again."""
 
-    key: str = Field(description="What callers send.", examples=["tmo_…"])
+    key: str = Field(description="The key that callers send.", examples=["tmo_…"])
 
 
 class ApiKeys(Answer):
@@ -71,15 +71,16 @@ class Connection(Answer):
     since: Time | None = Field(description="Since when it is in this state.")
     retry_at: Time | None = Field(description="When it tries again, where it waits for that.")
     version_ends_at: Time | None = Field(
-        description="When WhatsApp stops to accept the version that the connection announced, where it"
+        description="When WhatsApp stops accepting the version that the connection announced, where it"
         " said so (alert `version_expires`)."
     )
     pairing_step: Literal["qr", "code", "passkey"] | None = Field(
-        description="What linking waits for: `GET …/qr`, `…/pairing-code` or `…/passkey` has it."
+        description="The step that linking waits for: `GET …/qr`, `…/pairing-code` or `…/passkey` has it."
     )
     limited_until: Time | None = Field(
-        description="Until then WhatsApp lets the account write to nobody who never wrote to it; such"
-        " messages wait, answers go on (alert `connection_limited`). null where it is not limited."
+        description="Until then WhatsApp lets the account write to nobody new: messages to people who"
+        " never wrote wait, but for those in chats that the account began, under a cap; answers go on"
+        " (alert `connection_limited`). null where it is not limited."
     )
     limit_reason: LimitReason | None = Field(
         description="`time_lock`: WhatsApp takes the account for one that reaches out too much."
@@ -97,7 +98,7 @@ class Connections(Answer):
 
 
 class Qr(Answer):
-    """What the phone has to scan."""
+    """The code that the phone has to scan."""
 
     qr: str = Field(
         description="The text that the QR image shows; it is drawn as it is.",
@@ -112,7 +113,7 @@ class GroupMember(Answer):
 
 
 class Group(Answer):
-    chat: str = Field(description="Where to write to.", examples=["120363000000000001@g.us"])
+    chat: str = Field(description="The address to write to.", examples=["120363000000000001@g.us"])
     subject: str
     members: list[GroupMember]
 
@@ -168,7 +169,7 @@ class MessageMedia(Answer):
         description="`pending`: it is still to be had from WhatsApp; `failed`: it cannot be."
     )
     error: str | None = Field(description="The code of what went wrong with it last.")
-    url: str = Field(description="Where it can be had from this service.")
+    url: str = Field(description="Its address in this service.")
 
 
 class Marked(Answer):
@@ -188,19 +189,19 @@ class Message(Answer):
     sender: str | None
     direction: Literal["in", "out"]
     source: Literal["api", "live", "offline", "history"] = Field(
-        description="How it came here. `history`: the account's phone told of it later."
+        description="The way it came. `history`: the account's phone sent it later."
     )
     at: Time | None = Field(
-        description="What lists are sorted by: WhatsApp's time of it, or when it was accepted."
+        description="The time by which lists are sorted: WhatsApp's, or that of its acceptance."
     )
     type: str
     text: str | None = Field(description="As it reads after its edits.")
-    content: Content | None = Field(description="What a kind says that is more than a text.")
+    content: Content | None = Field(description="The content of kinds that are more than a text.")
     media: MessageMedia | None = Field(description="The file that it brings.")
     reply_to: Referred | None
     reactions: list[MessageReaction]
     votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
-    edits: list[Former] = Field(description="What the text was before, oldest first.")
+    edits: list[Former] = Field(description="Its earlier texts, oldest first.")
     edited_at: Time | None
     deleted_at: Time | None = Field(
         description="When its sender deleted it for everyone; what it said is gone."
@@ -212,7 +213,7 @@ class Message(Answer):
         description="Ended without being sent, but an attempt may have arrived all the same."
     )
     crashes: list[Crash] = Field(
-        description="How the connection's process ended while it sent this message. The second time"
+        description="The end of the connection's process while it sent this message. The second time"
         " the message was the only one on its way, and is a dead letter with the error `poison`; of"
         " ends that nobody saw, as when the power fails, the fifth time."
     )
@@ -235,7 +236,7 @@ class Messages(Answer):
 
 
 class Lane(Answer):
-    """What one connection has in the queue."""
+    """The queue of one connection."""
 
     connection: str
     waiting: int = Field(description="Ready to be sent.")
@@ -260,11 +261,11 @@ class Queue(Answer):
 
 
 class Retried(Answer):
-    retried: int = Field(description="How many dead letters went back into their lanes.")
+    retried: int = Field(description="Number of dead letters that went back into their lanes.")
 
 
 class Redriven(Answer):
-    redriven: int = Field(description="How many dead letters went back into their lanes.")
+    redriven: int = Field(description="Number of dead letters that went back into their lanes.")
     next: str | None = Field(
         description="There are more than one request looks at: ask again with `?after=` this."
     )
@@ -274,10 +275,10 @@ class AlertAnswer(Answer):
     """A lasting condition that somebody should know of. It is cleared once it is over."""
 
     name: str = Field(description="Its stable code.", examples=["connection_failed"])
-    connection: str | None = Field(description="Where it is about one.")
+    connection: str | None = Field(description="The connection that it is about; null for none.")
     incarnation: Incarnation
     severity: Literal["warning", "critical"]
-    reason: str = Field(description="What it is, in a sentence.")
+    reason: str = Field(description="The reason, in a sentence.")
     raised_at: Time
 
 
@@ -288,7 +289,7 @@ class Alert(AlertAnswer):
     active: bool
     cleared_at: Time | None = Field(description="When it was over.")
     told_at: Time | None = Field(description="When it was told last: raised, or told again.")
-    repeats: int = Field(description="How often it was told again while it lasts.")
+    repeats: int = Field(description="Number of reminders since it was raised.")
 
 
 class Alerts(Answer):
@@ -297,23 +298,25 @@ class Alerts(Answer):
 
 
 class RecoveryAction(Answer):
-    """What was done about something that fell."""
+    """A recovery of a part that fell."""
 
     id: str
     role: str = Field(
-        description="What fell: `connection`, `queue`, `state`, `health`, `root`, or a part that"
+        description="The part that fell: `connection`, `queue`, `state`, `health`, `root`, or a part that"
         " the keeper starts.",
         examples=["connection"],
     )
-    connection: str | None = Field(description="Where it served one.")
+    connection: str | None = Field(description="The connection that it served; null for none.")
     incarnation: Incarnation
     cause: str = Field(description="Why, as far as is known: `crashed`, `hung`, …")
     action: Literal["restarted", "recovered", "gave_up"] = Field(
         description="`recovered`: out of `failed`, by itself or because somebody asked. `gave_up`:"
         " it fell too often, or AUTO_RECOVERY is off."
     )
-    before: str | None = Field(description="What it was: a connection's state, or why it fell.")
-    after: str | None = Field(description="What it became.")
+    before: str | None = Field(
+        description="The state before: a connection's, or the reason of the fall."
+    )
+    after: str | None = Field(description="The state after.")
     epoch_before: int | None
     epoch_after: int | None = Field(description="Of the owner that took over, of a connection.")
     seconds: float = Field(description="From the moment the fall was noticed until this was done.")
@@ -342,7 +345,8 @@ class ProblemAnswer(BaseModel):
     code: str
     detail: str
     uncertain: bool = Field(
-        False, description="What was asked for may be done all the same, though it was refused."
+        False,
+        description="The request may have been carried out all the same, though it was refused.",
     )
 
 

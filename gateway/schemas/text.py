@@ -1,4 +1,4 @@
-"""What may stand in a message's text (pure)."""
+"""Characters that a message's text may have (pure)."""
 
 from __future__ import annotations
 

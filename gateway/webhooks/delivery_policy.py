@@ -1,7 +1,7 @@
-"""What becomes of an attempt to deliver, and of the events behind it: pure.
+"""The consequence of an attempt to deliver, for its event and those behind it (pure).
 
 An event is tried until it was delivered or, an attempt having failed, is a day old: then it is dead
-and the next one goes. A day's silence of an endpoint thus costs the events of before that day, each
+and the next one goes. A day's silence of an endpoint thus costs the events older than that day, each
 after an attempt of its own.
 """
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpcore
-import httpx
 
 from gateway.acceptance import address_policy
 
@@ -38,6 +37,8 @@ class Poster:
     @cached_property
     def _pool(self) -> httpcore.AsyncConnectionPool:
         """Made for the first POST: a gateway need not wait at its start for authorities to be read."""
+        import httpx  # noqa: PLC0415 - with it comes its command line
+
         return httpcore.AsyncConnectionPool(
             # Authorities in SSL_CERT_FILE, where it is set, are trusted in place of the public ones.
             ssl_context=httpx.create_ssl_context(),

@@ -216,7 +216,7 @@ OPERATIONS = (
         "GET",
         "/api/events",
         "readEvents",
-        "What happens, as server-sent events, until the reader leaves",
+        "Events as server-sent events, until the reader leaves",
         "events",
         read,
         {

@@ -33,7 +33,7 @@ def options(parser: ArgumentParser) -> None:
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """The file is there whole, for its owner alone, or the one of before is there as it was.
+    """Writes the whole file, for its owner alone, or leaves the earlier one as it was.
 
     The first line is the connection, without what links its device; then its messages by time.
     """

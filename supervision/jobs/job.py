@@ -1,4 +1,4 @@
-"""What every job is given, and how it tells of itself."""
+"""The common part of all jobs: their inputs and their reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an instance consists of, remembered in its directory.
+"""The parts of an instance, remembered in its directory.
 
 With it a plain `teimoso up` brings the same parts back on the same ports, whatever died.
 """

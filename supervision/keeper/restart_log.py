@@ -1,4 +1,4 @@
-"""What the keeper started again, in a file from which the root writes the history.
+"""Restarts by the keeper, in a file from which the root writes the history.
 
 The keeper opens no store: what it did is noted here, and is history once there is a root.
 """

@@ -1,4 +1,4 @@
-"""When a part that fell is started again. Pure: seconds and chance in, values out."""
+"""The time at which a part that fell is started again (pure: seconds and chance in, values out)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far each part is, in a file that `teimoso up` and `teimoso status` read."""
+"""The progress of each part, in a file that `teimoso up` and `teimoso status` read."""
 
 from __future__ import annotations
 

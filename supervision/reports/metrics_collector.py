@@ -1,4 +1,4 @@
-"""What the root's children say of themselves, and what it counts itself, kept in the tally's file."""
+"""Counters of the root's children and its own, collected into the file of sums."""
 
 from __future__ import annotations
 

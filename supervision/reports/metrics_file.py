@@ -1,4 +1,4 @@
-"""What all processes of the tree counted, summed up over their restarts, in a file for the gateway.
+"""Counters of all processes of the tree, summed up over their restarts, in a file for the gateway.
 
 The file is what is shown, and what a new root goes on from: so a total never falls behind what
 somebody read, nor counts anything twice, whoever dies. What a process counted after its last word

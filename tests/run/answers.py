@@ -1,7 +1,8 @@
 """Whether every stanza that a client was given was answered: asked of each simulator after each test.
 
 Whoever starts a simulator names its control address with `watch`; whoever ends a client or a
-simulator asks before, since a socket that is closed owes nothing.
+simulator asks before, since a socket that is closed owes nothing. One that outlives the tests of its
+kind, as that of `tests/conformance`, is not asked after those of another.
 """
 
 from __future__ import annotations
@@ -21,19 +22,17 @@ class Check:
     """Collects what was not answered in time, once each, until it is taken."""
 
     def __init__(self) -> None:
-        self._servers: set[str] = set()
+        self._servers: dict[str, str] = {}
         self._found: dict[tuple[Any, ...], str] = {}
         self._connections: dict[str, HTTPConnection] = {}
 
     def watch(self, control_url: str) -> None:
-        """From now on this simulator is asked after each test."""
-        self._servers.add(control_url)
+        """From now on this simulator is asked after each test of the kind that runs now."""
+        self._servers[control_url] = _kind()
 
     def ask(self, control_url: str) -> None:
         """Waits until nothing is owed, or it is too late; a simulator that is gone tells nothing."""
-        patience = (
-            PATIENT if "tests/chaos" in os.environ.get("PYTEST_CURRENT_TEST", "") else SECONDS
-        )
+        patience = PATIENT if _kind() == "tests/chaos" else SECONDS
         try:
             status, report = self._request(
                 control_url, "GET", f"/unanswered?wait={patience}", patience + 10
@@ -43,7 +42,7 @@ class Check:
             if report["late"] or report["open"]:
                 self._request(control_url, "DELETE", "/unanswered", 10)
         except ConnectionRefusedError:
-            self._servers.discard(control_url)  # until it is started again
+            self._servers.pop(control_url, None)  # until it is started again
             return
         except (OSError, HTTPException):
             return
@@ -55,7 +54,7 @@ class Check:
     def end(self, control_url: str) -> None:
         """Asks a simulator for the last time."""
         self.ask(control_url)
-        self._servers.discard(control_url)
+        self._servers.pop(control_url, None)
 
     def close(self) -> None:
         """At the end of a run: closes the connections to simulators."""
@@ -90,11 +89,16 @@ class Check:
 
     def taken(self) -> list[str]:
         """The kinds of all that was not answered since the last call, such as `message/text`."""
-        for server in sorted(self._servers):
+        for server in sorted(each for each, kind in self._servers.items() if kind == _kind()):
             self.ask(server)
         found = sorted(self._found.values())
         self._found.clear()
         return found
+
+
+def _kind() -> str:
+    """The folder of the test that runs now, such as `tests/chaos`."""
+    return "/".join(os.environ.get("PYTEST_CURRENT_TEST", "").split("/")[:2])
 
 
 CHECK: Final = Check()

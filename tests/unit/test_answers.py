@@ -78,3 +78,15 @@ def test_a_test_names_what_it_leaves(
     found: list[str], left: tuple[str, ...], wrong: list[str]
 ) -> None:
     assert answers.judged(found, left) == wrong
+
+
+def test_a_simulator_is_asked_after_tests_of_its_kind_alone(
+    server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = answers.Check()
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/conformance/test_keys.py::test_a (setup)")
+    check.watch(f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/unit/test_guide.py::test_b (teardown)")
+    assert check.taken() == []
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/conformance/documents/test_c.py::test_c")
+    assert check.taken() == ["message/text; retry alone", "status/text"]

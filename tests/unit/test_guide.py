@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from actors.state import documents
 from gateway.app import OPERATIONS
-from gateway.cli.app import app
+from gateway.cli import app
 from gateway.cli.reference import settings_page
 from supervision.jobs import JOBS
 
@@ -35,7 +34,7 @@ def code(cell: str) -> str:
 
 def command(words: list[str]) -> Any:
     """The command of these words; what is left of them are its arguments."""
-    found: Any = get_command(app)
+    found: Any = app.command()
     for word in words:
         found = found.commands.get(word) if hasattr(found, "commands") else found
         assert found is not None, words

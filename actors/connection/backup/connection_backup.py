@@ -1,4 +1,4 @@
-"""What a connection's process needs of the vault, where the settings name one."""
+"""Backups of one connection, from its own process, where the settings name a bucket."""
 
 from __future__ import annotations
 

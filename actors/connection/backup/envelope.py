@@ -60,7 +60,7 @@ class TooLarge(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a backup is of. `at` is when it was made, in seconds since the epoch."""
+    """The subject of a backup. `at` is when it was made, in seconds since the epoch."""
 
     connection: str
     epoch: int
@@ -74,7 +74,7 @@ class Header:
 
     @property
     def context(self) -> bytes:
-        """What every chunk is bound to."""
+        """The data that every chunk is bound to."""
         return _dump(replace(self, key_id=""))
 
 

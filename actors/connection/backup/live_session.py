@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to serve with.
+    """The session to serve with.
 
     `source`: the ``file`` that lies there, the ``vault``'s newest copy, or ``nothing``, which is a
     new session. `renew`: it may not be the last there was, so its keys are not to be trusted. A

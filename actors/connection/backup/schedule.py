@@ -55,7 +55,7 @@ class Safekeeping:
         every: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`copies` are those of before, None where nobody could say."""
+        """`copies` are those of earlier owners, None where the bucket did not answer."""
         self._vault = vault
         self._leases = leases
         self._connection, self._epoch = lease.connection, lease.epoch
@@ -81,7 +81,7 @@ class Safekeeping:
         self._look.set()
 
     async def begin(self) -> None:
-        """Note that this epoch's session is the live one. Until then the one of before is."""
+        """Note that this epoch's session is the live one. Until then the previous owner's is."""
         position = await asyncio.to_thread(Session.known_position, self._file)
         await self._leases.note_session(
             self._connection, self._epoch, position, behind=self._behind

@@ -1,4 +1,4 @@
-"""What older files of a session still hold: received, acknowledged, and stored nowhere else."""
+"""Items in older files of a session: received, acknowledged, and stored nowhere else."""
 
 from __future__ import annotations
 

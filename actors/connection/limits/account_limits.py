@@ -1,4 +1,4 @@
-"""Limits of an account on writing to people who never wrote to it, and whom they hold back (pure).
+"""Limits of an account on writing to new people, and the messages that wait for them (pure).
 
 WhatsApp has two: a time-lock (it takes the account for one that reaches out too much, and refuses with
 463) and a cap on new chats (475). Times are seconds since the epoch.
@@ -83,12 +83,17 @@ class Wait(NamedTuple):
 NONE: Final = Limits()
 
 
-def wait(limits: Limits, now: float, *, answers: bool) -> Wait | None:
-    """Whether a message waits: not one to a group, or to somebody who ever wrote (`answers`).
+def wait(limits: Limits, now: float, *, answers: bool, begun: bool = False) -> Wait | None:
+    """The limit that a message waits for, with its end; None where it may leave.
 
-    Of two limits it is the one that ends later.
+    A message to a group, or to somebody who ever wrote (`answers`), waits for neither. In a chat that the
+    account itself began (`begun`) it does not wait for the cap. Of two limits the one that ends later counts.
     """
     if answers:
         return None
-    ends = [Wait(code, end) for code, end in limits.at(now).ends.items() if end is not None]
+    ends = [
+        Wait(code, end)
+        for code, end in limits.at(now).ends.items()
+        if end is not None and not (begun and code == NEW_CHATS_CAPPED)
+    ]
     return max(ends, key=lambda each: each.until, default=None)

@@ -1,4 +1,4 @@
-"""The standing of a connection's account with WhatsApp, as its engine told, and its consequences."""
+"""The standing of a connection's account with WhatsApp, as its engine reports it, and its consequences."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from actors.connection.engine import InboxMessage
     from actors.connection.limits.account_limits import Limits
     from actors.connection.limits.refusals import SendDeferred
     from actors.connection.reporter import Reporter
@@ -59,8 +60,8 @@ class Standing:
         # A message that is deferred meanwhile would miss that its limit was lifted: one at a time.
         self._turn = asyncio.Lock()
         self._untold = False  # whether Redis is still to hear of the limits
-        self._news: set[str] = set()
-        self._heard: set[str] = set()
+        self._news: set[tuple[str, str]] = set()
+        self._heard: set[tuple[str, str]] = set()
         self._look = asyncio.Event()
 
     async def told(self, limits: Limits) -> None:
@@ -70,11 +71,31 @@ class Standing:
         self._limits, self._untold = limits, True
         self._look.set()
 
-    def heard(self, chats: Iterable[str]) -> None:
-        """The persons of these chats wrote: what waits for them may leave."""
-        if self._now != NONE and (news := set(chats) - self._heard):
+    def heard(self, messages: Iterable[InboxMessage]) -> None:
+        """Lift the limits for persons who wrote one of these messages.
+
+        The account's phone begins a chat with a message to somebody: for that chat the cap alone is lifted.
+        """
+        if self._now == NONE:
+            return
+        found = set[tuple[str, str]]()
+        for each in messages:
+            if each.sender == each.chat:
+                found |= {(code, each.chat) for code in CODES}
+            elif each.from_me:
+                found.add((NEW_CHATS_CAPPED, each.chat))
+        if news := found - self._heard:
             self._heard |= news
             self._news |= news
+            self._look.set()
+
+    def joined(self, chat: str) -> None:
+        """Lift the limits for a chat whose lane another one joined.
+
+        Its person may have written under the other address. Where that is not so, the engine defers again.
+        """
+        if self._now != NONE:
+            self._news |= {(code, chat) for code in CODES}
             self._look.set()
 
     async def defer(self, job: Job, deferred: SendDeferred, behind: Sequence[str]) -> None:
@@ -97,8 +118,7 @@ class Standing:
                 self._untold = True
                 raise
         measures.count("teimoso_sends_deferred", reason=deferred.code)
-        if job.chat in self._heard:
-            self._news.add(job.chat)
+        self._news |= {(deferred.code, job.chat)} & self._heard
         self._look.set()
 
     def failed(self, code: str) -> None:
@@ -146,6 +166,6 @@ class Standing:
             except RedisAway:
                 self._untold = True
                 raise
-        for chat in list(self._news):
-            await self._lanes.lift_chat(self._connection, self._epoch, CODES, chat)
-            self._news.discard(chat)
+        for code, chat in list(self._news):
+            await self._lanes.lift_chat(self._connection, self._epoch, [code], chat)
+            self._news.discard((code, chat))

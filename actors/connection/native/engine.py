@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ import structlog
 from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
+from actors.connection.names.session_names import SessionNames
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.media.transfers import Carrying
 from actors.connection.native.paired_client import Linked
@@ -36,7 +37,7 @@ from actors.connection.session.session import Session, SessionDamaged, StaleEpoc
 from actors.connection.whatsapp_version import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from actors.config.settings import Settings
     from actors.connection.engine import (
@@ -58,7 +59,7 @@ LOGOUT_TIMEOUT: Final = 5.0
 """Seconds that WhatsApp has to confirm an unlinking."""
 
 
-class NativeEngine(Unable):
+class NativeEngine(SessionNames, Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
@@ -147,7 +148,7 @@ class NativeEngine(Unable):
 
     @property
     def traffic(self) -> Traffic | None:
-        """What was read last; see the port."""
+        """The newest traffic; see the port."""
         return None if self._linked is None else self._linked.traffic
 
     async def probe(self, within: float) -> bool:
@@ -209,11 +210,22 @@ class NativeEngine(Unable):
         A stale owner changes nothing (G6): `run` ends as replaced, and once it did this raises
         `StaleEpoch`; so with `SessionDamaged`. `SessionUnavailable` changed nothing: try again.
         """
-        try:
+        async with self._changing():
             async with self._session.transaction():
                 self._session.settle(keys)
             if self._linked is not None:
                 await self._linked.settled(keys)
+
+    async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
+        """Have what is stored of former chats moved; see the port."""
+        async with self._changing(), self._session.transaction():
+            self._session.merge_chats(chats)
+        await self._events.on_inbox()
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        try:
+            yield
         except (StaleEpoch, SessionDamaged) as refusal:
             self._end(cause_of(refusal))
             # The cause of the end is told first: whoever called breaks on this, and knows less.

@@ -205,7 +205,7 @@ class Linked:
 
     @property
     def traffic(self) -> Traffic | None:
-        """What was read last; None before the login is done."""
+        """The newest traffic; None before the login is done."""
         return self._socket.traffic if self._logged_in else None
 
     async def probe(self, within: float) -> bool:
@@ -219,7 +219,9 @@ class Linked:
     async def lookup(self, number: str) -> str | None:
         """See `presence.lookup`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        return await presence.lookup(self._socket, number)
+        with told():
+            found = await presence.lookup(self._socket, number, self._devices.note_answer)
+        return found and str(self._people.canonical(Address.parse(found)))
 
     async def groups(self) -> Sequence[Group]:
         """See `Rosters.all`. Raises `NotConnected` before the login is done, else `SendError`."""

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILE: Final = "file"
-"""The kind of an inbox item that says what became of a file."""
+"""The kind of an inbox item with the outcome of a download."""
 
 PAST_FILE: Final = "past_file"
-"""The same of a message of the time before: it waits until all of those are stored."""
+"""The same of a message of a history sync: it waits until all of those are stored."""
 
 LONGEST_WAIT: Final = 3600.0
 """Seconds until the next try at most; a time beyond that was noted before the clock was set back."""
@@ -50,7 +50,7 @@ class Transfer:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """What names its message."""
+        """The key of its message."""
         return self.chat, self.sender, self.message_id
 
 
@@ -141,7 +141,7 @@ class Transfers(SessionFile):
         *,
         past: bool = False,
     ) -> None:
-        """Put what became of a message's file into the inbox; `past`: of one of the time before."""
+        """Put the outcome of a message's file into the inbox; `past`: the message came by history sync."""
         self._write(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'live')",
@@ -154,7 +154,7 @@ class Transfers(SessionFile):
     def due_files(self, limit: int) -> list[InboxFile]:
         """The oldest ones whose message is not waiting itself, oldest first.
 
-        Of the time before, once no message of it waits: there may be thousands, and this is asked
+        Those of a history sync, once no message of it waits: there may be thousands, and this is asked
         for with each batch of them.
         """
         rows = self._rows(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOWHERE = Position(0, 0)
 
 BUSY_SECONDS = 5.0
-"""How long a writer waits for another process's transaction on the same file."""
+"""Seconds for which a writer waits for another process's transaction on the same file."""
 
 # The transaction that the running code is inside of. A context variable and not the task: what a
 # transaction awaits may run as a task of its own, and an unrelated task must not slip its writes
@@ -134,7 +134,7 @@ class SessionFile:
 
     @staticmethod
     def known_position(path: Path) -> Position:
-        """How far the file got: (0, 0) where there is none, or where nobody ever wrote into it.
+        """The position of the file: (0, 0) where there is none, or where nobody ever wrote into it.
 
         Raises `SessionDamaged`, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`.
         """
@@ -201,7 +201,7 @@ class SessionFile:
         self._write("RELEASE share")
 
     def _forget_cached(self) -> None:
-        """What a subclass holds in memory of the file may have been rolled back."""
+        """Drop a subclass's cache of the file: its changes may have been rolled back."""
 
     def _within(self) -> bool:
         return self._transaction is not None and _inside.get() is self._transaction

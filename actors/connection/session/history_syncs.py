@@ -1,4 +1,4 @@
-"""What the account's phone tells of the time before: on disk until all of it is stored."""
+"""History syncs of the account's phone: on disk until all of their messages are stored."""
 
 from __future__ import annotations
 

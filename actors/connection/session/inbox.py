@@ -1,4 +1,4 @@
-"""What arrived: on disk before WhatsApp is told, kept until it is stored elsewhere."""
+"""Received items: on disk before they are acknowledged, kept until they are stored elsewhere."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from actors.connection.session.outreach import Outreach
 from actors.connection.session.phone_statuses import Statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxStatus
 
 HISTORY = "history"
-"""The kind of a row with a message of the time before: it waits behind those of now."""
+"""The kind of a row with a message of a history sync: it waits behind live ones."""
 
 WANTED = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""
@@ -159,7 +159,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
         return sum(self._show(key) for (key,) in rows)
 
     def move_chat(self, old: str, new: str) -> None:
-        """What is in the chat `old` is in `new`; a message that is in both is there once.
+        """Move the messages of the chat `old` to `new`; one that is in both is there once.
 
         Where any of it may be stored elsewhere, or on its way there, an `InboxMerge` is put in.
         """
@@ -167,11 +167,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
             "SELECT sender, message_id, readable, inbox, at FROM tombstones WHERE chat = ?", (old,)
         )
         if moved:
-            self._write(
-                "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
-                " VALUES ('merge', ?, ?, '', ?, 'merge', 0, 'live')",
-                (new, old, int(self._clock())),
-            )
+            self.merge_chats([(old, new)])
         for sender, message_id, readable, inbox, at in moved:
             target = new if sender == old else sender
             known = self._tombstone(new, target, message_id)
@@ -197,11 +193,18 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
         self.move_transfers(old, new)
         self._expect_moved_statuses(new)
 
-    def move_sender(self, lid: str, pn: str) -> None:
-        """What a member said in groups under the LID, the phone number said.
+    def merge_chats(self, chats: Iterable[tuple[str, str]]) -> None:
+        """Put an `InboxMerge` in for each pair of an old and a new chat that has none yet."""
+        for old, new in chats:
+            self._write(
+                "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
+                " SELECT 'merge', ?1, ?2, '', ?3, 'merge', 0, 'live' WHERE NOT EXISTS"
+                " (SELECT 1 FROM inbox WHERE kind = 'merge' AND chat = ?1 AND sender = ?2)",
+                (new, old, int(self._clock())),
+            )
 
-        Without it what comes again would be taken for news, and be asked for again in vain.
-        """
+    def move_sender(self, lid: str, pn: str) -> None:
+        """Move a member's messages in groups from the LID to the number, or repeats would count as new."""
         moved = self._rows(
             "SELECT chat, message_id, readable, inbox, at FROM tombstones WHERE sender = ?"
             " AND sender GLOB '*@lid' AND chat GLOB '*@g.us'",
@@ -327,6 +330,8 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
         )
         if row[6]:  # the account's own
             self._expect_statuses(*row[:3])
+            if not row[0].endswith("@g.us"):
+                self.note_begun(row[0], row[2])
         elif row[0] == row[1]:
             self.note_correspondent(row[0])
 

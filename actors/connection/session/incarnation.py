@@ -1,4 +1,4 @@
-"""Of which of the connections that had an id, one after the other, a directory of sessions is.
+"""Detects session directories left by a deleted connection whose id was reused.
 
 Who deletes a connection reaches one directory. On a host that has its own, what lies there is found
 to be another's once the id is served again.

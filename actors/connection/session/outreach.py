@@ -1,4 +1,4 @@
-"""Whom an account may write to: who ever wrote to it, and WhatsApp's limits on all others."""
+"""Persons with whom the account has a chat, and WhatsApp's limits on writing to all others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ LOCK, CAP = "lock", "cap"
 
 
 class Outreach(SessionFile):
-    """Limits and correspondents outlive every process; what is known of them is WhatsApp's word."""
+    """Limits and chats outlive every process.
+
+    A chat is begun for good once the person wrote, or WhatsApp did not refuse a first message to them. A
+    crash before its acknowledgement leaves the chat begun: that message is sent again, and a refusal undoes it.
+    """
 
     def limits(self) -> Limits:
         """The limits as they were told last, those that are over included."""
@@ -42,15 +46,44 @@ class Outreach(SessionFile):
 
     def note_correspondent(self, chat: str) -> None:
         """The person of this chat wrote."""
-        self._write("INSERT OR IGNORE INTO correspondents (chat) VALUES (?)", (chat,))
+        self._write(
+            "INSERT INTO correspondents (chat) VALUES (?)"
+            " ON CONFLICT DO UPDATE SET began = NULL WHERE began IS NOT NULL",
+            (chat,),
+        )
+
+    def note_begun(self, chat: str, message_id: str) -> None:
+        """Note that the account writes this message to the person of this chat: the first one begins it."""
+        self._write(
+            "INSERT OR IGNORE INTO correspondents (chat, began) VALUES (?, ?)", (chat, message_id)
+        )
 
     def wrote(self, chat: str) -> bool:
         """Whether the person of this chat, a canonical address, ever wrote."""
+        query = "SELECT 1 FROM correspondents WHERE chat = ? AND began IS NULL"
+        return self._row(query, (chat,)) is not None
+
+    def begun(self, chat: str) -> bool:
+        """Whether either side of this chat, a canonical address, ever wrote."""
         return self._row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
+
+    def begun_by(self, chat: str) -> str | None:
+        """The message by which the account began this chat; None where the person wrote, or nobody."""
+        row = self._row("SELECT began FROM correspondents WHERE chat = ?", (chat,))
+        return None if row is None else row[0]
+
+    def forget_begun(self, chat: str) -> None:
+        """Forget the message that began the chat, which WhatsApp refused; a person who wrote stays noted."""
+        self._write("DELETE FROM correspondents WHERE chat = ? AND began IS NOT NULL", (chat,))
 
     def move_correspondent(self, old: str, new: str) -> None:
         """The chat `old` is `new`."""
-        self._write("UPDATE OR IGNORE correspondents SET chat = ? WHERE chat = ?", (new, old))
+        self._write(
+            "INSERT INTO correspondents (chat, began)"
+            " SELECT ?, began FROM correspondents WHERE chat = ?"
+            " ON CONFLICT DO UPDATE SET began = NULL WHERE excluded.began IS NULL",
+            (new, old),
+        )
         self._write("DELETE FROM correspondents WHERE chat = ?", (old,))
 
 

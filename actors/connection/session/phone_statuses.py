@@ -1,4 +1,4 @@
-"""What became of messages that the account's phone sent: receipts, beside those for the queue.
+"""Statuses of messages that the account's phone sent: receipts, beside those for the queue.
 
 A receipt may come before the copy of the message that it is about. It waits for it here, on disk,
 and is handed out only once the message is stored elsewhere.

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 16
+VERSION = 18
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -353,5 +353,42 @@ CREATE INDEX placeholders_ask_at ON placeholders (ask_at) WHERE ask_at IS NOT NU
 CREATE INDEX placeholders_request ON placeholders (request) WHERE request IS NOT NULL;
 CREATE INDEX placeholders_message_id ON placeholders (message_id)
 """,
+    17: """
+-- Addresses of chats that have another name today: LIDs whose number is known, and numbers for which
+-- WhatsApp answers by another one, or did once and does not any more (then both are equal). `number` rises
+-- with what is learnt, and tells how much of it Redis knows.
+CREATE TABLE renumbered (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    old TEXT NOT NULL UNIQUE,
+    new TEXT NOT NULL
+) STRICT;
+CREATE INDEX renumbered_new ON renumbered (new);
+INSERT INTO renumbered (old, new) SELECT lid, pn FROM lids
+""",
+    18: """
+-- The message by which the account began the chat, none where the person wrote.
+ALTER TABLE correspondents ADD COLUMN began TEXT;
+INSERT OR IGNORE INTO correspondents (chat, began)
+    SELECT chat, min(message_id) FROM sent_ids WHERE chat NOT GLOB '*@g.us' GROUP BY chat;
+INSERT OR IGNORE INTO correspondents (chat, began)
+    SELECT chat, min(message_id) FROM tombstones WHERE chat NOT GLOB '*@g.us' GROUP BY chat;
+
+-- Edits under a secret that is not known yet. `sent_at` is WhatsApp's time, `at` that of the arrival.
+CREATE TABLE sealed_edits (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    target TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    from_me INTEGER NOT NULL,
+    push_name TEXT,
+    source TEXT NOT NULL,
+    plaintext BLOB NOT NULL,
+    at REAL NOT NULL,
+    UNIQUE (chat, sender, message_id)
+) STRICT;
+CREATE INDEX sealed_edits_target ON sealed_edits (target)
+""",
 }
-"""What each version has beside the one before; `SCHEMA` is the first."""
+"""Changes of each version over the one before; `SCHEMA` is the first."""

@@ -1,4 +1,4 @@
-"""What was sent, kept a day for recipients who could not decrypt it, and how often they asked."""
+"""Sent messages, kept a day for recipients who could not decrypt them, and the number of their requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SENT_ROWS = 10_000
 RETRY_SECONDS = 30 * 86_400.0
 
 KNOWN_SECONDS = 90 * 86_400.0
-"""How long it is known that a message was sent by this device, and not by the account's phone."""
+"""Seconds for which it is known that this device sent a message, and not the account's phone."""
 
 
 class Sent(SessionFile):
@@ -48,6 +48,11 @@ class Sent(SessionFile):
         )
         return row is not None
 
+    def was_written_to(self, chat: str) -> bool:
+        """Whether anything that this device sent to the chat is known."""
+        row = self._row("SELECT 1 FROM sent_ids WHERE chat = ? LIMIT 1", (chat,))
+        return row is not None
+
     def sent_plaintext(self, chat: str, message_id: str) -> bytes | None:
         """The plaintext sent under this id within 24 hours."""
         row = self._row(
@@ -82,7 +87,7 @@ class Sent(SessionFile):
     def retries(
         self, direction: Literal["asked", "answered"], chat: str, peer: str, message_id: str
     ) -> int:
-        """How many retry receipts were counted for the message."""
+        """Number of retry receipts that were counted for the message."""
         row = self._row(
             "SELECT count FROM retries"
             " WHERE direction = ? AND chat = ? AND peer = ? AND message_id = ?",
@@ -91,7 +96,7 @@ class Sent(SessionFile):
         return 0 if row is None else int(row[0])
 
     def move_sent(self, old: str, new: str) -> None:
-        """What was sent to the chat `old` was sent to `new`, and so were its counts."""
+        """Move sent messages and their counts from the chat `old` to `new`."""
         for table in ("sent", "retries", "sent_ids"):
             self._write(f"UPDATE OR IGNORE {table} SET chat = ? WHERE chat = ?", (new, old))  # noqa: S608
             self._write(f"DELETE FROM {table} WHERE chat = ?", (old,))  # noqa: S608

@@ -16,13 +16,14 @@ from actors.connection.session.file import (
     make_directory,
 )
 from actors.connection.session.history_syncs import Histories
-from actors.connection.session.identities.contact_devices import Directory
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
+from actors.connection.session.identities.renumbered import Renumbered
 from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
 from actors.connection.session.messages.message_aliases import Aliases
 from actors.connection.session.messages.message_secrets import MessageSecrets
+from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
@@ -46,12 +47,13 @@ class Session(
     Sent,
     Uploads,
     MessageSecrets,
+    SealedEdits,
     UnreadMessages,
     Timers,
     Groups,
     Histories,
     Aliases,
-    Directory,
+    Renumbered,
     Keys,
 ):
     """The session file of one account.
@@ -77,23 +79,50 @@ class Session(
                 self._move_person(pn, holder)
             if before is not None:
                 self._move_person(before, pn)
-            self.move_ratchets(lid, pn)
-            self.move_chat(lid, pn)
-            self.move_correspondent(lid, pn)
-            self.move_sender(lid, pn)
-            self.move_member(lid, pn)
-            self.move_sent(lid, pn)
-            self.move_secrets(lid, pn)
-            self.move_placeholders(lid, pn)
-            self.move_unread(lid, pn)
-            self.move_timer(lid, pn)
-            self.move_key_list(lid, pn)
-            self.forget_devices(lid)
+            if holder is not None:
+                self.rename(
+                    holder, holder
+                )  # what is sent to that LID is not for the next holder of its number
+            self._join(lid, pn, stored=self.was_written_to(lid))
         return news
+
+    def learn_number(self, asked: str, answered: str) -> bool:
+        """Note that WhatsApp answers for the number `asked` by `answered`; True where that is news.
+
+        Chats, and what is stored of them, are one from then on. Where WhatsApp answers for the number
+        itself again, so do messages from then on; earlier ones stay where they are.
+        """
+        if self.answering(asked) == answered:
+            return False
+        if asked == answered:
+            self.rename(asked, asked)
+        else:
+            self._join(asked, answered, stored=True)
+        return True
+
+    def _join(self, old: str, new: str, *, stored: bool) -> None:
+        """The chat `old` is `new` from now on. `stored`: messages of it may be stored elsewhere."""
+        self.rename(old, new)
+        self.move_ratchets(old, new)
+        self.move_chat(old, new)
+        if stored:
+            self.merge_chats([(old, new)])
+        self.move_correspondent(old, new)
+        self.move_sender(old, new)
+        self.move_member(old, new)
+        self.move_sent(old, new)
+        self.move_secrets(old, new)
+        self.move_edits(old, new)
+        self.move_placeholders(old, new)
+        self.move_unread(old, new)
+        self.move_timer(old, new)
+        self.move_key_list(old, new)
+        self.forget_devices(old)
 
     def _move_person(self, old: str, new: str) -> None:
         """The person of the canonical address `old` is called `new` from now on."""
         self.move_ratchets(old, new)
+        self.move_correspondent(old, new)
         self.move_key_list(old, new)
         self.move_sent(old, new)
         self.forget_devices(old)
@@ -107,6 +136,7 @@ class Session(
         self.prune_recipients(now)
         self.prune_uploads(now)
         self.prune_secrets(now)
+        self.prune_edits(now)
         self.prune_placeholders(now)
         self.prune_unread(now)
         self.prune_timers(now)

@@ -8,7 +8,7 @@ from typing import Final
 from actors.connection.session.file import SessionFile
 
 UPLOAD_SECONDS: Final = 86_400.0
-"""How long what was uploaded is counted on; the media servers keep it for weeks."""
+"""Seconds for which an upload is relied on; the media servers keep it for weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Uploads(SessionFile):
         )
 
     def upload(self, message_id: str) -> Upload | None:
-        """What was uploaded for the message within a day."""
+        """The upload of the message within a day."""
         row = self._row(
             "SELECT kind, media_key, url, direct_path, sha256, sealed_sha256, size, at"
             " FROM uploads WHERE message_id = ? AND at >= ?",

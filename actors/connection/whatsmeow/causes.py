@@ -1,4 +1,4 @@
-"""What whatsmeow says of the end of a socket, as the causes that all engines tell (pure)."""
+"""Causes of the end of a socket, from whatsmeow's words for them (pure)."""
 
 from __future__ import annotations
 

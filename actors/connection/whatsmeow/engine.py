@@ -13,6 +13,7 @@ import structlog
 from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendError, Traffic
+from actors.connection.names.session_names import SessionNames
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.presence import Visibility
@@ -29,7 +30,7 @@ from actors.connection.whatsmeow.server import point
 from actors.connection.whatsmeow.store import StoreDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from actors.config.settings import Settings
     from actors.connection.engine import (
@@ -54,7 +55,7 @@ RESEND_PATIENCE: Final = 60.0
 LOGOUT_TIMEOUT: Final = 5.0
 
 
-class WhatsmeowEngine(Unable):
+class WhatsmeowEngine(SessionNames, Unable):
     """Receives with a window of loss, sends at least once, one owner at a time (G6).
 
     What arrives is on disk as soon as whatsmeow tells of it, which is after it told WhatsApp: what
@@ -145,7 +146,7 @@ class WhatsmeowEngine(Unable):
 
     @property
     def traffic(self) -> Traffic | None:
-        """What whatsmeow told last, of which its own keepalive is no part."""
+        """The traffic that whatsmeow reported last, without its own keepalive."""
         age = time.monotonic() - self._last_heard
         return Traffic(age, listening=not self._journal.waits) if self._open else None
 
@@ -166,7 +167,11 @@ class WhatsmeowEngine(Unable):
         return code
 
     async def lookup(self, number: str) -> str | None:
-        return await self._asking.lookup(number)
+        found = await self._asking.lookup(number)
+        if found not in {None, number, self._session.answering(number)}:
+            await self._change(lambda: self._session.learn_number(number, str(found)))
+            await self._events.on_inbox()
+        return found
 
     async def groups(self) -> Sequence[Group]:
         """No groups are told of."""
@@ -193,9 +198,17 @@ class WhatsmeowEngine(Unable):
 
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget items that are stored elsewhere; as in the native engine."""
+        await self._change(lambda: self._session.settle(keys))
+
+    async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
+        """Have what is stored of former chats moved; as in the native engine."""
+        await self._change(lambda: self._session.merge_chats(chats))
+        await self._events.on_inbox()
+
+    async def _change(self, change: Callable[[], object]) -> None:
         try:
             async with self._session.transaction():
-                self._session.settle(keys)
+                change()
         except (StaleEpoch, SessionDamaged) as refusal:
             self._close_with(cause_of(refusal))
             await self._idle.wait()
@@ -338,7 +351,7 @@ class WhatsmeowEngine(Unable):
                 self._end(Cause(Kind.NETWORK, "engine_failed"))
 
     async def _follow(self, client: Client, heard: Heard) -> None:
-        """What it means for the connection, once what it brings is on disk."""
+        """The event's consequence for the connection, once its content is on disk."""
         if client is not self._client:
             return
         now = time.time()

@@ -1,4 +1,4 @@
-"""What whatsmeow's events change, inside a transaction of the session."""
+"""Changes by whatsmeow's events, inside a transaction of the session."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import structlog
 from actors.connection.engine import UNSUPPORTED
 from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.receive import timers, wrappers
-from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
-from actors.connection.native.receive.message_source import is_list
+from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
+from actors.connection.native.receive.message_source import Key, is_list
+from actors.connection.native.receive.messages.edit_opener import EditOpener
+from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.inbox import UNDECRYPTABLE
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.from_proto import Scene
     from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
     from actors.messages.content import Content, Target
@@ -73,6 +76,7 @@ class Incoming:
     def __init__(self, session: Session, people: People, clock: Callable[[], float]) -> None:
         self._session = session
         self._people = people
+        self._edits = EditOpener(session, people, read=self._said)
         self._clock = clock
         # WhatsApp may tell of a receipt before Go tells which id the message got.
         self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()
@@ -125,7 +129,7 @@ class Incoming:
         plaintext = event.Message.SerializeToString()
         try:
             received = wrappers.read(plaintext)
-            scene = self._scene(chat, sender)
+            scene = scene_of(self._session, self._people, chat, sender)
             received = None if received is None else unsealed(received, scene)
             said = None if received is None else self._said(received, scene)
         except MalformedMessage:
@@ -138,22 +142,32 @@ class Incoming:
             self._session.bury(**key)
             return learned
         assert received is not None
-        self._session.learn_secret(**key, said=said, secret=received.secret)
+        push_name = event.Info.Pushname or None
         added = self._session.add_message(
             **key,
             at=self._at(event.Info),
             type=said.type,
             text=text_of(said),
             from_me=event.Info.MessageSource.IsFromMe,
-            push_name=event.Info.Pushname or None,
+            push_name=push_name,
             body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
             content=None if is_plain(said) else encode(said),
         )
+        self._edits.keep(
+            Key(**key),
+            received,
+            plaintext,
+            at=self._at(event.Info),
+            from_me=event.Info.MessageSource.IsFromMe,
+            push_name=push_name,
+            source="live",
+        )
+        opened = self._edits.learn(Key(**key), said, received.secret)
         if added and isinstance(said, Media):
             self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
         if added and not event.Info.MessageSource.IsFromMe and not isinstance(said, Change):
             self._expect_reading(event.Info, str(chat))
-        return added or learned
+        return added or learned or bool(opened)
 
     def _note_timer(
         self, info: Any, chat: Address, received: wrappers.Received | None, plaintext: bytes
@@ -179,18 +193,6 @@ class Incoming:
             origin=str(origin.canonical),
             author="" if origin.is_person else str(sender.canonical),
             at=self._at(info),
-        )
-
-    def _scene(self, chat: Address, sender: Address) -> Scene:
-        session, account = self._session, self._people.account
-        return Scene(
-            chat=chat,
-            sender=sender,
-            account=account,
-            canonical=self._people.canonical,
-            from_phone=lambda number: session.knows(str(chat), str(account), number),
-            secret=lambda author, number: session.message_secret(str(chat), str(author), number),
-            names=self._people.names,
         )
 
     def _said(self, received: wrappers.Received, scene: Scene) -> Content:

@@ -36,7 +36,7 @@ class _Bytes(ctypes.Structure):
 
 
 class Proxy(ctypes.Structure):
-    """What a socket is opened through, and what it is not used for."""
+    """The proxy that a socket is opened through, and the hosts that it is not used for."""
 
     _fields_ = (
         ("address", _CHARS),

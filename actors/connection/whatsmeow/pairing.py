@@ -1,4 +1,4 @@
-"""What a client that is not linked shows: QRs, and a code to type instead."""
+"""QRs and codes of a client that is not linked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an open client is asked: to send, to look a number up, to show what the account does."""
+"""Requests to an open client: sends, lookups, presence."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Asking:
 
         whatsmeow asks for the privacy settings by itself. Raises `SendError`.
         """
-        unread = self.session.marked(chat, mark)
+        unread = self.session.marked(self.session.chat_today(chat), mark)
         for origin, author, message_ids in readings(unread):
             ids = " ".join(message_ids).encode()
             to, of = (self._jid(Address.parse(each)) for each in (origin, author or origin))

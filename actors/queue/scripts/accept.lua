@@ -28,6 +28,10 @@ function transitions.accept(
     end
     -- What was due before this was accepted goes before it.
     promote()
+    chat = named(chat)
+    if string.sub(chat, -4) == '@lid' then
+        call('SADD', NAMELESS, chat)
+    end
     count('queued')
     local seq = sequence()
     local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,
@@ -44,7 +48,7 @@ function transitions.accept(
         write(id, seq, 'status', 'waiting', 'waiting_at', NOW, 'send_at', send_at,
             'ticket', ticket, unpack(record))
         wake()
-        return {'accepted', id, seq, 'waiting'}
+        return {'accepted', id, seq, 'waiting', chat}
     end
     call('ZADD', OPEN, NOW, id)
     if send_at ~= '' then
@@ -53,5 +57,5 @@ function transitions.accept(
     end
     write(id, seq, 'status', 'queued', 'queued_at', NOW, unpack(record))
     place(id, chat, priority, seq)
-    return {'accepted', id, seq, 'queued'}
+    return {'accepted', id, seq, 'queued', chat}
 end

@@ -82,6 +82,7 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
         end
     end
     local room, paced = pace(math.min(limit - #jobs, concurrency - #flights), tonumber(interval))
+    local is_paced = tonumber(interval) > 0 or tonumber(rests) > 0
     local taken, set_aside = 0, 0
     local alone = #flights == 1 and crashed(job(flights[1][2]))
     while taken < room and set_aside < PROMOTE and not alone do
@@ -102,6 +103,9 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
             else
                 taken = taken + 1
                 table.insert(jobs, give(FLIGHT, first, chat, turn))
+                if is_paced and first[6] == '1' then
+                    call('HSET', message(first[1]), 'paced_at', NOW)
+                end
                 table.insert(flights, {chat, first[1]})
                 known[first[1]] = true
                 keep_apart(chat, given[taken <= tonumber(rests) and taken or 0])

@@ -5,11 +5,12 @@
 
 local function redrive(id, chat, priority)
     local seq = sequence()
+    chat = named(chat)
     call('ZREM', DEAD, id)
     call('ZADD', OPEN, NOW, id)
     call('HDEL', message(id), 'error', 'cut', 'crashes', 'crash_log', 'expired_at')
     call('PERSIST', message(id))
-    write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW)
+    write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW, 'chat', chat)
     place(id, chat, priority, seq)
     count('redriven')
 end
@@ -41,11 +42,12 @@ function transitions.redrive(limit, chat, code, since, before, left_alone, ...)
     if deleted() then
         return {0, #ids}
     end
+    chat = named(chat)
     for looked, id in ipairs(ids) do
         local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'redriven_at',
             'error', 'dead_at')
         if record[1] == 'dead' then
-            if (chat == '' or record[2] == chat) and (code == '' or record[5] == code)
+            if (chat == '' or named(record[2]) == chat) and (code == '' or record[5] == code)
                 and (since == '' or tonumber(record[6]) >= tonumber(since))
                 and (before == '' or tonumber(record[6]) < tonumber(before))
                 and not string.find(left_alone, ' ' .. (record[5] or '') .. ' ', 1, true) then

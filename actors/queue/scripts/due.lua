@@ -26,8 +26,11 @@ local function promote()
         local seq = sequence()
         call('ZREM', SCHEDULED, ticket)
         call('HDEL', message(id), 'ticket')
-        write(id, seq, 'status', 'queued', 'queued_at', NOW)
-        place(id, record[1], record[2], seq)
+        local chat = named(record[1])
+        write(id, seq, 'status', 'queued', 'queued_at', NOW, 'chat', chat)
+        -- It could leave since its time, however late it is readied.
+        call('ZADD', SINCE, 'NX', call('ZSCORE', OPEN, id), chat)
+        place(id, chat, record[2], seq)
     end
     return true
 end
@@ -43,7 +46,11 @@ local function next_due()
     local next = call('ZRANGE', HELD, 0, 0, 'WITHSCORES')[2]
     next = next and string.format('%.6f', next - set_back())
     for _, key in ipairs({SCHEDULED, RESTING}) do
-        next = sooner(next, call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
+        local first = call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+        -- A chat that rests for an unlimited time is not due.
+        if first ~= 'inf' then
+            next = sooner(next, first)
+        end
     end
     return next
 end

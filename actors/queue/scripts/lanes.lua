@@ -4,7 +4,8 @@
 --   redacted     1: deleted for everyone, and text and content are gone
 --   status       queued waiting sending sent delivered read dead cancelled
 --   accepted_at, STATUS_at   times
---   attempts     attempts begun, since the last redrive
+--   attempts     attempts begun, since the last redrive; paced_at, where messages are paced, when the
+--                first of them was
 --   cut          those among them that the end of their owner cut off
 --   crashes      those among the cut off whose owner crashed; crash_log a line for each: when the
 --                attempt began, when the crash was noticed, the epoch, and how it ended
@@ -113,7 +114,7 @@ function transitions.close()
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
-        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE)
+        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, JOINING)
     return 'closed'
 end
 

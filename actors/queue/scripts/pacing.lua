@@ -24,7 +24,8 @@ local function rested(longest)
     end
     ready_all('-inf', NOW)
     if longest then
-        ready_all('(' .. after(longest), '+inf')
+        -- But for those that rest for an unlimited time, until their lanes are joined.
+        ready_all('(' .. after(longest), '(+inf')
     end
     return true
 end

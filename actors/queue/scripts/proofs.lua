@@ -3,7 +3,8 @@
 local PROOF = {sent = 1, delivered = 2, read = 3}
 
 -- Bounds in seconds of the counts of how long messages took from when they could leave first until
--- they were sent: `../records.py` has the same.
+-- they were sent: `../records.py` has the same. That is after the end of a limit that held their chat
+-- (`since`), and where messages are paced with the first claim.
 local TOOK = {0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
 
 local function took(seconds)
@@ -22,7 +23,9 @@ local function arrived(id, record, at)
     if record[1] == 'dead' or record[1] == 'cancelled' then
         count('revived')
     end
-    took(at - math.max(record[7] or at, record[8] or 0, record[9] or 0))
+    local open = record[1] ~= 'dead' and record[1] ~= 'cancelled'
+    local since = open and call('ZSCORE', SINCE, record[2]) or 0
+    took(at - math.max(record[7] or at, record[8] or 0, record[9] or 0, record[15] or 0, since))
     leave(id, record[2], record[1] == 'dead')
     if record[10] or record[11] or record[12] or record[13] or record[14] then
         call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket', 'expired_at')
@@ -37,7 +40,7 @@ end
 local function prove(id, proofs)
     local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', 'delivered_at',
         'read_at', 'sending_at', 'accepted_at', 'send_at', 'redriven_at', 'uncertain', 'error',
-        'retry_at', 'ticket', 'expired_at')
+        'retry_at', 'ticket', 'expired_at', 'paced_at')
     if not record[1] then
         return
     end

@@ -1,4 +1,4 @@
-"""Where sends wait while Redis is away: one SQLite file per host, shared by its gateways.
+"""Sends on disk while Redis is away: one SQLite file per host, shared by its gateways.
 
 A send that was put here is on disk (G1) and keeps its place: what follows in its chat waits behind
 it (`holds`), whether Redis is back or not (G4). The gateway's `spool_drain` moves everything to the
@@ -53,6 +53,8 @@ EXCEPTED = 1_000
 """Chats that one look leaves out at most."""
 
 _ROW = "place, id, connection, chat, accepted_at, idempotency_key, fingerprint, send"
+_HOLDS = "SELECT 1 FROM spool WHERE connection = ? AND chat = ? LIMIT 1"
+_CHATS = "SELECT DISTINCT chat FROM spool WHERE connection = ? LIMIT ?"
 _COLUMNS = (
     "place, CAST(id AS BLOB), CAST(connection AS BLOB), CAST(chat AS BLOB), accepted_at,"
     " CAST(idempotency_key AS BLOB), CAST(send AS BLOB)"
@@ -146,26 +148,30 @@ class Spool:
         That nothing waits at all holds for all who ask in one turn of the event loop: the loop had
         heard of them before, and whatever was put for one of them by then, was found.
         """
+        return bool(self._read(_HOLDS, (connection, chat)))
+
+    def chats(self, connection: str) -> list[str]:
+        """Chats of the connection that something waits for here; as `holds`, `EXCEPTED` at most."""
+        return [str(chat) for (chat,) in self._read(_CHATS, (connection, EXCEPTED))]
+
+    def _read(self, query: str, parameters: tuple[object, ...]) -> list[Any]:
         if self._empty:
-            return False
+            return []
         try:
             if self._reader is None:
                 if not self._path.exists():
-                    return False
+                    return []
                 self._reader = sqlite3.connect(
                     f"file:{self._path}?mode=ro", uri=True, isolation_level=None
                 )
             if self._reader.execute("SELECT 1 FROM spool LIMIT 1").fetchone() is None:
                 self._empty = True
                 asyncio.get_running_loop().call_soon(self._look_again)
-                return False
-            found = self._reader.execute(
-                "SELECT 1 FROM spool WHERE connection = ? AND chat = ? LIMIT 1", (connection, chat)
-            ).fetchone()
+                return []
+            return self._reader.execute(query, parameters).fetchall()
         except sqlite3.Error:
             self._forget_reader()
-            return False
-        return found is not None
+            return []
 
     async def get(self, connection: str, message_id: str) -> Spooled | None:
         """The send with this id, if it waits here."""

@@ -1,4 +1,4 @@
-"""What a write tells: from a document before and after to the events that happened. Pure.
+"""Derives events from a document before and after a write (pure).
 
 A write that changes nothing tells nothing, so an event is told once however often its cause is
 repeated; its id follows from what happened, not from who wrote it when. What came with a history

@@ -1,4 +1,4 @@
-"""What others did to a message afterwards: reactions, edits, a delete. Pure.
+"""Changes of a message by others: reactions, edits, a delete (pure).
 
 The changes of a message stand in its document under ``changes``, beside what it first said:
 

@@ -1,4 +1,4 @@
-"""What became of the file of a message, in the message's document. Pure.
+"""The state of a message's file, in the message's document (pure).
 
 ``media`` is a map: ``state`` is ``pending`` from the moment the message is stored, then ``stored``, or
 ``failed`` with a stable code as ``error``. The result is the same in whatever order this comes, and

@@ -24,7 +24,7 @@ from actors.state.messages.changes import (
 from actors.state.messages.files import PENDING, later
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from actors.messages.content import Content
     from actors.state.documents import Document, Tells
@@ -35,6 +35,9 @@ ARRIVALS = 1_000_000
 
 FORMER = "~"
 """Behind the connection of messages whose connection was deleted before connections had incarnations."""
+
+API = "api"
+"""The source of messages that this service sent (`actors/queue/mirror.py`)."""
 
 _PROOF = {"sent": 0, "delivered": 1, "read": 2}
 
@@ -184,21 +187,37 @@ def _advanced(there: Document, news: Mapping[str, Any]) -> Document | None:
     return None if changed == there else changed
 
 
-def moving(document: Document, old: str, new: str) -> tuple[Write, Write]:
+def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     """The writes that move a stored message from the chat `old` to `new`, in this order.
 
-    Its id, its sender and its status move with it. What is in `new` already stays, unless it is a
-    placeholder for what moves. A crash between the two leaves it in both, and a repeat completes it.
+    A message that the API sent keeps its id, and only its chat changes. Of any other, id, sender and status
+    move with it. What is in `new` already stays, unless it is a placeholder for what moves. A crash
+    between the two leaves it in both, and a repeat completes it.
     """
+    if (document.get("source") or API) == API:
+        return (Write("change", MESSAGES, document["id"], change=_rechatted(old, new), tells=None),)
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])
-    moved = {**document, "id": identity, "chat": new, "sender": sender}
+    moved = {**_named(document, old, new), "id": identity, "sender": sender}
+    # No event: there was one in the former chat.
+    return storing(moved, tells=None), Write("delete", MESSAGES, document["id"])
+
+
+def _rechatted(old: str, new: str) -> Callable[[Document | None], Document | None]:
+    def change(there: Document | None) -> Document | None:
+        return None if there is None or there.get("chat") != old else _named(there, old, new)
+
+    return change
+
+
+def _named(document: Mapping[str, Any], old: str, new: str) -> Document:
+    """The document in the chat `new`; a person named `old` in it is named `new`."""
+    moved: Document = {**document, "chat": new}
     if document.get("changes"):
         moved["changes"] = renamed(document["changes"], old, new)
     if document.get("content"):
         moved["content"] = _renamed(document["content"], old, new)
-    # It was told of where it was.
-    return storing(moved, tells=None), Write("delete", MESSAGES, document["id"])
+    return moved
 
 
 def replaces(document: Document, there: Document | None) -> bool:

@@ -13,9 +13,12 @@ from gateway.cli.options import DATA, Data, Json, directory
 
 app = typer.Typer(help="The encrypted copies of sessions in the bucket.", no_args_is_help=True)
 
-Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="Whose session.")]
+Connection = Annotated[
+    str, typer.Argument(metavar="CONNECTION", help="The connection with the session.")
+]
 Some = Annotated[
-    str | None, typer.Argument(metavar="[CONNECTION]", help="Whose session; of all without it.")
+    str | None,
+    typer.Argument(metavar="[CONNECTION]", help="The connection with the session; without it all."),
 ]
 Which = Annotated[
     str | None,

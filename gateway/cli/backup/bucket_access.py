@@ -1,4 +1,4 @@
-"""What `teimoso backup` does: it reaches the bucket by itself, whatever of the instance runs."""
+"""The bucket as `teimoso backup` reaches it: by itself, whatever of the instance runs."""
 
 from __future__ import annotations
 

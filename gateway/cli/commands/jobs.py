@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from supervision.jobs.client import Client
 
-app = typer.Typer(help="What is done now and then, as jobs of Ray.", no_args_is_help=True)
+app = typer.Typer(help="Occasional work, as jobs of Ray.", no_args_is_help=True)
 
 POLL = 0.5
 """Seconds between two looks at a job."""

@@ -37,7 +37,7 @@ def list_(data: Data = DATA, as_json: Json = False) -> None:
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Purpose of the key.")],
     scopes: Annotated[
         list[str] | None,
         typer.Option("--scope", help="admin, send, read or metrics; several times for several."),

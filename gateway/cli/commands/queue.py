@@ -12,7 +12,7 @@ import typer
 from gateway.cli import output
 from gateway.cli.options import DATA, Data, Json, Key, directory
 
-app = typer.Typer(help="What waits to be sent, and what could not be.", no_args_is_help=True)
+app = typer.Typer(help="Messages that wait to be sent, and dead letters.", no_args_is_help=True)
 
 
 @app.command()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
 
-app = typer.Typer(help="What the instance goes by.", no_args_is_help=True)
+app = typer.Typer(help="Settings of the instance.", no_args_is_help=True)
 
 FILE = "settings.env"
 """The settings file of an instance that was started without one."""

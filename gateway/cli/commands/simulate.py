@@ -32,9 +32,7 @@ def phone(
     number: Number,
     linking: Annotated[
         str | None,
-        typer.Option(
-            metavar="plain|refresh|passkey", help="What it demands of a client that it scans."
-        ),
+        typer.Option(metavar="plain|refresh|passkey", help="The demand on a client that it scans."),
     ] = None,
     resends: Annotated[
         bool | None,
@@ -59,7 +57,9 @@ def phone(
 
 @app.command()
 def scan(
-    connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="Whose QR code.")],
+    connection: Annotated[
+        str, typer.Argument(metavar="CONNECTION", help="The connection with the QR code.")
+    ],
     number: Number,
     data: Data = DATA,
     key: Key = None,

@@ -160,7 +160,7 @@ def settings(
         list[str] | None,
         typer.Argument(
             metavar="[TYPE NAME=VALUE...]",
-            help="What the phone's owner changes, such as `mute chat=15550100062 muted=false`.",
+            help="Change by the phone's owner, such as `mute chat=15550100062 muted=false`.",
         ),
     ] = None,
     data: Data = DATA,
@@ -194,7 +194,9 @@ def migrate(
     number: Number,
     contacts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CONTACT]...", help="Whose LIDs the phone tells its devices."),
+        typer.Argument(
+            metavar="[CONTACT]...", help="Contacts whose LIDs the phone tells its devices."
+        ),
     ] = None,
     data: Data = DATA,
     as_json: Json = False,
@@ -214,7 +216,7 @@ def version(
         list[str] | None,
         typer.Argument(
             metavar="[current=VERSION] [oldest=VERSION|none] [ends=SECONDS|none]",
-            help="What is changed; `ends` is a time in seconds since the epoch.",
+            help="Changes; `ends` is a time in seconds since the epoch.",
         ),
     ] = None,
     data: Data = DATA,

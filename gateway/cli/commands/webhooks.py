@@ -34,7 +34,7 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 
 @app.command()
 def add(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where to POST to.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The address of the endpoint.")],
     event: Annotated[
         list[str] | None, typer.Option("--event", help="Only this type; give one or more.")
     ] = None,

@@ -1,4 +1,4 @@
-"""What a check of `teimoso doctor` found, and what a person can do about it."""
+"""Findings of `teimoso doctor`, and the remedy of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of this machine keeps an instance from running well: asked by `teimoso doctor`."""
+"""Checks of this machine by `teimoso doctor`."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def directory(data: Path) -> Finding:
     if not exists(data):
         reason = could_be_made(data)
         if reason is not None:
-            return fail(name, reason, "another --data, or let whoever runs it write there")
+            return fail(name, reason, "another --data, or let the user of the service write there")
     else:
         try:
             make_directory(data)
         except CannotStart as error:
             return fail(
-                name, str(error), "`chown` it to whoever runs the service, or another --data"
+                name, str(error), "`chown` it to the user of the service, or another --data"
             )
     kind = _file_system(_there(data))
     if kind in MEMORY:

@@ -1,4 +1,4 @@
-"""What runs of an instance, and whether that is all that should: the matter of `teimoso status`."""
+"""The running parts of an instance, and those that are missing: for `teimoso status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `teimoso up` says when all is ready: what runs where, the key, and what to try."""
+"""The text of `teimoso up` when all is ready: parts, the key, and first commands."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ INTRO = """\
 {description}
 
 A running instance shows the same at `/docs`, and `/openapi.json` is the document that this page is
-made of (`make docs`). The API key goes into `X-Api-Key` or `Authorization: Bearer`. What may refuse any
-request is told [once](#problems).
+made of (`make docs`). The API key goes into `X-Api-Key` or `Authorization: Bearer`. Problems of any
+request are listed [once](#problems).
 
 """
 _ORDER = ("messages", "queue", "connections")
@@ -123,6 +123,6 @@ def _problems(common: set[str]) -> str:
         for kind in kinds
     )
     return (
-        "## Problems\n\nA code never changes its meaning. What has a star may refuse nearly any"
+        "## Problems\n\nA code never changes its meaning. One with a star may refuse nearly any"
         f" request.\n\n| status | code | what it is |\n|---|---|---|\n{rows}"
     )

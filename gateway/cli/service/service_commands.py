@@ -28,7 +28,7 @@ Name = Annotated[str, typer.Option("--name", help="The unit's; another one for e
 System = Annotated[
     bool | None,
     typer.Option(
-        "--system/--user", help="Of the machine, the default for root, or of whoever is logged in."
+        "--system/--user", help="A unit of the machine, the default for root, or of the user."
     ),
 ]
 Root = Annotated[
@@ -48,7 +48,7 @@ def install(
     system: System = None,
     user: Annotated[
         str | None,
-        typer.Option("--run-as", metavar="USER", help="Whose the processes of a system unit are."),
+        typer.Option("--run-as", metavar="USER", help="Owner of the processes of a system unit."),
     ] = None,
     settings: Annotated[
         Path | None, typer.Option("--settings", metavar="FILE", help="As of `teimoso up`.")

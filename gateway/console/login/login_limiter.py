@@ -1,4 +1,4 @@
-"""How often somebody may try a key at the login."""
+"""Limits the wrong keys at the login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is logged in: a sealed cookie that names a key and when it ends (pure, but for the secret).
+"""Login sessions: a sealed cookie that names a key and when it ends (pure, but for the secret).
 
 The cookie holds no key. What it may do is looked up with each request, so that a key that is
 revoked, or loses a scope, is that for the console too.

@@ -1,4 +1,4 @@
-"""What was said, and saying something."""
+"""Conversations: read, and written to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits, per connection, and the dead letters."""
+"""Waiting messages, per connection, and the dead letters."""
 
 from __future__ import annotations
 

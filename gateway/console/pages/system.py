@@ -1,4 +1,4 @@
-"""How the service is: what it stands on, the machine over the last hour, what engines promise."""
+"""Health of the service and of its backends, the machine over the last hour, promises of engines."""
 
 from __future__ import annotations
 

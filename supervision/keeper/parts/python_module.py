@@ -1,4 +1,4 @@
-"""How the keeper runs the project's own modules as processes."""
+"""Runs the project's own modules as processes of the keeper."""
 
 from __future__ import annotations
 

@@ -59,7 +59,10 @@ class Reader:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self.open.wait(10), "the stream did not begin"
+        began = self.open.wait(10)
+        if self.status != 200:
+            self.close()
+        assert began, "the stream did not begin"
         assert self.status == 200, self.status
         return self
 

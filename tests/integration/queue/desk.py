@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from actors.redis import keys
 from actors.redis.leases import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from redis.asyncio import Redis
 
@@ -20,6 +21,37 @@ if TYPE_CHECKING:
 
 SHOP = "shop"
 ANA, BEN, EVA, LEO = (f"1555010000{number}@s.whatsapp.net" for number in range(2, 6))
+LID = "90000000000002@lid"
+"""Ana's, where it matters."""
+
+_LOOK = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'hash' then
+    found[key] = {redis.call('HGETALL', key), redis.call('TTL', key)}
+  elseif kind == 'zset' then
+    found[key] = {redis.call('ZRANGE', key, 0, -1), redis.call('TTL', key)}
+  end
+end
+return cjson.encode(found)
+"""
+"""All hashes and sorted sets in one answer: a request for each key costs more than the rest of a test."""
+
+
+class Found(dict[str, tuple[list[str], int]]):
+    """The hashes and sorted sets of ``shop`` at one moment, each with its seconds to live."""
+
+    def sorted_set(self, key: str) -> list[str]:
+        return self[key][0] if key in self else []
+
+    def hash(self, key: str) -> dict[str, str]:
+        flat = self[key][0] if key in self else []
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def named(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Each key of that prefix, and what follows it there."""
+        return ((key, key.removeprefix(prefix)) for key in self if key.startswith(prefix))
 
 
 @dataclass
@@ -133,6 +165,21 @@ class Desk:
         ids = [self.ids[each] for each in behind]
         await self.lanes.unclaim(SHOP, epoch or self.epoch, self.ids[text], self.now, behind=ids)
 
+    async def rename(
+        self,
+        old: str = LID,
+        new: str = ANA,
+        *,
+        epoch: int | None = None,
+        behind: Sequence[str] = (),
+    ) -> str:
+        """The progress of the join."""
+        put_down = [self.ids[each] for each in behind]
+        renamed = await self.lanes.rename(
+            SHOP, epoch or self.epoch, old, new, put_down=put_down, now=self.now
+        )
+        return renamed.progress
+
     async def receipt(self, text: str, status: Any = "delivered") -> None:
         message_id = self.ids[text].partition(".")[2]
         await self.lanes.receipts(SHOP, [(message_id, status, self.now)], self.now)
@@ -148,22 +195,23 @@ class Desk:
         assert record is not None
         return record
 
-    async def records(self) -> dict[str, Record]:
-        """All by their texts, in one round trip."""
-        of = keys.of(SHOP)
-        names = {text: id_.partition(".")[2] for text, id_ in self.ids.items()}
-        found = await self._told([("hgetall", of.message(name)) for name in names.values()])
-        return {
-            text: record_of(SHOP, name, fields)
-            for (text, name), fields in zip(names.items(), found, strict=True)
-        }
+    async def look(self) -> Found:
+        return Found(json.loads(await self.redis.eval(_LOOK, 0, f"{keys.of(SHOP).base}:*")))
 
-    async def _told(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """What Redis answers to all of them, in one round trip."""
-        asked = self.redis.pipeline(transaction=False)
-        for name, *arguments in commands:
-            getattr(asked, name)(*arguments)
-        return list(await asked.execute())
+    async def resting_for_ever(self) -> set[str]:
+        """Chats whose lanes are not one yet."""
+        found: Any = await self.redis.zrangebyscore(keys.of(SHOP).gaps, "+inf", "+inf")
+        return set(found)
+
+    async def records(self, found: Found | None = None) -> dict[str, Record]:
+        """All by their texts: as they are now, or as they were found."""
+        of = keys.of(SHOP)
+        found = await self.look() if found is None else found
+        names = {text: id_.partition(".")[2] for text, id_ in self.ids.items()}
+        return {
+            text: record_of(SHOP, name, found.hash(of.message(name)))
+            for text, name in names.items()
+        }
 
     async def status(self, text: str) -> str:
         return (await self.get(text)).status
@@ -178,41 +226,36 @@ class Desk:
                 await self.complete(job.text)
         return texts
 
-    async def check(self) -> None:
-        """Each message and each chat is in the places where it should be, and in no other."""
+    async def check(self, found: Found | None = None) -> Counts:
+        """Each message and each chat is in the places where it should be, and in no other.
+
+        Returns what is counted, which agrees with that.
+        """
         of = keys.of(SHOP)
-        sorted_sets = (of.held, of.scheduled, of.open, of.dead, of.ready, of.resting, of.since)
-        flying, following, held, tickets, opened, dead, ready, resting, since = await self._told(
-            [("hgetall", of.flight), ("hgetall", of.ahead)]
-            + [("zrange", each, 0, -1) for each in sorted_sets]
-        )
-        flight = {chat: flight.split()[0] for chat, flight in flying.items()}
-        ahead = {chat: flight.split()[0] for chat, flight in following.items()}
-        held, opened, dead = set(held), set(opened), set(dead)
+        found = await self.look() if found is None else found
+        flight = {chat: each.split()[0] for chat, each in found.hash(of.flight).items()}
+        ahead = {chat: each.split()[0] for chat, each in found.hash(of.ahead).items()}
+        held, opened, dead = (set(found.sorted_set(key)) for key in (of.held, of.open, of.dead))
+        tickets, since = found.sorted_set(of.scheduled), found.sorted_set(of.since)
+        ready, resting = found.sorted_set(of.ready), found.sorted_set(of.resting)
         scheduled = {ticket.partition(":")[2] for ticket in tickets}
-        found = [key async for key in self.redis.scan_iter(f"{of.base}:*", count=1000)]
-        lanes = [key for key in found if key.startswith(of.lane(""))]
-        messages = [key for key in found if key.startswith(of.message(""))]
-        chats = [key.removeprefix(of.lane("")) for key in lanes]
-        filled = await self._told([("zrange", key, 0, -1) for key in lanes])
-        queued = {
-            message_id: chat
-            for chat, lane in zip(chats, filled, strict=True)
-            for message_id in lane
-        }
+        lanes = {chat: found.sorted_set(key) for key, chat in found.named(of.lane(""))}
+        queued = {message_id: chat for chat, lane in lanes.items() for message_id in lane}
         assert not scheduled & set(queued)
         assert opened == scheduled | set(queued)
 
         held_chats = {queued[message_id] for message_id in held}
         assert len(held_chats) == len(held)
         assert set(ahead) <= set(flight)
-        assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(chats)
-        assert sorted(since) == sorted(chats)
+        assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(lanes)
+        assert sorted(since) == sorted(lanes)
+        joining = found.hash(of.joining)
+        assert await self.resting_for_ever() == {
+            chat for old, join in joining.items() for chat in (old, join.split()[0])
+        }
 
-        records = await self._told([("hgetall", key) for key in messages])
-        lifetimes = await self._told([("ttl", key) for key in messages])
-        for key, record, lifetime in zip(messages, records, lifetimes, strict=True):
-            message_id = key.removeprefix(of.message(""))
+        for key, message_id in found.named(of.message("")):
+            record = found.hash(key)
             status, chat = record["status"], record["chat"]
             expired = "expired_at" in record
             assert (message_id in dead) == (status == "dead" and not expired)
@@ -222,7 +265,7 @@ class Desk:
             assert given == (status == "sending")
             assert queued.get(message_id, chat) == chat
             finished = expired or status in {"sent", "delivered", "read", "cancelled"}
-            assert (lifetime > 0) == finished
+            assert (found[key][1] > 0) == finished
         flow = (await self.lanes.flows_many([SHOP]))[SHOP]
         assert flow.unaccounted == 0, flow
         counts = await self.counts()
@@ -230,3 +273,4 @@ class Desk:
         assert counts.delayed == len(held) + len(scheduled)
         assert counts.dead == len(dead)
         assert counts.waiting == len(queued) - counts.active - len(held)
+        return counts

@@ -24,6 +24,7 @@ from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
+from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Outgoing
@@ -40,7 +41,7 @@ class Mute:
         return
 
 
-class DeadlyEngine:
+class DeadlyEngine(Learnt):
     """Acknowledges after a while, if it lives that long."""
 
     def __init__(self, log: Path, limits: Limits) -> None:

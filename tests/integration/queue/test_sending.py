@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -13,14 +14,19 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import SendError
+from actors.connection.limits.account_limits import REACH_OUT_LIMITED, Limits
+from actors.connection.limits.refusals import SendDeferred
 from actors.connection.limits.standing import Standing
 from actors.connection.sender import Sender, Ticket
 from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
+from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases import Leases
 from actors.runtime.actor_base import end_tasks
-from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP, Desk
+from tests.integration.queue.names import Learnt
+from tests.integration.queue.sending_child import Mute
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ CONCURRENCY = 3
 CHATS = (ANA, BEN, EVA, LEO)
 
 
-class Acknowledging:
+class Acknowledging(Learnt):
     """An engine that acknowledges as soon as it is let, after some turns of the loop."""
 
     def __init__(self) -> None:
@@ -46,6 +52,7 @@ class Acknowledging:
         self.most = 0
         self.sent: defaultdict[str, list[str]] = defaultdict(list)
         self.refuses: set[str] = set()
+        self.defers: dict[str, float] = {}
 
     async def send(self, message: Outgoing) -> float:
         self.flying += 1
@@ -57,6 +64,8 @@ class Acknowledging:
             if text in self.refuses:
                 self.refuses.discard(text)
                 raise SendError("ack_479")
+            if message.chat in self.defers:
+                raise SendDeferred(REACH_OUT_LIMITED, self.defers[message.chat])
             self.sent[message.chat].append(text)
             await self.let.wait()
         finally:
@@ -98,7 +107,7 @@ async def sending(
         Ticket(SHOP, desk.epoch),
         cast("Engine", engine),
         desk.lanes,
-        Standing(lease, desk.lanes, cast("Reporter", None), on_lost=on_lost),
+        Standing(lease, desk.lanes, cast("Reporter", Mute()), on_lost=on_lost),
         concurrency=CONCURRENCY,
         retry_at=retry_at,
         on_lost=on_lost,
@@ -238,3 +247,130 @@ async def test_g6_a_claim_that_is_refused_says_that_the_lease_is_lost(
         await eventually("it knows", lambda: lost, 10)
         assert engine.count == 0
     assert set(lost) == {"lost"}
+
+
+async def test_g4_a_name_that_is_learnt_while_messages_leave(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    """Messages for either address leave in one order from then on, each once."""
+    texts = [f"{number:02}" for number in range(60)]
+    for text in texts:
+        await desk.accept(text, ANA if int(text) % 2 else LID)
+    async with sending(desk, engine) as (sender, _):
+        await eventually("some left", lambda: engine.count >= 10, SECONDS)
+        left = [*engine.sent[LID], *engine.sent[ANA]]
+        engine.learn(LID, ANA)
+        sender.look()
+        for number in range(60, 80):
+            text = f"{number:02}"
+            await desk.accept(text, ANA if number % 2 else LID)
+            texts.append(text)
+        await until(desk, "sent")
+        await eventually("it is noted", lambda: noted(desk), SECONDS)
+    assert sorted([*engine.sent[LID], *engine.sent[ANA]]) == texts
+    joined = [text for text in engine.sent[ANA] if text not in left]
+    assert joined == sorted(joined)
+    assert len(engine.sent[LID]) < 30
+    assert engine.merged == ((LID, ANA),)
+    await desk.check()
+
+
+async def noted(desk: Desk) -> bool:
+    return await desk.lanes.noted_renames(SHOP) == 1
+
+
+async def test_g4_a_name_that_redis_lost_is_told_before_the_first_claim(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    engine.learn(LID, ANA)
+    for number in range(20):
+        await desk.accept(f"{number:02}", ANA if number % 2 else LID)
+    async with sending(desk, engine):
+        await until(desk, "sent")
+    assert engine.sent == {ANA: [f"{number:02}" for number in range(20)]}
+
+
+async def test_nothing_is_claimed_before_all_names_are_told(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    """As after an upgrade, when Redis knows none of the session's."""
+    for number in range(2000):
+        engine.learn(f"900000000{number:05}@lid", f"15551{number:06}@s.whatsapp.net")
+    for chat in (ANA, EVA, LEO):
+        await desk.accept(chat, chat)
+    async with sending(desk, engine):
+        await until(desk, "sent")
+    messages = [keys.of(SHOP).message(one.partition(".")[2]) for one in desk.ids.values()]
+    assert [await desk.redis.hget(one, "tries") for one in messages] == ["1"] * 3
+
+
+async def test_an_older_copy_of_a_session_tells_all_its_names(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    """Redis has heard of more names, and of others by the same numbers."""
+    await desk.lanes.note_renamed(SHOP, desk.epoch, 50)
+    engine.learn(LID, ANA)
+    for number in range(10):
+        await desk.accept(f"{number}", ANA if number % 2 else LID)
+    async with sending(desk, engine) as (sender, _):
+        await until(desk, "sent")
+        engine.learn(LEO, EVA)
+        sender.look()
+        await desk.accept("other", LEO)
+        await until(desk, "sent")
+    assert engine.sent == {ANA: [f"{number}" for number in range(10)], EVA: ["other"]}
+    assert await desk.lanes.noted_renames(SHOP) == 2
+
+
+async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claimed(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    """As an older release may fill it, which knows no names."""
+    engine.learn(LID, ANA)
+    async with sending(desk, engine):
+        await desk.accept("a", ANA)
+        await until(desk, "sent")
+        await desk.redis.delete(keys.of(SHOP).aliases)
+        for text in ("b", "c"):
+            await desk.accept(text, LID)
+        await until(desk, "sent")
+    assert engine.sent == {ANA: ["a", "b", "c"]}
+
+
+async def test_g11_nothing_is_claimed_while_redis_cannot_be_told_a_name(
+    desk: Desk, engine: Acknowledging, own_server: Valkey
+) -> None:
+    for number in range(6):
+        await desk.accept(f"{number}", ANA if number % 2 else LID)
+    engine.let.clear()
+    async with sending(desk, engine) as (sender, _):
+        await eventually("two are out", lambda: engine.flying == 2, SECONDS)
+        own_server.kill()
+        engine.learn(LID, ANA)
+        sender.look()
+        engine.let.set()
+        await asyncio.sleep(0.5)
+        own_server.start()
+        await until(desk, "sent")
+    assert sorted([*engine.sent[LID], *engine.sent[ANA]]) == [f"{n}" for n in range(6)]
+    await desk.check()
+
+
+async def test_what_waits_for_a_limit_is_tried_again_once_its_lane_joined(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    """Its person wrote under the number: nothing holds back what is for the LID."""
+    until_ = time.time() + 3600
+    engine.defers = {LID: until_}
+    desk.now = time.time()
+    await desk.accept("a", LID)
+    async with sending(desk, engine) as (sender, _):
+        standing = sender._standing
+        await standing.told(Limits(locked_until=until_))
+        carrying = asyncio.ensure_future(standing.run())
+        await until(desk, "waiting")
+        engine.learn(LID, ANA)
+        sender.look()
+        await until(desk, "sent")
+        await end_tasks([carrying], 5.0)
+    assert engine.sent[ANA] == ["a"]

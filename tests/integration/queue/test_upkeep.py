@@ -93,7 +93,11 @@ async def test_every_status_reaches_both_collections(
     assert message["direction"] == "out"
     assert message["at"] == record.accepted_at
     assert message["sent_at"] == desk.now
-    assert await desk.lanes.unmirrored([SHOP]) == {}
+
+    async def mirrored() -> bool:
+        return await desk.lanes.unmirrored([SHOP]) == {}
+
+    await until(mirrored)
 
 
 async def test_many_changes_are_mirrored(

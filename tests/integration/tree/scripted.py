@@ -26,6 +26,7 @@ from actors.connection.engine import (
     Traffic,
 )
 from actors.connection.reporter import StateAway
+from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 ACCOUNT = "15550100001@s.whatsapp.net"
 
 
-class ScriptedEngine(Unable):
+class ScriptedEngine(Learnt, Unable):
     """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
 
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)

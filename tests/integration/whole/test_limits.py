@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.whole.shop import ACCOUNT, SHOP
+from tests.integration.whole.shop import ACCOUNT, SHOP, alerted, alerts
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -35,17 +38,52 @@ def changes(instance: Instance, **properties: Any) -> None:
 
 @pytest.mark.usefixtures("unlimited")
 def test_a_connection_shows_until_when_it_is_locked(instance: Instance) -> None:
-    """WhatsApp tells it in a notification, before any message is refused."""
+    """It comes in a notification, before any message is refused, and is in health, metrics and events."""
+    instance.api.head("/api/events").raise_for_status()  # events are written for readers
     changes(instance, limited_until=FAR)
-
-    def locked() -> bool:
-        until_when = instance.connection(SHOP)["limited_until"]
-        return until_when is not None and datetime.fromisoformat(until_when).timestamp() == FAR
-
-    until("it shows the lock", locked, 15)
-    assert instance.connection(SHOP)["limit_reason"]
+    until("it shows the lock", lambda: ends(instance.connection(SHOP)["limited_until"]), 15)
+    assert instance.connection(SHOP)["limit_reason"] == "time_lock"
+    alert = alerted(instance, "reaches out too much", "connection_limited")
+    assert alert["severity"] == "warning"
+    assert left(instance) == pytest.approx(FAR - time.time(), abs=60)
+    assert ends(event(instance)["limited_until"])
     changes(instance, limited_until=None)
     until("the lock is gone", lambda: instance.connection(SHOP)["limited_until"] is None, 15)
+    until("no alert is left", lambda: not alerts(instance), 20)
+    assert left(instance) == 0
+
+
+def ends(shown: str | None) -> bool:
+    return shown is not None and datetime.fromisoformat(shown).timestamp() == FAR
+
+
+def left(instance: Instance) -> float:
+    """Seconds by the series of the connection."""
+    text = instance.api.get("/metrics").raise_for_status().text
+    [value] = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "teimoso_connection_limited_seconds"
+        and sample.labels["connection"] == SHOP
+    ]
+    return float(value)
+
+
+def event(instance: Instance) -> dict[str, Any]:
+    """The data of the event of a limit, once there is one."""
+    end, headers = time.monotonic() + 20, {"Last-Event-ID": "0"}
+    with instance.api.stream(
+        "GET", "/api/events", params={"connection": SHOP}, headers=headers
+    ) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data:"):
+                told = json.loads(line.removeprefix("data:"))
+                if told.get("type") == "connection.limited" and told["data"]["limited_until"]:
+                    found: dict[str, Any] = told["data"]
+                    return found
+            assert time.monotonic() < end, "there is none"
+    raise AssertionError("the stream ended")
 
 
 @pytest.mark.usefixtures("unlimited")

@@ -1,4 +1,4 @@
-"""How a process that lasts comes to the bucket without loading Google's client."""
+"""Access to the bucket for long-lived processes, without loading Google's client."""
 
 from __future__ import annotations
 

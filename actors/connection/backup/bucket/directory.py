@@ -31,7 +31,7 @@ class DirectoryBucket:
     """As a bucket of Google's, on a directory: whole objects, generations, one winner of each.
 
     The generation is the time of the file's content, in microseconds; it always rises. A crash
-    leaves the object of before and at most a temporary file, which a later write removes.
+    leaves the earlier object and at most a temporary file, which a later write removes.
     """
 
     def __init__(self, root: Path) -> None:

@@ -30,6 +30,10 @@ class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
     """WhatsApp knows nobody under this address."""
 
 
+class OtherNumber(NotOnWhatsApp):
+    """Nobody is under this number, and WhatsApp answers for it by another one, which is learnt now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Installed:
     """Numbers of a person's devices: 0 is the phone.
@@ -67,7 +71,7 @@ class Devices:
         self._changed: set[Address] = set()
 
     async def of(self, person: Address, by: Address | None = None) -> Installed:
-        """The devices of a person, none where WhatsApp lists none. Raises `NotOnWhatsApp`."""
+        """The devices of a person, none where WhatsApp lists none. Raises `NotOnWhatsApp`, `OtherNumber`."""
         cached = self.cached(person)
         return await self.refresh(person, by) if cached is None else cached
 
@@ -123,6 +127,15 @@ class Devices:
         self._session.forget_devices(str(person))
         if person in self._asking:
             self._changed.add(person)
+
+    async def note_answer(self, asked: Address, answered: Address) -> None:
+        """Learn that WhatsApp answers for a number by another one, or by itself again."""
+        if self._session.answering(str(asked)) == str(answered):
+            return
+        async with transaction(self._session, self._socket):
+            news = self._session.learn_number(str(asked), str(answered))
+        if news:
+            await self._on_inbox()
 
     async def _ask(self, person: Address, by: Address) -> Installed:
         while True:
@@ -192,8 +205,12 @@ class Devices:
             if not usync.can_be_asked(person):
                 raise NotOnWhatsApp
             reply = await self._socket.request(usync.contacts_query(person))
-            if usync.contact_answer(reply, person) is None:
+            answered = usync.contact_answer(reply, person)
+            if answered is None:
                 raise NotOnWhatsApp
+            if answered != person:
+                await self.note_answer(person, answered)
+                raise OtherNumber
         return listed, numbers, believed
 
     async def _listed(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:

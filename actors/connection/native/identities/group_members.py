@@ -1,4 +1,4 @@
-"""Who is in a group, from the session's cache, from WhatsApp, or from what it tells of changes."""
+"""Members of groups, from the session's cache, from WhatsApp, or from its notices of changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is who: one person has a phone number and a LID, and the account is a person too."""
+"""Phone numbers and LIDs of one person, the account's own among them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ class People:
         return self.device.canonical
 
     def known_as(self, address: Address) -> Address:
-        """The same device under the phone number where that is known: the name of its sessions."""
-        if address.server != LID:
-            return address
-        if self.lid is not None and address.user == self.lid.user:
+        """The same device under the phone number where that is known: the name of its sessions.
+
+        It is the number by which WhatsApp answers, which may differ from the one that was asked about.
+        """
+        if self.lid is not None and address.server == LID and address.user == self.lid.user:
             return address.of(self.device)
-        number = self._session.pn_for(str(address.canonical))
-        return address if number is None else address.of(Address.parse(number))
+        known = str(address.canonical)
+        today = self._session.chat_today(known)
+        return address if today == known else address.of(Address.parse(today))
 
     def canonical(self, address: Address) -> Address:
         """The person's one address, by which chats, senders and tombstones are named."""
@@ -67,7 +69,7 @@ class People:
         if other is None or {address.server, other.server} != {LID, PHONE_NUMBER}:
             return False
         lid, number = (address, other) if address.server == LID else (other, address)
-        return self._session.learn_lid(str(lid.canonical), str(number.canonical))
+        return self._session.learn_lid(str(lid.canonical), str(self.canonical(number)))
 
     def learn_from(self, stanza: Node) -> bool:
         """As `learn`, for what a stanza's attributes say about its sender and recipient."""

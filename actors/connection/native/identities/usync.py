@@ -23,7 +23,7 @@ HOSTED: Final = 99
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What WhatsApp lists for one person: its devices (0 is the phone), and its LID if told.
+    """WhatsApp's list for one person: its devices (0 is the phone), and its LID if named.
 
     `indexes` are the key indexes of devices, `signed` is the phone's own list of those that count.
     `hosted` are devices of a business that are Meta's: they read nothing, and are not in `devices`.
@@ -99,10 +99,18 @@ def contact_answer(reply: Node, asked: Address) -> Address | None:
     """
     for user in _nodes(reply):
         if any(contact.attrs.get("type") == "in" for contact in user.children("contact")):
-            told = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
-            numbers = (one.canonical for one in told if one and one.server == PHONE_NUMBER)
-            return next(numbers, asked)
+            return next(_numbers(user), asked)
     return None
+
+
+def names_number(reply: Node) -> bool:
+    """Whether the answer names the person's number, and not a LID alone."""
+    return any(True for user in _nodes(reply) for _ in _numbers(user))
+
+
+def _numbers(user: Node) -> Iterator[Address]:
+    told = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
+    return (one.canonical for one in told if one and one.server == PHONE_NUMBER)
 
 
 def can_be_asked(person: Address) -> bool:

@@ -46,8 +46,9 @@ def note(session: Session, told: Sequence[Lock | Cap]) -> None:
 class AccountLimits:
     """Nothing leaves for somebody who never wrote while WhatsApp said that nothing may.
 
-    A refusal alone limits nothing: it makes the account ask. What was told is in the session file before
-    it is acknowledged, and counts until it ends or WhatsApp says otherwise, whatever dies.
+    Under a cap on new chats, a chat that the account itself began goes on. A refusal alone limits nothing:
+    it makes the account ask. A limit is in the session file before its notification is acknowledged, and
+    counts until it ends or WhatsApp reports another one, whatever dies.
     """
 
     def __init__(
@@ -78,7 +79,8 @@ class AccountLimits:
             return
         person = self._people.canonical(chat)
         answers = person == self._people.account or self._session.wrote(str(person))
-        if waits := account_limits.wait(limits, self._clock(), answers=answers):
+        begun = answers or self._session.begun(str(person))
+        if waits := account_limits.wait(limits, self._clock(), answers=answers, begun=begun):
             raise SendDeferred(*waits)
 
     async def met(self, refused: SendError) -> None:

@@ -32,7 +32,7 @@ KINDS: Final = frozenset(_WORDS)
 """The kinds of message that bring a file."""
 
 HISTORY: Final = "history"
-"""The kind of the file in which the account's phone tells of the time before."""
+"""The kind of the file of a history sync."""
 
 _ALL_WORDS: Final = {**_WORDS, HISTORY: b"WhatsApp History Keys"}
 
@@ -49,7 +49,7 @@ class Corrupt(Exception):  # noqa: N818 - reads as what it is
 
 
 def sealed_size(size: int) -> int:
-    """How many bytes a file of `size` bytes has once it is sealed."""
+    """The size of a file of `size` bytes once it is sealed."""
     return size + BLOCK - size % BLOCK + MAC_BYTES
 
 

@@ -1,4 +1,4 @@
-"""What follows when a file could not be fetched. Pure.
+"""Consequences of a file that could not be fetched (pure).
 
 | what happened | what follows |
 |---|---|
@@ -76,7 +76,7 @@ class Failed:
 
 
 def verdict(transfer: Transfer, trouble: Trouble, now: float, chance: float) -> Again | Failed:
-    """What follows the trouble; 0 ≤ `chance` < 1 spreads what failed together."""
+    """The consequence of the trouble; 0 ≤ `chance` < 1 spreads failures of one time."""
     final = {
         Trouble.LOST: GONE,
         Trouble.SEALED_SO: CORRUPT,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _GONE: Final = frozenset({403, 404, 410})
-"""What servers say of a file that they have no more, or that its path is too old for."""
+"""Status codes for a file that servers no longer have, or whose path is too old."""
 
 
 class Fetcher:

@@ -69,7 +69,7 @@ class Hosts:
 
 
 def read(reply: Node, now: float) -> MediaConnection:
-    """What WhatsApp answered. Raises `RequestFailed` where it names no server."""
+    """WhatsApp's answer. Raises `RequestFailed` where it names no server."""
     found = reply.child("media_conn")
     listed = [] if found is None else [host.attrs.get("hostname", "") for host in found.children()]
     hosts = tuple(dict.fromkeys(host for host in listed if _HOST.fullmatch(host)))[:_MOST_HOSTS]

@@ -31,7 +31,7 @@ DEFAULT_MIME: Final = {
 
 
 def media_of(received: Received, reply_to: Quote | None) -> Media | None:
-    """What the message says of its file; None where that names none."""
+    """The message's description of its file; None where it names none."""
     if received.type not in KINDS:
         return None
     part = getattr(received.message, received.part)
@@ -58,7 +58,7 @@ def media_of(received: Received, reply_to: Quote | None) -> Media | None:
 def transfer_of(
     received: Received, *, chat: str, sender: str, message_id: str, from_me: bool
 ) -> Transfer | str | None:
-    """How to fetch the file of a message; the code of why it is not fetched; None without a file."""
+    """The way to fetch the file of a message; the code of why it is not fetched; None without a file."""
     if received.type not in KINDS:
         return None
     part = getattr(received.message, received.part)

@@ -28,7 +28,7 @@ _MAX_ANSWER: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the phone did: `direct_path` is where the file is now, None where it has none either."""
+    """The phone's answer: `direct_path` is where the file is now, None where it has none either."""
 
     direct_path: str | None
 
@@ -55,7 +55,7 @@ def question(transfer: Transfer, account: str, chat: str, *, in_group: bool) -> 
 
 
 def answer(notification: Node, transfer: Transfer) -> Answer | None:
-    """What the notification says of this file.
+    """The phone's answer for this file in a notification.
 
     None where it is not about it, not the phone's, or says nothing that ends the waiting.
     """

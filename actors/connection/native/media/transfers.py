@@ -1,4 +1,4 @@
-"""What carries the files of one connection, over all its sockets."""
+"""Uploads and downloads of one connection, over all its sockets."""
 
 from __future__ import annotations
 

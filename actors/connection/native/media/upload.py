@@ -41,13 +41,13 @@ MISSING: Final = "media_missing"
 UPLOAD_FAILED: Final = "media_upload_failed"
 
 _PERMANENT: Final = frozenset({400, 406, 411, 413, 415, 422})
-"""What a server says of a file that it will never take."""
+"""Status codes for a file that a server will never take."""
 
 _REFUSED: Final = frozenset({401, 403})
-"""What it says to who may not upload, or not any more."""
+"""Status codes for a client that may not upload, or not any more."""
 
 _WAYS: Final = {"sticker": "image"}
-"""What the servers call a kind, where that is something else."""
+"""The servers' names of kinds, where they differ."""
 
 _LONGEST: Final = 4096
 
@@ -189,7 +189,7 @@ async def sealed_chunks(path: Path, sealing: Sealing) -> AsyncGenerator[bytes]:
 
 
 def way(kind: str) -> str:
-    """What the servers call the kind of a message with a file."""
+    """The servers' name for the kind of a message with a file."""
     return _WAYS.get(kind, kind)
 
 

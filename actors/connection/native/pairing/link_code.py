@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.native.pairing.qr_pairing import Keys
 
 ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
-"""What codes are written with: no 0, I, O or U."""
+"""The characters of codes: no 0, I, O or U."""
 
 STANZA: Final = "link_code_companion_reg"
 DISPLAY: Final = b"Chrome (Linux)"
@@ -46,7 +46,7 @@ _ROUNDS: Final = 2 << 16
 
 
 class Unusable(Exception):  # noqa: N818 - reads as what it is
-    """What came of the phone's half, or of WhatsApp, is not what it must be."""
+    """The phone's half, or WhatsApp's, is not as it must be."""
 
 
 @dataclass(frozen=True, slots=True)

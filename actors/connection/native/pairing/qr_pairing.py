@@ -51,7 +51,7 @@ _HOSTED_DEVICE_SIGNATURE = b"\x06\x06"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a device that wants to be paired made up: 32 bytes each.
+    """Secrets that a device to be paired made up: 32 bytes each.
 
     `link_secret` stands for `adv_secret` where a code was typed; either proves a pairing.
     """

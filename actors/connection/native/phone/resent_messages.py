@@ -54,6 +54,7 @@ class ResentMessages:
                         news=outcome.news or stored.news,
                         task=stored.task or outcome.task,
                         held=outcome.held if stored.held is None else stored.held,
+                        moved=(*outcome.moved, *stored.moved),
                     )
         self._session.ask_again(found.request, None)
         return outcome

@@ -54,7 +54,7 @@ class Forged(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Whose message is read, in which chat; all addresses are canonical.
+    """The sender and the chat of a message that is read; all addresses are canonical.
 
     `canonical` resolves an address that a message names; `from_phone` says whether the account's
     message of that id in this chat is known to come from another device of the account; `secret` is
@@ -82,7 +82,7 @@ class Scene:
         return MINTED.match(message_id) is not None and not self.from_phone(message_id)
 
     def author(self, key: Any) -> Address:
-        """Who wrote the message that a key names, as its sender sees it. Raises `Forged`."""
+        """The author of the message that a key names, as its sender sees it. Raises `Forged`."""
         if key.fromMe:
             return self.sender
         if self.chat.server == GROUP:
@@ -133,7 +133,7 @@ def _inner_edit(part: Any, target: str, scene: Scene) -> Received | None:
 
 
 def content_of(received: Received, scene: Scene) -> Content:
-    """What the message says. Raises `Forged`."""
+    """The content of the message. Raises `Forged`."""
     read = _READERS.get(received.type)
     said = None if read is None else read(received, scene)
     if said is not None:
@@ -232,7 +232,7 @@ def _own(key: Any, scene: Scene) -> Target:
 
 
 def _quote(received: Received, scene: Scene) -> Quote | None:
-    """What the message answers. Its words are not believed: who quotes may quote anything."""
+    """The message that this one answers. Its quoted words are not believed: anything may be quoted."""
     part = getattr(received.message, received.part)
     if not hasattr(part, "contextInfo") or not part.contextInfo.stanzaId:
         return None

@@ -1,4 +1,4 @@
-"""The file in which the account's phone tells of the time before: fetched, opened, inflated, read.
+"""The file of a history sync: fetched, decrypted, inflated, read.
 
 It comes from another device by way of servers, so nothing of it is believed: its size is bounded at
 each step, its hashes are those that the phone named, and it is read in parts, each of them small.
@@ -99,7 +99,7 @@ async def _fetch(host: str, told: Any, web: Web) -> bytes:
 
 
 def inflate(parts: list[bytes]) -> bytes:
-    """What the parts are, inflated. Raises `Unusable`, also where that is beyond the bound."""
+    """The inflated parts. Raises `Unusable`, also where they are beyond the bound."""
     inflater = zlib.decompressobj()
     out = bytearray()
     try:

@@ -1,11 +1,12 @@
-"""The worker that stores what the account's phone tells of the time before, beside everything else."""
+"""The worker that stores history syncs of the account's phone, beside everything else."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -23,11 +24,13 @@ from actors.connection.native.receive import receipts
 from actors.connection.native.receive.from_proto import (
     LONGEST_ID,
     Forged,
-    Scene,
     content_of,
     unsealed,
 )
 from actors.connection.native.receive.history_file import Later, Unusable, bring, split
+from actors.connection.native.receive.message_source import Key
+from actors.connection.native.receive.messages.edit_opener import EditOpener
+from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.receive.wrappers import of_web, read_parsed
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.https import Web
+    from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.history_syncs import Told
     from actors.connection.session.session import Session
@@ -66,12 +70,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Tries of a file that cannot be had, over two days, and the seconds between them."""
 
 NOT_FETCHED: Final = "media_not_fetched"
-"""What is said of the file of such a message: most are gone from the servers."""
+"""The outcome of the file of such a message: most are gone from the servers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One message of the time before, by canonical addresses."""
+    """One message of a history sync, by canonical addresses."""
 
     chat: Address
     sender: Address
@@ -110,6 +114,7 @@ class History:
         """Without `web` and `hosts` nothing is fetched, and waits."""
         self._session = session
         self._people = people
+        self._edits = EditOpener(session, people)
         self._rosters = rosters
         self._socket = socket
         self._web, self._hosts = web, hosts
@@ -232,7 +237,7 @@ class History:
             await self._commit(told, share, passed)
 
     async def _learn(self, history: bytes) -> None:
-        """Who is who, and how they call themselves, before what they said."""
+        """Store identities and push names, before the messages."""
         facts = [(name, part) for name, part in split(history) if name != "conversations"]
         for start in range(0, len(facts), SHARE):
             news = False
@@ -359,9 +364,7 @@ class History:
         except Forged:
             return False
         if isinstance(said, Poll) or past.at > self._clock() - SECRET_SECONDS:
-            self._session.learn_secret(
-                chat, sender, past.message_id, said=said, secret=found.secret
-            )
+            self._edits.learn(Key(chat, sender, past.message_id), said, found.secret)
         added = self._session.add_message(
             chat=chat,
             sender=sender,
@@ -380,13 +383,6 @@ class History:
         return added
 
     def _scene(self, past: Past) -> Scene:
-        chat, account = str(past.chat), self._people.account
-        return Scene(
-            chat=past.chat,
-            sender=past.sender,
-            account=account,
-            canonical=self._people.canonical,
-            from_phone=lambda number: not self._session.was_sent(chat, number),
-            secret=lambda author, number: self._session.message_secret(chat, str(author), number),
-            names=self._people.names,
-        )
+        scene = scene_of(self._session, self._people, past.chat, past.sender)
+        was_sent = partial(self._session.was_sent, str(past.chat))
+        return replace(scene, from_phone=lambda number: not was_sent(number))

@@ -1,4 +1,4 @@
-"""What receipts and notifications change, inside a transaction, and what follows from a stanza."""
+"""Changes by receipts and notifications, inside a transaction, and the outcome of a stanza."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ Task = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What follows once the transaction is committed.
+    """The consequences of a stanza once its transaction is committed.
 
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
     `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
-    grown; `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
+    grown; `moved` are pairs of keys, of an item that may have held answers and of the one in its place;
+    `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
     answers: a retry receipt, prekeys, a file, a history, a placeholder, other privacy settings, limits of
     the account to tell or to ask for, or who is in a group, without which the stanza cannot be judged. `counted`
     names what the stanza turned out to be.
@@ -59,6 +60,7 @@ class Outcome:
     wanted: Node | None = None
     task: Task | None = None
     held: int | None = None
+    moved: Sequence[tuple[int | None, int | None]] = ()
 
 
 class Notices:

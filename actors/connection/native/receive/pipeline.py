@@ -120,6 +120,7 @@ class Receiver:
                 self._held[outcome.held] = (*held, *outcome.answers)
             if outcome.held is not None:
                 measures.count("teimoso_acks_withheld", reason="store")
+            self._move_held(outcome)
             if outcome.counted == "message.placeholder":
                 measures.count("teimoso_messages_undecryptable")
         self._counts.update(outcome.counted for _, outcome in outcomes)
@@ -137,6 +138,12 @@ class Receiver:
                 self._on_task(outcome.task, origin)
             if outcome.wanted is not None:
                 asyncio.get_running_loop().call_later(self._patience, self._lapse, outcome.wanted)
+
+    def _move_held(self, outcome: Outcome) -> None:
+        """Let answers wait for the items that stand now where theirs stood."""
+        for old, new in outcome.moved:
+            if old is not None and new is not None and (answers := self._held.pop(old, ())):
+                self._held[new] = (*self._held.get(new, ()), *answers)
 
     def _give_up(self, stanza: Node | None) -> Outcome:
         if stanza is None:

@@ -1,4 +1,4 @@
-"""What passes at once and is kept nowhere: who is on WhatsApp, who is online, who writes.
+"""Lookups, presence and typing: they pass at once and are stored nowhere.
 
 ``<presence>`` of somebody else has no type where they are available; ``last`` is a time, or ``deny``
 where they do not show it. ``<chatstate>`` comes from a person, or from a group with a participant.
@@ -6,6 +6,7 @@ where they do not show it. ``<chatstate>`` comes from a person, or from a group 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -17,10 +18,13 @@ from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
+    from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.identities.routes import Routes
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
+
+Learn = Callable[["Address", "Address"], Awaitable[None]]
 
 _STATES: Final = {
     "composing": Node("composing"),
@@ -29,8 +33,11 @@ _STATES: Final = {
 }
 
 
-async def lookup(socket: Socket, number: str) -> str | None:
-    """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`."""
+async def lookup(socket: Socket, number: str, learn: Learn) -> str | None:
+    """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`.
+
+    `learn` is called with the number that was asked about and the one that the answer names.
+    """
     person = parse_optional(number)
     if person is None or not usync.can_be_asked(person):
         raise SendError("unsupported_chat", permanent=True)
@@ -43,7 +50,11 @@ async def lookup(socket: Socket, number: str) -> str | None:
     except ConnectionLost:
         raise NotConnected from None
     answered = usync.contact_answer(reply, person.canonical)
-    return None if answered is None else str(answered)
+    if answered is None:
+        return None
+    if usync.names_number(reply):
+        await learn(person.canonical, answered)
+    return str(answered)
 
 
 @dataclass(slots=True)
@@ -147,7 +158,7 @@ async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
 
 
 def heard(stanza: Node, people: People) -> Presence | None:
-    """What a stanza says that somebody does; None where it says nothing of the kind."""
+    """The presence in a stanza; None where it has none."""
     origin = parse_optional(stanza.attrs.get("from"))
     if origin is None:
         return None

@@ -101,7 +101,7 @@ def _routing(stanza: Node) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an incoming receipt says; `status` is None for kinds that change nothing here."""
+    """An incoming receipt; `status` is None for kinds that change nothing here."""
 
     message_ids: tuple[str, ...]
     status: Literal["delivered", "read", "retry"] | None

@@ -1,37 +1,26 @@
-"""What an incoming stanza changes, inside a transaction, and what may be said once it committed."""
+"""Changes by an incoming stanza, inside a transaction, and its answers once that committed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.media.message_part import transfer_of
+from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.phone.placeholder_resend import may_be_had
 from actors.connection.native.phone.resent_messages import ResentMessages
-from actors.connection.native.receive import receipts, timers, wrappers
+from actors.connection.native.receive import receipts, wrappers
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
-from actors.connection.native.receive.from_proto import (
-    Forged,
-    Scene,
-    content_of,
-    takes_back_anothers,
-    unsealed,
-)
-from actors.connection.native.receive.message_source import (
-    Key,
-    Unparseable,
-    arrival,
-    source_of,
-)
+from actors.connection.native.receive.from_proto import takes_back_anothers
+from actors.connection.native.receive.message_source import Unparseable, arrival, source_of
+from actors.connection.native.receive.messages.inbox_writer import InboxWriter
 from actors.connection.native.receive.notifications import Notices, Outcome
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.ratchet import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.inbox import UNDECRYPTABLE
-from actors.messages.content import Change, Other, encode, is_plain, text_of
+from actors.messages.content import Other
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +32,6 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
-    from actors.messages.content import Content
 
 log = structlog.get_logger()
 
@@ -51,7 +39,7 @@ IGNORED: Final = frozenset({"appdata", "call", "status"})
 """Tags of stanzas that are acknowledged and not read: calls, and updates of people's status."""
 
 MAX_RETRIES: Final = 5
-"""How often the sender is asked to encrypt one message again."""
+"""Requests to a sender to encrypt one message again, at most."""
 
 PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
 """Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
@@ -90,6 +78,7 @@ class Incoming:
         self._rosters = rosters
         self._ciphers = Ciphers(session, signal, people)
         self._notices = Notices(session, signal, people, devices, rosters, clock=clock)
+        self._inbox = InboxWriter(session, people, rosters, clock=clock, hold=hold)
         self._resent = ResentMessages(session, people)
         self._clock = clock
         self.untold: set[Address] = set()
@@ -123,7 +112,7 @@ class Incoming:
         The stanza is answered already, or will be once the placeholder is stored elsewhere.
         """
         source = source_of(stanza, self._people)
-        if source is None or self._session.seen(*self._key(stanza, source)):
+        if source is None or self._session.seen(*self._inbox.key(stanza, source)):
             return Outcome("message.repeated")
         return self._put_placeholder(stanza, source)
 
@@ -139,9 +128,9 @@ class Incoming:
         self, stanza: Node, source: Source, answers: tuple[Node, ...] = ()
     ) -> Outcome:
         """Store a placeholder for the message, unless it is there; a resend replaces it."""
-        added = self._add(stanza, source, Other(UNDECRYPTABLE))
+        added = self._inbox.add(stanza, source, Other(UNDECRYPTABLE))
         counted = "message.placeholder" if added else "message.repeated"
-        held = self._held(*self._key(stanza, source)) if answers else None
+        held = self._inbox.held(*self._inbox.key(stanza, source)) if answers else None
         if added:
             self._ask_phone(stanza, source, PHONE_DELAY)
         return Outcome(counted, answers, news=added, held=held, task="placeholder")
@@ -150,7 +139,7 @@ class Incoming:
         """Have the phone be asked for the message after so many seconds, if it has not come by then."""
         if stanza.attrs.get("category") != "peer":
             ask_at = self._clock() + delay if may_be_had(stanza, self._clock()) else None
-            key = self._key(stanza, source)
+            key = self._inbox.key(stanza, source)
             self._session.note_placeholder(*key, stanza=stanza.attrs, ask_at=ask_at)
 
     def lapse(self, patience: float) -> Outcome:
@@ -175,10 +164,10 @@ class Incoming:
     async def _message_of(self, stanza: Node, source: Source) -> Outcome:
         active = self._active()
         answers = receipts.delivered(stanza, from_me=source.from_me, active=active)
-        if self._session.seen(*self._key(stanza, source)):
+        if self._session.seen(*self._inbox.key(stanza, source)):
             if self._hold and self._session.has_history(stanza.attrs["id"]):
                 return Outcome("message.repeated", task="history")
-            held = self._held(*self._key(stanza, source))
+            held = self._inbox.held(*self._inbox.key(stanza, source))
             return Outcome("message.repeated", answers, held=held)
         await self._ciphers.take_keys(stanza, source)
         try:
@@ -191,10 +180,10 @@ class Incoming:
         except (Undecryptable, MalformedMessage) as error:
             return self._undecryptable(stanza, source, error)
         if found is None:
-            self._session.bury(**self._key(stanza, source)._asdict())
-            self._set_timer(stanza, source, plaintext)
+            self._session.bury(**self._inbox.key(stanza, source)._asdict())
+            self._inbox.set_timer(stanza, source, plaintext)
             of_phone = self._is_phone(source)
-            resent = self._resent.take(plaintext, answers, self._store) if of_phone else None
+            resent = self._resent.take(plaintext, answers, self._inbox.store) if of_phone else None
             if resent is not None:
                 return resent
             told = wrappers.history_in(plaintext) if of_phone else None
@@ -203,55 +192,7 @@ class Incoming:
                 # With `hold` it is answered by whoever stores what it tells.
                 return Outcome("message.history", () if self._hold else answers, task="history")
             return Outcome("message.silent", answers)
-        return replace(self._store(stanza, source, found, plaintext), answers=answers)
-
-    def _store(
-        self, stanza: Node, source: Source, found: wrappers.Received, plaintext: bytes
-    ) -> Outcome:
-        """Put a message in the inbox, in the place of its placeholder where there is one."""
-        scene = self._scene(stanza, source, found)
-        try:
-            found = unsealed(found, scene)
-            said = content_of(found, scene)
-        except Forged:
-            # Acknowledged as any other, or it would come again for ever.
-            log.warning("refused message", action="message.refused")
-            self._session.bury(**self._key(stanza, source)._asdict())
-            return Outcome("message.refused")
-        added = self._add(stanza, source, said, found.destination, plaintext)
-        self._note_timer(scene.chat, timers.of_message(found, self._at(stanza)))
-        key = self._named(stanza, source, found.destination)
-        author = str(source.sender.canonical)
-        self._session.learn_secret(*key, said=said, secret=found.secret, author=author)
-        expected = added and self._expect_file(key, source, found)
-        task: Literal["file"] | None = "file" if expected else None
-        stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"
-        counted = stored if added else "message.repeated"
-        return Outcome(counted, news=added, held=self._held(*key), task=task)
-
-    def _set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
-        """A person sets after how long messages of the chat disappear."""
-        found = timers.of_protocol(plaintext, self._at(stanza))
-        if found is not None:
-            self._note_timer(self._chat(stanza, source, found[1]), found[0])
-
-    def _note_timer(self, chat: Address, setting: timers.Setting | None) -> None:
-        """Note a timer that a message of the chat tells; of a group its roster says so."""
-        if setting is not None and chat.is_person:
-            self._session.note_timer(str(chat), *setting)
-
-    def _at(self, stanza: Node) -> int:
-        return stanza.number("t") or int(self._clock())
-
-    def _expect_file(self, key: Key, source: Source, found: wrappers.Received) -> bool:
-        """Note with the message what its file takes, or why there will be none; True for the former."""
-        transfer = transfer_of(found, **key._asdict(), from_me=source.from_me)
-        if isinstance(transfer, str):
-            self._session.add_file(*key, "failed", transfer)
-        elif transfer is not None:
-            self._session.add_transfer(transfer)
-            return True
-        return False
+        return replace(self._inbox.store(stanza, source, found, plaintext), answers=answers)
 
     def _require_roster(self, source: Source, found: wrappers.Received | None) -> None:
         """Raises `_RosterWanted` where it takes the roster to know whether the message counts."""
@@ -267,11 +208,6 @@ class Incoming:
     def _is_phone(self, source: Source) -> bool:
         return source.from_me and source.sender.device == 0
 
-    def _is_admin(self, source: Source) -> bool:
-        roster = self._rosters.cached(source.chat)
-        sender = self._people.canonical(source.sender)
-        return roster is not None and self._rosters.is_admin(roster, sender)
-
     def _undecryptable(
         self, stanza: Node, source: Source, error: Undecryptable | MalformedMessage
     ) -> Outcome:
@@ -280,7 +216,7 @@ class Incoming:
             log.warning("refused message", action="message.refused", code=code)
             return self._put_placeholder(stanza, source, (receipts.nack(stanza, code),))
         assert isinstance(error, Undecryptable)
-        key = self._key(stanza, source)
+        key = self._inbox.key(stanza, source)
         count = self._session.count_retry("asked", *key)
         log.warning(
             "undecryptable message",
@@ -296,7 +232,7 @@ class Incoming:
             return self._put_placeholder(stanza, source, answers)
         self._session.want(
             **key._asdict(),
-            at=self._at(stanza),
+            at=self._inbox.at(stanza),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
             source=arrival(stanza),
@@ -309,92 +245,7 @@ class Incoming:
             registration_id=own.registration_id,
             keys=prekey_bundles.for_retry(own, prekey),
         )
-        held = self._held(*key)
+        held = self._inbox.held(*key)
         return Outcome(
             "message.asked_for", answers, (asked,), wanted=stanza, held=held, task="placeholder"
         )
-
-    def _scene(self, stanza: Node, source: Source, found: wrappers.Received) -> Scene:
-        account = self._people.account
-        chat = self._chat(stanza, source, found.destination)
-        return Scene(
-            chat=chat,
-            sender=self._people.canonical(source.sender),
-            account=account,
-            canonical=self._people.canonical,
-            from_phone=lambda number: self._session.knows(str(chat), str(account), number),
-            secret=lambda author, number: self._session.message_secret(
-                str(chat), str(author), number
-            ),
-            names=self._people.names,
-            is_admin=lambda: self._is_admin(source),
-        )
-
-    def _chat(self, stanza: Node, source: Source, destination: str | None) -> Address:
-        """The chat of a message, which the copy of one that another own device sent names itself."""
-        named = parse_optional(destination)
-        if source.from_me and named is not None and "recipient" not in stanza.attrs:
-            return self._people.canonical(named)
-        return source.chat
-
-    def _add(
-        self,
-        stanza: Node,
-        source: Source,
-        said: Content,
-        destination: str | None = None,
-        plaintext: bytes = b"",
-    ) -> bool:
-        key = self._named(stanza, source, destination)
-        if key != (first := self._key(stanza, source)):
-            # The stanza alone names it differently when it comes again.
-            self._session.bury(**first._asdict())
-        if source.from_me and source.chat.server == GROUP:
-            self._expect_receipts(key)
-        at = self._at(stanza)
-        added = self._session.add_message(
-            **key._asdict(),
-            at=at,
-            type=said.type,
-            text=text_of(said),
-            from_me=source.from_me,
-            push_name=stanza.attrs.get("notify"),
-            source=arrival(stanza),
-            body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
-            content=None if is_plain(said) else encode(said),
-        )
-        if added and not source.from_me and said.type != UNDECRYPTABLE:
-            self._expect_reading(stanza, key, said, at)
-        return added
-
-    def _expect_reading(self, stanza: Node, key: Key, said: Content, at: int) -> None:
-        """Note how its sender is told that the account read it; of a change nobody is told."""
-        if isinstance(said, Change):
-            return
-        author = parse_optional(stanza.attrs.get("participant"))
-        self._session.note_unread(
-            chat=key.chat,
-            message_id=key.message_id,
-            origin=str(Address.parse(stanza.attrs["from"]).canonical),
-            author="" if author is None else str(author.canonical),
-            at=at,
-        )
-
-    def _expect_receipts(self, key: Key) -> None:
-        """The account's phone wrote to a group: those who are in it are to get it."""
-        roster = self._rosters.cached(Address.parse(key.chat))
-        if roster is not None:
-            others = (str(one) for one in self._rosters.persons(roster))
-            people = [one for one in others if one != key.sender]
-            self._session.expect_receipts(key.chat, key.message_id, people)
-
-    def _named(self, stanza: Node, source: Source, destination: str | None) -> Key:
-        chat = str(self._chat(stanza, source, destination))
-        return self._key(stanza, source)._replace(chat=chat)
-
-    def _held(self, *key: str) -> int | None:
-        return self._session.unsettled(*key) if self._hold else None
-
-    def _key(self, stanza: Node, source: Source) -> Key:
-        sender = self._people.canonical(source.sender)
-        return Key(str(source.chat), str(sender), stanza.attrs["id"])

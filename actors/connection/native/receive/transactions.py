@@ -10,7 +10,7 @@ from actors.connection.native.transport.socket import ConnectionLost
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
 
 SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
-"""What an open session refuses with."""
+"""Errors by which an open session refuses."""
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def transaction(session: Session, socket: Socket) -> AsyncIterator[None]:
 
 
 def cause_of(refusal: Exception) -> Cause:
-    """What ends a connection whose session refuses."""
+    """The cause that ends a connection whose session refuses."""
     if isinstance(refusal, StaleEpoch):
         return Cause(Kind.REPLACED, StaleEpoch.code)
     if isinstance(refusal, SessionDamaged):

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_OUTRUN: Final = 3
-"""How often a send starts over because a session went while its keys were asked for."""
+"""Times that a send starts over because a session went while its keys were asked for."""
 
 UNREACHABLE_SECONDS: Final = 60.0
-"""How long a device without a bundle is left alone before it is asked for again."""
+"""Seconds for which a device without a bundle is left alone before it is asked for again."""
 
 
 class Outrun(Exception):  # noqa: N818 - reads as what it is
@@ -45,7 +45,7 @@ class Fanout:
         self._unreachable: dict[Address, float] = {}
 
     def name(self, device: Address) -> str:
-        """What the device's sessions are kept under."""
+        """The address that the device's sessions are kept under."""
         return str(self._people.known_as(device))
 
     async def missing_bundles(

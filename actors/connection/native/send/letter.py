@@ -64,5 +64,5 @@ def poll_author(session: Session, chat: Address, account: Address, said: Content
     if not isinstance(said, PollVote):
         return None
     return session.poll_author(
-        str(chat), said.target.sender or str(account), said.target.message_id
+        str(chat), session.chat_today(said.target.sender or str(account)), said.target.message_id
     )

@@ -1,4 +1,4 @@
-"""What became of a stanza that was to be sent, in the words of the engine's port."""
+"""Outcomes of a stanza that was to be sent, in the words of the engine's port."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What fails before the message left, as a `SendError`."""
+    """Turns failures before the message left into a `SendError`."""
     try:
         yield
     except NotOnWhatsApp:

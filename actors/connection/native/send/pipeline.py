@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from actors.connection.engine import SendError
+from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.identities.devices import NotOnWhatsApp
+from actors.connection.native.identities.devices import NotOnWhatsApp, OtherNumber
 from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
@@ -141,12 +143,35 @@ class Sender:
                 letter = await self._leave(
                     lambda: self._written(outgoing, chat, upload, kind), chat
                 )
-            return letter, await acknowledgement(acknowledged, self._ack_timeout)
+            try:
+                return letter, await acknowledgement(acknowledged, self._ack_timeout)
+            except SendError as refused:
+                if not refused.uncertain:
+                    await self._forget_begun(letter, refused.code)
+                raise
+
+    async def _forget_begun(self, letter: Letter, code: str) -> None:
+        """Forget that the account began the chat, where WhatsApp refused the message that did."""
+        chat = str(self._people.canonical(letter.chat))
+        began = self._session.begun_by(chat)
+        if began is None or (began != letter.number and code != NEW_CHATS_CAPPED):
+            return
+        with suppress(ConnectionLost):  # the next refusal by the cap says it again
+            async with transaction(self._session, self._socket):
+                self._session.forget_begun(chat)
 
     async def _written(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
     ) -> Letter:
         """The message as it leaves now: its addresses are those of the stanza."""
+        try:
+            return await self._addressed(outgoing, chat, upload, kind)
+        except OtherNumber:
+            return await self._addressed(outgoing, chat, upload, kind)
+
+    async def _addressed(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
+    ) -> Letter:
         chat = self._people.canonical(chat)  # the number may have become known meanwhile
         # A message that may have arrived keeps its addresses, or its recipient may see two (G3).
         kept = kind or self._session.sent_wire(str(chat), outgoing.message_id)
@@ -256,6 +281,7 @@ class Sender:
         self._session.remember_sent(
             chat, letter.number, letter.message, self._clock(), wire=route.kind
         )
+        self._session.note_begun(chat, letter.number)
         if letter.poll is not None:
             account, author = str(self._people.account), str(route.own.canonical)
             self._session.remember_secret(chat, account, letter.number, letter.poll, author)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_RESENDS: Final = 5
-"""How often one message is encrypted again for one device that could not read it."""
+"""Times that one message is encrypted again for one device that could not read it."""
 
 FRESH_SESSION_FROM: Final = 2
 """A device that asks this often did not get the message on the session that there is."""

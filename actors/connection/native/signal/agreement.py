@@ -29,7 +29,7 @@ class BadKey(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What WhatsApp hands out to set up a session with one device. Keys are 32 raw bytes.
+    """Keys that WhatsApp hands out to set up a session with one device, 32 raw bytes each.
 
     `device_identity` is a companion's proof that its phone linked it; the phone itself has none.
     """

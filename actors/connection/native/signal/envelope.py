@@ -100,7 +100,7 @@ class PrekeyMessage:
 
 
 def versioned(raw: bytes) -> bytes:
-    """What follows the version byte. Raises `Malformed`, as all of these."""
+    """The bytes after the version byte. Raises `Malformed`, as all of these."""
     if len(raw) > MAX_BYTES:
         raise Malformed("too large")
     if not raw or raw[0] != VERSION:

@@ -68,7 +68,7 @@ class GroupKeys:
         return plaintext
 
     def own(self, chat: str) -> OwnSenderKey | None:
-        """What the next message to the group is encrypted with."""
+        """The key of the next message to the group."""
         stored = self._session.own_sender_key(chat)
         return None if stored is None else OwnSenderKey(*stored)
 

@@ -116,7 +116,7 @@ class Digest:
 
 
 def read_digest(reply: Node) -> Digest | None:
-    """What the answer to `digest_query` says; None where it says nothing."""
+    """The digest in the answer to `digest_query`; None where there is none."""
     digest = reply.child("digest")
     signed = digest.child("skey") if digest is not None else None
     listed = digest.child("list") if digest is not None else None
@@ -142,7 +142,7 @@ def for_retry(own: Credentials, prekey: tuple[int, bytes]) -> tuple[Node, ...]:
 
 
 def device_identity(own: Credentials | None) -> tuple[Node, ...]:
-    """What accompanies a ``pkmsg``: the phone's word that this is a device of the account."""
+    """The part beside a ``pkmsg``: the phone's word that this is a device of the account."""
     if own is None or own.device_identity is None:
         return ()
     return (Node("device-identity", {}, own.device_identity),)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WANTED: Final = 812
-"""What a device keeps on the server; as many as WhatsApp's own web client uploads at first."""
+"""Prekeys that a device keeps on the server; as many as WhatsApp's own web client uploads at first."""
 
 FEW: Final = 300
 """Below this many on the server, the device uploads more."""
@@ -35,7 +35,7 @@ LOOK: Final = 3600.0
 """Seconds between two looks at the signed prekey's age."""
 
 UNKNOWN: Final = frozenset({404, 406})
-"""How the server says that it has no keys of this device, or none that go together."""
+"""The server's codes for no keys of this device, or none that go together."""
 
 
 class Prekeys:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_JUMP = 25_000
-"""How far ahead of its chain a message may be (libsignal's MAX_FORWARD_JUMPS)."""
+"""Steps that a message may be ahead of its chain (libsignal's MAX_FORWARD_JUMPS)."""
 
 MAX_SKIPPED = 2_000
 """Keys kept for messages that have not come yet (libsignal's MAX_MESSAGE_KEYS)."""
@@ -161,7 +161,7 @@ def _refusals() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What each message carries until the peer is known to have the session."""
+    """The part that each message carries until the peer is known to have the session."""
 
     prekey_id: int | None
     signed_prekey_id: int

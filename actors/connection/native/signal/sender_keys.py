@@ -33,7 +33,7 @@ from actors.connection.native.signal.ratchet import Undecryptable
 SIGNATURE_BYTES: Final = 64
 
 MAX_JUMP: Final = 25_000
-"""How far ahead of its chain a message may be (libsignal's MAX_FORWARD_JUMPS)."""
+"""Steps that a message may be ahead of its chain (libsignal's MAX_FORWARD_JUMPS)."""
 
 MAX_SKIPPED: Final = 2_000
 """Keys kept for messages that have not come yet (libsignal's MAX_MESSAGE_KEYS)."""
@@ -47,7 +47,7 @@ _KEPT_BYTES = 4 + 32
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What a member hands to each device: the chain from `iteration` on, and who signs (32 bytes)."""
+    """The key that a member hands to each device: the chain from `iteration` on, and its signer (32 bytes)."""
 
     key_id: int
     iteration: int
@@ -163,7 +163,7 @@ class OwnSenderKey:
 
     @property
     def distribution(self) -> Distribution:
-        """What lets a device read from the next message on, and nothing before."""
+        """The key by which a device reads from the next message on, and nothing before."""
         return Distribution(self.key_id, self.iteration, self.chain, self.public)
 
     def encrypt(self, plaintext: bytes) -> tuple[bytes, OwnSenderKey]:

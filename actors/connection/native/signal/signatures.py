@@ -5,7 +5,7 @@ from __future__ import annotations
 import xeddsa
 
 KEY_TYPE = b"\x05"
-"""What libsignal puts before a Curve25519 public key (DJB type)."""
+"""The byte that libsignal puts before a Curve25519 public key (DJB type)."""
 
 
 def sign(private: bytes, message: bytes) -> bytes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.addresses import Address
 
 NAME = "Teimoso"
-"""What the phone lists under its linked devices."""
+"""The name that the phone lists under its linked devices."""
 
 
 MOST_LOGINS: Final = 2**31 - 1

@@ -180,7 +180,7 @@ class Socket:
 
     @property
     def traffic(self) -> Traffic:
-        """How long ago a stanza was read, and whether the next one would be."""
+        """The age of the last stanza that was read, and whether the next one would be."""
         return Traffic(time.monotonic() - self._read_at, self._waiting_since is not None)
 
     async def send(self, *nodes: Node) -> None:

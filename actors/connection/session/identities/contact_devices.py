@@ -1,4 +1,4 @@
-"""Who has which devices, and which LID is which phone number."""
+"""Devices of contacts, and phone numbers of LIDs."""
 
 from __future__ import annotations
 

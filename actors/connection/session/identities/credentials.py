@@ -1,4 +1,4 @@
-"""What makes this installation a linked device of one account: its long-lived keys and names."""
+"""Keys and names that make this installation a linked device of one account."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class OwnKeyRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredRoster:
-    """Who is in a group, encoded, and when that was asked (seconds)."""
+    """The members of a group, encoded, and the time of that answer (seconds)."""
 
     roster: str
     fetched_at: float
@@ -121,7 +121,7 @@ class Groups(SessionFile):
         return None if row is None else OwnKeyRow(*row)
 
     def save_own_sender_key(self, chat: str, key: OwnKeyRow) -> None:
-        """What the next message is encrypted with. Another one than before is held by nobody."""
+        """Save the key of the next message. No device holds a new one yet."""
         known = self.own_sender_key(chat)
         if known is not None and known.key_id != key.key_id:
             self._write("DELETE FROM key_holders WHERE chat = ?", (chat,))
@@ -238,7 +238,7 @@ class Groups(SessionFile):
     # the file's life
 
     def move_member(self, lid: str, pn: str) -> None:
-        """What groups have of a member under the LID is the phone number's; devices stay the same."""
+        """Move a member's rows in groups from the LID to the phone number; devices stay the same."""
         user, server = lid.split("@")
         name, new_server = pn.split("@")
         rows = self._rows(

@@ -15,10 +15,10 @@ MAX_ARCHIVED = 40
 """Archived sessions per address, as libsignal keeps them."""
 
 SIGNED_PREKEY_SECONDS = 90 * 86_400.0
-"""How long a replaced signed prekey still serves peers who fetched it."""
+"""Seconds for which a replaced signed prekey still serves peers who fetched it."""
 
 MAX_GIVEN = 10_000
-"""How many prekeys of retry receipts are kept: not every sender comes back with the one it got.
+"""Number of prekeys of retry receipts that are kept: not every sender comes back with the one it got.
 
 After an old copy was restored all that waits may be asked for at once. With fewer than that, each
 request would take the key of one before, and none could be answered.
@@ -56,7 +56,7 @@ class StoredRatchet:
 
 
 class Keys(SessionFile):
-    """What the Signal layer and the login need from the file."""
+    """Keys for the Signal layer and the login."""
 
     _cached: Credentials | None = None
     _cached_within: Credentials | None = None

@@ -64,8 +64,8 @@ def _remedy(reason: str) -> str:
         "ENOENT": "mount it, or correct STORAGE_BUCKET",
         "ENOTDIR": "STORAGE_BUCKET names a file: name a directory",
         "Forbidden": "its service account needs roles/storage.objectAdmin on it",
-        "EACCES": "let whoever runs the service write there",
-        "EROFS": "let whoever runs the service write there",
+        "EACCES": "let the user of the service write there",
+        "EROFS": "let the user of the service write there",
         "DefaultCredentialsError": "GOOGLE_APPLICATION_CREDENTIALS names a service account's file",
     }
     return remedies.get(reason, "the network, STORAGE_BUCKET, and Google's status page")

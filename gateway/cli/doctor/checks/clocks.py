@@ -1,4 +1,4 @@
-"""Whether this machine's clock is that of another one."""
+"""Compares this machine's clock with that of another one."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
 from actors.media.directory import DirectoryStore
 from actors.messages.content import unpack
+from actors.runtime import logs
 
 
 def resident(line: str = "VmRSS") -> int:
@@ -34,6 +35,7 @@ def count_from_here() -> int:
 
 
 async def main(asked: dict[str, Any]) -> None:
+    logs.configure(sys.stderr, "info")  # the answers alone go to the output
     directory, opened, told = Path(asked["directory"]), asyncio.Event(), asyncio.Event()
 
     async def on_open() -> None:

@@ -100,6 +100,31 @@ async def test_a_cap_rests_new_chats_alone(simulator: Simulator, tmp_path: Path)
         await phone.send(9, "a reply")
 
 
+async def test_a_chat_that_the_account_began_goes_on_under_the_cap(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """Begun here or on its phone, and by the next process too; its contacts never wrote."""
+    other, ends = "15550100078", int(time.time()) + 3600
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator._call("POST", f"/accounts/{ACCOUNT}", chat_cap=2, cap_ends=ends)
+        await phone.send(1, "hello")
+        await simulator.phone_says(other, "from the phone")
+        await until(phone.messages)
+        await limit(simulator, phone, chat_cap=0, cap_ends=ends)
+        await phone.send(2, "again")
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await until(phone.opened.is_set)
+        await phone.send(3, "and again")
+        await phone.send(4, "from here", other)
+        with pytest.raises(SendDeferred):
+            await phone.send(5, "never", STRANGER)
+        assert (await simulator.account(ACCOUNT))["refused"] == {}
+    said = [each["text"] for each in await simulator.inbox(CONTACT)]
+    assert said == ["hello", "again", "and again"]
+    assert [each["text"] for each in await simulator.inbox(other)][-1] == "from here"
+
+
 async def test_news_of_a_limit_are_answered(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)

@@ -62,3 +62,30 @@ async def test_it_changes_the_message(simulator: Simulator, tmp_path: Path, mode
         said = decode(message.content)
         assert isinstance(said, Edit)
         assert said.text == "first"
+
+
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+async def test_it_changes_a_message_that_comes_later(
+    simulator: Simulator, tmp_path: Path, mode: str
+) -> None:
+    """The message came without its content, which the account's phone hands over."""
+    said = {"secret": True, "unavailable": "plain", "addressing": mode}
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator.resends(has=False)
+        target = await simulator.says(CONTACT, ACCOUNT, text="frist", **said)
+        change = {"type": "edit", "target": target, "text": "first", "encrypted": True}
+        id_ = await simulator.says(CONTACT, ACCOUNT, addressing=mode, **change)
+        early = await until(lambda: arrived(phone, id_), 5)
+        assert early.type == "undecryptable"
+        await simulator.resends(has=True)
+        await phone.engine.request_resend(early.chat, early.sender, target)
+
+        async def opened() -> InboxMessage | None:
+            found = await arrived(phone, id_)
+            return found if found is not None and found.content is not None else None
+
+        edit = decode((await until(opened, 10)).content)
+        assert isinstance(edit, Edit)
+        assert (edit.text, edit.target.message_id) == ("first", target)
+        assert await simulator.owed() == []

@@ -151,6 +151,8 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),
     "before_placeholder_commit": lambda step: before_commit(step, "note_placeholder"),
     "before_request_commit": lambda step: before_commit(step, "note_asked"),
+    "before_edit_is_kept": lambda step: before_commit(step, "keep_edit"),
+    "before_edit_is_opened": lambda step: before_commit(step, "forget_edit"),
     "before_content_commit": lambda step: before_commit(step, "asked_for"),
     "before_answer_receipt": lambda step: around_writing(step, "receipt", "peer_msg", after=False),
 }

@@ -77,10 +77,11 @@ def claimed(gateway: Gateway) -> dict[str, list[str]]:
         try:
             epoch = (await Leases(redis).take(SHOP, Owner("connection:1", 7, "node"))).epoch
             texts: dict[str, list[str]] = {}
-            while jobs := (await lanes.claim(SHOP, epoch, 100)).jobs:
+            sent: dict[str, float] = {}
+            while jobs := (await lanes.claim(SHOP, epoch, 100, sent=sent)).jobs:
                 for job in jobs:
                     texts.setdefault(job.chat.partition("@")[0], []).append(job.text)
-                    await lanes.complete(SHOP, epoch, job.id, at=1.0)
+                sent = {job.id: 1.0 for job in jobs}
             return texts
         finally:
             await lanes.close()

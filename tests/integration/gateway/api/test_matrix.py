@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
 import httpx
@@ -120,8 +121,14 @@ def models_of(body: type[BaseModel]) -> tuple[type[BaseModel], ...]:
 def good(operation: Operation, model: type[BaseModel] | None = None) -> dict[str, Any]:
     """A body that would be taken, made of the examples that a model has to give."""
     assert operation.body is not None
-    schema = (model or models_of(operation.body)[0]).model_json_schema()
+    schema = schema_of(model or models_of(operation.body)[0])
     return {name: _example(schema["properties"][name]) for name in schema.get("required", ())}
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Made once: to make one takes longer than a request."""
+    return model.model_json_schema()
 
 
 def _example(schema: dict[str, Any]) -> Any:
@@ -237,7 +244,7 @@ def test_bodies_that_are_too_large(api: Api, operation: Operation) -> None:
     ids=lambda value: value.id if isinstance(value, Operation) else value.__name__,
 )
 def test_values_of_fields(api: Api, operation: Operation, model: type[BaseModel]) -> None:
-    schema = model.model_json_schema()
+    schema = schema_of(model)
     taken = {kind.code for kinds in refusals(operation).values() for kind in kinds}
     for name, of in schema["properties"].items():
         for value in _bad_values({**of, "$defs": schema.get("$defs", {})}):

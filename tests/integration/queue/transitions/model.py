@@ -53,6 +53,9 @@ class Model:
     gap: float = 0
     paced: float = 0
     gaps: dict[str, float] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    joining: dict[str, str] = field(default_factory=dict)
+    """Chats whose lane is to join another one, which waits for a message in flight; and that one."""
     clock: float | None = None
     seen: Counter[str] = field(default_factory=Counter)
     """How often what happened, so that a test can tell whether it saw enough."""
@@ -61,7 +64,7 @@ class Model:
         self, text: str, chat: str, priority: int, send_at: float | None, now: float
     ) -> None:
         self.promote(now)
-        message = Message(text, chat, priority, self._next(), "queued")
+        message = Message(text, self.today(chat), priority, self._next(), "queued")
         self.messages[text] = message
         if send_at is not None and send_at > now:
             message.status, message.due = "waiting", send_at
@@ -74,6 +77,7 @@ class Model:
             if message.due is not None and message.due <= now:
                 message.status, message.due = "queued", None
                 if message.rank is None:
+                    message.chat = self.today(message.chat)
                     message.rank = (message.priority, self._next())
 
     def follow_clock(self, now: float) -> None:
@@ -94,7 +98,9 @@ class Model:
         return {
             chat: lane[0]
             for chat, lane in lanes.items()
-            if lane and all(message.status == "queued" for message in lane)
+            if lane
+            and all(message.status == "queued" for message in lane)
+            and chat not in {*self.joining, *self.joining.values()}
         }
 
     def flying(self) -> list[Message]:
@@ -208,6 +214,7 @@ class Model:
 
         Ends that nobody saw count little.
         """
+        self.joining.clear()
         flying = [m for m in self.messages.values() if m.status == "sending"]
         for message in flying:
             message.ahead = False
@@ -218,6 +225,40 @@ class Model:
                 message.status, message.error = "dead", "poison"
                 message.died, message.died_at = self._next(), now
                 self.seen["poison"] += 1
+
+    def today(self, chat: str) -> str:
+        """The chat's name after all that was told."""
+        while chat in self.names:
+            chat = self.names[chat]
+        return chat
+
+    def rename(self, old: str, new: str, put_down: list[str]) -> str:
+        """Once nothing of either flies, what waits in the old lane is in the new one."""
+        for gone in {old, new} if old == new else {new}:
+            self.names.pop(gone, None)
+            self.joining.pop(gone, None)
+        if old == new:
+            return "done"
+        self.names[old] = new
+        self.joining = {a: new if b == old else b for a, b in self.joining.items()}
+        for text in put_down:
+            self._step_back(self.messages[text])
+        lane, both = self.lane(old), [*self.lane(old), *self.lane(new)]
+        if lane and any(message.status == "sending" for message in both):
+            self.joining[old] = new
+            self.seen["busy"] += 1
+            return "busy"
+        held = [message for message in both if message.status == "waiting"]
+        for message in lane:
+            message.chat = new
+            self.seen["joined"] += len(both) > len(lane)
+        if lane and len(held) > 1:
+            earlier = min(held, key=lambda message: message.due or 0.0)
+            earlier.status, earlier.due = "queued", None
+        self.gaps[new] = max(self.gaps.get(old, 0.0), self.gaps.get(new, 0.0))
+        self.gaps.pop(old, None)
+        self.joining.pop(old, None)
+        return "done"
 
     def cancel(self, text: str) -> bool:
         message = self.messages[text]
@@ -232,6 +273,7 @@ class Model:
         self.seen["redriven"] += message.attempts > 0
         message.status, message.error, message.attempts = "queued", None, 0
         message.crashes, message.seen, message.expired = 0, 0, False
+        message.chat = self.today(message.chat)
         message.rank = (message.priority, self._next())
         return True
 
@@ -240,7 +282,8 @@ class Model:
         meant = [
             message
             for message in self.dead()
-            if chat in {None, message.chat} and code in {None, message.error}
+            if chat is None or self.today(chat) == self.today(message.chat)
+            if code in {None, message.error}
         ][:limit]
         for message in meant:
             self.retry(message.text)

@@ -90,6 +90,40 @@ async def test_a_message_that_waits_for_its_time_is_not_late(desk: Desk) -> None
     assert seen.took[TOOK.index(0.25)] == 1
 
 
+async def test_what_a_limit_held_counts_from_its_end(desk: Desk) -> None:
+    """Messages behind it as well; a backoff counts, and so does a message that was accepted since."""
+    began = desk.now
+    await desk.take()
+    for text in ("held", "behind"):
+        await desk.accept(text)
+    await desk.claim()
+    await desk.defer("held", began + 3600)
+    desk.now = began + 3600.2
+    for text in ("held", "behind"):
+        await desk.claim()
+        await desk.complete(text)
+    assert (await flow(desk)).took[TOOK.index(0.25)] == 2
+    desk.now += 60
+    await desk.accept("slow")
+    await desk.claim()
+    await desk.fail("slow", retry_in=40)
+    desk.now += 40
+    await desk.claim()
+    await desk.complete("slow")
+    assert (await flow(desk)).took[TOOK.index(60.0)] == 1
+
+
+async def test_what_was_proved_while_a_limit_held_it_took_no_time(desk: Desk) -> None:
+    await desk.take()
+    await desk.accept("held")
+    await desk.claim()
+    await desk.defer("held", desk.now + 3600)
+    desk.now += 1
+    await desk.receipt("held")
+    seen = await flow(desk)
+    assert (seen.took[0], seen.took_seconds) == (1, 0.0)
+
+
 async def test_a_message_that_disappears_is_seen(desk: Desk) -> None:
     """The series that promises G2 must be able to say that it is broken."""
     record = await desk.accept("gone")

@@ -64,6 +64,12 @@ async def sent(desk: Desk) -> list[tuple[float, str]]:
             desk.now = claim.next_due
 
 
+async def took(desk: Desk) -> list[int]:
+    """Counts of messages by the time that they took, without empty bounds."""
+    (flow,) = (await desk.lanes.flows_many([SHOP])).values()
+    return [count for count in flow.took if count]
+
+
 async def test_off_by_default(paced: Paced) -> None:
     desk = await paced()
     for number in range(6):
@@ -77,6 +83,7 @@ async def test_messages_of_a_connection_are_spread_over_the_minute(paced: Paced)
     for text, chat in (("a1", ANA), ("b1", BEN), ("a2", ANA), ("e1", EVA)):
         await desk.accept(text, chat)
     assert await sent(desk) == [(0, "a1"), (3, "b1"), (6, "e1"), (9, "a2")]
+    assert await took(desk) == [4], "pacing is no slowness"
 
 
 async def test_what_is_more_urgent_is_the_next_that_may_leave(paced: Paced) -> None:
@@ -101,6 +108,7 @@ async def test_a_gap_has_jitter(paced: Paced) -> None:
     for number in range(9):
         await desk.accept(f"{number}")
     times = [at for at, _ in await sent(desk)]
+    assert await took(desk) == [9]
     gaps = {round(later - before, 3) for before, later in pairwise(times)}
     assert all(2 <= gap <= 3 for gap in gaps)
     assert len(gaps) > 4
@@ -120,6 +128,7 @@ async def test_a_gap_runs_from_attempt_to_attempt(paced: Paced) -> None:
     (job,) = await desk.claim()
     assert job.attempts == 2
     await desk.complete("a")
+    assert (await desk.lanes.flows_many([SHOP]))[SHOP].took_seconds == 10, "from its first attempt"
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,11 @@ class World:
 
     async def claim(self) -> None:
         jobs = await self.desk.claim(self.chance.randrange(4))
+        busy = {(await self.desk.get(text)).chat for text in self.in_hand()} if jobs else set()
         for job in jobs:
             assert job.text not in self.proven, "sent twice"
-            busy = {(await self.desk.get(text)).chat for text in self.in_hand()}
             assert job.chat not in busy, "two of a chat in flight"
+            busy.add(job.chat)
             self.held[job.text] = self.desk.epoch
             self.attempts[job.chat].append(job.text)
 

@@ -27,11 +27,13 @@ class Account:
         self.served = served
         self.limits = NONE
         self.friends = {FRIEND}
+        self.begun = set[str]()
         served.engine.answer = self.answer
 
     async def answer(self, message: Outgoing) -> float:
-        answers = message.chat.partition("@")[0] in self.friends
-        if held := wait(self.limits, time.time(), answers=answers):
+        person = message.chat.partition("@")[0]
+        answers, begun = person in self.friends, person in self.begun
+        if held := wait(self.limits, time.time(), answers=answers, begun=begun):
             raise SendDeferred(*held)
         return time.time()
 
@@ -42,10 +44,19 @@ class Account:
 
     async def writes(self, person: str) -> None:
         """A message of theirs arrives."""
-        chat = f"{person}@s.whatsapp.net"
         self.friends.add(person)
+        await self._arrives(f"{person}@s.whatsapp.net", f"{person}@s.whatsapp.net")
+
+    async def phone_writes(self, person: str) -> None:
+        """The account's own phone writes to them."""
+        self.begun.add(person)
+        await self._arrives(f"{person}@s.whatsapp.net", "15550100001@s.whatsapp.net")
+
+    async def _arrives(self, chat: str, sender: str) -> None:
         key = len(self.served.shelf.messages) + 1
-        self.served.engine.inbox[key] = InboxMessage(key, chat, chat, f"M{key}", 1, "text", "hi")
+        self.served.engine.inbox[key] = InboxMessage(
+            key, chat, sender, f"M{key}", 1, "text", "hi", from_me=chat != sender
+        )
         await self.served.engine.events.on_inbox()
 
 
@@ -130,6 +141,22 @@ async def test_who_writes_gets_the_answer_at_once(served: Served) -> None:
     assert found is not None
     assert found.status == "waiting"
     assert served.shelf.messages == {}
+
+
+async def test_a_chat_that_the_phone_begins_goes_on_under_a_cap(served: Served) -> None:
+    """Under a time-lock it waits until the person writes."""
+    account = Account(served)
+    await served.begin()
+    await account.limit(None, 3600)
+    first = await served.accept("hello", STRANGER)
+    await waits_until(served, first, account.limits.capped_until)
+    await account.phone_writes(STRANGER)
+    assert (await served.becomes(first, "sent")).attempts == 1
+    await account.limit(3600, 3600)
+    second = await served.accept("hello", STRANGER)
+    await waits_until(served, second, account.limits.locked_until)
+    await account.writes(STRANGER)
+    assert (await served.becomes(second, "sent")).attempts == 1
 
 
 async def test_each_limit_is_noted_once_it_is_told(served: Served) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.engine import InboxMessage
+from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.inbox_drain import Drain, Progress, Stage
 from actors.connection.sender import Ticket
 from actors.messages.content import Delete, Target, encode
@@ -13,6 +13,7 @@ from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
+    from actors.connection.names.lane_joins import LaneJoins
     from actors.queue.lanes import Lanes
 
 CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
@@ -127,7 +128,7 @@ async def test_an_inbox_is_as_old_as_what_waits_longest_in_it() -> None:
     stage = Stage(step)
     assert stage.age == 0
     stage.look()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.02)
     assert not await stage.once()
     first = stage.age
     assert first >= 0.01
@@ -152,4 +153,23 @@ async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
     assert 2000 not in engine.inbox
     assert len(engine.inbox) == 1000
     assert await drain._messages.once()
+    assert engine.inbox == {}
+
+
+class Told:
+    """Stands for `LaneJoins`: whether Redis has all names, as a test has it."""
+
+    named = False
+
+
+async def test_a_merge_waits_until_redis_has_the_name() -> None:
+    """Or the queue's view of a message might be stored in the former chat after it."""
+    engine, shelf, told = ScriptedEngine(), Shelf(), Told()
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=lambda _: None)
+    drain.joins = cast("LaneJoins", told)
+    engine.inbox = {1: InboxMerge(1, "1@lid", CHAT)}
+    assert not await drain.once()
+    assert list(engine.inbox) == [1]
+    told.named = True
+    assert await drain.once()
     assert engine.inbox == {}

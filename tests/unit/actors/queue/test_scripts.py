@@ -7,7 +7,14 @@ from importlib.resources import files
 
 import pytest
 
-from actors.queue.inspection import ACCEPTING, DEFERRING, KEEPING, SCRIPTS, SENDING
+from actors.queue.inspection import (
+    ACCEPTING,
+    DEFERRING,
+    JOINING,
+    KEEPING,
+    SCRIPTS,
+    SENDING,
+)
 from actors.redis.leases import SCRIPT as LEASE
 
 ALONE = "presence.lua"
@@ -19,7 +26,14 @@ PARTS = {
     for part in files(room).iterdir()
     if part.name.endswith(".lua") and part.name != ALONE
 }
-ALL = {"accept": ACCEPTING, "send": SENDING, "defer": DEFERRING, "keep": KEEPING, "lease": LEASE}
+ALL = {
+    "accept": ACCEPTING,
+    "send": SENDING,
+    "defer": DEFERRING,
+    "join": JOINING,
+    "keep": KEEPING,
+    "lease": LEASE,
+}
 INSIDE = {"claim"}
 """What only another transition calls."""
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.queue.lanes import Send
 from actors.queue.records import derive
-from actors.queue.spool.file import Spool
+from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.spool_drain import Drain
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from actors.queue.lanes import Lanes, Record
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
+LID = "90000000000002@lid"
 
 
 class MovedAfterTheLook:
@@ -49,6 +53,12 @@ class Away:
         self.away = True
         self.texts: list[str] = []
         self.asked_at: object = None
+        self.known: dict[str, str] = {}
+
+    async def names(self, _: str, chats: Collection[str]) -> dict[str, str]:
+        if self.away:
+            raise RedisAway("ConnectionError")
+        return {chat: self.known[chat] for chat in chats if chat in self.known}
 
     async def accept(self, send: Send, *, now: object, **_: object) -> Any:
         self.asked_at = now
@@ -102,3 +112,59 @@ async def test_g3_the_spool_gives_a_keyed_send_the_id_that_redis_may_have_heard(
     await spool.close()
     assert accepted.record.accepted_at == lanes.asked_at
     assert accepted.record.message_id == derive(send, "order 1", accepted.record.accepted_at)
+
+
+async def test_g4_what_follows_under_another_address_of_the_person_waits_behind_it(
+    tmp_path: Path,
+) -> None:
+    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    accept, drain = accepting(tmp_path, lanes, spool)
+    await accept.accept(Send("shop", LID, "first"), None)
+    lanes.away = drain.away = False
+    lanes.known = {LID: CHAT}
+    await accept.accept(Send("shop", CHAT, "second"), None)
+    await accept.accept(Send("shop", OTHER, "elsewhere"), None)
+    waiting = [each.send.text for each in await spool.oldest(10)]
+    await spool.close()
+    assert waiting == ["first", "second"]
+    assert lanes.texts == ["elsewhere"]
+
+
+async def test_g4_the_drain_moves_both_addresses_of_a_person_in_one_order(tmp_path: Path) -> None:
+    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    accept, _ = accepting(tmp_path, lanes, spool)
+    texts = [f"{number}" for number in range(6)]
+    for text in texts:
+        await accept.accept(Send("shop", CHAT if int(text) % 2 else LID, text), None)
+    lanes.away, lanes.known = False, {LID: CHAT}
+    drain = Drain(
+        spool, cast("Lanes", lanes), cast("Any", Known()), cast("Any", None), tmp_path / "lock"
+    )
+    with suppress(AttributeError):  # nobody is told
+        await drain.once()
+    await spool.close()
+    assert lanes.texts == texts
+
+
+class Known:
+    """Every connection is there."""
+
+    fresh = False
+
+    async def exists(self, _: str) -> bool:
+        return True
+
+
+async def test_g4_where_more_chats_wait_than_are_looked_at_any_send_waits_behind_them(
+    tmp_path: Path,
+) -> None:
+    """One of them may be the person's under another address."""
+    spool, lanes = Spool(tmp_path / "spool.db", limit=2 * EXCEPTED), Away()
+    accept, drain = accepting(tmp_path, lanes, spool)
+    chats = [f"{number}@lid" for number in range(EXCEPTED)]
+    await asyncio.gather(*(accept.accept(Send("shop", chat, "first"), None) for chat in chats))
+    lanes.away = drain.away = False
+    await accept.accept(Send("shop", CHAT, "second"), None)
+    last = (await spool.oldest(2 * EXCEPTED))[-1].send.text
+    await spool.close()
+    assert (last, lanes.texts) == ("second", [])

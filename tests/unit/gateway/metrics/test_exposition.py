@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import replace
@@ -145,6 +146,14 @@ def test_a_limit_is_told_by_the_time_that_is_left() -> None:
     assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 600
     one = presenters.connection(REGISTERED, LEASE, alive=True)
     assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 0
+
+
+def test_the_end_of_a_version_is_told_by_the_time_that_is_left() -> None:
+    name = "teimoso_connection_version_ends_seconds"
+    for ends_at, left in ((700.0, 600), (50.0, 0), (None, math.inf)):
+        lease = replace(LEASE, version_ends_at=ends_at)
+        one = presenters.connection(REGISTERED, lease, alive=True, now=100.0)
+        assert rendered(connections=[one])[name, ("shop",)] == left
 
 
 def test_the_machine_is_told_in_ratios_and_bytes() -> None:

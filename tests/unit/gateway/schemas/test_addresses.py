@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.schemas.addresses import CHAT_PATTERN, InvalidAddress, canonical, chat
+from gateway.schemas.addresses import (
+    CHAT_PATTERN,
+    PERSON_PATTERN,
+    InvalidAddress,
+    canonical,
+    chat,
+    person,
+)
 
 CANONICAL = "15550100002@s.whatsapp.net"
 
@@ -84,3 +91,23 @@ def test_anything_is_either_canonical_or_refused_without_being_repeated(written:
         assert canonical(address) == address
         assert address.removesuffix("@s.whatsapp.net").isdigit()
     assert len(written) < 12 or written not in refusal
+
+
+LID = "90000000000002@lid"
+
+
+def test_a_lid_is_a_person_and_a_chat_and_shows_no_number() -> None:
+    assert (person(LID), chat(LID)) == (LID, LID)
+    assert re.search(PERSON_PATTERN, LID)
+    assert re.search(CHAT_PATTERN, LID)
+    with pytest.raises(InvalidAddress, match="LID"):
+        canonical(LID)
+
+
+@pytest.mark.parametrize(
+    "written", ["1@lid", "01234567@lid", "90000000000002:3@lid", "@lid", "9a0000000@lid", LID + " "]
+)
+def test_what_is_no_lid(written: str) -> None:
+    with pytest.raises(InvalidAddress):
+        person(written)
+    assert not re.search(PERSON_PATTERN, written)

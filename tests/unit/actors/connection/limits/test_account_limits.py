@@ -31,6 +31,21 @@ def test_a_stranger_waits_for_the_later_end(
 
 
 @pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        (Limits(None, 1060.0), None),
+        (Limits(None, 1060.0, told=False), None),
+        (Limits(1060.0), (LOCK, 1060.0)),
+        (Limits(1050.0, 1060.0), (LOCK, 1050.0)),
+    ],
+)
+def test_a_chat_that_the_account_began_waits_for_no_cap(
+    limits: Limits, expected: tuple[str, float] | None
+) -> None:
+    assert wait(limits, NOW, answers=False, begun=True) == expected
+
+
+@pytest.mark.parametrize(
     ("limits", "shown"),
     [
         (NONE, (None, None)),

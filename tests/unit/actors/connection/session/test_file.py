@@ -157,7 +157,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("ALTER TABLE ratchets DROP COLUMN spent")
         older.execute("DROP TABLE transfers")
         older.execute("DROP TABLE uploads")
-        for table in ("unread", "limits", "correspondents", "timers"):
+        for table in ("unread", "limits", "correspondents", "timers", "renumbered", "sealed_edits"):
             older.execute(f"DROP TABLE {table}")
         older.execute("ALTER TABLE devices DROP COLUMN hosted")
         older.execute("ALTER TABLE sent DROP COLUMN wire")

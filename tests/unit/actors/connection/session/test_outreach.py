@@ -6,20 +6,22 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from actors.connection.limits.account_limits import NONE, Limits
 from actors.connection.session import file as session_file
 from actors.connection.session.inbox import TOMBSTONE_SECONDS
+from actors.connection.session.sent_messages import KNOWN_SECONDS
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, DAY, put
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
     from tests.unit.actors.connection.sessions import Clock
 
 BOB, LID, GROUP = "15550100003@s.whatsapp.net", "90000000000003@lid", "120363000000000001@g.us"
+CAROL = "15550100004@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"
 
 
@@ -35,6 +37,69 @@ async def test_who_wrote_is_known_for_good(session: Session, clock: Clock) -> No
         session.prune(clock.now)
     assert not session.knows(ALICE, ALICE, "A")
     assert session.wrote(ALICE)
+
+
+async def test_a_chat_that_the_account_began_is_begun_for_good(
+    session: Session, clock: Clock
+) -> None:
+    """From here or by its phone; a group has no end that anybody begins."""
+    async with session.transaction():
+        session.note_begun(ALICE, "A")
+        session.note_begun(ALICE, "LATER")
+    await put(session, "B", chat=BOB, sender=ACCOUNT, from_me=True)
+    await put(session, "C", chat=GROUP, sender=ACCOUNT, from_me=True)
+    async with session.transaction():
+        session.settle([item.key for item in session.pending("message", 10)])
+        clock.now += TOMBSTONE_SECONDS + KNOWN_SECONDS + DAY
+        session.prune(clock.now)
+    assert [session.begun(chat) for chat in (ALICE, BOB, GROUP)] == [True, True, False]
+    assert [session.begun_by(chat) for chat in (ALICE, BOB, GROUP)] == ["A", "B", None]
+    assert not session.wrote(ALICE)
+
+
+async def test_who_wrote_did_so_whatever_the_account_began(session: Session) -> None:
+    async with session.transaction():
+        session.note_begun(ALICE, "A")
+    await put(session, "B")
+    async with session.transaction():
+        session.note_begun(ALICE, "C")
+        session.forget_begun(ALICE)
+    assert session.wrote(ALICE)
+    assert session.begun_by(ALICE) is None
+    async with session.transaction():
+        session.note_begun(BOB, "D")
+        session.forget_begun(BOB)
+    assert not session.begun(BOB)
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+async def test_one_chat_under_two_addresses_is_begun_or_answered_as_either_was(
+    session: Session, *, by_number: bool
+) -> None:
+    wrote, began = (BOB, LID) if by_number else (LID, BOB)
+    await put(session, "A", chat=wrote, sender=wrote)
+    async with session.transaction():
+        session.note_begun(began, "B")
+        session.learn_lid(LID, BOB)
+    assert session.wrote(BOB)
+    assert not session.begun(LID)
+
+
+async def test_what_the_account_began_under_two_addresses_nobody_answered(session: Session) -> None:
+    async with session.transaction():
+        for address in (LID, BOB):
+            session.note_begun(address, "A")
+        session.learn_lid(LID, BOB)
+    assert (session.begun(BOB), session.wrote(BOB)) == (True, False)
+
+
+async def test_a_person_who_has_another_number_keeps_the_chat(session: Session) -> None:
+    """The next holder of the former number does not have it."""
+    async with session.transaction():
+        session.learn_lid(LID, ALICE)
+        session.note_begun(ALICE, "A")
+        session.learn_lid(LID, BOB)
+    assert (session.begun(BOB), session.begun(ALICE)) == (True, False)
 
 
 async def test_what_could_not_be_read_was_written_too_and_so_was_what_the_phone_tells(
@@ -80,7 +145,7 @@ async def test_limits_are_what_was_told_last(session: Session, path: Path) -> No
         assert again.limits() == Limits(None, 300.0)
 
 
-async def test_of_a_file_of_before_those_whose_messages_are_known_wrote(
+async def test_of_an_older_releases_file_the_chats_with_a_message_are_begun(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
@@ -93,7 +158,13 @@ async def test_of_a_file_of_before_those_whose_messages_are_known_wrote(
                 " VALUES (?, ?, 'M', 1, 1.0)",
                 (chat, sender),
             )
+        for chat in (ALICE, CAROL, GROUP):
+            database.execute(
+                "INSERT INTO sent_ids (chat, message_id, at) VALUES (?, 'S', 1.0)", (chat,)
+            )
         database.commit()
     with closing(Session.open(path, 2)) as session:
-        assert [session.wrote(chat) for chat in (ALICE, BOB, GROUP)] == [True, False, False]
+        chats = (ALICE, BOB, CAROL, GROUP)
+        assert [session.wrote(chat) for chat in chats] == [True, False, False, False]
+        assert [session.begun(chat) for chat in chats] == [True, True, True, False]
         assert session.limits() == NONE

@@ -112,14 +112,15 @@ def test_what_comes_out_of_a_persons_stanza_is_of_the_list(node: Made, sent: boo
             assert value in known or NUMBERED.fullmatch(value), (part["tag"], name, value)
 
 
-@pytest.mark.parametrize(("tag", "name"), sorted(allow_list.WORDS | allow_list.NUMBERS))
-@pytest.mark.parametrize("stanza", ["message", "iq", "notification"])
-def test_a_person_cannot_use_a_place_of_the_servers(stanza: str, tag: str, name: str) -> None:
+@pytest.mark.parametrize("value", ["zqword", "137"])
+def test_a_person_cannot_use_a_place_of_the_servers(value: str) -> None:
     """Not even where one of the server's words, or a number, is expected."""
-    node = Made(stanza, {"from": "15550100002@s.whatsapp.net"}, [Made(tag, {name: "zqword"})])
-    assert "zqword" not in json.dumps(Shaper().shape(node, sent=False))
-    node = Made(stanza, {"from": "15550100002@s.whatsapp.net"}, [Made(tag, {name: "137"})])
-    assert "137" not in json.dumps(Shaper().shape(node, sent=False))
+    for stanza in ("message", "iq", "notification"):
+        for tag, name in allow_list.WORDS | allow_list.NUMBERS:
+            part = Made(tag, {name: value})
+            node = Made(stanza, {"from": "15550100002@s.whatsapp.net"}, [part])
+            shown = json.dumps(Shaper().shape(node, sent=False))
+            assert value not in shown, (stanza, tag, name)
 
 
 @pytest.mark.parametrize("value", ["op15550100002", "op 1", "1op", "ŵ", "x" * 49, "op\n", ""])

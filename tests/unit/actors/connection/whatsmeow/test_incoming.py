@@ -6,11 +6,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
 from actors.connection.native.transport.nodes import proto
 from actors.connection.whatsmeow.incoming import MAX_RETRIES, Departed, Incoming
+from actors.messages.content import Edit, Target, decode
 
 if TYPE_CHECKING:
     from actors.connection.session.session import Session
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 OWN = Address("15550100001", "s.whatsapp.net", 3)
 FRIEND = "15550100002@s.whatsapp.net"
+SECRET = b"s" * 32
 
 
 def jid(text: str) -> SimpleNamespace:
@@ -75,6 +79,32 @@ async def test_a_message_that_comes_twice_is_there_once(
         assert not incoming.take(message("ONE", proto.Message(conversation="hi")))
     (one,) = session.pending("message", 9)
     assert (one.chat, one.text, one.at, one.push_name) == (FRIEND, "hi", 1_800_000_000, "Ana")
+
+
+async def test_an_edit_that_came_before_its_message_is_read_with_it(
+    session: Session, incoming: Incoming
+) -> None:
+    inner = proto.Message()
+    change = inner.protocolMessage
+    change.type, change.key.id, change.key.fromMe = change.MESSAGE_EDIT, "ONE", True
+    change.editedMessage.conversation = "first"
+    sealed = proto.Message()
+    part = sealed.secretEncryptedMessage
+    part.targetMessageKey.id, part.targetMessageKey.fromMe = "ONE", True
+    part.secretEncType, part.encIv = part.MESSAGE_EDIT, b"i" * IV_BYTES
+    under = AESGCM(key(EDIT, SECRET, "ONE", FRIEND, FRIEND))
+    part.encPayload = under.encrypt(part.encIv, inner.SerializeToString(), None)
+    plain = proto.Message(conversation="frist")
+    plain.messageContextInfo.messageSecret = SECRET
+    async with session.transaction():
+        assert incoming.take(message("EDIT", sealed))
+    (placeholder,) = session.pending("message", 9)
+    assert placeholder.type == "undecryptable"
+    async with session.transaction():
+        assert incoming.take(message("ONE", plain))
+    one, edit = session.pending("message", 9)
+    assert (one.text, edit.message_id, edit.push_name) == ("frist", "EDIT", "Ana")
+    assert decode(edit.content or "") == Edit(Target("ONE", FRIEND), "first")
 
 
 async def test_what_a_contact_sends_by_a_list_is_said_in_the_chat_with_them(

@@ -87,7 +87,7 @@ async def test_what_was_read_is_marked_by_author_and_in_its_own_words() -> None:
 
     group = "120363000000000001@g.us"
     unread = [Unread(4, "A", CHAT, ""), Unread(5, "B", CHAT, ""), Unread(0, "C", group, LID)]
-    known: Any = SimpleNamespace(marked=lambda *_: unread)
+    known: Any = SimpleNamespace(marked=lambda *_: unread, chat_today=lambda one: one)
     events = SimpleNamespace(JID=jid)
     people: Any = SimpleNamespace()
     asking = Asking(library, people, known, events, lambda _: None, 5.0)

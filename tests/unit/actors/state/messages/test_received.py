@@ -193,3 +193,32 @@ def test_a_status_outlives_a_placeholder_and_a_merge() -> None:
     both = cast("Document", moved.change(shown))
     assert both == {**shown, "delivered_at": SENT + 1}
     assert moved.change(both) is None
+
+
+def test_what_the_api_sent_keeps_its_id_and_is_in_the_persons_chat() -> None:
+    """A caller finds it by the id of its acceptance."""
+    target = {"message_id": "A", "sender": LID}
+    before: Document = {
+        "id": "shop.3EB0A1",
+        "connection": "shop",
+        "chat": LID,
+        "source": "api",
+        "content": {"v": 1, "type": "reaction", "target": target, "emoji": "x"},
+        "changes": {"reactions": {LID: {"emoji": "y", "at": 1.0, "message_id": "B"}}},
+        "status": "sent",
+    }
+    (write,) = moving(before, LID, CHAT)
+    assert (write.op, write.id, write.tells) == ("change", "shop.3EB0A1", None)
+    assert write.change is not None
+    moved = write.change(before)
+    assert moved is not None
+    assert moved["chat"] == CHAT
+    assert moved["content"]["target"]["sender"] == CHAT
+    assert list(moved["changes"]["reactions"]) == [CHAT]
+    assert {name for name in before if moved[name] != before[name]} == {
+        "chat",
+        "content",
+        "changes",
+    }
+    assert write.change(dict(moved)) is None
+    assert write.change(None) is None

@@ -109,6 +109,20 @@ def test_contacts(answer: Node, expected: Address | None) -> None:
     assert usync.contact_answer(answer, PERSON) == expected
 
 
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (reply(user(IN)), True),
+        (reply(Node("user", {"jid": LID, "pn_jid": str(OTHER)}, (IN,))), True),
+        (reply(user(IN, jid=LID)), False),
+        (reply(Node("user", {}, (IN,))), False),
+    ],
+)
+def test_whether_an_answer_names_a_number(answer: Node, *, named: bool) -> None:
+    """Else a number that was learnt to be another's stays that."""
+    assert usync.names_number(answer) is named
+
+
 def test_queries_name_who_is_asked_about() -> None:
     asked = usync.devices_query([Address.parse("15550100002:7@s.whatsapp.net")])
     assert asked.attrs == {"to": "@s.whatsapp.net", "type": "get", "xmlns": "usync"}

@@ -138,14 +138,16 @@ async def test_nobody_elses_answer_counts(receiver: World) -> None:
 
 
 async def test_it_is_answered_once_it_is_stored_elsewhere(tmp_path: Path) -> None:
-    """G5 beyond the disk."""
+    """G5 beyond the disk; the placeholder's answer waits for the message that replaces it."""
     async with met(tmp_path, hold=True) as receiver:
-        await receiver.take(empty())
+        placeholder = (await receiver.take(empty())).held
         await asks(receiver)
         outcome = await answers(receiver, info())
         key = receiver.session.unsettled(CONTACT, CONTACT, "AD")
         assert key is not None
         assert outcome.held == key
+        assert placeholder != key
+        assert list(outcome.moved) == [(placeholder, key)]
 
 
 async def test_a_message_of_the_own_phone(receiver: World) -> None:

@@ -66,6 +66,9 @@ class Meaning:
             held = self.session.unsettled("c", "c", number) if "held" in number else None
             asked = (Node("receipt", {"id": number}),)
             return Outcome("asked", answers, asked, wanted=stanza, held=held)
+        if number.startswith("moved"):
+            old, new = map(int, number.removeprefix("moved").split("-"))
+            return Outcome("moved", moved=[(old, new), (None, None)], news=True)
         if number.startswith("lost"):
             return Outcome("message.placeholder")
         self.store(number)
@@ -218,6 +221,17 @@ async def test_a_held_ack_waits_for_what_was_asked_for(session: Session) -> None
         await pipeline.receiver.settled([placeholder.key])
         await pipeline.sent(4)
     assert pipeline.wire.tags == ["receipt", "receipt", "ack", "ack"]
+
+
+async def test_a_held_ack_waits_for_the_item_in_the_place_of_its_own(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("held2", "moved2-3", "held3")
+    async with pipeline.running(), asyncio.timeout(5):
+        await pipeline.more.wait()
+        await pipeline.receiver.settled([2])
+        assert pipeline.wire.sent == []
+        await pipeline.receiver.settled([3])
+        assert {number for number, _ in await pipeline.sent(2)} == {"held2", "held3"}
 
 
 async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session) -> None:

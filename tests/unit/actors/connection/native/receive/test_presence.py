@@ -31,8 +31,8 @@ class Known:
     def push_name(self, person: str) -> str | None:
         return self.name if person == "15550100001@s.whatsapp.net" else None
 
-    def pn_for(self, lid: str) -> str | None:
-        return ANA if lid == ANA_LID else None
+    def chat_today(self, chat: str) -> str:
+        return ANA if chat == ANA_LID else chat
 
 
 def people(known: Any = None) -> People:

@@ -11,9 +11,17 @@ from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
 from actors.connection.native.transport.nodes import proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Edit, Target, decode
-from tests.unit.actors.connection.native.receiving import CONTACT, CONTACT_LID, World, told
+from tests.unit.actors.connection.native.receiving import (
+    CONTACT,
+    CONTACT_LID,
+    World,
+    met,
+    told,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.connection.engine import InboxMessage
     from actors.connection.native.transport.nodes import Node
 
@@ -98,15 +106,72 @@ async def test_one_without_a_known_secret_is_seen(receiver: World) -> None:
     await placeholder(receiver, await receiver.message(sealed(number, "first", secret=ANOTHER)))
 
 
-async def test_one_that_comes_again_may_be_read_by_then(receiver: World) -> None:
-    """As after a crash before the answer: its placeholder is replaced."""
+async def test_one_that_comes_again_is_read_once(receiver: World) -> None:
+    """As after a crash before the answer."""
     edit = await receiver.message(sealed("LATE", "first"))
     await placeholder(receiver, edit)
     await first(receiver, plain("frist"), id="LATE")
     again = await receiver.message(sealed("LATE", "first"), id=edit.attrs["id"])
-    assert (await receiver.take(again)).counted == "message.stored"
+    assert (await receiver.take(again)).counted == "message.repeated"
     said = [says(one) for one in receiver.messages()]
     assert sorted(map(str, said)) == sorted(["frist", str(Edit(Target("LATE", CONTACT), "first"))])
+
+
+async def test_one_that_came_first_is_read_with_its_message(receiver: World) -> None:
+    """In place of its placeholder, also where that is stored already; an older process may have kept it."""
+    early = await receiver.message(sealed("LATE", "first"))
+    settled = await receiver.message(sealed("LATE", "fist"))
+    for each in (settled, early):
+        await placeholder(receiver, each)
+    async with receiver.session.transaction():
+        receiver.session.settle([receiver.messages()[0].key])
+    stanza = await receiver.message(plain("frist"), id="LATE")
+    outcome = await receiver.take(stanza)
+    assert (outcome.counted, outcome.news) == ("message.stored", True)
+    target = Target("LATE", CONTACT)
+    found = {one.message_id: one for one in receiver.messages()}
+    assert {id_: says(one) for id_, one in found.items()} == {
+        "LATE": "frist",
+        settled.attrs["id"]: Edit(target, "fist"),
+        early.attrs["id"]: Edit(target, "first"),
+    }
+    assert {(one.at, one.push_name, one.from_me) for one in found.values()} == {
+        (900, "Name", False)
+    }
+    assert receiver.session.sealed_edits(CONTACT, CONTACT, "LATE") == []
+    again = await receiver.take(await receiver.message(plain("frist"), id="LATE"))
+    assert (again.counted, len(receiver.messages())) == ("message.repeated", 3)
+
+
+async def test_edits_that_came_in_the_wrong_order_are_read(receiver: World) -> None:
+    """The first brings the secret of the second."""
+    second = await receiver.message(sealed("LATE", "first", secret=ANOTHER))
+    one = await receiver.message(sealed("LATE", "frist", brings=ANOTHER))
+    for each in (second, one):
+        await placeholder(receiver, each)
+    await first(receiver, plain("frits"), id="LATE")
+    said = [says(each) for each in receiver.messages()]
+    assert said[0] == "frits"
+    assert [each.text for each in said[1:]] == ["frist", "first"]
+
+
+async def test_an_edit_that_no_secret_opens_stays_what_it_is(receiver: World) -> None:
+    forged = await receiver.message(sealed("LATE", "first", secret=ANOTHER))
+    await placeholder(receiver, forged)
+    await first(receiver, plain("frist"), id="LATE")
+    assert {one.type for one in receiver.messages()} == {"undecryptable", "text"}
+
+
+async def test_the_answer_of_one_that_came_first_waits_for_the_edit(tmp_path: Path) -> None:
+    """With `hold`: the item of the placeholder is gone, and its answer moves to that of the edit."""
+    async with met(tmp_path, hold=True) as receiver:
+        edit = await receiver.message(sealed("LATE", "first"))
+        held = (await receiver.take(edit)).held
+        assert held == receiver.messages()[0].key
+        outcome = await receiver.take(await receiver.message(plain("frist"), id="LATE"))
+        keys = {one.message_id: one.key for one in receiver.messages()}
+        assert outcome.held == keys["LATE"]
+        assert list(outcome.moved) == [(held, keys[edit.attrs["id"]])]
 
 
 async def test_an_edit_of_anothers_message_is_refused(receiver: World) -> None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits.account import AccountLimits
 from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Text
 from tests.unit.actors.connection.native.resending import ACCOUNT, CAROL, DEVICE, World
 from tests.unit.actors.connection.native.send.test_pipeline import Acknowledging
 
 if TYPE_CHECKING:
-    from actors.connection.native.transport.nodes import Node
+    from collections.abc import Iterator
+
     from actors.connection.native.transport.socket import Socket
 
 
@@ -53,6 +57,70 @@ async def sender(world: World, wire: Limiting) -> Sender:
         ack_timeout=1,
         permit=limits.check,
     )
+
+
+class Refusing(Limiting):
+    """Acknowledges with an error while there is one; no limit was told."""
+
+    error: int | None = None
+
+    @contextmanager
+    def acknowledgement(self, message_id: str) -> Iterator[asyncio.Future[Node]]:
+        future = asyncio.get_running_loop().create_future()
+        error = {} if self.error is None else {"error": f"{self.error}"}
+        future.set_result(Node("ack", {"id": message_id, "t": "900", **error}))
+        yield future
+
+    async def request(self, node: Node) -> Node:
+        return await super(Limiting, self).request(node)
+
+
+async def test_a_chat_that_the_account_began_goes_on_under_a_cap(world: World) -> None:
+    """It takes no answer of the person's, and a refusal of a later message changes nothing."""
+    wire = Refusing(world)
+    sending = await sender(world, wire)
+    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    wire.error = 500
+    with pytest.raises(SendError):
+        await sending.send(Outgoing("3EB2", CAROL, Text("hm")))
+    wire.error = None
+    async with world.session.transaction():
+        world.session.note_cap(time.time() + 3600)
+    await sending.send(Outgoing("3EB3", CAROL, Text("ho")))
+    assert [message.attrs["id"] for message in wire.sent] == ["3EB1", "3EB2", "3EB3"]
+    async with world.session.transaction():
+        world.session.note_lock(time.time() + 3600)
+    with pytest.raises(SendDeferred):
+        await sending.send(Outgoing("3EB4", CAROL, Text("ha")))
+
+
+@pytest.mark.parametrize("error", [475, 463, 403])
+async def test_a_first_message_that_is_refused_begins_no_chat(world: World, error: int) -> None:
+    wire = Refusing(world)
+    sending = await sender(world, wire)
+    wire.error = error
+    with pytest.raises(SendError):
+        await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    wire.error = None
+    async with world.session.transaction():
+        world.session.note_cap(time.time() + 3600)
+    with pytest.raises(SendDeferred):
+        await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    assert len(wire.sent) == 1
+
+
+async def test_whatsapp_knows_better_which_chats_are_new(world: World) -> None:
+    """One that is taken for begun, as an older release's file says, meets the cap once."""
+    wire = Refusing(world)
+    sending = await sender(world, wire)
+    async with world.session.transaction():
+        world.session.note_begun(CAROL, "3EB0")
+        world.session.note_cap(time.time() + 3600)
+    wire.error = 475
+    for _ in range(2):
+        with pytest.raises(SendDeferred):
+            await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
+    assert len(wire.sent) == 1
 
 
 async def test_a_message_whose_keys_were_asked_for_meanwhile_waits(world: World) -> None:

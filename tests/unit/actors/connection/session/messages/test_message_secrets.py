@@ -117,7 +117,9 @@ async def test_the_polls_of_an_older_release_are_kept(tmp_path: Path) -> None:
         async with session.transaction():
             session.remember_secret(ALICE, ALICE, "A", POLL)
     with closing(sqlite3.connect(file)) as older:
-        older.execute("DROP TABLE placeholders")
+        for table in ("placeholders", "renumbered", "sealed_edits"):
+            older.execute(f"DROP TABLE {table}")
+        older.execute("ALTER TABLE correspondents DROP COLUMN began")
         older.execute("DROP INDEX message_secrets_at")
         older.execute("DROP INDEX message_secrets_members")
         older.execute("ALTER TABLE message_secrets RENAME TO polls")

@@ -1,0 +1,163 @@
+"""Reports the names that an engine learns to Redis, and joins the lanes of one person."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Literal
+
+from actors.connection.engine import NotConnected
+from actors.connection.names.port import Renaming
+from actors.connection.session.file import SessionUnavailable
+from actors.queue.lanes import LeaseLost
+from actors.redis.client import RedisAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.names.port import Names
+    from actors.queue.lanes import Job, Lanes, Renamed
+
+BATCH: Final = 200
+"""Names that one round reports, in one round trip."""
+
+
+class LaneJoins:
+    """Every name that the session learnt is in Redis before the next claim (G4).
+
+    A round of `step` is due while `waits`; until it succeeds the owner claims nothing. A name is reported
+    again after a crash, and where Redis lost all: Redis has the number of the last one whose lanes are one.
+    """
+
+    def __init__(
+        self,
+        owner: tuple[str, int],
+        engine: Names,
+        lanes: Lanes,
+        on_joined: Callable[[str], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """`owner` is a connection and the epoch under which it is served.
+
+        `on_joined` is called with a chat whose lane another one joined, `on_lost` as the sender's.
+        """
+        self._owner = owner
+        self._engine = engine
+        self._lanes = lanes
+        self._on_joined, self._on_lost = on_joined, on_lost
+        self._at_start = engine.renamed_to
+        self._told: int | None = None
+        self._noted = 0
+        self._joining: dict[str, Renaming] = {}
+        self._put_down: dict[str, list[str]] = {}
+        self._written_to: set[str] = set()
+
+    @property
+    def named(self) -> bool:
+        """Whether Redis has all names that the engine learnt."""
+        return self._told is not None and self._engine.renamed_to <= self._told
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a join of lanes is not done yet."""
+        return len(self._joining) > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something for `step` to do."""
+        return self.unfinished or not self.named or self._noted < self._finished
+
+    def check(self, chat: str) -> None:
+        """Raises `NotConnected` where Redis lacks a name, be it that of a claimed message's chat.
+
+        The message goes back, unattempted, and is claimed again once Redis has the name.
+        """
+        today = self._engine.chat_today(chat)
+        if today != chat:
+            self._joining.setdefault(chat, Renaming(self._told or 0, chat, today))
+        if today != chat or not self.named:
+            raise NotConnected
+
+    async def step(self, following: dict[str, list[Job]]) -> Literal["done", "more", "away"]:
+        """Report to Redis the names that it lacks, where `waits`; ``more``: the next round is due at once.
+
+        `following` has, by chat, messages that the owner claimed to follow one in flight: those of chats that
+        join are taken out, and go back into their lane.
+        """
+        if not self.waits:
+            return "done"
+        try:
+            return "more" if await self._step(following) else "done"
+        except RedisAway:
+            return "away"
+        except LeaseLost:
+            self._on_lost("lost")
+            return "away"
+
+    async def _step(self, following: dict[str, list[Job]]) -> bool:
+        if self._told is None:
+            told = await self._lanes.noted_renames(self._owner[0])
+            # An older copy of a session knows other names by the same numbers, and fewer of them.
+            self._told = self._noted = told if told <= self._at_start else 0
+            if told > self._told:
+                await self._lanes.note_renamed(
+                    *self._owner, 0
+                )  # or the next owner skips what is told now
+        news, learnt = self._engine.renamings(self._told, BATCH), self._engine.renamed_to
+        again = (
+            each._replace(new=self._engine.chat_today(each.old)) for each in self._joining.values()
+        )
+        round_ = {each.old: each for each in (*again, *news)}
+        for each in round_.values():
+            taken = [*following.pop(each.old, ()), *following.pop(each.new, ())]
+            self._put_down.setdefault(each.old, []).extend(job.id for job in taken)
+        answers = await asyncio.gather(*map(self._rename, round_.values()), return_exceptions=True)
+        more = len(news) == BATCH
+        for each, renamed in zip(round_.values(), answers, strict=True):
+            if isinstance(renamed, BaseException):
+                continue
+            del self._put_down[each.old]
+            self._follow(each, renamed)
+            more |= renamed.progress == "more"
+        for failed in answers:
+            if isinstance(failed, BaseException):
+                raise failed
+        if news:
+            self._told = news[-1].number
+        elif self._told < learnt:
+            self._told = learnt  # what came between was forgotten at a logout
+        await self._note()
+        return more
+
+    async def _rename(self, each: Renaming) -> Renamed:
+        put_down = self._put_down[each.old]
+        return await self._lanes.rename(*self._owner, each.old, each.new, put_down=put_down)
+
+    def _follow(self, each: Renaming, renamed: Renamed) -> None:
+        if renamed.written_to:
+            self._written_to.add(each.old)
+        if renamed.progress == "done":
+            self._joining.pop(each.old, None)
+            if renamed.joined:
+                self._on_joined(each.new)
+        else:
+            self._joining[each.old] = each
+
+    @property
+    def _finished(self) -> int:
+        """The number of the last name that is reported and whose lanes are one, as are those before it."""
+        told = self._told or 0
+        return min([told, *(each.number - 1 for each in self._joining.values())])
+
+    async def _note(self) -> None:
+        if self._noted >= self._finished:
+            return
+        try:
+            pairs = [(old, self._engine.chat_today(old)) for old in self._written_to]
+            if renamed := [(old, new) for old, new in pairs if new != old]:
+                await self._engine.merge(renamed)
+        except SessionUnavailable:
+            return  # a full disk: the next round tries again
+        finished, written_to = self._finished, list(self._written_to)
+        await self._lanes.note_renamed(*self._owner, finished, written_to)
+        self._noted = finished
+        self._written_to.clear()

@@ -1,0 +1,121 @@
+"""Secrets of messages, and edits that came before the secret that opens them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.receive import wrappers
+from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
+from actors.connection.native.receive.messages.scene import scene_of
+from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.connection.session.messages.sealed_edits import SealedEdit
+from actors.messages.content import Edit, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Literal
+
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.from_proto import Scene
+    from actors.connection.native.receive.message_source import Key
+    from actors.connection.native.receive.wrappers import Received
+    from actors.connection.session.session import Session
+    from actors.messages.content import Content
+
+
+class Opened(NamedTuple):
+    """An edit in the inbox, in place of its placeholder: the keys of both items, None where it is stored."""
+
+    placeholder: int | None
+    edit: int | None
+
+
+class EditOpener:
+    """Opens each edit in the transaction that brings its secret, in whatever order they come (G5).
+
+    One without a known secret is kept with its placeholder (`session/messages/sealed_edits.py`). After a
+    crash either the secret and the edit are there, or its message comes again.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        *,
+        read: Callable[[Received, Scene], Content] = content_of,
+    ) -> None:
+        """`read` reads the content of an opened edit, and raises as `content_of`."""
+        self._session = session
+        self._people = people
+        self._read = read
+
+    def keep(
+        self,
+        key: Key,
+        found: Received,
+        plaintext: bytes,
+        *,
+        at: int,
+        from_me: bool,
+        push_name: str | None,
+        source: Literal["live", "offline", "history"],
+    ) -> None:
+        """Keep a message whose edit could not be opened, and no other."""
+        if found.type == UNDECRYPTABLE and found.part == wrappers.SEALED:
+            target = found.message.secretEncryptedMessage.targetMessageKey.id
+            self._session.keep_edit(
+                SealedEdit(*key, target, at, from_me, push_name, source, plaintext)
+            )
+
+    def learn(
+        self, key: Key, said: Content, secret: bytes | None, author: str | None = None
+    ) -> list[Opened]:
+        """Note the secret that came with a message, as `learn_secret`, and open what waits for it."""
+        self._session.learn_secret(*key, said=said, secret=secret, author=author)
+        if secret is None:
+            return []
+        target = said.target.message_id if isinstance(said, Edit) else key.message_id
+        opened: list[Opened] = []
+        # An edit may bring the secret of one that came before it.
+        while one := self._next(key.chat, key.sender, target):
+            opened.append(one)
+        return opened
+
+    def _next(self, chat: str, sender: str, target: str) -> Opened | None:
+        for edit in self._session.sealed_edits(chat, sender, target):
+            if (opened := self._open(edit)) is not None:
+                return opened
+        return None
+
+    def _open(self, edit: SealedEdit) -> Opened | None:
+        """Put the edit in the inbox; None where nothing opens it, or it is there already."""
+        received = wrappers.read(edit.plaintext)
+        chat, sender = Address.parse(edit.chat), Address.parse(edit.sender)
+        scene = scene_of(self._session, self._people, chat, sender)
+        try:
+            found = None if received is None else unsealed(received, scene)
+            if found is None or found.type == UNDECRYPTABLE:
+                return None
+            said = self._read(found, scene)
+        except Forged:
+            self._session.bury(chat=edit.chat, sender=edit.sender, message_id=edit.message_id)
+            self._session.forget_edit(edit)
+            return None
+        self._session.forget_edit(edit)
+        placeholder = self._session.unsettled(*edit[:3])
+        added = self._session.add_message(
+            chat=edit.chat,
+            sender=edit.sender,
+            message_id=edit.message_id,
+            at=edit.at,
+            type=said.type,
+            text=None,
+            from_me=edit.from_me,
+            push_name=edit.push_name,
+            source=edit.source,
+            body=edit.plaintext,
+            content=encode(said),
+        )
+        self._session.learn_secret(*edit[:3], said=said, secret=found.secret)
+        return Opened(placeholder, self._session.unsettled(*edit[:3])) if added else None

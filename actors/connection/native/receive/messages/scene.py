@@ -1,0 +1,36 @@
+"""The scene of a message, from the session and the people that it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.connection.native.receive.from_proto import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.native.identities.addresses import Address
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.session.session import Session
+
+
+def scene_of(
+    session: Session,
+    people: People,
+    chat: Address,
+    sender: Address,
+    *,
+    is_admin: Callable[[], bool] = lambda: False,
+) -> Scene:
+    """The scene of a message that `sender` wrote in `chat`; both are canonical."""
+    account = people.account
+    return Scene(
+        chat=chat,
+        sender=sender,
+        account=account,
+        canonical=people.canonical,
+        from_phone=lambda number: session.knows(str(chat), str(account), number),
+        secret=lambda author, number: session.message_secret(str(chat), str(author), number),
+        names=people.names,
+        is_admin=is_admin,
+    )

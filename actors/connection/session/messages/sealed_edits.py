@@ -1,0 +1,93 @@
+"""Edits under a secret that is not known yet, for the message that will bring it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from actors.connection.session.file import SessionFile
+from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS
+
+EDIT_SECONDS: Final = PLACEHOLDER_SECONDS
+"""Seconds for which an edit waits, as long as the phone is asked for its message."""
+
+LONGEST_EDIT: Final = 64 * 1024
+ALL_EDITS: Final = 1024 * 1024
+"""Bytes of one edit, and of all that wait: the oldest make room."""
+
+EDITS_OF_ONE: Final = 16
+"""Edits of one message that wait at most, the newest: each is tried with each secret."""
+
+
+class SealedEdit(NamedTuple):
+    """An edit of the message `target`, which `sender` wrote in `chat`; both are canonical addresses.
+
+    `at` is WhatsApp's time in seconds, `plaintext` the decrypted message, in which the edit is still sealed.
+    """
+
+    chat: str
+    sender: str
+    message_id: str
+    target: str
+    at: int
+    from_me: bool
+    push_name: str | None
+    source: Literal["live", "offline", "history"]
+    plaintext: bytes
+
+
+class SealedEdits(SessionFile):
+    """Each edit is kept until it is opened, for 14 days and within bounds of size.
+
+    One that is dropped goes on being shown as a placeholder.
+    """
+
+    def keep_edit(self, edit: SealedEdit) -> None:
+        """Keep an edit that nothing opens yet; a repeat changes nothing."""
+        if len(edit.plaintext) > LONGEST_EDIT:
+            return
+        self._write(
+            "INSERT INTO sealed_edits (chat, sender, message_id, target, sent_at, from_me, push_name,"
+            " source, plaintext, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (*edit, self._clock()),
+        )
+        self._write(
+            "DELETE FROM sealed_edits WHERE number IN (SELECT number FROM sealed_edits"
+            " WHERE chat = ? AND sender = ? AND target = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
+            (edit.chat, edit.sender, edit.target, EDITS_OF_ONE),
+        )
+        self._write(
+            "DELETE FROM sealed_edits WHERE number IN (SELECT number FROM (SELECT number,"
+            " sum(length(plaintext)) OVER (ORDER BY number DESC) AS total FROM sealed_edits)"
+            " WHERE total > ?)",
+            (ALL_EDITS,),
+        )
+
+    def sealed_edits(self, chat: str, sender: str, target: str) -> list[SealedEdit]:
+        """The edits that wait for the secret of this message, in the order in which they came."""
+        rows = self._rows(
+            "SELECT message_id, sent_at, from_me, push_name, source, plaintext FROM sealed_edits"
+            " WHERE chat = ? AND sender = ? AND target = ? ORDER BY number",
+            (chat, sender, target),
+        )
+        return [
+            SealedEdit(chat, sender, message_id, target, at, bool(from_me), name, source, plaintext)
+            for message_id, at, from_me, name, source, plaintext in rows
+        ]
+
+    def forget_edit(self, edit: SealedEdit) -> None:
+        """Drop an edit that is opened, or never will be."""
+        self._write(
+            "DELETE FROM sealed_edits WHERE chat = ? AND sender = ? AND message_id = ?", edit[:3]
+        )
+
+    def move_edits(self, old: str, new: str) -> None:
+        """Move edits of the person `old`, in their chat and in groups, to the address `new`."""
+        self._write(
+            "UPDATE OR IGNORE sealed_edits SET chat = CASE chat WHEN ?2 THEN ?1 ELSE chat END,"
+            " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2 OR sender = ?2",
+            (new, old),
+        )
+
+    def prune_edits(self, now: float) -> None:
+        """Drop those that are older than 14 days."""
+        self._write("DELETE FROM sealed_edits WHERE at < ?", (now - EDIT_SECONDS,))
