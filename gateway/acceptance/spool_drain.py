@@ -42,9 +42,9 @@ class Drain:
 
     A chat that cannot be moved is set aside for a while, so that it holds up no other however much
     it holds, and an alert says that there is one. What is no send any more ends as cancelled and
-    stays in the file; that is an alert too. One drains per host: who has the lock. A send leaves the spool when the queue has it, so that
-    whoever dies in between is repeated by the next, harmlessly (`Lanes.accept`). While Redis is
-    away nothing moves.
+    stays in the file; that is an alert too. One drains per host: who has the lock. A send leaves the
+    spool when the queue has it, so that a drain that dies in between is repeated by the next,
+    harmlessly (`Lanes.accept`). While Redis is away nothing moves.
     """
 
     def __init__(

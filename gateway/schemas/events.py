@@ -168,7 +168,7 @@ class CallTold(Answer):
 
 
 class CallEvent(EventAnswer):
-    """Somebody calls the account; once more when the call is over, whoever ended or took it."""
+    """A call to the account; once more when it is over, by either side or on another device."""
 
     type: Literal["call.received"]
     data: CallTold

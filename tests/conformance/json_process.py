@@ -54,7 +54,7 @@ class JsonProcess:
         self._lines.put(None)
 
     def quiet(self) -> list[dict[str, Any]]:
-        """What was said by now and not yet read, without waiting for more."""
+        """Returns the lines printed by now and not yet read, without waiting for more."""
         said: list[dict[str, Any]] = []
         while self._early or not self._lines.empty():
             said.append(self.line())

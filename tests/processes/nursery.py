@@ -68,7 +68,7 @@ LATER = {
     "neonize_client.py": NEONIZE,
     "whatsmeow_client.py": ("actors.connection.whatsmeow", *NEONIZE),
 }
-"""What a program imports only once it runs."""
+"""Modules that a program imports only once it runs."""
 
 
 class Nursery:

@@ -1,4 +1,4 @@
-"""The settings of a connection reach whoever serves it, on a real Ray and the simulator."""
+"""Settings of a connection reach the actor that serves it, on a real Ray and the simulator."""
 
 from __future__ import annotations
 

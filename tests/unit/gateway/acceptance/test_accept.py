@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.queue.lanes import Send
 from actors.queue.records import derive
 from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
+from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.spool_drain import Drain
 
@@ -137,12 +137,11 @@ async def test_g4_the_drain_moves_both_addresses_of_a_person_in_one_order(tmp_pa
     for text in texts:
         await accept.accept(Send("shop", CHAT if int(text) % 2 else LID, text), None)
     lanes.away, lanes.known = False, {LID: CHAT}
-    drain = Drain(
-        spool, cast("Lanes", lanes), cast("Any", Known()), cast("Any", None), tmp_path / "lock"
-    )
-    with suppress(AttributeError):  # nobody is told
-        await drain.once()
+    documents = SqliteDocuments(tmp_path / "state.db")
+    drain = Drain(spool, cast("Lanes", lanes), cast("Any", Known()), documents, tmp_path / "lock")
+    await drain.once()
     await spool.close()
+    await documents.close()
     assert lanes.texts == texts
 
 
