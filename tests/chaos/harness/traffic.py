@@ -112,7 +112,7 @@ class Load:
         self._hurried: dict[str, float] = {}
         self._held: list[int] = []
         self._stopping = False
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load")
+        self._thread = threading.Thread(target=self._run_alone, name="load")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -210,6 +210,11 @@ class Load:
                 self.instance.simulator.delete(
                     "/faults", params={"id": self._held.pop()}
                 ).raise_for_status()
+
+    def _run_alone(self) -> None:
+        # uvloop has no socket of a connection that a killed server resets at once, which httpx does not expect.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._run())
 
     async def _run(self) -> None:
         # What the server is about to close is not used again.
