@@ -294,8 +294,8 @@ class Sender:
         if self._stopping:
             raise NotConnected
         try:
-            self.joins.check(job.chat)
             said = await self._said(job)
+            self.joins.check(job.chat)
             if isinstance(said, ReadMark):
                 await self._engine.mark_read(job.chat, said, job.said_at or self._clock())
                 return self._clock()

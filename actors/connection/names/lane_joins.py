@@ -69,7 +69,8 @@ class LaneJoins:
     def check(self, chat: str) -> None:
         """Raises `NotConnected` where Redis lacks a name, be it that of a claimed message's chat.
 
-        The message goes back, unattempted, and is claimed again once Redis has the name.
+        The message goes back, unattempted, and is claimed again at its place once Redis has the name. So does
+        one whose send is what finds the name.
         """
         today = self._engine.chat_today(chat)
         if today != chat:
