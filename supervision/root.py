@@ -180,6 +180,7 @@ class RootSupervisor(Shell):
                 Lanes(self._redis, settings),
                 documents,
                 settings.sessions,
+                state=self._services.state,
                 traces=settings.traces,
                 vault=None if way.bucket is None else open_vault(settings, way.bucket),
                 on_removed=self._tallying.forget,

@@ -184,7 +184,7 @@ class Sender:
 
     async def _join_and_claim(self) -> float | None:
         """As `_claim`, once Redis has all names of chats."""
-        step = "done" if self._untold or self._stopping else await self.joins.step(self._next)
+        step = "done" if self._untold else await self.joins.step(self._next)
         if step == "away":
             return LONGEST_PAUSE
         again = await self._claim(takes=step == "done")

@@ -347,7 +347,8 @@ class Serving:
         await self._sender.stop(pace.grace if ending.reason == "stopped" else pace.short_grace)
         if ending.reason == "logged_out":
             await self._attempt("logout", self._engine.logout(), pace.close)
-        await self._attempt("drain", self._drain.once(), pace.last_drain)
+        drained = self._drain.finish() if ending.reason == "logged_out" else self._drain.once()
+        await self._attempt("drain", drained, pace.last_drain)
         await self._close()
         if self._copies is not None:  # nobody writes into the session any more
             await self._attempt("backup", self._copies.finish(), pace.last_copy)
