@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Job, Lanes
 
 log = structlog.get_logger()
-
 T = TypeVar("T")
 
 WAIT = 20.0
@@ -225,6 +224,7 @@ class Sender:
             return None
         finally:
             _answer(sent, told=told)
+        self.joins.ask(claim.unnamed)
         for job in claim.jobs:
             if job.chat in self._out:
                 self._next.setdefault(job.chat, []).append(job)

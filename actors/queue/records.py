@@ -196,10 +196,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What to attempt now, and when the next held-back message is due (None: none is)."""
+    """What to attempt now, and when the next held-back message is due (None: none is).
+
+    `unnamed` are LIDs whose number Redis may have known: nothing is claimed until `rename` told each, of one
+    without a number that it is its own.
+    """
 
     jobs: tuple[Job, ...]
     next_due: float | None
+    unnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

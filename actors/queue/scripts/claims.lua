@@ -46,9 +46,12 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     if not owns(epoch) then
         return {'lost'}
     end
-    -- The owner of a deleted connection is only to unlink it: what waits is cancelled.
-    if call('EXISTS', BASE .. ':deleted') == 1 then
-        return {'claimed', '', {}}
+    if call('EXISTS', BASE .. ':deleted', UNASKED) > 0 then
+        -- The owner of a deleted connection is only to unlink it: what waits is cancelled.
+        if call('EXISTS', BASE .. ':deleted') == 1 then
+            return {'claimed', '', {}}
+        end
+        return {'unnamed', call('SRANDMEMBER', UNASKED, PROMOTE)}
     end
     local held_back = promote()
     held_back = rested(tonumber(longest)) or held_back
