@@ -357,7 +357,7 @@ async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
     async with sending(desk, engine):
         await until(desk, "sent")
     assert engine.sent == {ANA: [f"{number}" for number in range(6)], other: ["other"]}
-    assert await desk.lanes.names(SHOP, [LID, other]) == {LID: ANA}
+    assert await desk.lanes.names(SHOP, [LID, other]) == {LID: ANA, other: other}
     assert await desk.redis.smembers(of.nameless) == {other}
     assert not await desk.redis.exists(of.unasked)
     assert engine.merged == ((LID, ANA),)
