@@ -37,8 +37,8 @@ class Removal:
     """Ends visibly what waits, then forgets the rest; the name is free only at the very end (G2, G12).
 
     Sends are refused from the first step on, and at last owners too. Messages stay
-    until their retention ends, under the id, which no other connection gets; what arrived and waits in the
-    session is stored before the session goes (G5). API keys and webhooks that were for this connection
+    until their retention ends, under the id, which no other connection gets; received items that only the
+    session holds are stored before it goes (G5). API keys and webhooks that were for this connection
     alone end with it.
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
@@ -100,7 +100,10 @@ class Removal:
         await self._registry.remove(connection)
 
     async def _drain(self, connection: str) -> None:
-        """Store what the session holds alone; chats whose names Redis lacks are merged as well by now."""
+        """Store the items that only the session holds; raises `StoreAway` until all are stored.
+
+        Messages that the queue mirrored before are merged with their chat as well.
+        """
         document = await self._documents.get(CONNECTIONS, name_of(connection)) or {}
         ticket = Ticket(connection, newest(document))
         directory = self._sessions / connection

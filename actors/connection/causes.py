@@ -1,4 +1,4 @@
-"""Why a socket closed (pure); `consequences.py` has what follows for its connection.
+"""Why a socket closed (pure); `consequences.py` has the consequence of each cause.
 
 Sources of the numbers: the ``reason`` of WhatsApp's ``<failure>``
 stanza at login and the ``code`` and ``<conflict>`` of its ``<stream:error>`` afterwards.

@@ -1,4 +1,4 @@
-"""What follows for a connection from the cause of a closed socket: the end of serving, or a state until the next one.
+"""Consequences of the cause of a closed socket: the end of serving, or a state until the next one.
 
 Pure: values in, values out.
 """

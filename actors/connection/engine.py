@@ -1,7 +1,7 @@
 """The port to WhatsApp: calls into an engine, its events, and its guarantees.
 
 An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
-ends with the cause, and `consequences.py` has what follows. Received items are committed to the session
+ends with the cause, and `consequences.py` has its consequence. Received items are committed to the session
 file before they are acknowledged (where `Guarantees.persists_before_ack`), and wait there as inbox
 items until the owner has stored them elsewhere and settles them.
 """

@@ -96,7 +96,7 @@ class Drain:
         return all(await asyncio.gather(self._messages.once(), self._receipts.once()))
 
     async def finish(self) -> None:
-        """Settle all that is there, however often it takes: nobody may come who does it later."""
+        """Settle all that is there, however often it takes: there may be no successor."""
         while not await self.once():  # noqa: ASYNC110 - what it waits for is elsewhere
             await asyncio.sleep(PAUSE)
 

@@ -74,7 +74,7 @@ class Ledger:
         return await self._named(record_of(*names, fields)) if fields else None
 
     async def names(self, connection: str, chats: Collection[str]) -> dict[str, str]:
-        """The address of today of each of the chats, which most have themselves."""
+        """Today's address of each chat; most have their own."""
         found: dict[str, str] = {}
         asked = set(chats)
         while asked:

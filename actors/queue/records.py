@@ -198,8 +198,8 @@ class Accepted:
 class Claim:
     """What to attempt now, and when the next held-back message is due (None: none is).
 
-    `unnamed` are LIDs whose number Redis may have known: nothing is claimed until `rename` told each, of one
-    without a number that it is its own.
+    `unnamed` are LIDs whose alias Redis may have dropped: nothing is claimed until `rename` was called for each,
+    with the LID itself where no number is known.
     """
 
     jobs: tuple[Job, ...]

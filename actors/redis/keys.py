@@ -35,7 +35,8 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:aliases            hash    chat -> the chat of the same person today: LIDs whose
                                               number is known, numbers that another one answers for
     teimoso:{shop}:nameless           set     LIDs that messages were accepted for before that
-    teimoso:{shop}:unasked            set     those whose alias may have been dropped, until the owner said
+    teimoso:{shop}:unasked            set     those whose alias may have been dropped, until
+                                              the owner reports each
     teimoso:{shop}:joining            hash    chats whose lane joins another one, until it has
     teimoso:{shop}:dead               zset    dead letters, by order of death
     teimoso:{shop}:changed            zset    messages to mirror, by revision

@@ -79,7 +79,7 @@ class LaneJoins:
             raise NotConnected
 
     def ask(self, chats: Iterable[str]) -> None:
-        """Have the next round report what these chats are called today, be it their own name."""
+        """Have the next round report today's names of these chats, unchanged ones too."""
         for chat in chats:
             self._joining.setdefault(chat, Renaming(self._told or 0, chat, chat))
 

@@ -46,14 +46,15 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     if not owns(epoch) then
         return {'lost'}
     end
-    if call('EXISTS', BASE .. ':deleted', UNASKED) > 0 then
-        -- The owner of a deleted connection is only to unlink it: what waits is cancelled.
-        if call('EXISTS', BASE .. ':deleted') == 1 then
-            return {'claimed', '', {}}
-        end
-        return {'unnamed', call('SRANDMEMBER', UNASKED, PROMOTE)}
+    -- The owner of a deleted connection is only to unlink it: what waits is cancelled.
+    if call('EXISTS', BASE .. ':deleted') == 1 then
+        return {'claimed', '', {}}
     end
     local held_back = promote()
+    local unasked = call('SRANDMEMBER', UNASKED, PROMOTE)
+    if #unasked > 0 then
+        return {'unnamed', unasked}
+    end
     held_back = rested(tonumber(longest)) or held_back
     limit = tonumber(limit)
     local jobs = {}

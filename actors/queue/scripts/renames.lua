@@ -2,7 +2,7 @@
 --   aliases      hash: the old address -> the new one, for what is accepted, due or sent again later (`named`)
 --                Of LIDs beyond `NAMES` some are dropped: the owner's session has all
 --   nameless     set: LIDs that messages were accepted for while their number was not known, `NAMES` at most
---   unasked      set: those among them whose name may have been dropped; until the owner said, nothing is claimed
+--   unasked      set: those among them whose name may have been dropped; until the owner reports each, nothing is claimed
 --   counters.dropped   1: names were dropped
 --   counters.renamed   the number of the last pair that the owner's session told, and all before it
 

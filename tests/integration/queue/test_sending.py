@@ -363,6 +363,24 @@ async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
     assert engine.merged == ((LID, ANA),)
 
 
+async def test_g4_a_dropped_name_is_asked_for_where_messages_fall_due_too(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    engine.learn(LID, ANA)
+    async with sending(desk, engine) as (sender, _):
+        await eventually("it is told", lambda: not sender.joins.waits, SECONDS)
+    of = keys.of(SHOP)
+    await desk.redis.hdel(of.aliases, LID)
+    await desk.redis.srem(of.nameless, LID)
+    await desk.redis.hset(of.counters, "dropped", "1")
+    for number in range(4):
+        await desk.accept(f"{number}", ANA if number % 2 else LID, send_at=2000.0 + number)
+    await desk.redis.delete(of.unasked, of.nameless)  # as they were before it was dropped
+    async with sending(desk, engine):
+        await until(desk, "sent")
+    assert engine.sent == {ANA: [f"{number}" for number in range(4)]}
+
+
 async def test_g11_nothing_is_claimed_while_redis_cannot_be_told_a_name(
     desk: Desk, engine: Acknowledging, own_server: Valkey
 ) -> None:

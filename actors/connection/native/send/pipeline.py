@@ -163,7 +163,7 @@ class Sender:
     def _check(self, chat: Address) -> None:
         """Raises `SendError` where nothing may leave for the chat now.
 
-        Earlier messages of a chat that it turned out to be, or that a number turned out to be, leave first (G4).
+        It may have another name, whose earlier messages leave first (G4), or a limit may hold it back.
         """
         if self._people.canonical(chat) != chat:
             raise NotConnected

@@ -81,7 +81,7 @@ class EditOpener:
         return self._open_all(key.chat, key.sender, target)
 
     def look_again(self, person: str) -> None:
-        """Open what waits of a person whose addresses became one; inside the transaction that joins them."""
+        """Open edits of a person whose addresses became one; inside the transaction that joins them."""
         for waits in self._session.edited_by(person):
             self._joined += self._open_all(*waits)
 
