@@ -7,9 +7,13 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from actors.connection.backup import stranded_inbox
+from actors.connection.sender import Ticket
 from actors.queue import mirror
 from actors.queue.refusals import ConnectionDeleted
-from actors.state.documents import TELLING_LIMIT, StoreAway
+from actors.runtime.connection_ids import name_of
+from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway
+from actors.state.fencing import newest
 from actors.state.limited import end_limited
 
 if TYPE_CHECKING:
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.backup.vault import Vault
+    from actors.connection.reporter import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Leases
     from actors.state.documents import Documents
@@ -32,8 +37,9 @@ class Removal:
     """Ends visibly what waits, then forgets the rest; the name is free only at the very end (G2, G12).
 
     Sends are refused from the first step on, and at last owners too. Messages stay
-    until their retention ends, under the id, which no other connection gets. API keys and webhooks that
-    were for this connection alone end with it.
+    until their retention ends, under the id, which no other connection gets; received items that only the
+    session holds are stored before it goes (G5). API keys and webhooks that were for this connection
+    alone end with it.
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
     `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is forgotten that is not mirrored.
@@ -47,6 +53,7 @@ class Removal:
         documents: Documents,
         sessions: Path,
         *,
+        state: State,
         traces: Path,
         vault: Vault | None,
         on_removed: Callable[[str], None] = lambda _: None,
@@ -57,6 +64,7 @@ class Removal:
         self._registry = registry
         self._leases = leases
         self._lanes = lanes
+        self._state = state
         self._documents = documents
         self._sessions, self._traces = sessions, traces
 
@@ -75,7 +83,8 @@ class Removal:
         while True:
             await self._lanes.abandon(connection, DELETED)
             await self._mirror(connection)
-            # Another round for a dead letter that was sent again in between.
+            await self._drain(connection)
+            # Another round for a dead letter that was sent again in between, or what a receipt proved.
             if await self._lanes.remove(connection):
                 break
         if self._vault is not None:
@@ -89,6 +98,17 @@ class Removal:
         await end_limited(self._documents, connection)
         self._on_removed(connection)  # before the name is free: the next one begins anew
         await self._registry.remove(connection)
+
+    async def _drain(self, connection: str) -> None:
+        """Store the items that only the session holds; raises `StoreAway` until all are stored.
+
+        Messages that the queue mirrored before are merged with their chat as well.
+        """
+        document = await self._documents.get(CONNECTIONS, name_of(connection)) or {}
+        ticket = Ticket(connection, newest(document))
+        directory = self._sessions / connection
+        if not await stranded_inbox.empty(ticket, directory, self._lanes, self._state):
+            raise StoreAway
 
     async def _mirror(self, connection: str) -> None:
         # The QueueActor looks at connections that are not deleted.

@@ -23,7 +23,7 @@ from actors.config.settings import Settings, written_at
 from actors.connection.backup.bucket.access import Reach
 from actors.connection.backup.bucket.remote import RemoteBucket
 from actors.connection.backup.open_vault import open_vault
-from actors.connection.exit_reasons import LEASE_GONE
+from actors.connection.consequences import LEASE_GONE
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
@@ -180,6 +180,7 @@ class RootSupervisor(Shell):
                 Lanes(self._redis, settings),
                 documents,
                 settings.sessions,
+                state=self._services.state,
                 traces=settings.traces,
                 vault=None if way.bucket is None else open_vault(settings, way.bucket),
                 on_removed=self._tallying.forget,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.reporter import RemoteState
 from supervision.cluster import ActorDead, NoAnswer, Refused
 
 if TYPE_CHECKING:
@@ -41,11 +42,15 @@ class Services:
         self._lives = lives
         self._recovery = recovery
         self._making: dict[str, asyncio.Task[None]] = {}
+        self.state = RemoteState()
+        """The StateManager, for what the root itself has to store."""
 
     def adopted(self, child: Child) -> None:
         """One of them lived already."""
         if child.role in SHARED:
             self._children.share(child.role, child.handle)
+        if child.role == "state":
+            self.state.handle = child.handle.raw
 
     def ensure(self, *, but: frozenset[str] = frozenset()) -> None:
         """Make what is missing, `but` those roles."""

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.connection_backup import Kept
     from actors.connection.backup.restore import Restorer
+    from actors.connection.consequences import Ending
     from actors.connection.engine import Engine
-    from actors.connection.exit_reasons import Ending
     from actors.metrics.counters import Sample
     from actors.redis.leases import Lease
 

@@ -1,6 +1,6 @@
-"""Why a socket closed, and what follows for this connection.
+"""Why a socket closed (pure); `consequences.py` has the consequence of each cause.
 
-Pure: values in, values out. Sources of the numbers: the ``reason`` of WhatsApp's ``<failure>``
+Sources of the numbers: the ``reason`` of WhatsApp's ``<failure>``
 stanza at login and the ``code`` and ``<conflict>`` of its ``<stream:error>`` afterwards.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,63 +55,6 @@ class Cause:
     def __str__(self) -> str:
         parts = [self.kind, self.detail, self.stanza]
         return ": ".join(part for part in parts if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Reconnect:
-    """Connect again; at once, or after the owner's backoff."""
-
-    at_once: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Stay away until this time (seconds since the epoch), raise an alert, then connect again."""
-
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Do not connect again by yourself; `state` is what the connection is from now on."""
-
-    state: Literal["stopped", "failed"]
-    alert: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PairAgain:
-    """The device is no longer linked: keep what is stored, raise an alert, ask for a new QR."""
-
-
-@dataclass(frozen=True, slots=True)
-class FreshLease:
-    """Another owner took over: never connect again without a lease newer than the one held (G6)."""
-
-
-Consequence = Reconnect | Wait | Stop | PairAgain | FreshLease
-
-_CONSEQUENCES: dict[Kind, Consequence] = {
-    Kind.NETWORK: Reconnect(at_once=False),
-    Kind.KEEPALIVE: Reconnect(at_once=False),
-    Kind.DISK_FULL: Reconnect(at_once=False),
-    Kind.RESTART_REQUIRED: Reconnect(at_once=True),
-    Kind.REPLACED: FreshLease(),
-    Kind.LOGGED_OUT: PairAgain(),
-    Kind.LOCKED: Stop("failed", alert=True),
-    Kind.OUTDATED: Stop("failed", alert=True),
-    Kind.BAD_SESSION: Stop("failed", alert=True),
-    Kind.PAIRING_REFRESH: Stop("failed", alert=True),
-    Kind.PASSKEY_REQUIRED: Stop("failed", alert=True),
-    Kind.CLOSED: Stop("stopped", alert=False),
-}
-
-
-def consequence(cause: Cause) -> Consequence:
-    """The owner's reaction to `cause`."""
-    if cause.kind is Kind.TEMPORARILY_BANNED:
-        return Wait(cause.until or 0.0)
-    return _CONSEQUENCES[cause.kind]
 
 
 # whatsmeow, types/events/events.go: 403 is LOCKED and 406 is BANNED to WhatsApp Web, and after

@@ -1,7 +1,7 @@
 """The port to WhatsApp: calls into an engine, its events, and its guarantees.
 
 An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
-ends with the cause, and `causes.py` has its consequence. Received items are committed to the session
+ends with the cause, and `consequences.py` has its consequence. Received items are committed to the session
 file before they are acknowledged (where `Guarantees.persists_before_ack`), and wait there as inbox
 items until the owner has stored them elsewhere and settles them.
 """
@@ -293,7 +293,7 @@ class SendError(Exception):
 
 
 class NotConnected(SendError):  # noqa: N818 - reads as what it is
-    """The socket is not open: no attempt was made, nothing left."""
+    """The socket is not open, or the chat has another name now: no attempt was made, nothing left."""
 
     def __init__(self) -> None:
         super().__init__("not_connected")
@@ -321,8 +321,9 @@ class Engine(Account, Names, Protocol):
     async def send(self, message: Outgoing) -> float:
         """Send under the caller's message id; return the server's time when it acknowledged.
 
-        Raises `NotConnected` before anything left, `SendDeferred` where a limit of the account keeps it
-        from leaving, `SendError` otherwise. Safe to call concurrently; several are in flight at once.
+        Raises `NotConnected` before anything left, also where the chat turns out to be another (`chat_today`),
+        `SendDeferred` where a limit of the account keeps it from leaving, `SendError` otherwise. Safe to call
+        concurrently; several are in flight at once.
         """
 
     async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:

@@ -95,6 +95,11 @@ class Drain:
         """Settle all that is there; False when something has to be tried again later."""
         return all(await asyncio.gather(self._messages.once(), self._receipts.once()))
 
+    async def finish(self) -> None:
+        """Settle all that is there, however often it takes: there may be no successor."""
+        while not await self.once():  # noqa: ASYNC110 - what it waits for is elsewhere
+            await asyncio.sleep(PAUSE)
+
     async def _store(self) -> Progress:
         # Before the messages, and by the same stage: no message is on its way to the old chat now.
         merges = await self._engine.pending("merge", 1)

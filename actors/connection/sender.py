@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Job, Lanes
 
 log = structlog.get_logger()
-
 T = TypeVar("T")
 
 WAIT = 20.0
@@ -184,7 +183,7 @@ class Sender:
 
     async def _join_and_claim(self) -> float | None:
         """As `_claim`, once Redis has all names of chats."""
-        step = "done" if self._untold or self._stopping else await self.joins.step(self._next)
+        step = "done" if self._untold else await self.joins.step(self._next)
         if step == "away":
             return LONGEST_PAUSE
         again = await self._claim(takes=step == "done")
@@ -225,6 +224,7 @@ class Sender:
             return None
         finally:
             _answer(sent, told=told)
+        self.joins.ask(claim.unnamed)
         for job in claim.jobs:
             if job.chat in self._out:
                 self._next.setdefault(job.chat, []).append(job)
@@ -294,8 +294,8 @@ class Sender:
         if self._stopping:
             raise NotConnected
         try:
-            self.joins.check(job.chat)
             said = await self._said(job)
+            self.joins.check(job.chat)
             if isinstance(said, ReadMark):
                 await self._engine.mark_read(job.chat, said, job.said_at or self._clock())
                 return self._clock()

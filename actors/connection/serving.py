@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection import consequences
 from actors.connection.account.calls import Calls
-from actors.connection.causes import Wait, consequence
 from actors.connection.command_handler import Commander
+from actors.connection.consequences import Ending
 from actors.connection.engine import EngineEvents
-from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, disconnected, ending_of
 from actors.connection.inbox_drain import Drain
 from actors.connection.lease_keeper import Hold
 from actors.connection.limits.standing import Standing
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from actors.connection.backup.connection_backup import Kept
-    from actors.connection.causes import Cause, Consequence
+    from actors.connection.causes import Cause
+    from actors.connection.consequences import Consequence
     from actors.connection.engine import Engine
     from actors.connection.reporter import Observed, Shown, State
     from actors.queue.lanes import Lanes
@@ -253,12 +254,12 @@ class Serving:
                 continue
             if opened is not None and time.monotonic() - opened >= self._pace.min_uptime:
                 failures = 0
-            follows = consequence(cause)
+            follows = consequences.consequence(cause)
             said = {"cause": str(cause), "follows": type(follows).__name__}
             log.info("closed", action="close", connection=self._lease.connection, **said)
             if self._asked is not None:
                 return
-            if (ending := ending_of(cause, follows)) is not None:
+            if (ending := consequences.ending_of(cause, follows)) is not None:
                 self._ask(ending)
                 return
             failures += 1
@@ -270,9 +271,11 @@ class Serving:
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""
         linked, pairing = self._engine.account is not None, self.now.state == "pairing"
-        between = disconnected(cause, follows, self._obstacle, linked=linked, pairing=pairing)
+        between = consequences.disconnected(
+            cause, follows, self._obstacle, linked=linked, pairing=pairing
+        )
         self._obstacle = between.obstacle
-        if isinstance(follows, Wait):
+        if isinstance(follows, consequences.Wait):
             return
         spread = random.random()  # noqa: S311 - spreads tries, hides nothing
         pause = self._pace.pause(follows, failures, spread)
@@ -333,7 +336,7 @@ class Serving:
 
     async def _finish(self, ending: Ending) -> Ending:
         try:
-            if ending.reason in LEASE_GONE:
+            if ending.reason in consequences.LEASE_GONE:
                 await self._close()
             else:
                 await self._let_go(ending)
@@ -347,12 +350,13 @@ class Serving:
         await self._sender.stop(pace.grace if ending.reason == "stopped" else pace.short_grace)
         if ending.reason == "logged_out":
             await self._attempt("logout", self._engine.logout(), pace.close)
-        await self._attempt("drain", self._drain.once(), pace.last_drain)
+        drained = self._drain.finish() if ending.reason == "logged_out" else self._drain.once()
+        await self._attempt("drain", drained, pace.last_drain)
         await self._close()
         if self._copies is not None:  # nobody writes into the session any more
             await self._attempt("backup", self._copies.finish(), pace.last_copy)
         state, cause = ending.reason, ending.cause
-        if state in FALLS:
+        if state in consequences.FALLS:
             state, cause = "reconnecting", state
         await self._reporter.finish(state, cause, within=pace.release)
 

@@ -295,12 +295,8 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     for name, seen in connections.items():
         if seen.limited_until is not None and seen.limited_until > now:
             why = LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
-            detail = (
-                f"{why} Messages to people who never wrote wait until {_at(seen.limited_until)};"
-            )
-            reasons.append(
-                Reason("connection_limited", "healthy", f"{detail} answers go on.", name)
-            )
+            detail = f"{why} That ends at {_at(seen.limited_until)}; all others go on."
+            reasons.append(Reason("connection_limited", "healthy", detail, name))
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
             detail = (
                 f"WhatsApp took a message for malformed at {_at(seen.mistaken_at)}:"

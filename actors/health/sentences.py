@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LIMITS: Mapping[str, str] = {
-    "time_lock": "WhatsApp takes the account for one that reaches out too much.",
-    "new_chats_capped": "The account began as many new chats as WhatsApp allows for now.",
+    "time_lock": "WhatsApp takes the account for one that reaches out too much: messages to people who never"
+    " wrote wait.",
+    "new_chats_capped": "The account began as many chats as WhatsApp allows for now: messages that would begin"
+    " another wait.",
 }
 
 # Meanings of causes and what a person can do, for each that does not pass by itself.

@@ -30,17 +30,15 @@ def addresses(records: Iterable[Record]) -> set[str]:
 
 
 def renamed(record: Record, names: Mapping[str, str]) -> Record:
-    """The record under the names of today; `names` has those that changed."""
-    if not names:
-        return record
+    """The record under the names of today, of which `names` has those of its `addresses`."""
     content = record.content
     if _SENDER in content:
         packed = _packed(content)
         for target in _targets(packed):
-            target["sender"] = names.get(target["sender"], target["sender"])
+            target["sender"] = names[target["sender"]]
         if packed:
             content = json.dumps(packed, separators=(",", ":"), ensure_ascii=False)
-    return replace(record, chat=names.get(record.chat, record.chat), content=content)
+    return replace(record, chat=names[record.chat], content=content)
 
 
 def _packed(content: str) -> dict[str, Any]:

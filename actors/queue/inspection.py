@@ -74,7 +74,7 @@ class Ledger:
         return await self._named(record_of(*names, fields)) if fields else None
 
     async def names(self, connection: str, chats: Collection[str]) -> dict[str, str]:
-        """Today's addresses by former ones, of those of the chats that have another one today."""
+        """Today's address of each chat; most have their own."""
         found: dict[str, str] = {}
         asked = set(chats)
         while asked:
@@ -83,7 +83,7 @@ class Ledger:
             known = {chat: new for chat, new in zip(asked, answer, strict=True) if new}
             found = known | {chat: known.get(last, last) for chat, last in found.items()}
             asked = set(known.values())
-        return {chat: found[chat] for chat in chats if chat in found}
+        return {chat: found.get(chat, chat) for chat in chats}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
         """What was accepted first under this key within its time; None if nothing was.
@@ -170,7 +170,7 @@ class Ledger:
         known = [
             part
             for record in records
-            if record.chat not in names
+            if record.chat == names[record.chat]
             for part in (record.message_id, record.revision)
         ]
         if known:

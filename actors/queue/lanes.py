@@ -201,6 +201,8 @@ class Lanes(Joins):
             if outcome == "lost":
                 self._drop(connection, hands)
                 raise LeaseLost(connection)
+            if outcome == "unnamed":
+                return Claim((), now, tuple(answer[0]))
             due, rows = answer
             for row in rows:
                 hands.tries[row[0]] = int(row[8])

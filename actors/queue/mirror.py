@@ -21,7 +21,7 @@ from actors.messages.content import (
 )
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.events.derivation import of_message
-from actors.state.fields import is_ahead
+from actors.state.fields import API, is_ahead
 from actors.state.messages.changes import ME, noting
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def message(record: Record) -> Document:
         "error": record.error,
         "uncertain": record.uncertain,
         "crashes": [asdict(crash) for crash in record.crashes],
-        "source": "api",
+        "source": API,
         "from_me": True,
         "priority": record.priority,
         "send_at": record.send_at,

@@ -196,10 +196,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What to attempt now, and when the next held-back message is due (None: none is)."""
+    """What to attempt now, and when the next held-back message is due (None: none is).
+
+    `unnamed` are LIDs whose alias Redis may have dropped: nothing is claimed until `rename` was called for each,
+    with the LID itself where no number is known.
+    """
 
     jobs: tuple[Job, ...]
     next_due: float | None
+    unnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
                                               paced: when the connection may claim again;
                                               renamed: up to which number the owner's session told
-                                              of `aliases`;
+                                              of `aliases`; dropped: whether some were dropped;
                                               clock, set_back: the last second, and how far it
                                               ever went back;
                                               count:WHAT, took:BUCKET, took:ms: what became of
@@ -35,6 +35,8 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:aliases            hash    chat -> the chat of the same person today: LIDs whose
                                               number is known, numbers that another one answers for
     teimoso:{shop}:nameless           set     LIDs that messages were accepted for before that
+    teimoso:{shop}:unasked            set     those whose alias may have been dropped, until
+                                              the owner reports each
     teimoso:{shop}:joining            hash    chats whose lane joins another one, until it has
     teimoso:{shop}:dead               zset    dead letters, by order of death
     teimoso:{shop}:changed            zset    messages to mirror, by revision
@@ -93,6 +95,7 @@ class ConnectionKeys:
     since: str
     aliases: str
     nameless: str
+    unasked: str
     joining: str
     dead: str
     changed: str
@@ -119,6 +122,7 @@ class ConnectionKeys:
             self.since,
             self.aliases,
             self.nameless,
+            self.unasked,
             self.joining,
             self.dead,
             self.changed,
@@ -189,6 +193,7 @@ def of(connection: str) -> ConnectionKeys:
         since=f"{base}:since",
         aliases=f"{base}:aliases",
         nameless=f"{base}:nameless",
+        unasked=f"{base}:unasked",
         joining=f"{base}:joining",
         dead=f"{base}:dead",
         changed=f"{base}:changed",

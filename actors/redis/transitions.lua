@@ -31,7 +31,7 @@ local COUNTERS, READY, FLIGHT, AHEAD = BASE .. ':counters', BASE .. ':ready', BA
 local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BASE .. ':gaps', BASE .. ':resting'
 local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'
 local SINCE, ALIASES = BASE .. ':since', BASE .. ':aliases'
-local NAMELESS, JOINING = BASE .. ':nameless', BASE .. ':joining'
+local NAMELESS, UNASKED, JOINING = BASE .. ':nameless', BASE .. ':unasked', BASE .. ':joining'
 local call = redis.call
 local transitions = {}
 
@@ -41,6 +41,8 @@ local PRIORITY = 2 ^ 48
 local LEVEL = 1000
 -- Records of finished messages, in milliseconds: seven days, longer than a spool may last.
 local RETENTION = 7 * 24 * 3600 * 1000
+-- Addresses that `aliases` has at most, and `nameless`; some megabytes.
+local NAMES = 20000
 
 local function message(id)
     return BASE .. ':message:' .. id
@@ -56,6 +58,25 @@ local function named(chat)
     while new do
         chat = new
         new = call('HGET', ALIASES, chat)
+    end
+    return chat
+end
+
+local function is_lid(chat)
+    return string.sub(chat, -4) == '@lid'
+end
+
+-- The chat into whose lane a message goes. The owner is asked before the next claim whether a LID has a name,
+-- where that may be one that was dropped (`renames.lua`).
+local function destined(chat)
+    chat = named(chat)
+    if is_lid(chat) and call('SADD', NAMELESS, chat) == 1 then
+        if call('SCARD', NAMELESS) > NAMES then
+            call('SPOP', NAMELESS)
+        end
+        if call('HEXISTS', COUNTERS, 'dropped') == 1 then
+            call('SADD', UNASKED, chat)
+        end
     end
     return chat
 end

@@ -27,10 +27,14 @@ def fence(connection: str, epoch: int) -> Write:
     """
 
     def change(document: Document) -> Document | None:
-        known = int(document.get("fence", 0))
-        observed = document.get("observed") or {}
-        if epoch < max(known, int(observed.get("epoch", 0))):
+        if epoch < newest(document):
             raise Superseded
-        return {**document, "fence": epoch} if epoch > known else None
+        return {**document, "fence": epoch} if epoch > int(document.get("fence", 0)) else None
 
     return updating(connection, change)
+
+
+def newest(document: Document) -> int:
+    """The newest epoch that wrote or reported, by the connection's document; 0 where none did."""
+    observed = document.get("observed") or {}
+    return max(int(document.get("fence", 0)), int(observed.get("epoch", 0)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+API: Final = "api"
+"""The source of messages that this service sent (`actors/queue/mirror.py`)."""
 
 
 def merge(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,6 +21,11 @@ def merge(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any
         else:
             merged[name] = value
     return merged
+
+
+def source_of(message: Mapping[str, Any]) -> Any:
+    """The source of a message; older releases wrote none into those that this service sent."""
+    return message.get("source") or API
 
 
 def value_at(document: Mapping[str, Any], field: str) -> Any:

@@ -73,8 +73,7 @@ class Accepting:
         if len(waiting) == EXCEPTED:
             return True  # there may be more
         names = await self._lanes.names(send.connection, [send.chat, *waiting])
-        today = names.get(send.chat, send.chat)
-        return any(names.get(chat, chat) == today for chat in waiting if chat != send.chat)
+        return any(names[chat] == names[send.chat] for chat in waiting if chat != send.chat)
 
     async def first(self, send: Send, idempotency_key: str) -> Accepted | None:
         """The acceptance that this key and this send had before; None if there was none.

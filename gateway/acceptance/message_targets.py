@@ -155,7 +155,7 @@ async def find(backends: Backends, connection: str, chat: str, id: str) -> Found
 async def _is_same(backends: Backends, connection: str, one: str, other: str) -> bool:
     """Whether two addresses are one chat's. Raises `RedisAway` where that is not known now."""
     names = await backends.lanes.names(connection, [one, other])
-    return names.get(one, one) == names.get(other, other)
+    return names[one] == names[other]
 
 
 async def _look(backends: Backends, connection: str, id_: str) -> Found | None:

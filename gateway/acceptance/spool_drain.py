@@ -126,8 +126,8 @@ class Drain:
         names = {name: await self._lanes.names(name, chats) for name, chats in asked.items()}
         found: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
         for spooled in waiting:
-            connection, chat = spooled.send.connection, spooled.send.chat
-            found[connection, names[connection].get(chat, chat)].append(spooled)
+            connection = spooled.send.connection
+            found[connection, names[connection][spooled.send.chat]].append(spooled)
         return found
 
     async def _renew(self, connections: set[str]) -> None:

@@ -133,7 +133,7 @@ async def _chat_today(backends: Backends, connection: str | None, chat: str) -> 
     asked = [connection] if connection is not None else [each.id for each in backends.known.all()]
     with suppress(RedisAway):
         for name in asked:
-            if today := (await backends.lanes.names(name, [chat])).get(chat):
+            if (today := (await backends.lanes.names(name, [chat]))[chat]) != chat:
                 return today
     return chat
 

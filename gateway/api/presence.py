@@ -58,8 +58,7 @@ async def subscribe(call: Call[Subscription, None]) -> Response:
 async def seen(call: Call[None, None]) -> Response:
     connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
-    names = await backends.lanes.names(connection, [chat])
-    chat = names.get(chat, chat)
+    chat = (await backends.lanes.names(connection, [chat]))[chat]
     told = await backends.presences.read(connection, chat, time.time())
     lease = (await backends.leases.read_all([connection])).get(connection)
     alive = backends.liveness.of(connection, lease)

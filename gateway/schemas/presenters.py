@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
 from actors.runtime.connection_ids import name_of
+from actors.state.fields import API, source_of
 from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
@@ -143,7 +144,7 @@ def queued(record: Record, changes: Document | None = None) -> Message:
         chat=record.chat,
         sender=None,
         direction="out",
-        source="api",
+        source=API,
         at=rfc3339(record.accepted_at),
         type=record.type,
         status=record.status,
@@ -176,7 +177,7 @@ def stored(document: Document) -> Message:
         chat=document["chat"],
         sender=document.get("sender"),
         direction=document["direction"],
-        source=document.get("source") or "api",
+        source=source_of(document),
         at=_time(document, "at"),
         type=document["type"],
         status=document.get("status") or ("queued" if outgoing else "received"),

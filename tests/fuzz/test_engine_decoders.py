@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.connection import causes
+from actors.connection.consequences import consequence
 from actors.connection.native.identities import usync
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove, qr_codes
@@ -259,7 +260,7 @@ def test_an_end_has_a_cause_and_a_consequence(stanza: Node) -> None:
         causes.from_failure(stanza.attrs, 1000.0),
         causes.from_stream_error(stanza.attrs, children),
     ):
-        assert causes.consequence(cause) is not None
+        assert consequence(cause) is not None
         assert cause.until is None or 1000 <= cause.until < 1e12
         assert len(str(cause)) < 100
 

@@ -1,11 +1,11 @@
-"""Items in older files of a session: received, acknowledged, and stored nowhere else."""
+"""Items in session files that nobody serves: received, acknowledged, and stored nowhere else."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ from actors.connection.backup.restore import OLDER
 from actors.connection.inbox_drain import Drain
 from actors.connection.session.session import (
     Session,
+    SessionBlocked,
     SessionDamaged,
     SessionTooNew,
     SessionUnavailable,
@@ -24,7 +25,7 @@ from actors.connection.session.session import (
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from actors.connection.engine import InboxItem, InboxKind
@@ -76,15 +77,8 @@ class Leftovers:
                 )
 
     async def _drain(self, file: Path) -> None:
-        held = _Held(Session.open(file, self._ticket.epoch))
-        try:
-            await held.show()
-            drain = Drain(self._ticket, held, self._lanes, self._state, on_lost=self.on_lost)
-            if not await drain.once():
-                raise _NotAll
-            await self._hand_over(held.session)
-        finally:
-            held.session.close()
+        async with _drained(file, self._ticket, self._lanes, self._state, self.on_lost) as older:
+            await self._hand_over(older)
         done = self._directory / DRAINED
         await asyncio.to_thread(done.mkdir, mode=0o700, exist_ok=True)
         await asyncio.to_thread(file.parent.rename, done / file.parent.name)
@@ -102,6 +96,45 @@ class Leftovers:
                         live.add_transfer(replace(transfer, next_at=time.time()))
         except SessionUnavailable:  # the live session is being written, or the disk is full
             raise _NotAll from None
+
+
+async def empty(ticket: Ticket, directory: Path, lanes: Lanes, state: State) -> bool:
+    """Drain the live file of a connection that is served no more, and its older ones (G5).
+
+    False where something has to be tried again later. A file that cannot be read is passed over.
+    """
+    older = (directory / OLDER).glob("*/session.db")
+    for file in (*sorted(older), directory / LIVE):
+        try:
+            if (known := Session.known_position(file)).epoch:
+                mine = replace(ticket, epoch=max(ticket.epoch, known.epoch))
+                async with _drained(file, mine, lanes, state, lambda _: None):
+                    pass
+        except (_NotAll, SessionUnavailable):
+            return False
+        except (SessionBlocked, SessionDamaged, SessionTooNew) as error:
+            log.error(  # noqa: TRY400 - the code says it
+                "session not read",
+                action="empty",
+                connection=ticket.connection,
+                reason=error.code,
+            )
+    return True
+
+
+@asynccontextmanager
+async def _drained(
+    file: Path, ticket: Ticket, lanes: Lanes, state: State, on_lost: Callable[[str], None]
+) -> AsyncIterator[Session]:
+    """The session in the file, once its inbox is empty. Raises `_NotAll`, and as `Session.open`."""
+    held = _Held(Session.open(file, ticket.epoch))
+    try:
+        await held.show()
+        if not await Drain(ticket, held, lanes, state, on_lost=on_lost).once():
+            raise _NotAll
+        yield held.session
+    finally:
+        held.session.close()
 
 
 class _NotAll(Exception):  # noqa: N818 - reads as what it is

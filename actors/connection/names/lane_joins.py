@@ -12,7 +12,7 @@ from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from actors.connection.names.port import Names
     from actors.queue.lanes import Job, Lanes, Renamed
@@ -64,18 +64,24 @@ class LaneJoins:
     @property
     def waits(self) -> bool:
         """Whether there is something for `step` to do."""
-        return self.unfinished or not self.named or self._noted < self._finished
+        return self.unfinished or not self.named or not self._is_noted
 
     def check(self, chat: str) -> None:
         """Raises `NotConnected` where Redis lacks a name, be it that of a claimed message's chat.
 
-        The message goes back, unattempted, and is claimed again once Redis has the name.
+        The message goes back, unattempted, and is claimed again at its place once Redis has the name. So does
+        one whose send is what finds the name.
         """
-        today = self._engine.chat_today(chat)
-        if today != chat:
-            self._joining.setdefault(chat, Renaming(self._told or 0, chat, today))
-        if today != chat or not self.named:
+        if self._engine.chat_today(chat) != chat:
+            self.ask([chat])
             raise NotConnected
+        if not self.named:
+            raise NotConnected
+
+    def ask(self, chats: Iterable[str]) -> None:
+        """Have the next round report today's names of these chats, unchanged ones too."""
+        for chat in chats:
+            self._joining.setdefault(chat, Renaming(self._told or 0, chat, chat))
 
     async def step(self, following: dict[str, list[Job]]) -> Literal["done", "more", "away"]:
         """Report to Redis the names that it lacks, where `waits`; ``more``: the next round is due at once.
@@ -148,8 +154,12 @@ class LaneJoins:
         told = self._told or 0
         return min([told, *(each.number - 1 for each in self._joining.values())])
 
+    @property
+    def _is_noted(self) -> bool:
+        return self._noted >= self._finished and not self._written_to
+
     async def _note(self) -> None:
-        if self._noted >= self._finished:
+        if self._is_noted:
             return
         try:
             pairs = [(old, self._engine.chat_today(old)) for old in self._written_to]
@@ -157,7 +167,7 @@ class LaneJoins:
                 await self._engine.merge(renamed)
         except SessionUnavailable:
             return  # a full disk: the next round tries again
-        finished, written_to = self._finished, list(self._written_to)
+        finished, written_to = max(self._noted, self._finished), list(self._written_to)
         await self._lanes.note_renamed(*self._owner, finished, written_to)
         self._noted = finished
         self._written_to.clear()

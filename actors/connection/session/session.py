@@ -7,6 +7,8 @@ happened or none (G5).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from actors.connection.session.file import (
     SessionBlocked,
     SessionDamaged,
@@ -28,6 +30,9 @@ from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
 from actors.connection.session.uploads import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "Credentials",
@@ -61,6 +66,9 @@ class Session(
     Reading is allowed anywhere and sees what is committed; every method that changes something
     must be called inside ``async with session.transaction()`` and raises `RuntimeError` otherwise.
     """
+
+    on_join: Callable[[str], None] | None = None
+    """Is called with a person whose addresses became one, at the end of what moves and in its transaction."""
 
     def learn_lid(self, lid: str, pn: str) -> bool:
         """Note that two canonical addresses are one person's; True where that is news.
@@ -118,6 +126,8 @@ class Session(
         self.move_timer(old, new)
         self.move_key_list(old, new)
         self.forget_devices(old)
+        if self.on_join is not None:
+            self.on_join(new)
 
     def _move_person(self, old: str, new: str) -> None:
         """The person of the canonical address `old` is called `new` from now on."""

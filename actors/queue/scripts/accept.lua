@@ -28,10 +28,7 @@ function transitions.accept(
     end
     -- What was due before this was accepted goes before it.
     promote()
-    chat = named(chat)
-    if string.sub(chat, -4) == '@lid' then
-        call('SADD', NAMELESS, chat)
-    end
+    chat = destined(chat)
     count('queued')
     local seq = sequence()
     local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,

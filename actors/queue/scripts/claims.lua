@@ -51,6 +51,10 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
         return {'claimed', '', {}}
     end
     local held_back = promote()
+    local unasked = call('SRANDMEMBER', UNASKED, PROMOTE)
+    if #unasked > 0 then
+        return {'unnamed', unasked}
+    end
     held_back = rested(tonumber(longest)) or held_back
     limit = tonumber(limit)
     local jobs = {}

@@ -5,7 +5,7 @@
 
 local function redrive(id, chat, priority)
     local seq = sequence()
-    chat = named(chat)
+    chat = destined(chat)
     call('ZREM', DEAD, id)
     call('ZADD', OPEN, NOW, id)
     call('HDEL', message(id), 'error', 'cut', 'crashes', 'crash_log', 'expired_at')

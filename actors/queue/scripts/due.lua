@@ -26,7 +26,7 @@ local function promote()
         local seq = sequence()
         call('ZREM', SCHEDULED, ticket)
         call('HDEL', message(id), 'ticket')
-        local chat = named(record[1])
+        local chat = destined(record[1])
         write(id, seq, 'status', 'queued', 'queued_at', NOW, 'chat', chat)
         -- It could leave since its time, however late it is readied.
         call('ZADD', SINCE, 'NX', call('ZSCORE', OPEN, id), chat)

@@ -114,7 +114,7 @@ function transitions.close()
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
-        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, JOINING)
+        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING)
     return 'closed'
 end
 

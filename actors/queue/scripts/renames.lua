@@ -1,6 +1,9 @@
 -- Renames of chats that turn out to be one person's: the lane of the old address joins that of the new one.
 --   aliases      hash: the old address -> the new one, for what is accepted, due or sent again later (`named`)
---   nameless     set: LIDs that messages were accepted for while their number was not known
+--                Of LIDs beyond `NAMES` some are dropped: the owner's session has all
+--   nameless     set: LIDs that messages were accepted for while their number was not known, `NAMES` at most
+--   unasked      set: those among them whose name may have been dropped; until the owner reports each, nothing is claimed
+--   counters.dropped   1: names were dropped
 --   counters.renamed   the number of the last pair that the owner's session told, and all before it
 
 -- A few milliseconds' worth of messages.
@@ -109,6 +112,19 @@ local function call_off(old, joins)
     end
 end
 
+-- Drops some names where there are too many: of LIDs without a lane or a merge that is still to begin.
+local function drop_names()
+    if call('HLEN', ALIASES) <= NAMES then
+        return
+    end
+    for _, old in ipairs(call('HRANDFIELD', ALIASES, 8)) do
+        if is_lid(old) and call('SISMEMBER', NAMELESS, old) == 0 and call('EXISTS', lane(old)) == 0 then
+            call('HDEL', ALIASES, old)
+            call('HSET', COUNTERS, 'dropped', 1)
+        end
+    end
+end
+
 -- From now on `old` is called `new`; where the two are one, it is its own again. `...` are followers that the
 -- owner put down. Answers `done`; `more`, for another call now; or `busy`, for one once a message of either
 -- that is in flight has landed. Then 1 where messages were accepted for `old` before its number was known, and
@@ -117,6 +133,7 @@ function transitions.rename(epoch, old, new, ...)
     if not owns(epoch) then
         return {'lost'}
     end
+    call('SREM', UNASKED, old)
     local joins = unfinished()
     if old == new then
         call_off(old, joins)
@@ -129,6 +146,7 @@ function transitions.rename(epoch, old, new, ...)
     call_off(new, joins)
     call('HDEL', ALIASES, new)
     call('HSET', ALIASES, old, new)
+    drop_names()
     local nameless = call('SISMEMBER', NAMELESS, old)
     local gap = math.max(gap_of(old), gap_of(new), joins[old] and joins[old][2] or 0)
     for other, join in pairs(joins) do

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.messages.content import Delete, Edit, PollVote, Reaction
 from actors.runtime.connection_ids import id_in
 from actors.state.events.event import Event
+from actors.state.fields import API, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ _KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote:
 
 def of_message(before: Document | None, after: Document | None) -> Sequence[Event]:
     """What a write of a message's document tells."""
-    if after is None or "type" not in after or after.get("source") == HISTORY:
+    if after is None or "type" not in after or source_of(after) == HISTORY:
         return ()
     known = before is not None and "type" in before
     if before is None or not known or before["connection"] != after["connection"]:
@@ -59,7 +60,7 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
         if after["type"] in _CHANGES or (before and not placeholder):
             return ()
         return (_event("message.received", after, float(after["received_at"]), after["type"]),)
-    if after["type"] in _CHANGES and after.get("source") != "api":
+    if after["type"] in _CHANGES and source_of(after) != API:
         return ()
     steps = []
     for step in _STEPS:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from actors.messages.content import Change, Edit, decode, file_of, pack
 from actors.state.documents import MESSAGES, Write
 from actors.state.events.derivation import HISTORY, UNDECRYPTABLE, of_message
+from actors.state.fields import API, source_of
 from actors.state.messages.changes import (
     ME,
     incoming_id,
@@ -35,9 +36,6 @@ ARRIVALS = 1_000_000
 
 FORMER = "~"
 """Behind the connection of messages whose connection was deleted before connections had incarnations."""
-
-API = "api"
-"""The source of messages that this service sent (`actors/queue/mirror.py`)."""
 
 _PROOF = {"sent": 0, "delivered": 1, "read": 2}
 
@@ -194,7 +192,7 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     move with it. What is in `new` already stays, unless it is a placeholder for what moves. A crash
     between the two leaves it in both, and a repeat completes it.
     """
-    if (document.get("source") or API) == API:
+    if source_of(document) == API:
         return (Write("change", MESSAGES, document["id"], change=_rechatted(old, new), tells=None),)
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])

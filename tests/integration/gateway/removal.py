@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from actors.connection.reporter import RemoteState
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases
@@ -32,6 +33,7 @@ def remove(gateway: Gateway, connection: str = SHOP, *, through_gateway: bool = 
             lanes,
             documents,
             gateway.settings.sessions,
+            state=RemoteState(),
             traces=gateway.settings.traces,
             vault=None,
         )

@@ -337,6 +337,50 @@ async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claime
     assert engine.sent == {ANA: ["a", "b", "c"]}
 
 
+async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    """Of too many it keeps some; the owner's session has all, and the order holds."""
+    of = keys.of(SHOP)
+    many = {f"8{number:014}@lid": EVA for number in range(20_000)}
+    await desk.redis.hset(of.aliases, mapping=many)
+    engine.learn(LID, ANA)
+    async with sending(desk, engine) as (sender, _):
+        await eventually("it is told", lambda: not sender.joins.waits, SECONDS)
+    assert await desk.redis.hlen(of.aliases) <= 20_000
+    await desk.redis.hdel(of.aliases, LID)
+    for number in range(6):
+        await desk.accept(f"{number}", ANA if number % 2 else LID)
+    other = "90000000000009@lid"
+    await desk.accept("other", other)
+    assert {LID, other} == await desk.redis.smembers(of.unasked)
+    async with sending(desk, engine):
+        await until(desk, "sent")
+    assert engine.sent == {ANA: [f"{number}" for number in range(6)], other: ["other"]}
+    assert await desk.lanes.names(SHOP, [LID, other]) == {LID: ANA, other: other}
+    assert await desk.redis.smembers(of.nameless) == {other}
+    assert not await desk.redis.exists(of.unasked)
+    assert engine.merged == ((LID, ANA),)
+
+
+async def test_g4_a_dropped_name_is_asked_for_where_messages_fall_due_too(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    engine.learn(LID, ANA)
+    async with sending(desk, engine) as (sender, _):
+        await eventually("it is told", lambda: not sender.joins.waits, SECONDS)
+    of = keys.of(SHOP)
+    await desk.redis.hdel(of.aliases, LID)
+    await desk.redis.srem(of.nameless, LID)
+    await desk.redis.hset(of.counters, "dropped", "1")
+    for number in range(4):
+        await desk.accept(f"{number}", ANA if number % 2 else LID, send_at=2000.0 + number)
+    await desk.redis.delete(of.unasked, of.nameless)  # as they were before it was dropped
+    async with sending(desk, engine):
+        await until(desk, "sent")
+    assert engine.sent == {ANA: [f"{number}" for number in range(4)]}
+
+
 async def test_g11_nothing_is_claimed_while_redis_cannot_be_told_a_name(
     desk: Desk, engine: Acknowledging, own_server: Valkey
 ) -> None:

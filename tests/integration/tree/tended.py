@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.access import Reach
+from actors.connection.reporter import RemoteState
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases
@@ -77,6 +78,7 @@ async def tended(
             Lanes(redis, settings),
             documents,
             settings.sessions,
+            state=RemoteState(),
             traces=settings.traces,
             vault=None,
         ),

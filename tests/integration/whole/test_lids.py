@@ -114,6 +114,23 @@ def test_a_number_that_is_answered_by_another_one_is_its_chat(instance: Instance
     assert later_ones() == [f"later {each}" for each in range(10)]
 
 
+def test_g4_a_message_to_a_misdialled_number_waits_behind_its_chat(instance: Instance) -> None:
+    """Earlier ones to the number that answers wait there for an acknowledgement."""
+    number, asked = "15550100085", "155501000859"
+    person(instance, number)
+    person(instance, asked, answered_by=number)
+    held = fault(instance, "delay_acks", seconds=2.0, count=1)
+    texts = ["first", "second", "misdialled", "last"]
+    for text in texts[:2]:
+        send(instance, number, text)
+    until("the first one arrived", lambda: instance.inbox(number), 20)
+    for text, to in zip(texts[2:], (asked, number), strict=True):
+        send(instance, to, text)
+    until("all arrived", lambda: len(instance.inbox(number)) >= len(texts), 30)
+    assert struck(instance, held) == 1
+    assert [item["text"] for item in instance.inbox(number)] == texts
+
+
 def test_a_number_that_answers_for_itself_again_is_its_own(instance: Instance) -> None:
     number, asked = "15550100083", "155501000839"
     person(instance, number)

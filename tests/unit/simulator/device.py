@@ -171,7 +171,8 @@ class Device:
             + identity.account_signature_key,
         )
         self.identity_bytes = identity.SerializeToString()
-        self.client_props = bytes_of(success, "pair-success", "client-props")
+        if success.get_child("pair-success").get_child("client-props") is not None:
+            self.client_props = bytes_of(success, "pair-success", "client-props")
         jid = success.get_child("pair-success").get_child("device").attrs["jid"]
         self.number, self.device = jid.user, jid.device
         answer = Node("pair-device-sign", {}, [Node("device-identity", {}, self.identity_bytes)])

@@ -31,7 +31,7 @@ class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
 
 
 class OtherNumber(NotOnWhatsApp):
-    """Nobody is under this number, and WhatsApp answers for it by another one, which is learnt now."""
+    """Nobody is under this number, and WhatsApp answers for it by another one, whose chat it is from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +208,15 @@ class Devices:
             answered = usync.contact_answer(reply, person)
             if answered is None:
                 raise NotOnWhatsApp
-            if answered != person:
+            if answered != person and await self._is_listed(answered):
                 await self.note_answer(person, answered)
                 raise OtherNumber
         return listed, numbers, believed
+
+    async def _is_listed(self, number: Address) -> bool:
+        """Whether WhatsApp lists devices for a number: two that are answered by one another are no chat's."""
+        listed = (await self._listed({number: number})).get(number)
+        return listed is not None and len(self._vouched(number, listed)[0]) > 0
 
     async def _listed(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:
         """Lists of WhatsApp for these people, asked by the address that each is given with.

@@ -89,9 +89,13 @@ class Incoming:
         if not stanza.attrs.get("id") or not stanza.attrs.get("from"):
             # There is nothing that an ack could name.
             return Outcome("stanza.nameless")
+        self._inbox.edits.take_joined()  # those of a stanza that failed
         learned = self._people.learn_from(stanza)
         outcome = await self._taken(stanza)
-        return replace(outcome, news=True) if learned else outcome
+        opened = self._inbox.edits.take_joined()
+        if not learned and not opened:
+            return outcome
+        return replace(outcome, news=True, moved=(*outcome.moved, *opened))
 
     async def _taken(self, stanza: Node) -> Outcome:
         if stanza.tag == "message":

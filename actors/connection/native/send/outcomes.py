@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits.refusals import refused
-from actors.connection.native.identities.devices import NotOnWhatsApp
+from actors.connection.native.identities.devices import NotOnWhatsApp, OtherNumber
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
@@ -24,6 +24,8 @@ def told() -> Iterator[None]:
     """Turns failures before the message left into a `SendError`."""
     try:
         yield
+    except OtherNumber:
+        raise NotConnected from None  # earlier messages of that number's chat leave first (G4)
     except NotOnWhatsApp:
         raise SendError("not_on_whatsapp", permanent=True) from None
     except NotInGroup:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.engine import SendError
+from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.identities.devices import NotOnWhatsApp, OtherNumber
+from actors.connection.native.identities.devices import NotOnWhatsApp
 from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
@@ -94,7 +94,7 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
-        self._permit(chat)
+        self._check(chat)
         upload = await self.upload(outgoing, chat)
         try:
             letter, ack = await self._attempt(outgoing, chat, upload)
@@ -160,19 +160,20 @@ class Sender:
             async with transaction(self._session, self._socket):
                 self._session.forget_begun(chat)
 
+    def _check(self, chat: Address) -> None:
+        """Raises `SendError` where nothing may leave for the chat now.
+
+        It may have another name, whose earlier messages leave first (G4), or a limit may hold it back.
+        """
+        if self._people.canonical(chat) != chat:
+            raise NotConnected
+        self._permit(chat)
+
     async def _written(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
     ) -> Letter:
         """The message as it leaves now: its addresses are those of the stanza."""
-        try:
-            return await self._addressed(outgoing, chat, upload, kind)
-        except OtherNumber:
-            return await self._addressed(outgoing, chat, upload, kind)
-
-    async def _addressed(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
-    ) -> Letter:
-        chat = self._people.canonical(chat)  # the number may have become known meanwhile
+        self._check(chat)
         # A message that may have arrived keeps its addresses, or its recipient may see two (G3).
         kept = kind or self._session.sent_wire(str(chat), outgoing.message_id)
         route = await self.routes.to(chat, kept)
@@ -243,7 +244,7 @@ class Sender:
     async def _encrypt(self, letter: Letter, found: dict[Address, Bundle | None]) -> Node:
         """The stanza for the devices of a letter, inside a transaction."""
         if not letter.missed:
-            self._permit(letter.chat)  # a limit that was told meanwhile: its refusal is for good
+            self._check(letter.chat)  # of a limit that was told meanwhile, the refusal is for good
         targets: list[Node] = []
         identity = False
         # A copy for the own phone alone would be acknowledged, and nobody would have got it.

@@ -74,6 +74,17 @@ class SealedEdits(SessionFile):
             for message_id, at, from_me, name, source, plaintext in rows
         ]
 
+    def edited_by(self, person: str) -> list[tuple[str, str, str]]:
+        """Chat, sender and id of each message for which edits of the person's wait, in their chat or a group's.
+
+        In the order of arrival.
+        """
+        return self._rows(
+            "SELECT chat, sender, target FROM sealed_edits WHERE chat = ?1 OR sender = ?1"
+            " GROUP BY chat, sender, target ORDER BY min(number)",
+            (person,),
+        )
+
     def forget_edit(self, edit: SealedEdit) -> None:
         """Drop an edit that is opened, or never will be."""
         self._write(

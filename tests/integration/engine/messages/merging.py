@@ -97,9 +97,9 @@ async def live(directory: Path, epoch: int, step: Step) -> None:
     assert Batcher.__init__.__kwdefaults__ is not None
     Batcher.__init__.__kwdefaults__["limit"] = 3
     for name in ("batch", "query"):
-        setattr(SqliteDocuments, name, _around(step, getattr(SqliteDocuments, name)))
+        setattr(SqliteDocuments, name, around(step, getattr(SqliteDocuments, name)))
     with closing(Session.open(directory / SESSION_FILE, epoch)) as session:
-        _around_commits(step, session)
+        around_commits(step, session)
         async with session.transaction():
             session.learn_lid(LID, NUMBER)
             put(session, NUMBER, RESENT)
@@ -108,7 +108,7 @@ async def live(directory: Path, epoch: int, step: Step) -> None:
         await drain(session, settings(directory))
 
 
-def _around(step: Step, called: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def around(step: Step, called: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def stepped(*arguments: Any, **named: Any) -> Any:
         step.reached()
         answer = await called(*arguments, **named)
@@ -118,7 +118,7 @@ def _around(step: Step, called: Callable[..., Awaitable[Any]]) -> Callable[..., 
     return stepped
 
 
-def _around_commits(step: Step, session: Session) -> None:
+def around_commits(step: Step, session: Session) -> None:
     original = session.transaction
 
     @asynccontextmanager

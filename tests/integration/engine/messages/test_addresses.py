@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.engine import NotConnected
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -124,6 +125,20 @@ async def test_a_person_is_found_under_another_number(simulator: Simulator, phon
     found = await phone.engine.lookup(chat(asked))
     assert found == chat(CONTACT)
     await phone.send(1, "found you", to=found)
+    await until(lambda: reached(simulator, "found you"))
+
+
+async def test_a_message_that_finds_its_number_misdialled_has_not_left(
+    simulator: Simulator, phone: Device
+) -> None:
+    """G4: earlier messages may wait in the chat of the other number, which is known from then on."""
+    asked = f"{CONTACT}9"
+    await simulator.contact(asked, answered_by=CONTACT)
+    with pytest.raises(NotConnected):
+        await phone.send(1, "found you", to=asked)
+    assert await simulator.inbox(CONTACT) == []
+    assert phone.engine.chat_today(chat(asked)) == chat(CONTACT)
+    await phone.send(1, "found you", to=asked)
     await until(lambda: reached(simulator, "found you"))
 
 

@@ -37,7 +37,7 @@ from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Where
 from actors.state.open_store import open_documents
 from actors.state.sqlite.store import SqliteDocuments
-from tests.integration.engine.messages.merging import Step, _around, _around_commits
+from tests.integration.engine.messages.merging import Step, around, around_commits
 from tests.integration.queue.desk import ANA, LID, SHOP
 from tests.integration.queue.sending_child import Mute
 
@@ -117,13 +117,13 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
         *((Joins, name) for name in ("rename", "note_renamed")),
         *((SqliteDocuments, name) for name in ("batch", "query")),
     ):
-        setattr(owner, name, _around(step, getattr(owner, name)))
+        setattr(owner, name, around(step, getattr(owner, name)))
     redis = connect(made)
     lanes, manager = Lanes(redis, made), StateManager(str(made.data), "state")
     lease = await Leases(redis).take(SHOP, Owner("child", os.getpid(), "here"))
     ticket = Ticket(SHOP, lease.epoch)
     with closing(Session.open(directory / SESSION_FILE, lease.epoch)) as session:
-        _around_commits(step, session)
+        around_commits(step, session)
         learning = Learning(session, directory / "attempts", step)
         engine = cast("Engine", learning)
         sender = Sender(

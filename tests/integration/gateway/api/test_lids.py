@@ -9,7 +9,7 @@ import pytest
 
 from actors.queue import mirror
 from tests.integration.gateway.api.test_messages import OWNER, Actor
-from tests.integration.gateway.served import SHOP
+from tests.integration.gateway.served import OTHER, SHOP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Leases
     from actors.state.documents import Documents
-    from tests.integration.gateway.served import Api
+    from tests.integration.gateway.served import Api, Gateway
+    from tests.processes.valkey import Valkey
 
 LID, NUMBER = "90000000000072@lid", "15550100072"
 ANA = f"{NUMBER}@s.whatsapp.net"
@@ -43,11 +44,11 @@ def message(api: Api, id_: str) -> dict[str, Any]:
     return found
 
 
-async def mirrored(lanes: Lanes, documents: Documents) -> None:
+async def mirrored(lanes: Lanes, documents: Documents, connection: str = SHOP) -> None:
     """As the queue's actor does it."""
-    while records := await lanes.changed(SHOP, 50):
+    while records := await lanes.changed(connection, 50):
         await documents.batch(mirror.writes(records))
-        await lanes.mirrored(SHOP, records)
+        await lanes.mirrored(connection, records)
 
 
 def ids(api: Api, chat: str, **more: Any) -> list[str]:
@@ -80,6 +81,30 @@ async def test_a_lid_is_written_to_and_is_the_persons_chat_once_that_is_known(
     assert ids(api, lid) == [by_lid, by_number, later]  # of any connection
     await actor.claim(later)
     await actor.complete(later)
+
+
+async def test_each_connection_may_tell_whose_a_lid_is(
+    gateway: Gateway, api: Api, lanes: Lanes, leases: Leases, documents: Documents
+) -> None:
+    """Where none is named, whichever knows it."""
+    gateway.connect(OTHER)
+    for place, connection in enumerate((SHOP, OTHER)):
+        lid, number = f"9000000000008{place}@lid", f"1555010008{place}"
+        lease = await leases.take(connection, OWNER)
+        renamed = f"{number}@s.whatsapp.net"
+        await lanes.rename(connection, lease.epoch, lid, renamed, now=time.time())
+        sent = send(api, number, connection=connection)
+        await mirrored(lanes, documents, connection)
+        assert ids(api, lid) == [sent], connection
+        api.delete(f"/api/messages/{sent}")
+        await leases.release(connection, lease.epoch, state="stopped", cause=None)
+
+
+def test_while_redis_is_away_a_lid_is_listed_by_what_is_stored_under_it(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    own_valkey.kill()
+    assert ids(own_gateway.api, LID) == ids(own_gateway.api, LID, connection="shop") == []
 
 
 async def test_what_is_spoken_of_is_found_under_either_address(

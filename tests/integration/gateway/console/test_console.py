@@ -242,7 +242,7 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
     assert datetime.fromisoformat(shown["limited_until"]).timestamp() == pytest.approx(until, abs=1)
     for page in ("/", "/console/connections/limited"):
         text = admin.get(page).text
-        assert "The account began as many new chats as WhatsApp allows for now." in text
+        assert "messages that would begin another wait." in text
         assert shown["limited_until"] in text
 
 

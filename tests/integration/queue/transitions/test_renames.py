@@ -247,6 +247,38 @@ async def test_g6_an_old_owner_joins_nothing(desk: Desk) -> None:
     assert await desk.lanes.noted_renames(SHOP) == 0
 
 
+async def test_g13_names_that_redis_keeps_have_a_bound(desk: Desk) -> None:
+    of = keys.of(SHOP)
+    lids = [f"8{number:014}@lid" for number in range(20_000)]
+    await desk.redis.hset(of.aliases, mapping=dict.fromkeys(lids, ANA))
+    for number in range(3):
+        await desk.rename(f"9000000000001{number}@lid", BEN)
+    assert await desk.redis.hlen(of.aliases) <= 20_000
+    await desk.redis.sadd(of.nameless, *lids)
+    await desk.accept("a", LID)
+    assert await desk.redis.scard(of.nameless) == 20_000
+
+
+@pytest.mark.parametrize("needed", ["numbers", "written to", "waiting"])
+async def test_no_name_is_dropped_that_only_redis_has_a_use_for(desk: Desk, needed: str) -> None:
+    """The owner is asked for those of LIDs alone, and where messages wait they move first."""
+    of = keys.of(SHOP)
+    server = "s.whatsapp.net" if needed == "numbers" else "lid"
+    names = [f"8{number:014}@{server}" for number in range(20_000)]
+    await desk.redis.hset(of.aliases, mapping=dict.fromkeys(names, ANA))
+    if needed == "written to":
+        await desk.redis.sadd(of.nameless, *names)
+    elif needed == "waiting":
+        async with desk.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.zadd(of.lane(name), {"x": 1})
+            await pipe.execute()
+    for number in range(3):
+        await desk.rename(f"1555010008{number}@s.whatsapp.net", BEN)
+    assert await desk.redis.hlen(of.aliases) == 20_003
+    await desk.redis.flushdb()  # the lanes are of nobody's messages
+
+
 async def test_no_lane_waits_for_an_owner_who_died_in_a_join(desk: Desk) -> None:
     """The next one begins it anew; one who never does sends two lanes."""
     texts = await accepted(desk, 4)
@@ -305,7 +337,7 @@ async def test_an_address_that_is_renamed_back(desk: Desk) -> None:
     await accepted(desk, 2)
     assert await desk.rename() == "done"
     assert await desk.rename(ANA, LID) == "done"
-    assert await desk.lanes.names(SHOP, [ANA, LID]) == {ANA: LID}
+    assert await desk.lanes.names(SHOP, [ANA, LID]) == {ANA: LID, LID: LID}
     assert await desk.drain() == ["0000", "0001"]
 
 

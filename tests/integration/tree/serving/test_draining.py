@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.engine import InboxMessage, InboxReceipt
+from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.inbox_drain import BATCH
 from actors.connection.session.file import SessionUnavailable
+from tests.integration.tree.conftest import PACE
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.integration.tree.conftest import Served
+    from tests.processes.valkey import Valkey
 
 
 def incoming(key: int, text: str = "hello") -> InboxMessage:
@@ -50,6 +53,27 @@ async def test_an_owner_whom_the_state_manager_refuses_has_lost(served: Served) 
         assert (await served.serving.ended()).reason == "lost"
     assert list(served.engine.inbox) == [1]
     assert served.shelf.messages == {}
+
+
+async def test_an_owner_that_logs_out_stores_what_waited_for_redis(
+    served_apart: Served, own_server: Valkey
+) -> None:
+    """G5, G11: a merge waits for the names of chats, and with it the messages behind it."""
+    engine, shelf = served_apart.engine, served_apart.shelf
+    serving = await served_apart.begin(pace=replace(PACE, last_drain=20.0))
+    await served_apart.state("open")
+    own_server.kill()
+    chat = incoming(2).chat
+    engine.learn("90000000000002@lid", chat)
+    engine.inbox = {1: InboxMerge(1, "90000000000002@lid", chat), 2: incoming(2)}
+    await engine.events.on_inbox()
+    logout = asyncio.ensure_future(serving.logout())
+    await eventually("it is unlinked", lambda: engine.logged_out, 10)
+    assert list(engine.inbox) == [1, 2]
+    own_server.start()
+    assert (await logout).reason == "logged_out"
+    assert engine.inbox == {}
+    assert len(shelf.messages) == 1
 
 
 async def test_receipts_do_not_wait_for_the_state_manager(served: Served) -> None:

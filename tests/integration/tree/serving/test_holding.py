@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.exit_reasons import LEASE_GONE
+from actors.connection.consequences import LEASE_GONE
 from actors.connection.serving import LEASE_EXPIRED
 from actors.redis.leases import Owner
 from tests.integration.tree.conftest import PACE

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
+from actors.connection.backup.restore import OLDER
+from actors.connection.native import SESSION_FILE
+from actors.connection.reporter import RemoteState
+from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases import Leases, Owner
+from actors.state.actor import StateManager
 from actors.state.connections import Connections
 from actors.state.copies import Copy
-from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write
+from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, StoreAway, Where, Write
 from actors.state.messages.received import connection_of, incoming, storing
 from actors.state.open_store import open_documents
 from supervision.policy import Intensity, Lives
@@ -21,9 +29,11 @@ from tests.processes.valkey import Valkey
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.connection.reporter import State
     from actors.state.documents import Document
 
 CHAT = "15550100002@s.whatsapp.net"
+LID = "90000000000002@lid"
 
 
 def received(number: int, connection: str) -> Document:
@@ -44,6 +54,7 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
             lanes,
             documents,
             settings.sessions,
+            state=RemoteState(),
             traces=settings.traces,
             vault=None,
         )
@@ -84,6 +95,90 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
             assert [each["id"] for each in await listed(later)] == [again["id"]]
             assert len(await listed(shop)) == len(old) + 1
         finally:
+            await lanes.close()
+            await redis.aclose()
+            await documents.close()
+
+
+def put(session: Session, chat: str, message_id: str, at: int) -> None:
+    session.add_message(
+        chat=chat, sender=chat, message_id=message_id, at=at, type="text", text=message_id
+    )
+
+
+async def arrive(file: Path, epoch: int, receipt_for: str) -> None:
+    """What came while Redis was away: a merge waits for it, and with it what came after."""
+    with closing(Session.open(file, epoch)) as session:
+        async with session.transaction():
+            session.learn_lid(LID, CHAT)
+            put(session, CHAT, "AFTER", 1003)
+            session.add_receipt(chat=CHAT, message_ids=[receipt_for], status="read", at=1004)
+
+
+async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+    with Valkey(tmp_path / "valkey") as valkey:
+        settings = valkey.settings()
+        settings.save()
+        redis, documents = connect(settings), open_documents(settings)
+        lanes, leases, connections = Lanes(redis, settings), Leases(redis), Connections(documents)
+        budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
+        registry = Registry(documents, budgets, Copy(None))
+        manager = StateManager(str(settings.data), "state")
+
+        async def remove(state: State) -> None:
+            removal = Removal(
+                registry,
+                leases,
+                lanes,
+                documents,
+                settings.sessions,
+                state=state,
+                traces=settings.traces,
+                vault=None,
+            )
+            await removal.remove(shop)
+
+        try:
+            await manager.start()
+            shop = (await connections.create("shop")).id
+            directory = settings.sessions / shop
+            lease = await leases.take(shop, Owner("connection:a", 1, "here"))
+            sending = (await lanes.accept(Send(shop, CHAT, "sending"))).record
+            await lanes.claim(shop, lease.epoch, 1)
+            with closing(Session.open(directory / SESSION_FILE, lease.epoch)) as session:
+                async with session.transaction():
+                    put(session, LID, "BEFORE", 1002)
+                (before,) = session.pending("message", 9)
+                stored = received(0, shop) | {"chat": LID, "sender": LID, "message_id": "BEFORE"}
+                await documents.batch([storing(stored)])
+                async with session.transaction():
+                    session.settle([before.key])
+            with closing(Session.open(directory / OLDER / "1" / SESSION_FILE, 1)) as older:
+                async with older.transaction():
+                    put(older, CHAT, "OLDER", 1001)
+            await arrive(directory / SESSION_FILE, lease.epoch, sending.message_id)
+            await leases.release(shop, lease.epoch, state="logged_out", cause="asked")
+            await connections.delete(shop)
+
+            with pytest.raises(StoreAway):
+                await remove(RemoteState())  # nobody is there
+            assert (directory / SESSION_FILE).is_file()
+            assert (await connections.get(shop, deleted=True)) is not None
+            await remove(manager)
+            assert not directory.exists()
+            found = (await documents.query(MESSAGES, where=[Where("connection", "==", shop)])).items
+            assert {each["chat"] for each in found} == {CHAT}
+            assert {each["message_id"]: each["status"] for each in found} == {
+                "BEFORE": "received",
+                "AFTER": "received",
+                "OLDER": "received",
+                sending.message_id: "read",
+            }
+        finally:
+            await manager.stop()
             await lanes.close()
             await redis.aclose()
             await documents.close()

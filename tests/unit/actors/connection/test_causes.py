@@ -3,7 +3,11 @@ from __future__ import annotations
 import pytest
 
 from actors.connection import causes
-from actors.connection.causes import Cause, FreshLease, Kind, PairAgain, Reconnect, Stop, Wait
+from actors.connection.causes import Cause, Kind
+from actors.connection.consequences import (
+    Wait,
+    consequence,
+)
 
 NOW = 1_000_000.0
 
@@ -45,7 +49,7 @@ def test_failure(attrs: dict[str, str], expected: Kind) -> None:
 def test_a_temporary_ban_says_until_when(attrs: dict[str, str], until: float) -> None:
     cause = causes.from_failure(attrs, NOW)
     assert cause.until == until
-    assert causes.consequence(cause) == Wait(until)
+    assert consequence(cause) == Wait(until)
 
 
 @pytest.mark.parametrize(
@@ -99,29 +103,3 @@ def test_a_stanza_without_an_answer_is_named_and_no_person(
 @pytest.mark.parametrize("code", [None, 1000, 1006, 1011])
 def test_a_close_without_a_stanza_is_the_networks(code: int | None) -> None:
     assert causes.from_close(code).kind is Kind.NETWORK
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        (Kind.NETWORK, Reconnect(at_once=False)),
-        (Kind.KEEPALIVE, Reconnect(at_once=False)),
-        (Kind.DISK_FULL, Reconnect(at_once=False)),
-        (Kind.RESTART_REQUIRED, Reconnect(at_once=True)),
-        (Kind.REPLACED, FreshLease()),
-        (Kind.LOGGED_OUT, PairAgain()),
-        (Kind.LOCKED, Stop("failed", alert=True)),
-        (Kind.OUTDATED, Stop("failed", alert=True)),
-        (Kind.BAD_SESSION, Stop("failed", alert=True)),
-        (Kind.PAIRING_REFRESH, Stop("failed", alert=True)),
-        (Kind.PASSKEY_REQUIRED, Stop("failed", alert=True)),
-        (Kind.CLOSED, Stop("stopped", alert=False)),
-    ],
-)
-def test_consequence(kind: Kind, expected: causes.Consequence) -> None:
-    assert causes.consequence(Cause(kind)) == expected
-
-
-def test_every_kind_has_a_consequence() -> None:
-    for kind in Kind:
-        assert causes.consequence(Cause(kind, until=NOW)) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.causes import Consequence, PairAgain, Reconnect
+from actors.connection.consequences import Consequence, PairAgain, Reconnect
 from actors.connection.timings import Pace
 
 PACE = Pace(reconnect_base=1.0, reconnect_cap=8.0)

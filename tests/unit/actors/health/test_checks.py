@@ -145,13 +145,20 @@ def test_the_end_of_a_version_is_urgent_three_days_before(ends: list[float], urg
     assert (reason.name, reason.urgent) == ("version_expires", urgent)
 
 
-def test_a_limit_is_told_with_its_end_and_what_waits() -> None:
-    seen = replace(OPEN, limited_until=2000000000.0, limit_reason="new_chats_capped")
+@pytest.mark.parametrize(
+    ("limit", "waits"),
+    [
+        ("time_lock", "messages to people who never wrote wait."),
+        ("new_chats_capped", "messages that would begin another wait."),
+    ],
+)
+def test_a_limit_is_told_with_its_end_and_what_waits(limit: str, waits: str) -> None:
+    """A chat that the account itself began waits for no cap."""
+    seen = replace(OPEN, limited_until=2000000000.0, limit_reason=limit)
     (reason,) = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
     assert reason.subject == "shop"
-    assert reason.detail == (
-        "The account began as many new chats as WhatsApp allows for now. Messages to people who never"
-        " wrote wait until 2033-05-18 03:33:20 UTC; answers go on."
+    assert reason.detail.partition(": ")[2] == (
+        f"{waits} That ends at 2033-05-18 03:33:20 UTC; all others go on."
     )
     assert "connection_limited" in FOLLOWED, "its end may move"
 

@@ -9,7 +9,7 @@ from actors.queue.chat_names import addresses, renamed
 from tests.unit.actors.queue.test_mirror import ANA, RECORD
 
 LID = "90000000000002@lid"
-NAMES = {LID: ANA}
+NAMES = {LID: ANA, ANA: ANA}
 
 
 def test_a_record_is_in_the_chat_of_today() -> None:
@@ -39,7 +39,7 @@ def test_a_target_of_a_number_for_which_another_one_answers_is_renamed_too() -> 
     former = "15550100009@s.whatsapp.net"
     record = replace(RECORD, content=encode(Reaction(Target("A", former), "👍")))
     assert former in addresses([record])
-    assert renamed(record, {former: ANA}).said == Reaction(Target("A", ANA), "👍")
+    assert renamed(record, {former: ANA, ANA: ANA}).said == Reaction(Target("A", ANA), "👍")
 
 
 @pytest.mark.parametrize("content", ["no JSON @lid", '["@lid"]'])

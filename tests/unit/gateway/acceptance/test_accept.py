@@ -58,7 +58,7 @@ class Away:
     async def names(self, _: str, chats: Collection[str]) -> dict[str, str]:
         if self.away:
             raise RedisAway("ConnectionError")
-        return {chat: self.known[chat] for chat in chats if chat in self.known}
+        return {chat: self.known.get(chat, chat) for chat in chats}
 
     async def accept(self, send: Send, *, now: object, **_: object) -> Any:
         self.asked_at = now

@@ -39,8 +39,10 @@ async def say(http: httpx.AsyncClient, **body: Any) -> str:
     return str(answer.json()["id"])
 
 
-async def ask(device: Device, *ids: str, kind: int = 4, asked_of: str = ACCOUNT) -> None:
-    """Asks the account's phone for the messages, as a peer message under the id `ASKED`."""
+async def ask(
+    device: Device, *ids: str, kind: int = 4, asked_of: str = ACCOUNT, member: str = ""
+) -> None:
+    """Asks the account's phone for the messages, of groups by this member, as a peer message `ASKED`."""
     request = Message()
     request.protocol_message.type = 16
     part = request.protocol_message.peer_data_operation_request_message
@@ -48,6 +50,8 @@ async def ask(device: Device, *ids: str, kind: int = 4, asked_of: str = ACCOUNT)
     for one in ids:
         key = part.placeholder_message_resend_request.add().message_key
         key.remote_jid, key.from_me, key.id = str(JID(FRIEND)), False, one
+        if member:
+            key.participant = member
     to = await device.part(asked_of, 0, request)
     enc = to.get_child("enc")
     attrs = {"to": JID(asked_of), "id": "ASKED", "type": "text", "category": "peer"}
@@ -121,6 +125,22 @@ async def test_a_phone_has_the_messages_of_its_chats_alone(
     first, second, third = await answered(device)
     assert (first, second) == (None, None)
     assert third.message.conversation == "from an ad"
+
+
+async def test_a_phone_has_the_messages_of_its_groups_alone(
+    device: Device, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    await paired("15550100003")
+    said, by = [], str(JID(FRIEND))
+    for member in ("15550100003", ACCOUNT):
+        made = {"subject": "Us", "creator": FRIEND, "participants": [member]}
+        group = (await http.post("/groups", json=made)).json()["id"]
+        said.append(await say(http, to=group))
+    await device.next("message")
+    await ask(device, *said, member=by)
+    first, second = await answered(device)
+    assert first is None
+    assert (second.message.conversation, second.participant) == ("from an ad", by)
 
 
 async def test_a_phone_that_has_nothing(device: Device, http: httpx.AsyncClient) -> None:

@@ -191,6 +191,9 @@ async def test_a_setting_that_one_device_changes_is_told_to_the_others(
     category = Node("category", {"name": "readreceipts", "value": "none"})
     answer = await device.query("privacy", "set", Node("privacy", {}, [category]))
     assert answer.attrs["type"] == "result"
+    passed = list(device.passed)
+    await device.query("privacy", "get", Node("privacy"))
+    assert [one for one in (*passed, *device.passed) if one.get_child("privacy") is not None] == []
     while (told := await other.next("notification")).get_child("privacy") is None:
         pass
     changed = told.get_child("privacy").get_child("category")

@@ -35,7 +35,8 @@ class EditOpener:
     """Opens each edit in the transaction that brings its secret, in whatever order they come (G5).
 
     One without a known secret is kept with its placeholder (`session/messages/sealed_edits.py`). After a
-    crash either the secret and the edit are there, or its message comes again.
+    crash either the secret and the edit are there, or its message comes again. Where the message came by
+    another address of its sender, the transaction is the one that joins both.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class EditOpener:
         self._session = session
         self._people = people
         self._read = read
+        self._joined: list[Opened] = []
 
     def keep(
         self,
@@ -76,9 +78,22 @@ class EditOpener:
         if secret is None:
             return []
         target = said.target.message_id if isinstance(said, Edit) else key.message_id
+        return self._open_all(key.chat, key.sender, target)
+
+    def look_again(self, person: str) -> None:
+        """Open edits of a person whose addresses became one; inside the transaction that joins them."""
+        for waits in self._session.edited_by(person):
+            self._joined += self._open_all(*waits)
+
+    def take_joined(self) -> list[Opened]:
+        """The edits that `look_again` opened since the last call."""
+        joined, self._joined = self._joined, []
+        return joined
+
+    def _open_all(self, chat: str, sender: str, target: str) -> list[Opened]:
         opened: list[Opened] = []
         # An edit may bring the secret of one that came before it.
-        while one := self._next(key.chat, key.sender, target):
+        while one := self._next(chat, sender, target):
             opened.append(one)
         return opened
 

@@ -51,7 +51,8 @@ class InboxWriter:
         self._session = session
         self._people = people
         self._rosters = rosters
-        self._edits = EditOpener(session, people)
+        self.edits = EditOpener(session, people)
+        session.on_join = self.edits.look_again
         self._clock = clock
         self._hold = hold
 
@@ -73,7 +74,7 @@ class InboxWriter:
         added = self.add(stanza, source, said, found.destination, plaintext)
         self._note_timer(scene.chat, timers.of_message(found, self.at(stanza)))
         author = str(source.sender.canonical)
-        self._edits.keep(
+        self.edits.keep(
             key,
             found,
             plaintext,
@@ -82,7 +83,7 @@ class InboxWriter:
             push_name=stanza.attrs.get("notify"),
             source=arrival(stanza),
         )
-        opened = self._edits.learn(key, said, found.secret, author)
+        opened = self.edits.learn(key, said, found.secret, author)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
         stored = "message.placeholder" if said.type == UNDECRYPTABLE else "message.stored"

@@ -151,7 +151,9 @@ def test_the_same_request_twice_leaves_the_resend(queue: OfflineQueue) -> None:
     """A message that came twice is asked for twice; its resend was not."""
     old = put(queue, message("M1"))
     queue.ask(DEVICE, "M1", 1)
-    put(queue, message("M1", count=1))
+    resend = put(queue, message("M1", count=1))
     queue.ask(DEVICE, "M1", 1)
     assert queue.acknowledge(DEVICE, ACK) == [old]
     assert len(queue.waiting(DEVICE)) == 1
+    later = put(queue, message("M1", count=2))
+    assert queue.acknowledge(DEVICE, ACK) == [resend, later], "none of these was asked for anew"

@@ -11,6 +11,7 @@ from simulator.contacts import message_content
 from simulator.control.api import application
 from simulator.wire.proto_schema import HistorySync, Message
 from simulator.wire.protocol import GROUP_SERVER, JID, PN_SERVER, SERVER, Node
+from tests.unit.simulator.server.test_groups import Member
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -105,6 +106,21 @@ async def test_a_client_sets_the_timer_of_a_chat(device: Device, world: World) -
     assert (item["type"], item["content"]) == ("timer", {"seconds": DAY})
     await send(device, text("gone", DAY), "M2")
     assert world.remarks.of(NUMBER) == {}
+
+
+async def test_a_message_to_a_group_is_one_remark_however_many_members_got_it(
+    device: Device, world: World
+) -> None:
+    with world.store.transaction():
+        group = world.groups.make("Us", FRIEND, [NUMBER, OTHER], PN_SERVER)
+        world.notices.group_made(group)
+    await device.next("notification")
+    world.disappearing.set(DAY, group.chat)
+    await Member(device, group).write("stays", "M1", to=(FRIEND, OTHER))
+    while (await device.next("ack")).attrs["id"] != "M1":
+        pass
+    assert [len(world.inbox.received(one)) for one in (FRIEND, OTHER)] == [1, 1]
+    assert world.remarks.of(NUMBER) == {"expiration": 1}
 
 
 async def test_the_timer_of_a_group_is_in_its_node(

@@ -41,6 +41,13 @@ async def test_a_client_is_told_when_it_is_linked(
     assert await experiments(device) == {"9435": str(int(migrated))}
 
 
+async def test_an_older_phone_tells_nothing(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    world.properties.change(NUMBER, {"tells_migrated": False})
+    assert (await paired(NUMBER)).client_props == b""
+
+
 async def test_it_is_the_accounts_own(
     world: World, paired: Callable[[str], Awaitable[Device]]
 ) -> None:

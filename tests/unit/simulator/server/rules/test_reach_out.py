@@ -123,7 +123,10 @@ async def test_a_cap_ends_new_chats(device: Device, http: httpx.AsyncClient) -> 
     assert operation == "MessageCappingInfoNotification"
     assert (first["total_quota"], first["used_quota"]) == (1, 0)
     assert (first["capping_status"], first["cycle_end_timestamp"]) == ("NONE", str(FAR))
-    assert await send(device, OTHER, "M2") is None
+    await device.send(await device.message(OTHER, "hello", "M2"))
+    _, used = await told(device)
+    assert (used["used_quota"], used["capping_status"]) == (1, "CAPPED")
+    assert "error" not in (await device.next("ack")).attrs
     assert (await asked(device, "24503548349331633"))["capping_status"] == "CAPPED"
     assert await send(device, OTHER, "M3") is None
     assert await send(device, "15550100004", "M4") == "475"
@@ -143,6 +146,12 @@ async def test_a_client_asks_for_its_limits(device: Device, world: World) -> Non
         assert (await asked(device, query_id))["capping_status"] == "NONE"
     answer = await device.query("w:mex", "get", Node("query", {"query_id": "1"}, b"{}"))
     assert answer.get_child("error").attrs["code"] == "501"
+
+
+async def test_a_note_to_oneself_is_no_attempt(device: Device, world: World) -> None:
+    world.properties.change(NUMBER, {"limited_until": FAR})
+    assert await send(device, NUMBER, "M1") is None
+    assert world.reach_out.refused(NUMBER) == {}
 
 
 async def test_a_message_for_own_devices_alone_is_no_attempt(device: Device, world: World) -> None:

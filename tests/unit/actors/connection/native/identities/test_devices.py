@@ -9,7 +9,12 @@ import pytest
 
 from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.devices import Devices, Installed, NotOnWhatsApp
+from actors.connection.native.identities.devices import (
+    Devices,
+    Installed,
+    NotOnWhatsApp,
+    OtherNumber,
+)
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.device_sessions import new_key_pair
@@ -161,3 +166,37 @@ async def test_no_device_is_made_up_and_none_is_kept(session: Session) -> None:
     lists.there = False
     with pytest.raises(NotOnWhatsApp):
         await devices.of(person)
+
+
+class Answering(Lists):
+    """WhatsApp answers for each of these numbers by the other one."""
+
+    pairs = (ALICE, "15550100029@s.whatsapp.net")
+
+    async def request(self, node: Node) -> Node:
+        (usync,) = node.children()
+        listing = usync.child("list")
+        assert listing is not None
+        contact = listing.children()[0].child("contact")
+        if contact is None:
+            return await super().request(node)
+        asked = f"{bytes(contact.content or b'').decode().lstrip('+')}@s.whatsapp.net"  # type: ignore[arg-type]
+        (other,) = [number for number in self.pairs if number != asked]
+        users = [Node("user", {"jid": other}, (Node("contact", {"type": "in"}),))]
+        return Node("iq", {}, (Node("usync", {}, (Node("list", {}, users),)),))
+
+
+async def test_numbers_that_are_answered_by_one_another_are_no_chats(session: Session) -> None:
+    """A message would go from one to the other for ever; so it fails, and is tried again as any other."""
+    people = People(session, OWN, OWN_LID)
+    for lists in (Answering(), Answering(**by(Answering.pairs[1], 0))):
+        devices = Devices(
+            session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
+        )
+        if not lists.by:
+            assert await devices.of(Address.parse(ALICE)) == Installed()
+            assert session.answering(ALICE) == ALICE
+            continue
+        with pytest.raises(OtherNumber):
+            await devices.of(Address.parse(ALICE))
+        assert session.answering(ALICE) == Answering.pairs[1]

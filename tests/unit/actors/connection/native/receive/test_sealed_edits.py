@@ -174,6 +174,56 @@ async def test_the_answer_of_one_that_came_first_waits_for_the_edit(tmp_path: Pa
         assert list(outcome.moved) == [(held, keys[edit.attrs["id"]])]
 
 
+@pytest.mark.parametrize("by_lid", ["edit", "message"])
+async def test_one_that_came_by_another_address_is_read_once_both_are_known(
+    tmp_path: Path, by_lid: str
+) -> None:
+    """In the stanza that tells of them, with what its answer waits for."""
+    async with met(tmp_path, hold=True) as receiver:
+        words, edit = plain("frist"), sealed("LATE", "first", by=CONTACT_LID)
+        if by_lid == "edit":
+            await first(receiver, words, id="LATE")
+            await receiver.afresh()
+            early = await receiver.take(await receiver.message(edit, from_=CONTACT_LID, id="EARLY"))
+        else:
+            early = await receiver.take(await receiver.message(edit, id="EARLY"))
+            await receiver.afresh()
+            await first(receiver, words, id="LATE", from_=CONTACT_LID)
+        assert early.counted == "message.placeholder"
+        assert {one.type for one in receiver.messages()} == {"text", "undecryptable"}
+        lid = {"sender_lid": CONTACT_LID}
+        outcome = await receiver.take(await receiver.message(plain("hello"), id="NEXT", **lid))
+        found = {one.message_id: one for one in receiver.messages()}
+        assert {id_: says(one) for id_, one in found.items()} == {
+            "LATE": "frist",
+            "EARLY": Edit(Target("LATE", CONTACT), "first"),
+            "NEXT": "hello",
+        }
+        assert {(one.chat, one.sender) for one in found.values()} == {(CONTACT, CONTACT)}
+        assert list(outcome.moved) == [(early.held, found["EARLY"].key)]
+        assert receiver.session.sealed_edits(CONTACT, CONTACT, "LATE") == []
+
+
+async def test_a_crash_while_addresses_are_joined_leaves_the_edit_to_wait(receiver: World) -> None:
+    """G5: both are there, or neither."""
+    await first(receiver, plain("frist"), id="LATE")
+    await receiver.afresh()
+    await first(receiver, sealed("LATE", "first", by=CONTACT_LID), id="EARLY", from_=CONTACT_LID)
+
+    async def crash() -> None:
+        async with receiver.session.transaction():
+            receiver.session.learn_lid(CONTACT_LID, CONTACT)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await crash()
+    assert len(receiver.session.sealed_edits(CONTACT_LID, CONTACT_LID, "LATE")) == 1
+    assert {one.type for one in receiver.messages()} == {"text", "undecryptable"}
+    async with receiver.session.transaction():
+        receiver.session.learn_lid(CONTACT_LID, CONTACT)
+    assert {one.type for one in receiver.messages()} == {"text", "edit"}
+
+
 async def test_an_edit_of_anothers_message_is_refused(receiver: World) -> None:
     number = await first(receiver, plain("frist"))
     message = proto.Message.FromString(sealed(number, "first"))

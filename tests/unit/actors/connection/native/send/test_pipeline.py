@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.engine import EngineEvents, Outgoing, SendError
+from actors.connection.engine import EngineEvents, NotConnected, Outgoing, SendError
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
@@ -363,8 +363,8 @@ async def test_what_is_acknowledged_is_sent_whatever_the_disk_takes(
     assert [str(one) for one in failed] == [str(cause_of(SessionUnavailable("SQLITE_FULL")))]
 
 
-async def test_a_chat_whose_number_becomes_known_meanwhile_is_that_numbers(world: World) -> None:
-    """What was sent is found under the name that the person has by then."""
+async def test_a_message_whose_chat_gets_another_name_meanwhile_has_not_left(world: World) -> None:
+    """G4: earlier ones may wait in the chat of that name. Under it, the message leaves."""
 
     class Telling(Listing):
         async def request(self, node: Node) -> Node:
@@ -374,7 +374,12 @@ async def test_a_chat_whose_number_becomes_known_meanwhile_is_that_numbers(world
             return await super().request(node)
 
     wire = Telling(world)
-    await by_lid(world, wire).send(Outgoing("3EB1", CAROL_LID, Text("hi")))
+    sending = by_lid(world, wire)
+    with pytest.raises(NotConnected):
+        await sending.send(Outgoing("3EB1", CAROL_LID, Text("hi")))
+    assert world.session.chat_today(CAROL_LID) == CAROL
+    assert wire.sent == []
+    assert world.session.sent_plaintext(CAROL, "3EB1") is None
+    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     assert [one.attrs["to"] for one in wire.sent] == [CAROL_LID]
     assert world.session.sent_plaintext(CAROL, "3EB1") is not None
-    assert world.session.sent_plaintext(CAROL_LID, "3EB1") is None

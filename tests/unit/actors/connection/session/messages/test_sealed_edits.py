@@ -92,3 +92,11 @@ async def test_edits_move_to_the_number(session: Session) -> None:
         session.learn_lid(LID, ALICE)
     found = [(ALICE, ALICE), (ALICE, own), (GROUP, ALICE)]
     assert [len(session.sealed_edits(*each, "A")) for each in found] == [1, 1, 1]
+
+
+async def test_edits_of_a_person_are_found_in_their_chat_and_in_groups(session: Session) -> None:
+    await keep(session, edit("E"), edit("F", "B", chat=GROUP), edit("G", chat=LID, sender=LID))
+    assert session.edited_by(ALICE) == [(ALICE, ALICE, "A"), (GROUP, ALICE, "B")]
+    async with session.transaction():
+        session.learn_lid(LID, ALICE)
+    assert session.edited_by(LID) == []

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.causes import Cause, Kind, consequence
-from actors.connection.exit_reasons import Ending, disconnected, ending_of
+from actors.connection.causes import Cause, Kind
+from actors.connection.consequences import (
+    Consequence,
+    Ending,
+    FreshLease,
+    PairAgain,
+    Reconnect,
+    Stop,
+    consequence,
+    disconnected,
+    ending_of,
+)
 from actors.redis.leases import Obstacle
 
 UNLINKED = Obstacle("logged_out")
@@ -62,3 +72,29 @@ def test_between_two_sockets(
 )
 def test_causes_that_end_serving(kind: Kind, ending: Ending) -> None:
     assert ending_of(Cause(kind), consequence(Cause(kind))) == ending
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Kind.NETWORK, Reconnect(at_once=False)),
+        (Kind.KEEPALIVE, Reconnect(at_once=False)),
+        (Kind.DISK_FULL, Reconnect(at_once=False)),
+        (Kind.RESTART_REQUIRED, Reconnect(at_once=True)),
+        (Kind.REPLACED, FreshLease()),
+        (Kind.LOGGED_OUT, PairAgain()),
+        (Kind.LOCKED, Stop("failed", alert=True)),
+        (Kind.OUTDATED, Stop("failed", alert=True)),
+        (Kind.BAD_SESSION, Stop("failed", alert=True)),
+        (Kind.PAIRING_REFRESH, Stop("failed", alert=True)),
+        (Kind.PASSKEY_REQUIRED, Stop("failed", alert=True)),
+        (Kind.CLOSED, Stop("stopped", alert=False)),
+    ],
+)
+def test_consequence(kind: Kind, expected: Consequence) -> None:
+    assert consequence(Cause(kind)) == expected
+
+
+def test_every_kind_has_a_consequence() -> None:
+    for kind in Kind:
+        assert consequence(Cause(kind, until=900.0)) is not None

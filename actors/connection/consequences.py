@@ -1,15 +1,76 @@
-"""Consequences of a closed socket: the end of serving, or the state of the connection until the next one."""
+"""Consequences of the cause of a closed socket: the end of serving, or a state until the next one.
+
+Pure: values in, values out.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from actors.connection.causes import FreshLease, Kind, PairAgain, Stop, Wait
+from actors.connection.causes import Kind
 from actors.redis.leases import Obstacle
 
 if TYPE_CHECKING:
-    from actors.connection.causes import Cause, Consequence
+    from actors.connection.causes import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Connect again; at once, or after the owner's backoff."""
+
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Stay away until this time (seconds since the epoch), raise an alert, then connect again."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Do not connect again by yourself; `state` is what the connection is from now on."""
+
+    state: Literal["stopped", "failed"]
+    alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairAgain:
+    """The device is no longer linked: keep what is stored, raise an alert, ask for a new QR."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreshLease:
+    """Another owner took over: never connect again without a lease newer than the one held (G6)."""
+
+
+Consequence = Reconnect | Wait | Stop | PairAgain | FreshLease
+
+_CONSEQUENCES: dict[Kind, Consequence] = {
+    Kind.NETWORK: Reconnect(at_once=False),
+    Kind.KEEPALIVE: Reconnect(at_once=False),
+    Kind.DISK_FULL: Reconnect(at_once=False),
+    Kind.RESTART_REQUIRED: Reconnect(at_once=True),
+    Kind.REPLACED: FreshLease(),
+    Kind.LOGGED_OUT: PairAgain(),
+    Kind.LOCKED: Stop("failed", alert=True),
+    Kind.OUTDATED: Stop("failed", alert=True),
+    Kind.BAD_SESSION: Stop("failed", alert=True),
+    Kind.PAIRING_REFRESH: Stop("failed", alert=True),
+    Kind.PASSKEY_REQUIRED: Stop("failed", alert=True),
+    Kind.CLOSED: Stop("stopped", alert=False),
+}
+
+
+def consequence(cause: Cause) -> Consequence:
+    """The owner's reaction to `cause`."""
+    if cause.kind is Kind.TEMPORARILY_BANNED:
+        return Wait(cause.until or 0.0)
+    return _CONSEQUENCES[cause.kind]
+
 
 LEASE_GONE = frozenset({"lost", "lease_missing"})
 FALLS = frozenset({"broke", "zombie"})
