@@ -269,7 +269,7 @@ class Signal:
             ratchet.peer_keys[0],
         )
         if found.skipped:
-            self._keep(made, 0, found, ratchet)
+            self._keep(address, made, 0, found, ratchet)
         if envelope.prekey_id is not None:
             self._session.delete_prekey(envelope.prekey_id)
 
@@ -285,13 +285,15 @@ class Signal:
             dropped = await ratchet.advance(found.after)
             if dropped and kept:
                 kept -= self._session.drop_skipped_keys(stored.id, dropped)
-        self._keep(stored.id, kept, found, ratchet)
+        self._keep(address, stored.id, kept, found, ratchet)
         # A device's late message from before it was reinstalled must not bring its dead session back.
         archived = not stored.current and not stored.spent
         if archived and stored.identity == self._session.identity(address):
             self._session.promote_ratchet(address, stored.id)
 
-    def _keep(self, ratchet_id: int, kept: int, found: Read, ratchet: Ratchet) -> None:
+    def _keep(
+        self, address: str, ratchet_id: int, kept: int, found: Read, ratchet: Ratchet
+    ) -> None:
         """Save a session's state, and the keys of messages that were passed over."""
         if found.skipped:
             kept = self._session.keep_skipped_keys(
@@ -299,7 +301,7 @@ class Signal:
             )
         self._session.save_ratchet(ratchet_id, ratchet.dump(), ratchet.peer_keys[0], kept)
         if found.skipped:
-            self._session.bound_skipped_keys(ratchet_id)
+            self._session.bound_skipped_keys(address, ratchet_id, len(found.skipped))
 
     # prekeys
 

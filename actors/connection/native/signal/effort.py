@@ -35,7 +35,7 @@ BYTES: Final = 1_024
 ORDINARY: Final = 150
 """An ordinary message on the current session takes less; more is not computed inside a transaction."""
 
-MOST: Final = 1_100
+MOST: Final = 700
 """One message takes no more before its MAC is checked."""
 
 BURST: Final = 20_000
@@ -54,16 +54,16 @@ class Allowance:
     """Effort that one message may take.
 
     More raises `Unprepared` inside a transaction, so that the message is prepared outside, and
-    `Undecryptable` elsewhere. One MAC over the `size` bytes of the message is free: they arrived.
+    `Undecryptable` elsewhere, where one MAC over the `size` bytes of the message is free: they arrived.
     """
 
     def __init__(
         self, most: int, size: int, *, within: bool = False, exhausted: bool = False
     ) -> None:
         """`exhausted`: the sender's budget is, which is then the reason for a refusal."""
-        self._left = most + size // BYTES
-        self._within, self._exhausted = within, exhausted
         self._size = size // BYTES
+        self._left = most if within else most + self._size
+        self._within, self._exhausted = within, exhausted
         self.spent = 0
 
     def demand(self, effort: int, reason: Reason, *, mac: bool = False) -> None:

@@ -101,7 +101,7 @@ class GroupKeys:
             kept = self._session.keep_skipped_sender_keys(number, kept, found.skipped)
         self._session.save_sender_key(number, _row(found.after), kept)
         if found.skipped:
-            self._session.bound_skipped_sender_keys(number)
+            self._session.bound_skipped_sender_keys(device, number, len(found.skipped))
         return found.plaintext
 
     def _key(self, chat: str, device: str, raw: bytes) -> tuple[StoredKey, GroupMessage]:

@@ -14,11 +14,8 @@ from actors.connection.native.signal.refusals import Undecryptable
 from actors.connection.session.identities.skipped_keys import SkippedKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from actors.connection.native.signal.effort import Allowance
     from actors.connection.native.signal.envelope import PrekeyMessage, SignalMessage
-    from actors.connection.native.signal.refusals import Reason
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.identities.signal_keys import StoredRatchet
     from actors.connection.session.session import Session
@@ -63,28 +60,32 @@ class Trial:
         self, own: Credentials, address: str, message: SignalMessage, allowance: Allowance
     ) -> Read:
         """Try the sessions with an address."""
-        tried: set[int] = set()
-        reason: Reason = "no_session"
-        for stored in self._candidates(address, message):
-            if stored.id in tried:
+        current = self._session.current_ratchet(address)
+        refused: Undecryptable | None = None
+        if current is not None:
+            ratchet = _load(current, allowance)
+            known = message.ratchet_key in ratchet.peer_keys
+            # The first message of a next chain is nearly always one of the current session's.
+            if known or message.counter == 0:
+                try:
+                    return await self._attempt(own, current, ratchet, message, allowance)
+                except Undecryptable as error:
+                    if known or error.reason != "bad_mac":
+                        raise
+                    refused = error
+        knowing = self._session.ratchets_knowing(address, message.ratchet_key, message.counter)
+        if knowing:
+            return await self.message_on(own, knowing[0], message, allowance)
+        for stored in self._session.ratchets(address, _TRIED):
+            if refused is not None and stored.current:
                 continue
-            tried.add(stored.id)
             try:
                 return await self.message_on(own, stored, message, allowance)
-            except Undecryptable as refused:
-                # A message of another session fails its MAC here; any other reason says that the
-                # message belongs to this one.
-                if refused.reason != "bad_mac":
+            except Undecryptable as error:
+                if error.reason != "bad_mac":
                     raise
-                reason = "bad_mac"
-        raise Undecryptable(reason)
-
-    def _candidates(self, address: str, message: SignalMessage) -> Iterable[StoredRatchet]:
-        current = self._session.current_ratchet(address)
-        if current is not None:
-            yield current
-        yield from self._session.ratchets_knowing(address, message.ratchet_key, message.counter)
-        yield from self._session.ratchets(address, _TRIED)
+                refused = error
+        raise refused or Undecryptable("no_session")
 
     async def message_on(
         self,
@@ -93,9 +94,18 @@ class Trial:
         message: SignalMessage,
         allowance: Allowance,
     ) -> Read:
-        """Try one session. A message whose chain it has belongs to it, whatever comes of that."""
-        allowance.demand(LOADING, "bad_mac")
-        ratchet = Ratchet.load(stored.state)
+        """Try one session."""
+        return await self._attempt(own, stored, _load(stored, allowance), message, allowance)
+
+    async def _attempt(
+        self,
+        own: Credentials,
+        stored: StoredRatchet,
+        ratchet: Ratchet,
+        message: SignalMessage,
+        allowance: Allowance,
+    ) -> Read:
+        """Try one session. A message of a chain that it has belongs to it, whatever comes of that."""
         identities = Identities(own.identity_public, stored.identity)
         key, counter = message.ratchet_key, message.counter
         chain = ratchet.receiving
@@ -173,6 +183,11 @@ class Trial:
         read = _follow(chain, message, identities, None, ratchet)
         allowance.pay(len(read.skipped))
         return read
+
+
+def _load(stored: StoredRatchet, allowance: Allowance) -> Ratchet:
+    allowance.demand(LOADING, "bad_mac")
+    return Ratchet.load(stored.state)
 
 
 def _bound(jump: int) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.session.file import SessionFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 MAX_SKIPPED: Final = 2_000
 """Keys of one session, or of one sender key: the newest (libsignal's MAX_MESSAGE_KEYS, of each chain)."""
@@ -25,6 +26,9 @@ Five sessions' worth: a device may have 41 sessions, and sender keys in as many 
 
 MAX_IN_ALL: Final = 100_000
 """Keys of all sessions, and of all sender keys: about 10 MB each. The device that has most pays first."""
+
+UNCHECKED: Final = 1_000
+"""Keys that may be added before all are counted again: by so many may they be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,10 @@ _SENDER_KEYS = _Kind(
 
 class SkippedKeys(SessionFile):
     """The rows. Their number is in `kept` of the session or the sender key, which the caller saves."""
+
+    def __init__(self, path: Path, epoch: int, clock: Callable[[], float]) -> None:
+        super().__init__(path, epoch, clock)
+        self._unchecked: dict[str, int] = {}  # keys that were added since all were counted
 
     def skipped_key(self, ratchet_id: int, ratchet_key: bytes, counter: int) -> bytes | None:
         row = self._row(
@@ -135,34 +143,47 @@ class SkippedKeys(SessionFile):
             )
         return kept
 
-    def bound_skipped_keys(self, ratchet_id: int) -> None:
-        """Hold the sessions to the bounds, after keys were added to this one."""
-        self._bound(_SESSIONS, ratchet_id)
+    def bound_skipped_keys(self, address: str, ratchet_id: int, added: int) -> None:
+        """Hold the sessions to the bounds, after so many keys were added to this one of a device."""
+        self._bound(_SESSIONS, address, ratchet_id, added)
 
-    def bound_skipped_sender_keys(self, number: int) -> None:
+    def bound_skipped_sender_keys(self, sender: str, number: int, added: int) -> None:
         """As `bound_skipped_keys`."""
-        self._bound(_SENDER_KEYS, number)
+        self._bound(_SENDER_KEYS, sender, number, added)
 
-    def _bound(self, kind: _Kind, last: int) -> None:
+    def _bound(self, kind: _Kind, device: str, last: int, added: int) -> None:
         """Drop the keys of whole sessions or sender keys: of `last` where its device has no other."""
-        totals = {
-            str(device): int(kept)
-            for device, kept in self._rows(
-                f"SELECT {kind.device}, sum(kept) FROM {kind.owners} WHERE kept > 0"  # noqa: S608 - names of ours
+        (kept,) = self._row(
+            f"SELECT coalesce(sum(kept), 0) FROM {kind.owners}"  # noqa: S608 - names of ours
+            f" WHERE {kind.device} = ? AND kept > 0",
+            (device,),
+        )
+        while kept > MAX_OF_DEVICE:
+            kept -= self._drop_oldest(kind, device, last)
+        self._unchecked[kind.rows] = self._unchecked.get(kind.rows, UNCHECKED) + added
+        if self._unchecked[kind.rows] < UNCHECKED:
+            return
+        self._unchecked[kind.rows] = 0
+        totals = dict(
+            self._rows(
+                f"SELECT {kind.device}, sum(kept) FROM {kind.owners} WHERE kept > 0"  # noqa: S608
                 f" GROUP BY {kind.device}"
             )
-        }
-        total = sum(totals.values())
-        while totals:
+        )
+        excess = sum(totals.values()) - MAX_IN_ALL
+        while excess > 0:
             most = max(totals, key=totals.__getitem__)
-            if totals[most] <= MAX_OF_DEVICE and total <= MAX_IN_ALL:
-                return
-            owner, kept = self._row(
-                f"SELECT {kind.id}, kept FROM {kind.owners} WHERE {kind.device} = ? AND kept > 0"  # noqa: S608
-                f" ORDER BY {kind.id} = ?, {kind.order} LIMIT 1",
-                (most, last),
-            )
-            self._write(f"DELETE FROM {kind.rows} WHERE {kind.owner} = ?", (owner,))  # noqa: S608
-            self._write(f"UPDATE {kind.owners} SET kept = 0 WHERE {kind.id} = ?", (owner,))  # noqa: S608
-            totals[most] -= kept
-            total -= kept
+            dropped = self._drop_oldest(kind, most, last)
+            totals[most] -= dropped
+            excess -= dropped
+
+    def _drop_oldest(self, kind: _Kind, device: str, last: int) -> int:
+        """Drop the keys of what a device has used for longest, and of `last` last; return their number."""
+        owner, kept = self._row(
+            f"SELECT {kind.id}, kept FROM {kind.owners} WHERE {kind.device} = ? AND kept > 0"  # noqa: S608
+            f" ORDER BY {kind.id} = ?, {kind.order} LIMIT 1",
+            (device, last),
+        )
+        self._write(f"DELETE FROM {kind.rows} WHERE {kind.owner} = ?", (owner,))  # noqa: S608
+        self._write(f"UPDATE {kind.owners} SET kept = 0 WHERE {kind.id} = ?", (owner,))  # noqa: S608
+        return int(kept)

@@ -98,9 +98,11 @@ async def fill(peer: Device, device: Device, *, sessions: int, skipped: int) -> 
         await peer.establish(await device.bundle(prekey=False))
         await device.decrypt(await peer.encrypt(b"first"))
         await peer.decrypt(await device.encrypt(b"answer"))
-        for left in range(skipped, 0, -1_000):
-            await jump(peer, min(left, 1_000))
+        for left in range(skipped, 0, -600):
+            await jump(peer, min(left, 600))
             await device.decrypt(await peer.encrypt(b"later"))
+        # A session on which the device has sent since is one on which the peer may begin a next chain.
+        await device.encrypt(b"answer")
 
 
 def forged(counter: int, *, key: bytes | None = None, previous: int = 0) -> Sent:
