@@ -35,7 +35,7 @@ BYTES: Final = 1_024
 ORDINARY: Final = 150
 """An ordinary message on the current session takes less; more is not computed inside a transaction."""
 
-MOST: Final = 700
+MOST: Final = 600
 """One message takes no more before its MAC is checked."""
 
 BURST: Final = 20_000
