@@ -1,6 +1,7 @@
-"""The move of skipped message keys out of sessions' states and sender keys' blobs, into rows of their own.
+"""The step of the schema that gives skipped message keys rows, and the move of those that there are into them.
 
-Releases whose session files had version 18 or less kept them there. Each share of the move is a
+Releases whose session files had version 18 or less kept them in the text of a session and in a blob of a
+sender key. Each share of the move is a
 transaction of its own, and one that was cut short goes on at the next opening: the column `skipped` of
 `sender_keys` is there until all is moved.
 """
@@ -13,6 +14,32 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
+
+SKIPPED_KEYS: Final = """
+-- Keys of messages that were passed over and may still come: found one by one, and never read by the way.
+-- They are moved out of `ratchets.state` and `sender_keys.skipped` afterwards, and that column is dropped.
+CREATE TABLE skipped_keys (
+    ratchet INTEGER NOT NULL REFERENCES ratchets (id) ON DELETE CASCADE,
+    ratchet_key BLOB NOT NULL,
+    counter INTEGER NOT NULL,
+    seed BLOB NOT NULL,
+    PRIMARY KEY (ratchet, ratchet_key, counter)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE skipped_sender_keys (
+    sender_key INTEGER NOT NULL REFERENCES sender_keys (number) ON DELETE CASCADE,
+    iteration INTEGER NOT NULL,
+    seed BLOB NOT NULL,
+    PRIMARY KEY (sender_key, iteration)
+) STRICT, WITHOUT ROWID;
+
+-- The peer's newest ratchet key, by which a message finds its session, and the number of skipped keys.
+ALTER TABLE ratchets ADD COLUMN peer_key BLOB;
+ALTER TABLE ratchets ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX ratchets_kept ON ratchets (address, kept) WHERE kept > 0;
+ALTER TABLE sender_keys ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX sender_keys_kept ON sender_keys (sender, kept) WHERE kept > 0
+"""
+"""Step 19 of the schema."""
 
 SESSIONS: Final = 20
 """Sessions in a transaction, of up to half a megabyte each."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from actors.connection.session.migration import SKIPPED_KEYS
+
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
@@ -390,29 +392,6 @@ CREATE TABLE sealed_edits (
 ) STRICT;
 CREATE INDEX sealed_edits_target ON sealed_edits (target)
 """,
-    19: """
--- Keys of messages that were passed over and may still come: found one by one, and never read by the way.
--- `migration` moves them out of `ratchets.state` and `sender_keys.skipped`, and drops that column.
-CREATE TABLE skipped_keys (
-    ratchet INTEGER NOT NULL REFERENCES ratchets (id) ON DELETE CASCADE,
-    ratchet_key BLOB NOT NULL,
-    counter INTEGER NOT NULL,
-    seed BLOB NOT NULL,
-    PRIMARY KEY (ratchet, ratchet_key, counter)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE skipped_sender_keys (
-    sender_key INTEGER NOT NULL REFERENCES sender_keys (number) ON DELETE CASCADE,
-    iteration INTEGER NOT NULL,
-    seed BLOB NOT NULL,
-    PRIMARY KEY (sender_key, iteration)
-) STRICT, WITHOUT ROWID;
-
--- The peer's newest ratchet key, by which a message finds its session, and the number of skipped keys.
-ALTER TABLE ratchets ADD COLUMN peer_key BLOB;
-ALTER TABLE ratchets ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX ratchets_kept ON ratchets (address, kept) WHERE kept > 0;
-ALTER TABLE sender_keys ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX sender_keys_kept ON sender_keys (sender, kept) WHERE kept > 0
-""",
+    19: SKIPPED_KEYS,
 }
 """Changes of each version over the one before; `SCHEMA` is the first."""
