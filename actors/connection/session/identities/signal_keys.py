@@ -245,7 +245,8 @@ class Keys(SkippedKeys):
             parameters,
         )
         return [
-            StoredRatchet(row[0], bool(row[1]), *row[2:5], bool(row[5]), row[6]) for row in rows
+            StoredRatchet(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]), row[6])
+            for row in rows
         ]
 
     def add_ratchet(

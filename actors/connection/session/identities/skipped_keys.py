@@ -153,7 +153,7 @@ class SkippedKeys(SessionFile):
 
     def _bound(self, kind: _Kind, device: str, last: int, added: int) -> None:
         """Drop the keys of whole sessions or sender keys: of `last` where its device has no other."""
-        (kept,) = self._row(
+        ((kept,),) = self._rows(
             f"SELECT coalesce(sum(kept), 0) FROM {kind.owners}"  # noqa: S608 - names of ours
             f" WHERE {kind.device} = ? AND kept > 0",
             (device,),
@@ -179,7 +179,7 @@ class SkippedKeys(SessionFile):
 
     def _drop_oldest(self, kind: _Kind, device: str, last: int) -> int:
         """Drop the keys of what a device has used for longest, and of `last` last; return their number."""
-        owner, kept = self._row(
+        ((owner, kept),) = self._rows(
             f"SELECT {kind.id}, kept FROM {kind.owners} WHERE {kind.device} = ? AND kept > 0"  # noqa: S608
             f" ORDER BY {kind.id} = ?, {kind.order} LIMIT 1",
             (device, last),
