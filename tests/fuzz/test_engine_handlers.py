@@ -96,6 +96,10 @@ class Ends:
 
     async def take(self, stanza: Node) -> None:
         """As the receive pipeline does it, which logs what this raises, and goes on."""
+        self.incoming.forget_prepared()
+        async with self.own.transaction():
+            self.incoming.postpone(stanza)
+        await self.incoming.prepare(stanza)
         async with self.own.transaction():
             outcome = await self.incoming.take(stanza)
             for answer in outcome.answers:
@@ -149,6 +153,7 @@ def test_a_changed_ciphertext_is_undecryptable_and_changes_nothing(ends: Ends, d
     forged = data.draw(damaged([sealed]))
 
     async def decrypt(part: bytes, told: str) -> bytes | None:
+        await ends.signal.prepare(CONTACT, cast("Any", told), part)
         async with ends.own.transaction():
             try:
                 return await ends.signal.decrypt(CONTACT, cast("Any", told), part)

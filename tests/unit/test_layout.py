@@ -78,6 +78,7 @@ ADAPTERS = {
         "actors/state/sqlite/store.py",
         "actors/queue/spool/file.py",
         "actors/connection/session/file.py",
+        "actors/connection/session/migration.py",
         "actors/connection/backup/session_snapshot.py",
         "actors/connection/whatsmeow/store.py",
         "actors/media/ledger.py",

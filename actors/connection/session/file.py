@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.connection.session.migration import move_skipped_keys
 from actors.connection.session.schema import APPLICATION_ID, CHANGES, SCHEMA, VERSION
 from actors.redis.session_position import Position
 
@@ -115,6 +116,7 @@ class SessionFile:
             self._writer = self._connect()
             try:
                 self._adopt()
+                move_skipped_keys(self._writer, self._check_epoch)
                 self._reader = _read_only(path)
             except BaseException:
                 self._writer.close()
@@ -213,6 +215,13 @@ class SessionFile:
         with _translated():
             return self._writer.execute(sql, parameters).rowcount
 
+    def _write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """As `_write`, for each of the rows."""
+        if not self._within():
+            raise RuntimeError("the session is changed only inside a transaction")
+        with _translated():
+            self._writer.executemany(sql, rows)
+
     def _insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """As `_write`; return the new row's key."""
         self._write(sql, parameters)
@@ -244,6 +253,7 @@ class SessionFile:
             mode = writer.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             writer.execute("PRAGMA synchronous=FULL")
             writer.execute("PRAGMA secure_delete=ON")
+            writer.execute("PRAGMA foreign_keys=ON")
         except BaseException:
             writer.close()
             raise

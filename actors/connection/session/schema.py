@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from actors.connection.session.migration import SKIPPED_KEYS
+
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 18
+VERSION = 19
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -390,5 +392,6 @@ CREATE TABLE sealed_edits (
 ) STRICT;
 CREATE INDEX sealed_edits_target ON sealed_edits (target)
 """,
+    19: SKIPPED_KEYS,
 }
 """Changes of each version over the one before; `SCHEMA` is the first."""

@@ -8,7 +8,7 @@ import structlog
 
 from actors.connection.native.receive import receipts, wrappers
 from actors.connection.native.signal.group_keys import GroupKeys
-from actors.connection.native.signal.ratchet import Undecryptable
+from actors.connection.native.signal.refusals import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage, Node
 
 if TYPE_CHECKING:
@@ -21,23 +21,41 @@ log = structlog.get_logger()
 
 
 class Ciphers:
-    """Decrypts, inside a transaction of the session: the keys' steps commit with what they gave."""
+    """Decrypts, inside a transaction of the session: the keys' steps commit with what they gave.
+
+    A message that takes more than an ordinary one raises `Unprepared` there, and nothing of it changed;
+    `prepare`, before the transaction, tries it.
+    """
 
     def __init__(self, session: Session, signal: Signal, people: People) -> None:
         self._session = session
         self._signal = signal
         self._people = people
-        self._keys = GroupKeys(session)
+        self._keys = GroupKeys(session, signal.budgets)
+
+    async def prepare(self, stanza: Node, source: Source) -> None:
+        """Try the ciphertexts that will be decrypted. Changes nothing, and raises nothing of theirs."""
+        if not can_be_read(stanza, source):
+            return
+        name, shared = self._name(source), _parts(stanza, "skmsg")
+        for part in _handed(stanza) if shared else stanza.children("enc")[:1]:
+            kind = cast("Literal['pkmsg', 'msg']", part.attrs["type"])
+            await self._signal.prepare(name, kind, part.data)
+        for part in shared[:1]:
+            self._keys.prepare(str(source.audience), name, part.data)
+
+    def forget_prepared(self) -> None:
+        self._signal.forget_prepared()
+        self._keys.forget_prepared()
 
     async def take_keys(self, stanza: Node, source: Source) -> None:
         """Take the sender key that comes beside a group's message, whatever becomes of that.
 
         Where it cannot be read the message may be readable all the same, with the key that is there.
         """
-        parts = _parts(stanza, "pkmsg", "msg")
         if source.audience is None or not _parts(stanza, "skmsg"):
             return
-        for part in parts:
+        for part in _handed(stanza):
             try:
                 with self._session.savepoint():
                     plaintext = await self._decrypt_alone(part, source)
@@ -70,6 +88,11 @@ class Ciphers:
 def _parts(stanza: Node, *kinds: str) -> list[Node]:
     """The ciphertexts of these kinds."""
     return [part for part in stanza.children("enc") if part.attrs.get("type") in kinds]
+
+
+def _handed(stanza: Node) -> list[Node]:
+    """The ciphertext that hands over a sender key beside a group's message: one at most."""
+    return _parts(stanza, "pkmsg", "msg")[:1]
 
 
 def can_be_read(stanza: Node, source: Source) -> bool:

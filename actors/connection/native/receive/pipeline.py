@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.native.receive.notifications import Outcome
-from actors.connection.native.receive.transactions import SessionRefusal, transaction
+from actors.connection.native.receive.transactions import (
+    SessionRefusal,
+    refusals,
+    transaction,
+)
+from actors.connection.native.signal.refusals import Unprepared
 from actors.connection.native.transport.socket import ConnectionLost
 from actors.metrics.counters import measures
 
@@ -42,6 +47,9 @@ class Receiver:
     An answer leaves only after the commit that it vouches for, one that is held only after `settled`
     was told its key. WhatsApp sends again a stanza that a crash or a full disk left unanswered; one that
     cannot be handled is refused.
+
+    Decrypting a message that is not an ordinary one ends the batch before it. What it takes is computed
+    outside a transaction, and it begins the next batch.
     """
 
     def __init__(
@@ -86,30 +94,53 @@ class Receiver:
         while True:
             await self._due.wait()
             self._due.clear()
-            while (batch := self._batch()) or self._overdue:
+            rest: list[Node] = []
+            while (batch := self._batch(rest)) or self._overdue:
                 overdue, self._overdue = self._overdue, []
                 try:
-                    outcomes = await self._commit(batch, overdue)
+                    outcomes, following = await self._commit(batch, overdue, prepared=bool(rest))
                 except ConnectionLost:
                     measures.count("teimoso_acks_withheld", len(batch), reason="session")
                     raise
                 await self._answer(outcomes)
+                if rest or following:
+                    await self._prepare(following)
+                rest = following
 
-    def _batch(self) -> list[Node]:
-        count = min(BATCH, self._queue.qsize())
-        return [self._queue.get_nowait() for _ in range(count)]
+    def _batch(self, first: Sequence[Node]) -> list[Node]:
+        count = min(BATCH - len(first), self._queue.qsize())
+        return [*first, *(self._queue.get_nowait() for _ in range(count))]
 
     async def _commit(
-        self, batch: Sequence[Node], overdue: Sequence[Node | None]
-    ) -> list[tuple[Node | None, Outcome]]:
+        self, batch: Sequence[Node], overdue: Sequence[Node | None], *, prepared: bool
+    ) -> tuple[list[tuple[Node | None, Outcome]], list[Node]]:
+        """The outcomes, and those of the batch that are to be prepared first."""
+        following: list[Node] = []
         async with transaction(self._session, self._socket):
             outcomes: list[tuple[Node | None, Outcome]] = []
-            for stanza in batch:
-                outcomes.append((stanza, await self._take(stanza)))
-                # What a forged message costs, once for each in the batch, must not stop the rest.
+            for place, stanza in enumerate(batch):
+                outcome, taken = await self._take(stanza, final=prepared and place == 0)
+                outcomes.append((stanza, outcome))
+                if not taken:
+                    following = list(batch[place:])
+                    break
+                # The effort for one message, once for each in the batch, must not stop the rest.
                 await asyncio.sleep(0)
             outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
-        return outcomes
+        return outcomes, following
+
+    async def _prepare(self, stanzas: Sequence[Node]) -> None:
+        """Compute what reading these takes; nothing that was prepared before is of use any more."""
+        self._incoming.forget_prepared()
+        with refusals(self._socket):
+            for stanza in stanzas:
+                try:
+                    await self._incoming.prepare(stanza)
+                except SessionRefusal:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
+                    _log_failure(stanza, error)
+                await asyncio.sleep(0)
 
     async def _answer(self, outcomes: Sequence[tuple[Node | None, Outcome]]) -> None:
         # At once: whoever waits for the items may have settled them by the next pause.
@@ -150,25 +181,29 @@ class Receiver:
             return self._incoming.lapse(self._patience)
         return self._incoming.give_up(stanza)
 
-    async def _take(self, stanza: Node) -> Outcome:
-        """The outcome of a stanza; of one that fails twice, that it is refused.
+    async def _take(self, stanza: Node, *, final: bool) -> tuple[Outcome, bool]:
+        """The outcome of a stanza, and whether it was taken: of one that fails twice, that it is refused.
 
         A stanza that always fails, unanswered, would come again at each login and end the socket.
+        `final`: it was prepared and nothing was taken since; its sender is asked again if that did not do.
         """
-        for handle in (self._incoming.take, self._incoming.take, self._refuse):
+        handle = self._incoming.take
+        for following in (self._incoming.take, self._refuse, None):
             try:
                 with self._session.savepoint():
-                    return await handle(stanza)
+                    return await handle(stanza), True
             except SessionRefusal:
                 raise
+            except Unprepared:
+                if not final:
+                    with self._session.savepoint():
+                        return self._incoming.postpone(stanza), False
+                handle = self._incoming.ask_again
             except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
-                log.error(  # noqa: TRY400 - a traceback could quote what the stanza says
-                    "stanza not handled",
-                    action="stanza.failed",
-                    stanza=stanza.tag,
-                    error=type(error).__name__,
-                )
-        return Outcome("stanza.failed")
+                _log_failure(stanza, error)
+                if following is not None:
+                    handle = following
+        return Outcome("stanza.failed"), True
 
     async def _refuse(self, stanza: Node) -> Outcome:
         return self._incoming.refuse(stanza)
@@ -176,3 +211,12 @@ class Receiver:
     def _lapse(self, stanza: Node | None) -> None:
         self._overdue.append(stanza)
         self._due.set()
+
+
+def _log_failure(stanza: Node, error: Exception) -> None:
+    log.error(
+        "stanza not handled",
+        action="stanza.failed",
+        stanza=stanza.tag,
+        error=type(error).__name__,  # a traceback could quote what the stanza says
+    )

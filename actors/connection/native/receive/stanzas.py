@@ -17,7 +17,7 @@ from actors.connection.native.receive.message_source import Unparseable, arrival
 from actors.connection.native.receive.messages.inbox_writer import InboxWriter
 from actors.connection.native.receive.notifications import Notices, Outcome
 from actors.connection.native.signal import prekey_bundles
-from actors.connection.native.signal.ratchet import Undecryptable
+from actors.connection.native.signal.refusals import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.messages.content import Other
@@ -97,6 +97,33 @@ class Incoming:
             return outcome
         return replace(outcome, news=True, moved=(*outcome.moved, *opened))
 
+    async def prepare(self, stanza: Node) -> None:
+        """Compute what reading a message takes, outside the transaction in which it is taken."""
+        source = self._source(stanza)
+        if source is not None and not self._session.seen(*self._inbox.key(stanza, source)):
+            await self._ciphers.prepare(stanza, source)
+
+    def forget_prepared(self) -> None:
+        self._ciphers.forget_prepared()
+
+    def postpone(self, stanza: Node) -> Outcome:
+        """Learn what a stanza says of its sender, who is then prepared for by today's name."""
+        return Outcome("message.postponed", news=self._people.learn_from(stanza))
+
+    async def ask_again(self, stanza: Node) -> Outcome:
+        """Take a message as one that cannot be read: its keys changed while it was prepared."""
+        source = self._source(stanza)
+        if source is None:
+            return self.refuse(stanza)
+        return self._undecryptable(stanza, source, Undecryptable("over_budget"))
+
+    def _source(self, stanza: Node) -> Source | None:
+        """The source of a message; None of any other stanza."""
+        try:
+            return source_of(stanza, self._people) if stanza.tag == "message" else None
+        except Unparseable:
+            return None
+
     async def _taken(self, stanza: Node) -> Outcome:
         if stanza.tag == "message":
             return await self._message(stanza)
@@ -123,7 +150,7 @@ class Incoming:
     def refuse(self, stanza: Node) -> Outcome:
         """Refuse a stanza that cannot be handled, or it comes for ever; of a message a placeholder stays."""
         answers = (receipts.nack(stanza, receipts.UNHANDLED),)
-        source = source_of(stanza, self._people) if stanza.tag == "message" else None
+        source = self._source(stanza)
         if source is None:
             return Outcome("stanza.failed", answers)
         return self._put_placeholder(stanza, source, answers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from actors.connection.causes import Cause, Kind
@@ -13,7 +13,7 @@ SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
 """Errors by which an open session refuses."""
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
@@ -26,9 +26,16 @@ async def transaction(session: Session, socket: Socket) -> AsyncIterator[None]:
     Raises `ConnectionLost` then, so nothing that was to follow the commit is sent: not by an owner
     whose epoch is over (G6), and not what a full disk did not take (G5).
     """
-    try:
+    with refusals(socket):
         async with session.transaction():
             yield
+
+
+@contextmanager
+def refusals(socket: Socket) -> Iterator[None]:
+    """Ends the socket where the session refuses, and raises `ConnectionLost`."""
+    try:
+        yield
     except SessionRefusal as refusal:
         cause = cause_of(refusal)
     else:

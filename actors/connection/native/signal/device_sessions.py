@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from actors.connection.native.signal.agreement import (
-    BadKey,
-    BadSignature,
-    Bundle,
-    initiate,
-    respond,
+from actors.connection.native.signal.agreement import BadSignature, Bundle, initiate
+from actors.connection.native.signal.effort import (
+    ACCEPTANCE,
+    ORDINARY,
+    Allowance,
+    Budgets,
+    Prepared,
 )
 from actors.connection.native.signal.envelope import (
     MAX_BYTES,
@@ -25,22 +26,16 @@ from actors.connection.native.signal.envelope import (
     PrekeyMessage,
     SignalMessage,
 )
-from actors.connection.native.signal.ratchet import (
-    MAX_JUMP,
-    MAX_SKIPPED,
-    Identities,
-    Pending,
-    Ratchet,
-    Reason,
-    Undecryptable,
-)
+from actors.connection.native.signal.message_cipher import Identities
+from actors.connection.native.signal.ratchet import Pending, Ratchet
+from actors.connection.native.signal.refusals import Reason, Undecryptable, Unprepared
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
+from actors.connection.native.signal.trial import Read, Trial
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actors.connection.session.identities.signal_keys import StoredRatchet
     from actors.connection.session.session import Session
 
 __all__ = [
@@ -50,6 +45,7 @@ __all__ = [
     "Reason",
     "Signal",
     "Undecryptable",
+    "Unprepared",
     "new_credentials",
 ]
 
@@ -94,6 +90,9 @@ class Signal:
     Up to 41 sessions per address: one to encrypt with, and archived ones that still decrypt.
     `on_identity_change` hears the address of each device that shows up with another identity key
     (it was reinstalled), while the transaction is still open.
+
+    An ordinary message is decrypted inside its transaction alone. More is computed by `prepare` before
+    it, as far as the sender's budget goes: first messages, long jumps, tries of archived sessions.
     """
 
     def __init__(
@@ -101,6 +100,10 @@ class Signal:
     ) -> None:
         self._session = session
         self._on_identity_change = on_identity_change
+        self._trial = Trial(session)
+        self._prepared: Prepared[Read] = Prepared()
+        self.budgets = Budgets()
+        """Processor time that each device may cause."""
 
     # sessions
 
@@ -152,7 +155,10 @@ class Signal:
         except ValueError as error:
             raise BadSignature from error
         changed = self._learn_identity(address, bundle.identity_key)
-        self._session.add_ratchet(address, base_key, bundle.identity_key, ratchet.dump())
+        self._prepared.drop(address)
+        self._session.add_ratchet(
+            address, base_key, bundle.identity_key, ratchet.dump(), ratchet.peer_keys[0]
+        )
         return changed
 
     async def encrypt(
@@ -172,7 +178,7 @@ class Signal:
         own = self._own()
         ratchet = Ratchet.load(stored.state)
         message = await ratchet.encrypt(plaintext, Identities(own.identity_public, stored.identity))
-        self._session.save_ratchet(stored.id, ratchet.dump())
+        self._session.save_ratchet(stored.id, ratchet.dump(), ratchet.peer_keys[0], stored.kept)
         if ratchet.pending is None:
             return "msg", message
         return "pkmsg", PrekeyMessage(
@@ -184,95 +190,118 @@ class Signal:
             message=message,
         ).encode()
 
+    async def prepare(self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes) -> None:
+        """Try a message outside the transaction in which it will be decrypted; change nothing.
+
+        The result holds until the sessions with the device change, or until `forget_prepared`.
+        """
+        base = ACCEPTANCE if kind == "pkmsg" else 0
+        try:
+            with self.budgets.allowance(address, len(ciphertext), base=base) as allowance:
+                found = await self._try(address, kind, ciphertext, allowance)
+            self._prepared.put(address, ciphertext, found)
+        except Undecryptable as refused:
+            self._prepared.put(address, ciphertext, refused)
+
+    def forget_prepared(self) -> None:
+        self._prepared.clear()
+
     async def decrypt(
         self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes
     ) -> bytes:
         """The plaintext of a message from the device.
 
         A ``pkmsg`` uses up the prekey it names, in the same transaction. A message on an archived
-        session makes that one current, as the peer evidently uses it. Raises `Undecryptable`;
-        then nothing has changed.
+        session makes that one current, as the peer evidently uses it. Raises `Undecryptable`, or
+        `Unprepared` where it takes more than an ordinary message; then nothing has changed.
         """
+        found = self._prepared.get(address, ciphertext)
+        ratchet = None if found is None else self._still_fits(address, ciphertext, found)
+        if found is None or ratchet is None:
+            allowance = Allowance(ORDINARY, len(ciphertext), within=True)
+            found = await self._try(address, kind, ciphertext, allowance)
+            ratchet = found.ratchet
+        self._prepared.drop(address)
+        if found.stored is None:
+            await self._add(address, PrekeyMessage.decode(ciphertext), found)
+        else:
+            await self._save(address, found, ratchet)
+        return found.plaintext
+
+    async def _try(
+        self, address: str, kind: Literal["pkmsg", "msg"], ciphertext: bytes, allowance: Allowance
+    ) -> Read:
+        own = self._own()
         try:
-            if kind == "pkmsg":
-                envelope = PrekeyMessage.decode(ciphertext)
-                message = SignalMessage.decode(envelope.message)
-                return await self._decrypt_first(address, envelope, message)
-            message = SignalMessage.decode(ciphertext)
+            if kind == "msg":
+                message = SignalMessage.decode(ciphertext)
+                return await self._trial.message(own, address, message, allowance)
+            envelope = PrekeyMessage.decode(ciphertext)
+            message = SignalMessage.decode(envelope.message)
         except Malformed as error:
             raise Undecryptable("invalid_message") from error
-        return await self._decrypt_with(address, self._session.ratchets(address), message)
+        known = self._session.ratchet_of(address, envelope.base_key, envelope.identity_key)
+        if known is not None:
+            return await self._trial.message_on(own, known, message, allowance)
+        return await self._trial.first(own, envelope, message, allowance)
 
-    async def _decrypt_first(
-        self, address: str, envelope: PrekeyMessage, message: SignalMessage
-    ) -> bytes:
-        known = [
-            one
-            for one in self._session.ratchets(address)
-            if (one.base_key, one.identity) == (envelope.base_key, envelope.identity_key)
-        ]
-        if known:
-            return await self._decrypt_with(address, known, message)
-        signed_prekey = self._session.signed_prekey(envelope.signed_prekey_id)
-        if signed_prekey is None:
-            raise Undecryptable("invalid_signed_prekey")
-        prekey = None
-        if envelope.prekey_id is not None:
-            prekey = self._session.prekey(envelope.prekey_id)
-            if prekey is None:
-                raise Undecryptable("invalid_prekey")
-        own = self._own()
-        try:
-            secret = await respond(
-                own.identity_private,
-                signed_prekey,
-                None if prekey is None else (prekey.private, prekey.public),
-                envelope.identity_key,
-                envelope.base_key,
-            )
-        except BadKey as error:
-            raise Undecryptable("invalid_message") from error
-        ratchet, plaintext = await Ratchet.accept(
-            secret,
-            signed_prekey.private,
-            envelope.registration_id,
-            message,
-            Identities(own.identity_public, envelope.identity_key),
-        )
+    def _still_fits(self, address: str, ciphertext: bytes, found: Read) -> Ratchet | None:
+        """The session's state today; None where it is not the one on which the message was tried."""
+        if found.stored is None:
+            used = PrekeyMessage.decode(ciphertext).prekey_id
+            there = used is None or self._session.prekey(used) is not None
+            return found.ratchet if there else None
+        stored = self._session.ratchet(address, found.stored.id)
+        ratchet = None if stored is None else Ratchet.load(stored.state)
+        return ratchet if ratchet is not None and found.fits(ratchet) else None
+
+    async def _add(self, address: str, envelope: PrekeyMessage, found: Read) -> None:
+        """Store the session that a first message sets up."""
+        ratchet = found.ratchet
+        assert found.after is not None
+        await ratchet.advance(found.after)
         self._learn_identity(address, envelope.identity_key)
-        self._session.add_ratchet(address, envelope.base_key, envelope.identity_key, ratchet.dump())
-        if prekey is not None:
-            self._session.delete_prekey(prekey.id)
-        return plaintext
+        made = self._session.add_ratchet(
+            address,
+            envelope.base_key,
+            envelope.identity_key,
+            ratchet.dump(),
+            ratchet.peer_keys[0],
+        )
+        if found.skipped:
+            self._keep(address, made, 0, found, ratchet)
+        if envelope.prekey_id is not None:
+            self._session.delete_prekey(envelope.prekey_id)
 
-    async def _decrypt_with(
-        self, address: str, candidates: Sequence[StoredRatchet], message: SignalMessage
-    ) -> bytes:
-        own = self._own()
-        reason: Reason = "no_session"
-        for stored in candidates:
-            ratchet = Ratchet.load(stored.state)
-            try:
-                plaintext = await ratchet.decrypt(
-                    message,
-                    Identities(own.identity_public, stored.identity),
-                    # What a forged counter costs is bounded by this, once per session.
-                    max_jump=MAX_JUMP if stored.current else MAX_SKIPPED,
-                )
-            except Undecryptable as refused:
-                # A message of another session fails its MAC here; any other reason says that the
-                # message belongs to this one.
-                if reason in ("no_session", "bad_mac"):
-                    reason = refused.reason
-                continue
-            self._session.save_ratchet(stored.id, ratchet.dump())
-            # A device's late message from before it was reinstalled must not bring its dead
-            # session back.
-            known = stored.identity == self._session.identity(address)
-            if not stored.current and not stored.spent and known:
-                self._session.promote_ratchet(address, stored.id)
-            return plaintext
-        raise Undecryptable(reason)
+    async def _save(self, address: str, found: Read, ratchet: Ratchet) -> None:
+        """Store a session after a message that was read on it."""
+        stored = found.stored
+        assert stored is not None
+        kept = stored.kept
+        if found.used is not None:
+            kept -= self._session.use_skipped_key(stored.id, *found.used)
+        ratchet.pending = None
+        if found.after is not None:
+            dropped = await ratchet.advance(found.after)
+            if dropped and kept:
+                kept -= self._session.drop_skipped_keys(stored.id, dropped)
+        self._keep(address, stored.id, kept, found, ratchet)
+        # A device's late message from before it was reinstalled must not bring its dead session back.
+        archived = not stored.current and not stored.spent
+        if archived and stored.identity == self._session.identity(address):
+            self._session.promote_ratchet(address, stored.id)
+
+    def _keep(
+        self, address: str, ratchet_id: int, kept: int, found: Read, ratchet: Ratchet
+    ) -> None:
+        """Save a session's state, and the keys of messages that were passed over."""
+        if found.skipped:
+            kept = self._session.keep_skipped_keys(
+                ratchet_id, kept, found.skipped, ratchet.peer_keys
+            )
+        self._session.save_ratchet(ratchet_id, ratchet.dump(), ratchet.peer_keys[0], kept)
+        if found.skipped:
+            self._session.bound_skipped_keys(address, ratchet_id, len(found.skipped))
 
     # prekeys
 

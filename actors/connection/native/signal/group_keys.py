@@ -10,28 +10,39 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.native.signal.chains import MAX_JUMP
+from actors.connection.native.signal.effort import ORDINARY, Allowance, Budgets, Prepared
 from actors.connection.native.signal.envelope import Malformed
-from actors.connection.native.signal.ratchet import Undecryptable
+from actors.connection.native.signal.refusals import Undecryptable
 from actors.connection.native.signal.sender_keys import (
     Distribution,
     GroupMessage,
+    GroupRead,
     OwnSenderKey,
     SenderKey,
+    unseal,
 )
 from actors.connection.native.transport.nodes import parse, proto
 from actors.connection.session.identities.groups import KeyRow, OwnKeyRow
 
 if TYPE_CHECKING:
+    from actors.connection.session.identities.groups import StoredKey
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 
 
 class GroupKeys:
-    """Chats are groups' addresses, devices the names of their sessions."""
+    """Chats are groups' addresses, devices the names of their sessions.
 
-    def __init__(self, session: Session) -> None:
+    `decrypt` follows a chain a few steps inside the transaction; `prepare` before it, as far as the
+    device's budget goes.
+    """
+
+    def __init__(self, session: Session, budgets: Budgets | None = None) -> None:
         self._session = session
+        self._budgets = budgets or Budgets()
+        self._prepared: Prepared[GroupRead] = Prepared()
 
     def take(self, chat: str, device: str, plaintext: bytes) -> None:
         """Keep the sender key that a message of this device's in this group hands over, if any.
@@ -51,21 +62,58 @@ class GroupKeys:
         except Malformed:
             log.warning("malformed sender key", action="sender_key.refused")
             return
-        self._session.add_sender_key(chat, device, _row(key))
+        self._prepared.drop((chat, device))
+        self._session.add_sender_key(chat, device, _row(key), reach=MAX_JUMP)
+
+    def prepare(self, chat: str, device: str, ciphertext: bytes) -> None:
+        """Try an ``skmsg`` outside the transaction in which it will be decrypted; change nothing."""
+        try:
+            stored, message = self._key(chat, device, ciphertext)
+            key = SenderKey(*stored.key)
+            if message.iteration < key.iteration:
+                return
+            with self._budgets.allowance(device, len(ciphertext)) as allowance:
+                self._prepared.put((chat, device), ciphertext, key.read(message, allowance))
+        except Undecryptable as refused:
+            self._prepared.put((chat, device), ciphertext, refused)
+
+    def forget_prepared(self) -> None:
+        self._prepared.clear()
 
     def decrypt(self, chat: str, device: str, ciphertext: bytes) -> bytes:
-        """The plaintext of an ``skmsg`` of this device's. Raises `Undecryptable`."""
+        """The plaintext of an ``skmsg`` of this device's. Raises `Undecryptable`, or `Unprepared`."""
+        found = self._prepared.get((chat, device), ciphertext)
+        stored, message = self._key(chat, device, ciphertext)
+        number, kept, key = stored.number, stored.kept, SenderKey(*stored.key)
+        if message.iteration < key.iteration:
+            key.check(message)
+            skipped = self._session.skipped_sender_key(number, message.iteration)
+            if skipped is None:
+                raise Undecryptable("old_counter")
+            plaintext = unseal(skipped, message)
+            kept -= self._session.use_skipped_sender_key(number, message.iteration)
+            self._session.save_sender_key(number, stored.key, kept)
+            return plaintext
+        if found is None or found.before != key:
+            found = key.read(message, Allowance(ORDINARY, len(ciphertext), within=True))
+        self._prepared.drop((chat, device))
+        if found.skipped:
+            kept = self._session.keep_skipped_sender_keys(number, kept, found.skipped)
+        self._session.save_sender_key(number, _row(found.after), kept)
+        if found.skipped:
+            self._session.bound_skipped_sender_keys(device, number, len(found.skipped))
+        return found.plaintext
+
+    def _key(self, chat: str, device: str, raw: bytes) -> tuple[StoredKey, GroupMessage]:
+        """A message, and its key. Raises `Undecryptable`."""
         try:
-            message = GroupMessage.decode(ciphertext)
+            message = GroupMessage.decode(raw)
         except Malformed as error:
             raise Undecryptable("invalid_message") from error
         stored = self._session.sender_key(chat, device, message.key_id)
         if stored is None:
             raise Undecryptable("no_session")
-        key = SenderKey(*stored)
-        plaintext, key = key.decrypt(message)
-        self._session.save_sender_key(chat, device, _row(key))
-        return plaintext
+        return stored, message
 
     def own(self, chat: str) -> OwnSenderKey | None:
         """The key of the next message to the group."""
@@ -90,4 +138,4 @@ def handing(chat: str, key: OwnSenderKey, message: bytes = b"") -> bytes:
 
 
 def _row(key: SenderKey) -> KeyRow:
-    return KeyRow(key.key_id, key.signing, key.iteration, key.chain, key.skipped)
+    return KeyRow(key.key_id, key.signing, key.iteration, key.chain)

@@ -7,10 +7,9 @@ of the group over the session with it (`Distribution`). From then on one ciphert
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -18,6 +17,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from actors.connection.native.signal import signatures
+from actors.connection.native.signal.chains import MAX_JUMP, following, seed, walk
+from actors.connection.native.signal.effort import SIGNATURE
 from actors.connection.native.signal.envelope import (
     Malformed,
     blob,
@@ -28,21 +29,17 @@ from actors.connection.native.signal.envelope import (
     number_field,
     versioned,
 )
-from actors.connection.native.signal.ratchet import Undecryptable
+from actors.connection.native.signal.refusals import Undecryptable
+
+if TYPE_CHECKING:
+    from actors.connection.native.signal.effort import Allowance
 
 SIGNATURE_BYTES: Final = 64
-
-MAX_JUMP: Final = 25_000
-"""Steps that a message may be ahead of its chain (libsignal's MAX_FORWARD_JUMPS)."""
-
-MAX_SKIPPED: Final = 2_000
-"""Keys kept for messages that have not come yet (libsignal's MAX_MESSAGE_KEYS)."""
 
 MAX_ITERATION: Final = 0xFFFF_FFFF - MAX_JUMP
 """A chain that is followed this far is at its end."""
 
 _VERSION = b"\x33"
-_KEPT_BYTES = 4 + 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,51 +96,50 @@ class GroupMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRead:
+    """A plaintext, and the key from now on with the keys passed over: (iteration, seed), oldest first."""
+
+    plaintext: bytes = field(repr=False)
+    before: SenderKey
+    after: SenderKey
+    skipped: tuple[tuple[int, bytes], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SenderKey:
-    """Another device's key for one group: its chain, and the message keys that were passed over."""
+    """Another device's key for one group: its chain. Keys of messages that were passed over are kept elsewhere."""
 
     key_id: int
     signing: bytes
     iteration: int
     chain: bytes = field(repr=False)
-    skipped: bytes = field(default=b"", repr=False)
-    """The keys passed over, oldest first: four bytes of iteration and 32 of seed each."""
 
     @classmethod
     def of(cls, handed: Distribution) -> SenderKey:
         return cls(handed.key_id, handed.signing, handed.iteration, handed.chain)
 
-    def decrypt(self, message: GroupMessage) -> tuple[bytes, SenderKey]:
-        """The plaintext, and the key from now on: no message is read twice.
-
-        Raises `Undecryptable`. The signature is looked at first: nobody but the sender makes this
-        take long.
-        """
+    def check(self, message: GroupMessage) -> None:
+        """Raises `Undecryptable` unless the sender signed it: nobody else makes the rest take long."""
         if not signatures.verify(self.signing, message.signed, message.signature):
             raise Undecryptable("bad_signature")
-        if message.iteration < self.iteration:
-            seed, rest = self._passed_over(message.iteration)
-            return _opened(seed, message.ciphertext), replace(self, skipped=rest)
-        if message.iteration - self.iteration > MAX_JUMP or message.iteration > MAX_ITERATION:
-            raise Undecryptable("too_far")
-        chain, passed = self.chain, [self.skipped]
-        for iteration in range(self.iteration, message.iteration):
-            passed.append(iteration.to_bytes(4, "big") + _seed(chain))
-            chain = _next(chain)
-        plaintext = _opened(_seed(chain), message.ciphertext)
-        skipped = b"".join(passed)[-MAX_SKIPPED * _KEPT_BYTES :]
-        return plaintext, replace(
-            self, iteration=message.iteration + 1, chain=_next(chain), skipped=skipped
-        )
 
-    def _passed_over(self, iteration: int) -> tuple[bytes, bytes]:
-        """The seed of an earlier message, and what is kept without it."""
-        wanted = iteration.to_bytes(4, "big")
-        for start in range(0, len(self.skipped), _KEPT_BYTES):
-            if self.skipped[start : start + 4] == wanted:
-                end = start + _KEPT_BYTES
-                return self.skipped[start + 4 : end], self.skipped[:start] + self.skipped[end:]
-        raise Undecryptable("old_counter")
+    def read(self, message: GroupMessage, allowance: Allowance) -> GroupRead:
+        """The plaintext of a message that the chain has not passed, and the key from then on.
+
+        Raises `Undecryptable`, and `Unprepared` by the allowance.
+        """
+        allowance.demand(SIGNATURE, "bad_signature")
+        self.check(message)
+        jump = message.iteration - self.iteration
+        if jump > MAX_JUMP or message.iteration > MAX_ITERATION:
+            raise Undecryptable("too_far")
+        allowance.demand(jump, "too_far")
+        *passed, there, behind = walk(self.chain, jump + 1)
+        plaintext = unseal(seed(there), message)
+        allowance.pay(jump)
+        skipped = tuple((self.iteration + n, seed(place)) for n, place in enumerate(passed))
+        after = replace(self, iteration=message.iteration + 1, chain=behind)
+        return GroupRead(plaintext, self, after, skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +164,7 @@ class OwnSenderKey:
 
     def encrypt(self, plaintext: bytes) -> tuple[bytes, OwnSenderKey]:
         """The ``skmsg``, and the key from now on; the one before is not to be used again."""
-        padder, encryptor = PKCS7(128).padder(), _cipher(_seed(self.chain)).encryptor()
+        padder, encryptor = PKCS7(128).padder(), _cipher(seed(self.chain)).encryptor()
         ciphertext = encryptor.update(padder.update(plaintext) + padder.finalize())
         signed = (
             _VERSION
@@ -177,26 +173,19 @@ class OwnSenderKey:
             + blob_field(3, ciphertext + encryptor.finalize())
         )
         message = signed + signatures.sign(self.private, signed)
-        return message, replace(self, iteration=self.iteration + 1, chain=_next(self.chain))
+        return message, replace(self, iteration=self.iteration + 1, chain=following(self.chain))
 
 
-def _seed(chain: bytes) -> bytes:
-    return hmac.digest(chain, b"\x01", "sha256")
-
-
-def _next(chain: bytes) -> bytes:
-    return hmac.digest(chain, b"\x02", "sha256")
-
-
-def _cipher(seed: bytes) -> Cipher[modes.CBC]:
-    derived = HKDF(hashes.SHA256(), 48, salt=bytes(32), info=b"WhisperGroup").derive(seed)
+def _cipher(key: bytes) -> Cipher[modes.CBC]:
+    derived = HKDF(hashes.SHA256(), 48, salt=bytes(32), info=b"WhisperGroup").derive(key)
     return Cipher(algorithms.AES(derived[16:]), modes.CBC(derived[:16]))
 
 
-def _opened(seed: bytes, ciphertext: bytes) -> bytes:
-    decryptor, unpadder = _cipher(seed).decryptor(), PKCS7(128).unpadder()
+def unseal(key: bytes, message: GroupMessage) -> bytes:
+    """The plaintext under a message's own key. Raises `Undecryptable`."""
+    decryptor, unpadder = _cipher(key).decryptor(), PKCS7(128).unpadder()
     try:
-        padded = decryptor.update(ciphertext) + decryptor.finalize()
+        padded = decryptor.update(message.ciphertext) + decryptor.finalize()
         return unpadder.update(padded) + unpadder.finalize()
     except ValueError as error:
         raise Undecryptable("invalid_message") from error

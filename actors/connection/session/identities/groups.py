@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.identities.skipped_keys import SkippedKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,10 +26,17 @@ class KeyRow(NamedTuple):
     signing: bytes
     iteration: int
     chain: bytes
-    skipped: bytes
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.key_id})"  # the rest is secret
+
+
+class StoredKey(NamedTuple):
+    """A sender key, by the number that its skipped keys name, and how many of those there are."""
+
+    number: int
+    kept: int
+    key: KeyRow
 
 
 class OwnKeyRow(NamedTuple):
@@ -53,7 +60,7 @@ class StoredRoster:
     fetched_at: float
 
 
-class Groups(SessionFile):
+class Groups(SkippedKeys):
     """Chats and persons are canonical addresses, devices by the name that their sessions have."""
 
     # rosters
@@ -78,23 +85,28 @@ class Groups(SessionFile):
 
     # sender keys of others
 
-    def sender_key(self, chat: str, sender: str, key_id: int) -> KeyRow | None:
+    def sender_key(self, chat: str, sender: str, key_id: int) -> StoredKey | None:
         row = self._row(
-            "SELECT key_id, signing, iteration, chain, skipped FROM sender_keys"
+            "SELECT number, kept, key_id, signing, iteration, chain FROM sender_keys"
             " WHERE chat = ? AND sender = ? AND key_id = ?",
             (chat, sender, key_id),
         )
-        return None if row is None else KeyRow(*row)
+        return None if row is None else StoredKey(row[0], row[1], KeyRow(*row[2:]))
 
-    def add_sender_key(self, chat: str, sender: str, key: KeyRow) -> None:
-        """Keep a key that was handed over; of one that is there the chain stays where it is."""
+    def add_sender_key(self, chat: str, sender: str, key: KeyRow, *, reach: int) -> None:
+        """Keep a key that was handed over.
+
+        Of one that is there the chain stays where it is, unless the key is handed over more than
+        `reach` further: there is no way from the one to the other.
+        """
         known = self.sender_key(chat, sender, key.key_id)
-        if known is not None and known.signing == key.signing:
+        if known is not None and known.key.signing == key.signing:
+            if key.iteration - known.key.iteration > reach:
+                self.save_sender_key(known.number, key, known.kept)
             return
         self._write(
-            "INSERT OR REPLACE INTO sender_keys"
-            " (chat, sender, key_id, signing, iteration, chain, skipped)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO sender_keys (chat, sender, key_id, signing, iteration, chain)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (chat, sender, *key),
         )
         self._write(
@@ -103,12 +115,11 @@ class Groups(SessionFile):
             (chat, sender, MAX_KEYS),
         )
 
-    def save_sender_key(self, chat: str, sender: str, key: KeyRow) -> None:
+    def save_sender_key(self, number: int, key: KeyRow, kept: int) -> None:
         """A message was read: the key is another one from now on."""
         self._write(
-            "UPDATE sender_keys SET iteration = ?, chain = ?, skipped = ?"
-            " WHERE chat = ? AND sender = ? AND key_id = ?",
-            (key.iteration, key.chain, key.skipped, chat, sender, key.key_id),
+            "UPDATE sender_keys SET iteration = ?, chain = ?, kept = ? WHERE number = ?",
+            (key.iteration, key.chain, kept, number),
         )
 
     # the own sender key

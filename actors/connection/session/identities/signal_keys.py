@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.connection.session.file import SessionFile
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
+from actors.connection.session.identities.skipped_keys import SkippedKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ class StoredRatchet:
     """One Signal session with one address; `state` is opaque here.
 
     `spent`: its keys may have been used from another copy of the file, so nothing is sent on it.
+    `kept` is the number of its skipped keys.
     """
 
     id: int
@@ -53,9 +54,10 @@ class StoredRatchet:
     identity: bytes
     state: str = field(repr=False)
     spent: bool = False
+    kept: int = 0
 
 
-class Keys(SessionFile):
+class Keys(SkippedKeys):
     """Keys for the Signal layer and the login."""
 
     _cached: Credentials | None = None
@@ -202,38 +204,72 @@ class Keys(SessionFile):
 
     # Signal sessions
 
-    def ratchets(self, address: str) -> list[StoredRatchet]:
+    def ratchets(self, address: str, limit: int = -1) -> list[StoredRatchet]:
         """The sessions with an address, the current one first, then the latest archived one."""
-        rows = self._rows(
-            "SELECT id, current, base_key, identity, state, spent FROM ratchets WHERE address = ?"
+        return self._ratchets(
+            "address = ? ORDER BY current DESC, rank DESC LIMIT ?", address, limit
+        )
+
+    def ratchets_knowing(
+        self, address: str, ratchet_key: bytes, counter: int
+    ) -> list[StoredRatchet]:
+        """Those whose newest chain is of this ratchet key, or which have a skipped key for the message."""
+        return self._ratchets(
+            "address = ?1 AND (peer_key = ?2 OR kept > 0 AND EXISTS (SELECT 1 FROM skipped_keys"
+            " WHERE ratchet = ratchets.id AND ratchet_key = ?2 AND counter = ?3))"
             " ORDER BY current DESC, rank DESC",
-            (address,),
+            address,
+            ratchet_key,
+            counter,
+        )
+
+    def current_ratchet(self, address: str) -> StoredRatchet | None:
+        return next(iter(self._ratchets("address = ? AND current = 1", address)), None)
+
+    def ratchet_of(self, address: str, base_key: bytes, identity: bytes) -> StoredRatchet | None:
+        """The session that this first message set up."""
+        found = self._ratchets(
+            "address = ? AND base_key = ? AND identity = ?", address, base_key, identity
+        )
+        return next(iter(found), None)
+
+    def ratchet(self, address: str, ratchet_id: int) -> StoredRatchet | None:
+        """The session of this id, as long as it is one with the address."""
+        found = self._ratchets("id = ? AND address = ?", ratchet_id, address)
+        return next(iter(found), None)
+
+    def _ratchets(self, where: str, *parameters: str | bytes | int) -> list[StoredRatchet]:
+        rows = self._rows(
+            "SELECT id, current, base_key, identity, state, spent, kept FROM ratchets WHERE "  # noqa: S608
+            + where,
+            parameters,
         )
         return [
-            StoredRatchet(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]))
+            StoredRatchet(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]), row[6])
             for row in rows
         ]
 
-    def current_ratchet(self, address: str) -> StoredRatchet | None:
-        row = self._row(
-            "SELECT id, current, base_key, identity, state FROM ratchets"
-            " WHERE address = ? AND current = 1",
-            (address,),
-        )
-        return None if row is None else StoredRatchet(row[0], bool(row[1]), *row[2:])
+    def add_ratchet(
+        self, address: str, base_key: bytes, identity: bytes, state: str, peer_key: bytes
+    ) -> int:
+        """Make a new session the current one; the one before is archived, the oldest dropped.
 
-    def add_ratchet(self, address: str, base_key: bytes, identity: bytes, state: str) -> None:
-        """Make a new session the current one; the one before is archived, the oldest dropped."""
+        `peer_key` is the peer's newest ratchet key. Returns the session's id.
+        """
         self.archive_ratchet(address)
-        self._write(
-            "INSERT INTO ratchets (address, current, rank, base_key, identity, state)"
-            " VALUES (?, 1, 0, ?, ?, ?)",
-            (address, base_key, identity, state),
+        made = self._insert(
+            "INSERT INTO ratchets (address, current, rank, base_key, identity, state, peer_key)"
+            " VALUES (?, 1, 0, ?, ?, ?, ?)",
+            (address, base_key, identity, state, peer_key),
         )
         self._trim(address)
+        return made
 
-    def save_ratchet(self, ratchet_id: int, state: str) -> None:
-        self._write("UPDATE ratchets SET state = ? WHERE id = ?", (state, ratchet_id))
+    def save_ratchet(self, ratchet_id: int, state: str, peer_key: bytes, kept: int) -> None:
+        self._write(
+            "UPDATE ratchets SET state = ?, peer_key = ?, kept = ? WHERE id = ?",
+            (state, peer_key, kept, ratchet_id),
+        )
 
     def promote_ratchet(self, address: str, ratchet_id: int) -> None:
         """Make an archived session the current one."""

@@ -121,6 +121,7 @@ def before_calling(step: Step, kind: type, method: str) -> None:
 
 
 POINTS: dict[str, Callable[[Step], None]] = {
+    "before_preparing": lambda step: before_calling(step, Signal, "prepare"),
     "before_decrypting": before_decrypting,
     "before_inbox_commit": lambda step: before_commit(step, "add_message"),
     "before_ack": lambda step: around_writing(step, "ack", after=False),

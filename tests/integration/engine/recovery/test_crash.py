@@ -126,12 +126,19 @@ def counted(directory: Path, what: str) -> int:
         return int(file.execute(what).fetchone()[0])
 
 
-@pytest.mark.parametrize("talked", [False, True], ids=["first contact", "old acquaintance"])
+RECEIVING = ("before_decrypting", "before_inbox_commit", "before_ack", "after_ack")
+
+
 @pytest.mark.parametrize(
-    "point", ["before_decrypting", "before_inbox_commit", "before_ack", "after_ack"]
+    ("talked", "point"),
+    [
+        pytest.param(False, "before_preparing", id="first contact, before preparing"),
+        *(pytest.param(False, point, id=f"first contact, {point}") for point in RECEIVING),
+        *(pytest.param(True, point, id=f"old acquaintance, {point}") for point in RECEIVING),
+    ],
 )
 async def test_killed_while_receiving(
-    simulator: Simulator, tmp_path: Path, point: str, talked: bool
+    simulator: Simulator, tmp_path: Path, point: str, *, talked: bool
 ) -> None:
     """G5: each of the messages is in the inbox once, at whatever step the process died."""
     await prepare(simulator, tmp_path, talked=talked)

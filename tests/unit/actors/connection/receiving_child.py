@@ -19,6 +19,9 @@ GROUP = 5
 
 async def receive(session: Session, signal: Signal, lines: list[str]) -> list[str]:
     out = []
+    for line in lines:
+        _, kind, data = line.split()
+        await signal.prepare(PEER, "pkmsg" if kind == "pkmsg" else "msg", bytes.fromhex(data))
     async with session.transaction():
         for line in lines:
             message_id, kind, data = line.split()

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
 ALICE = "15550100002@s.whatsapp.net"
 DAY = 86_400.0
 
+AS_IN_18 = """
+DROP TABLE skipped_keys; DROP TABLE skipped_sender_keys;
+DROP INDEX ratchets_kept; DROP INDEX sender_keys_kept;
+ALTER TABLE ratchets DROP COLUMN peer_key; ALTER TABLE ratchets DROP COLUMN kept;
+ALTER TABLE sender_keys DROP COLUMN kept;
+ALTER TABLE sender_keys ADD COLUMN skipped BLOB NOT NULL DEFAULT x'';
+"""
+"""Makes of a session file without skipped keys one of version 18."""
+
 
 class Clock:
     def __init__(self) -> None:

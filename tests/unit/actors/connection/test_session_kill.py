@@ -153,6 +153,7 @@ async def _judge(line: str, unacknowledged: dict[str, str], alice: Session, send
         unacknowledged.pop(rest[0])
         return
     kind: Any = rest[0]
+    await sender.prepare(BOB, kind, bytes.fromhex(rest[1]))
     try:
         async with alice.transaction():
             assert await sender.decrypt(BOB, kind, bytes.fromhex(rest[1])) == b"answer"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +14,7 @@ from actors.connection.native.receive.stanzas import Incoming
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.agreement import Bundle
 from actors.connection.native.signal.device_sessions import Signal, new_credentials
+from actors.connection.native.signal.refusals import Unprepared
 from actors.connection.native.transport.nodes import Node
 from actors.connection.session.session import Session
 from actors.messages.content import Text
@@ -103,8 +104,16 @@ class World:
         return Node("message", {**named, **routing}, (Node("enc", {"v": "2", "type": kind}, data),))
 
     async def take(self, stanza: Node) -> Outcome:
+        """As the pipeline does it: a message that is not ordinary is prepared first."""
+        with suppress(Unprepared):
+            async with self.session.transaction():
+                return await self.incoming.take(stanza)
         async with self.session.transaction():
-            return await self.incoming.take(stanza)
+            learned = self.incoming.postpone(stanza).news
+        await self.incoming.prepare(stanza)
+        async with self.session.transaction():
+            outcome = await self.incoming.take(stanza)
+        return replace(outcome, news=outcome.news or learned)
 
     def messages(self) -> list[InboxMessage]:
         return self.session.pending("message", 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
@@ -149,8 +149,11 @@ class World:
     async def read(self, message: Node) -> wrappers.Received | None:
         """What the other device reads in a message sent to it."""
         (enc,) = message.children("enc")
+        kind: Any = enc.attrs["type"]
+        signal = Signal(self.other)
+        await signal.prepare(DEVICE, kind, enc.data)
         async with self.other.transaction():
-            padded = await Signal(self.other).decrypt(DEVICE, enc.attrs["type"], enc.data)  # type: ignore[arg-type]
+            padded = await signal.decrypt(DEVICE, kind, enc.data)
         return wrappers.read(wrappers.unpad(padded))
 
     async def answer(self, sender: str) -> None:

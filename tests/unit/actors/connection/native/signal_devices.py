@@ -61,6 +61,7 @@ class Device:
             return await self.signal.encrypt(self.peer, plaintext)
 
     async def decrypt(self, sent: Sent) -> bytes:
+        await self.signal.prepare(self.peer, *sent)
         async with self.session.transaction():
             return await self.signal.decrypt(self.peer, *sent)
 
@@ -72,12 +73,13 @@ class Device:
 
     def content(self) -> dict[str, list[object]]:
         """All that a message can change."""
-        tables = ("prekeys", "signed_prekeys", "identities", "ratchets", "file")
+        tables = ("prekeys", "signed_prekeys", "identities", "ratchets", "skipped_keys", "file")
         return {name: self.session._rows(f"SELECT * FROM {name}") for name in tables}
 
     async def refuses(self, sent: Sent, reason: str) -> None:
         """Refused for this reason, by a call that succeeds otherwise, and nothing changed."""
         before = self.content()
+        await self.signal.prepare(self.peer, *sent)
         async with self.session.transaction():
             with pytest.raises(Undecryptable) as refused:
                 await self.signal.decrypt(self.peer, *sent)

@@ -98,6 +98,7 @@ class Device:
             return await self.signal.encrypt(ADDRESS, plaintext)
 
     async def decrypt(self, kind: Kind, data: bytes) -> bytes:
+        await self.signal.prepare(ADDRESS, kind, data)
         async with self.session.transaction():
             return await self.signal.decrypt(ADDRESS, kind, data)
 

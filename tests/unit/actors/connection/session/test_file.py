@@ -23,7 +23,7 @@ from actors.connection.session.session import (
     StaleEpoch,
     make_directory,
 )
-from tests.unit.actors.connection.sessions import ALICE, put
+from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, put
 
 
 def test_a_file_is_only_its_owners(session: Session, path: Path) -> None:
@@ -148,6 +148,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
     await put(session, "KEPT")
     session.close()
     with closing(sqlite3.connect(path)) as older:
+        older.executescript(AS_IN_18)
         older.execute("DROP TABLE key_lists")
         older.execute("ALTER TABLE inbox DROP COLUMN content")
         for table in ("message_secrets", "placeholders", "aliases", *GROUPS, *HISTORIES):

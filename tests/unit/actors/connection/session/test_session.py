@@ -16,11 +16,11 @@ async def test_what_is_under_the_lid_moves_to_the_number(session: Session, clock
     async with session.transaction():
         session.remember_sent("1@lid", "S", b"text", clock.now)
         session.save_devices("1@lid", [0], clock.now)
-        session.add_ratchet("1:3@lid", b"base", b"identity", "lid state")
+        session.add_ratchet("1:3@lid", b"base", b"identity", "lid state", b"key")
         session.save_identity("1:3@lid", b"identity")
-        session.add_ratchet("11@lid", b"other", b"identity", "of another")
-        session.add_ratchet("2@lid", b"b", b"identity", "from lid")
-        session.add_ratchet("15550100003@s.whatsapp.net", b"c", b"identity", "own")
+        session.add_ratchet("11@lid", b"other", b"identity", "of another", b"key")
+        session.add_ratchet("2@lid", b"b", b"identity", "from lid", b"key")
+        session.add_ratchet("15550100003@s.whatsapp.net", b"c", b"identity", "own", b"key")
         session.learn_lid("1@lid", ALICE)
         session.learn_lid("2@lid", "15550100003@s.whatsapp.net")
     assert session.seen(ALICE, ALICE, "A")
@@ -44,12 +44,14 @@ async def test_a_person_takes_the_sessions_to_another_number(
     async with session.transaction():
         session.learn_lid("1@lid", old)
         session.learn_lid("2@lid", new)
-        session.add_ratchet("15550100002:3@s.whatsapp.net", b"base", b"identity", "of the first")
+        session.add_ratchet(
+            "15550100002:3@s.whatsapp.net", b"base", b"identity", "of the first", b"key"
+        )
         session.save_identity(old, b"identity")
         session.save_key_list(old, b"signed")
         session.save_devices(old, [0, 3], clock.now)
         session.remember_sent(old, "S", b"text", clock.now, wire="lid")
-        session.add_ratchet(new, b"other", b"another", "of the second")
+        session.add_ratchet(new, b"other", b"another", "of the second", b"key")
         session.learn_lid("1@lid", new)
     (moved,) = session.ratchets("15550100003:3@s.whatsapp.net")
     assert (moved.current, moved.state) == (True, "of the first")
@@ -68,7 +70,7 @@ async def test_a_person_takes_the_sessions_to_another_number(
 async def test_a_number_with_another_lid_keeps_its_sessions(session: Session) -> None:
     async with session.transaction():
         session.learn_lid("1@lid", ALICE)
-        session.add_ratchet(ALICE, b"base", b"identity", "state")
+        session.add_ratchet(ALICE, b"base", b"identity", "state", b"key")
         session.learn_lid("2@lid", ALICE)
     assert [one.state for one in session.ratchets(ALICE)] == ["state"]
 
@@ -77,7 +79,7 @@ async def test_a_logout_forgets_keys_and_keeps_the_inbox(session: Session, clock
     async with session.transaction():
         session.save_credentials(new_credentials())
         first = session.add_prekeys([(b"p" * 32, b"q" * 32)], published=True)
-        session.add_ratchet(ALICE, b"base", b"identity", "state")
+        session.add_ratchet(ALICE, b"base", b"identity", "state", b"key")
         session.save_identity(ALICE, b"identity")
         session.save_devices(ALICE, [0], 1.0)
         session.learn_lid("1@lid", ALICE)

@@ -14,6 +14,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.notifications import Outcome
 from actors.connection.native.receive.pipeline import Receiver
+from actors.connection.native.signal.refusals import Unprepared
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.session.session import Session
@@ -56,9 +57,33 @@ class Meaning:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.tried: list[str] = []
+        self.prepared: list[str] = []
+        self.commits: list[list[str]] = [[]]
+
+    async def prepare(self, stanza: Node) -> None:
+        number = stanza.attrs["id"]
+        assert not self.session._within(), "inside a transaction"
+        if number == "costly broken":
+            raise KeyError(number)
+        self.prepared.append(number)
+
+    def forget_prepared(self) -> None:
+        self.prepared.clear()
+        self.commits.append([])
+
+    def postpone(self, stanza: Node) -> Outcome:
+        self.store(f"learnt of {stanza.attrs['id']}")
+        return Outcome("message.postponed", news=True)
+
+    async def ask_again(self, stanza: Node) -> Outcome:
+        return Outcome("message.asked_for", (Node("ack", {"id": stanza.attrs["id"]}),))
 
     async def take(self, stanza: Node) -> Outcome:
         number = stanza.attrs["id"]
+        if number.startswith("costly") and number not in self.prepared:
+            self.store(f"half of {number}")
+            raise Unprepared
+        self.commits[-1].append(number)
         if number.startswith("wanted"):
             # Committed, but not shown.
             self.want(number)
@@ -109,6 +134,7 @@ class Meaning:
 class Pipeline:
     def __init__(self, session: Session) -> None:
         self.wire = Wire(session)
+        self.meaning = Meaning(session)
         self.news = 0
         self.more = asyncio.Event()
         self.tasks: list[str] = []
@@ -116,7 +142,7 @@ class Pipeline:
         self.receiver = Receiver(
             session,
             cast("Socket", self.wire),
-            cast("Incoming", Meaning(session)),
+            cast("Incoming", self.meaning),
             counts=self.counts,
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),
@@ -165,6 +191,31 @@ async def test_answers_follow_the_commit_in_order(session: Session) -> None:
         await asyncio.sleep(0)
     assert pipeline.news < 5
     assert pipeline.tasks == ["prekeys"]
+
+
+async def test_a_costly_stanza_is_prepared_between_two_commits(session: Session) -> None:
+    """What it says of its sender is kept, the batch before it commits, and the order stays."""
+    pipeline = Pipeline(session)
+    await pipeline.put("1", "2", "costly 3", "4", "costly 5", "6")
+    async with pipeline.running():
+        expected = [(name, True) for name in ("1", "2", "costly 3", "4", "costly 5", "6")]
+        assert await pipeline.sent(6) == expected
+        await asyncio.sleep(0)
+    assert pipeline.meaning.commits[:2] == [["1", "2"], ["costly 3", "4", "costly 5", "6"]]
+    stored = [one.message_id for one in session.pending("message", 20)]
+    assert stored == ["1", "2", "learnt of costly 3", "costly 3", "4", "costly 5", "6"]
+    assert pipeline.meaning.prepared == [], "nothing of it is kept in memory"
+
+
+async def test_a_stanza_that_cannot_be_prepared_is_asked_for_again(session: Session) -> None:
+    """And stops no other."""
+    pipeline = Pipeline(session)
+    await pipeline.put("1", "costly broken", "2")
+    async with pipeline.running():
+        assert await pipeline.sent(3) == [("1", True), ("costly broken", False), ("2", True)]
+    stored = [one.message_id for one in session.pending("message", 20)]
+    assert stored == ["1", "learnt of costly broken", "2"]
+    assert pipeline.counts["message.asked_for"] == 1
 
 
 async def test_a_stanza_that_breaks_stops_no_other_and_is_refused(session: Session) -> None:

@@ -220,6 +220,8 @@ async def test_a_failed_message_does_not_spoil_the_next_in_the_same_transaction(
 ) -> None:
     first = await receiver.message(text("1"))
     second = await receiver.message(text("2"))
+    for stanza in (garbled(first), second):
+        await receiver.incoming.prepare(stanza)
     async with receiver.session.transaction():
         await receiver.incoming.take(garbled(first))
         await receiver.incoming.take(second)

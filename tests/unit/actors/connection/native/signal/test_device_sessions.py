@@ -10,6 +10,8 @@ import pytest
 from actors.connection.native.signal import envelope
 from actors.connection.native.signal.device_sessions import (
     NoSession,
+    Undecryptable,
+    Unprepared,
     new_credentials,
     new_key_pair,
     new_signed_prekey,
@@ -164,6 +166,68 @@ async def test_a_session_restored_by_the_peer_from_its_archive(
         assert await bob.decrypt(messages[n]) == b"%d" % n
         assert bob.base_key() == PrekeyMessage.decode(messages[n][1]).base_key
     assert len(bob.session.ratchets(ALICE)) == 31
+
+
+async def test_an_archived_session_goes_on_where_it_is(alice: Device, bob: Device) -> None:
+    """A long chain of it is read in order, within an ordinary message's effort, and becomes current."""
+    await open_both(alice, bob)
+    old = alice.base_key()
+    async with alice.session.transaction():
+        sent = [await alice.signal.encrypt(BOB, b"%d" % n) for n in range(1_000)]
+    for one in sent:
+        await bob.decrypt(one)
+    archived = alice.session.current_ratchet(BOB)
+    assert archived is not None
+    await alice.establish(await bob.bundle())
+    await bob.decrypt(await alice.encrypt(b"on another"))
+    assert bob.base_key() != old
+    async with alice.session.transaction():
+        alice.session.promote_ratchet(BOB, archived.id)
+    kind, data = await alice.encrypt(b"on the first")
+    async with bob.session.transaction():  # not prepared
+        assert await bob.signal.decrypt(ALICE, kind, data) == b"on the first"
+    assert bob.base_key() == old
+
+
+async def test_more_than_an_ordinary_message_is_prepared_first(alice: Device, bob: Device) -> None:
+    """And what was prepared serves only as long as the session stands where it stood."""
+    await open_both(alice, bob)
+    async with alice.session.transaction():
+        sent = [await alice.signal.encrypt(BOB, b"%d" % n) for n in range(203)]
+    for kind, data in (sent[-1], sent[-2]):
+        await bob.signal.prepare(ALICE, kind, data)
+    bob.signal.forget_prepared()
+    before = bob.content()
+    async with bob.session.transaction():
+        with pytest.raises(Unprepared):
+            await bob.signal.decrypt(ALICE, *sent[-1])
+    assert bob.content() == before
+    for one in (sent[-1], sent[-2]):
+        await bob.signal.prepare(ALICE, *one)
+    async with bob.session.transaction():
+        await bob.signal.encrypt(ALICE, b"sent meanwhile")
+        assert await bob.signal.decrypt(ALICE, *sent[-1]) == b"202"
+        assert await bob.signal.decrypt(ALICE, *sent[-2]) == b"201", "by its skipped key"
+        with pytest.raises(Undecryptable, match="old_counter"):
+            await bob.signal.decrypt(ALICE, *sent[-1])
+
+
+async def test_a_prekey_serves_one_of_two_first_messages_that_were_prepared(
+    alice: Device, bob: Device, tmp_path: Path
+) -> None:
+    bundle = await bob.bundle()
+    carol = Device(tmp_path / "carol.db", BOB)
+    await carol.register()
+    for one in (alice, carol):
+        await one.establish(bundle)
+    first, second = await alice.encrypt(b"alice"), await carol.encrypt(b"carol")
+    carol.session.close()
+    await bob.signal.prepare(ALICE, *first)
+    await bob.signal.prepare("15550100003@s.whatsapp.net", *second)
+    async with bob.session.transaction():
+        assert await bob.signal.decrypt(ALICE, *first) == b"alice"
+        with pytest.raises(Undecryptable, match="invalid_prekey"):
+            await bob.signal.decrypt("15550100003@s.whatsapp.net", *second)
 
 
 async def test_an_unconfirmed_upload_is_repeated_with_the_same_keys(bob: Device) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,17 +11,20 @@ import pytest
 from actors.connection.native.signal import sender_keys
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.envelope import Malformed, blob_field, number_field
-from actors.connection.native.signal.ratchet import Undecryptable
-from actors.connection.native.signal.sender_keys import (
-    Distribution,
-    GroupMessage,
-    OwnSenderKey,
-    SenderKey,
-)
+from actors.connection.native.signal.group_keys import GroupKeys
+from actors.connection.native.signal.refusals import Undecryptable
+from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
+from actors.connection.native.transport.nodes import proto
+from actors.connection.session.identities import skipped_keys
+from actors.connection.session.session import Session
 from tests.unit.actors.connection.native.test_signal_interop import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+GROUP = "120363000000000001@g.us"
+MEMBER = "15550100002@s.whatsapp.net"
 
 # Made by pyaileys 0.1.5: its distribution at the beginning of a chain, and its third
 # message, of iteration 4: it leaves every other key out.
@@ -41,40 +45,83 @@ def peer() -> Iterator[Peer]:
         yield started
 
 
-def made() -> tuple[OwnSenderKey, SenderKey]:
-    """A key, and what a device has of it to which it was handed."""
-    own = OwnSenderKey.make(new_key_pair())
-    return own, SenderKey.of(Distribution.decode(own.distribution.encode()))
+class Device:
+    """A device that a member's key was handed to."""
+
+    def __init__(self, path: Path) -> None:
+        self.session = Session.open(path, 1)
+        self.keys = GroupKeys(self.session)
+
+    async def take(self, handed: Distribution) -> None:
+        message = proto.Message()
+        message.senderKeyDistributionMessage.groupId = GROUP
+        raw = handed.encode()
+        message.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage = raw
+        async with self.session.transaction():
+            self.keys.take(GROUP, MEMBER, message.SerializeToString())
+
+    async def decrypt(self, message: bytes) -> bytes:
+        self.keys.prepare(GROUP, MEMBER, message)
+        async with self.session.transaction():
+            return self.keys.decrypt(GROUP, MEMBER, message)
+
+    async def refuses(self, message: bytes, reason: str) -> None:
+        """Refused for this reason, and nothing changed."""
+        before = self.content()
+        with pytest.raises(Undecryptable) as refused:
+            await self.decrypt(message)
+        assert refused.value.reason == reason
+        assert self.content() == before
+
+    def content(self) -> list[list[object]]:
+        tables = ("sender_keys", "skipped_sender_keys")
+        return [self.session._rows(f"SELECT * FROM {name}") for name in tables]
+
+    def kept(self) -> int:
+        """The number of keys for messages that may still come."""
+        ((noted,),) = self.session._rows("SELECT sum(kept) FROM sender_keys")
+        ((kept,),) = self.session._rows("SELECT count(*) FROM skipped_sender_keys")
+        assert noted == kept
+        return int(kept)
 
 
-def said(own: OwnSenderKey, count: int) -> list[GroupMessage]:
-    """So many messages, each with its number as plaintext."""
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    made = Device(tmp_path / "session.db")
+    yield made
+    made.session.close()
+
+
+def made() -> OwnSenderKey:
+    return OwnSenderKey.make(new_key_pair())
+
+
+def said(own: OwnSenderKey, count: int) -> tuple[list[bytes], OwnSenderKey]:
+    """So many messages, each with its number as plaintext, and the key from then on."""
     messages = []
     for number in range(count):
         message, own = own.encrypt(str(number).encode())
-        messages.append(GroupMessage.decode(message))
-    return messages
+        messages.append(message)
+    return messages, own
 
 
-def test_reads_what_another_implementation_wrote() -> None:
-    key = SenderKey.of(Distribution.decode(HANDED))
-    plaintext, after = key.decrypt(GroupMessage.decode(THIRD))
-    assert (plaintext, after.iteration) == (b"message 2", 5)
+async def test_reads_what_another_implementation_wrote(device: Device) -> None:
+    await device.take(Distribution.decode(HANDED))
+    assert await device.decrypt(THIRD) == b"message 2"
+    assert device.kept() == 4
 
 
-def test_reads_what_a_peer_writes(peer: Peer) -> None:
+async def test_reads_what_a_peer_writes(peer: Peer, device: Device) -> None:
     handed = bytes.fromhex(peer.ask("make_key", key_id=77)["handed"])
-    key = SenderKey.of(Distribution.decode(handed))
+    await device.take(Distribution.decode(handed))
     for number in range(3):
         plaintext = b"x" * (number * 16)
         data = bytes.fromhex(peer.ask("group_encrypt", plaintext=plaintext.hex())["data"])
-        found, key = key.decrypt(GroupMessage.decode(data))
-        assert found == plaintext
+        assert await device.decrypt(data) == plaintext
 
 
 def test_a_peer_reads_what_is_written_from_where_it_was_told(peer: Peer) -> None:
-    own, _ = made()
-    _, own = own.encrypt(b"before")
+    _, own = made().encrypt(b"before")
     handed = own.distribution.encode().hex()
     assert peer.ask("take_key", handed=handed)["key_id"] == own.key_id
     for number in range(3):
@@ -83,59 +130,97 @@ def test_a_peer_reads_what_is_written_from_where_it_was_told(peer: Peer) -> None
         assert bytes.fromhex(found) == f"after {number}".encode()
 
 
-def test_reads_in_any_order_each_once() -> None:
-    own, key = made()
-    messages = said(own, 20)
+async def test_reads_in_any_order_each_once(device: Device) -> None:
+    own = made()
+    await device.take(own.distribution)
+    messages, _ = said(own, 20)
     shuffled = list(range(20))
     random.Random(7).shuffle(shuffled)
     for number in shuffled:
-        plaintext, key = key.decrypt(messages[number])
-        assert plaintext == str(number).encode()
-    assert key.skipped == b""
+        assert await device.decrypt(messages[number]) == str(number).encode()
+    assert device.kept() == 0
     for message in messages:
-        with pytest.raises(Undecryptable) as refused:
-            key.decrypt(message)
-        assert refused.value.reason == "old_counter"
+        await device.refuses(message, "old_counter")
 
 
-def test_keeps_a_bounded_number_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender_keys, "MAX_SKIPPED", 3)
-    own, key = made()
-    messages = said(own, 11)
-    _, key = key.decrypt(messages[10])
-    with pytest.raises(Undecryptable, match="old_counter"):
-        key.decrypt(messages[6])
-    assert key.decrypt(messages[7])[0] == b"7"
+async def test_keeps_a_bounded_number_of_keys(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skipped_keys, "MAX_SKIPPED", 3)
+    own = made()
+    await device.take(own.distribution)
+    messages, _ = said(own, 11)
+    await device.decrypt(messages[10])
+    assert device.kept() == 3
+    await device.refuses(messages[6], "old_counter")
+    assert await device.decrypt(messages[7]) == b"7"
 
 
-def test_does_not_follow_a_chain_too_far(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_does_not_follow_a_chain_too_far(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sender_keys, "MAX_JUMP", 3)
-    own, key = made()
-    messages = said(own, 5)
-    with pytest.raises(Undecryptable, match="too_far"):
-        key.decrypt(messages[4])
-    assert key.decrypt(messages[3])[0] == b"3"
+    own = made()
+    await device.take(own.distribution)
+    messages, _ = said(own, 5)
+    await device.refuses(messages[4], "too_far")
+    assert await device.decrypt(messages[3]) == b"3"
 
 
-def test_believes_its_sender_alone() -> None:
-    own, key = made()
-    _, other = made()
+async def test_a_key_that_is_too_far_is_read_once_it_is_handed_over_again(device: Device) -> None:
+    """A sender that is asked to encrypt again hands over the key as it is by then."""
+    own = made()
+    await device.take(own.distribution)
+    messages, own = said(own, 501)
+    assert await device.decrypt(messages[2]) == b"2"
+    near = replace(own, iteration=503)
+    await device.take(near.distribution)
+    assert await device.decrypt(messages[3]) == b"3", "the chain stays where it is"
+    later, own = said(own, 503)
+    await device.refuses(later[-1], "too_far")
+    await device.take(own.distribution)
+    message, _ = own.encrypt(b"after")
+    assert await device.decrypt(message) == b"after"
+    assert await device.decrypt(messages[0]) == b"0", "what was passed over is kept"
+
+
+async def test_believes_its_sender_alone(device: Device) -> None:
+    own = made()
+    await device.take(own.distribution)
     message, _ = own.encrypt(b"mine")
     altered = bytearray(message)
     altered[-70] ^= 1  # in the ciphertext
-    with pytest.raises(Undecryptable, match="bad_signature"):
-        key.decrypt(GroupMessage.decode(bytes(altered)))
-    with pytest.raises(Undecryptable, match="bad_signature"):
-        other.decrypt(GroupMessage.decode(message))
-    assert key.decrypt(GroupMessage.decode(message))[0] == b"mine"
+    await device.refuses(bytes(altered), "bad_signature")
+    forged, _ = replace(made(), key_id=own.key_id).encrypt(b"anothers")
+    await device.refuses(forged, "bad_signature")
+    assert await device.decrypt(message) == b"mine"
+    later, _ = own.encrypt(b"of the same place")
+    forged = later[:-1] + bytes([later[-1] ^ 1])
+    await device.refuses(forged, "bad_signature")
 
 
-def test_a_key_handed_over_late_reads_nothing_before() -> None:
-    own, _ = made()
-    first, own = own.encrypt(b"before")
-    late = SenderKey.of(own.distribution)
-    with pytest.raises(Undecryptable, match="old_counter"):
-        late.decrypt(GroupMessage.decode(first))
+async def test_a_key_handed_over_late_reads_nothing_before(device: Device) -> None:
+    first, own = made().encrypt(b"before")
+    await device.take(own.distribution)
+    await device.refuses(first, "old_counter")
+
+
+async def test_keys_go_with_the_key_that_they_are_of(device: Device) -> None:
+    """Of one device five keys are kept for a group; one that comes again with another signer is another."""
+    own = made()
+    await device.take(own.distribution)
+    messages, _ = said(own, 4)
+    await device.decrypt(messages[3])
+    assert device.kept() == 3
+    await device.take(replace(made(), key_id=own.key_id).distribution)
+    assert device.kept() == 0
+    for _ in range(5):
+        fresh = made()
+        await device.take(fresh.distribution)
+        await device.decrypt(said(fresh, 4)[0][3])
+    assert device.kept() == 15
+    await device.take(made().distribution)
+    assert device.kept() == 12
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from actors.connection.names.port import Renaming
 from actors.connection.session import file as session_file
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import ALICE, Clock, put
+from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, Clock, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +152,7 @@ def test_an_older_file_has_the_numbers_of_its_lids(path: Path, clock: Clock) -> 
     Session.open(path, 3, clock=clock).close()
     with closing(sqlite3.connect(path)) as file:
         file.executescript(
-            "DROP TABLE renumbered; DROP TABLE sealed_edits;"
+            f"{AS_IN_18} DROP TABLE renumbered; DROP TABLE sealed_edits;"
             "ALTER TABLE correspondents DROP COLUMN began; PRAGMA user_version=16;"
             f"INSERT INTO lids (lid, pn) VALUES ('{LID}', '{ALICE}')"
         )

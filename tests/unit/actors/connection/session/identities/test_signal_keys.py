@@ -64,7 +64,7 @@ async def test_prekeys_given_in_retry_receipts_are_bounded(session: Session) -> 
 async def test_forty_archived_sessions_are_kept(session: Session) -> None:
     async with session.transaction():
         for n in range(50):
-            session.add_ratchet(ALICE, bytes([n]), b"identity", str(n))
+            session.add_ratchet(ALICE, bytes([n]), b"identity", str(n), b"key")
         kept = session.ratchets(ALICE)
         assert [one.state for one in kept] == [str(n) for n in range(49, 8, -1)]
         session.promote_ratchet(ALICE, kept[5].id)

@@ -13,7 +13,7 @@ from actors.connection.session.messages.message_secrets import (
 )
 from actors.connection.session.session import Session
 from actors.messages.content import Edit, Poll, Target, Text
-from tests.unit.actors.connection.sessions import ALICE, Clock
+from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +117,7 @@ async def test_the_polls_of_an_older_release_are_kept(tmp_path: Path) -> None:
         async with session.transaction():
             session.remember_secret(ALICE, ALICE, "A", POLL)
     with closing(sqlite3.connect(file)) as older:
+        older.executescript(AS_IN_18)
         for table in ("placeholders", "renumbered", "sealed_edits"):
             older.execute(f"DROP TABLE {table}")
         older.execute("ALTER TABLE correspondents DROP COLUMN began")

@@ -1,0 +1,130 @@
+"""The step of the schema that gives skipped message keys rows, and the move of those that there are into them.
+
+Releases whose session files had version 18 or less kept them in the text of a session and in a blob of a
+sender key. Each share of the move is a
+transaction of its own, and one that was cut short goes on at the next opening: the column `skipped` of
+`sender_keys` is there until all is moved.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+SKIPPED_KEYS: Final = """
+-- Keys of messages that were passed over and may still come: found one by one, and never read by the way.
+-- They are moved out of `ratchets.state` and `sender_keys.skipped` afterwards, and that column is dropped.
+CREATE TABLE skipped_keys (
+    ratchet INTEGER NOT NULL REFERENCES ratchets (id) ON DELETE CASCADE,
+    ratchet_key BLOB NOT NULL,
+    counter INTEGER NOT NULL,
+    seed BLOB NOT NULL,
+    PRIMARY KEY (ratchet, ratchet_key, counter)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE skipped_sender_keys (
+    sender_key INTEGER NOT NULL REFERENCES sender_keys (number) ON DELETE CASCADE,
+    iteration INTEGER NOT NULL,
+    seed BLOB NOT NULL,
+    PRIMARY KEY (sender_key, iteration)
+) STRICT, WITHOUT ROWID;
+
+-- The peer's newest ratchet key, by which a message finds its session, and the number of skipped keys.
+ALTER TABLE ratchets ADD COLUMN peer_key BLOB;
+ALTER TABLE ratchets ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX ratchets_kept ON ratchets (address, kept) WHERE kept > 0;
+ALTER TABLE sender_keys ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX sender_keys_kept ON sender_keys (sender, kept) WHERE kept > 0
+"""
+"""Step 19 of the schema."""
+
+SESSIONS: Final = 20
+"""Sessions in a transaction, of up to half a megabyte each."""
+
+SENDER_KEYS: Final = 100
+"""Sender keys in a transaction, of up to 72 kB each."""
+
+_KEPT_BYTES: Final = 4 + 32
+
+
+def move_skipped_keys(writer: sqlite3.Connection, check_epoch: Callable[[], None]) -> None:
+    """Move all that is left. `check_epoch` raises where the file belongs to another owner."""
+    if not any(row[1] == "skipped" for row in writer.execute("PRAGMA table_info(sender_keys)")):
+        return
+    for move in (_move_sessions, _move_sender_keys, _finish):
+        last: int | None = 0
+        while last is not None:
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                check_epoch()
+                last = move(writer, last)
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+
+
+def _move_sessions(writer: sqlite3.Connection, last: int) -> int | None:
+    rows = writer.execute(
+        "SELECT id, state FROM ratchets WHERE id > ?"
+        " AND instr(state, 'skipped_message_keys') > 0 ORDER BY id LIMIT ?",
+        (last, SESSIONS),
+    ).fetchall()
+    for ratchet, text in rows:
+        state = json.loads(text)
+        former = state["ratchet"]
+        state["ratchet"] = former["diffie_hellman_ratchet"]
+        keys = [
+            (ratchet, _bytes(one["ratchet_pub"]), one["index"], _bytes(one["message_key"]))
+            for one in former["skipped_message_keys"]
+        ]
+        writer.executemany(
+            "INSERT INTO skipped_keys (ratchet, ratchet_key, counter, seed) VALUES (?, ?, ?, ?)",
+            keys,
+        )
+        writer.execute(
+            "UPDATE ratchets SET state = ?, peer_key = ?, kept = ? WHERE id = ?",
+            (
+                json.dumps(state, separators=(",", ":"), ensure_ascii=False),
+                bytes.fromhex(state["peer_keys"][0]),
+                len(keys),
+                ratchet,
+            ),
+        )
+    return rows[-1][0] if rows else None
+
+
+def _move_sender_keys(writer: sqlite3.Connection, last: int) -> int | None:
+    rows = writer.execute(
+        "SELECT number, skipped FROM sender_keys WHERE number > ? AND length(skipped) > 0"
+        " ORDER BY number LIMIT ?",
+        (last, SENDER_KEYS),
+    ).fetchall()
+    for number, blob in rows:
+        keys = list(_sender_keys(number, blob))
+        writer.executemany(
+            "INSERT INTO skipped_sender_keys (sender_key, iteration, seed) VALUES (?, ?, ?)", keys
+        )
+        writer.execute(
+            "UPDATE sender_keys SET skipped = x'', kept = ? WHERE number = ?", (len(keys), number)
+        )
+    return rows[-1][0] if rows else None
+
+
+def _sender_keys(number: int, blob: bytes) -> Iterable[tuple[int, int, bytes]]:
+    for start in range(0, len(blob), _KEPT_BYTES):
+        one = blob[start : start + _KEPT_BYTES]
+        yield number, int.from_bytes(one[:4], "big"), one[4:]
+
+
+def _finish(writer: sqlite3.Connection, _: int) -> None:
+    writer.execute("ALTER TABLE sender_keys DROP COLUMN skipped")
+
+
+def _bytes(text: Any) -> bytes:
+    # The library's JSON has a character for each byte.
+    return str(text).encode("latin-1")

@@ -1,0 +1,205 @@
+"""The processor time of a message that cannot be read, at the worst state that a peer can build up."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.native.signal import envelope
+from actors.connection.native.signal.chains import MAX_JUMP, walk
+from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
+from actors.connection.native.signal.effort import ACCEPTANCE, BURST, MOST, Budgets
+from actors.connection.native.signal.envelope import PrekeyMessage
+from actors.connection.native.signal.group_keys import GroupKeys, handing
+from actors.connection.native.signal.ratchet import Ratchet
+from actors.connection.native.signal.refusals import Unprepared
+from actors.connection.native.signal.sender_keys import OwnSenderKey
+from actors.connection.native.signal.signatures import sign
+from actors.connection.native.transport.nodes import Node
+from tests.benchmarks.figures import Figure, Figures, median
+from tests.unit.actors.connection.native.hostile_peer import fill, forged
+from tests.unit.actors.connection.native.receiving import CONTACT, DEVICE, World
+from tests.unit.actors.connection.native.signal_devices import Device, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+SESSIONS, SKIPPED = 41, 2_000
+ROUNDS = 30
+GROUP = "120363000000000001@g.us"
+
+
+async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
+    peer, device = Device(tmp_path / "peer.db", DEVICE), Device(tmp_path / "device.db", CONTACT)
+    with closing(peer.session), closing(device.session):
+        await peer.register()
+        await device.register()
+        for _ in range(SESSIONS):
+            device.signal.budgets = Budgets()
+            await fill(peer, device, sessions=1, skipped=SKIPPED)
+        stored = device.session.current_ratchet(device.peer)
+        assert stored is not None
+        chain = Ratchet.load(stored.state).receiving
+        assert chain is not None
+        kept = device.session._rows("SELECT count(*) FROM skipped_keys")[0][0]
+        assert kept == 10_000, "the bound of a device"
+        kinds = {
+            "under a new key": [forged(0) for _ in range(ROUNDS)],
+            "late in a new chain": [forged(MAX_JUMP) for _ in range(ROUNDS)],
+            "late in the newest chain": [
+                forged(chain.counter + MAX_JUMP, key=chain.ratchet_key) for _ in range(ROUNDS)
+            ],
+            "too late": [forged(25_000) for _ in range(ROUNDS)],
+            "of 64 kB": [_large(65_536) for _ in range(ROUNDS)],
+            "a first one": [_first(device) for _ in range(ROUNDS)],
+        }
+        world = World(device.session, peer.session)
+        least = min(_steps() for _ in range(ROUNDS))
+        spent = {name: median(await _refused(world, made)) for name, made in kinds.items()}
+        worst = max(spent, key=spent.__getitem__)
+        figures.add(
+            Figure(
+                "forged message, 41 sessions, all keys",
+                spent[worst] * 1e3,
+                "ms",
+                against=least * 1e3,
+                at_most=2.66,
+                remarks={
+                    "worst": worst,
+                    "against": f"{MAX_JUMP} HMACs",
+                    **{f"{name} (ms)": value * 1e3 for name, value in spent.items()},
+                    "of 1 MB (ms)": median(
+                        await _refused(world, [_large(1_000_000) for _ in range(ROUNDS)])
+                    )
+                    * 1e3,
+                    "over budget (ms)": median(
+                        await _refused(world, [forged(0) for _ in range(ROUNDS)], _spent)
+                    )
+                    * 1e3,
+                },
+            )
+        )
+        group = median(await _of_group(device))
+        figures.add(
+            Figure(
+                "forged message of a group",
+                group * 1e3,
+                "ms",
+                against=least * 1e3,
+                at_most=2.66,
+                remarks={"against": f"{MAX_JUMP} HMACs"},
+            )
+        )
+        figures.add(
+            Figure(
+                "message in order, same state",
+                median(await _in_order(peer, device)) * 1e3,
+                "ms",
+                against=least * 1e3,
+            )
+        )
+
+
+def _steps() -> float:
+    began = time.process_time()
+    walk(bytes(32), MAX_JUMP)
+    return time.process_time() - began
+
+
+def _large(size: int) -> Sent:
+    head = envelope.header(new_key_pair()[1], 0, 0)
+    return "msg", envelope.unsigned_message(head, bytes(size)) + bytes(8)
+
+
+def _first(device: Device) -> Sent:
+    """A first message under the device's keys, but for its MAC."""
+    inner = forged(MOST - ACCEPTANCE)[1]
+    own = device.session.credentials()
+    assert own is not None
+    made = PrekeyMessage(1, None, own.signed_prekey.id, new_key_pair()[1], new_key_pair()[1], inner)
+    return "pkmsg", made.encode()
+
+
+async def _refused(
+    world: World, made: Sequence[Sent], budgets: Callable[[], Budgets] = Budgets
+) -> list[float]:
+    """Processor seconds for each, its retry receipt with it; its batch shares a transaction, which is left out.
+
+    As the receive pipeline does it: taken, prepared, taken again.
+    """
+    times = []
+    for number, (kind, data) in enumerate(made):
+        enc = Node("enc", {"v": "2", "type": kind}, data)
+        named = {"id": f"{kind}{len(data)}-{number}-{data[:8].hex()}", "from": CONTACT, "t": "900"}
+        stanza = Node("message", named, (enc,))
+        world.signal.budgets = budgets()
+        world.incoming.forget_prepared()
+        spent = 0.0
+        async with world.session.transaction():
+            began = time.process_time()
+            try:
+                with world.session.savepoint():
+                    outcome = await world.incoming.take(stanza)
+            except Unprepared:
+                outcome = world.incoming.postpone(stanza)
+            spent += time.process_time() - began
+        if outcome.counted == "message.postponed":
+            began = time.process_time()
+            await world.incoming.prepare(stanza)
+            spent += time.process_time() - began
+            async with world.session.transaction():
+                began = time.process_time()
+                with world.session.savepoint():
+                    outcome = await world.incoming.take(stanza)
+                spent += time.process_time() - began
+        assert outcome.counted == "message.asked_for"
+        times.append(spent)
+    return times
+
+
+def _spent() -> Budgets:
+    """The budgets of a device that has nothing left."""
+    budgets = Budgets(clock=lambda: 0.0)
+    with budgets.allowance(CONTACT, 0) as allowance:
+        allowance.pay(2 * BURST)
+    return budgets
+
+
+async def _of_group(device: Device) -> list[float]:
+    """Messages that a member signed, as far ahead as is followed, and that no key decrypts."""
+    own = OwnSenderKey.make(new_key_pair())
+    async with device.session.transaction():
+        GroupKeys(device.session).take(GROUP, device.peer, handing(GROUP, own))
+    signed = (
+        b"\x33"
+        + envelope.number_field(1, own.key_id)
+        + envelope.number_field(2, own.iteration + MAX_JUMP)
+        + envelope.blob_field(3, bytes(15))
+    )
+    message = signed + sign(own.private, signed)
+    times = []
+    for _ in range(ROUNDS):
+        keys = GroupKeys(device.session)
+        began = time.process_time()
+        with suppress(Unprepared):
+            keys.decrypt(GROUP, device.peer, message)
+        keys.prepare(GROUP, device.peer, message)
+        with pytest.raises(Undecryptable):
+            keys.decrypt(GROUP, device.peer, message)
+        times.append(time.process_time() - began)
+    return times
+
+
+async def _in_order(peer: Device, device: Device) -> list[float]:
+    times = []
+    for _ in range(ROUNDS):
+        kind, data = await peer.encrypt(b"hello")
+        async with device.session.transaction():
+            began = time.process_time()
+            await device.signal.decrypt(device.peer, kind, data)
+            times.append(time.process_time() - began)
+    return times

@@ -1,0 +1,111 @@
+"""A peer that builds up state at a device, and forges; and the cost of reading, by count."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+from doubleratchet.recommended.crypto_provider_impl import CryptoProviderImpl
+from doubleratchet.recommended.diffie_hellman_ratchet_curve25519 import DiffieHellmanRatchet
+
+from actors.connection.native.signal import envelope
+from actors.connection.native.signal.device_sessions import new_key_pair
+
+if TYPE_CHECKING:
+    import pytest
+
+    from actors.connection.session.session import Session
+    from tests.unit.actors.connection.native.signal_devices import Device, Sent
+
+
+class Cost:
+    """Work of a device since `clear`: bytes read of its file, HMACs, X25519 agreements."""
+
+    def __init__(self, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clear()
+        rows, digest = session._rows, hmac.digest
+        calculate = CryptoProviderImpl.hmac_calculate
+        agree = DiffieHellmanRatchet._perform_diffie_hellman
+
+        def read(*arguments: Any) -> list[Any]:
+            found = rows(*arguments)
+            self.bytes_read += sum(
+                len(value) for row in found for value in row if isinstance(value, (str, bytes))
+            )
+            return found
+
+        def note() -> None:
+            self.hmacs += 1
+            self.within += session._transaction is not None
+
+        def counted_digest(*arguments: Any) -> bytes:
+            note()
+            return digest(*arguments)
+
+        async def counted_calculate(*arguments: Any) -> bytes:
+            note()
+            return await calculate(*arguments)
+
+        def counted_agree(*arguments: Any) -> bytes:
+            self.agreements += 1
+            return agree(*arguments)
+
+        monkeypatch.setattr(session, "_rows", read)
+        monkeypatch.setattr(hmac, "digest", counted_digest)
+        monkeypatch.setattr(CryptoProviderImpl, "hmac_calculate", staticmethod(counted_calculate))
+        monkeypatch.setattr(
+            DiffieHellmanRatchet, "_perform_diffie_hellman", staticmethod(counted_agree)
+        )
+
+    def clear(self) -> None:
+        self.bytes_read = self.hmacs = self.agreements = 0
+        self.within = 0
+        """HMACs inside a transaction."""
+
+
+async def jump(device: Device, count: int) -> None:
+    """Pass over so many messages: none of them is ever made."""
+    stored = device.session.current_ratchet(device.peer)
+    assert stored is not None
+    state = json.loads(stored.state)
+    chain = _sending_chain(state)
+    key = chain["key"].encode("latin-1")
+    for _ in range(count):
+        key = hmac.digest(key, b"\x02", "sha256")
+    chain["key"], chain["length"] = key.decode("latin-1"), chain["length"] + count
+    async with device.session.transaction():
+        device.session._write(
+            "UPDATE ratchets SET state = ? WHERE id = ?",
+            (json.dumps(state, ensure_ascii=False), stored.id),
+        )
+
+
+def _sending_chain(state: Any) -> dict[str, Any]:
+    """The chain, wherever in the state it is."""
+    if isinstance(state, dict):
+        if isinstance(found := state.get("sending_chain"), dict):
+            return found
+        for value in state.values():
+            if found := _sending_chain(value):
+                return found
+    return {}
+
+
+async def fill(peer: Device, device: Device, *, sessions: int, skipped: int) -> None:
+    """Set up sessions with the device, each answered, and with keys that it keeps in each."""
+    for _ in range(sessions):
+        await peer.establish(await device.bundle(prekey=False))
+        await device.decrypt(await peer.encrypt(b"first"))
+        await peer.decrypt(await device.encrypt(b"answer"))
+        for left in range(skipped, 0, -500):
+            await jump(peer, min(left, 500))
+            await device.decrypt(await peer.encrypt(b"later"))
+        # A session on which the device has sent since is one on which the peer may begin a next chain.
+        await device.encrypt(b"answer")
+
+
+def forged(counter: int, *, key: bytes | None = None, previous: int = 0) -> Sent:
+    """A message under a ratchet key that the peer never used, with a MAC of zeros."""
+    head = envelope.header(key or new_key_pair()[1], counter, previous)
+    return "msg", envelope.unsigned_message(head, bytes(16)) + bytes(8)

@@ -1,0 +1,178 @@
+"""The cost of messages that cannot be read, at the worst state that a peer can build up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from actors.connection.native.receive.pipeline import Receiver
+from actors.connection.native.signal import envelope
+from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
+from actors.connection.native.signal.group_keys import GroupKeys, handing
+from actors.connection.native.signal.sender_keys import OwnSenderKey
+from actors.connection.native.signal.signatures import sign
+from actors.connection.native.transport.nodes import Node
+from tests.unit.actors.connection.native.hostile_peer import Cost, fill, forged
+from tests.unit.actors.connection.native.receiving import CONTACT, GROUP, World, text
+
+if TYPE_CHECKING:
+    from actors.connection.native.transport.socket import Socket
+    from tests.unit.actors.connection.native.signal_devices import Device, Sent
+
+MANY = 100
+
+
+async def refused(device: Device, sent: Sent) -> str:
+    with pytest.raises(Undecryptable) as error:
+        await device.decrypt(sent)
+    return error.value.reason
+
+
+async def test_a_forgery_reads_little_of_the_file(
+    alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(alice, bob, sessions=41, skipped=50)
+    cost = Cost(bob.session, monkeypatch)
+    for counter in (0, 30, 2_000):
+        cost.clear()
+        await refused(bob, forged(counter))
+        print(f"read for a forgery of counter {counter}: {cost.bytes_read} bytes")
+        assert 0 < cost.bytes_read < 65_536
+
+
+async def test_a_forgery_computes_little(
+    alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(alice, bob, sessions=41, skipped=0)
+    newest = envelope.SignalMessage.decode((await alice.encrypt(b"x"))[1]).ratchet_key
+    cost = Cost(bob.session, monkeypatch)
+    for made in (
+        forged(0),
+        forged(300),
+        forged(2_000),
+        forged(25_000),
+        forged(300, previous=2_000),
+        forged(400, key=newest),
+        forged(25_000, key=newest),
+    ):
+        cost.clear()
+        await refused(bob, made)
+        print(f"a forgery: {cost.hmacs} HMACs, {cost.agreements} agreements")
+        assert cost.hmacs <= 700
+        assert cost.agreements <= 20
+
+
+async def test_a_peer_that_forges_for_ever_is_not_computed_for(
+    alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(alice, bob, sessions=5, skipped=0)
+    cost = Cost(bob.session, monkeypatch)
+    for number in range(MANY):
+        await refused(bob, forged(number))
+    print(f"{MANY} forgeries: {cost.hmacs} HMACs, {cost.agreements} agreements")
+    cost.clear()
+    for _ in range(MANY):
+        await refused(bob, forged(300))
+    assert cost.hmacs <= MANY * 40
+    assert cost.agreements <= MANY
+    # The budget is for forgeries alone: an ordinary message is read all the same.
+    assert await bob.decrypt(await alice.encrypt(b"hello")) == b"hello"
+    await alice.establish(await bob.bundle())
+    assert await bob.decrypt(await alice.encrypt(b"on a new session")) == b"on a new session"
+
+
+class Wire:
+    """Stands for the socket: it counts answers."""
+
+    def __init__(self) -> None:
+        self.sent: list[Node] = []
+        self.more = asyncio.Event()
+
+    async def send(self, *nodes: Node) -> None:
+        self.sent += nodes
+        self.more.set()
+
+
+async def test_no_forgery_is_computed_inside_the_transaction(
+    receiver: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readable messages between forgeries are stored, in order, and each stanza is answered."""
+    await receiver.take(await receiver.message(text("first")))
+    async with receiver.session.transaction():
+        await receiver.signal.encrypt(CONTACT, b"answer")
+    stanzas = []
+    for number in range(6):
+        stanzas.append(await receiver.message(text(f"{number}")))
+        kind, data = forged(400)
+        enc = Node("enc", {"v": "2", "type": kind}, data)
+        attrs = {"id": f"FORGED{number}", "from": CONTACT, "t": "900"}
+        stanzas.append(Node("message", attrs, (enc,)))
+    wire, cost = Wire(), Cost(receiver.session, monkeypatch)
+
+    async def ignore() -> None:
+        return None
+
+    pipeline = Receiver(
+        receiver.session,
+        cast("Socket", wire),
+        receiver.incoming,
+        counts=Counter(),
+        on_inbox=ignore,
+        on_task=lambda *_: None,
+    )
+    for stanza in stanzas:
+        await pipeline.put(stanza)
+    running = asyncio.create_task(pipeline.run())
+    acks = [stanza.attrs["id"] for stanza in stanzas]
+    async with asyncio.timeout(20):
+        while [node.attrs["id"] for node in wire.sent if node.tag == "ack"] != acks:
+            await wire.more.wait()
+            wire.more.clear()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert [one.text for one in receiver.messages()] == ["first", *map(str, range(6))]
+    print(f"{cost.hmacs} HMACs, {cost.within} of them inside a transaction")
+    assert cost.hmacs > 400, "no forgery was tried"
+    assert cost.within < len(stanzas) * 40
+
+
+def garbage(own: OwnSenderKey, ahead: int) -> bytes:
+    """A group's message under its sender's signature, so far ahead, that no key decrypts."""
+    signed = (
+        b"\x33"
+        + envelope.number_field(1, own.key_id)
+        + envelope.number_field(2, own.iteration + ahead)
+        + envelope.blob_field(3, bytes(15))
+    )
+    return signed + sign(own.private, signed)
+
+
+async def test_a_groups_member_makes_it_read_and_compute_little(
+    receiver: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, own = GroupKeys(receiver.session), OwnSenderKey.make(new_key_pair())
+    async with receiver.session.transaction():
+        keys.take(GROUP, CONTACT, handing(GROUP, own))
+    for _ in range(4):
+        for _ in range(500):
+            message, own = own.encrypt(b"passed over")
+        await _read(receiver, keys, message)
+    cost = Cost(receiver.session, monkeypatch)
+    for ahead in (0, 400, 25_000):
+        cost.clear()
+        with pytest.raises(Undecryptable):
+            await _read(receiver, keys, garbage(own, ahead))
+        print(f"{ahead} ahead: {cost.bytes_read} bytes, {cost.hmacs} HMACs")
+        assert 0 < cost.bytes_read < 4_096
+        assert cost.hmacs <= 700
+
+
+async def _read(receiver: World, keys: GroupKeys, message: bytes) -> bytes:
+    keys.prepare(GROUP, CONTACT, message)
+    async with receiver.session.transaction():
+        return keys.decrypt(GROUP, CONTACT, message)
