@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.queue import mirror
 from actors.queue.refusals import ConnectionDeleted
+from actors.state.account.of_connection import forget
 from actors.state.documents import TELLING_LIMIT, StoreAway
 from actors.state.limited import end_limited
 
@@ -32,8 +33,8 @@ class Removal:
     """Ends visibly what waits, then forgets the rest; the name is free only at the very end (G2, G12).
 
     Sends are refused from the first step on, and at last owners too. Messages stay
-    until their retention ends, under the id, which no other connection gets. API keys and webhooks that
-    were for this connection alone end with it.
+    until their retention ends, under the id, which no other connection gets. Contacts, chats and labels go.
+    API keys and webhooks that were for this connection alone end with it.
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
     `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is forgotten that is not mirrored.
@@ -87,6 +88,7 @@ class Removal:
                 trace.unlink()
         await self._leases.forget(connection)
         await end_limited(self._documents, connection)
+        await forget(self._documents, connection)
         self._on_removed(connection)  # before the name is free: the next one begins anew
         await self._registry.remove(connection)
 

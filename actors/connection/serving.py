@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from actors.connection.backup.connection_backup import Kept
     from actors.connection.causes import Cause, Consequence
     from actors.connection.engine import Engine
-    from actors.connection.reporter import Observed, Shown, State
+    from actors.connection.reporter import Observed, Shown
+    from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
     from actors.redis.leases import Lease, Leases

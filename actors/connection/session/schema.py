@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 18
+VERSION = 19
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -389,6 +389,11 @@ CREATE TABLE sealed_edits (
     UNIQUE (chat, sender, message_id)
 ) STRICT;
 CREATE INDEX sealed_edits_target ON sealed_edits (target)
+""",
+    19: """
+-- The version up to which each collection of app state is noted, and LIDs that any of it is about.
+CREATE TABLE app_state (collection TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE app_state_lids (lid TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
 """,
 }
 """Changes of each version over the one before; `SCHEMA` is the first."""

@@ -18,7 +18,6 @@ from actors.connection.session.file import (
 from actors.connection.session.history_syncs import Histories
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
-from actors.connection.session.identities.renumbered import Renumbered
 from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
 from actors.connection.session.messages.message_aliases import Aliases
@@ -53,7 +52,6 @@ class Session(
     Groups,
     Histories,
     Aliases,
-    Renumbered,
     Keys,
 ):
     """The session file of one account.
@@ -105,7 +103,7 @@ class Session(
         self.rename(old, new)
         self.move_ratchets(old, new)
         self.move_chat(old, new)
-        if stored:
+        if self.move_app_state(old, new) or stored:
             self.merge_chats([(old, new)])
         self.move_correspondent(old, new)
         self.move_sender(old, new)
@@ -153,6 +151,7 @@ class Session(
         self.forget_directory()
         self.forget_groups()
         self.forget_histories()
+        self.forget_app_state()
         self.forget_placeholders()
         self.forget_sent()
         self.forget_uploads()

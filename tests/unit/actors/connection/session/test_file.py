@@ -140,6 +140,7 @@ def test_a_newer_releases_file_is_left_as_it_is(session: Session, path: Path) ->
         Session.open(path, 4)
 
 
+APP_STATE = ("app_state", "app_state_lids")
 GROUPS = ("rosters", "sender_keys", "own_sender_keys", "key_holders", "recipients")
 HISTORIES = ("histories", "push_names", "sent_ids")
 
@@ -150,7 +151,14 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
     with closing(sqlite3.connect(path)) as older:
         older.execute("DROP TABLE key_lists")
         older.execute("ALTER TABLE inbox DROP COLUMN content")
-        for table in ("message_secrets", "placeholders", "aliases", *GROUPS, *HISTORIES):
+        for table in (
+            "message_secrets",
+            "placeholders",
+            "aliases",
+            *APP_STATE,
+            *GROUPS,
+            *HISTORIES,
+        ):
             older.execute(f"DROP TABLE {table}")
         older.execute("DROP INDEX tombstones_members")
         older.execute("ALTER TABLE file DROP COLUMN commits")

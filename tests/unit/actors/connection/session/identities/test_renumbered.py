@@ -153,6 +153,7 @@ def test_an_older_file_has_the_numbers_of_its_lids(path: Path, clock: Clock) -> 
     with closing(sqlite3.connect(path)) as file:
         file.executescript(
             "DROP TABLE renumbered; DROP TABLE sealed_edits;"
+            "DROP TABLE app_state; DROP TABLE app_state_lids;"
             "ALTER TABLE correspondents DROP COLUMN began; PRAGMA user_version=16;"
             f"INSERT INTO lids (lid, pn) VALUES ('{LID}', '{ALICE}')"
         )

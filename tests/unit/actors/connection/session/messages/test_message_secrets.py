@@ -117,7 +117,7 @@ async def test_the_polls_of_an_older_release_are_kept(tmp_path: Path) -> None:
         async with session.transaction():
             session.remember_secret(ALICE, ALICE, "A", POLL)
     with closing(sqlite3.connect(file)) as older:
-        for table in ("placeholders", "renumbered", "sealed_edits"):
+        for table in ("placeholders", "renumbered", "sealed_edits", "app_state", "app_state_lids"):
             older.execute(f"DROP TABLE {table}")
         older.execute("ALTER TABLE correspondents DROP COLUMN began")
         older.execute("DROP INDEX message_secrets_at")
