@@ -122,7 +122,7 @@ async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
         AppStateChange.label("5", name="x"),
     ]
     store = SqliteDocuments(tmp_path / "state.db")
-    noted = {"key": 1, "epoch": 1, "collection": "x", "news": True, "at": 1.0}
+    noted = {"key": 1, "epoch": 1, "collection": "x", "news": True, "at": 1.0, "noted_as": "x"}
     await store.batch([changing("shop", {**asdict(each), **noted}) for each in changes])
     for collection in (CONTACTS, CHATS, LABELS):
         (found,) = (await store.query(collection)).items

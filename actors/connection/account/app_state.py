@@ -6,7 +6,7 @@ WhatsApp keeps it in collections, each with a version that rises. An engine hand
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self
 
 Subject = Literal["contact", "chat", "label"]
@@ -18,6 +18,7 @@ class AppStateChange:
 
     `id` is the canonical address of the person or group, or the id of the label. `value` is JSON; None: it
     is as if nobody had ever set it. `at` is WhatsApp's time in seconds since the epoch, where it tells one.
+    `removed`: see `entry_removed`.
     """
 
     subject: Subject
@@ -25,6 +26,15 @@ class AppStateChange:
     setting: str
     value: Any = field(repr=False)
     at: float | None = None
+    removed: bool = False
+
+    def entry_removed(self) -> Self:
+        """That the entry was taken out of the collection, whatever it said.
+
+        Where a person's entry moves from the number to the LID, WhatsApp removes the one and sets the other,
+        in any order: a removal takes back only what was set under the same address.
+        """
+        return replace(self, value=None, removed=True)
 
     @classmethod
     def contact(
@@ -102,6 +112,7 @@ class InboxAppState:
 
     Of two changes of one setting the greater (`epoch`, `key`) is the later one; `epoch` is that under which
     it was noted. `at` is WhatsApp's time, or else that at which it was noted. `news`: not part of a full sync.
+    `noted_as` is the id that the engine gave, where `id` may be another address of the same person.
     """
 
     key: int
@@ -113,6 +124,8 @@ class InboxAppState:
     value: Any = field(repr=False)
     at: float
     news: bool
+    noted_as: str = field(repr=False)
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

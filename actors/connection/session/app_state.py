@@ -91,7 +91,9 @@ class AppState(Renumbered):
             id_ = self.chat_today(id_)
             self._note_lid(id_)
         at = self._clock() if change.at is None else change.at
-        told = {"epoch": self.epoch, "value": change.value, "at": at}
+        told = {"epoch": self.epoch, "value": change.value, "at": at, "as": change.id}
+        if change.removed:
+            told["removed"] = True
         content = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
         source = "live" if news else "history"
         self._put_row((id_, change.subject, collection, change.setting, source, content))
@@ -123,4 +125,6 @@ def _item(row: Any) -> InboxAppState | InboxReplaced:
         packed["value"],
         packed["at"],
         news=source == "live",
+        noted_as=packed["as"],
+        removed=packed.get("removed", False),
     )

@@ -1,7 +1,7 @@
 """Writes of ``whatsapp_contacts``, ``whatsapp_chats`` and ``whatsapp_labels`` (pure).
 
-``settings`` of a document has each setting that was ever noted: ``value`` ``at``, the app state's
-``collection`` that it is in, and ``epoch`` ``key``, of which the greater pair is the later one. So the
+``settings`` of a document has each setting that was ever noted: ``value`` ``at``, the address that it was
+``noted_as``, the app state's ``collection`` that it is in, and ``epoch`` ``key``, of which the greater pair is the later one. So the
 result is the same however often a change comes, and an older one never replaces a newer. A setting that
 is gone stays with the value null; a document without any other is listed nowhere and names nobody.
 """
@@ -42,12 +42,22 @@ def changing(connection: str, item: Mapping[str, Any]) -> Write:
     """
     collection, subject_id = COLLECTIONS[str(item["subject"])], str(item["id"])
     name = str(item["setting"])
-    noted = {field: item[field] for field in ("value", "at", "epoch", "key", "collection")}
+    fields = ("value", "at", "epoch", "key", "collection", "noted_as")
+    noted = {field: item[field] for field in fields}
+    if noted["value"] is None:
+        noted = _gone(noted)
 
     def change(there: Document | None) -> Document | None:
         settings = dict((there or {}).get("settings") or {})
-        if name in settings and _order(settings[name]) >= _order(noted):
+        known = settings.get(name)
+        if known is not None and _order(known) >= _order(noted):
             return None
+        if (
+            item["removed"]
+            and known is not None
+            and known["noted_as"] not in {None, item["noted_as"]}
+        ):
+            return None  # set under another address of the same person
         return _document(collection, connection, subject_id, {**settings, name: noted})
 
     tells = _telling(collection, connection, subject_id, item, news=item["news"])
@@ -98,7 +108,7 @@ def moving(collection: str, connection: str, document: Document, new: str) -> li
     def leave(there: Document | None) -> Document | None:
         if there is None:
             return None
-        settings = {name: {**one, "value": None} for name, one in there["settings"].items()}
+        settings = {name: _gone(one) for name, one in there["settings"].items()}
         return {"connection": connection, "settings": settings}
 
     return [
@@ -135,6 +145,10 @@ def _document(
     return document
 
 
+def _gone(noted: Mapping[str, Any]) -> dict[str, Any]:
+    return {**noted, "value": None, "noted_as": None}
+
+
 def _order(noted: Mapping[str, Any]) -> tuple[int, int]:
     return noted["epoch"], noted["key"]
 
@@ -142,7 +156,7 @@ def _order(noted: Mapping[str, Any]) -> tuple[int, int]:
 def _cleared(document: Document, replaced: Mapping[str, Any]) -> dict[str, Any] | None:
     """The settings once a full sync is complete; None where it left nothing out."""
     settings = {
-        name: {**one, "value": None} if _is_left_out(one, replaced) else one
+        name: _gone(one) if _is_left_out(one, replaced) else one
         for name, one in document["settings"].items()
     }
     return None if settings == document["settings"] else settings

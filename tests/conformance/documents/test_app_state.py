@@ -19,7 +19,14 @@ SHOP = Where("connection", "==", "shop")
 
 
 def write(change: AppStateChange, key: int, epoch: int = 1) -> Write:
-    noted = {"key": key, "epoch": epoch, "collection": "regular", "news": True, "at": key * 10.0}
+    noted = {
+        "key": key,
+        "epoch": epoch,
+        "collection": "regular",
+        "news": True,
+        "at": key * 10.0,
+        "noted_as": change.id,
+    }
     return changing("shop", {**asdict(change), **noted})
 
 

@@ -180,7 +180,13 @@ def test_old_messages_are_removed_and_what_is_open_stays(place: Place) -> None:
 
 def named(address: str, name: str | None) -> Write:
     change = AppStateChange.contact(address, full_name=name, at=5.0)
-    noted = {"epoch": 1, "key": 1, "collection": "critical_unblock_low", "news": True}
+    noted = {
+        "epoch": 1,
+        "key": 1,
+        "collection": "critical_unblock_low",
+        "news": True,
+        "noted_as": "x",
+    }
     return changing(ID, {**asdict(change), **noted})
 
 

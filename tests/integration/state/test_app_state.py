@@ -41,7 +41,14 @@ OF = {"name": NAMES, "mute": HIGH, "definition": LABELLED}
 """The collection of some settings; others are in `LOW`."""
 
 
-def noted(change: AppStateChange, key: int, epoch: int = 1, *, news: bool = True) -> dict[str, Any]:
+def noted(
+    change: AppStateChange,
+    key: int,
+    epoch: int = 1,
+    *,
+    news: bool = True,
+    noted_as: str | None = None,
+) -> dict[str, Any]:
     item = InboxAppState(
         key,
         epoch,
@@ -52,6 +59,8 @@ def noted(change: AppStateChange, key: int, epoch: int = 1, *, news: bool = True
         change.value,
         change.at or 100.0 + key,
         news,
+        noted_as or change.id,
+        change.removed,
     )
     return asdict(item)
 
@@ -231,6 +240,30 @@ async def test_what_is_noted_of_a_lid_is_its_numbers_once_merged(
         assert await listed(documents) == [ANA]
     assert await manager.merge_chat("shop", 2, LID, ANA) == "done"
     assert await manager.merge_chat("shop", 1, LID, ANA) == "lost"
+
+
+@pytest.mark.usefixtures("shop")
+async def test_an_entry_that_moves_from_the_number_to_the_lid_keeps_what_it_says(
+    manager: StateManager, documents: Documents
+) -> None:
+    """In whatever order it is set and removed; an unset one counts under either address."""
+    assert await manager.note_app_state("shop", 1, [noted(named(ANA, "Ana"), 1)])
+    moved = [
+        noted(named(ANA, "Ana"), 2, noted_as=LID),
+        noted(named(ANA, "Ana").entry_removed(), 3),
+    ]
+    assert await manager.note_app_state("shop", 1, moved)
+    assert await contacts(documents) == [(ANA, "Ana")]
+    assert await manager.note_app_state("shop", 1, [noted(archive(ANA), 4)])
+    off = noted(archive(ANA, archived=False), 5, noted_as=LID)
+    assert await manager.note_app_state("shop", 1, [off])
+    assert await chat(documents, ANA) == {}
+    gone = noted(named(ANA, "Ana").entry_removed(), 6, noted_as=LID)
+    assert await manager.note_app_state("shop", 1, [gone])
+    assert await contacts(documents) == []
+    there = await documents.get(CONTACTS, document_id("shop", ANA))
+    assert LID not in str(there)
+    assert ANA not in str(there)
 
 
 @pytest.mark.usefixtures("shop")

@@ -207,7 +207,13 @@ async def test_the_console_names_people_as_the_phone_does(
     address = "/console/conversations/shop"
     assert "<b>Ana</b>" not in unescape((await client.get(address)).text)
     names = asdict(AppStateChange.contact(CHAT, full_name="<b>Ana</b>", at=5.0))
-    noted = {"epoch": 1, "key": 1, "collection": "critical_unblock_low", "news": True}
+    noted = {
+        "epoch": 1,
+        "key": 1,
+        "collection": "critical_unblock_low",
+        "news": True,
+        "noted_as": "x",
+    }
     await documents.batch([changing(SHOP, {**names, **noted})])
     for path in (address, f"{address}/{CHAT}", f"{address}/15550100099@s.whatsapp.net"):
         page = (await client.get(path)).text

@@ -35,7 +35,7 @@ SOON = time.time() + 3600
 
 async def note(documents: Documents, *changes: AppStateChange) -> None:
     """As the StateManager stores them; each call what is newer than the one before."""
-    noted = {"epoch": 1, "collection": "regular", "news": True}
+    noted = {"epoch": 1, "collection": "regular", "news": True, "noted_as": "x"}
     items = [
         {**asdict(each), **noted, "key": time.monotonic_ns() + n, "at": each.at or 100.0 + n}
         for n, each in enumerate(changes)

@@ -37,7 +37,13 @@ def received(number: int, connection: str) -> Document:
 
 def named(connection: str, number: int) -> Write:
     change = AppStateChange.contact(f"1555{number:07}@s.whatsapp.net", full_name="Ana", at=5.0)
-    noted = {"epoch": 1, "key": 1, "collection": "critical_unblock_low", "news": True}
+    noted = {
+        "epoch": 1,
+        "key": 1,
+        "collection": "critical_unblock_low",
+        "news": True,
+        "noted_as": "x",
+    }
     return changing(connection, {**asdict(change), **noted})
 
 

@@ -181,7 +181,7 @@ async def test_app_state_is_noted_in_order_up_to_the_end_of_a_full_sync() -> Non
     engine, shelf = ScriptedEngine(), Shelf()
     drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Away()), shelf, on_lost=lambda _: None)
     changes = [
-        InboxAppState(key, 1, "regular_low", "chat", CHAT, "archived", True, 5.0, news=False)
+        InboxAppState(key, 1, "regular_low", "chat", CHAT, "archived", True, 5.0, False, CHAT)
         for key in (1, 2, 4, 5)
     ]
     engine.inbox = {each.key: each for each in changes}
@@ -204,7 +204,7 @@ async def test_app_state_is_noted_in_order_up_to_the_end_of_a_full_sync() -> Non
 async def test_an_older_owner_leaves_app_state_to_its_successor() -> None:
     """G6."""
     for item in (
-        InboxAppState(1, 1, "regular_low", "chat", CHAT, "archived", True, 5.0, news=True),
+        InboxAppState(1, 1, "regular_low", "chat", CHAT, "archived", True, 5.0, True, CHAT),
         InboxReplaced(1, 1, "regular_low", 0, 5.0),
     ):
         engine, shelf, lost = ScriptedEngine(), Shelf(), list[str]()

@@ -115,8 +115,13 @@ async def test_a_lid_is_its_number_once_that_is_known(session: Session) -> None:
     assert {id_ for id_, *_ in waiting(session)} == {ANA}
     (merge,) = session.pending("merge", 9)
     assert (merge.old, merge.new) == (LID, ANA), "it may be stored already"
-    assert await note(session, 2, AppStateChange.unread(LID, unread=True), after=1)
+    gone = AppStateChange.unread(LID, unread=True).entry_removed()
+    assert await note(session, 2, gone, after=1)
     assert {id_ for id_, *_ in waiting(session)} == {ANA}
+    *before, last = (each for each in session.pending("app_state", 9) if each.collection == LOW)
+    assert isinstance(last, InboxAppState)
+    assert (last.value, last.noted_as, last.removed) == (None, LID, True)
+    assert not any(getattr(each, "removed", False) for each in before)
 
 
 async def test_a_lid_without_app_state_asks_for_no_merge(session: Session) -> None:
