@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from actors.connection.account.app_state import LABEL_OF_CHAT
 from actors.runtime.connection_ids import name_of
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import addresses
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.state.documents import Document
-
-LABEL = "label:"
-"""Begins the setting of a chat that says that it has the label whose id follows (`docs/collections.md`)."""
 
 MOST_ADDRESSES = 100
 
@@ -113,7 +111,7 @@ class ListContacts(Listing):
     ) = Field(
         None,
         description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
-        " out. Given alone.",
+        " out. Nothing else is looked at then.",
         examples=["15550100002,15550100003"],
     )
 
@@ -197,6 +195,8 @@ def _settings(address: str, settings: Mapping[str, Any], now: float) -> dict[str
         "unread": "unread" in settings,
         "muted": muted,
         "muted_until": rfc3339(until) if muted else None,
-        "labels": sorted(name.removeprefix(LABEL) for name in settings if name.startswith(LABEL)),
+        "labels": sorted(
+            name.removeprefix(LABEL_OF_CHAT) for name in settings if name.startswith(LABEL_OF_CHAT)
+        ),
         "cleared_at": rfc3339((settings.get("emptied") or {}).get("at")),
     }
