@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from contextlib import closing
@@ -19,6 +20,7 @@ from actors.state.connections import Connections
 from actors.state.documents import CHATS, CONTACTS, LABELS, Order, Where
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
+from gateway.schemas import event_presenters
 from tests.integration.state.test_changes import drained, sent
 from tests.integration.state.test_changes import valkey as valkey  # noqa: PLC0414
 from tests.integration.state.test_state_manager import documents as documents  # noqa: PLC0414
@@ -284,7 +286,8 @@ async def test_what_can_be_seen_is_told_once(manager: StateManager, documents: D
     for _ in range(2):
         assert await manager.note_app_state("shop", 1, later)
         await replace(manager, LOW, until=5, key=8)
-    events = [each.event for each in (await log.after(0)).events]
+    told = (await log.after(0)).events
+    events = [each.event for each in told]
     assert [(each.type, each.at) for each in events] == [
         ("contact.updated", 104.0),
         ("chat.updated", 106.0),
@@ -295,6 +298,11 @@ async def test_what_can_be_seen_is_told_once(manager: StateManager, documents: D
     assert (events[1].data["chat"], set(events[1].data["settings"])) == (ANA, {"pinned"})
     assert (events[2].data["chat"], events[2].data["settings"]) == (BEN, {})
     assert len({each.id for each in events}) == 3
+    contact, pinned, none = (json.loads(event_presenters.written(each))["data"] for each in told)
+    assert (contact["connection"], contact["address"]) == ("shop", ANA)
+    assert contact["name"] == "Ana Pereira"
+    assert (pinned["chat"], pinned["pinned"], pinned["archived"]) == (ANA, True, False)
+    assert (none["chat"], none["archived"]) == (BEN, False)
 
 
 async def test_of_a_deleted_connection_nothing_is_kept(
