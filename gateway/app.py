@@ -26,7 +26,7 @@ from gateway.api import (
     traces,
     webhooks,
 )
-from gateway.api.account import passkeys, reading, requests
+from gateway.api.account import chats, passkeys, reading, requests
 from gateway.backends import Backends
 from gateway.console.routes import routes as console
 from gateway.http import openapi
@@ -52,6 +52,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *pairing_codes.OPERATIONS,
     *passkeys.OPERATIONS,
     *requests.OPERATIONS,
+    *chats.OPERATIONS,
     *lookups.OPERATIONS,
     *presence.OPERATIONS,
     *traces.OPERATIONS,

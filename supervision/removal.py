@@ -12,6 +12,7 @@ from actors.connection.sender import Ticket
 from actors.queue import mirror
 from actors.queue.refusals import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
+from actors.state.account.of_connection import forget
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway
 from actors.state.fencing import newest
 from actors.state.limited import end_limited
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.backup.vault import Vault
-    from actors.connection.reporter import State
+    from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Leases
     from actors.state.documents import Documents
@@ -38,8 +39,8 @@ class Removal:
 
     Sends are refused from the first step on, and at last owners too. Messages stay
     until their retention ends, under the id, which no other connection gets; received items that only the
-    session holds are stored before it goes (G5). API keys and webhooks that were for this connection
-    alone end with it.
+    session holds are stored before it goes (G5). Contacts, chats and labels go.
+    API keys and webhooks that were for this connection alone end with it.
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
     `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is forgotten that is not mirrored.
@@ -96,6 +97,7 @@ class Removal:
                 trace.unlink()
         await self._leases.forget(connection)
         await end_limited(self._documents, connection)
+        await forget(self._documents, connection)
         self._on_removed(connection)  # before the name is free: the next one begins anew
         await self._registry.remove(connection)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.reporter import RemoteState
+from actors.connection.state_manager.remote import RemoteState
 from supervision.cluster import ActorDead, NoAnswer, Refused
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ from actors.connection.engine import (
     EngineUnfit,
     installed,
 )
-from actors.connection.reporter import RemoteState
 from actors.connection.sender import Ticket
 from actors.connection.serving import Serving
 from actors.connection.session import incarnation
+from actors.connection.state_manager.remote import RemoteState
 from actors.connection.timings import Pace
 from actors.media.open_store import open_store
 from actors.metrics.counters import measures

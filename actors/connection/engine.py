@@ -12,6 +12,7 @@ import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
+from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.account.port import Account
 from actors.connection.names.port import Names
 
@@ -55,10 +56,7 @@ ABILITIES: Mapping[str, frozenset[Ability]] = {
 """Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""
 
 ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 300.0}
-"""Seconds of silence before which an engine is asked for no sign of life.
-
-What a library asks WhatsApp by itself is a sign of life too, and is not told.
-"""
+"""Seconds of silence, a library's own questions included, before which an engine is not probed."""
 
 UNSUPPORTED: Final = "unsupported_by_engine"
 """The code of what an engine cannot do, and another can."""
@@ -156,10 +154,7 @@ class InboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class InboxMerge:
-    """The chats `old` (a LID) and `new` (its phone number) are one; on disk, not yet settled.
-
-    What was stored elsewhere of `old` belongs to `new`.
-    """
+    """What was stored of the chat `old` belongs to `new`, the same person's; on disk, not yet settled."""
 
     key: int
     old: str
@@ -182,8 +177,9 @@ class InboxFile:
     error: str | None = None
 
 
-InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
-InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
+InboxOfState = InboxAppState | InboxReplaced
+InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile | InboxOfState
+InboxKind = Literal["message", "history", "receipt", "merge", "status", "file", "app_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +198,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Seconds since something of WhatsApp's was read last.
-
-    `listening`: nothing else keeps the engine, it would read what came.
-    """
+    """Seconds since something of WhatsApp's was read last; `listening`: what comes now would be read."""
 
     age: float
     listening: bool
@@ -386,6 +379,9 @@ class Engine(Account, Names, Protocol):
 
     @overload
     async def pending(self, kind: Literal["file"], limit: int) -> Sequence[InboxFile]: ...
+
+    @overload
+    async def pending(self, kind: Literal["app_state"], limit: int) -> Sequence[InboxOfState]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind, oldest first."""

@@ -1,8 +1,8 @@
 """From the inbox in the session file to the state store and the queue.
 
 An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
-the other side: a document's id is the message's, receipts only ever move a message forward, and a
-chat that was merged has nothing left to merge.
+the other side: a document's id is the message's, receipts only ever move a message forward, a chat that
+was merged has nothing left to merge, and of a setting the later change stays.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import asyncio
 import time
 from dataclasses import asdict
 from enum import Enum
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE, StateAway
+from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.session.file import SessionUnavailable
+from actors.connection.state_manager.port import StateAway
 from actors.messages.content import Delete, decode
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
     from actors.connection.names.lane_joins import LaneJoins
-    from actors.connection.reporter import State
     from actors.connection.sender import Ticket
+    from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
 
 BATCH = 200
@@ -107,9 +110,9 @@ class Drain:
             return await self._merge(merges[0])
         messages = await self._engine.pending("message", BATCH)
         if not messages:
-            became = await self._note_what_became()
-            if became is not Progress.EMPTY:
-                return became
+            progress = await self._note_what_became()
+            if progress is not Progress.EMPTY:
+                return progress
             # A history sync only while no live message waits: thousands hold up nobody.
             messages = await self._engine.pending("history", BATCH)
         if not messages:
@@ -136,18 +139,45 @@ class Drain:
         return await self._settle([item.key for item in messages])
 
     async def _note_what_became(self) -> Progress:
-        """Of messages that are stored. By the same stage: none moves to another chat meanwhile."""
+        """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""
         statuses = await self._engine.pending("status", BATCH)
         files = [] if statuses else await self._engine.pending("file", BATCH)
         items = [*statuses, *files]
         if not items:
-            return Progress.EMPTY
+            return await self._note_app_state()
         note = self._state.note_statuses if statuses else self._state.note_files
         try:
             kept = await note(self._connection, self._epoch, [asdict(item) for item in items])
         except StateAway:
             return Progress.AWAY
         return await self._settle([item.key for item in items]) if kept else self._lose()
+
+    async def _note_app_state(self) -> Progress:
+        """In the order of their keys, up to the end of a full sync."""
+        items = await self._engine.pending("app_state", BATCH)
+        if not items:
+            return Progress.EMPTY
+        if isinstance(items[0], InboxReplaced):
+            return await self._clear(items[0])
+        changes = list(takewhile(lambda item: isinstance(item, InboxAppState), items))
+        try:
+            kept = await self._state.note_app_state(
+                self._connection, self._epoch, [asdict(item) for item in changes]
+            )
+        except StateAway:
+            return Progress.AWAY
+        return await self._settle([item.key for item in changes]) if kept else self._lose()
+
+    async def _clear(self, replaced: InboxReplaced) -> Progress:
+        progress, after = "more", None
+        try:
+            while progress == "more":
+                progress, after = await self._state.clear_app_state(
+                    self._connection, self._epoch, asdict(replaced), after
+                )
+        except StateAway:
+            return Progress.AWAY  # from the beginning again: what is cleared stays so
+        return await self._settle([replaced.key]) if progress == "done" else self._lose()
 
     async def _merge(self, merge: InboxMerge) -> Progress:
         if self.joins is not None and not self.joins.named:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
 from actors.connection.account.port import Passkey
 from actors.connection.engine import PairingCode, Qr
 from actors.connection.limits.account_limits import LimitNotice, ShownLimit
+from actors.connection.state_manager.port import StateAway
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
+    from actors.connection.state_manager.port import State
     from actors.redis.leases import Lease, Leases, Obstacle
 
 log = structlog.get_logger()
@@ -30,119 +32,12 @@ PAUSE = 0.2
 LONGEST_PAUSE = 2.0
 """Seconds between tries while Redis or the StateManager is away."""
 
-CONFIRMED_WITHIN = 20.0
-"""Seconds after which a StateManager that has not confirmed counts as away."""
-
 
 Shown = Qr | PairingCode | Passkey
 """A text that is shown to the person who links the device."""
 
 Noticed = Literal["qr", "code", "passkey"]
 _KINDS: Final[Mapping[type[Shown], Noticed]] = {Qr: "qr", PairingCode: "code", Passkey: "passkey"}
-
-
-class StateAway(Exception):  # noqa: N818 - reads as what it is
-    """The StateManager did not confirm: it is dead, not known yet, or its store is away."""
-
-
-class State(Protocol):
-    """The StateManager as a connection sees it. Each raises `StateAway`; each may be repeated."""
-
-    async def store_messages(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        """True when the store has them; `items` have the fields of `InboxMessage`.
-
-        False, and nothing is written, once a newer epoch has the connection.
-        """
-
-    async def note_statuses(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        """As `store_messages`, with the fields of `InboxStatus`, for messages that are stored."""
-
-    async def note_files(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        """As `store_messages`, with the fields of `InboxFile`."""
-
-    async def merge_chat(
-        self, connection: str, epoch: int, old: str, new: str
-    ) -> Literal["more", "done", "lost"]:
-        """Move a share of what is stored in the chat `old` to `new`.
-
-        ``done`` once nothing is left; ``lost``, and nothing moves, under a newer epoch.
-        """
-
-    async def note_pairing(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        """As `store_messages`, with the fields of `PairingNotice`, in the order of their numbers."""
-
-    async def note_calls(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        """As `store_messages`, with the fields of `account.port.Call`."""
-
-    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
-        """As `store_messages`, with the fields of `LimitNotice`."""
-
-    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
-        """Note what the connection is; the newest epoch wins."""
-
-
-class RemoteState:
-    """The StateManager behind whatever handle the tree gave last."""
-
-    def __init__(self) -> None:
-        self.handle: Any = None
-
-    async def store_messages(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        return bool(await self._call("store_messages", connection, epoch, list(items)))
-
-    async def note_statuses(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        return bool(await self._call("note_statuses", connection, epoch, list(items)))
-
-    async def note_files(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        return bool(await self._call("note_files", connection, epoch, list(items)))
-
-    async def merge_chat(
-        self, connection: str, epoch: int, old: str, new: str
-    ) -> Literal["more", "done", "lost"]:
-        progress = await self._call("merge_chat", connection, epoch, old, new)
-        return cast('Literal["more", "done", "lost"]', progress)
-
-    async def note_pairing(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        return bool(await self._call("note_pairing", connection, epoch, list(items)))
-
-    async def note_calls(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        return bool(await self._call("note_calls", connection, epoch, list(items)))
-
-    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
-        return bool(await self._call("note_limit", connection, epoch, limit))
-
-    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
-        await self._call("report_state", connection, observed)
-
-    async def _call(self, method: str, *args: object) -> object:
-        if self.handle is None:
-            raise StateAway("not known yet")
-        try:
-            answer = getattr(self.handle, method).remote(*args)
-            async with asyncio.timeout(CONFIRMED_WITHIN):
-                return await answer
-        except Exception as error:
-            raise StateAway(type(error).__name__) from error
 
 
 @dataclass(frozen=True, slots=True)

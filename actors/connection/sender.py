@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from actors.connection.account.notices import notify
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.names.lane_joins import LaneJoins
-from actors.messages.content import Change, ReadMark, UnknownContent
+from actors.messages.content import Change, Notice, UnknownContent
 from actors.metrics.counters import measures
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
@@ -128,10 +129,7 @@ class Sender:
         self._open = False
 
     async def run(self) -> None:
-        """Claim and send until cancelled; attempts go on until `stop`.
-
-        Raises what ends the listening: sends that nobody is woken for would wait for ever.
-        """
+        """Claim and send until cancelled; attempts go on until `stop`. Raises what ends the listening."""
         listening = asyncio.ensure_future(self._listen())
         listening.add_done_callback(lambda _: self._look.set())
         self._claiming = True
@@ -296,8 +294,8 @@ class Sender:
         try:
             said = await self._said(job)
             self.joins.check(job.chat)
-            if isinstance(said, ReadMark):
-                await self._engine.mark_read(job.chat, said, job.said_at or self._clock())
+            if isinstance(said, Notice):
+                await notify(self._engine, job.chat, said, job.said_at or self._clock())
                 return self._clock()
             began = time.monotonic()
             outgoing = Outgoing(job.message_id, job.chat, said, job.said_at)

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from actors.connection.causes import Cause
     from actors.connection.consequences import Consequence
     from actors.connection.engine import Engine
-    from actors.connection.reporter import Observed, Shown, State
+    from actors.connection.reporter import Observed, Shown
+    from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
     from actors.redis.leases import Lease, Leases

@@ -222,6 +222,21 @@ class ReadMark:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatChange:
+    """Settings of a chat that the account changes; it waits in the queue as a message does, and is none.
+
+    None: that one stays. `muted_until` is in seconds since the epoch; without it a mute has no end.
+    """
+
+    type: ClassVar = "chat_change"
+    archived: bool | None = None
+    pinned: bool | None = None
+    unread: bool | None = None
+    muted: bool | None = None
+    muted_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """A kind that only its name and its text is known of."""
 
@@ -248,15 +263,21 @@ Content = (
     | Delete
     | PollVote
     | ReadMark
+    | ChatChange
     | Other
 )
 Change = Reaction | Edit | Delete | PollVote
 """What changes another message rather than standing for itself."""
 
+Notice = ReadMark | ChatChange
+"""Content that tells WhatsApp of the account's own dealings with a chat: no message."""
+
+NOTICES: Final = frozenset({str(ReadMark.type), str(ChatChange.type)})
+
 _KINDS: Final[Mapping[str, Any]] = {
     str(kind.type): kind
     for kind in (
-        *(Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote, ReadMark),
+        *(Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote, ReadMark, ChatChange),
         *(Image, Video, Audio, Document, Sticker),
     )
 }

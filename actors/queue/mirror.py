@@ -10,12 +10,12 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import (
+    NOTICES,
     Change,
     Delete,
     Edit,
     PollVote,
     Reaction,
-    ReadMark,
     UnknownContent,
     pack,
 )
@@ -38,7 +38,7 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
     """Two writes a record, and one for the message that it changed, to be done in one batch.
 
     Where each document is paid for, a message that was sent before anybody saw it wait is no job. A
-    read mark is no message: it has a job alone, once it is a dead letter.
+    notice is no message: it has a job alone, once it is a dead letter.
     """
     # Revisions begin anew in an emptied Redis; a message accepted again there is the later one.
     return [
@@ -48,18 +48,18 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
             _known_job(record)
             if (record.status in PROVEN and billed) or _is_passing(record)
             else Write("advance", JOBS, record.id, job(record), by=JOB_ORDER),
-            *([] if _is_mark(record) else _shown(record)),
+            *([] if _is_notice(record) else _shown(record)),
         )
     ]
 
 
-def _is_mark(record: Record) -> bool:
-    return record.type == ReadMark.type
+def _is_notice(record: Record) -> bool:
+    return record.type in NOTICES
 
 
 def _is_passing(record: Record) -> bool:
-    """Whether it is a read mark that nobody has to look at."""
-    return _is_mark(record) and record.status != "dead"
+    """Whether it is a notice that nobody has to look at."""
+    return _is_notice(record) and record.status != "dead"
 
 
 def _shown(record: Record) -> list[Write]:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.state.account import app_state
 from actors.state.batcher import Batcher
 from actors.state.calls import calling
 from actors.state.connections import Observed, limiting, showing
-from actors.state.documents import EVENT_LOG, HEAD, MESSAGES, TELLING_LIMIT, Order, Where
+from actors.state.documents import (
+    CHATS,
+    CONTACTS,
+    EVENT_LOG,
+    HEAD,
+    MESSAGES,
+    TELLING_LIMIT,
+    Order,
+    Where,
+)
 from actors.state.events.outbox import is_wanted
-from actors.state.fencing import Superseded, fence
+from actors.state.fencing import Gone, Superseded, fence, fence_of_living
 from actors.state.messages.file_owners import owning
 from actors.state.messages.files import settling
 from actors.state.messages.received import (
@@ -30,7 +41,7 @@ from actors.state.open_store import open_documents
 from actors.state.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Literal
 
     from actors.state.documents import Write
@@ -144,6 +155,49 @@ class StateManager(Shell):
         await self.start()
         return await self._write(connection, epoch, [limiting(connection, limit)])
 
+    async def note_app_state(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Note changes of contacts, chats and labels; as `store_messages`.
+
+        Items have the fields of `account.app_state.InboxAppState`. Of a deleted connection none is kept.
+        """
+        await self.start()
+        writes = [app_state.changing(connection, item) for item in items]
+        return await self._write(connection, epoch, writes, fence_of_living)
+
+    async def clear_app_state(
+        self, connection: str, epoch: int, replaced: dict[str, Any], after: str | None
+    ) -> tuple[Literal["more", "done", "lost"], str | None]:
+        """Clear what a full sync left out in the next documents, a page of them, behind `after`.
+
+        `replaced` has the fields of `account.app_state.InboxReplaced`. Safe to repeat, also from the
+        beginning. ``lost`` as in `merge_chat`; raises `StoreAway`.
+        """
+        await self.start()
+        if not await self._write(connection, epoch, []):
+            return "lost", None
+        place, cursor = (0, None) if after is None else json.loads(after)
+        collections = list(app_state.COLLECTIONS.values())
+        page = await self._documents.query(
+            collections[place],
+            where=[Where("connection", "==", connection)],
+            limit=TELLING_LIMIT - 1,
+            after=cursor,
+        )
+        writes = [
+            write
+            for found in page.items
+            if (write := app_state.clearing(collections[place], connection, found, replaced))
+        ]
+        if not await self._write(connection, epoch, writes, fence_of_living):
+            return "lost", None
+        if page.next is None:
+            place += 1
+        if place == len(collections):
+            return "done", None
+        return "more", json.dumps([place, page.next])
+
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str
     ) -> Literal["more", "done", "lost"]:
@@ -156,6 +210,9 @@ class StateManager(Shell):
         # A write of its own first: what was given before it, also by a caller who is dead or no
         # longer waits, is in the store then, and is found.
         if not await self._write(connection, epoch, []):
+            return "lost"
+        settings = await self._settings_of(connection, old, new)
+        if settings and not await self._write(connection, epoch, settings, fence_of_living):
             return "lost"
         page = await self._documents.query(
             MESSAGES,
@@ -176,9 +233,26 @@ class StateManager(Shell):
         await self.start()
         await self._observing.report(connection, Observed(**observed))
 
-    async def _write(self, connection: str, epoch: int, writes: Sequence[Write]) -> bool:
+    async def _settings_of(self, connection: str, old: str, new: str) -> list[Write]:
+        """The writes that move what is noted of the address `old` as a contact and as a chat."""
+        writes: list[Write] = []
+        for collection in (CONTACTS, CHATS):
+            there = await self._documents.get(collection, app_state.document_id(connection, old))
+            if there is not None and app_state.shown(there):
+                writes += app_state.moving(collection, connection, there, new)
+        return writes
+
+    async def _write(
+        self,
+        connection: str,
+        epoch: int,
+        writes: Sequence[Write],
+        fencing: Callable[[str, int], Write] = fence,
+    ) -> bool:
         try:
-            await self._batcher.add([fence(connection, epoch), *writes])
+            await self._batcher.add([fencing(connection, epoch), *writes])
+        except Gone:
+            return True
         except Superseded:
             return False
         return True

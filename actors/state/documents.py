@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CONNECTIONS = "whatsapp_connection_states"
 MESSAGES = "whatsapp_messages"
+CONTACTS = "whatsapp_contacts"
+CHATS = "whatsapp_chats"
+LABELS = "whatsapp_labels"
 JOBS = "message_queue_jobs"
 RECOVERY_ACTIONS = "recovery_actions"
 HEALTH_STATUS = "health_status"
@@ -48,6 +51,9 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("connection", "status", "at"),
         ("connection", "direction", "at"),
     ),
+    CONTACTS: (("connection", "sort_name"), ("connection",)),
+    CHATS: (("connection", "at"), ("connection",)),
+    LABELS: (("connection",),),
     JOBS: (("connection", "updated_at"), ("status", "updated_at")),
     RECOVERY_ACTIONS: (("at",), ("connection", "at")),
     HEALTH_ALERTS: (("at",), ("subject", "at"), ("active", "at")),
@@ -57,9 +63,12 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     DELIVERIES: (("at",), ("webhook", "seq"), ("webhook", "status", "seq")),
 }
 
-# By these too messages are listed, each alone or with others. SQLite filters them along an index of
+# By these too documents are listed, each alone or with others. SQLite filters them along an index of
 # the above; Firestore, which serves several equalities by merging, needs one of each with the order.
-FILTERS: Mapping[str, tuple[str, ...]] = {MESSAGES: ("chat", "direction", "status")}
+FILTERS: Mapping[str, tuple[str, ...]] = {
+    MESSAGES: ("chat", "direction", "status"),
+    CHATS: ("archived", "pinned", "unread"),
+}
 
 Document = dict[str, Any]
 Cursor = str

@@ -6,9 +6,10 @@ as what it fences. So neither another StateManager nor a restart lets a stale ow
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.state.connections import updating
+from actors.state.connections import is_of, updating
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Write
@@ -18,6 +19,10 @@ class Superseded(ValueError):  # noqa: N818 - reads as what it is
     """A newer owner of the connection wrote or reported: nothing of the call was written."""
 
     code = "superseded"
+
+
+class Gone(Superseded):
+    """The connection is deleted: nothing of the call was written, and nobody is to repeat it."""
 
 
 def fence(connection: str, epoch: int) -> Write:
@@ -38,3 +43,20 @@ def newest(document: Document) -> int:
     """The newest epoch that wrote or reported, by the connection's document; 0 where none did."""
     observed = document.get("observed") or {}
     return max(int(document.get("fence", 0)), int(observed.get("epoch", 0)))
+
+
+def fence_of_living(connection: str, epoch: int) -> Write:
+    """As `fence`, but that it fails them with `Gone` where the connection is deleted.
+
+    For what is removed with the connection: nobody would remove it once more.
+    """
+    fencing = fence(connection, epoch)
+
+    def change(document: Document | None) -> Document | None:
+        if document is None or document["deleted"] or not is_of(document, connection):
+            raise Gone
+        assert fencing.change is not None
+        changed = fencing.change(document)
+        return None if changed is None else dict(changed)
+
+    return replace(fencing, change=change)

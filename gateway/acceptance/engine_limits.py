@@ -90,6 +90,6 @@ _CANNOT: Mapping[Ability, str] = {
     "groups": "writes to no groups",
     "passkeys": "links no account by its passkey",
     "resends": "asks the phone for no message",
-    "app_state": "reads no state of the account",
+    "app_state": "neither reads nor changes settings of chats",
     "calls": "hears of no calls",
 }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from actors.messages.content import (
     DELETE_SECONDS,
     EDIT_SECONDS,
+    NOTICES,
     Card,
     Contact,
     Delete,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.schemas.outbound_messages import Changing, Standing
 
-_NO_TARGETS = frozenset({"reaction", "edit", "delete", "poll_vote", "read_mark"})
+_NO_TARGETS = NOTICES | {"reaction", "edit", "delete", "poll_vote"}
 _UNSENT = frozenset({"dead", "cancelled"})
 
 

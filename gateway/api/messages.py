@@ -105,7 +105,7 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
         raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
     if query.chat is not None:
         of = None if not where else str(where[0].value)
-        where.append(Where("chat", "==", await _chat_today(backends, of, query.chat)))
+        where.append(Where("chat", "==", await chat_today(backends, of, query.chat)))
     for field in ("direction", "status"):
         value = getattr(query, field)
         if value is not None:
@@ -123,7 +123,7 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
     return written(responses.Messages(items=items, next=page.next))
 
 
-async def _chat_today(backends: Backends, connection: str | None, chat: str) -> str:
+async def chat_today(backends: Backends, connection: str | None, chat: str) -> str:
     """The address under which the messages of the chat are stored; while Redis is away, the one given.
 
     Without a connection any of them may tell whose a LID is, for it is one person's everywhere.

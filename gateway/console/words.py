@@ -159,6 +159,7 @@ KINDS: Final[Mapping[str, str]] = {
     "poll_vote": "Vote",
     "reaction": "Reaction",
     "read_mark": "Read mark",
+    "chat_change": "Change of a chat",
     "edit": "Edit",
     "delete": "Deletion",
     "undecryptable": "Could not be read yet",

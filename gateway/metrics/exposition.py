@@ -41,8 +41,8 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._accepted = Counter(
             "teimoso_messages_accepted",
-            "Messages accepted for sending; a read mark counts as one, here and in what the queue"
-            " counts.",
+            "Messages accepted for sending; a read mark, or a change of a chat, counts as one, here and"
+            " in what the queue counts.",
             ["connection"],
             registry=self.registry,
         )

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.connection_ids import name_of
 from gateway.http.response import rfc3339
+from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
-from gateway.schemas import presenters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from actors.state.documents import Document
     from actors.state.events.outbox import Told
     from actors.state.webhooks import Webhook
+    from gateway.http.response import Answer
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what it is
@@ -52,21 +55,14 @@ def _event(told: Told, pairing: Pairing) -> answers.EventAnswer:
         "cut": told.cut,
         "type": happened.type,
     }
+    if happened.type in _PLAIN:
+        model, present = _PLAIN[happened.type]
+        return cast("answers.EventAnswer", model(**common, data=present(document)))
     match happened.type:
         case "message.received":
             return answers.ReceivedEvent(**common, data=presenters.stored(document))
-        case "message.changed":
-            return answers.ChangedEvent(**common, data=_change(document))
-        case "connection.state":
-            return answers.StateEvent(**common, data=_state(document))
-        case "connection.limited":
-            return answers.LimitedEvent(**common, data=_limit(document))
         case "connection.qr":
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
-        case "connection.passkey":
-            return answers.PasskeyEvent(**common, data=_passkey(document))
-        case "call.received":
-            return answers.CallEvent(**common, data=_call(document))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
             return answers.AlertEvent(**common, data=presenters.alert(_readable(document)))
     return answers.StepEvent(**common, data=_step(told))
@@ -211,3 +207,15 @@ def _call(data: Document) -> answers.CallTold:
         connection=name_of(data["connection"]),
         at=rfc3339(data["at"]) or "",
     )
+
+
+_PLAIN: Final[Mapping[str, tuple[Any, Callable[[Document], Answer]]]] = {
+    "message.changed": (answers.ChangedEvent, _change),
+    "connection.state": (answers.StateEvent, _state),
+    "connection.limited": (answers.LimitedEvent, _limit),
+    "connection.passkey": (answers.PasskeyEvent, _passkey),
+    "call.received": (answers.CallEvent, _call),
+    "chat.updated": (answers.ChatEvent, account.changed_chat),
+    "contact.updated": (answers.ContactEvent, account.changed_contact),
+}
+"""Events of which the data says it all."""

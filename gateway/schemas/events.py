@@ -8,6 +8,7 @@ from pydantic import Field
 
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response import Answer, Time
+from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
 from gateway.schemas.responses import Alert, Connection, Incarnation, LimitReason, Message, State
 
 Step = Literal["sent", "delivered", "read", "dead", "cancelled"]
@@ -174,6 +175,20 @@ class CallEvent(EventAnswer):
     data: CallTold
 
 
+class ChatEvent(EventAnswer):
+    """Settings of a chat changed, on whatever device of the account."""
+
+    type: Literal["chat.updated"]
+    data: ChangedChat
+
+
+class ContactEvent(EventAnswer):
+    """A contact has other names, or is in the address book of the account's phone no more."""
+
+    type: Literal["contact.updated"]
+    data: ChangedContact
+
+
 class AlertEvent(EventAnswer):
     """Something lasting that somebody should know of began, lasts, or is over."""
 
@@ -190,6 +205,8 @@ Told = Annotated[
     | PairingEvent
     | PasskeyEvent
     | CallEvent
+    | ChatEvent
+    | ContactEvent
     | AlertEvent,
     Field(discriminator="type"),
 ]
@@ -202,6 +219,8 @@ MODELS: tuple[type[EventAnswer], ...] = (
     PairingEvent,
     PasskeyEvent,
     CallEvent,
+    ChatEvent,
+    ContactEvent,
     AlertEvent,
 )
 

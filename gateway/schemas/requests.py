@@ -83,7 +83,7 @@ def _decimal(value: object) -> object:
     return value
 
 
-def _truth(value: object) -> object:
+def truth(value: object) -> object:
     """JSON's two words: pydantic takes ``yes``, ``1`` and ``on`` too."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
@@ -344,7 +344,7 @@ class ListDead(Listing):
 
 class ListAlerts(Listing):
     connection: ConnectionId | None = None
-    active: Annotated[StrictBool | None, BeforeValidator(_truth)] = Field(
+    active: Annotated[StrictBool | None, BeforeValidator(truth)] = Field(
         None, description="Only those that are active (`true`) or over (`false`)."
     )
 

@@ -173,7 +173,7 @@ class MessageMedia(Answer):
 
 
 class Marked(Answer):
-    """A read mark on its way; `GET /api/messages/{id}` follows it for a week."""
+    """A read mark, or a change of a chat, on its way; `GET /api/messages/{id}` follows it for a week."""
 
     id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     status: Status = Field(description="`sent` once WhatsApp was told of it.")

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.atomic_files import begin_scratch, clear_scratch
 from actors.runtime.connection_ids import name_of
+from actors.state.account.app_state import shown
+from actors.state.account.of_connection import pages
 from actors.state.documents import MESSAGES, Order, Where
 from supervision.jobs.job import CannotDo, find_connection
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from actors.state.documents import Documents
     from supervision.jobs.job import Job
 
 PAGE = 500
@@ -35,7 +38,8 @@ def options(parser: ArgumentParser) -> None:
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
     """Writes the whole file, for its owner alone, or leaves the earlier one as it was.
 
-    The first line is the connection, without what links its device; then its messages by time.
+    The first line is the connection, without what links its device; then its messages by time; then its
+    contacts, chats and labels, each with the collection that it is in.
     """
     documents = job.documents()
     connection, found = await find_connection(documents, given.connection)
@@ -63,6 +67,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
             after = page.next
             if after is None:
                 break
+        noted = await _account(documents, connection, stream)
         if stream is not None:
             await asyncio.to_thread(_finish, stream, scratch, target)
     except OSError as error:
@@ -71,7 +76,18 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         if stream is not None:
             stream.close()
             scratch.unlink(missing_ok=True)
-    return {"messages": count, "file": None if job.dry_run else str(target)}
+    return {"messages": count, "app_state": noted, "file": None if job.dry_run else str(target)}
+
+
+async def _account(documents: Documents, connection: str, stream: Any | None) -> int:
+    """Write contacts, chats and labels, where there is a file; how many there are."""
+    count = 0
+    async for collection, items in pages(documents, connection):
+        lines = [{"collection": collection, **item} for item in items if shown(item)]
+        if stream is not None:
+            await asyncio.to_thread(_write, stream, lines)
+        count += len(lines)
+    return count
 
 
 def _begin(target: Path) -> tuple[Any, Path]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.account.app_state import AppStateChange
 from actors.connection.account.port import Call
 from actors.connection.reporter import PairingNotice
 from actors.health.alerts import Alert
@@ -16,17 +17,21 @@ from actors.health.checks import Answer, Backlog, Sample, Verdict
 from actors.health.status_document import document
 from actors.queue import mirror
 from actors.queue.records import Crash, record_of
+from actors.state.account.app_state import changing
 from actors.state.calls import calling
 from actors.state.connections import Connections, Observed, showing
 from actors.state.documents import (
     API_KEYS,
+    CHATS,
     CONNECTIONS,
+    CONTACTS,
     DELIVERIES,
     EVENT_LOG,
     EVENTS,
     HEALTH_ALERTS,
     HEALTH_STATUS,
     JOBS,
+    LABELS,
     MESSAGES,
     RECOVERY_ACTIONS,
     REVOKED_KEYS,
@@ -104,6 +109,26 @@ def test_health_status() -> None:
     sample = Sample(1, 1, 1, 1, 1, 1, ok, ok, None, {}, Backlog())
     alert = Alert("x", None, "warning", "x", 1.0)
     check(HEALTH_STATUS, document(sample, Verdict("healthy", ()), [alert]), {"stuck": 0})
+
+
+async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
+    changes = [
+        AppStateChange.contact("x", full_name="x"),
+        AppStateChange.mute("x", muted=True),
+        AppStateChange.archive("x", archived=True),
+        AppStateChange.pin("x", pinned=True),
+        AppStateChange.unread("x", unread=True),
+        AppStateChange.emptied("x", deleted=True),
+        AppStateChange.label("5", name="x"),
+    ]
+    store = SqliteDocuments(tmp_path / "state.db")
+    noted = {"key": 1, "epoch": 1, "collection": "x", "news": True, "at": 1.0, "noted_as": "x"}
+    await store.batch([changing("shop", {**asdict(each), **noted}) for each in changes])
+    for collection in (CONTACTS, CHATS, LABELS):
+        (found,) = (await store.query(collection)).items
+        written = fields(found) - {"id"}
+        assert written <= told(CONTACTS), written - told(CONTACTS)
+    await store.close()
 
 
 async def test_connections_and_keys(tmp_path: Path) -> None:

@@ -7,14 +7,15 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE, StateAway
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.state_manager.port import StateAway
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.account.port import Call
-    from actors.connection.reporter import State
+    from actors.connection.state_manager.port import State
     from actors.redis.leases import Lease
 
 WAITING: Final = 100

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.messages.content import ChatChange
+
 Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls"]
 """``files`` are sent and fetched; ``groups`` are listed and written to; the others are below."""
 
@@ -75,6 +77,13 @@ class Account(Protocol):
 
     async def sync_app_state(self) -> None:
         """Ask WhatsApp for the account's state anew: names of contacts, mutes, pins, labels."""
+
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+        """Change settings of a chat, `at` seconds since the epoch; returns once WhatsApp has them all.
+
+        May be repeated, also where part of it was done. What WhatsApp makes of it comes back as app
+        state. Raises as `Engine.send` too.
+        """
 
     async def reject_call(self, call: str) -> None:
         """Refuse a call that rings, by its id."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from actors.connection.engine import UNSUPPORTED, SendError
+
+if TYPE_CHECKING:
+    from actors.messages.content import ChatChange
 
 
 class Unable:
@@ -18,6 +23,9 @@ class Unable:
         raise SendError(UNSUPPORTED, permanent=True)
 
     async def sync_app_state(self) -> None:
+        raise SendError(UNSUPPORTED, permanent=True)
+
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:  # noqa: ARG002
         raise SendError(UNSUPPORTED, permanent=True)
 
     async def reject_call(self, call: str) -> None:  # noqa: ARG002 - the port's

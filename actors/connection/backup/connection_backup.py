@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
     from actors.connection.backup.vault import Vault
-    from actors.connection.reporter import State
     from actors.connection.sender import Ticket
+    from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Lease, Leases
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import InboxItem, InboxKind
-    from actors.connection.reporter import State
     from actors.connection.sender import Ticket
+    from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
 
 log = structlog.get_logger()

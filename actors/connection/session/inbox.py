@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
+from actors.connection.session.app_state import APP_STATE, AppState
 from actors.connection.session.downloads import FILE, PAST_FILE, Transfers
 from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.outreach import Outreach
@@ -14,7 +15,7 @@ from actors.connection.session.phone_statuses import Statuses
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxStatus
+    from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxOfState, InboxStatus
 
 HISTORY = "history"
 """The kind of a row with a message of a history sync: it waits behind live ones."""
@@ -33,14 +34,11 @@ PENDING: Final = (
 )
 
 
-class Inbox(Statuses, Transfers, Outreach, Placeholders):
+class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState):
     """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
-        """Whether the message was committed: acknowledge it again, do not decrypt it.
-
-        False for a placeholder, whose resend is wanted.
-        """
+        """Whether the message was committed, and is no placeholder: its resend is not wanted."""
         row = self._tombstone(chat, sender, message_id)
         return row is not None and row[0] == 1
 
@@ -127,8 +125,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
     ) -> None:
         """Note a message that could not be read and whose resend is asked for.
 
-        It shows only when `show_wanted` finds that no resend came, or as a placeholder is added
-        for it. So there is one whatever becomes of the process and of the question.
+        It shows only when `show_wanted` finds that no resend came, or a placeholder is added for it.
         """
         if self._tombstone(chat, sender, message_id) is None:
             row = (
@@ -283,6 +280,9 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
     def pending(self, kind: Literal["file"], limit: int) -> list[InboxFile]: ...
 
     @overload
+    def pending(self, kind: Literal["app_state"], limit: int) -> list[InboxOfState]: ...
+
+    @overload
     def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]: ...
 
     def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
@@ -291,6 +291,8 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders):
             return self.due_statuses(limit)
         if kind == FILE:
             return self.due_files(limit)
+        if kind == APP_STATE:
+            return self.pending_app_state(limit)
         read = _READ[kind]
         return [read(row) for row in self._rows(PENDING, (kind, limit))]
 

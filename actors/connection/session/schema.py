@@ -7,7 +7,7 @@ from actors.connection.session.migration import SKIPPED_KEYS
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 19
+VERSION = 20
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -378,10 +378,7 @@ INSERT OR IGNORE INTO correspondents (chat, began)
 -- Edits under a secret that is not known yet. `sent_at` is WhatsApp's time, `at` that of the arrival.
 CREATE TABLE sealed_edits (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    chat TEXT NOT NULL,
-    sender TEXT NOT NULL,
-    message_id TEXT NOT NULL,
-    target TEXT NOT NULL,
+    chat TEXT NOT NULL, sender TEXT NOT NULL, message_id TEXT NOT NULL, target TEXT NOT NULL,
     sent_at INTEGER NOT NULL,
     from_me INTEGER NOT NULL,
     push_name TEXT,
@@ -393,5 +390,10 @@ CREATE TABLE sealed_edits (
 CREATE INDEX sealed_edits_target ON sealed_edits (target)
 """,
     19: SKIPPED_KEYS,
+    20: """
+-- The version up to which each collection of app state is noted, and LIDs that any of it is about.
+CREATE TABLE app_state (collection TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE app_state_lids (lid TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
+""",
 }
 """Changes of each version over the one before; `SCHEMA` is the first."""

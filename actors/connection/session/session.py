@@ -20,7 +20,6 @@ from actors.connection.session.file import (
 from actors.connection.session.history_syncs import Histories
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
-from actors.connection.session.identities.renumbered import Renumbered
 from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
 from actors.connection.session.messages.message_aliases import Aliases
@@ -58,7 +57,6 @@ class Session(
     Groups,
     Histories,
     Aliases,
-    Renumbered,
     Keys,
 ):
     """The session file of one account.
@@ -113,7 +111,7 @@ class Session(
         self.rename(old, new)
         self.move_ratchets(old, new)
         self.move_chat(old, new)
-        if stored:
+        if self.move_app_state(old, new) or stored:
             self.merge_chats([(old, new)])
         self.move_correspondent(old, new)
         self.move_sender(old, new)
@@ -163,6 +161,7 @@ class Session(
         self.forget_directory()
         self.forget_groups()
         self.forget_histories()
+        self.forget_app_state()
         self.forget_placeholders()
         self.forget_sent()
         self.forget_uploads()

@@ -18,7 +18,7 @@ from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.inbox import UNDECRYPTABLE
-from actors.messages.content import Change, Media, ReadMark, encode, is_plain, text_of
+from actors.messages.content import Change, Media, Notice, encode, is_plain, text_of
 from actors.runtime.logs import told
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class Incoming:
 
 def retargeted(said: Content, known_as: Callable[[str], str | None]) -> Content:
     """The content with the ids of this service's own messages translated, where they are known."""
-    if isinstance(said, ReadMark):  # it is about those of others
+    if isinstance(said, Notice):  # it is about those of others
         return said
     if isinstance(said, Change):
         return replace(said, target=_translated(said.target, known_as))

@@ -14,6 +14,8 @@ sync (``source: history``) is old and tells nothing.
     ``connection.qr``       a QR or a pairing code is shown; the event has neither of them
     ``connection.passkey``  linking waits for the account's passkey; the event has no challenge
     ``call.received``       a call rings, and once more when it is over
+    ``chat.updated``        settings of a chat changed, on whatever device
+    ``contact.updated``     a contact has other names, or is in the address book no more
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is told again
 """
@@ -140,6 +142,13 @@ def of_call(connection: str, call: Document) -> Event:
     key = _key("call.received", connection, call["id"], call["state"])
     data = {**call, "connection": connection}
     return Event(key, "call.received", connection, float(call["at"]), data)
+
+
+def of_app_state(data: Document, *key: object) -> Event:
+    """The event that a chat, or a contact, is as `data` says; `key` tells it from others of the same."""
+    kind: EventType = "chat.updated" if "chat" in data else "contact.updated"
+    subject, connection = data.get("chat") or data["address"], str(data["connection"])
+    return Event(_key(kind, connection, subject, *key), kind, connection, data["at"], data)
 
 
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:

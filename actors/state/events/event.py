@@ -18,6 +18,8 @@ EventType = Literal[
     "connection.qr",
     "connection.passkey",
     "call.received",
+    "chat.updated",
+    "contact.updated",
     "alert.raised",
     "alert.repeated",
     "alert.cleared",

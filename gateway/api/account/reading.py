@@ -22,6 +22,7 @@ from gateway.schemas.requests import Wait
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from actors.messages.content import Notice
     from actors.state.connections import Connection as Registered
 
 
@@ -38,7 +39,7 @@ async def one(call: Call[None, Wait]) -> Response:
     if document["direction"] != "in":
         raise Problem("not_incoming")
     target = Target(document["message_id"], document["sender"])
-    return await _taken_in(call, connection, document["chat"], ReadMark((target,)), id, key=key)
+    return await taken_in(call, connection, document["chat"], ReadMark((target,)), id, key=key)
 
 
 async def chat(call: Call[ReadUntil, Wait]) -> Response:
@@ -47,27 +48,28 @@ async def chat(call: Call[ReadUntil, Wait]) -> Response:
     connection = await resolve_path(call)
     chat, until = canonical(call.path["chat"], addresses.chat), call.body.until
     mark = ReadMark(arrived=time.time()) if until is None else ReadMark(until=until.timestamp())
-    return await _taken_in(call, connection, chat, mark, call.body.model_dump_json(), key=key)
+    return await taken_in(call, connection, chat, mark, call.body.model_dump_json(), key=key)
 
 
-async def _taken_in(
+async def taken_in(
     call: Call[Any, Wait],
     connection: Registered,
     chat: str,
-    mark: ReadMark,
+    notice: Notice,
     asked: str,
     *,
     key: str | None,
 ) -> Response:
+    """Accept what the account does in a chat, `asked` by the caller; 202. Raises as `sends.taken_in`."""
     began = time.time()
-    send = Send.of(connection.id, chat, mark, asked=asked)
+    send = Send.of(connection.id, chat, notice, asked=asked)
     accepting = call.backends.accepting.accept(send, key)
     taken = await sends.taken_in(call, connection, began, key, accepting)
     answer = responses.Marked.model_validate({"id": taken.id, "status": taken.status})
     return written(answer, 202, **taken.headers)
 
 
-_GIVES = {202: Gives("On disk, and told as soon as can be.", responses.Marked, headers=sends.TAKEN)}
+GIVES = {202: Gives("On disk, and told as soon as can be.", responses.Marked, headers=sends.TAKEN)}
 OPERATIONS = (
     Operation(
         "POST",
@@ -76,7 +78,7 @@ OPERATIONS = (
         "Mark a message that arrived as read",
         "messages",
         one,
-        _GIVES,
+        GIVES,
         "send",
         query=Wait,
         headers=sends.KEY,
@@ -89,7 +91,7 @@ OPERATIONS = (
         "Mark what arrived in a chat as read",
         "messages",
         chat,
-        _GIVES,
+        GIVES,
         "send",
         body=ReadUntil,
         body_optional=True,

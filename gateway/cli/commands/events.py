@@ -87,6 +87,11 @@ def _gist(kind: str, data: dict[str, Any]) -> str:
         return f"until {data['expires_at']}"
     if kind == "call.received":
         return f"{data['state']} {data['caller']}"
+    if kind == "contact.updated":
+        return f"{data['address']} {data['name'] or 'no more'}"
+    if kind == "chat.updated":
+        flags = [name for name in ("archived", "pinned", "muted", "unread") if data[name]]
+        return " ".join((data["chat"], *flags))
     if kind == "connection.state":
         return f"{data['state']} {data['cause'] or ''}".strip()
     return data.get("reason") or data.get("error") or ""

@@ -15,9 +15,10 @@ from gateway.console.pages import chats
 from gateway.console.view import Part
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses
+from gateway.schemas.account import MOST_ADDRESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from starlette.responses import Response
 
@@ -128,6 +129,23 @@ async def _chats(view: View, name: str) -> Part:
     return Part({"items": chats.chats(listed.data["items"]), "more": listed.data["next"]})
 
 
+async def _names(view: View, name: str, people: Iterable[str]) -> dict[str, str]:
+    """The names of contacts by address; without the store, none."""
+    asked = sorted({each for each in people if not each.endswith("@g.us")})
+    parts = await asyncio.gather(
+        *(
+            view.part(
+                "listContacts", path={"connection": name}, query={"addresses": ",".join(some)}
+            )
+            for some in (
+                asked[at : at + MOST_ADDRESSES] for at in range(0, len(asked), MOST_ADDRESSES)
+            )
+        )
+    )
+    found = (one for part in parts if part.data is not None for one in part.data["items"])
+    return {one["address"]: one["name"] for one in found}
+
+
 async def _just_sent(view: View, incarnation: str, chat: str) -> Any:
     """What was sent from here last: the list is up to two seconds behind."""
     sent = view.query.get("sent")
@@ -150,6 +168,10 @@ async def _shown(
     name = None if found is None else found["id"]
     others = [] if name is None else [each for each in view.names if each != name]
     address = ROOT if name is None else f"{ROOT}/{name}" if chat is None else _address(name, chat)
+    known = [] if listed.data is None else [each.address for each in listed.data["items"]]
+    people = known if chat is None else [*known, chat]
+    able = frozenset() if found is None else ABILITIES.get(found["engine"], frozenset())
+    names = await _names(view, found["id"], people) if "app_state" in able else {}
     asked = "&".join(
         f"{field}={quote(view.query[field])}" for field in ("after", "sent") if field in view.query
     )
@@ -162,8 +184,9 @@ async def _shown(
         chat=chat,
         said=said,
         chats=listed,
+        names=names,
         earlier_page=bool(view.query.get("after")),
-        files=found is not None and "files" in ABILITIES.get(found["engine"], ()),
+        files="files" in able,
         shown_kinds=chats.SHOWN,
         given=view.form,
         once=_once(view, problem),

@@ -9,10 +9,12 @@ import secrets
 import sqlite3
 import stat
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.account.app_state import AppStateChange
 from actors.connection.backup.envelope import Header, seal
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.open_vault import open_bucket, open_vault
@@ -22,8 +24,9 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
+from actors.state.account.app_state import changing
 from actors.state.connections import Connections
-from actors.state.documents import MESSAGES
+from actors.state.documents import CONTACTS, MESSAGES
 from actors.state.open_store import open_documents
 from supervision.jobs import JOBS, backup_redis
 from supervision.jobs.__main__ import main, module
@@ -36,9 +39,10 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.state.documents import Documents
+    from actors.state.documents import Documents, Write
 
 SHOP, ID, DAY = "shop", "shop--K7Q2M9XA4TBC", 86_400.0
+GONE = "15550100003@s.whatsapp.net"
 ANA, SECRET = "15550100002@s.whatsapp.net", "nobody but the recipient reads this"
 OLD, NEW = "5e" * 32, "6f" * 32
 
@@ -174,10 +178,23 @@ def test_old_messages_are_removed_and_what_is_open_stays(place: Place) -> None:
     place.refused("too_few_days", "prune-messages", "--days", "29")
 
 
+def named(address: str, name: str | None) -> Write:
+    change = AppStateChange.contact(address, full_name=name, at=5.0)
+    noted = {
+        "epoch": 1,
+        "key": 1,
+        "collection": "critical_unblock_low",
+        "news": True,
+        "noted_as": "x",
+    }
+    return changing(ID, {**asdict(change), **noted})
+
+
 def test_a_connection_is_exported_whole(place: Place) -> None:
     place.do(lambda _, documents: _store(documents))
+    place.do(lambda _, documents: documents.batch([named(ANA, "Ana"), named(GONE, None)]))
     trial = place.result("export-connection", SHOP, "--dry-run")
-    assert trial == {"messages": 13, "file": None}
+    assert trial == {"messages": 13, "app_state": 1, "file": None}
     assert not (place.data / "exports").exists()
     file = place.data / "exports" / "shop.jsonl"
     file.parent.mkdir(mode=0o700)
@@ -187,8 +204,9 @@ def test_a_connection_is_exported_whole(place: Place) -> None:
     for _ in range(2):
         told = place.run("export-connection", SHOP)
         assert told[0] == {"job": "export-connection", "messages": 13}
-        assert told[-1]["result"] == {"messages": 13, "file": str(file)}
-        first, *messages = map(json.loads, file.read_text().splitlines())
+        assert told[-1]["result"] == {"messages": 13, "app_state": 1, "file": str(file)}
+        first, *messages, contact = map(json.loads, file.read_text().splitlines())
+        assert (contact["collection"], contact["address"]) == (CONTACTS, ANA)
         assert first["connection"]["id"] == ID
         times = [message["at"] for message in messages]
         assert (len(times), times) == (13, sorted(times))
@@ -209,7 +227,8 @@ def test_messages_of_a_deleted_connection_go_by_its_incarnation_alone(place: Pla
         place.refused("unknown_connection", *job.split(), SHOP)
         place.refused("unknown_connection", *job.split(), f"{SHOP}--ANOTHER00000")
     told = place.run("export-connection", ID)[-1]["result"]
-    assert told == {"messages": 13, "file": str(place.data / "exports" / f"{ID}.jsonl")}
+    file = str(place.data / "exports" / f"{ID}.jsonl")
+    assert told == {"messages": 13, "app_state": 0, "file": file}
     first = json.loads((place.data / "exports" / f"{ID}.jsonl").read_text().splitlines()[0])
     assert first == {"connection": {"name": SHOP, "id": ID, "deleted": True}}
     assert place.result("prune-messages", "--days", "30", "--connection", ID) == {"removed": 6}

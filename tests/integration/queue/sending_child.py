@@ -1,7 +1,8 @@
 """Sends for ``shop`` of the data directory given, in a process that some messages kill.
 
 Each attempt is a line of the file ``attempts`` there. A text that begins with ``kill`` ends the
-process in the middle of its sending, with all else that is in flight. One that begins with ``wait``
+process in the middle of its sending, with all else that is in flight; so does a change of a chat while
+there is the file ``deadly``. One that begins with ``wait``
 waits while a limit of the account is in the file ``limited``, which has its end.
 """
 
@@ -20,7 +21,7 @@ from actors.connection.limits.account_limits import REACH_OUT_LIMITED, Limits
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.limits.standing import Standing
 from actors.connection.sender import Sender, Ticket
-from actors.messages.content import text_of
+from actors.messages.content import pack, text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
@@ -29,6 +30,7 @@ from tests.integration.queue.names import Learnt
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Outgoing
     from actors.connection.reporter import Reporter
+    from actors.messages.content import ChatChange
 
 
 class Mute:
@@ -60,6 +62,12 @@ class DeadlyEngine(Learnt):
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(0.2)
         return time.time()
+
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+        with self._log.open("a") as file:
+            file.write(f"{chat} {pack(change)} {at}\n")
+        if self._log.with_name("deadly").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def serve(data: Path) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from actors.queue.lanes import Lanes
+from actors.messages.content import ChatChange, pack
+from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases import Leases
@@ -113,6 +114,30 @@ async def test_g2_two_messages_that_kill_are_found_out_and_no_other_dies(
         assert first.epoch < second.epoch
         assert first.sending_at <= first.noticed_at <= second.sending_at <= second.noticed_at
     assert (await desk.counts()).dead == 2
+
+
+async def test_a_change_of_a_chat_is_made_again_where_its_owner_died_in_the_middle(
+    own_server: Valkey, desk: Desk
+) -> None:
+    """G2, G4: with the same settings and time, and before what was accepted behind it."""
+    own_server.settings().save()
+    data, change = own_server.directory, ChatChange(archived=True, muted=True, muted_until=2e9)
+    (data / "deadly").touch()
+    accepted = (await desk.lanes.accept(Send.of(SHOP, CHATS[0], change))).record
+    await desk.accept("behind", CHATS[0])
+    with owner(data) as process:
+        await died(process)
+    in_flight = await desk.lanes.get(accepted.id)
+    assert in_flight is not None
+    assert in_flight.status == "sending"
+    (data / "deadly").unlink()
+    with owner(data):
+        await becomes(desk, ["behind"], {"sent"})
+    done = await desk.lanes.get(accepted.id)
+    assert done is not None
+    assert (done.status, done.attempts, done.error) == ("sent", 2, None)
+    lines = (data / "attempts").read_text().splitlines()
+    assert lines == [f"{CHATS[0]} {pack(change)} {accepted.accepted_at}"] * 2 + ["behind"]
 
 
 async def test_the_pace_is_kept_across_owners_that_are_killed(

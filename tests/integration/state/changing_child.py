@@ -45,12 +45,16 @@ def dying(owner: type, name: str, *, after: bool) -> None:
     setattr(owner, name, called)
 
 
-def dying_in_the_settling() -> None:
-    original = Session.settle
+def dying_in_the_settling(*, of: int = 1) -> None:
+    """In the settling with this number."""
+    original, settled = Session.settle, 0
 
     def settle(self: Session, keys: Any) -> None:
+        nonlocal settled
         original(self, keys)
-        os.kill(os.getpid(), signal.SIGKILL)
+        settled += 1
+        if settled == of:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     Session.settle = settle  # type: ignore[assignment,method-assign]
 
@@ -60,7 +64,10 @@ POINTS: dict[str, Callable[[], None]] = {
     "after_store": lambda: dying(SqliteDocuments, "batch", after=True),
     "before_redacting": lambda: dying(Lanes, "redact", after=False),
     "after_redacting": lambda: dying(Lanes, "redact", after=True),
+    "before_clearing": lambda: dying(StateManager, "clear_app_state", after=False),
+    "after_clearing": lambda: dying(StateManager, "clear_app_state", after=True),
     "before_settling_commit": dying_in_the_settling,
+    "before_settling_the_end": lambda: dying_in_the_settling(of=2),
     "none": lambda: None,
 }
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
@@ -25,15 +26,16 @@ from actors.connection.engine import (
     SendError,
     Traffic,
 )
-from actors.connection.reporter import StateAway
+from actors.connection.state_manager.port import StateAway
 from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import InboxItem, InboxKind
+    from actors.connection.state_manager.port import Cleared
     from actors.connection.trace.recorder import Recorder
-    from actors.messages.content import ReadMark
+    from actors.messages.content import ChatChange, ReadMark
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 
@@ -52,6 +54,7 @@ class ScriptedEngine(Learnt, Unable):
         self.asked = self.cancelled = 0
         self.sent: list[Outgoing] = []
         self.marked: list[tuple[str, ReadMark]] = []
+        self.changed: list[tuple[str, ChatChange]] = []
         self.inbox: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
@@ -133,6 +136,12 @@ class ScriptedEngine(Learnt, Unable):
         await self.answer(Outgoing("", chat, mark, at))
         self.marked.append((chat, mark))
 
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+        if not self.opens or self.closed:
+            raise NotConnected
+        await self.answer(Outgoing("", chat, change, at))
+        self.changed.append((chat, change))
+
     async def configure(self, *, show_online: bool) -> None:
         self.shows_online = show_online
 
@@ -168,6 +177,7 @@ class ScriptedEngine(Learnt, Unable):
             "merge": InboxMerge,
             "status": InboxStatus,
             "file": InboxFile,
+            "app_state": InboxAppState | InboxReplaced,
         }[kind]
         found = [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)]
         past = kind == "history"
@@ -202,6 +212,7 @@ class Shelf:
         self.notices: list[dict[str, Any]] = []
         self.limits: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
+        self.app_state: list[dict[str, Any]] = []
 
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
@@ -235,6 +246,26 @@ class Shelf:
         for item in items:
             self.messages[f"{connection}.{item['message_id']}"]["media"] = item["status"]
         return True
+
+    async def note_app_state(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return False
+        self.app_state += [item | {"connection": connection} for item in items]
+        return True
+
+    async def clear_app_state(
+        self, connection: str, epoch: int, replaced: dict[str, Any], after: str | None
+    ) -> Cleared:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return "lost", None
+        self.app_state.append(replaced | {"connection": connection, "after": after})
+        return ("more", "1") if after is None else ("done", None)
 
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str

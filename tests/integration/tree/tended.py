@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.access import Reach
-from actors.connection.reporter import RemoteState
+from actors.connection.state_manager.remote import RemoteState
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases

@@ -16,9 +16,9 @@ import pytest
 from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.inbox_drain import Drain
 from actors.connection.native import SESSION_FILE
-from actors.connection.reporter import StateAway
 from actors.connection.sender import Ticket
 from actors.connection.session.session import Session
+from actors.connection.state_manager.port import StateAway
 from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Documents, Order, Where
 from actors.state.open_store import open_documents

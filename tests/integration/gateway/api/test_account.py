@@ -8,6 +8,7 @@ import os
 import re
 import time
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ import httpx
 import pytest
 
 from actors.connection import engine
+from actors.connection.account.app_state import AppStateChange
 from actors.connection.account.port import Passkey
 from actors.connection.engine import Qr
 from actors.messages.content import Text
 from actors.redis.commands import Commands
 from actors.redis.leases import Owner
 from actors.runtime import hosts
+from actors.state.account.app_state import changing
 from gateway.app import application
 from tests.integration.gateway.api.test_kinds import CHAT, Rest
 from tests.integration.gateway.api.test_kinds import rest as rest  # noqa: PLC0414
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.redis.leases import Leases
+    from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
 
 PASSKEY = "/api/connections/shop/passkey"
@@ -192,6 +196,29 @@ async def test_an_owner_that_can_is_asked(
         ("reject_call", {"call": "3F0A"}),
     ]
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
+
+
+async def test_the_console_names_people_as_the_phone_does(
+    able: tuple[httpx.AsyncClient, Able], rest: Rest, documents: Documents
+) -> None:
+    client, _ = able
+    await client.post("/console/login", data={"key": KEY}, follow_redirects=True)
+    await rest.receives("THEIRS", Text("good morning"))
+    address = "/console/conversations/shop"
+    assert "<b>Ana</b>" not in unescape((await client.get(address)).text)
+    names = asdict(AppStateChange.contact(CHAT, full_name="<b>Ana</b>", at=5.0))
+    noted = {
+        "epoch": 1,
+        "key": 1,
+        "collection": "critical_unblock_low",
+        "news": True,
+        "noted_as": "x",
+    }
+    await documents.batch([changing(SHOP, {**names, **noted})])
+    for path in (address, f"{address}/{CHAT}", f"{address}/15550100099@s.whatsapp.net"):
+        page = (await client.get(path)).text
+        assert "&lt;b&gt;Ana&lt;/b&gt;" in page, path
+        assert "<b>Ana" not in page
 
 
 async def test_the_console_shows_how_a_challenge_is_signed(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.account.app_state import AppStateChange
 from actors.connection.backup.restore import OLDER
 from actors.connection.native import SESSION_FILE
-from actors.connection.reporter import RemoteState
 from actors.connection.session.session import Session
+from actors.connection.state_manager.remote import RemoteState
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
+from actors.state.account.app_state import changing
+from actors.state.account.of_connection import pages
 from actors.state.actor import StateManager
 from actors.state.connections import Connections
 from actors.state.copies import Copy
@@ -29,7 +33,7 @@ from tests.processes.valkey import Valkey
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.connection.reporter import State
+    from actors.connection.state_manager.port import State
     from actors.state.documents import Document
 
 CHAT = "15550100002@s.whatsapp.net"
@@ -39,6 +43,18 @@ LID = "90000000000002@lid"
 def received(number: int, connection: str) -> Document:
     item = {"key": number, "chat": CHAT, "sender": CHAT, "message_id": f"3EB0{number:018X}"}
     return incoming(connection, {**item, "at": 1000 + number, "type": "text", "text": "old"}, 1.0)
+
+
+def named(connection: str, number: int) -> Write:
+    change = AppStateChange.contact(f"1555{number:07}@s.whatsapp.net", full_name="Ana", at=5.0)
+    noted = {
+        "epoch": 1,
+        "key": 1,
+        "collection": "critical_unblock_low",
+        "news": True,
+        "noted_as": "x",
+    }
+    return changing(connection, {**asdict(change), **noted})
 
 
 async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: Path) -> None:
@@ -73,6 +89,10 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
             other = received(1, "barn")
             await documents.set(MESSAGES, other["id"], other)
             waiting = (await lanes.accept(Send(shop, CHAT, "waits"))).record.id
+            for name in (shop, "barn"):
+                for begin in (0, 300):
+                    people = range(begin, begin + 300)
+                    await documents.batch([named(name, number) for number in people])
             await connections.delete(shop)
             settings.traces.mkdir(parents=True)
             for name in (f"{shop}.jsonl", f"{shop}.jsonl.3", "barn.jsonl"):
@@ -84,6 +104,10 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
             assert await listed(later) == []
             assert len(await listed(shop)) == len(old) + 1
             assert len(await listed("barn")) == 1
+            left = [page async for page in pages(documents, shop)]
+            assert left == [], "names of people do not outlive it"
+            barn = [each async for _, page in pages(documents, "barn") for each in page]
+            assert len(barn) == 600
             ended = await documents.get(MESSAGES, waiting)
             assert ended is not None
             assert (ended["status"], connection_of(ended)) == ("cancelled", shop)

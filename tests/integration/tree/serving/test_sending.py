@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.messages.content import Delete, Target, encode, text_of
+from actors.messages.content import ChatChange, Delete, Target, Text, encode, text_of
 from actors.queue.lanes import Send
 from tests.waiting import eventually
 
@@ -171,3 +171,42 @@ async def test_an_outcome_is_told_once_redis_is_back(
     await served.becomes(record, "sent")
     await served.becomes(behind, "sent")
     assert [text_of(message.content) for message in served.engine.sent] == ["one", "two"]
+
+
+async def test_a_change_of_a_chat_keeps_its_place_and_is_tried_again(served: Served) -> None:
+    """G2, G4: the engine is handed the settings and the time at which they were asked for."""
+    first = await served.accept("before")
+    change = ChatChange(archived=True, muted=True)
+    accepted = (await served.lanes.accept(Send.of("shop", first.chat, change))).record
+    last = await served.accept("after")
+    handed = list[Outgoing]()
+    acknowledge = served.engine.answer
+
+    async def answer(outgoing: Outgoing) -> float:
+        handed.append(outgoing)
+        if isinstance(outgoing.content, ChatChange) and len(handed) == 2:
+            raise SendError("ack_timeout", uncertain=True)
+        return await acknowledge(outgoing)
+
+    served.engine.answer, served.retry_in = answer, 0.1
+    await served.begin()
+    await served.becomes(last, "sent")
+    done = await served.becomes(accepted, "sent")
+    assert done.attempts == 2
+    assert served.engine.changed == [(first.chat, change)]
+    assert [each.content for each in handed] == [Text("before"), change, change, Text("after")]
+    assert {each.at for each in handed[1:3]} == {accepted.accepted_at}
+
+
+async def test_a_change_that_the_engine_cannot_make_is_a_dead_letter(served: Served) -> None:
+    """Where the connection's engine was another one when it was accepted."""
+
+    async def unable(_: Outgoing) -> float:
+        raise SendError("unsupported_by_engine", permanent=True)
+
+    served.engine.answer = unable
+    send = Send.of("shop", "15550100002@s.whatsapp.net", ChatChange(pinned=True))
+    record = (await served.lanes.accept(send)).record
+    await served.begin()
+    dead = await served.becomes(record, "dead")
+    assert (dead.error, dead.attempts) == ("unsupported_by_engine", 1)

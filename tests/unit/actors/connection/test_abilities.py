@@ -39,7 +39,8 @@ async def test_an_engine_without_an_ability_refuses_for_good(name: str) -> None:
 
 
 def test_each_is_a_command_with_its_arguments() -> None:
-    assert set(OF_ACCOUNT) == set(METHODS)
+    """But for a change of a chat, which waits in the queue."""
+    assert set(OF_ACCOUNT) == set(METHODS) - {"change_chat"}
     for name, arguments in OF_ACCOUNT.items():
         signature = inspect.signature(getattr(Account, name))
         assert tuple(signature.parameters)[1:] == arguments

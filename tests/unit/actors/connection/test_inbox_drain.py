@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.inbox_drain import Drain, Progress, Stage
 from actors.connection.sender import Ticket
@@ -173,3 +174,41 @@ async def test_a_merge_waits_until_redis_has_the_name() -> None:
     told.named = True
     assert await drain.once()
     assert engine.inbox == {}
+
+
+async def test_app_state_is_noted_in_order_up_to_the_end_of_a_full_sync() -> None:
+    """Behind live messages, before a history; a full sync is cleared up share by share."""
+    engine, shelf = ScriptedEngine(), Shelf()
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Away()), shelf, on_lost=lambda _: None)
+    changes = [
+        InboxAppState(key, 1, "regular_low", "chat", CHAT, "archived", True, 5.0, False, CHAT)
+        for key in (1, 2, 4, 5)
+    ]
+    engine.inbox = {each.key: each for each in changes}
+    engine.inbox[3] = InboxReplaced(3, 1, "regular_low", 0, 5.0)
+    engine.inbox[8] = InboxMessage(8, CHAT, CHAT, "OLD", 1, "text", "x", source="history")
+    engine.inbox[9] = InboxMessage(9, CHAT, CHAT, "NEW", 2, "text", "y")
+    shelf.away = True
+    assert not await drain.once()
+    assert len(engine.inbox) == 7
+    assert drain.age > 0
+    shelf.away = False
+    left = []
+    while await drain._messages._step() is Progress.SETTLED:
+        left.append(sorted(engine.inbox))
+    assert left == [[1, 2, 3, 4, 5, 8], [3, 4, 5, 8], [4, 5, 8], [8], []]
+    assert [each["key"] for each in shelf.app_state] == [1, 2, 3, 3, 4, 5]
+    assert [each["after"] for each in shelf.app_state if each["key"] == 3] == [None, "1"]
+
+
+async def test_an_older_owner_leaves_app_state_to_its_successor() -> None:
+    """G6."""
+    for item in (
+        InboxAppState(1, 1, "regular_low", "chat", CHAT, "archived", True, 5.0, True, CHAT),
+        InboxReplaced(1, 1, "regular_low", 0, 5.0),
+    ):
+        engine, shelf, lost = ScriptedEngine(), Shelf(), list[str]()
+        engine.inbox, shelf.epoch = {1: item}, 2
+        drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=lost.append)
+        assert not await drain._messages.once()
+        assert (list(engine.inbox), lost, shelf.app_state) == ([1], ["lost"], [])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.messages.content import PollVote, Reaction, ReadMark, Target, encode
+from actors.messages.content import ChatChange, PollVote, Reaction, ReadMark, Target, encode
 from actors.queue import mirror
 from actors.queue.records import Record
 from actors.state.documents import JOBS, MESSAGES
@@ -125,12 +125,13 @@ async def test_where_documents_are_paid_for_what_was_sent_at_once_is_no_job(tmp_
         await documents.close()
 
 
+@pytest.mark.parametrize("notice", [ReadMark(until=10.0), ChatChange(archived=True)])
 @pytest.mark.parametrize("billed", [False, True])
-async def test_a_read_mark_is_no_message_and_a_job_only_while_it_is_dead(
-    tmp_path: Path, billed: bool
+async def test_a_notice_is_no_message_and_a_job_only_while_it_is_dead(
+    tmp_path: Path, notice: ReadMark | ChatChange, billed: bool
 ) -> None:
-    content = encode(ReadMark(until=10.0))
-    mark = replace(RECORD, type="read_mark", text="", content=content, status="sending")
+    content = encode(notice)
+    mark = replace(RECORD, type=notice.type, text="", content=content, status="sending")
     documents = SqliteDocuments(tmp_path / "state.sqlite3")
 
     async def status(**changes: Any) -> str | None:

@@ -60,6 +60,18 @@ CALL = {
     "video": True,
     "group": None,
 }
+MUTED: dict[str, Any] = {
+    "connection": "shop--K7Q2M9XA4TBC",
+    "chat": ANA,
+    "at": 5.0,
+    "settings": {"mute": {"value": {"until": 25.0}, "at": 5.0}},
+}
+CONTACT: dict[str, Any] = {
+    "connection": "shop--K7Q2M9XA4TBC",
+    "address": ANA,
+    "at": 5.0,
+    "settings": {"name": {"value": {"full_name": "Ana Pereira", "first_name": "Ana"}, "at": 5.0}},
+}
 ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
@@ -85,10 +97,13 @@ def data_of(kind: EventType) -> dict[str, Any]:
         return PAIRING
     if kind == "connection.limited":
         return LIMIT
+    if kind == "contact.updated":
+        return CONTACT
     known: dict[str, dict[str, Any]] = {
         "message": SENT,
         "connection": STATE,
         "call": CALL,
+        "chat": MUTED,
         "alert": ALERT,
     }
     return known[noun]
@@ -217,3 +232,39 @@ def test_a_webhook_is_shown_without_its_secret() -> None:
     shown = event_presenters.webhook(webhook, 10)
     assert shown["waiting"] == 4
     assert "psst" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    ("until", "muted", "shown"),
+    [(25.0, True, "1970-01-01T00:00:25.000Z"), (None, True, None), (4.0, False, None)],
+)
+def test_a_mute_is_told_as_it_is_at_that_time(
+    until: float | None, muted: bool, shown: str | None
+) -> None:
+    settings = {"mute": {"value": {"until": until}, "at": 5.0}, "label:5": {"value": True, "at": 1}}
+    found = check(event_presenters.written(told("chat.updated", {**MUTED, "settings": settings})))
+    assert found["data"] == {
+        "connection": "shop",
+        "chat": ANA,
+        "archived": False,
+        "pinned": False,
+        "unread": False,
+        "muted": muted,
+        "muted_until": shown,
+        "labels": ["5"],
+        "cleared_at": None,
+    }
+
+
+@pytest.mark.parametrize("settings", [CONTACT["settings"], {}])
+def test_a_contact_is_told_with_its_names_or_that_it_is_gone(settings: dict[str, Any]) -> None:
+    event = told("contact.updated", {**CONTACT, "settings": settings})
+    found = check(event_presenters.written(event))["data"]
+    full, first = ("Ana Pereira", "Ana") if settings else (None, None)
+    assert found == {
+        "connection": "shop",
+        "address": ANA,
+        "name": full,
+        "full_name": full,
+        "first_name": first,
+    }

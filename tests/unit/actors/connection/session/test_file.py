@@ -151,7 +151,13 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.executescript(AS_IN_18)
         older.execute("DROP TABLE key_lists")
         older.execute("ALTER TABLE inbox DROP COLUMN content")
-        for table in ("message_secrets", "placeholders", "aliases", *GROUPS, *HISTORIES):
+        for table in (
+            "message_secrets",
+            "placeholders",
+            "aliases",
+            *GROUPS,
+            *HISTORIES,
+        ):
             older.execute(f"DROP TABLE {table}")
         older.execute("DROP INDEX tombstones_members")
         older.execute("ALTER TABLE file DROP COLUMN commits")

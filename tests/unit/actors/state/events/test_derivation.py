@@ -346,5 +346,6 @@ async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 15
-    assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "call", "alert"}
+    assert len(TYPES) == 17
+    nouns = {"message", "connection", "call", "chat", "contact", "alert"}
+    assert {name.partition(".")[0] for name in TYPES} == nouns

@@ -9,9 +9,12 @@ import pytest
 
 from actors.state.documents import (
     API_KEYS,
+    CHATS,
     CONNECTIONS,
+    CONTACTS,
     HEALTH_ALERTS,
     JOBS,
+    LABELS,
     MESSAGES,
     QUERIES,
     RECOVERY_ACTIONS,
@@ -50,6 +53,11 @@ SERVED: list[tuple[str, Sequence[Where], Sequence[Order], str]] = [
     (MESSAGES, [SHOP, IN, DEAD], NEWEST, "connection:status:at"),
     (MESSAGES, [SHOP, CHAT, IN, DEAD], NEWEST, "connection:chat:at"),
     (MESSAGES, [SHOP, Where("at", ">", 5.0)], [Order("at")], "connection:at"),
+    (CONTACTS, [SHOP], [Order("sort_name")], "connection:sort_name"),
+    (CONTACTS, [SHOP, Where("sort_name", ">=", "a")], [Order("sort_name")], "connection:sort_name"),
+    (CHATS, [SHOP], NEWEST, "connection:at"),
+    (CHATS, [SHOP, Where("archived", "==", value=False)], NEWEST, "connection:at"),
+    *((each, [SHOP], [], "connection") for each in (CONTACTS, CHATS, LABELS)),
     (JOBS, [SHOP], [Order("updated_at")], "connection:updated_at"),
     (RECOVERY_ACTIONS, [], NEWEST, "at"),
     (RECOVERY_ACTIONS, [SHOP], NEWEST, "connection:at"),
@@ -71,7 +79,7 @@ def test_an_index_serves_what_the_service_asks(
 ) -> None:
     statement = compile_query(collection, where, order, 50, None)
     if further:
-        last: dict[str, Any] = {"id": "x", "at": 7.5, "updated_at": 7.5}
+        last: dict[str, Any] = {"id": "x", "at": 7.5, "updated_at": 7.5, "sort_name": "ana"}
         statement = compile_query(collection, where, order, 50, statement.request.cursor(last))
     plan = [
         row[3]

@@ -1,0 +1,142 @@
+"""The account's app state on its way from an engine to the state store: contacts, chats, labels.
+
+WhatsApp keeps it in collections, each with a version that rises. An engine hands changes to
+`Session.note_app_state`; `actors.connection.inbox_drain` stores them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Self
+
+Subject = Literal["contact", "chat", "label"]
+
+
+@dataclass(frozen=True, slots=True)
+class AppStateChange:
+    """One setting of a contact, a chat or a label, as it is from now on.
+
+    `id` is the canonical address of the person or group, or the id of the label. `value` is JSON; None: it
+    is as if nobody had ever set it. `at` is WhatsApp's time in seconds since the epoch, where it tells one.
+    `removed`: see `entry_removed`.
+    """
+
+    subject: Subject
+    id: str = field(repr=False)
+    setting: str
+    value: Any = field(repr=False)
+    at: float | None = None
+    removed: bool = False
+
+    def entry_removed(self) -> Self:
+        """That the entry was taken out of the collection, whatever it said.
+
+        Where a person's entry moves from the number to the LID, WhatsApp removes the one and sets the other,
+        in any order: a removal takes back only what was set under the same address.
+        """
+        return replace(self, value=None, removed=True)
+
+    @classmethod
+    def contact(
+        cls,
+        address: str,
+        *,
+        full_name: str | None = None,
+        first_name: str | None = None,
+        at: float | None = None,
+    ) -> Self:
+        """The names of a person in the phone's address book; without any it is not in there."""
+        names = {"full_name": _bounded(full_name), "first_name": _bounded(first_name)}
+        return cls("contact", address, "name", names if any(names.values()) else None, at)
+
+    @classmethod
+    def mute(
+        cls, chat: str, *, muted: bool, until: float | None = None, at: float | None = None
+    ) -> Self:
+        """`until` is in seconds since the epoch; None: for ever."""
+        return cls("chat", chat, "mute", {"until": until} if muted else None, at)
+
+    @classmethod
+    def archive(cls, chat: str, *, archived: bool, at: float | None = None) -> Self:
+        return cls("chat", chat, "archived", archived or None, at)
+
+    @classmethod
+    def pin(cls, chat: str, *, pinned: bool, at: float | None = None) -> Self:
+        return cls("chat", chat, "pinned", pinned or None, at)
+
+    @classmethod
+    def unread(cls, chat: str, *, unread: bool, at: float | None = None) -> Self:
+        """Marked as unread by hand."""
+        return cls("chat", chat, "unread", unread or None, at)
+
+    @classmethod
+    def label_of_chat(
+        cls, chat: str, label: str, *, labelled: bool, at: float | None = None
+    ) -> Self:
+        return cls("chat", chat, f"{LABEL_OF_CHAT}{label}", labelled or None, at)
+
+    @classmethod
+    def emptied(cls, chat: str, *, deleted: bool, at: float | None = None) -> Self:
+        """The chat was cleared, or deleted, on the phone. It is noted; stored messages stay."""
+        return cls("chat", chat, "emptied", {"deleted": deleted}, at)
+
+    @classmethod
+    def label(
+        cls,
+        label: str,
+        *,
+        name: str,
+        colour: int | None = None,
+        deleted: bool = False,
+        at: float | None = None,
+    ) -> Self:
+        """The definition of a label; `colour` is WhatsApp's number of it."""
+        value = None if deleted else {"name": _bounded(name) or "", "colour": colour}
+        return cls("label", label, "definition", value, at)
+
+
+LABEL_OF_CHAT: Final = "label:"
+"""Begins the setting of a chat that says whether it has the label whose id follows."""
+
+LONGEST_NAME: Final = 1000
+"""Characters of a name that are kept."""
+
+
+def _bounded(name: str | None) -> str | None:
+    return None if not name else name[:LONGEST_NAME]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxAppState:
+    """A change of the app state that is on disk and not yet settled.
+
+    Of two changes of one setting the greater (`epoch`, `key`) is the later one; `epoch` is that under which
+    it was noted. `at` is WhatsApp's time, or else that at which it was noted. `news`: not part of a full sync.
+    `noted_as` is the id that the engine gave, where `id` may be another address of the same person.
+    """
+
+    key: int
+    epoch: int
+    collection: str
+    subject: Subject
+    id: str = field(repr=False)
+    setting: str
+    value: Any = field(repr=False)
+    at: float
+    news: bool
+    noted_as: str = field(repr=False)
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InboxReplaced:
+    """A full sync of a collection is complete; on disk, not yet settled.
+
+    What is stored of the collection and was noted at (`epoch`, `until`) or before is in it no more.
+    """
+
+    key: int
+    epoch: int
+    collection: str
+    until: int
+    at: float

@@ -1,0 +1,130 @@
+"""App state in the session file: how far each collection was noted, and its changes in the inbox."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.session.identities.renumbered import Renumbered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.connection.account.app_state import AppStateChange
+
+APP_STATE: Final = "app_state"
+"""The kind of a row with a change, or with the end of a full sync."""
+
+REPLACED: Final = "replaced"
+"""The type of a row that ends a full sync."""
+
+
+class AppState(Renumbered):
+    """Each change is on disk with the version that brought it, or neither is (G5)."""
+
+    def app_state_version(self, collection: str) -> int | None:
+        """The version up to which changes of the collection were noted; None before its first full sync.
+
+        An engine whose own version differs has to sync the collection in full: changes were lost between
+        the two, or the session is an older copy.
+        """
+        row = self._row("SELECT version FROM app_state WHERE collection = ?", (collection,))
+        return None if row is None else int(row[0])
+
+    def note_app_state(
+        self,
+        collection: str,
+        version: int,
+        changes: Sequence[AppStateChange],
+        *,
+        after: int | None,
+    ) -> bool:
+        """Put changes of a collection in, in order: those that lead from version `after` to `version`.
+
+        `after` None is a full sync: what the collection had and `changes` have not is gone. A version
+        that was noted already changes nothing. False, and nothing is noted, where the session is not
+        at `after` yet, or never had a full sync: the engine has to do one.
+        """
+        known = self.app_state_version(collection)
+        if after is not None:
+            if known is None or known < after:
+                return False
+            if known >= version:
+                return True
+        before = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'")
+        for change in changes:
+            self._put_change(collection, change, news=after is not None)
+        if after is None:
+            until = 0 if before is None else before[0]
+            end = {"epoch": self.epoch, "until": until, "at": self._clock()}
+            self._put_row(("", "", collection, REPLACED, "history", json.dumps(end)))
+        self._write("INSERT OR REPLACE INTO app_state VALUES (?, ?)", (collection, version))
+        return True
+
+    def pending_app_state(self, limit: int) -> list[InboxAppState | InboxReplaced]:
+        """The oldest unsettled rows, oldest first."""
+        rows = self._rows(
+            "SELECT key, chat, sender, message_id, type, source, content FROM inbox"
+            " WHERE kind = ? ORDER BY key LIMIT ?",
+            (APP_STATE, limit),
+        )
+        return [_item(row) for row in rows]
+
+    def move_app_state(self, old: str, new: str) -> bool:
+        """What is noted of the address `old` is of `new`; whether any may be stored elsewhere."""
+        if old.endswith("@lid") and not self._write(
+            "DELETE FROM app_state_lids WHERE lid = ?", (old,)
+        ):
+            return False
+        self._note_lid(new)
+        self._write("UPDATE inbox SET chat = ? WHERE kind = ? AND chat = ?", (new, APP_STATE, old))
+        return True
+
+    def forget_app_state(self) -> None:
+        """Have each collection synced in full once an account is linked again."""
+        self._write("DELETE FROM app_state")
+
+    def _put_change(self, collection: str, change: AppStateChange, *, news: bool) -> None:
+        id_ = change.id
+        if change.subject != "label":
+            id_ = self.chat_today(id_)
+            self._note_lid(id_)
+        at = self._clock() if change.at is None else change.at
+        told = {"epoch": self.epoch, "value": change.value, "at": at, "as": change.id}
+        if change.removed:
+            told["removed"] = True
+        content = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        source = "live" if news else "history"
+        self._put_row((id_, change.subject, collection, change.setting, source, content))
+
+    def _put_row(self, row: tuple[str, ...]) -> None:
+        self._write(
+            "INSERT INTO inbox (kind, at, from_me, chat, sender, message_id, type, source, content)"
+            " VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)",
+            (APP_STATE, int(self._clock()), *row),
+        )
+
+    def _note_lid(self, address: str) -> None:
+        if address.endswith("@lid"):
+            self._write("INSERT OR IGNORE INTO app_state_lids VALUES (?)", (address,))
+
+
+def _item(row: Any) -> InboxAppState | InboxReplaced:
+    key, id_, subject, collection, setting, source, content = row
+    packed = json.loads(content)
+    if setting == REPLACED:
+        return InboxReplaced(key, packed["epoch"], collection, packed["until"], packed["at"])
+    return InboxAppState(
+        key,
+        packed["epoch"],
+        collection,
+        subject,
+        id_,
+        setting,
+        packed["value"],
+        packed["at"],
+        news=source == "live",
+        noted_as=packed["as"],
+        removed=packed.get("removed", False),
+    )

@@ -1,0 +1,201 @@
+"""Writes of ``whatsapp_contacts``, ``whatsapp_chats`` and ``whatsapp_labels`` (pure).
+
+``settings`` of a document has each setting that was ever noted: ``value`` ``at``, the address that it was
+``noted_as``, the app state's ``collection`` that it is in, and ``epoch`` ``key``, of which the greater pair is the later one. So the
+result is the same however often a change comes, and an older one never replaces a newer. A setting that
+is gone stays with the value null; a document without any other is listed nowhere and names nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.state.documents import CHATS, CONTACTS, LABELS, Write
+from actors.state.events.derivation import of_app_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from actors.state.documents import Document, Tells
+    from actors.state.events.event import Event
+
+COLLECTIONS: Final[Mapping[str, str]] = {"contact": CONTACTS, "chat": CHATS, "label": LABELS}
+"""The collection of documents for each subject."""
+
+_NAMED: Final = {CONTACTS: "address", CHATS: "chat", LABELS: "label"}
+"""The field that says what a document is about."""
+
+FLAGS: Final = ("archived", "pinned", "unread")
+"""Settings by which chats are found."""
+
+
+def document_id(connection: str, subject_id: str) -> str:
+    """The id of the document about an address or a label of the connection."""
+    return f"{connection}.{hashlib.sha256(subject_id.encode()).hexdigest()[:24]}"
+
+
+def changing(connection: str, item: Mapping[str, Any]) -> Write:
+    """The write that notes a change (the fields of `account.app_state.InboxAppState`).
+
+    It tells of it, unless it is part of a full sync and the document is new.
+    """
+    collection, subject_id = COLLECTIONS[str(item["subject"])], str(item["id"])
+    name = str(item["setting"])
+    fields = ("value", "at", "epoch", "key", "collection", "noted_as")
+    noted = {field: item[field] for field in fields}
+    if noted["value"] is None:
+        noted = _gone(noted)
+
+    def change(there: Document | None) -> Document | None:
+        settings = dict((there or {}).get("settings") or {})
+        known = settings.get(name)
+        if known is not None and _order(known) >= _order(noted):
+            return None
+        if (
+            item["removed"]
+            and known is not None
+            and known["noted_as"] not in {None, item["noted_as"]}
+        ):
+            return None  # set under another address of the same person
+        return _document(collection, connection, subject_id, {**settings, name: noted})
+
+    tells = _telling(collection, connection, subject_id, item, news=item["news"])
+    identity = document_id(connection, subject_id)
+    return Write("change", collection, identity, change=change, tells=tells)
+
+
+def clearing(
+    collection: str, connection: str, document: Document, replaced: Mapping[str, Any]
+) -> Write | None:
+    """The write that clears in a document what a full sync left out; None where there is nothing.
+
+    `replaced` has the fields of `account.app_state.InboxReplaced`. A document that names nobody since
+    before that full sync is removed.
+    """
+    if not document["settings"] or _is_over(document, replaced):
+        return Write("delete", collection, document["id"])
+    if _cleared(document, replaced) is None:
+        return None
+    subject_id = document[_NAMED[collection]]
+
+    def change(there: Document | None) -> Document | None:
+        settings = None if there is None else _cleared(there, replaced)
+        if settings is None:
+            return None
+        return _document(collection, connection, subject_id, settings)
+
+    tells = _telling(collection, connection, subject_id, replaced, news=True)
+    return Write("change", collection, document["id"], change=change, tells=tells)
+
+
+def moving(collection: str, connection: str, document: Document, new: str) -> list[Write]:
+    """The writes that move a document to the address `new`: of each setting the later one stays.
+
+    The former document names nobody any more. They tell nothing.
+    """
+    moved = {name: one for name, one in document["settings"].items() if one["value"] is not None}
+
+    def join(there: Document | None) -> Document | None:
+        known = (there or {}).get("settings") or {}
+        later = {
+            name: one
+            for name, one in moved.items()
+            if name not in known or _order(one) > _order(known[name])
+        }
+        return _document(collection, connection, new, {**known, **later}) if later else None
+
+    def leave(there: Document | None) -> Document | None:
+        if there is None:
+            return None
+        settings = {name: _gone(one) for name, one in there["settings"].items()}
+        return {"connection": connection, "settings": settings}
+
+    return [
+        Write("change", collection, document_id(connection, new), change=join),
+        Write("change", collection, document["id"], change=leave),
+    ]
+
+
+def shown(document: Document | None) -> dict[str, dict[str, Any]]:
+    """The settings that a document has, by name; those that are gone are not among them."""
+    settings = (document or {}).get("settings") or {}
+    return {name: one for name, one in settings.items() if one["value"] is not None}
+
+
+def name_of(document: Document | None) -> str | None:
+    """The name of the person that a document of ``whatsapp_contacts`` is about; None for nobody."""
+    named = shown(document).get("name")
+    return None if named is None else named["value"]["full_name"] or named["value"]["first_name"]
+
+
+def _document(
+    collection: str, connection: str, subject_id: str, settings: Mapping[str, Any]
+) -> Document:
+    document: Document = {"connection": connection, "settings": dict(settings)}
+    known = shown(document)
+    if not known:
+        return document
+    document[_NAMED[collection]] = subject_id
+    if collection == CONTACTS:
+        document["sort_name"] = (name_of(document) or "").casefold()
+    elif collection == CHATS:
+        document["at"] = max(one["at"] for one in known.values())
+        document |= {flag: flag in known for flag in FLAGS}
+    return document
+
+
+def _gone(noted: Mapping[str, Any]) -> dict[str, Any]:
+    return {**noted, "value": None, "noted_as": None}
+
+
+def _order(noted: Mapping[str, Any]) -> tuple[int, int]:
+    return noted["epoch"], noted["key"]
+
+
+def _cleared(document: Document, replaced: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings once a full sync is complete; None where it left nothing out."""
+    settings = {
+        name: _gone(one) if _is_left_out(one, replaced) else one
+        for name, one in document["settings"].items()
+    }
+    return None if settings == document["settings"] else settings
+
+
+def _is_left_out(noted: Mapping[str, Any], replaced: Mapping[str, Any]) -> bool:
+    until = (replaced["epoch"], replaced["until"])
+    return noted["collection"] == replaced["collection"] and _order(noted) <= until
+
+
+def _is_over(document: Document, replaced: Mapping[str, Any]) -> bool:
+    until = (replaced["epoch"], replaced["until"])
+    return not shown(document) and all(
+        _order(one) <= until for one in document["settings"].values()
+    )
+
+
+def _telling(
+    collection: str, connection: str, subject_id: str, cause: Mapping[str, Any], *, news: bool
+) -> Tells | None:
+    """Tells that what can be seen of a subject changed by `cause`; of labels nothing is told.
+
+    Where it is no `news`, nothing is told of a subject of which nothing was known.
+    """
+
+    def tells(before: Document | None, after: Document | None) -> Sequence[Event]:
+        had, has = shown(before), shown(after)
+        if _values(had) == _values(has) or not (news or had):
+            return ()
+        data = {
+            "connection": connection,
+            _NAMED[collection]: subject_id,
+            "at": float(cause["at"]),
+            "settings": has,
+        }
+        return (of_app_state(data, cause["epoch"], cause["key"]),)
+
+    return None if collection == LABELS else tells
+
+
+def _values(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: one["value"] for name, one in settings.items()}

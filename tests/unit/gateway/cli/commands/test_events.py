@@ -1,0 +1,33 @@
+"""`teimoso events` prints the gist of each event on one line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.cli.commands import events
+
+ANA = "15550100002@s.whatsapp.net"
+SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "gist"),
+    [
+        ("contact.updated", {"address": ANA, "name": "Ana Pereira"}, f"{ANA} Ana Pereira"),
+        ("contact.updated", {"address": ANA, "name": None}, f"{ANA} no more"),
+        ("chat.updated", {"chat": ANA, **SETTINGS}, f"{ANA} pinned muted"),
+        ("chat.updated", {"chat": ANA, **dict.fromkeys(SETTINGS, False)}, ANA),
+        ("call.received", {"id": "A", "state": "offered", "caller": ANA}, f"A  offered {ANA}"),
+    ],
+)
+def test_the_gist_of_an_event(
+    kind: str, data: dict[str, Any], gist: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"timestamp": "2030-01-01T09:00:00Z", "connection": "shop", "data": data}
+    events._show(kind, json.dumps(told), as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    expected = f"2030-01-01T09:00:00Z {kind} shop {gist}"
+    assert shown == " ".join(expected.split())
