@@ -26,6 +26,9 @@ class Kind(StrEnum):
 
     NETWORK = "network"
     KEEPALIVE = "keepalive"
+    PROXY_UNREACHABLE = "proxy_unreachable"
+    PROXY_AUTHENTICATION = "proxy_authentication_failed"
+    PROXY_REFUSED = "proxy_refused"
     DISK_FULL = "disk_full"
     RESTART_REQUIRED = "restart_required"
     REPLACED = "replaced"
@@ -94,6 +97,9 @@ Consequence = Reconnect | Wait | Stop | PairAgain | FreshLease
 _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.NETWORK: Reconnect(at_once=False),
     Kind.KEEPALIVE: Reconnect(at_once=False),
+    Kind.PROXY_UNREACHABLE: Reconnect(at_once=False),
+    Kind.PROXY_AUTHENTICATION: Reconnect(at_once=False),
+    Kind.PROXY_REFUSED: Reconnect(at_once=False),
     Kind.DISK_FULL: Reconnect(at_once=False),
     Kind.RESTART_REQUIRED: Reconnect(at_once=True),
     Kind.REPLACED: FreshLease(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls"]
+Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls", "proxies"]
 """``files`` are sent and fetched; ``groups`` are listed and written to; the others are below."""
 
 
@@ -77,4 +77,13 @@ class Account(Protocol):
         """Ask WhatsApp for the account's state anew: names of contacts, mutes, pins, labels."""
 
     async def reject_call(self, call: str) -> None:
-        """Refuse a call that rings, by its id."""
+        """Refuse a call that rings, by its id. Refused with `unknown_call` where it does not."""
+
+    async def use_proxy(self, proxy: str | None) -> None:
+        """Go to WhatsApp through this proxy alone; None directly.
+
+        The URL is one that `proxy.address.parse` reads. It counts for the socket, files and whatever
+        else the engine asks of WhatsApp's hosts, also while no socket is open. A socket on another way
+        ends as ``restart_required``; where the proxy lets nothing through, `run` ends as
+        ``proxy_unreachable``, ``proxy_authentication_failed`` or ``proxy_refused``.
+        """

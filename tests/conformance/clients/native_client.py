@@ -35,6 +35,7 @@ from actors.messages.content import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.connection.account.port import Call
     from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.messages.content import Content
     from tests.conformance.clients import child, native_files, native_groups
@@ -136,6 +137,10 @@ class Owner:
         else:
             child.emit("typing", chat=heard.chat, state=heard.state)
 
+    async def on_call(self, call: Call) -> None:
+        if call.state == "offered":
+            child.emit("call", id=call.id)
+
     def _tell(self, message: InboxMessage) -> None:
         said: Content = Text(message.text or "")
         if message.content is not None:
@@ -229,6 +234,9 @@ class Owner:
         if command["do"] in ("link", "check"):
             await self._ask(command["do"], address(command["number"]))
             return
+        if command["do"] == "reject":
+            await self.engine.reject_call(command["id"])
+            return
         assert command["do"] in ("send", "say"), f"no command {command['do']}"
         chat = address(command["to"])
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
@@ -265,6 +273,7 @@ async def main(engine: str = "native") -> None:
     events = EngineEvents(
         owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
     )
+    events.on_call = owner.on_call
     store = DirectoryStore(settings.media)
     owner.files = native_files.Files(store)
     package = importlib.import_module(f"actors.connection.{engine}")

@@ -13,7 +13,7 @@ from actors.connection.causes import Cause, Kind, from_failure
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.nodes import parse, proto
-from actors.connection.native.transport.socket import ConnectionLost, Login, Socket
+from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import BUILT_IN, NoVersion
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.native.transport.nodes import Node
+    from actors.connection.native.transport.noise import Login
 
 NEWER = "2.3000.1999999999"
 
