@@ -36,6 +36,16 @@ _ONE = Gives("The connection.", responses.Connection)
 _ASKED = Gives("Noted; the connection as it is now.", responses.Connection)
 
 
+_SETTINGS = (
+    "unsupported_by_engine",
+    "invalid_proxy",
+    "text_empty",
+    "text_too_long",
+    "control_character",
+)
+"""Refusals of settings."""
+
+
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     if not call.key.covers(None):
@@ -253,8 +263,7 @@ OPERATIONS = (
             "engine_not_installed",
             "unproven_engine",
             "engine_keeps_no_copies",
-            "unsupported_by_engine",
-            "invalid_proxy",
+            *_SETTINGS,
             "invalid_url",
             "private_url",
             "store_away",
@@ -296,7 +305,7 @@ OPERATIONS = (
         {200: _ONE},
         "admin",
         body=ConnectionSettings,
-        refuses=("unsupported_by_engine", "invalid_proxy", "store_away"),
+        refuses=(*_SETTINGS, "store_away"),
     ),
     _of_one(
         "DELETE",

@@ -106,11 +106,14 @@ def set_(
     ] = None,
     proxy: Proxy = None,
     no_proxy: Annotated[
-        bool, typer.Option("--no-proxy", help="No proxy of its own: WHATSAPP_PROXY, where it is set.")
+        bool,
+        typer.Option("--no-proxy", help="No proxy of its own: WHATSAPP_PROXY, where it is set."),
     ] = False,
     reject_calls: Annotated[
         bool | None,
-        typer.Option("--reject-calls/--no-reject-calls", help="Refuse calls to the account, or not."),
+        typer.Option(
+            "--reject-calls/--no-reject-calls", help="Refuse calls to the account, or not."
+        ),
     ] = None,
     reject_calls_text: RejectCallsText = None,
     data: Data = DATA,

@@ -197,11 +197,13 @@ class Owner:
             if not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
-    async def _ask(self, what: str, phone: str) -> None:
+    async def _ask(self, what: str, about: str) -> None:
         if what == "link":
-            child.emit("link_code", code=(await self.engine.pairing_code(phone)).text)
+            child.emit("link_code", code=(await self.engine.pairing_code(about)).text)
+        elif what == "reject":
+            await self.engine.reject_call(about)
         else:
-            found = await self.engine.lookup(phone)
+            found = await self.engine.lookup(about)
             child.emit("checked", registered=[found is not None], chats=[found])
 
     async def _show(self, command: dict[str, Any]) -> None:
@@ -231,11 +233,8 @@ class Owner:
         if command["do"] in ("online", "subscribe", "type"):
             await self._show(command)
             return
-        if command["do"] in ("link", "check"):
-            await self._ask(command["do"], address(command["number"]))
-            return
-        if command["do"] == "reject":
-            await self.engine.reject_call(command["id"])
+        if command["do"] in ("link", "check", "reject"):
+            await self._ask(command["do"], command.get("id") or address(command["number"]))
             return
         assert command["do"] in ("send", "say"), f"no command {command['do']}"
         chat = address(command["to"])

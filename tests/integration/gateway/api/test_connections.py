@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection import engine
 from actors.connection.engine import Qr
 from actors.redis.client import connect
 from actors.redis.leases import Owner
 from actors.redis.pokes import pokes
 from actors.runtime import hosts
 from actors.state.connections import Connections, Observed
-from gateway.acceptance import engine_limits
 
 if TYPE_CHECKING:
     from actors.redis.leases import Leases
@@ -269,7 +267,7 @@ async def test_a_proxy_is_kept_and_shown_without_its_secrets(
     ],
 )
 def test_what_is_no_proxy_is_refused(api: Api, wrong: object) -> None:
-    make(api, "noproxy")
+    api.post("/api/connections", json={"id": "noproxy"})
     for refused in (
         api.post("/api/connections", json={"id": "none", "proxy": wrong}),
         api.patch("/api/connections/noproxy", json={"proxy": wrong, "show_online": True}),
@@ -301,19 +299,21 @@ async def test_what_becomes_of_calls_is_set(api: Api, documents: Documents) -> N
 
 
 @pytest.mark.parametrize("wanted", [{"proxy": PROXY}, {"reject_calls": True}])
-def test_an_engine_that_cannot_is_not_given_it(
-    api: Api, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, object]
+async def test_an_engine_that_cannot_is_not_given_it(
+    api: Api, documents: Documents, wanted: dict[str, object]
 ) -> None:
-    make(api, "unable")
-    monkeypatch.setattr(engine, "ABILITIES", {})
-    monkeypatch.setattr(engine_limits, "ABILITIES", {})
+    name = f"unable-{next(iter(wanted))}"
+    await Connections(documents).create(name, engine="whatsmeow")
+    path = f"/api/connections/{name}"
+    body = {"id": f"{name}-new", "engine": "whatsmeow", **wanted}
     for refused in (
-        api.post("/api/connections", json={"id": "none", **wanted}),
-        api.patch("/api/connections/unable", json=wanted),
+        await asyncio.to_thread(api.patch, path, json={**wanted, "show_online": True}),
+        await asyncio.to_thread(api.post, "/api/connections", json=body),
     ):
         assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine")
-    undone = dict.fromkeys(wanted, None)
-    assert api.patch("/api/connections/unable", json=undone).status_code == 200
+    undone = {"proxy": None, "reject_calls": False}
+    told = await asyncio.to_thread(api.patch, path, json=undone)
+    assert (told.status_code, told.json()["show_online"]) == (200, False)
 
 
 async def test_a_setting_that_changed_pokes_the_root(api: Api, gateway: Gateway) -> None:
