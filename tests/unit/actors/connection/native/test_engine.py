@@ -52,12 +52,12 @@ class Made:
         self.page: str | None = None
         self.asked = 0
 
-    async def open(self, _: str, words: Login, _recorder: object = None) -> Refusing:
+    async def open(self, _: str, words: Login, *_more: object) -> Refusing:
         version = parse(proto.ClientPayload, words.payload).userAgent.appVersion
         self.announced.append(f"{version.primary}.{version.secondary}.{version.tertiary}")
         return Refusing(self.cause)
 
-    def newest(self, _url: str, _until: float) -> str:
+    def newest(self, *_: object) -> str:
         self.asked += 1
         if self.page is None:
             raise NoVersion("away")
