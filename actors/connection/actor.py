@@ -141,10 +141,11 @@ class ConnectionActor(Shell):
     async def configure(self, show_online: bool, options: dict[str, Any] | None = None) -> None:
         """Take over the settings of its connection: before `serve`, and whenever they change.
 
-        `options` has the fields of `ConnectionOptions`; a root of an older release gives none.
+        `options` has the fields of `ConnectionOptions`; of a root of an older release, which gives none,
+        the others stay.
         """
-        known = {"show_online": show_online} if options is None else options
-        self._options = ConnectionOptions.of(known)
+        before = replace(self._options, show_online=show_online)
+        self._options = before if options is None else ConnectionOptions.of(options)
         if self._engine is not None:
             await self._adjust(self._engine)
 

@@ -95,6 +95,8 @@ ADAPTERS = {
     "google.cloud.storage": {"actors/connection/backup/bucket/gcs.py"},
     "pyaileys": {"actors/connection/native"},
     "neonize": {"actors/connection/whatsmeow"},
+    "python_socks": {"actors/connection/proxy/tunnel.py"},
+    "httpx_socks": {"actors/connection/proxy/tunnel.py"},
     "pywhats": {"simulator"},
 }
 
