@@ -11,7 +11,7 @@ import asyncio
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from actors.connection.backup.bucket.access import Reach
+    from actors.runtime.connection_options import ConnectionOptions
     from supervision.cluster import Cluster, Handle
     from supervision.policy import Memory, Probes
 
@@ -37,21 +38,17 @@ NICE = {"queue": 10}
 The view of the queue may lag; what is sent and received goes first.
 """
 
-PEERS = 5.0
-DRAIN = 20.0
+PEERS, DRAIN, CLOSE = 5.0, 20.0, 4.0
 OUTGROWN = "memory"
 RENEWED = "upgrade"
 """How a child ended that was drained: it had grown too large, or there is newer code to run."""
-
-CLOSE = 4.0
 
 
 @dataclass(slots=True, eq=False)
 class Child:
     """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic.
 
-    `state` is the connection's, as the child told it last; `show_online` the setting that it was given.
-
+    `state` is the connection's, as the child told it last; `options` those that this root gave it.
     `large` counts the probes in a row that found it too large; `drained` says why, once it is drained.
     `pid` says nothing without `node`, on which it is one (`hosts.here()`).
     """
@@ -68,7 +65,7 @@ class Child:
     hung: bool = False
     large: int = 0
     drained: str | None = None
-    show_online: bool = False
+    options: ConnectionOptions | None = None
     peers: int = -1
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -226,7 +223,7 @@ class Children:
         else:
             child.pid, child.node = health["pid"], health.get("node")
             child.connection, child.state = health.get("connection"), health.get("state")
-            child.epoch, child.show_online = health.get("epoch"), health.get("show_online", False)
+            child.epoch = health.get("epoch")
             child.since -= health.get("served", health.get("uptime", 0.0))
         self._take_in(child)
         return child
@@ -245,16 +242,19 @@ class Children:
             child.since = time.monotonic()
         self._on_change()
 
-    async def configure(self, child: Child, *, show_online: bool) -> None:
-        """Give the child the settings of its connection. Raises as `Handle.call` does.
+    async def configure(self, child: Child, options: ConnectionOptions) -> None:
+        """Give the child the settings of its connection, unless it has them from this root.
 
-        One of an older release has no such settings: nothing is asked of it.
+        Raises as `Handle.call` does. One of an older release keeps what it has, until it is drained.
         """
-        if child.show_online == show_online:
+        if child.options == options:
             return
-        with suppress(AttributeError):
-            await child.handle.call("configure", show_online, within=PEERS)
-        child.show_online = show_online
+        try:
+            await child.handle.call("configure", options.show_online, asdict(options), within=PEERS)
+        except (AttributeError, TypeError):
+            if options.proxy is not None:  # it would pass that by
+                raise Refused("OlderRelease", None) from None
+        child.options = options
 
     def share(self, role: str, handle: Handle) -> None:
         """Give everybody the handle of a new `state` or `queue`."""
@@ -372,7 +372,6 @@ class Children:
             lag = float(health["lag"])
             child.pid, child.node = health["pid"], health.get("node")
             child.state = health.get("state")
-            child.show_online = health.get("show_online", child.show_online)
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])
             self._on_told(child, health)

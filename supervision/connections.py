@@ -168,7 +168,7 @@ class Tending:
             auto_recovery=self._auto_recovery,
             now=time.time(),
             settings_at=self._settings_at(),
-            configured=serving is None or serving.show_online == wanted.show_online,
+            configured=serving is None or serving.options == wanted.options,
         )
 
     def _fallen(self, connection: str, lease: Lease | None) -> Fall | None:
@@ -217,7 +217,7 @@ class Tending:
             case Kill() if child is not None:
                 await self._children.dismiss(child)
             case Configure() if child is not None:
-                await self._children.configure(child, show_online=wanted.show_online)
+                await self._children.configure(child, wanted.options)
             case Note():
                 await self._registry.apply(wanted)
             case Settle():
@@ -265,7 +265,7 @@ class Tending:
             self._children.assign(child, connection)
             life = [wanted.created_at] if self._owners.elsewhere else []  # new; old ones take none
             asked = (connection, wanted.engine, step.forget, *life)
-            await self._children.configure(child, show_online=wanted.show_online)
+            await self._children.configure(child, wanted.options)
             epoch = await child.handle.call("serve", *asked, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:

@@ -106,6 +106,11 @@ Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json
                 " the host of `WHATSAPP_URL`), read before a login when it was last read a day ago,"
                 " and once more when WhatsApp refuses it"
             ),
+            "WHATSAPP_PROXY": (
+                "the proxy through which connections without one of their own reach WhatsApp and its media"
+                " servers: `http://USER:PASSWORD@HOST:PORT` (CONNECT) or `socks5://USER:PASSWORD@HOST:PORT`;"
+                " see [proxies](operations.md#proxies)"
+            ),
             "WHATSAPP_SIGNED_PREKEY_AGE": "how old a signed prekey may become before it is replaced",
             "WHATSAPP_ACK_TIMEOUT": "how long an attempt to send waits for the server's ack",
             "WHATSAPP_TRACE": (

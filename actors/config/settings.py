@@ -122,6 +122,8 @@ class Settings(BaseModel):
     )
     whatsapp_media_authority: Path | None = Field(None, validation_alias="WHATSAPP_MEDIA_AUTHORITY")
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
+    # That of connections without one of their own.
+    whatsapp_proxy: SecretStr | None = Field(None, validation_alias="WHATSAPP_PROXY")
     whatsapp_trace: bool = Field(False, validation_alias="WHATSAPP_TRACE")
 
     # What speaks WhatsApp's protocol for connections that name no engine.

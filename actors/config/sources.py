@@ -55,6 +55,16 @@ class _Sourced(BaseSettings, Settings):
             raise ValueError("must be as in redis://:PASSWORD@HOST:6379/0 (or rediss://, unix://)")
         return value
 
+    @field_validator("whatsapp_proxy")
+    @classmethod
+    def _a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        from actors.connection.proxy.address import parse  # noqa: PLC0415 - seldom needed
+
+        if value is None or not value.get_secret_value():
+            return None
+        parse(value.get_secret_value())  # its reason quotes nothing
+        return value
+
     @field_validator("redis_host")
     @classmethod
     def _alone(cls, value: str | None) -> str | None:

@@ -21,6 +21,7 @@ from actors.connection.backup.connection_backup import Keeping
 from actors.connection.backup.quarantine import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import (
+    ABILITIES,
     ASKED_AFTER,
     ENGINES,
     KEPT_IN_ONE_FILE,
@@ -34,7 +35,7 @@ from actors.connection.session import incarnation
 from actors.connection.state_manager.remote import RemoteState
 from actors.connection.timings import Pace
 from actors.media.open_store import open_store
-from actors.metrics.counters import measures
+from actors.metrics import connection_counters
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
@@ -42,6 +43,7 @@ from actors.redis.leases import EXPIRES, Leases, Obstacle, Owner
 from actors.redis.presence import Presences
 from actors.runtime import hosts
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.processes import start_of
 
 if TYPE_CHECKING:
@@ -55,19 +57,6 @@ if TYPE_CHECKING:
     from actors.redis.leases import Lease
 
 log = structlog.get_logger()
-
-COUNTED: tuple[tuple[str, dict[str, str]], ...] = (
-    ("teimoso_messages_received", {}),
-    ("teimoso_messages_undecryptable", {}),
-    ("teimoso_acks_withheld", {"reason": "store"}),
-    ("teimoso_acks_withheld", {"reason": "session"}),
-    ("teimoso_socket_closes", {"cause": "network"}),
-    ("teimoso_stanzas_unanswered", {"stanza": "message"}),
-    ("teimoso_sends_deferred", {"reason": "reach_out_limited"}),
-    ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
-    ("teimoso_zombies", {}),
-)
-"""Counters that are there before the first time, so that a rate sees that as well."""
 
 
 class UnknownEngine(ValueError):  # noqa: N818 - reads as what it is
@@ -97,7 +86,7 @@ class ConnectionActor(Shell):
         self._serving: Serving | None = None
         self._engine: Engine | None = None
         self._copies: Kept | None = None
-        self._show_online = False
+        self._options = ConnectionOptions()
         self._following: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._state = RemoteState()
@@ -149,11 +138,25 @@ class ConnectionActor(Shell):
         self._introduce(self._lease)
         return self._lease.epoch
 
-    async def configure(self, show_online: bool) -> None:
-        """Take over the settings of its connection: before `serve`, and whenever they change."""
-        self._show_online = show_online
+    async def configure(self, show_online: bool, options: dict[str, Any] | None = None) -> None:
+        """Take over the settings of its connection: before `serve`, and whenever they change.
+
+        `options` has the fields of `ConnectionOptions`; of a root of an older release, which gives none,
+        the others stay.
+        """
+        before = replace(self._options, show_online=show_online)
+        self._options = before if options is None else ConnectionOptions.of(options)
         if self._engine is not None:
-            await self._engine.configure(show_online=show_online)
+            await self._adjust(self._engine)
+
+    async def _adjust(self, engine: Engine) -> None:
+        await engine.use_proxy(self._proxy)
+        await engine.configure(show_online=self._options.show_online)
+
+    @property
+    def _proxy(self) -> str | None:
+        of_all = self._settings.whatsapp_proxy
+        return self._options.proxy or (None if of_all is None else of_all.get_secret_value())
 
     async def logout(self) -> None:
         """Unlink the device and end as ``logged_out``."""
@@ -199,6 +202,8 @@ class ConnectionActor(Shell):
                 raise EngineNotInstalled(engine)  # noqa: TRY301
             if self._keeping is not None and engine not in KEPT_IN_ONE_FILE:
                 raise EngineUnfit("keeps_no_copies")  # noqa: TRY301
+            if self._proxy is not None and "proxies" not in ABILITIES[engine]:
+                raise EngineUnfit("uses_no_proxy")  # noqa: TRY301
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}")
             there = known > 0 or damage is not None
             if restorer is not None and damage is None and not forget:
@@ -264,10 +269,8 @@ class ConnectionActor(Shell):
                 await opened.close()
                 raise
             self._copies = copies
-        for name, labels in COUNTED:
-            measures.count(name, 0, **labels)
-        measures.expect("teimoso_whatsapp_ack_seconds")
-        await opened.configure(show_online=self._show_online)
+        connection_counters.declare()
+        await self._adjust(opened)
         serving.start(opened, connect=not forget)
         self._serving, self._engine = serving, opened
         self._following = asyncio.ensure_future(self._follow(serving))
@@ -321,6 +324,7 @@ class ConnectionActor(Shell):
             commands=self._commands,
             presences=self._presences,
             copies=copies,
+            options=lambda: self._options,
         )
         if copies is not None:
             copies.tell(serving.lose)
@@ -392,5 +396,4 @@ class ConnectionActor(Shell):
             "state": serving.now.state if serving is not None else "failed",
             "account": serving.now.account if serving is not None else None,
             "served": time.monotonic() - self._taken_at,
-            "show_online": self._show_online,
         }

@@ -26,6 +26,9 @@ class Kind(StrEnum):
 
     NETWORK = "network"
     KEEPALIVE = "keepalive"
+    PROXY_UNREACHABLE = "proxy_unreachable"
+    PROXY_AUTHENTICATION = "proxy_authentication_failed"
+    PROXY_REFUSED = "proxy_refused"
     DISK_FULL = "disk_full"
     RESTART_REQUIRED = "restart_required"
     REPLACED = "replaced"

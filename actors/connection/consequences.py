@@ -52,6 +52,9 @@ Consequence = Reconnect | Wait | Stop | PairAgain | FreshLease
 _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.NETWORK: Reconnect(at_once=False),
     Kind.KEEPALIVE: Reconnect(at_once=False),
+    Kind.PROXY_UNREACHABLE: Reconnect(at_once=False),
+    Kind.PROXY_AUTHENTICATION: Reconnect(at_once=False),
+    Kind.PROXY_REFUSED: Reconnect(at_once=False),
     Kind.DISK_FULL: Reconnect(at_once=False),
     Kind.RESTART_REQUIRED: Reconnect(at_once=True),
     Kind.REPLACED: FreshLease(),

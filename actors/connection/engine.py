@@ -50,7 +50,7 @@ KEPT_IN_ONE_FILE = frozenset({"native"})
 """The engines whose session is its file alone, so that a copy of it serves."""
 
 ABILITIES: Mapping[str, frozenset[Ability]] = {
-    "native": frozenset({"files", "groups", "resends"}),
+    "native": frozenset({"calls", "files", "groups", "proxies", "resends"}),
     "whatsmeow": frozenset(),
 }
 """Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection import consequences
+from actors.connection.account.call_refusals import CallRefusals
 from actors.connection.account.calls import Calls
 from actors.connection.command_handler import Commander
 from actors.connection.consequences import Ending
@@ -30,6 +31,7 @@ from actors.connection.timings import Pace
 from actors.metrics.counters import measures
 from actors.redis.leases import Obstacle
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.connection_options import ConnectionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -81,10 +83,12 @@ class Serving:
         commands: Commands | None = None,
         presences: Presences | None = None,
         copies: Kept | None = None,
+        options: Callable[[], ConnectionOptions] = ConnectionOptions,
     ) -> None:
         """`lease.obstacle` is what stood in the way of the owner before: it still does.
 
         `taken_at`: when the taking of the lease began, on the monotonic clock. `copies` keeps copies.
+        `options` returns the connection's settings as they are now.
         """
         self._lease, self._lanes, self._state = lease, lanes, state
         self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
@@ -92,7 +96,8 @@ class Serving:
         self._concurrency, self._retry_at = concurrency, retry_at
         self._pace, self._clock = pace or Pace(), clock
         self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
-        self._calls = Calls(state, lease, on_lost=self.lose)
+        refusals = CallRefusals(lease.connection, lanes, options, clock=clock)
+        self._calls = Calls(state, lease, refusals, on_lost=self.lose)
         self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
         self._hold = Hold(
             leases,
@@ -170,7 +175,7 @@ class Serving:
             self._reporter.tell_state(),
             self._reporter.tell_pairing(),
             self._reporter.tell_limit(),
-            self._calls.tell(),
+            *self._calls.loops(engine),
             self._standing.run(),
             self._hold.beat(),
             self._hold.expire(),

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from actors.connection.proxy import pages
+from actors.connection.proxy.tunnel import ProxyFailed
 from actors.runtime.atomic_files import held, write_atomically
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
+    from actors.connection.proxy.address import ProxyAddress
 
 log = structlog.get_logger()
 
@@ -164,6 +167,8 @@ class Versions:
         self._clock = clock
         self._override = False
         self._last = BUILT_IN
+        self.proxy: ProxyAddress | None = None
+        """The page is read through it."""
         self.ends_at: float | None = None
         """When WhatsApp stops accepting the version announced last (seconds since the epoch)."""
 
@@ -236,7 +241,7 @@ class Versions:
 
     def _look_up(self, until: float) -> str | None:
         try:
-            found = newest(self._settings.whatsapp_url, until)
+            found = newest(self._settings.whatsapp_url, until, self.proxy)
         except NoVersion as no:
             log.warning("no version found", action="version.not_found", reason=str(no))
             return None
@@ -271,11 +276,11 @@ class NoVersion(Exception):  # noqa: N818 - reads as what it is
     """WhatsApp's page cannot be read, or names no version; the word that it has says why."""
 
 
-def newest(whatsapp_url: str, until: float) -> str:
+def newest(whatsapp_url: str, until: float, proxy: ProxyAddress | None = None) -> str:
     """The version that WhatsApp's page names, dotted. Raises `NoVersion`.
 
-    `whatsapp_url` is that of the WebSocket, whose host has the page as well. It ends soon after
-    `until` on the monotonic clock.
+    `whatsapp_url` is that of the WebSocket, whose host has the page as well; it is read through `proxy`
+    alone where there is one. It ends soon after `until` on the monotonic clock.
     """
     parts = urlsplit(whatsapp_url)
     scheme = "https" if parts.scheme == "wss" else "http"
@@ -283,9 +288,10 @@ def newest(whatsapp_url: str, until: float) -> str:
     why = "not_named"
     for page, headers in _PAGES.items():
         try:
-            revision = _revision(f"{scheme}://{host}{page}", headers, until)
+            revision = _revision(f"{scheme}://{host}{page}", headers, until, proxy)
         except (OSError, HTTPException, ValueError) as error:
-            why = type(error).__name__
+            failed = getattr(error, "reason", None)
+            why = str(failed) if isinstance(failed, ProxyFailed) else type(error).__name__
             continue
         if revision is not None:
             return f"2.3000.{revision}"
@@ -299,7 +305,9 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _revision(url: str, headers: Mapping[str, str], until: float) -> int | None:
+def _revision(
+    url: str, headers: Mapping[str, str], until: float, proxy: ProxyAddress | None
+) -> int | None:
     """The first revision in the page; None where it names none. Raises OSError and HTTPException."""
     asked = urllib.request.Request(  # noqa: S310 - the scheme is one of two
         url,
@@ -311,7 +319,7 @@ def _revision(url: str, headers: Mapping[str, str], until: float) -> int | None:
             **headers,
         },
     )
-    opener = urllib.request.build_opener(_Stay)
+    opener = urllib.request.build_opener(_Stay, *pages.handlers(proxy))
     with opener.open(asked, timeout=_left(until)) as response:
         kept, size = b"", 0
         while size < LONGEST:

@@ -185,6 +185,8 @@ OF_CONNECTIONS = PER_CONNECTION | {
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 ENDED = FAILED | {"logged_out"}
 """Of a connection that should run: it needs somebody."""
+BY_PROXY = frozenset({"proxy_authentication_failed", "proxy_refused"})
+"""Causes of a connection that tries again, and needs somebody all the same."""
 OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
 
 
@@ -262,6 +264,9 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
         sentence = _sentence(wanted[name], thresholds.auto_recovery)
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
+        if seen.cause in BY_PROXY and name not in failed:
+            sentence = CAUSES[seen.cause]
+            reasons.append(Reason("connection_blocked", "healthy", sentence, name))
         if seen.silent is not None and seen.silent > STALE_BEATS * thresholds.heartbeat:
             detail = f"Its owner has been silent for {seen.silent:.0f} s."
             reasons.append(Reason("connection_stale", "degraded", detail, name))

@@ -38,6 +38,11 @@ CAUSES: Mapping[str, str] = {
     "passkey_required": "WhatsApp asks for the account's passkey before it links a device, which the engine"
     " native cannot give. Delete the connection and create it with the engine whatsmeow, or start it"
     " another day: WhatsApp does not ask each time.",
+    "proxy_authentication_failed": "Its proxy wants another user or password; set `proxy` of the connection, or"
+    " WHATSAPP_PROXY.",
+    "proxy_refused": "Its proxy lets no connection through to WhatsApp: it forbids that, or cannot reach it"
+    " either. See the proxy's log.",
+    "proxy_unreachable": "Its proxy does not answer; see that it runs and is reached from this host.",
     "replaced": "Another client uses its session; end that one, then start the connection.",
     "session_blocked": "Something else stands where its session belongs; move it away, then start"
     " the connection.",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.runtime.connection_ids import (
@@ -21,6 +21,7 @@ from actors.runtime.connection_ids import (
     name_of,
     new_id,
 )
+from actors.runtime.connection_options import ConnectionOptions
 from actors.state.documents import CONNECTIONS, Write
 from actors.state.events.derivation import of_connection, of_limit, of_pairing
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 DEFAULT_ENGINE = "native"
 
 Desired = Literal["running", "stopped", "logged_out"]
+
+NO_OPTIONS = ConnectionOptions()
 
 
 class InvalidConnectionId(ValueError):  # noqa: N818 - reads as what it is
@@ -85,7 +88,6 @@ class Connection:
     recovery now (out of ``failed``, without waiting for the backoff). `falls` are the times of its
     short lives, as the root noted them last. `allow_unproven_engine` says whether its caller allowed
     an engine that never met WhatsApp; None where an older release, or a backup, registered it.
-    `show_online`: its account is shown as online, and its senders see that a message was delivered.
     """
 
     id: str
@@ -99,7 +101,7 @@ class Connection:
     observed: Observed | None
     falls: tuple[float, ...] = field(default=(), compare=False)
     allow_unproven_engine: bool | None = None
-    show_online: bool = False
+    options: ConnectionOptions = NO_OPTIONS
 
     @property
     def name(self) -> str:
@@ -143,7 +145,7 @@ class Connections:
         webhook: str | None = None,
         desired: Desired = "running",
         allow_unproven_engine: bool | None = None,
-        show_online: bool = False,
+        options: ConnectionOptions = NO_OPTIONS,
         writes: Sequence[Write] = (),
     ) -> Connection:
         """Register a connection, with `writes` in the same batch.
@@ -170,7 +172,7 @@ class Connections:
             "created_at": self._clock(),
             "deleted": False,
             "allow_unproven_engine": allow_unproven_engine,
-            "show_online": show_online,
+            **asdict(options),
         }
 
         def made(there: Document | None) -> Document:
@@ -210,9 +212,10 @@ class Connections:
         """Raises `ConnectionNotFound`."""
         return await self._change(connection, lambda _: {"desired": desired})
 
-    async def configure(self, connection: str, *, show_online: bool) -> Connection:
-        """Change its settings. Raises `ConnectionNotFound`."""
-        return await self._change(connection, lambda _: {"show_online": show_online})
+    async def configure(self, connection: str, **changes: Any) -> Connection:
+        """Change fields of its `ConnectionOptions`. Raises `ConnectionNotFound`."""
+        replace(NO_OPTIONS, **changes)  # raises TypeError for another field
+        return await self._change(connection, lambda _: changes)
 
     async def raise_generation(self, connection: str) -> Connection:
         """Ask for a restart. Raises `ConnectionNotFound`."""
@@ -371,7 +374,7 @@ def of_document(document: Document) -> Connection:
         observed=_observed(document),
         falls=tuple((document.get("falls") or {}).get("at", ())),
         allow_unproven_engine=document.get("allow_unproven_engine"),
-        show_online=document.get("show_online", False),
+        options=ConnectionOptions.of(document),
     )
 
 

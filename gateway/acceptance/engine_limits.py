@@ -57,6 +57,8 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
             "engine_keeps_no_copies",
             f"SESSION_STORAGE_TYPE is {kept}: it needs copies, and {chosen} keeps none.",
         )
+    if settings.whatsapp_proxy is not None:
+        require(chosen, "proxies")
     return chosen
 
 
@@ -92,4 +94,5 @@ _CANNOT: Mapping[Ability, str] = {
     "resends": "asks the phone for no message",
     "app_state": "neither reads nor changes settings of chats",
     "calls": "hears of no calls",
+    "proxies": "uses no proxies",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
@@ -21,14 +22,12 @@ from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters, events, presenters, responses
-from gateway.schemas.requests import (
-    ConnectionSettings,
-    ListConnections,
-    NewConnection,
-    Recovery,
-)
+from gateway.schemas.connection_requests import ConnectionSettings, NewConnection
+from gateway.schemas.requests import ListConnections, Recovery
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.state.connections import Connection as Registered
     from gateway.backends import Backends
     from gateway.http.response import Answer
@@ -37,12 +36,24 @@ _ONE = Gives("The connection.", responses.Connection)
 _ASKED = Gives("Noted; the connection as it is now.", responses.Connection)
 
 
+_SETTINGS = (
+    "unsupported_by_engine",
+    "invalid_proxy",
+    "text_empty",
+    "text_too_long",
+    "control_character",
+)
+"""Refusals of settings."""
+
+
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     if not call.key.covers(None):
         raise Problem("connection_forbidden", "A key for some connections creates none.")
     allowed = wanted.allow_unproven_engine
     engine = engine_limits.usable(wanted.engine, call.backends.settings, allow_unproven=allowed)
+    options = wanted.options
+    _require_able(engine, asdict(options))
     webhook, id = None, new_id(wanted.id)  # noqa: A001 - the field's word
     if wanted.webhook is not None:
         webhook = webhooks.made(call.backends, wanted.webhook, connections=[id])
@@ -52,7 +63,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
             id=id,
             engine=engine,
             allow_unproven_engine=allowed,
-            show_online=wanted.show_online,
+            options=options,
             webhook=None if webhook is None else webhook.id,
             writes=() if webhook is None else creating(webhook),
         )
@@ -112,14 +123,23 @@ async def delete(call: Call[None, None]) -> Response:
 
 async def configure(call: Call[ConnectionSettings, None]) -> Response:
     """The root hands what changed to the owner, and again to each owner after it."""
-    registered, shown = await resolve_path(call, fresh=True), call.body.show_online
-    if shown is not None:
+    registered, changes = await resolve_path(call, fresh=True), call.body.changes
+    _require_able(registered.engine, changes)
+    if changes:
         try:
-            registered = await call.backends.registry.configure(registered.id, show_online=shown)
+            registered = await call.backends.registry.configure(registered.id, **changes)
         except ConnectionNotFound:
             raise Problem("unknown_connection") from None
         await _noted(call.backends, registered)
     return await _as_it_is(call.backends, registered)
+
+
+def _require_able(engine: str, options: Mapping[str, Any]) -> None:
+    """Raise `Problem` where the engine cannot do what one of these options asks for."""
+    if options.get("proxy") is not None:
+        engine_limits.require(engine, "proxies")
+    if options.get("reject_calls"):
+        engine_limits.require(engine, "calls")
 
 
 async def start(call: Call[None, None]) -> Response:
@@ -243,6 +263,7 @@ OPERATIONS = (
             "engine_not_installed",
             "unproven_engine",
             "engine_keeps_no_copies",
+            *_SETTINGS,
             "invalid_url",
             "private_url",
             "store_away",
@@ -284,7 +305,7 @@ OPERATIONS = (
         {200: _ONE},
         "admin",
         body=ConnectionSettings,
-        refuses=("store_away",),
+        refuses=(*_SETTINGS, "store_away"),
     ),
     _of_one(
         "DELETE",

@@ -41,6 +41,9 @@ TONES: Final[Mapping[str, str]] = {
 CAUSES: Final[Mapping[str, str]] = {
     "network": "The network broke off. It tries again by itself.",
     "keepalive": "WhatsApp did not answer for a while. It tries again by itself.",
+    "proxy_unreachable": "Its proxy does not answer. It tries again by itself; see that the proxy runs.",
+    "proxy_authentication_failed": "Its proxy wants another user or password. Set them, and it connects.",
+    "proxy_refused": "Its proxy lets no connection through to WhatsApp. It tries again by itself.",
     "disk_full": "The disk is full, so that nothing that arrives is acknowledged. Make room.",
     "lease_expired": "Redis is away; it opens again once that answers.",
     "restart_required": "WhatsApp asked to connect anew.",

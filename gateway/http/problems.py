@@ -116,6 +116,7 @@ KINDS = _kinds(
     Kind(422, "unproven_engine", "This engine was never tried with a real account"),
     Kind(422, "engine_keeps_no_copies", "This engine keeps no copies of sessions"),
     Kind(422, "invalid_url", "The URL cannot be used"),
+    Kind(422, "invalid_proxy", "The proxy's URL cannot be used"),
     Kind(422, "private_url", "The URL leads to a private address"),
     Kind(422, "unknown_option", "The poll has no such option"),
     Kind(422, "too_many_options", "The poll does not take so many options"),

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
+from actors.connection.proxy import address
 from actors.runtime.connection_ids import name_of
 from actors.state.fields import API, source_of
 from actors.state.messages.received import connection_of
@@ -83,7 +84,10 @@ def connection(
         pairing_step=cast("Any", lease.pairing_step)
         if lease is not None and state == "pairing"
         else None,
-        show_online=registered.show_online,
+        show_online=registered.options.show_online,
+        proxy=address.shown(registered.options.proxy),
+        reject_calls=registered.options.reject_calls,
+        reject_calls_text=registered.options.reject_calls_text,
         desired=registered.desired,
         created_at=rfc3339(registered.created_at),
     )

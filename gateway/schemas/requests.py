@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from actors.runtime.connection_ids import ID, NAME
+from actors.runtime.connection_ids import ID
 from actors.state.events.event import TYPES, EventType
 from gateway.schemas import text
 from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
@@ -163,40 +163,6 @@ class Body(BaseModel):
 
 class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-SHOW_ONLINE = (
-    "Show the account as online, and the second tick to people who write to it. Without it that is so"
-    " only while a presence of `available` is in force, and its phone goes on being notified."
-)
-
-
-class NewConnection(Body):
-    """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
-
-    id: Annotated[str, StringConstraints(pattern=f"^{NAME}$")] = Field(
-        description="The name of the connection from now on.", examples=["shop"]
-    )
-    engine: Engine | None = Field(
-        None,
-        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
-        " needs its optional extra, and guarantees less.",
-    )
-    allow_unproven_engine: bool = Field(
-        False,
-        description="Link a real account with an engine that never met WhatsApp (`native`); refused"
-        " without it as `unproven_engine`. With the simulator every engine may be used.",
-    )
-    show_online: bool = Field(False, description=SHOW_ONLINE)
-    webhook: WebhookUrl | None = Field(
-        None, description="An endpoint that is told of its events; the answer has the secret."
-    )
-
-
-class ConnectionSettings(Body):
-    """Settings that change from now on, without a new login; what is not named stays."""
-
-    show_online: bool | None = Field(None, description=SHOW_ONLINE, examples=[True])
 
 
 class NewKey(Body):

@@ -88,6 +88,15 @@ class Connection(Answer):
     )
     account: str | None = Field(description="The address of the paired account.")
     show_online: bool = Field(description="Whether the account is shown as online at all times.")
+    proxy: str | None = Field(
+        description="The proxy of its own through which it reaches WhatsApp, with stars for the user and the"
+        " password. null where it has the instance's (`WHATSAPP_PROXY`), or none.",
+        examples=["socks5://***:***@proxy.example.com:1080"],
+    )
+    reject_calls: bool = Field(description="Whether calls to its account are refused.")
+    reject_calls_text: str | None = Field(
+        description="The text that goes to each caller then; null for none."
+    )
     desired: Literal["running", "stopped", "logged_out"]
     created_at: Time | None
 

@@ -23,7 +23,8 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.nodes import Node, encode
-from actors.connection.native.transport.socket import Login, Socket
+from actors.connection.native.transport.noise import Login
+from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
 from simulator.server.rules.versions import CURRENT
 from simulator.server_state import World

@@ -31,6 +31,7 @@ PORTS = {
     "actors.connection.backup.envelope",
     "actors.connection.backup.keyring",
     "actors.connection.engine",
+    "actors.connection.proxy.address",
     "actors.media.open_store",
     "actors.media.store",
     "actors.queue.lanes",
@@ -46,6 +47,7 @@ SHARED = {
     "actors.config.handover",
     "actors.config.settings",
     "actors.messages.content",
+    "actors.metrics.connection_counters",
     "actors.metrics.counters",
     "actors.redis.client",
     "actors.redis.commands",
@@ -59,6 +61,7 @@ SHARED = {
     "actors.runtime.atomic_files",
     "actors.runtime.backoff",
     "actors.runtime.connection_ids",
+    "actors.runtime.connection_options",
     "actors.runtime.hosts",
     "actors.runtime.lazy_imports",
     "actors.runtime.liveness",
@@ -93,6 +96,8 @@ ADAPTERS = {
     "google.cloud.storage": {"actors/connection/backup/bucket/gcs.py"},
     "pyaileys": {"actors/connection/native"},
     "neonize": {"actors/connection/whatsmeow"},
+    "python_socks": {"actors/connection/proxy/tunnel.py"},
+    "httpx_socks": {"actors/connection/proxy/tunnel.py"},
     "pywhats": {"simulator"},
 }
 

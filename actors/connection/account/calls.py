@@ -1,4 +1,7 @@
-"""Carries calls that come in from the engine to the StateManager, which tells webhooks and readers."""
+"""Carries calls that come in from the engine to the StateManager, which tells webhooks and readers.
+
+`call_refusals` refuses them where that is set.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from actors.connection.state_manager.port import StateAway
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
+    from actors.connection.account.call_refusals import CallRefusals
     from actors.connection.account.port import Call
+    from actors.connection.engine import Engine
     from actors.connection.state_manager.port import State
     from actors.redis.leases import Lease
 
@@ -29,8 +34,15 @@ class Calls:
     is no use. Under a newer epoch `on_lost` is called (G6).
     """
 
-    def __init__(self, state: State, lease: Lease, *, on_lost: Callable[[str], None]) -> None:
-        self._state = state
+    def __init__(
+        self,
+        state: State,
+        lease: Lease,
+        refusals: CallRefusals,
+        *,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._state, self._refusals = state, refusals
         self._connection, self._epoch = lease.connection, lease.epoch
         self._on_lost = on_lost
         self._waiting: deque[Call] = deque(maxlen=WAITING)
@@ -40,9 +52,14 @@ class Calls:
         """A call rings, or is over; returns at once."""
         self._waiting.append(call)
         self._for_calls.set()
+        self._refusals.received(call)
 
-    async def tell(self) -> None:
-        """Write calls to the StateManager; for the life of the epoch."""
+    def loops(self, engine: Engine) -> list[Coroutine[object, object, None]]:
+        """The loops for the life of the epoch: telling of calls, and refusing them."""
+        return [self._tell(), self._refusals.run(engine), self._refusals.send_late()]
+
+    async def _tell(self) -> None:
+        """Write calls to the StateManager."""
         while True:
             await self._for_calls.wait()
             if not await persist(self._write, StateAway, first=PAUSE, longest=LONGEST_PAUSE):

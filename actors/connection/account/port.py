@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from actors.messages.content import ChatChange
 
-Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls"]
+Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls", "proxies"]
 """``files`` are sent and fetched; ``groups`` are listed and written to; the others are below."""
 
 
@@ -86,4 +86,13 @@ class Account(Protocol):
         """
 
     async def reject_call(self, call: str) -> None:
-        """Refuse a call that rings, by its id."""
+        """Refuse a call that rings, by its id. Refused with `unknown_call` where it does not."""
+
+    async def use_proxy(self, proxy: str | None) -> None:
+        """Go to WhatsApp through this proxy alone; None directly.
+
+        The URL is one that `proxy.address.parse` reads. It counts for the socket, files and whatever
+        else the engine asks of WhatsApp's hosts, also while no socket is open. A socket on another way
+        ends as ``restart_required``; where the proxy lets nothing through, `run` ends as
+        ``proxy_unreachable``, ``proxy_authentication_failed`` or ``proxy_refused``.
+        """

@@ -30,3 +30,7 @@ class Unable:
 
     async def reject_call(self, call: str) -> None:  # noqa: ARG002 - the port's
         raise SendError(UNSUPPORTED, permanent=True)
+
+    async def use_proxy(self, proxy: str | None) -> None:
+        if proxy is not None:
+            raise SendError(UNSUPPORTED, permanent=True)

@@ -23,16 +23,9 @@ from actors.connection.native.receive.transactions import SessionRefusal, cause_
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
 from actors.connection.native.transport.keepalive import Keepalive
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import (
-    ConnectionLost,
-    HandshakeLost,
-    RequestFailed,
-    RequestTimeout,
-    Socket,
-    iq,
-)
+from actors.connection.native.transport.socket import ConnectionLost, HandshakeLost, Socket
 from actors.connection.pairing_window import Offering
+from actors.connection.proxy.address import parse
 from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
 from actors.connection.whatsapp_version import Versions
 
@@ -48,6 +41,7 @@ if TYPE_CHECKING:
         PairingCode,
         Traffic,
     )
+    from actors.connection.proxy.address import ProxyAddress
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.trace.recorder import Recorder
     from actors.media.store import MediaStore
@@ -55,8 +49,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LOGOUT_TIMEOUT: Final = 5.0
-"""Seconds that WhatsApp has to confirm an unlinking."""
+PROXY_CHANGED: Final = Cause(Kind.RESTART_REQUIRED, "proxy_changed")
 
 
 class NativeEngine(SessionNames, Unable):
@@ -93,13 +86,13 @@ class NativeEngine(SessionNames, Unable):
         self._opening: asyncio.Task[Socket] | asyncio.Task[bool] | None = None
         self._closing: Cause | None = None
         self._show_online = False
+        self._proxy: ProxyAddress | None = None
         self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._carrying = (
-            None
-            if media is None
-            else Carrying(
+        self._carrying: Carrying | None = None
+        if media is not None:
+            self._carrying = Carrying(
                 settings,
                 session,
                 media,
@@ -107,7 +100,6 @@ class NativeEngine(SessionNames, Unable):
                 events=events,
                 on_refusal=lambda refusal: self._end(cause_of(refusal)),
             )
-        )
 
     @property
     def account(self) -> str | None:
@@ -145,6 +137,10 @@ class NativeEngine(SessionNames, Unable):
     async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
         """Ask the account's phone for a message; see the port."""
         await self._open_link.request_resend(chat, sender, message_id)
+
+    async def reject_call(self, call: str) -> None:
+        """Refuse a call that rings; see the port."""
+        await self._open_link.reject_call(call)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -185,6 +181,15 @@ class NativeEngine(SessionNames, Unable):
         self._show_online = show_online
         if self._linked is not None:
             await self._linked.configure(show_online=show_online)
+
+    async def use_proxy(self, proxy: str | None) -> None:
+        """Go through this proxy from now on; see the port."""
+        through = None if proxy is None else parse(proxy)
+        if through != self._proxy:
+            self._proxy = self._versions.proxy = through
+            if self._carrying is not None:
+                await self._carrying.web.use(through)
+            self._interrupt(PROXY_CHANGED)
 
     async def typing(self, chat: str, state: str) -> None:
         """Show what the account does in a chat."""
@@ -236,12 +241,7 @@ class NativeEngine(SessionNames, Unable):
         """Unlink the device; `run` ends as logged out."""
         socket, own = self._socket, self._session.credentials()
         if socket is not None and self._linked is not None and own is not None:
-            removal = Node(
-                "remove-companion-device",
-                {"jid": own.device or "", "reason": "user_initiated"},
-            )
-            with suppress(ConnectionLost, RequestFailed, RequestTimeout):
-                await socket.request(iq("set", "md", (removal,)), LOGOUT_TIMEOUT)
+            await login.unlink(socket, own.device or "")
         await self._forget()
         if socket is not None:
             await socket.close(Cause(Kind.LOGGED_OUT, "asked"))
@@ -264,10 +264,13 @@ class NativeEngine(SessionNames, Unable):
         """Let `run` return with this cause, now and whenever it is called again."""
         if self._closing is None:
             self._closing = cause
-            if self._opening is not None:
-                self._opening.cancel()
-            if self._socket is not None:
-                self._socket.fail(cause)
+            self._interrupt(cause)
+
+    def _interrupt(self, cause: Cause) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._socket is not None:
+            self._socket.fail(cause)
 
     async def _run(self) -> Cause:
         try:
@@ -276,8 +279,11 @@ class NativeEngine(SessionNames, Unable):
                 return self._closing
             if own.banned_until is not None and own.banned_until > time.time():
                 return Cause(Kind.TEMPORARILY_BANNED, "not_over", own.banned_until)
+            through = self._proxy
             self._opening = opening = asyncio.create_task(self._open(own))
             self._socket = await opening
+            if through != self._proxy:
+                return PROXY_CHANGED
             own = await self._remember(own, self._socket.server_key)
             return await self._after(await self._serve(self._socket, own))
         except ConnectionLost as lost:
@@ -285,10 +291,10 @@ class NativeEngine(SessionNames, Unable):
         except SessionRefusal as refusal:
             return cause_of(refusal)
         except asyncio.CancelledError:
-            # `close` cancels the opening, its owner cancels this task: only the latter is passed on.
-            if self._closing is None or asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            # `_interrupt` cancels the opening, the owner cancels this task: only the latter is passed on.
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
-            return self._closing
+            return self._closing or PROXY_CHANGED
         except Exception as error:  # noqa: BLE001 - told as the cause of the end
             log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
             return Cause(Kind.NETWORK, "engine_failed")
@@ -312,7 +318,8 @@ class NativeEngine(SessionNames, Unable):
         if self.recorder is not None:
             self.recorder.login(words.payload)
         try:
-            return await Socket.open(self._settings.whatsapp_url, words, self.recorder)
+            url = self._settings.whatsapp_url
+            return await Socket.open(url, words, self.recorder, self._proxy)
         except HandshakeLost:
             # The next login asks afresh, whatever of this was to blame.
             await self._remember(own, None)

@@ -11,6 +11,7 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.native.calls import RingingCalls
 from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
@@ -38,7 +39,7 @@ from actors.connection.native.transport.socket import ConnectionLost, RequestFai
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
     from actors.connection.native.media.transfers import Carrying
@@ -159,6 +160,7 @@ class Linked:
             on_inbox=self._on_news,
             hold=hold,
         )
+        self._calls = RingingCalls(self._people, socket, events.on_call)
         self._offline = OfflineQueue(socket)
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
@@ -202,6 +204,11 @@ class Linked:
         """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
         self._require_login()
         await self._resends.ask(chat, sender, message_id)
+
+    async def reject_call(self, call: str) -> None:
+        """See `RingingCalls.reject`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await self._calls.reject(call)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -335,32 +342,25 @@ class Linked:
         await self._appearance.look()
 
     def _on_task(self, kind: str, stanza: Node) -> None:
-        work: Coroutine[object, object, None]
-        if kind == "history":
+        work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
+            "resend": lambda: self._resender.answer(stanza, self._counts),
+            "limits": self._limits.tell,
+            "roster": lambda: self._learn_roster(stanza),
+            "call": lambda: self._calls.tell(stanza),
+            "prekeys": self._prekeys.top_up,
+        }
+        if kind in work:
+            self._start(kind, work[kind]())
+        elif kind == "history":
             self._history.look(stanza)
-            return
-        if kind == "file":
-            if self._carrying is not None:
-                self._carrying.look()
-            return
-        if kind == "placeholder":
+        elif kind == "file" and self._carrying is not None:
+            self._carrying.look()
+        elif kind == "placeholder":
             self._resends.look()
-            return
-        if kind == "privacy":
+        elif kind == "privacy":
             self._marks.ask_again()
-            return
-        if kind == "ask":
+        elif kind == "ask":
             self._limits.ask(mex.lock_query())
-            return
-        if kind == "resend":
-            work = self._resender.answer(stanza, self._counts)
-        elif kind == "limits":
-            work = self._limits.tell()
-        elif kind == "roster":
-            work = self._learn_roster(stanza)
-        else:
-            work = self._prekeys.top_up()
-        self._start(kind, work)
 
     async def _learn_roster(self, stanza: Node) -> None:
         """Ask who is in the group, then judge the stanza again: it is not acknowledged yet."""

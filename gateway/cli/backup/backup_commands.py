@@ -85,7 +85,8 @@ def restore(
         output.console().print(f"{connection} has the session of {done['copy']}; start it.")
         if done["registered"]:
             output.console().print(
-                "It was not known here: its webhook is to be added, and show_online to be set, anew."
+                "It was not known here: before it is started its webhook is to be added, and its settings"
+                " (show_online, proxy, reject_calls) to be set, anew."
             )
 
 

@@ -16,6 +16,22 @@ from gateway.cli.options import DATA, Data, Json, Key, directory
 app = typer.Typer(help="WhatsApp accounts.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
+Proxy = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy",
+        metavar="URL",
+        help="The proxy to WhatsApp, http:// or socks5://; - reads its URL from the input.",
+    ),
+]
+RejectCallsText = Annotated[
+    str | None,
+    typer.Option(
+        "--reject-calls-text",
+        metavar="TEXT",
+        help="Sent to each person whose call is refused; empty for none.",
+    ),
+]
 COLUMNS = ("id", "state", "cause", "engine", "epoch", "restarts", "since")
 
 
@@ -45,6 +61,11 @@ def add(
     show_online: Annotated[
         bool, typer.Option("--show-online", help="Show the account as online at all times.")
     ] = False,
+    proxy: Proxy = None,
+    reject_calls: Annotated[
+        bool, typer.Option("--reject-calls", help="Refuse calls to the account.")
+    ] = False,
+    reject_calls_text: RejectCallsText = None,
     webhook: Annotated[
         str | None, typer.Option("--webhook", metavar="URL", help="Told of its events.")
     ] = None,
@@ -60,6 +81,9 @@ def add(
         "webhook": webhook,
         "allow_unproven_engine": allow_unproven_engine or None,
         "show_online": show_online or None,
+        "proxy": _proxy(proxy),
+        "reject_calls": reject_calls or None,
+        "reject_calls_text": reject_calls_text or None,
     }
     body = {"id": connection, **{name: value for name, value in given.items() if value is not None}}
     with Api(directory(data), key) as api:
@@ -80,6 +104,18 @@ def set_(
             help="Show the account as online, and senders that their messages were delivered.",
         ),
     ] = None,
+    proxy: Proxy = None,
+    no_proxy: Annotated[
+        bool,
+        typer.Option("--no-proxy", help="No proxy of its own: WHATSAPP_PROXY, where it is set."),
+    ] = False,
+    reject_calls: Annotated[
+        bool | None,
+        typer.Option(
+            "--reject-calls/--no-reject-calls", help="Refuse calls to the account, or not."
+        ),
+    ] = None,
+    reject_calls_text: RejectCallsText = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -87,7 +123,19 @@ def set_(
     """Change the settings of a connection; without an option say what they are."""
     from gateway.cli.api_client import Api, segment
 
-    given = {} if show_online is None else {"show_online": show_online}
+    given: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("show_online", show_online),
+            ("proxy", _proxy(proxy)),
+            ("reject_calls", reject_calls),
+        )
+        if value is not None
+    }
+    if no_proxy:
+        given["proxy"] = None
+    if reject_calls_text is not None:
+        given["reject_calls_text"] = reject_calls_text or None
     with Api(directory(data), key) as api:
         path = f"/api/connections/{segment(connection)}"
         answer = api.patch(path, given) if given else api.get(path)
@@ -95,7 +143,14 @@ def set_(
         output.plain(answer)
         return
     shown = "is shown as online" if answer["show_online"] else "is not shown as online"
-    output.console().print(f"{answer['id']} {shown}.")
+    name, more = answer["id"], []
+    if answer["proxy"] is not None:
+        more.append(f"{name} reaches WhatsApp through {answer['proxy']}.")
+    if answer["reject_calls"]:
+        text = "" if answer["reject_calls_text"] is None else ", and writes to who calls"
+        more.append(f"{name} refuses calls{text}.")
+    for sentence in (f"{name} {shown}.", *more):
+        output.console().print(sentence, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -203,6 +258,11 @@ def delete(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = F
         output.plain(answer)
     else:
         output.console().print(f"{connection} is deleted.")
+
+
+def _proxy(given: str | None) -> str | None:
+    """The URL; what others may not see in the list of processes comes from the input."""
+    return sys.stdin.readline().strip() if given == "-" else given
 
 
 def _tell(answer: dict[str, Any], *, as_json: bool) -> None:

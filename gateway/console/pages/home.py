@@ -52,9 +52,12 @@ async def add(view: View) -> Response:
     body: dict[str, Any] = {"id": view.form.get("id", "").strip()}
     if view.form.get("engine"):
         body["engine"] = view.form["engine"]
-    for name in ("allow_unproven_engine", "show_online"):
+    for name in ("allow_unproven_engine", "show_online", "reject_calls"):
         if view.form.get(name):
             body[name] = True
+    for name in ("proxy", "reject_calls_text"):
+        if given := view.form.get(name, "").strip():
+            body[name] = given
     try:
         made = await view.ask("createConnection", body=body)
     except ValidationError as error:
@@ -85,20 +88,38 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
         code=await _code(view, name) if found["state"] == "pairing" else None,
         passkey=await _passkey(view, name) if found["pairing_step"] == "passkey" else None,
         given=view.form,
+        proxied=view.backends.settings.whatsapp_proxy is not None,
     )
 
 
 async def configure(view: View) -> Response:
     """Change the settings of a connection."""
     name = view.path["connection"]
-    body = {"show_online": bool(view.form.get("show_online"))}
     try:
-        await view.ask("configureConnection", path={"connection": view.connection}, body=body)
+        path = {"connection": view.connection}
+        await view.ask("configureConnection", path=path, body=_settings(view.form))
+    except ValidationError as error:
+        return await connection(view, from_validation(error))
     except Problem as problem:
-        if problem.kind.status != 503:
+        if problem.kind.status not in {422, 503}:
             raise
         return await connection(view, problem)
     return view.to(f"/console/connections/{name}")
+
+
+def _settings(form: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in one of the page's forms, which `setting` names; the others stay."""
+    match form.get("setting"):
+        case "proxy":
+            return {"proxy": form.get("proxy", "").strip() or None}
+        case "calls":
+            text = form.get("reject_calls_text", "").strip()
+            return {
+                "reject_calls": bool(form.get("reject_calls")),
+                "reject_calls_text": text or None,
+            }
+        case _:
+            return {"show_online": bool(form.get("show_online"))}
 
 
 async def link(view: View) -> Response:

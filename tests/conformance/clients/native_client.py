@@ -35,6 +35,7 @@ from actors.messages.content import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.connection.account.port import Call
     from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.messages.content import Content
     from tests.conformance.clients import child, native_files, native_groups
@@ -136,6 +137,10 @@ class Owner:
         else:
             child.emit("typing", chat=heard.chat, state=heard.state)
 
+    async def on_call(self, call: Call) -> None:
+        if call.state == "offered":
+            child.emit("call", id=call.id)
+
     def _tell(self, message: InboxMessage) -> None:
         said: Content = Text(message.text or "")
         if message.content is not None:
@@ -193,11 +198,13 @@ class Owner:
             if not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
-    async def _ask(self, what: str, phone: str) -> None:
+    async def _ask(self, what: str, about: str) -> None:
         if what == "link":
-            child.emit("link_code", code=(await self.engine.pairing_code(phone)).text)
+            child.emit("link_code", code=(await self.engine.pairing_code(about)).text)
+        elif what == "reject":
+            await self.engine.reject_call(about)
         else:
-            found = await self.engine.lookup(phone)
+            found = await self.engine.lookup(about)
             child.emit("checked", registered=[found is not None], chats=[found])
 
     async def _show(self, command: dict[str, Any]) -> None:
@@ -227,8 +234,8 @@ class Owner:
         if command["do"] in ("online", "subscribe", "type"):
             await self._show(command)
             return
-        if command["do"] in ("link", "check"):
-            await self._ask(command["do"], address(command["number"]))
+        if command["do"] in ("link", "check", "reject"):
+            await self._ask(command["do"], command.get("id") or address(command["number"]))
             return
         assert command["do"] in ("send", "say"), f"no command {command['do']}"
         chat = address(command["to"])
@@ -266,6 +273,7 @@ async def main(engine: str = "native") -> None:
     events = EngineEvents(
         owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
     )
+    events.on_call = owner.on_call
     store = DirectoryStore(settings.media)
     owner.files = native_files.Files(store)
     package = importlib.import_module(f"actors.connection.{engine}")

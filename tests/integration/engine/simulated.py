@@ -14,6 +14,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
+from actors.connection.consequences import Reconnect, consequence
 from actors.connection.engine import (
     EngineEvents,
     InboxFile,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.config.settings import Settings
+    from actors.connection.account.port import Call
     from actors.connection.causes import Cause
     from actors.connection.native.transport.keepalive import Keepalive
     from actors.connection.trace.recorder import Recorder
@@ -234,6 +236,7 @@ class Device:
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     qrs: asyncio.Queue[Qr] = field(default_factory=asyncio.Queue)
     presences: asyncio.Queue[Presence] = field(default_factory=asyncio.Queue)
+    calls: asyncio.Queue[Call] = field(default_factory=asyncio.Queue)
     causes: list[Cause] = field(default_factory=list)
     paired: str | None = None
     reconnect: bool = True
@@ -247,7 +250,7 @@ class Device:
             self.causes.append(cause)
             if cause.kind is Kind.RESTART_REQUIRED and self.restart:
                 continue
-            if not self.reconnect or cause.kind not in (Kind.NETWORK, Kind.KEEPALIVE):
+            if not self.reconnect or consequence(cause) != Reconnect(at_once=False):
                 return
             await asyncio.sleep(0.1)
 
@@ -294,6 +297,7 @@ async def device(
     keepalive: Keepalive | None = None,
     reconnect: bool = True,
     recorder: Recorder | None = None,
+    proxy: str | None = None,
     **more: Any,
 ) -> AsyncIterator[Device]:
     """A running device on the session file in `directory`; closed at the end."""
@@ -307,6 +311,7 @@ async def device(
         media=DirectoryStore(directory / "media"),
         recorder=recorder,
     )
+    await engine.use_proxy(proxy)
     made = Device(engine, reconnect=reconnect)
 
     async def on_open() -> None:
@@ -320,7 +325,7 @@ async def device(
 
     events.on_qr, events.on_open = made.qrs.put, on_open
     events.on_paired, events.on_inbox = on_paired, on_inbox
-    events.on_presence = made.presences.put
+    events.on_presence, events.on_call = made.presences.put, made.calls.put
     running = asyncio.create_task(made.run())
     try:
         yield made

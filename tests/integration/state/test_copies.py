@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.sources import resolve_settings
+from actors.runtime.connection_options import ConnectionOptions
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import StoreAway
@@ -45,8 +46,16 @@ SHOP = {
     "created_at": 1.0,
     "deleted": False,
     "show_online": True,
+    "proxy": "http://shop:s3cret@proxy.example:3128",
+    "reject_calls": True,
+    "a setting of a later release": 1,
     "applied": {"generation": 2, "recover": 1},
 }
+
+
+OPTIONS = ConnectionOptions(
+    show_online=True, proxy="http://shop:s3cret@proxy.example:3128", reject_calls=True
+)
 
 
 @pytest.fixture
@@ -71,7 +80,7 @@ async def test_connections_are_known(away: Documents, copy: Copy) -> None:
     await copy.write([SHOP, {**SHOP, "id": "gone", "deleted": True}])
     known = KnownConnections(Connections(away), nobody, copy)
     await known.refresh()
-    assert [(one.id, one.show_online) for one in known.all()] == [("shop", True)]
+    assert [(one.id, one.options) for one in known.all()] == [("shop", OPTIONS)]
     assert not known.fresh, "and it is said that the store is away"
     unknown = KnownConnections(Connections(away), nobody, Copy(None))
     await unknown.refresh()
@@ -102,5 +111,5 @@ async def test_the_root_knows_what_is_desired_and_what_it_acted_upon(
     registry = Registry(away, budgets, copy)
     assert await registry.refresh() is False
     assert registry.wanted["shop"].generation == 3
-    assert registry.wanted["shop"].show_online
+    assert registry.wanted["shop"].options == OPTIONS
     assert registry.applied("shop") == Applied(2, 1)

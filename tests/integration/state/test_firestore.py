@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.config.sources import resolve_settings
+from actors.runtime.connection_options import ConnectionOptions
 from actors.state.connections import Connections, Observed
 from actors.state.copies import Copy
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
@@ -207,26 +209,35 @@ async def test_what_does_not_change_is_not_written(server: Firestore, documents:
     assert await documents.get("things", "x") == {"id": "x", "n": 1.0, "at": True}
 
 
+OPTIONS = ConnectionOptions(
+    show_online=True,
+    proxy="socks5://shop:s3cret@proxy.example:1080",
+    reject_calls=True,
+    reject_calls_text="No calls",
+)
+
+
 async def test_settings_of_a_connection_are_what_they_were_after_a_restart(
     documents: Documents, tmp_path: Path
 ) -> None:
     """A write into its document meanwhile changes nothing of that; so for roots that come with Firestore away."""
     connections = Connections(documents)
-    await connections.create("shop", id="shop", show_online=True)
+    await connections.create("shop", id="shop", options=OPTIONS)
     await connections.observe("shop", Observed("open", epoch=2))
     budgets = Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), documents)
     copy = Copy(tmp_path / "copy.json")
     assert await Registry(documents, budgets, copy).refresh()
     found = await connections.get("shop")
     assert found is not None
-    assert found.show_online
+    assert found.options == OPTIONS
     host = f"127.0.0.1:{free_port()}"
     away = open_documents(resolve_settings(data=tmp_path, firestore_emulator_host=host))
     cold = Registry(away, Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), away), copy)
     assert not await cold.refresh()
-    assert cold.wanted["shop"].show_online
+    assert cold.wanted["shop"].options == OPTIONS
     await away.close()
-    assert not (await connections.configure("shop", show_online=False)).show_online
+    changed = (await connections.configure("shop", proxy=None)).options
+    assert changed == replace(OPTIONS, proxy=None)
 
 
 async def test_every_listing_of_messages_has_its_indexes(documents: Documents) -> None:

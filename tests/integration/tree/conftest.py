@@ -17,6 +17,7 @@ from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
 from actors.redis.presence import Presences
+from actors.runtime.connection_options import ConnectionOptions
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.valkey import Valkey
 from tests.waiting import eventually
@@ -56,6 +57,7 @@ class Served:
         self.presences = Presences(redis)
         self.engine, self.shelf = ScriptedEngine(), Shelf()
         self.retry_in: float = 60.0
+        self.options = ConnectionOptions()
 
     async def begin(
         self, *, concurrency: int = 5, pace: Pace = PACE, connect: bool = True
@@ -75,6 +77,7 @@ class Served:
             pace=pace,
             commands=self.commands,
             presences=self.presences,
+            options=lambda: self.options,
         )
         self.engine.events = self.serving.events
         self.serving.start(self.engine, connect=connect)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.testing import CliRunner
 
+from actors.runtime.connection_options import ConnectionOptions
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from gateway.cli.app import app
@@ -121,12 +122,12 @@ async def test_without_an_instance_the_environment_names_the_bucket(
     # Nothing runs, so nobody holds a lease: the session is put where the next start finds it.
     status, told, said = await _run(host, "restore", SHOP, named=named)
     assert (status, said) == (0, "")
-    assert "show_online to be set" in " ".join(told.split())
+    assert "settings (show_online, proxy, reject_calls) to be set" in " ".join(told.split())
     documents = open_documents(host.settings)
     registered = await Connections(documents).get(SHOP)
     await documents.close()
     assert registered is not None
-    assert (registered.desired, registered.show_online) == ("stopped", False)
+    assert (registered.desired, registered.options) == ("stopped", ConnectionOptions())
     status, told, said = await _run(host, "restore", SHOP, named=named)
     assert (status, said, "show_online" in told) == (0, "", False), "it is known now"
     host.settings.save()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ import pytest
 
 from actors.connection.backup.bucket.access import Reach
 from actors.runtime import hosts
+from actors.runtime.connection_options import ConnectionOptions
 from supervision.children import Child, Children, End
-from supervision.cluster import Cluster, Handle, NoAnswer
+from supervision.cluster import Cluster, Handle, NoAnswer, Refused
 from supervision.policy import Memory, Probes
 from tests.waiting import eventually
 
@@ -235,26 +237,44 @@ async def test_one_at_a_time_is_drained() -> None:
 
 
 class Configured:
-    """An actor's handle that notes the settings it is given; an older one knows of none."""
+    """An actor's handle that notes the settings it is given; an older one knows of none, or of one."""
 
-    def __init__(self, *, older: bool) -> None:
+    def __init__(self, older: type[Exception] | None) -> None:
         self.older = older
         self.given: list[object] = []
 
     async def call(self, method: str, *args: object, within: float) -> None:
         assert within > 0
-        if self.older:
-            raise AttributeError(method)
-        self.given += args
+        if self.older is not None:
+            raise self.older(method)
+        self.given.append(args)
 
 
-@pytest.mark.parametrize("older", [False, True])
-async def test_a_child_is_given_settings_that_it_does_not_have(tmp_path: Path, older: bool) -> None:
+@pytest.mark.parametrize("older", [None, AttributeError, TypeError])
+async def test_a_child_is_given_settings_that_it_does_not_have(
+    tmp_path: Path, older: type[Exception] | None
+) -> None:
     """Once; one of an older release is left in peace after the first try."""
-    handle: Any = Configured(older=older)
+    handle: Any = Configured(older)
     one = Child("connection", handle)
     all_of_them = children(tmp_path)
+    seen = []
     for shown in (False, True, True, False):
-        await all_of_them.configure(one, show_online=shown)
-        assert one.show_online is shown
-    assert handle.given == ([] if older else [True, False])
+        options = ConnectionOptions(show_online=shown)
+        await all_of_them.configure(one, options)
+        assert one.options == options
+        seen.append((shown, asdict(options)))
+    assert handle.given == ([] if older else [seen[0], seen[1], seen[3]])
+
+
+@pytest.mark.parametrize("older", [AttributeError, TypeError])
+async def test_a_child_of_an_older_release_gets_no_connection_with_a_proxy(
+    tmp_path: Path, older: type[Exception]
+) -> None:
+    handle: Any = Configured(older)
+    one = Child("connection", handle)
+    options = ConnectionOptions(proxy="http://shop:s3cret@proxy.example:3128")
+    for _ in range(2):
+        with pytest.raises(Refused, match="OlderRelease"):
+            await children(tmp_path).configure(one, options)
+    assert one.options is None

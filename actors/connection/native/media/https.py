@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.proxy import tunnel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
     from pathlib import Path
 
     import httpx
+
+    from actors.connection.proxy.address import ProxyAddress
 
 CHUNK: Final = 64 * 1024
 """Bytes that are handled at a time."""
@@ -39,12 +43,20 @@ def patience(size: int) -> float:
 class Web:
     """Asks servers over TLS, each time with bounds on time and on memory; follows no redirect.
 
-    `authority` is a PEM file that they are checked by instead of the public ones.
+    `authority` is a PEM file that they are checked by instead of the public ones. `use` names the proxy
+    through which it asks from then on.
     """
 
     def __init__(self, authority: Path | None = None) -> None:
         self._authority = authority
+        self._proxy: ProxyAddress | None = None
         self._opening: asyncio.Task[httpx.AsyncClient] | None = None
+
+    async def use(self, proxy: ProxyAddress | None) -> None:
+        """Ask through this proxy, None without one; what is under way on another way breaks off."""
+        if proxy != self._proxy:
+            self._proxy = proxy
+            await self.close()
 
     @asynccontextmanager
     async def get(self, url: str) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
@@ -87,7 +99,9 @@ class Web:
 
     async def _client(self) -> httpx.AsyncClient:
         if self._opening is None:
-            self._opening = asyncio.ensure_future(asyncio.to_thread(_open, self._authority))
+            self._opening = asyncio.ensure_future(
+                asyncio.to_thread(_open, self._authority, self._proxy)
+            )
         opening = self._opening
         try:
             return await asyncio.shield(opening)
@@ -97,14 +111,17 @@ class Web:
             raise Unreachable(type(error).__name__) from None
 
 
-def _open(authority: Path | None) -> httpx.AsyncClient:
+def _open(authority: Path | None, proxy: ProxyAddress | None) -> httpx.AsyncClient:
     import httpx  # noqa: PLC0415 - most connections are idle, and pay nothing for it
 
     trust = ssl.create_default_context(cafile=authority) if authority is not None else True
+    limits = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0)
+    through: dict[str, Any] = {"verify": trust, "limits": limits}
+    if proxy is not None:
+        through = {"transport": tunnel.transport(proxy, **through)}
     return httpx.AsyncClient(
-        verify=trust,
+        **through,
         timeout=httpx.Timeout(_SILENT_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-        limits=httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0),
         headers={"Origin": _ORIGIN, "Referer": f"{_ORIGIN}/", "Accept-Encoding": "identity"},
         follow_redirects=False,
     )
@@ -113,7 +130,7 @@ def _open(authority: Path | None) -> httpx.AsyncClient:
 def _failures() -> tuple[type[Exception], ...]:
     import httpx  # noqa: PLC0415
 
-    return (httpx.HTTPError, httpx.InvalidURL, OSError)
+    return (httpx.HTTPError, httpx.InvalidURL, OSError, *tunnel.errors())
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:

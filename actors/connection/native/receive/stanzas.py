@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.native.calls import learn_caller
 from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.phone.placeholder_resend import may_be_had
 from actors.connection.native.phone.resent_messages import ResentMessages
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-IGNORED: Final = frozenset({"appdata", "call", "status"})
-"""Tags of stanzas that are acknowledged and not read: calls, and updates of people's status."""
+IGNORED: Final = frozenset({"appdata", "status"})
+"""Tags of stanzas that are acknowledged and not read, as updates of people's status."""
 
 MAX_RETRIES: Final = 5
 """Requests to a sender to encrypt one message again, at most."""
@@ -131,6 +132,9 @@ class Incoming:
             return self._notices.receipt(stanza)
         if stanza.tag == "notification":
             return self._notices.notification(stanza)
+        if stanza.tag == "call":
+            news = learn_caller(self._people, stanza)
+            return Outcome("call.heard", (receipts.ack(stanza),), news=news, task="call")
         if stanza.tag in IGNORED:
             return Outcome(f"{stanza.tag}.ignored", (receipts.ack(stanza),))
         log.warning("unknown stanza", action="stanza.unrecognized", stanza=stanza.tag)

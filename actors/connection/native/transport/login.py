@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,13 @@ from actors.connection.native.identities.addresses import LID, Address, parse_op
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.transport import client_payload
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import Login, RequestFailed, RequestTimeout, iq
+from actors.connection.native.transport.noise import Login
+from actors.connection.native.transport.socket import (
+    ConnectionLost,
+    RequestFailed,
+    RequestTimeout,
+    iq,
+)
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
@@ -23,6 +30,10 @@ log = structlog.get_logger()
 
 MAX_ROUTING: Final = 4096
 """Bytes of routing that are kept; what WhatsApp sends is some tens."""
+
+
+LOGOUT_TIMEOUT: Final = 5.0
+"""Seconds that WhatsApp has to confirm an unlinking."""
 
 
 def words(own: Credentials, version: str, root_key: bytes) -> Login:
@@ -79,6 +90,13 @@ async def activate(socket: Socket) -> None:
         await socket.request(iq("set", "passive", (Node("active"),)))
     except (RequestFailed, RequestTimeout) as error:
         log.warning("not active", action="login.not_active", error=type(error).__name__)
+
+
+async def unlink(socket: Socket, device: str) -> None:
+    """Tell WhatsApp that the device is linked no more; returns also where it does not confirm that."""
+    removal = Node("remove-companion-device", {"jid": device, "reason": "user_initiated"})
+    with suppress(ConnectionLost, RequestFailed, RequestTimeout):
+        await socket.request(iq("set", "md", (removal,)), LOGOUT_TIMEOUT)
 
 
 def _amend(session: Session, **changes: Any) -> None:

@@ -9,7 +9,9 @@ every handshake. What leaves before that can be read only by the owner of a key 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import InvalidTag
@@ -230,3 +232,25 @@ def _derive(salt: bytes, secret: bytes) -> tuple[bytes, bytes]:
 
 def _nonce(counter: int) -> bytes:
     return counter.to_bytes(12, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What the handshake says and believes; keys are 32 bytes.
+
+    `server_key` is the key that the server proved the last time, `routing` the server's own words
+    of how to route the next connection. Without them everything works, a round trip later.
+    """
+
+    static_private: bytes = field(repr=False)
+    root_key: bytes
+    payload: bytes = field(repr=False)
+    server_key: bytes | None = None
+    routing: bytes | None = None
+
+    def handshake(self) -> Handshake:
+        """A full handshake, or a resumption where the server's key is known."""
+        if self.server_key is not None:
+            with contextlib.suppress(ValueError):
+                return Resumption(self.static_private, self.root_key, self.server_key)
+        return Handshake(self.static_private, self.root_key)

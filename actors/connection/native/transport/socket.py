@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import secrets
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -34,15 +33,16 @@ from actors.connection.native.transport.nodes import MalformedNode, Node, decode
 from actors.connection.native.transport.noise import (
     HEADER,
     BadFrame,
-    Handshake,
-    Resumption,
     Transport,
 )
+from actors.connection.proxy import tunnel
 from actors.connection.whatsapp_version import BROWSER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from actors.connection.native.transport.noise import Login
+    from actors.connection.proxy.address import ProxyAddress
     from actors.connection.trace.recorder import Recorder
 
 log = structlog.get_logger()
@@ -81,28 +81,6 @@ class RequestTimeout(Exception):  # noqa: N818 - reads as what it is
     """WhatsApp did not answer a request in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What the handshake says and believes; keys are 32 bytes.
-
-    `server_key` is the key that the server proved the last time, `routing` the server's own words
-    of how to route the next connection. Without them everything works, a round trip later.
-    """
-
-    static_private: bytes = field(repr=False)
-    root_key: bytes
-    payload: bytes = field(repr=False)
-    server_key: bytes | None = None
-    routing: bytes | None = None
-
-    def handshake(self) -> Handshake:
-        """A full handshake, or a resumption where the server's key is known."""
-        if self.server_key is not None:
-            with contextlib.suppress(ValueError):
-                return Resumption(self.static_private, self.root_key, self.server_key)
-        return Handshake(self.static_private, self.root_key)
-
-
 class Socket:
     """An open, encrypted connection; `open` makes it, `close` or a failure ends it for good.
 
@@ -128,7 +106,13 @@ class Socket:
         """The Noise key that the server proved in the handshake."""
 
     @classmethod
-    async def open(cls, url: str, login: Login, recorder: Recorder | None = None) -> Self:
+    async def open(
+        cls,
+        url: str,
+        login: Login,
+        recorder: Recorder | None = None,
+        proxy: ProxyAddress | None = None,
+    ) -> Self:
         """Connect and shake hands; `recorder` is handed what passes from then on.
 
         Raises `ConnectionLost`, whatever goes wrong; `HandshakeLost` once there was a server.
@@ -138,6 +122,7 @@ class Socket:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 websocket = await connect(
                     url,
+                    **await tunnel.way(url, proxy),
                     origin=ORIGIN,  # type: ignore[arg-type]
                     compression=None,
                     user_agent_header=BROWSER,
@@ -152,7 +137,9 @@ class Socket:
             cause = Cause(Kind.NETWORK, refusal.code)
         except ConnectionLost as lost:
             cause = lost.cause
-        except (OSError, TimeoutError, WebSocketException) as error:
+        except tunnel.ProxyFailed as failed:
+            cause = failed.cause
+        except (OSError, ValueError, WebSocketException) as error:
             cause = Cause(Kind.NETWORK, f"connect_{type(error).__name__.lower()}")
         except asyncio.CancelledError:
             if websocket is not None:

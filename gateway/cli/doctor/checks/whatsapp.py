@@ -7,19 +7,30 @@ import ssl
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from actors.connection import whatsapp_version
+from actors.connection.causes import Kind
+from actors.connection.proxy import tunnel
+from actors.connection.proxy.address import parse
 from gateway.cli.doctor.checks.clocks import skew
 from gateway.cli.doctor.checks.names import addresses_of
 from gateway.cli.doctor.finding import ok, warn
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
+    from actors.connection.proxy.address import ProxyAddress
     from gateway.cli.doctor.finding import Finding
 
 ANSWER_SECONDS = 5.0
+
+PROXIES = {
+    Kind.PROXY_UNREACHABLE: "see that the proxy of WHATSAPP_PROXY runs, and that it is reached from here",
+    Kind.PROXY_AUTHENTICATION: "the user and the password in WHATSAPP_PROXY",
+    Kind.PROXY_REFUSED: "have the proxy of WHATSAPP_PROXY let connections through to that host and port",
+}
+"""What to do about a proxy that lets nothing through."""
 
 
 async def whatsapp(settings: Settings) -> list[Finding]:
@@ -28,24 +39,42 @@ async def whatsapp(settings: Settings) -> list[Finding]:
     host, secure = parts.hostname or "", parts.scheme == "wss"
     port = parts.port or (443 if secure else 80)
     context = ssl.create_default_context() if secure else None
+    proxy = _proxy(settings)
+    through = "" if proxy is None else f" through the proxy {proxy.shown}"
     try:
-        address, *_ = await addresses_of(host, port)
         async with asyncio.timeout(ANSWER_SECONDS):
             reader, writer = await asyncio.open_connection(
-                address, port, ssl=context, server_hostname=host if secure else None
+                **await _way(host, port, proxy),
+                ssl=context,
+                server_hostname=host if secure else None,
             )
             writer.write(f"HEAD / HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
             head = await reader.read(8192)
             writer.close()
+    except tunnel.ProxyFailed as failed:
+        said = f"{host}:{port} is not reached{through}: {failed.cause}"
+        return [warn("whatsapp", said, PROXIES[failed.cause.kind])]
     except (OSError, TimeoutError) as error:
         why = "no answer" if isinstance(error, TimeoutError) else type(error).__name__
         do = "the network, the name server or a firewall: it needs TCP and TLS to that port"
-        return [warn("whatsapp", f"{host}:{port} is not reached from here: {why}", do)]
-    found = [ok("whatsapp", f"{host}:{port} is reached")]
+        return [warn("whatsapp", f"{host}:{port} is not reached from here{through}: {why}", do)]
+    found = [ok("whatsapp", f"{host}:{port} is reached{through}")]
     at = _dated(head)
     wrong = None if at is None else skew("whatsapp clock", at)
     found += [] if wrong is None else [wrong]
     return [*found, await asyncio.to_thread(_version, settings)]
+
+
+def _proxy(settings: Settings) -> ProxyAddress | None:
+    of_all = settings.whatsapp_proxy
+    return None if of_all is None else parse(of_all.get_secret_value())
+
+
+async def _way(host: str, port: int, proxy: ProxyAddress | None) -> dict[str, Any]:
+    if proxy is not None:
+        return {"sock": await tunnel.connect(proxy, host, port)}
+    address, *_ = await addresses_of(host, port)
+    return {"host": address, "port": port}
 
 
 def _version(settings: Settings) -> Finding:
@@ -56,7 +85,8 @@ def _version(settings: Settings) -> Finding:
     page = why = None
     if announced is None:
         try:
-            page = whatsapp_version.newest(settings.whatsapp_url, time.monotonic() + ANSWER_SECONDS)
+            until = time.monotonic() + ANSWER_SECONDS
+            page = whatsapp_version.newest(settings.whatsapp_url, until, _proxy(settings))
         except whatsapp_version.NoVersion as no:
             why = str(no)
         announced = known.asked(page, now).announced(now)

@@ -1,16 +1,21 @@
-"""Calls of contacts: their stanzas are answered, and hold up nothing behind them."""
+"""Calls of contacts: told, answered, refused, and nothing behind them is held up."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.engine import NotConnected, SendError
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
+    PATIENCE,
     Device,
     Simulator,
+    chat,
     device,
     pair,
     until,
@@ -37,9 +42,17 @@ async def test_an_offer_and_its_end(simulator: Simulator, tmp_path: Path, mode: 
         await simulator._call(
             "POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, video=True, addressing=mode
         )
+        rings = await asyncio.wait_for(phone.calls.get(), PATIENCE)
+        assert (rings.caller, rings.state, rings.video) == (chat(CONTACT), "offered", True)
+        assert abs(rings.at - time.time()) < 60
+        assert rings.group is None
         await goes_on(simulator, phone, "while it rings")
         ended = await simulator._call("DELETE", f"/contacts/{CONTACT}/call")
         assert len(ended["ended"]) == 1
+        over = await asyncio.wait_for(phone.calls.get(), PATIENCE)
+        assert (over.id, over.state, over.caller) == (rings.id, "ended", rings.caller)
+        with pytest.raises(SendError, match="unknown_call"):
+            await phone.engine.reject_call(rings.id)
         await goes_on(simulator, phone, "after the call")
         assert await simulator.late() == []
 
@@ -52,3 +65,31 @@ async def test_a_call_that_came_while_the_device_was_away(
     await simulator._call("POST", f"/contacts/{CONTACT}/call", to=ACCOUNT)
     async with device(simulator, tmp_path, 2) as phone:
         await goes_on(simulator, phone, "back again")
+        assert (await asyncio.wait_for(phone.calls.get(), PATIENCE)).state == "offered"
+
+
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+async def test_a_call_is_refused(simulator: Simulator, tmp_path: Path, mode: str) -> None:
+    async with device(simulator, tmp_path) as phone:
+        with pytest.raises(NotConnected):
+            await phone.engine.reject_call("A")
+        await pair(simulator, phone)
+        with pytest.raises(SendError, match="unknown_call"):
+            await phone.engine.reject_call("A")
+        await simulator._call("POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, addressing=mode)
+        rings = await asyncio.wait_for(phone.calls.get(), PATIENCE)
+        await phone.engine.reject_call(rings.id)
+        (call,) = await until(lambda: became(simulator, "rejected"))
+        assert (call["id"], call["state"]) == (rings.id, "rejected")
+        own = phone.engine._session.credentials()
+        assert own is not None
+        assert own.device == f"{ACCOUNT}:{call['by']}@s.whatsapp.net"
+        with pytest.raises(SendError, match="unknown_call"):
+            await phone.engine.reject_call(rings.id)
+        await goes_on(simulator, phone, "after the call")
+        assert await simulator.late() == []
+
+
+async def became(simulator: Simulator, state: str) -> list[dict[str, Any]]:
+    found = await simulator._call("GET", f"/contacts/{CONTACT}/call")
+    return [each for each in found["items"] if each["state"] == state]

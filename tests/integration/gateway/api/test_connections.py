@@ -212,7 +212,7 @@ async def test_settings_are_changed_one_by_one(api: Api, documents: Documents) -
         assert (told.status_code, told.json()["show_online"]) == (200, shown)
         registered = await registry.get("set")
         assert registered is not None
-        assert registered.show_online is shown
+        assert registered.options.show_online is shown
     for wrong in ({"show_online": "yes"}, {"engine": "native"}):
         told = await asyncio.to_thread(api.patch, "/api/connections/set", json=wrong)
         assert told.status_code == 422
@@ -220,6 +220,100 @@ async def test_settings_are_changed_one_by_one(api: Api, documents: Documents) -
     assert (gone.status_code, gone.json()["code"]) == (404, "unknown_connection")
     make(api, "unset")
     assert api.get("/api/connections/unset").json()["show_online"] is False
+
+
+PROXY = "socks5://shop:s3cret@proxy.example:1080"
+SHOWN = "socks5://***:***@proxy.example:1080"
+
+
+async def test_a_proxy_is_kept_and_shown_without_its_secrets(
+    api: Api, documents: Documents
+) -> None:
+    made = api.post("/api/connections", json={"id": "proxied", "proxy": PROXY})
+    assert (made.status_code, made.json()["proxy"]) == (201, SHOWN)
+    registry = Connections(documents)
+
+    async def kept() -> str | None:
+        registered = await registry.get("proxied")
+        assert registered is not None
+        assert "s3cret" not in repr(registered)
+        return registered.options.proxy
+
+    assert await kept() == PROXY
+    for body, proxy, shown in (
+        ({"show_online": True}, PROXY, SHOWN),
+        ({"proxy": None}, None, None),
+        ({"proxy": "http://10.0.0.1:3128"}, "http://10.0.0.1:3128", "http://10.0.0.1:3128"),
+        ({"proxy": PROXY, "show_online": None}, PROXY, SHOWN),
+    ):
+        told = await asyncio.to_thread(api.patch, "/api/connections/proxied", json=body)
+        assert (told.status_code, told.json()["proxy"]) == (200, shown)
+        assert told.json()["show_online"] is True
+        assert await kept() == proxy
+    for path in ("/api/connections", "/api/connections/proxied", "/health"):
+        assert "s3cret" not in (await asyncio.to_thread(api.get, path)).text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "socks5://s3cret@proxy.example:1080",
+        "https://shop:s3cret@proxy.example:1080",
+        "http://shop:s3cret@proxy.example",
+        SHOWN,
+        "s3cret",
+        "",
+        1080,
+    ],
+)
+def test_what_is_no_proxy_is_refused(api: Api, wrong: object) -> None:
+    api.post("/api/connections", json={"id": "noproxy"})
+    for refused in (
+        api.post("/api/connections", json={"id": "none", "proxy": wrong}),
+        api.patch("/api/connections/noproxy", json={"proxy": wrong, "show_online": True}),
+    ):
+        code = "invalid_field" if isinstance(wrong, int) else "invalid_proxy"
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+        assert "s3cret" not in refused.text
+    assert api.get("/api/connections/none").status_code == 404
+    assert api.get("/api/connections/noproxy").json()["show_online"] is False
+
+
+async def test_what_becomes_of_calls_is_set(api: Api, documents: Documents) -> None:
+    made = api.post("/api/connections", json={"id": "calls", "reject_calls": True}).json()
+    assert (made["reject_calls"], made["reject_calls_text"]) == (True, None)
+    for body, on, text in (
+        ({"reject_calls_text": "No calls, please write."}, True, "No calls, please write."),
+        ({"reject_calls": False}, False, "No calls, please write."),
+        ({"reject_calls": None, "reject_calls_text": None}, False, None),
+    ):
+        told = (await asyncio.to_thread(api.patch, "/api/connections/calls", json=body)).json()
+        assert (told["reject_calls"], told["reject_calls_text"]) == (on, text)
+        registered = await Connections(documents).get("calls")
+        assert registered is not None
+        options = registered.options
+        assert (options.reject_calls, options.reject_calls_text) == (on, text)
+    for wrong in ({"reject_calls": "yes"}, {"reject_calls_text": ""}, {"reject_calls_text": "\0"}):
+        refused = await asyncio.to_thread(api.patch, "/api/connections/calls", json=wrong)
+        assert refused.status_code == 422
+
+
+@pytest.mark.parametrize("wanted", [{"proxy": PROXY}, {"reject_calls": True}])
+async def test_an_engine_that_cannot_is_not_given_it(
+    api: Api, documents: Documents, wanted: dict[str, object]
+) -> None:
+    name = f"unable-{next(iter(wanted))}"
+    await Connections(documents).create(name, engine="whatsmeow")
+    path = f"/api/connections/{name}"
+    body = {"id": f"{name}-new", "engine": "whatsmeow", **wanted}
+    for refused in (
+        await asyncio.to_thread(api.patch, path, json={**wanted, "show_online": True}),
+        await asyncio.to_thread(api.post, "/api/connections", json=body),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine")
+    undone = {"proxy": None, "reject_calls": False}
+    told = await asyncio.to_thread(api.patch, path, json=undone)
+    assert (told.status_code, told.json()["show_online"]) == (200, False)
 
 
 async def test_a_setting_that_changed_pokes_the_root(api: Api, gateway: Gateway) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,41 @@ def test_an_account_is_shown_as_online_or_not(
             main()
         assert capfd.readouterr().out.strip() == sentence
         assert api.get("/api/connections/shop").json()["show_online"] is shown
+
+
+def test_a_proxy_and_calls_are_set(
+    gateway: Gateway,
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    shown = "shop is not shown as online.\n"
+    through = "shop reaches WhatsApp through http://***:***@proxy.example:3128.\n"
+    url = "http://shop:s3cret@proxy.example:3128"
+    for flags, said_in, sentences in (
+        (("--proxy", url), "", shown + through),
+        (("--no-proxy",), "", shown),
+        (("--proxy", "-"), f"{url}\n", shown + through),
+        (("--reject-calls",), "", f"{shown}{through}shop refuses calls.\n"),
+        (
+            ("--reject-calls-text", "No calls"),
+            "",
+            f"{shown}{through}shop refuses calls, and writes to who calls.\n",
+        ),
+        (("--no-reject-calls", "--no-proxy", "--reject-calls-text", ""), "", shown),
+    ):
+        words = ["teimoso", "connections", "set", "shop", *flags, f"--key={KEY}"]
+        monkeypatch.setattr("sys.argv", [*words, "--data", str(gateway.data)])
+        monkeypatch.setattr("sys.stdin", StringIO(said_in))
+        with suppress(SystemExit):
+            main()
+        assert capfd.readouterr().out == sentences
+    found = api.get("/api/connections/shop").json()
+    assert (found["proxy"], found["reject_calls"], found["reject_calls_text"]) == (
+        None,
+        False,
+        None,
+    )
 
 
 def test_arguments_that_are_no_text(gateway: Gateway) -> None:

@@ -208,6 +208,33 @@ def test_an_account_is_shown_as_online_by_a_click(gateway: Gateway, admin: Perso
         assert gateway.api.get("/api/connections/shop").json()["show_online"] is online
 
 
+def test_a_proxy_and_calls_are_set_by_forms_of_their_own(gateway: Gateway, admin: Person) -> None:
+    page, settings = "/console/connections/shop", "/console/connections/shop/settings"
+    url = "socks5://shop:s3cret@proxy.example:1080"
+
+    def now() -> tuple[object, ...]:
+        found = gateway.api.get("/api/connections/shop").json()
+        names = ("show_online", "proxy", "reject_calls", "reject_calls_text")
+        return tuple(found[name] for name in names)
+
+    admin.submit(settings, show_online="true")
+    answer = admin.submit(settings, setting="proxy", proxy=url)
+    assert str(answer.url).endswith(page)
+    assert "socks5://***:***@proxy.example:1080" in answer.text
+    assert "s3cret" not in answer.text
+    refused = admin.submit(settings, setting="proxy", proxy="socks5://s3cret@proxy.example:1080")
+    assert refused.status_code == 422
+    assert "a user needs a password" in refused.text
+    assert "s3cret" not in refused.text
+    admin.submit(settings, setting="calls", reject_calls="true", reject_calls_text="No <calls>")
+    assert now() == (True, "socks5://***:***@proxy.example:1080", True, "No <calls>")
+    assert "No &lt;calls&gt;" in admin.part(page).text
+    admin.submit(settings, setting="calls")
+    admin.submit(settings, setting="proxy", proxy=" ")
+    admin.submit(settings)
+    assert now() == (False, None, False, None)
+
+
 def incarnation(gateway: Gateway, name: str) -> str:
     found: str = gateway.api.get(f"/api/connections/{name}").json()["incarnation"]
     return found

@@ -14,7 +14,7 @@ from actors.connection.engine import ABILITIES, ENGINES, UNSUPPORTED, SendError
 from actors.connection.native.engine import NativeEngine
 from actors.connection.whatsmeow.engine import WhatsmeowEngine
 
-ABLE = {"native": {"request_resend"}, "whatsmeow": set[str]()}
+ABLE = {"native": {"reject_call", "request_resend", "use_proxy"}, "whatsmeow": set[str]()}
 METHODS = [name for name in vars(Account) if inspect.iscoroutinefunction(getattr(Account, name))]
 
 
@@ -38,9 +38,13 @@ async def test_an_engine_without_an_ability_refuses_for_good(name: str) -> None:
         assert refuses == (name not in ABLE[kind])
 
 
+async def test_an_engine_without_proxies_goes_on_without_one() -> None:
+    await Unable().use_proxy(None)
+
+
 def test_each_is_a_command_with_its_arguments() -> None:
-    """But for a change of a chat, which waits in the queue."""
-    assert set(OF_ACCOUNT) == set(METHODS) - {"change_chat"}
+    """But for a change of a chat, which waits in the queue, and for the proxy, which is a setting."""
+    assert set(OF_ACCOUNT) == set(METHODS) - {"change_chat", "use_proxy"}
     for name, arguments in OF_ACCOUNT.items():
         signature = inspect.signature(getattr(Account, name))
         assert tuple(signature.parameters)[1:] == arguments

@@ -102,6 +102,16 @@ def four(**others: Seen) -> dict[str, Seen]:
             "healthy",
             ["connection_blocked"],
         ),
+        # what its proxy refuses needs somebody, though it goes on trying
+        *(
+            ({"connections": {"x": Seen("running", state, cause=cause)}}, "healthy", reasons)
+            for state, cause, reasons in (
+                ("reconnecting", "proxy_authentication_failed", ["connection_blocked"]),
+                ("pairing", "proxy_refused", ["connection_blocked"]),
+                ("reconnecting", "proxy_unreachable", []),
+                ("open", None, []),
+            )
+        ),
         ({"connections": {"x": FAILED}}, "unhealthy", ["connection_failed", "all_failed"]),
         # who shall not run has not failed
         ({"connections": {"x": Seen("stopped", "failed")}}, "healthy", []),

@@ -104,3 +104,12 @@ def test_what_one_cannot_send_is_refused_at_once(kind: str, to: str) -> None:
     assert refused.value.kind.code == "unsupported_by_engine"
     require_able("native", kind, to)
     require_able("whatsmeow", "text", "15550100002@s.whatsapp.net")
+
+
+def test_an_engine_without_proxies_serves_nobody_where_all_need_one() -> None:
+    proxy = {"whatsapp_proxy": "http://shop:s3cret@proxy.example:3128", **SIMULATED}
+    assert usable("native", resolve_settings(**proxy)) == "native"
+    with pytest.raises(Problem) as found:
+        usable("whatsmeow", resolve_settings(**proxy))
+    assert (found.value.kind.status, found.value.kind.code) == (422, "unsupported_by_engine")
+    assert "uses no proxies" in found.value.detail

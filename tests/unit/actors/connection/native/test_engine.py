@@ -13,7 +13,7 @@ from actors.connection.causes import Cause, Kind, from_failure
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.nodes import parse, proto
-from actors.connection.native.transport.socket import ConnectionLost, Login, Socket
+from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import BUILT_IN, NoVersion
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.native.transport.nodes import Node
+    from actors.connection.native.transport.noise import Login
 
 NEWER = "2.3000.1999999999"
 
@@ -51,12 +52,12 @@ class Made:
         self.page: str | None = None
         self.asked = 0
 
-    async def open(self, _: str, words: Login, _recorder: object = None) -> Refusing:
+    async def open(self, _: str, words: Login, *_more: object) -> Refusing:
         version = parse(proto.ClientPayload, words.payload).userAgent.appVersion
         self.announced.append(f"{version.primary}.{version.secondary}.{version.tertiary}")
         return Refusing(self.cause)
 
-    def newest(self, _url: str, _until: float) -> str:
+    def newest(self, *_: object) -> str:
         self.asked += 1
         if self.page is None:
             raise NoVersion("away")

@@ -1,0 +1,92 @@
+"""The URL of a proxy: read, checked, and shown without its user and password (pure)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import unquote, urlsplit
+
+LONGEST: Final = 2048
+"""Characters of a URL, at most."""
+
+_LONGEST_WORD: Final = 255
+"""Bytes of a user or a password: SOCKS has one byte for the length (RFC 1929)."""
+
+_WORD: Final = r"([A-Za-z0-9._~!$&'()*+,;=-]|%[2-6][0-9A-Fa-f]|%7[0-9A-Ea-e])+"
+_PORT: Final = (
+    r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+)
+PATTERN: Final = (
+    rf"^(http|socks5h?)://({_WORD}:{_WORD}@)?"
+    rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):{_PORT}/?$"
+)
+"""The form of a URL that `parse` reads."""
+
+_WHOLE: Final = re.compile(PATTERN[1:-1], re.ASCII)
+_USER: Final = re.compile(rf"[a-z0-9]+://{_WORD}@", re.ASCII)
+_FORM: Final = (
+    "write it as http://USER:PASSWORD@HOST:PORT or socks5://USER:PASSWORD@HOST:PORT, special characters"
+    " of the user and the password as %XX"
+)
+
+Scheme = Literal["http", "socks5"]
+
+
+class InvalidProxy(ValueError):  # noqa: N818 - reads as what it is
+    """The text names no proxy; the sentence that it has quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAddress:
+    """A proxy; `user` and `password` are None where it asks for none."""
+
+    scheme: Scheme
+    host: str
+    port: int
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """Its URL with stars in place of the user and the password."""
+        secret = "" if self.user is None else "***:***@"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{secret}{host}:{self.port}"
+
+
+def parse(url: str) -> ProxyAddress:
+    """The proxy that a URL names. Raises `InvalidProxy`.
+
+    ``socks5h`` is the same as ``socks5``: the proxy resolves names, always.
+    """
+    if len(url) > LONGEST or not _WHOLE.fullmatch(url):
+        lacks = _USER.match(url) is not None
+        raise InvalidProxy(f"a user needs a password; {_FORM}" if lacks else _FORM)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets around no address
+        raise InvalidProxy(_FORM) from None
+    user, password = _word(parts.username), _word(parts.password)
+    if (user, password) == ("***", "***"):
+        raise InvalidProxy("write its user and its password; answers show stars in their place")
+    scheme: Scheme = "http" if parts.scheme == "http" else "socks5"
+    return ProxyAddress(scheme, parts.hostname or "", parts.port or 0, user, password)
+
+
+def shown(url: str | None) -> str | None:
+    """The URL without its secrets; of one that cannot be read nothing but that there is one."""
+    if url is None:
+        return None
+    try:
+        return parse(url).shown
+    except InvalidProxy:
+        return "***"
+
+
+def _word(text: str | None) -> str | None:
+    """A user or a password, decoded. Raises `InvalidProxy`."""
+    word = None if text is None else unquote(text)
+    if word is not None and len(word) > _LONGEST_WORD:
+        raise InvalidProxy(f"its user and its password have {_LONGEST_WORD} characters at most")
+    return word

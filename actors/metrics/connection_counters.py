@@ -1,0 +1,26 @@
+"""Counters of a connection's process that are there before the first time, so that a rate sees that as well."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actors.metrics.counters import measures
+
+_FIRST: Final[tuple[tuple[str, dict[str, str]], ...]] = (
+    ("teimoso_messages_received", {}),
+    ("teimoso_messages_undecryptable", {}),
+    ("teimoso_acks_withheld", {"reason": "store"}),
+    ("teimoso_acks_withheld", {"reason": "session"}),
+    ("teimoso_socket_closes", {"cause": "network"}),
+    ("teimoso_stanzas_unanswered", {"stanza": "message"}),
+    ("teimoso_sends_deferred", {"reason": "reach_out_limited"}),
+    ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
+    ("teimoso_zombies", {}),
+)
+
+
+def declare() -> None:
+    """Count each zero times."""
+    for name, labels in _FIRST:
+        measures.count(name, 0, **labels)
+    measures.expect("teimoso_whatsapp_ack_seconds")

@@ -1,0 +1,106 @@
+"""Models of requests that add a connection, or change its settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from actors.connection.proxy import address
+from actors.runtime.connection_ids import NAME
+from actors.runtime.connection_options import ConnectionOptions
+from gateway.schemas.requests import Body, Engine, Text, WebhookUrl
+
+
+def _proxy(value: str) -> str:
+    try:
+        address.parse(value)
+    except address.InvalidProxy as error:
+        raise PydanticCustomError("invalid_proxy", "{reason}", {"reason": str(error)}) from None
+    return value
+
+
+ProxyUrl = Annotated[
+    str,
+    AfterValidator(_proxy),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 10,
+            "maxLength": address.LONGEST,
+            "pattern": address.PATTERN,
+            "examples": ["socks5://shop:secret@proxy.example.com:1080"],
+        }
+    ),
+]
+
+
+SHOW_ONLINE = (
+    "Show the account as online, and the second tick to people who write to it. Without it that is so"
+    " only while a presence of `available` is in force, and its phone goes on being notified."
+)
+
+
+PROXY = (
+    "The proxy through which the connection reaches WhatsApp and its media servers, and nothing of it passes"
+    " by: `http://` (CONNECT) or `socks5://`, with a port, a user and a password where it wants them. Without"
+    " it the instance's, `WHATSAPP_PROXY`. Answers show stars for the user and the password."
+)
+REJECT_CALLS = "Refuse calls to the account; each is told as `call.received` all the same."
+REJECT_CALLS_TEXT = (
+    "A text that goes once to each person whose call is refused, as any message; to nobody after a"
+    " group's call."
+)
+
+
+class NewConnection(Body):
+    """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
+
+    id: Annotated[str, StringConstraints(pattern=f"^{NAME}$")] = Field(
+        description="The name of the connection from now on.", examples=["shop"]
+    )
+    engine: Engine | None = Field(
+        None,
+        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
+        " needs its optional extra, and guarantees less.",
+    )
+    allow_unproven_engine: bool = Field(
+        False,
+        description="Link a real account with an engine that never met WhatsApp (`native`); refused"
+        " without it as `unproven_engine`. With the simulator every engine may be used.",
+    )
+    show_online: bool = Field(False, description=SHOW_ONLINE)
+    proxy: ProxyUrl | None = Field(None, description=PROXY)
+    reject_calls: bool = Field(False, description=REJECT_CALLS)
+    reject_calls_text: Text | None = Field(None, description=REJECT_CALLS_TEXT)
+    webhook: WebhookUrl | None = Field(
+        None, description="An endpoint that is told of its events; the answer has the secret."
+    )
+
+    @property
+    def options(self) -> ConnectionOptions:
+        """Its options from the start."""
+        return ConnectionOptions.of(dict(self))
+
+
+class ConnectionSettings(Body):
+    """Settings that change from now on, without a new login but for `proxy`; what is not named stays."""
+
+    show_online: bool | None = Field(None, description=SHOW_ONLINE, examples=[True])
+    proxy: ProxyUrl | None = Field(
+        None, description=f"{PROXY} null takes its own away.", examples=[None]
+    )
+    reject_calls: bool | None = Field(None, description=REJECT_CALLS, examples=[False])
+    reject_calls_text: Text | None = Field(
+        None, description=f"{REJECT_CALLS_TEXT} null for none.", examples=[None]
+    )
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The options that are named; null is a value for those that may have none."""
+        named = {name: getattr(self, name) for name in self.model_fields_set}
+        may_lack = {"proxy", "reject_calls_text"}
+        return {
+            name: value for name, value in named.items() if value is not None or name in may_lack
+        }
