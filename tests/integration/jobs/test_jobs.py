@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import sqlite3
 import stat
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,93 +20,22 @@ from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.vault import Copy
 from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
-from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.account.app_state import changing
 from actors.state.connections import Connections
 from actors.state.documents import CONTACTS, MESSAGES
-from actors.state.open_store import open_documents
-from supervision.jobs import JOBS, backup_redis
-from supervision.jobs.__main__ import main, module
-from tests.processes.valkey import PASSWORD, Valkey
+from supervision.jobs import JOBS
+from supervision.jobs.__main__ import module
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from redis.asyncio import Redis
 
-    from actors.config.settings import Settings
     from actors.state.documents import Documents, Write
 
-SHOP, ID, DAY = "shop", "shop--K7Q2M9XA4TBC", 86_400.0
-GONE = "15550100003@s.whatsapp.net"
-ANA, SECRET = "15550100002@s.whatsapp.net", "nobody but the recipient reads this"
-OLD, NEW = "5e" * 32, "6f" * 32
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
-class Place:
-    """An instance's directory with a real Redis and SQLite, in which jobs run."""
-
-    def __init__(self, data: Path, valkey: Valkey, capfd: pytest.CaptureFixture[str]) -> None:
-        self.data, self._valkey, self._capfd = data, valkey, capfd
-        self.settings = self.set()
-        self.do(lambda redis, _: redis.flushall())
-
-    def set(self, **flags: Any) -> Settings:
-        settings = self._valkey.settings(**flags).model_copy(update={"data": self.data})
-        settings.save()
-        self.settings = settings
-        return settings
-
-    def do(self, work: Callable[[Redis, Documents], Awaitable[Any]]) -> Any:
-        async def done() -> Any:
-            redis, documents = connect(self.settings), open_documents(self.settings)
-            try:
-                return await work(redis, documents)
-            finally:
-                await documents.close()
-                await redis.aclose()
-
-        return asyncio.run(done())
-
-    def run(self, *words: str, status: int = 0) -> list[dict[str, Any]]:
-        """What the job said, line by line."""
-        self._capfd.readouterr()
-        assert main([*words, "--data", str(self.data)]) == status
-        said = self._capfd.readouterr().out
-        assert SECRET not in said
-        assert PASSWORD not in said
-        return [json.loads(line) for line in said.splitlines()]
-
-    def result(self, *words: str) -> dict[str, Any]:
-        last = self.run(*words)[-1]
-        assert last["dry_run"] == ("--dry-run" in words)
-        found: dict[str, Any] = last["result"]
-        return found
-
-    def refused(self, code: str, *words: str) -> str:
-        last = self.run(*words, status=1)[-1]
-        assert last["code"] == code, last
-        return str(last["error"])
-
-
-@pytest.fixture
-def place(tmp_path: Path, valkey: Valkey, capfd: pytest.CaptureFixture[str]) -> Place:
-    made = Place(tmp_path, valkey, capfd)
-
-    async def create(_: Redis, documents: Documents) -> None:
-        await Connections(documents).create(SHOP, id=ID)
-
-    made.do(create)
-    return made
+from tests.integration.jobs.place import ANA, DAY, GONE, ID, NEW, OLD, SECRET, SHOP, Place
 
 
 def test_dead_letters_are_sent_again(place: Place) -> None:
@@ -313,104 +241,6 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
     assert place.result("recover-connection") == {"connections": 1, "asked": []}
     assert place.do(asked) == 1, "one that is open is left alone"
     place.refused("unknown_connection", "recover-connection", "other")
-
-
-def test_redis_is_copied_and_the_copy_loads(
-    place: Place, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    noise = secrets.token_hex(10_000)  # nothing that the copy holds in fewer bytes
-
-    async def fill(redis: Redis, _: Documents) -> None:
-        for number in range(400):
-            await redis.hset(f"h{number}", mapping={"field": noise + str(number)})
-        await redis.zadd("z", {"a": 1.5, "b": 2})
-        await redis.set("short", "lived", ex=3600)
-
-    place.do(fill)
-    assert place.result("backup-redis", "--dry-run")["file"] is None
-    assert not (place.data / "backups").exists()
-    told = place.run("backup-redis")
-    assert told[0]["bytes"] >= backup_redis.STEP, "it says how far it is"
-    done = told[-1]["result"]
-    (file,) = (place.data / "backups").iterdir()
-    assert done == {"bytes": file.stat().st_size, "file": str(file), "removed": 0}
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert file.read_bytes().startswith((b"REDIS", b"VALKEY"))
-
-    # As docs/operations.md tells: the log begins with the copy.
-    restored = tmp_path_factory.mktemp("restored")
-    log = restored / "appendonlydir"
-    log.mkdir()
-    (log / "appendonly.aof.1.base.rdb").write_bytes(file.read_bytes())
-    manifest = "file appendonly.aof.1.base.rdb seq 1 type b\n"
-    (log / "appendonly.aof.manifest").write_text(manifest)
-    with Valkey(restored) as second:
-
-        async def look(redis: Redis) -> tuple[Any, ...]:
-            return (
-                len(await redis.keys()),
-                await redis.zrange("z", 0, -1),
-                await redis.hget("h7", "field"),
-                3000 < await redis.ttl("short") <= 3600,
-            )
-
-        async def reach() -> tuple[Any, ...]:
-            redis = connect(second.settings())
-            try:
-                return await look(redis)
-            finally:
-                await redis.aclose()
-
-        assert asyncio.run(reach()) == (402, ["a", "b"], noise + "7", True)
-
-
-def test_only_the_newest_copies_of_redis_stay(place: Place) -> None:
-    directory = place.data / "elsewhere"
-    directory.mkdir()
-    place.result("backup-redis")
-    mark = (place.data / "backups.mark").read_text()
-    for day in range(1, 6):
-        (directory / f"redis-{mark}-2026010{day}T000000Z.rdb").touch()
-    others = {
-        "redis.conf",
-        "redis-20260101T000000Z.rdb",
-        "redis-0a0a0a0a-20260101T000000Z.rdb",
-        f"redis-{mark}-before-the-move.rdb",
-        f".redis-{mark}-notes.rdb.1",
-    }
-    for name in others:
-        (directory / name).touch()
-    (directory / f".redis-{mark}-20260101T000000Z.rdb.1").touch()  # a killed one left it
-    done = place.result("backup-redis", "--to", str(directory), "--keep", "3")
-    assert done["removed"] == 3
-    left = {file.name for file in directory.iterdir()}
-    assert left >= others
-    own = {f"redis-{mark}-2026010{day}T000000Z.rdb" for day in (4, 5)}
-    assert left - others == own | {done["file"].rpartition("/")[2]}
-    place.refused("too_few", "backup-redis", "--keep", "0")
-
-
-def test_a_redis_that_gives_no_snapshot_is_said_so(place: Place) -> None:
-    def acl(rule: str) -> None:
-        async def set_rule(redis: Redis, _: Documents) -> None:
-            await redis.acl_setuser("default", enabled=True, commands=[rule], reset=False)
-
-        place.do(set_rule)
-
-    acl("-sync")
-    try:
-        said = place.refused("no_snapshot", "backup-redis")
-    finally:
-        acl("+sync")
-    assert "SYNC is forbidden" in said
-    assert list((place.data / "backups").iterdir()) == []
-
-
-def test_a_redis_that_is_away_is_said_so(place: Place, tmp_path: Path) -> None:
-    away = Valkey(tmp_path / "none")
-    away.settings().model_copy(update={"data": place.data}).save()
-    for words in (("backup-redis",), ("redrive",), ("recover-connection",)):
-        assert place.refused("redis_away", *words)
 
 
 @pytest.mark.parametrize("job", JOBS)
