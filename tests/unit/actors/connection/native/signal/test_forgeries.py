@@ -66,6 +66,23 @@ async def test_a_forgery_computes_little(
         assert cost.agreements <= 20
 
 
+async def test_sessions_that_were_never_answered_have_no_next_chain(
+    alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer alone can set up any number of sessions; none costs an agreement more."""
+    for _ in range(5):
+        await alice.establish(await bob.bundle(prekey=False))
+        await bob.decrypt(await alice.encrypt(b"first"))
+    cost = Cost(bob.session, monkeypatch)
+    assert await refused(bob, forged(0)) == "bad_mac"
+    assert cost.agreements == 0
+    assert cost.bytes_read > 0
+    await bob.encrypt(b"answer")
+    cost.clear()
+    assert await refused(bob, forged(0)) == "bad_mac"
+    assert cost.agreements == 1
+
+
 async def test_a_peer_that_forges_for_ever_is_not_computed_for(
     alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
