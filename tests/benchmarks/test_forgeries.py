@@ -11,7 +11,7 @@ import pytest
 from actors.connection.native.signal import envelope
 from actors.connection.native.signal.chains import MAX_JUMP, walk
 from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
-from actors.connection.native.signal.effort import ACCEPTANCE, BURST, MOST, Budgets
+from actors.connection.native.signal.effort import BURST, ORDINARY, Budgets
 from actors.connection.native.signal.envelope import PrekeyMessage
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.ratchet import Ratchet
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SESSIONS, SKIPPED = 41, 2_000
 ROUNDS = 30
+AT_MOST = 3.3
+"""HMACs of one jump: 2 ms where an HMAC takes 1.5 µs."""
 GROUP = "120363000000000001@g.us"
 
 
@@ -58,16 +60,20 @@ async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
             "a first one": [_first(device) for _ in range(ROUNDS)],
         }
         world = World(device.session, peer.session)
-        least = min(_steps() for _ in range(ROUNDS))
-        spent = {name: median(await _refused(world, made)) for name, made in kinds.items()}
+        jumps: list[float] = []
+        spent: dict[str, float] = {}
+        for name, made in kinds.items():
+            jumps += [_jump() for _ in range(ROUNDS)]
+            spent[name] = median(await _refused(world, made))
+        jump = median(jumps)
         worst = max(spent, key=spent.__getitem__)
         figures.add(
             Figure(
                 "forged message, 41 sessions, all keys",
                 spent[worst] * 1e3,
                 "ms",
-                against=least * 1e3,
-                at_most=2.66,
+                against=jump * 1e3,
+                at_most=AT_MOST,
                 remarks={
                     "worst": worst,
                     "against": f"{MAX_JUMP} HMACs",
@@ -83,14 +89,13 @@ async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
                 },
             )
         )
-        group = median(await _of_group(device))
         figures.add(
             Figure(
-                "forged message of a group",
-                group * 1e3,
+                "forged message of a group, without its answer",
+                median(await _of_group(device)) * 1e3,
                 "ms",
-                against=least * 1e3,
-                at_most=2.66,
+                against=jump * 1e3,
+                at_most=AT_MOST,
                 remarks={"against": f"{MAX_JUMP} HMACs"},
             )
         )
@@ -99,12 +104,12 @@ async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
                 "message in order, same state",
                 median(await _in_order(peer, device)) * 1e3,
                 "ms",
-                against=least * 1e3,
+                against=jump * 1e3,
             )
         )
 
 
-def _steps() -> float:
+def _jump() -> float:
     began = time.process_time()
     walk(bytes(32), MAX_JUMP)
     return time.process_time() - began
@@ -117,7 +122,7 @@ def _large(size: int) -> Sent:
 
 def _first(device: Device) -> Sent:
     """A first message under the device's keys, but for its MAC."""
-    inner = forged(MOST - ACCEPTANCE)[1]
+    inner = forged(ORDINARY)[1]
     own = device.session.credentials()
     assert own is not None
     made = PrekeyMessage(1, None, own.signed_prekey.id, new_key_pair()[1], new_key_pair()[1], inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
-MAX_JUMP: Final = 500
+MAX_JUMP: Final = 400
 """Steps that a message may be ahead of its chain.
 
 libsignal's MAX_FORWARD_JUMPS is 25 000. A step costs an HMAC before the MAC of the message can be

@@ -218,7 +218,10 @@ class Signal:
         found = self._prepared.get(address, ciphertext)
         ratchet = None if found is None else self._still_fits(address, ciphertext, found)
         if found is None or ratchet is None:
-            allowance = Allowance(ORDINARY, len(ciphertext), within=True)
+            size = len(ciphertext)
+            # First messages are ordinary, and prepared all the same.
+            first = Allowance(ORDINARY, size, within=True)
+            allowance = first if kind == "pkmsg" else self.budgets.within(address, size)
             found = await self._try(address, kind, ciphertext, allowance)
             ratchet = found.ratchet
         self._prepared.drop(address)

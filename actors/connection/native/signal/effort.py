@@ -35,7 +35,7 @@ BYTES: Final = 1_024
 ORDINARY: Final = 150
 """An ordinary message on the current session takes less; more is not computed inside a transaction."""
 
-MOST: Final = 600
+MOST: Final = 500
 """One message takes no more before its MAC is checked."""
 
 BURST: Final = 20_000
@@ -70,7 +70,7 @@ class Allowance:
         """Take this much. `mac`: all of the message is authenticated for it."""
         effort += self._size if mac else 0
         if effort > self._left:
-            if self._within:
+            if self._within and not self._exhausted:
                 raise Unprepared
             raise Undecryptable("over_budget" if self._exhausted else reason)
         self._left -= effort
@@ -101,7 +101,7 @@ class Budgets:
 
         Afterwards the budget pays for what was more than ordinary.
         """
-        exhausted = self._effort(device) <= 0
+        exhausted = self.exhausted(device)
         ordinary = base + ORDINARY
         most = ordinary if exhausted else max(MOST, ordinary)
         allowed = Allowance(most, size, exhausted=exhausted)
@@ -110,6 +110,14 @@ class Budgets:
         finally:
             if allowed.spent > ordinary:
                 self._charge(device, allowed.spent)
+
+    def exhausted(self, device: str) -> bool:
+        """Whether a message of the device gets no more than an ordinary one takes."""
+        return self._effort(device) <= 0
+
+    def within(self, device: str, size: int) -> Allowance:
+        """Effort for a message inside a transaction: preparing it would give an exhausted device no more."""
+        return Allowance(ORDINARY, size, within=True, exhausted=self.exhausted(device))
 
     def _charge(self, device: str, spent: int) -> None:
         left = self._effort(device) - spent

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.native.signal.chains import MAX_JUMP
-from actors.connection.native.signal.effort import ORDINARY, Allowance, Budgets, Prepared
+from actors.connection.native.signal.effort import Budgets, Prepared
 from actors.connection.native.signal.envelope import Malformed
 from actors.connection.native.signal.refusals import Undecryptable
 from actors.connection.native.signal.sender_keys import (
@@ -95,7 +95,7 @@ class GroupKeys:
             self._session.save_sender_key(number, stored.key, kept)
             return plaintext
         if found is None or found.before != key:
-            found = key.read(message, Allowance(ORDINARY, len(ciphertext), within=True))
+            found = key.read(message, self._budgets.within(device, len(ciphertext)))
         self._prepared.drop((chat, device))
         if found.skipped:
             kept = self._session.keep_skipped_sender_keys(number, kept, found.skipped)

@@ -72,7 +72,7 @@ async def test_messages_of_the_session_before_arrive_after_the_new_one(
 
 
 @pytest.mark.parametrize(
-    ("point", "at", "there"), [("before_decrypting", 2, 1), ("before_inbox_commit", 1, 0)]
+    ("point", "at", "there"), [("before_decrypting", 3, 1), ("before_inbox_commit", 1, 0)]
 )
 async def test_killed_between_the_new_session_and_the_one_before(
     simulator: Simulator, tmp_path: Path, point: str, at: int, there: int

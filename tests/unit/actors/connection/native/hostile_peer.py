@@ -98,8 +98,8 @@ async def fill(peer: Device, device: Device, *, sessions: int, skipped: int) -> 
         await peer.establish(await device.bundle(prekey=False))
         await device.decrypt(await peer.encrypt(b"first"))
         await peer.decrypt(await device.encrypt(b"answer"))
-        for left in range(skipped, 0, -500):
-            await jump(peer, min(left, 500))
+        for left in range(skipped, 0, -400):
+            await jump(peer, min(left, 400))
             await device.decrypt(await peer.encrypt(b"later"))
         # A session on which the device has sent since is one on which the peer may begin a next chain.
         await device.encrypt(b"answer")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 from actors.connection.native.signal import envelope
 from actors.connection.native.signal.device_sessions import (
     NoSession,
+    Signal,
     Undecryptable,
     Unprepared,
     new_credentials,
@@ -17,7 +20,9 @@ from actors.connection.native.signal.device_sessions import (
     new_signed_prekey,
 )
 from actors.connection.native.signal.envelope import PrekeyMessage
+from actors.connection.native.signal.session_renewal import renew
 from actors.connection.native.signal.signatures import KEY_TYPE, verify
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,8 +183,9 @@ async def test_an_archived_session_goes_on_where_it_is(alice: Device, bob: Devic
         await bob.decrypt(one)
     archived = alice.session.current_ratchet(BOB)
     assert archived is not None
-    await alice.establish(await bob.bundle())
-    await bob.decrypt(await alice.encrypt(b"on another"))
+    for _ in range(20):
+        await alice.establish(await bob.bundle())
+        await bob.decrypt(await alice.encrypt(b"on another"))
     assert bob.base_key() != old
     async with alice.session.transaction():
         alice.session.promote_ratchet(BOB, archived.id)
@@ -210,6 +216,60 @@ async def test_more_than_an_ordinary_message_is_prepared_first(alice: Device, bo
         assert await bob.signal.decrypt(ALICE, *sent[-2]) == b"201", "by its skipped key"
         with pytest.raises(Undecryptable, match="old_counter"):
             await bob.signal.decrypt(ALICE, *sent[-1])
+
+
+async def test_what_another_reader_has_read_since_is_not_read_again(
+    alice: Device, bob: Device
+) -> None:
+    """A result serves only on the state that it was computed from."""
+    await open_both(alice, bob)
+    sent = [await alice.encrypt(b"%d" % n) for n in range(3)]
+    for one in (sent[0], sent[2]):
+        await bob.signal.prepare(ALICE, *one)
+    async with bob.session.transaction():
+        assert await Signal(bob.session).decrypt(ALICE, *sent[2]) == b"2"
+        with pytest.raises(Undecryptable, match="old_counter"):
+            await bob.signal.decrypt(ALICE, *sent[2])
+        assert await bob.signal.decrypt(ALICE, *sent[0]) == b"0"
+    async with bob.session.transaction():
+        bob.session.forget_credentials()
+        bob.session.save_credentials(new_credentials())
+    await bob.refuses(sent[1], "no_session")
+
+
+async def test_first_messages_that_were_prepared_together_are_of_one_session(
+    alice: Device, bob: Device
+) -> None:
+    await alice.establish(await bob.bundle(prekey=False))
+    sent = [await alice.encrypt(b"%d" % n) for n in range(3)]
+    for one in sent:
+        await bob.signal.prepare(ALICE, *one)
+    async with bob.session.transaction():
+        for number in (1, 0, 2):
+            assert await bob.signal.decrypt(ALICE, *sent[number]) == b"%d" % number
+    assert len(bob.session.ratchets(ALICE)) == 1
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+async def test_a_renewed_copy_reads_the_chain_that_answers_the_lost_file(
+    alice: Device, bob: Device, tmp_path: Path, *, renewed: bool
+) -> None:
+    """A session on which nothing was sent has no next chain, unless another copy may have sent on it."""
+    await open_both(alice, bob)
+    await bob.decrypt(await alice.encrypt(b"turn"))
+    bob.session.close()
+    shutil.copy(tmp_path / "bob.db", tmp_path / "copy.db")
+    with closing(Session.open(tmp_path / "bob.db", 1)) as lost:
+        async with lost.transaction():
+            await alice.decrypt(await Signal(lost).encrypt(ALICE, b"of the lost file"))
+    answer = await alice.encrypt(b"an answer to it")
+    bob.session = Session.open(tmp_path / "copy.db", 2)
+    bob.signal = Signal(bob.session)
+    if not renewed:
+        await bob.refuses(answer, "bad_mac")
+        return
+    await renew(bob.session)
+    assert await bob.decrypt(answer) == b"an answer to it"
 
 
 async def test_a_prekey_serves_one_of_two_first_messages_that_were_prepared(

@@ -52,6 +52,7 @@ def spend(budgets: Budgets, device: str, effort_: int) -> None:
         (True, False, Unprepared, None),
         (False, False, Undecryptable, "too_far"),
         (False, True, Undecryptable, "over_budget"),
+        (True, True, Undecryptable, "over_budget"),
     ],
 )
 def test_more_than_is_allowed_is_refused_and_takes_nothing(
@@ -78,8 +79,9 @@ def test_bytes_are_authenticated_once_for_nothing_outside_a_transaction() -> Non
 
 def test_an_authentic_message_pays_outside_a_transaction_whatever_is_left() -> None:
     Allowance(10, 0).pay(11)
-    with pytest.raises(Unprepared):
-        Allowance(10, 0, within=True).pay(11)
+    for exhausted in (False, True):
+        with pytest.raises(Unprepared):
+            Allowance(10, 0, within=True, exhausted=exhausted).pay(11)
 
 
 def test_a_budget_runs_out_and_fills_up_again_and_is_one_devices() -> None:
