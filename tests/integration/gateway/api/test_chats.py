@@ -147,7 +147,7 @@ async def test_another_connection_and_another_key_see_nothing(
 async def able(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setitem(engine.ABILITIES, "native", frozenset({"app_state"}))  # type: ignore[arg-type]
+    monkeypatch.setitem(engine.ABILITIES, "native", frozenset({"app_state"}))
     async with here(gateway) as client:
         yield client
 
