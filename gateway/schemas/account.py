@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
 from actors.connection.account.app_state import LABEL_OF_CHAT
 from actors.runtime.connection_ids import name_of
@@ -126,7 +125,7 @@ class ListChats(Listing):
 
 
 class ChatChange(Body):
-    """Settings of a chat to change; what is not named stays."""
+    """Settings of a chat to change, one at least; what is not named stays."""
 
     archived: bool | None = Field(None, examples=[True])
     pinned: bool | None = None
@@ -135,14 +134,6 @@ class ChatChange(Body):
     )
     muted: bool | None = Field(None, description="`true`: until `muted_until`, or without an end.")
     muted_until: Moment | None = Field(None, description="With `muted`: until when.")
-
-    @model_validator(mode="after")
-    def _something(self) -> ChatChange:
-        if self.muted_until is not None and self.muted is not True:
-            raise PydanticCustomError("invalid_field", "muted_until goes with muted: true")
-        if all(value is None for value in dict(self).values()):
-            raise PydanticCustomError("missing_field", "name a setting to change")
-        return self
 
 
 def contact(document: Document) -> Contact:

@@ -94,6 +94,10 @@ async def change(call: Call[ChatChange, Wait]) -> Response:
     connection = await resolve_path(call)
     engine_limits.require(connection.engine, "app_state")
     chat, given = canonical(call.path["chat"], addresses.chat), call.body
+    if given.muted_until is not None and given.muted is not True:
+        raise Problem("invalid_field", "The field muted_until: it goes with muted: true.")
+    if all(value is None for value in dict(given).values()):
+        raise Problem("missing_field", "Name a setting to change.")
     until = None if given.muted_until is None else given.muted_until.timestamp()
     wanted = Change(given.archived, given.pinned, given.unread, given.muted, until)
     return await taken_in(call, connection, chat, wanted, given.model_dump_json(), key=key)

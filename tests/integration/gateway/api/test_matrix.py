@@ -324,7 +324,7 @@ def test_paths_that_are_nearly_right(gateway: Gateway, api: Api, path: str) -> N
         f"{concrete}//",
         f"{concrete}/%2e%2e/{TEXT}",
         f"{concrete}%2f",
-        *(() if f"{path}/{{who}}" in PATHS else (f"{concrete}/{NUMBER}",)),
+        *(() if {f"{path}/{{who}}", f"{path}/{{chat}}"} & {*PATHS} else (f"{concrete}/{NUMBER}",)),
         concrete.replace("/", "//"),
         concrete.replace("/", "/%2e/", 1),
         f"{concrete}%00/x",

@@ -53,7 +53,8 @@ enabled = false
 [[operations]]
 include-operation-id = [
     "createConnection", "createWebhook", "changeWebhook",
-    "getPasskey", "answerPasskey", "confirmPasskey", "requestResend", "syncAppState", "rejectCall"
+    "getPasskey", "answerPasskey", "confirmPasskey", "requestResend", "syncAppState", "rejectCall",
+    "changeChat"
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 401, 403, 404, 409, 422]
@@ -61,7 +62,7 @@ expected-statuses = ["2xx", 401, 403, 404, 409, 422]
 [[operations]]
 include-operation-id = [
     "listMessages", "listConnections", "listDead", "redrive", "listAlerts", "listRecoveries",
-    "listDeliveries"
+    "listDeliveries", "listContacts", "listChats"
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404]
