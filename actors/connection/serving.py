@@ -261,8 +261,8 @@ class Serving:
             if opened is not None and time.monotonic() - opened >= self._pace.min_uptime:
                 failures = 0
             follows = consequences.consequence(cause)
-            said = {"cause": str(cause), "follows": type(follows).__name__}
-            log.info("closed", action="close", connection=self._lease.connection, **said)
+            said = {"connection": self._lease.connection, "cause": str(cause)}
+            log.info("closed", action="close", **said, follows=type(follows).__name__)
             if self._asked is not None:
                 return
             if (ending := consequences.ending_of(cause, follows)) is not None:
@@ -283,8 +283,7 @@ class Serving:
         self._obstacle = between.obstacle
         if isinstance(follows, consequences.Wait):
             return
-        spread = random.random()  # noqa: S311 - spreads tries, hides nothing
-        pause = self._pace.pause(follows, failures, spread)
+        pause = self._pace.pause(follows, failures, random.random())  # noqa: S311 - spreads tries
         retry_at = self._clock() + pause if pause else None
         self._report(between.state, between.cause, retry_at=retry_at)
         await asyncio.sleep(pause)
@@ -301,8 +300,7 @@ class Serving:
             await asyncio.sleep(min(LONGEST_SLEEP, left))
 
     def _barred(self) -> bool:
-        obstacle = self._obstacle
-        return obstacle is not None and (obstacle.until or 0.0) > self._clock()
+        return self._obstacle is not None and (self._obstacle.until or 0.0) > self._clock()
 
     @property
     def _unlinked_by(self) -> str | None:
@@ -381,12 +379,8 @@ class Serving:
             async with asyncio.timeout(within):
                 await step
         except Exception as error:  # noqa: BLE001 - whatever breaks, the lease goes back
-            log.error(  # noqa: TRY400 - a traceback may quote what was sent
-                "broke",
-                action=action,
-                connection=self._lease.connection,
-                error=type(error).__name__,
-            )
+            said = {"connection": self._lease.connection, "error": type(error).__name__}
+            log.error("broke", action=action, **said)  # noqa: TRY400 - a traceback may quote what was sent
 
     async def _guard(self, loop: Coroutine[object, object, None]) -> None:
         try:
