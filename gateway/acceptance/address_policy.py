@@ -77,6 +77,18 @@ def is_private_host(host: str) -> bool:
     return not is_public(name)
 
 
+def _live(stream: httpcore.AsyncNetworkStream) -> httpcore.AsyncNetworkStream:
+    """The stream of a connection that stands. Raises `ConnectError` where its server reset it at once.
+
+    uvloop has no socket of such a connection, which anyio does not expect.
+    """
+    try:
+        stream.get_extra_info("socket")
+    except AttributeError:
+        raise httpcore.ConnectError("reset") from None
+    return stream
+
+
 class Guarded(httpcore.AsyncNetworkBackend):
     """Connects only where every address of the name may be reached, unless `private` ones may.
 
@@ -111,8 +123,10 @@ class Guarded(httpcore.AsyncNetworkBackend):
             raise Private
         for number, address in enumerate(addresses, 1):
             try:
-                return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
+                return _live(
+                    await self._network.connect_tcp(
+                        address, port, timeout, local_address, socket_options
+                    )
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):

@@ -130,7 +130,8 @@ def _open(authority: Path | None, proxy: ProxyAddress | None) -> httpx.AsyncClie
 def _failures() -> tuple[type[Exception], ...]:
     import httpx  # noqa: PLC0415
 
-    return (httpx.HTTPError, httpx.InvalidURL, OSError, *tunnel.errors())
+    # uvloop has no socket of a connection that its server reset at once, which anyio does not expect.
+    return (httpx.HTTPError, httpx.InvalidURL, OSError, AttributeError, *tunnel.errors())
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:

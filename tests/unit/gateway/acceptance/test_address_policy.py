@@ -10,6 +10,7 @@ import pytest
 
 from gateway.acceptance.address_policy import Guarded, is_private_host, is_public
 from gateway.webhooks.http_post import Poster
+from tests import resets
 from tests.integration.gateway.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -207,3 +208,11 @@ async def serving(answer: bytes | None, after: bytes, *, leaves: bool = True) ->
         server.close()
         if served:
             await asyncio.wait(served, timeout=5)
+
+
+async def test_a_server_that_resets_at_once_is_unreachable() -> None:
+    poster = Poster(Guarded(private=True))
+    outcomes = await resets.asked(lambda url: poster.post(url, b"{}", []))
+    await poster.close()
+    assert set(outcomes) <= {"unreachable", "malformed_answer"}
+    assert "unreachable" in outcomes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.native.media.https import Unreachable, Web
+from tests import resets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,4 +41,15 @@ async def test_an_authority_that_cannot_be_read_may_come_yet(tmp_path: Path) -> 
     await ask(web)
     authority.write_text("no certificate")
     await ask(web)
+    await web.close()
+
+
+async def test_a_server_that_resets_at_once() -> None:
+    web = Web()
+
+    async def get(url: str) -> None:
+        async with web.get(url):
+            pass
+
+    assert {type(one) for one in await resets.asked(get)} == {Unreachable}
     await web.close()
