@@ -44,7 +44,7 @@ SHOW_ONLINE = (
 
 PROXY = (
     "The proxy through which the connection reaches WhatsApp and its media servers, and nothing of it passes"
-    " by: `http://` (CONNECT) or `socks5://`, with a port, a user and a password where it wants them. Without"
+    " by: a URL of `http` (CONNECT) or `socks5`, with a port, a user and a password where it wants them. Without"
     " it the instance's, `WHATSAPP_PROXY`. Answers show stars for the user and the password."
 )
 REJECT_CALLS = "Refuse calls to the account; each is told as `call.received` all the same."

@@ -114,7 +114,9 @@ class Proxy:
                 host, port = await shake(reader, writer)
             except _RefusedError as refusal:
                 self.refused.append(str(refusal))
-                await writer.drain()
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
                 return
             there, back = await asyncio.open_connection("127.0.0.1" if host == HOST else host, port)
             others.append(back)

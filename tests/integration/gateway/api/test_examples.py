@@ -29,7 +29,8 @@ OFFLINE = {
     "subscribePresence": 409,
     "retryDead": 409,  # it was sent
     **dict.fromkeys(("getPasskey", "answerPasskey", "confirmPasskey"), 422),
-    **dict.fromkeys(("syncAppState", "rejectCall", "changeChat"), 422),
+    **dict.fromkeys(("syncAppState", "changeChat"), 422),
+    "rejectCall": 409,
     "requestResend": 404,  # nobody stores messages here
     "redeliver": 404,  # nothing was told yet
     "markMessageRead": 409,  # it went out
