@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +23,8 @@ class Receiver:
     """Answers each delivery with what `answer` says (204 where it says None); may be down.
 
     `taken` are the events that were answered 2xx, `refused` those that were not, in their order;
-    `forged` counts what no secret in `secrets` had signed. At most `most` were ever on their way.
+    `forged` counts what no secret in `secrets` had signed. At most `most` were ever on their way, and
+    of one chat `most_of_chat`. `headers` are those of the last request. Each answer takes `seconds`.
     """
 
     def __init__(self) -> None:
@@ -30,10 +33,13 @@ class Receiver:
         self.taken: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
         self.forged = 0
-        self.most = 0
+        self.most = self.most_of_chat = 0
+        self.seconds = 0.0
+        self.headers: dict[str, str] = {}
         self.answer: Callable[[dict[str, Any]], int | None] = lambda _: None
         self.location = ""
         self._now = 0
+        self._chats: Counter[Any] = Counter()
         self._gate = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
 
@@ -52,11 +58,16 @@ class Receiver:
         return [each["data"]["text"] for each in told]
 
     def take(self, body: bytes, headers: dict[str, str]) -> int:
+        event = json.loads(body)
+        chat = event.get("connection"), event.get("data", {}).get("chat")
         with self._gate:
             self._now += 1
+            self._chats[chat] += 1
             self.most = max(self.most, self._now)
+            self.most_of_chat = max(self.most_of_chat, self._chats[chat])
+            self.headers = headers
         try:
-            event = json.loads(body)
+            time.sleep(self.seconds)
             if not any(_signed(secret, body, headers) for secret in self.secrets):
                 self.forged += 1
                 return 401
@@ -68,6 +79,7 @@ class Receiver:
         finally:
             with self._gate:
                 self._now -= 1
+                self._chats[chat] -= 1
 
     def start(self) -> None:
         receiver = self

@@ -1,0 +1,55 @@
+"""Chats are delivered at the same time, each in its order, and hold up one another in nothing."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.gateway.webhooks.telling import arrived, tell
+
+if TYPE_CHECKING:
+    from actors.state.documents import Documents
+    from tests.integration.gateway.receiver import Receiver
+
+FREE = count(1000, 1000)
+
+
+@pytest.mark.xfail(strict=True, reason="one event that always gets 500 holds up all others")
+async def test_an_event_that_is_always_refused_holds_up_its_own_chat_only(
+    documents: Documents, receiver: Receiver, hook: str
+) -> None:
+    number = next(FREE)
+    bad = f"text {number}"
+    receiver.answer = lambda event: 500 if event["data"]["text"] == bad else None
+    told = await tell(documents, number, 30, chats=5)
+    own, others = told[::5], [text for text in told if text not in told[::5]]
+    await arrived(receiver, others)
+    assert not set(receiver.texts) & set(own), "what is behind it in its chat waits"
+    assert _in_order(receiver, 5)
+    receiver.answer = lambda _: None
+    await arrived(receiver, told)
+    assert [text for text in receiver.texts if text in own] == own
+
+
+@pytest.mark.xfail(strict=True, reason="one delivery of an endpoint is on its way at a time")
+async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_order(
+    documents: Documents, receiver: Receiver, hook: str
+) -> None:
+    """One that takes 150 ms: seven events a second if each waits for the one before."""
+    receiver.seconds = 0.15
+    told = await tell(documents, next(FREE), 200, chats=50)
+    await arrived(receiver, told[:100])
+    await arrived(receiver, told)
+    assert sorted(receiver.texts) == sorted(told), "each once"
+    assert _in_order(receiver, 50)
+    assert receiver.most_of_chat == 1
+    assert receiver.most > 15, "else they are not 100 a second"
+
+
+def _in_order(receiver: Receiver, chats: int) -> bool:
+    by_chat: dict[Any, list[int]] = {}
+    for event in receiver.taken:
+        by_chat.setdefault(event["data"]["chat"], []).append(event["seq"])
+    return len(by_chat) <= chats and all(seqs == sorted(seqs) for seqs in by_chat.values())
