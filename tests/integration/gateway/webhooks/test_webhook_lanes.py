@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.integration.gateway.webhooks.telling import arrived, tell
+from gateway.webhooks.http_post import PER_ENDPOINT
+from tests.integration.gateway.receiver import Receiver, add
+from tests.integration.gateway.served import OTHER, SHOP
+from tests.integration.gateway.webhooks.telling import SOON, arrived, tell
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents
-    from tests.integration.gateway.receiver import Receiver
+    from tests.integration.gateway.served import Api
 
 FREE = count(1000, 1000)
 
 
-@pytest.mark.xfail(strict=True, reason="one event that always gets 500 holds up all others")
 async def test_an_event_that_is_always_refused_holds_up_its_own_chat_only(
     documents: Documents, receiver: Receiver, hook: str
 ) -> None:
@@ -33,7 +35,6 @@ async def test_an_event_that_is_always_refused_holds_up_its_own_chat_only(
     assert [text for text in receiver.texts if text in own] == own
 
 
-@pytest.mark.xfail(strict=True, reason="one delivery of an endpoint is on its way at a time")
 async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_order(
     documents: Documents, receiver: Receiver, hook: str
 ) -> None:
@@ -46,6 +47,30 @@ async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_orde
     assert _in_order(receiver, 50)
     assert receiver.most_of_chat == 1
     assert receiver.most > 15, "else they are not 100 a second"
+
+
+async def test_an_endpoint_that_hangs_takes_nothing_of_another_tenants(
+    documents: Documents, receiver: Receiver, api: Api
+) -> None:
+    """It is told of a hundred chats, and answers none; its own requests have a bound."""
+    with Receiver() as hanging:
+        slow = add(api, hanging, connections=["other"])
+        fast = add(api, receiver, connections=["shop"])
+        try:
+            hanging.seconds = 14.0
+            receiver.seconds = 0.15
+            number = next(FREE)
+            await tell(documents, number, 100, OTHER, chats=100)
+            await eventually("it hangs", lambda: hanging.most >= PER_ENDPOINT, SOON)
+            wanted = await tell(documents, number + 100, 200, SHOP, chats=50)
+            began = time.monotonic()
+            await arrived(receiver, wanted)
+            assert hanging.taken == [], "it hung all the time"
+            assert time.monotonic() - began < hanging.seconds
+            assert hanging.most == PER_ENDPOINT
+        finally:
+            for each in (slow, fast):
+                api.delete(f"/api/webhooks/{each['id']}")
 
 
 def _in_order(receiver: Receiver, chats: int) -> bool:
