@@ -284,7 +284,9 @@ class Attempt(Answer):
     """One request to an endpoint."""
 
     at: Time
-    http_status: int | None = Field(description="Of the answer; null where none came.")
+    http_status: int | None = Field(
+        description="Of the answer; null where none came.", examples=[204]
+    )
     error: str | None = Field(
         description="null for an answer 2xx. `unreadable` and `endpoint_was_gone`: there was no request."
     )

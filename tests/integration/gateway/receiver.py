@@ -57,6 +57,15 @@ class Receiver:
         told = [each for each in self.taken if each["type"] == "message.received"]
         return [each["data"]["text"] for each in told]
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the events of each chat came in their order, but for what was repeated."""
+        chats: dict[Any, list[int]] = {}
+        for each in self.taken:
+            chats.setdefault((each["connection"], each["data"].get("chat")), []).append(each["seq"])
+        firsts = [list(dict.fromkeys(seqs)) for seqs in chats.values()]
+        return all(seqs == sorted(seqs) for seqs in firsts)
+
     def take(self, body: bytes, headers: dict[str, str]) -> int:
         event = json.loads(body)
         chat = event.get("connection"), event.get("data", {}).get("chat")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.webhooks.http_post import PER_ENDPOINT
 from tests.integration.gateway.receiver import Receiver, add
@@ -29,7 +29,7 @@ async def test_an_event_that_is_always_refused_holds_up_its_own_chat_only(
     own, others = told[::5], [text for text in told if text not in told[::5]]
     await arrived(receiver, others)
     assert not set(receiver.texts) & set(own), "what is behind it in its chat waits"
-    assert _in_order(receiver, 5)
+    assert receiver.in_order
     receiver.answer = lambda _: None
     await arrived(receiver, told)
     assert [text for text in receiver.texts if text in own] == own
@@ -44,7 +44,7 @@ async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_orde
     await arrived(receiver, told[:100])
     await arrived(receiver, told)
     assert sorted(receiver.texts) == sorted(told), "each once"
-    assert _in_order(receiver, 50)
+    assert receiver.in_order
     assert receiver.most_of_chat == 1
     assert receiver.most > 15, "else they are not 100 a second"
 
@@ -71,10 +71,3 @@ async def test_an_endpoint_that_hangs_takes_nothing_of_another_tenants(
         finally:
             for each in (slow, fast):
                 api.delete(f"/api/webhooks/{each['id']}")
-
-
-def _in_order(receiver: Receiver, chats: int) -> bool:
-    by_chat: dict[Any, list[int]] = {}
-    for event in receiver.taken:
-        by_chat.setdefault(event["data"]["chat"], []).append(event["seq"])
-    return len(by_chat) <= chats and all(seqs == sorted(seqs) for seqs in by_chat.values())
