@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.connection_ids import name_of
-from actors.state.deliveries import OPEN
+from actors.state.events.deliveries import OPEN
 from gateway.http.response import rfc3339
 from gateway.schemas import events as answers
 from gateway.schemas import presenters
 from gateway.schemas.webhook_headers import MASK
 
 if TYPE_CHECKING:
-    from actors.state.deliveries import Attempt, Delivery
     from actors.state.documents import Document
+    from actors.state.events.deliveries import Attempt, Delivery
     from actors.state.events.outbox import Told
     from actors.state.webhooks import Webhook
 

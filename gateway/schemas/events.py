@@ -215,7 +215,7 @@ MODELS: tuple[type[EventAnswer], ...] = (
     CallEvent,
     AlertEvent,
 )
-SENT = (*MODELS, TestEvent)
+SENT: tuple[type[EventAnswer], ...] = (*MODELS, TestEvent)
 """Models of all that an endpoint gets."""
 
 Progress = Literal["waiting", "delivered", "dead"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from actors.state.deliveries import delivering
+from actors.state.events.deliveries import delivering
 from actors.state.webhooks import progressing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from actors.state.deliveries import Attempt, Delivery
     from actors.state.documents import Documents
+    from actors.state.events.deliveries import Attempt, Delivery
     from actors.state.webhooks import Progress
 
 SAVE, BILLED_SAVE = 0.5, 5.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
-    from actors.state.deliveries import Attempt
+    from actors.state.events.deliveries import Attempt
     from actors.state.events.outbox import Told
 
 Verdict = Literal["delivered", "retry", "dead", "gone"]

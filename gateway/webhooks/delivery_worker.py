@@ -17,8 +17,8 @@ import structlog
 
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
-from actors.state.deliveries import Delivery
 from actors.state.documents import StoreAway
+from actors.state.events.deliveries import Delivery
 from actors.state.webhooks import Overtaken, Progress, WebhookNotFound
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks import delivery_policy
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from actors.redis.leader_election import Turn
     from actors.redis.leases import Leases
-    from actors.state.deliveries import Attempt, Status
     from actors.state.documents import Documents
+    from actors.state.events.deliveries import Attempt, Status
     from actors.state.events.outbox import Told
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import Tail

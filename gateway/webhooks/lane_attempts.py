@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from actors.state.deliveries import Attempt, Delivery
+from actors.state.events.deliveries import Attempt, Delivery
 from gateway.schemas.event_presenters import Unreadable
 from gateway.webhooks import delivery_policy, event_body, signed_request
 from gateway.webhooks.lanes import REPEATS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from actors.state.deliveries import Delivery, delivery_id
 from actors.state.documents import DELIVERIES, Order, Where
+from actors.state.events.deliveries import Delivery, delivery_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

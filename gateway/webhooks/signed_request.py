@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from actors.metrics.counters import measures
-from actors.state.deliveries import Attempt
+from actors.state.events.deliveries import Attempt
 from gateway.webhooks import signatures
 
 if TYPE_CHECKING:

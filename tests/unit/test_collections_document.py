@@ -18,7 +18,6 @@ from actors.queue import mirror
 from actors.queue.records import Crash, record_of
 from actors.state.calls import calling
 from actors.state.connections import Connections, Observed, showing
-from actors.state.deliveries import Attempt, Delivery, delivering
 from actors.state.documents import (
     API_KEYS,
     CONNECTIONS,
@@ -34,6 +33,7 @@ from actors.state.documents import (
     REVOKED_KEYS,
     WEBHOOKS,
 )
+from actors.state.events.deliveries import Attempt, Delivery, delivering
 from actors.state.events.log import EventLog
 from actors.state.limited import end_limited
 from actors.state.messages.received import incoming

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.state.deliveries import OPEN, Delivery, delivered, delivered_id, delivery_id
 from actors.state.documents import DELIVERED, DELIVERIES, Order, Where
+from actors.state.events.deliveries import OPEN, Delivery, delivered, delivered_id, delivery_id
 from actors.state.events.log import EventLog
 from actors.state.webhooks import WebhookNotFound
 from gateway.api.webhooks.resource import ENDED, existing, of_one
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from actors.state.deliveries import Attempt
+    from actors.state.events.deliveries import Attempt
     from actors.state.events.outbox import Told
     from actors.state.webhooks import Webhook
     from gateway.backends import Backends

@@ -17,8 +17,8 @@ from actors.redis.client import connect
 from actors.redis.leader_election import Turn
 from actors.redis.leases import Leases
 from actors.runtime.actor_base import end_tasks
-from actors.state.deliveries import Delivery
 from actors.state.documents import DELIVERIES, WEBHOOKS, StoreAway, Where
+from actors.state.events.deliveries import Delivery
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 SOON = 30.0
 ID = "wh_" + "0" * 24
+COUNT = 120
 
 
 class Store(SqliteDocuments):
@@ -217,6 +218,10 @@ async def test_a_chat_too_many_is_dead_at_once_and_holds_up_nothing(
     assert sorted(await delivering.statuses()) == ["dead"] * 3 + ["waiting"] * 2
 
 
+def _refusing(text: str, event: dict[str, Any]) -> int | None:
+    return 500 if event["data"]["text"] == text else None
+
+
 async def _three(delivering: Delivering) -> bool:
     return await delivering.dead() == 3
 
@@ -229,19 +234,19 @@ async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_re
     monkeypatch.setattr(lanes, "EVENTS", 50)
     receiver.answer = lambda _: 500
     await delivering.add(receiver)
-    told = await tell(delivering.documents, 1, 300, chats=1 if spilled else 100)
+    told = await tell(delivering.documents, 1, COUNT, chats=1 if spilled else 60)
     async with delivering.courier() as courier:
         await eventually("it is down", lambda: len(receiver.refused) >= 3, SOON)
         await asyncio.sleep(2.0)
         asked = {each["id"] for each in receiver.refused}
         assert len(asked) <= 1 if spilled else len(asked) <= PER_ENDPOINT + 6
         stored = await delivering.statuses()
-        assert len(stored) <= (300 if spilled else PER_ENDPOINT + 6)
+        assert len(stored) <= (COUNT if spilled else PER_ENDPOINT + 6)
         assert ("behind" in stored) is spilled
         receiver.answer = lambda _: None
         courier.update(await delivering.webhooks.change(ID, on=True))
-        await eventually("all is told", lambda: len(set(receiver.texts)) == 300, SOON)
-    chats = 1 if spilled else 100
+        await eventually("all is told", lambda: len(set(receiver.texts)) == COUNT, SOON)
+    chats = 1 if spilled else 60
     for chat in range(chats):
         own = [text for text in receiver.texts if int(text.split()[1]) % chats == chat]
         assert own == [text for text in told if int(text.split()[1]) % chats == chat]
@@ -254,11 +259,9 @@ async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
     await delivering.add(receiver)
     looks: list[float] = []
     begin = 1
-    for waits in (60, 600):
-        receiver.answer = lambda event, bad=f"text {begin}": (
-            500 if event["data"]["text"] == bad else None
-        )
-        wanted = set(await tell(delivering.documents, begin, waits, chats=10, size=60))
+    for waits in (40, 400):
+        receiver.answer = partial(_refusing, f"text {begin}")
+        wanted = set(await tell(delivering.documents, begin, waits, chats=10, size=40))
         before = len(receiver.taken)
         enough = before + waits - waits // 10
         delivering.documents.looks = 0

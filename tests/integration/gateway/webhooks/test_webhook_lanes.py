@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -46,28 +46,26 @@ async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_orde
     assert sorted(receiver.texts) == sorted(told), "each once"
     assert receiver.in_order
     assert receiver.most_of_chat == 1
-    assert receiver.most > 15, "else they are not 100 a second"
+    assert 15 < receiver.most <= PER_ENDPOINT, "else they are not 100 a second"
 
 
 async def test_an_endpoint_that_hangs_takes_nothing_of_another_tenants(
     documents: Documents, receiver: Receiver, api: Api
 ) -> None:
-    """It is told of a hundred chats, and answers none; its own requests have a bound."""
+    """It is told of a hundred chats, and answers none."""
+    released = threading.Event()
     with Receiver() as hanging:
         slow = add(api, hanging, connections=["other"])
         fast = add(api, receiver, connections=["shop"])
         try:
-            hanging.seconds = 14.0
-            receiver.seconds = 0.15
+            hanging.answer = lambda _: released.wait(2 * SOON) and None
             number = next(FREE)
             await tell(documents, number, 100, OTHER, chats=100)
             await eventually("it hangs", lambda: hanging.most >= PER_ENDPOINT, SOON)
             wanted = await tell(documents, number + 100, 200, SHOP, chats=50)
-            began = time.monotonic()
             await arrived(receiver, wanted)
             assert hanging.taken == [], "it hung all the time"
-            assert time.monotonic() - began < hanging.seconds
-            assert hanging.most == PER_ENDPOINT
         finally:
+            released.set()
             for each in (slow, fast):
                 api.delete(f"/api/webhooks/{each['id']}")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.state.deliveries import (
+from actors.state.documents import DELIVERED, DELIVERIES
+from actors.state.events.deliveries import (
     KEPT,
     Attempt,
     Delivery,
@@ -14,7 +15,6 @@ from actors.state.deliveries import (
     delivered_id,
     delivering,
 )
-from actors.state.documents import DELIVERED, DELIVERIES
 from actors.state.events.event import Event
 from actors.state.events.log import EventLog
 from actors.state.events.outbox import Told

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
-from actors.state.deliveries import Attempt, Delivery
+from actors.state.events.deliveries import Attempt, Delivery
 from actors.state.events.derivation import of_change
 from actors.state.events.event import TYPES, Event, EventType
 from actors.state.events.outbox import Told

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from gateway.http import problems
 from gateway.schemas.requests import ChangedWebhook, NewWebhook
 
-URL = "https://example.com/hook"
+
+def new(headers: dict[str, str]) -> NewWebhook:
+    return NewWebhook.model_validate({"url": "https://example.com/hook", "headers": headers})
 
 
 @pytest.mark.parametrize(
@@ -23,8 +25,8 @@ URL = "https://example.com/hook"
     ],
 )
 def test_headers_that_can_be_used(headers: dict[str, str]) -> None:
-    assert NewWebhook(url=URL, headers=headers).headers == headers
-    assert ChangedWebhook(headers=headers).headers == headers
+    assert new(headers).headers == headers
+    assert ChangedWebhook.model_validate({"headers": headers}).headers == headers
 
 
 @pytest.mark.parametrize(
@@ -59,11 +61,11 @@ def test_headers_that_can_be_used(headers: dict[str, str]) -> None:
 )
 def test_headers_that_cannot_be_used(headers: dict[str, str]) -> None:
     with pytest.raises(ValidationError) as refused:
-        NewWebhook(url=URL, headers=headers)
+        new(headers)
     answer = problems.from_validation(refused.value)
     assert answer.kind.code == "invalid_field"
     assert "psst" not in json.dumps([answer.detail, answer.extra]), "a refusal repeats no secret"
 
 
 def test_no_repr_has_a_value() -> None:
-    assert "psst" not in repr(NewWebhook(url=URL, headers={"X-Key": "psst"}))
+    assert "psst" not in repr(new({"X-Key": "psst"}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.state.deliveries import Attempt
+from actors.state.events.deliveries import Attempt
 from actors.state.events.event import Event
 from actors.state.events.outbox import Told
 from actors.state.webhooks import Progress, Secret, Webhook
