@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Api
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # as many may connect at once
+    daemon_threads = True
+    block_on_close = False
+
+
 class Receiver:
     """Answers each delivery with what `answer` says (204 where it says None); may be down.
 
@@ -112,9 +118,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
