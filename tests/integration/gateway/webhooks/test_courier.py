@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import delivery_policy, delivery_worker, lanes, signatures
+from gateway.webhooks.delivery_journal import SAVE
 from gateway.webhooks.delivery_policy import PATIENCE
 from gateway.webhooks.delivery_worker import Courier
 from gateway.webhooks.dispatcher import Deliverer
@@ -250,6 +252,37 @@ async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_re
     for chat in range(chats):
         own = [text for text in receiver.texts if int(text.split()[1]) % chats == chat]
         assert own == [text for text in told if int(text.split()[1]) % chats == chat]
+
+
+async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
+    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The courier dies when the refused one is taken, and the one behind it is on its way."""
+    monkeypatch.setattr(lanes, "EVENTS", 5)
+    released, second = threading.Event(), threading.Event()
+
+    def answer(event: dict[str, Any]) -> None:
+        if event["seq"] == 2:
+            second.set()
+            released.wait(SOON)
+
+    receiver.answer = lambda _: 500
+    await delivering.add(receiver)
+    told = await tell(delivering.documents, 1, 12)
+    async with delivering.courier(saves=False) as courier:
+        await eventually("it is stored", lambda: _behind(delivering), SOON)
+        receiver.answer = answer
+        courier.update(await delivering.webhooks.change(ID, on=True))
+        await eventually("the next is on its way", second.is_set, SOON)
+        await asyncio.sleep(2 * SAVE)
+    released.set()
+    async with delivering.courier():
+        await eventually("all is told", lambda: set(receiver.texts) == set(told), SOON)
+    assert receiver.in_order
+
+
+async def _behind(delivering: Delivering) -> bool:
+    return "behind" in await delivering.statuses()
 
 
 async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
