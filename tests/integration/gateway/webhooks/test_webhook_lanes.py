@@ -62,9 +62,11 @@ async def test_an_endpoint_that_hangs_takes_nothing_of_another_tenants(
             number = next(FREE)
             await tell(documents, number, 100, OTHER, chats=100)
             await eventually("it hangs", lambda: hanging.most >= PER_ENDPOINT, SOON)
-            wanted = await tell(documents, number + 100, 200, SHOP, chats=50)
+            wanted = await tell(documents, number + 100, 20, SHOP, chats=20)
             await arrived(receiver, wanted)
             assert hanging.taken == [], "it hung all the time"
+            shown = api.get(f"/api/webhooks/{slow['id']}").json()
+            assert shown["failing_since"] is None, "and before one of its requests was given up"
         finally:
             released.set()
             for each in (slow, fast):
