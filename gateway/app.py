@@ -24,9 +24,10 @@ from gateway.api import (
     queue,
     sends,
     traces,
-    webhooks,
 )
 from gateway.api.account import chats, passkeys, reading, requests
+from gateway.api.webhooks import deliveries
+from gateway.api.webhooks import resource as webhooks
 from gateway.backends import Backends
 from gateway.console.routes import routes as console
 from gateway.http import openapi
@@ -60,6 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *health.OPERATIONS,
     *history.OPERATIONS,
     *webhooks.OPERATIONS,
+    *deliveries.OPERATIONS,
     *keys.OPERATIONS,
     *stream.OPERATIONS,
     *documentation.OPERATIONS,

@@ -42,7 +42,7 @@ from gateway.observation import Observer
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
-from gateway.webhooks.http_post import Poster
+from gateway.webhooks.http_post import Posters
 from gateway.webhooks.readers import Streams
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Backends:
     streams: Streams
     webhooks: Webhooks
     deliverer: Deliverer
+    posters: Posters
     files: Files
     fetcher: Fetcher
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -113,9 +114,9 @@ class Backends:
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
-        poster = Poster(Guarded(private=settings.webhook_url_private))
+        posters = Posters(Guarded(private=settings.webhook_url_private))
         turn = Turn(redis, keys.WEBHOOKS)
-        deliverer = Deliverer(documents, webhooks, tail, poster, turn, leases=leases)
+        deliverer = Deliverer(documents, webhooks, tail, posters, turn, leases=leases)
         backends = cls(
             settings=settings,
             redis=redis,
@@ -148,6 +149,7 @@ class Backends:
             streams=Streams(documents, days=settings.event_retention_days),
             webhooks=webhooks,
             deliverer=deliverer,
+            posters=posters,
             files=files,
             fetcher=Fetcher(private=settings.media_url_private),
         )
@@ -166,7 +168,6 @@ class Backends:
         finally:
             await end_tasks(tasks, within=5)
             await deliverer.close()
-            await poster.close()
             await spool.close()
             await backends.fetcher.close()
             await backends.files.close()

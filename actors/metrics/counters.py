@@ -119,6 +119,19 @@ SERIES: Mapping[str, Series] = {
             ("operation",),
         ),
         Series(
+            "teimoso_webhook_attempts",
+            "counter",
+            "Attempts to deliver an event to a webhook, by what follows: delivered, retry, dead or gone.",
+            ("outcome",),
+        ),
+        Series(
+            "teimoso_webhook_seconds",
+            "histogram",
+            "Time until an endpoint answered, or the attempt failed.",
+            (),
+            FAST,
+        ),
+        Series(
             "teimoso_breaker_state",
             "gauge",
             "The circuit breaker of what the monitor asks: 0 closed, 1 half-open, 2 open.",

@@ -31,6 +31,7 @@ EVENTS = "events"
 EVENT_LOG = "event_log"
 WEBHOOKS = "webhooks"
 DELIVERIES = "webhook_deliveries"
+DELIVERED = "webhook_delivered"
 
 LATEST = "latest"  # the one document of health_status
 
@@ -60,7 +61,13 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     API_KEYS: (("hash",),),
     EVENTS: (("last",), ("first",)),
     FILE_OWNERS: (("at",),),
-    DELIVERIES: (("at",), ("webhook", "seq"), ("webhook", "status", "seq")),
+    DELIVERIES: (
+        ("at",),
+        ("webhook", "seq"),
+        ("webhook", "status", "seq"),
+        ("webhook", "lane", "seq"),
+    ),
+    DELIVERED: (("at",), ("webhook", "at")),
 }
 
 # By these too documents are listed, each alone or with others. SQLite filters them along an index of

@@ -10,6 +10,7 @@ import structlog
 
 from actors.state.documents import (
     BATCH_LIMIT,
+    DELIVERED,
     DELIVERIES,
     EVENTS,
     FILE_OWNERS,
@@ -98,7 +99,8 @@ class Retention:
             where = (Where("status", "==", status), Where("updated_at", "<", now - keep))
             removed += await self._remove(JOBS, where, "updated_at")
         removed += await self._remove(FILE_OWNERS, (Where("at", "<", now - self._files),), "at")
-        removed += await self._remove(DELIVERIES, (Where("at", "<", now - self._events),), "at")
+        for told in (DELIVERIES, DELIVERED):
+            removed += await self._remove(told, (Where("at", "<", now - self._events),), "at")
         return removed + await self._forget_events(now - self._events)
 
     async def _forget_events(self, before: float) -> int:

@@ -11,7 +11,17 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.state.connections import requiring
-from actors.state.documents import BATCH_LIMIT, DELIVERIES, EVENT_LOG, HEAD, WEBHOOKS, Where, Write
+from actors.state.documents import (
+    BATCH_LIMIT,
+    DELIVERED,
+    DELIVERIES,
+    EVENT_LOG,
+    HEAD,
+    WEBHOOKS,
+    Order,
+    Where,
+    Write,
+)
 from actors.state.events.outbox import Head
 
 if TYPE_CHECKING:
@@ -33,6 +43,10 @@ class WebhookNotFound(LookupError):  # noqa: N818 - reads as what it is
     """There is no such webhook, or it was deleted."""
 
 
+class Overtaken(Exception):  # noqa: N818 - reads as what it is
+    """Another process is further with this webhook, or it began anew."""
+
+
 class WebhookEnded(Exception):  # noqa: N818 - reads as what it is
     """Every connection that the webhook was for is deleted: nothing turns it on again."""
 
@@ -51,10 +65,16 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All up to the number `cursor` was delivered, is dead, or was not for this one.
+    """The place of a webhook in the log of events.
 
-    `attempts` at the next one failed, for `error`; the next is due at `retry_at`. Nothing got
-    through since `failing_since`. `missed` events were gone before they were delivered.
+    Nothing up to the number `cursor` has to be read again, and beyond it none of the ranges in `done`
+    (first and last number of each, in one row, ascending): those events were delivered, were not
+    wanted, or have a document of their own (`webhook_deliveries`). Of these `parked` still wait, in
+    `held` chats. A store that an older release wrote has a `cursor` alone.
+
+    `attempts` at the oldest of those that wait failed, the last one of any for `error`; the next
+    attempt is due at `retry_at`. Nothing got through since `failing_since`. `missed` events were gone
+    before they were delivered.
     """
 
     cursor: int = 0
@@ -64,6 +84,31 @@ class Progress:
     failing_since: float | None = None
     delivered_at: float | None = None
     missed: int = 0
+    done: tuple[int, ...] = ()
+    held: int = 0
+    parked: int = 0
+
+    @classmethod
+    def of(cls, document: Document) -> Progress:
+        return cls(**{**document, "done": tuple(document.get("done", ()))})
+
+    @property
+    def document(self) -> Document:
+        return {**asdict(self), "done": list(self.done)}
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges of `done`."""
+        return list(zip(self.done[::2], self.done[1::2], strict=True))
+
+    def dealt(self, seq: int) -> bool:
+        """Whether the event of this number need not be read again."""
+        return seq <= self.cursor or any(first <= seq <= last for first, last in self.ranges)
+
+    def behind(self, seq: int) -> int:
+        """Events that still have to be dealt with, where `seq` is the number of the last one."""
+        done = sum(last - first + 1 for first, last in self.ranges)
+        return max(0, seq - self.cursor - done) + self.parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +117,7 @@ class Webhook:
 
     `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`: it is
     told what is numbered up to `ended_seq`.
+    `headers` go with each delivery; their values are secrets.
     `begun` is the number behind which it is told; `asked` rises when something is to be tried now:
     a delivery that is to be repeated, or the next one.
     """
@@ -86,6 +132,7 @@ class Webhook:
     begun: int = 0
     asked: int = 0
     progress: Progress = Progress()
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
     ended: tuple[str, ...] = ()
     ended_at: float | None = None
     ended_seq: int = 0
@@ -104,7 +151,8 @@ class Webhook:
             off=document["off"],
             begun=document["begun"],
             asked=document["asked"],
-            progress=Progress(**document["progress"]),
+            progress=Progress.of(document["progress"]),
+            headers=document.get("headers", {}),
             ended=tuple(document.get("ended", ())),
             ended_at=document.get("ended_at"),
             ended_seq=document.get("ended_seq", 0),
@@ -117,18 +165,20 @@ class Webhook:
         for name in ("events", "connections"):
             known[name] = None if known[name] is None else list(known[name])
         known["ended"] = list(known["ended"])
+        known["progress"] = self.progress.document
         return known
 
     @property
     def on(self) -> bool:
         """Whether it is delivered to."""
-        left = self.ended_at is None or self.progress.cursor < self.ended_seq
+        progress = self.progress
+        left = self.ended_at is None or progress.cursor < self.ended_seq or progress.held > 0
         return self.off is None and left
 
     def behind(self, seq: int) -> int:
-        """Events behind the last that was dealt with, where `seq` is the number of the last event."""
+        """Events that it is still to be told, where `seq` is the number of the last one."""
         last = seq if self.ended_at is None else self.ended_seq
-        return 0 if self.off == "gone" else max(0, last - self.progress.cursor)
+        return 0 if self.off == "gone" else self.progress.behind(last)
 
     def wants(self, event: Event) -> bool:
         """Whether it is told of this."""
@@ -171,18 +221,25 @@ class Webhooks:
                 Write("delete", WEBHOOKS, webhook),
             ]
         )
-        while True:
-            page = await self._documents.query(
-                DELIVERIES, where=[Where("webhook", "==", webhook)], limit=BATCH_LIMIT
-            )
-            await self._documents.batch(
-                [Write("delete", DELIVERIES, each["id"]) for each in page.items]
-            )
-            if page.next is None:
-                return
+        for collection, by in ((DELIVERIES, "seq"), (DELIVERED, "at")):
+            where, more = [Where("webhook", "==", webhook)], True
+            while more:
+                page = await self._documents.query(
+                    collection, where=where, order=[Order(by)], limit=BATCH_LIMIT
+                )
+                removed = [Write("delete", collection, each["id"]) for each in page.items]
+                await self._documents.batch(removed)
+                more = page.next is not None
 
-    async def change(self, webhook: str, *, url: str | None, on: bool | None) -> Webhook:
-        """Another address; on or off. Raises `WebhookNotFound`, and `WebhookEnded` for on.
+    async def change(
+        self,
+        webhook: str,
+        *,
+        url: str | None = None,
+        on: bool | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Webhook:
+        """Another address; on or off; other headers. Raises `WebhookNotFound`, and `WebhookEnded` for on.
 
         What happened while it was paused is told once it is on again. One that was gone begins anew.
         """
@@ -197,15 +254,15 @@ class Webhooks:
             if on and there.ended_at is not None:
                 raise WebhookEnded
             new = there if url is None else replace(there, url=url)
-            if on or url is not None:
-                new = replace(new, asked=there.asked + 1)
+            new = new if headers is None else replace(new, headers=headers)
+            if on or url is not None or headers is not None:
+                progress = replace(new.progress, retry_at=None)
+                new = replace(new, asked=there.asked + 1, progress=progress)
             if on is False and there.off is None:
                 return replace(new, off="paused")
             if on and there.off == "gone":
                 new = replace(new, begun=seq, progress=Progress(cursor=seq))
-            if on:
-                return replace(new, off=None, progress=replace(new.progress, retry_at=None))
-            return new
+            return replace(new, off=None) if on else new
 
         return await self._change(webhook, changed, Write("change", EVENT_LOG, HEAD, change=listed))
 
@@ -295,8 +352,20 @@ def unlisted(head: Document | None, webhook: str) -> Document | None:
 
 
 def progressing(webhook: str, progress: Progress) -> Write:
-    """The write that notes how far it is. One that is further stays; one that is gone stays gone."""
-    return Write("change", WEBHOOKS, webhook, change=lambda there: _progressed(there, progress))
+    """The write that notes how far it is; one that is gone stays gone.
+
+    Fails its batch with `WebhookNotFound`, and with `Overtaken` where one that is further is noted.
+    """
+
+    def note(there: Document | None) -> Document:
+        if there is None:
+            raise WebhookNotFound
+        after = _progressed(there, progress)
+        if after is None:
+            raise Overtaken
+        return after
+
+    return Write("change", WEBHOOKS, webhook, change=note)
 
 
 def _progressed(
@@ -304,7 +373,7 @@ def _progressed(
 ) -> Document | None:
     if there is None or there["progress"]["cursor"] > progress.cursor:
         return None
-    return {**there, "progress": asdict(progress), "off": off or there["off"]}
+    return {**there, "progress": progress.document, "off": off or there["off"]}
 
 
 def _listed(head: Document | None, webhook: str, there: bool) -> Document | None:

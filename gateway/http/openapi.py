@@ -181,7 +181,7 @@ def _told() -> dict[str, Any]:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"oneOf": [_reference(model) for model in events.MODELS]},
+                    "schema": {"oneOf": [_reference(model) for model in events.SENT]},
                     "example": events.example(),
                 }
             },
@@ -289,7 +289,7 @@ def _headers(operation: Operation) -> Iterator[dict[str, Any]]:
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     requests = {operation.body for operation in operations if operation.body is not None}
     given: set[type[BaseModel]] = {response_models.ProblemAnswer, response_models.InvalidAnswer}
-    given.update(events.MODELS)
+    given.update(events.SENT)
     for operation in operations:
         for gives in operation.gives.values():
             given.update(gives.models)

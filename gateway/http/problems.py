@@ -91,6 +91,7 @@ KINDS = _kinds(
     Kind(409, "delete_too_late", "The message was sent too long ago to be deleted for everyone"),
     Kind(409, "not_dead", "The message is not a dead letter"),
     Kind(409, "still_waiting", "It is going to be delivered already"),
+    Kind(409, "test_running", "A test event is on its way to this webhook"),
     Kind(409, "too_many_webhooks", "The limit of webhooks is reached"),
     Kind(409, "media_pending", "The file is not here yet"),
     Kind(410, "connection_deleted", "The connection was deleted"),

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 class Behind(NamedTuple):
-    """Of a webhook that is on: since when nothing gets through, and when what it is told next happened."""
+    """State of a webhook that is on: since when nothing gets through, when the oldest that waits happened.
+
+    `held` chats wait for another attempt; `in_flight` requests are on their way.
+    """
 
     failing_since: float | None
     oldest_at: float | None
+    held: int = 0
+    in_flight: int = 0
 
 
 class Backlog(Collector):
@@ -46,4 +51,14 @@ class Backlog(Collector):
             "teimoso_webhook_oldest_age_seconds",
             "Age of the oldest event that this gateway has still to deliver; 0 when there is none.",
             value=max(0.0, self._now - min(waiting, default=self._now)),
+        )
+        yield GaugeMetricFamily(
+            "teimoso_webhook_held_chats",
+            "Chats of which a webhook refused an event, which is tried again; what is behind it waits.",
+            value=sum(each.held for each in self._webhooks),
+        )
+        yield GaugeMetricFamily(
+            "teimoso_webhook_requests_in_flight",
+            "Deliveries of this gateway that are on their way.",
+            value=sum(each.in_flight for each in self._webhooks),
         )

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.connection_ids import name_of
+from actors.state.events.deliveries import OPEN
 from gateway.http.response import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
+from gateway.schemas.webhook_headers import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.state.documents import Document
+    from actors.state.events.deliveries import Attempt, Delivery
     from actors.state.events.outbox import Told
     from actors.state.webhooks import Webhook
     from gateway.http.response import Answer
@@ -85,9 +88,9 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
         "enabled": known.off is None and known.ended_at is None,
         "disabled_because": "ended" if known.ended_at is not None else known.off,
         "created_at": rfc3339(known.created_at),
-        "waiting": 0
-        if known.off == "gone" or known.ended_at is not None
-        else max(0, seq - progress.cursor),
+        "headers": dict.fromkeys(known.headers, MASK),
+        "waiting": known.behind(seq),
+        "held_chats": progress.held,
         "failing_since": rfc3339(progress.failing_since),
         "attempts": progress.attempts,
         "error": progress.error,
@@ -97,9 +100,37 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
     }
 
 
-def delivery(told: Told, known: Webhook, document: Document | None) -> answers.Delivery:
-    """The progress of an event's delivery; `document` is that of one that did not get through."""
-    progress = known.progress
+def attempt(made: Attempt) -> answers.Attempt:
+    """One request, as deliveries and tests show it."""
+    return answers.Attempt(
+        at=rfc3339(made.at) or "",
+        http_status=made.status,
+        error=made.error,
+        seconds=made.seconds,
+    )
+
+
+def trial(known: Webhook, identity: str, now: float) -> answers.TestEvent:
+    """The event of a test, as its endpoint gets it."""
+    return answers.TestEvent(
+        id=identity,
+        seq=0,
+        timestamp=rfc3339(now) or "",
+        connection=None,
+        incarnation=None,
+        cut=False,
+        type="webhook.test",
+        data=answers.TestedWebhook(webhook=known.id),
+    )
+
+
+def delivery(
+    told: Told, known: Webhook, kept: Delivery | None, first: Attempt | None
+) -> answers.Delivery:
+    """The progress of an event's delivery: one that is `kept` has a document of its own.
+
+    `first` is the attempt at one that got through at once.
+    """
     common: dict[str, Any] = {
         "id": str(told.seq),
         "event_id": told.event.id,
@@ -107,22 +138,26 @@ def delivery(told: Told, known: Webhook, document: Document | None) -> answers.D
         "connection": presenters.named(told.event.connection),
         "at": rfc3339(told.event.at),
     }
-    if document is not None:
+    if kept is not None:
+        last = kept.tries[-1] if kept.tries else None
         return answers.Delivery(
             **common,
-            status=document["status"],
-            attempts=document["attempts"],
-            error=document["error"],
-            tried_at=rfc3339(document["tried_at"]),
+            status="waiting" if kept.status in OPEN else cast("answers.Progress", kept.status),
+            attempts=kept.attempts,
+            error=None if last is None else last.error,
+            tried_at=None if last is None else rfc3339(last.at),
+            retry_at=rfc3339(kept.retry_at),
+            tries=[attempt(each) for each in kept.tries],
         )
-    waiting = told.seq > progress.cursor
-    following = told.seq == progress.cursor + 1
+    waiting = first is None and not known.progress.dealt(told.seq)
     return answers.Delivery(
         **common,
         status="waiting" if waiting else "delivered",
-        attempts=(progress.attempts if following else 0) if waiting else None,
-        error=progress.error if waiting and following and progress.attempts else None,
-        tried_at=None,
+        attempts=0 if waiting else None if first is None else 1,
+        error=None,
+        tried_at=None if first is None else rfc3339(first.at),
+        retry_at=None,
+        tries=[] if first is None else [attempt(first)],
     )
 
 

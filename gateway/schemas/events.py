@@ -196,6 +196,17 @@ class AlertEvent(EventAnswer):
     data: Alert
 
 
+class TestedWebhook(Answer):
+    webhook: str = Field(examples=["wh_0c5a7b1e9d3f42868d17a2b4"])
+
+
+class TestEvent(EventAnswer):
+    """A test that a person asked for; it is no part of the log, and its `seq` is 0."""
+
+    type: Literal["webhook.test"]
+    data: TestedWebhook
+
+
 Told = Annotated[
     ReceivedEvent
     | StepEvent
@@ -223,6 +234,8 @@ MODELS: tuple[type[EventAnswer], ...] = (
     ContactEvent,
     AlertEvent,
 )
+SENT: tuple[type[EventAnswer], ...] = (*MODELS, TestEvent)
+"""Models of all that an endpoint gets."""
 
 Progress = Literal["waiting", "delivered", "dead"]
 
@@ -243,14 +256,24 @@ class Webhook(Answer):
         " deleted; it stays listed, and gets nothing more."
     )
     created_at: Time
-    waiting: int = Field(description="Events behind the last that was dealt with, of any type.")
+    headers: dict[str, str] = Field(
+        description="Headers that go with each delivery, their values masked."
+    )
+    waiting: int = Field(
+        description="Events that are still to be dealt with; of those that were not looked at yet, of any type."
+    )
+    held_chats: int = Field(
+        description="Chats that wait because an event of theirs was refused, and is tried again."
+    )
     failing_since: Time | None = Field(description="Since when no delivery gets through.")
-    attempts: int = Field(description="That failed, of the event that is next.")
+    attempts: int = Field(
+        description="Attempts at the event that was refused first of those that are tried again."
+    )
     error: str | None = Field(
-        description="Why the last one failed: `status_…`, `timeout`, `unreachable`, `unknown_host`,"
+        description="Why the last attempt failed: `status_…`, `timeout`, `unreachable`, `unknown_host`,"
         " `private_address`, `tls_failed` or `malformed_answer`."
     )
-    retry_at: Time | None
+    retry_at: Time | None = Field(description="When the next of those is tried again.")
     delivered_at: Time | None = Field(description="When something got through last.")
     missed: int = Field(description="Events that were gone before they could be delivered.")
 
@@ -276,6 +299,26 @@ class Rotated(Answer):
     secret: str = Field(description="The new one. The one before signs too for 24 hours.")
 
 
+class Attempt(Answer):
+    """One request to an endpoint."""
+
+    at: Time
+    http_status: int | None = Field(
+        description="Of the answer; null where none came.", examples=[204]
+    )
+    error: str | None = Field(
+        description="null for an answer 2xx. `unreadable` and `endpoint_was_gone`: there was no request."
+    )
+    seconds: float = Field(description="Until the answer's status came, or the attempt failed.")
+
+
+class Tested(Attempt):
+    """What came of a test event."""
+
+    event_id: str = Field(description="Its `webhook-id`.")
+    delivered: bool
+
+
 class Delivery(Answer):
     """An event on its way to an endpoint."""
 
@@ -288,6 +331,8 @@ class Delivery(Answer):
     attempts: int | None = Field(description="null where that is not kept: it was delivered.")
     error: str | None
     tried_at: Time | None
+    retry_at: Time | None = Field(description="When it is tried again.")
+    tries: list[Attempt] = Field(description="The last 20 attempts, the oldest first.")
 
 
 class Deliveries(Answer):

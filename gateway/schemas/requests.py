@@ -30,6 +30,7 @@ from actors.runtime.connection_ids import ID
 from actors.state.events.event import TYPES, EventType
 from gateway.schemas import text
 from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
+from gateway.schemas.webhook_headers import Headers  # noqa: TC001 - pydantic reads it
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
@@ -190,6 +191,7 @@ class NewWebhook(Body):
         None,
         description="Connections whose events it gets; without this all, also events of no connection.",
     )
+    headers: Headers | None = Field(None, repr=False)
 
 
 class ChangedWebhook(Body):
@@ -201,6 +203,7 @@ class ChangedWebhook(Body):
         examples=[False],
         description="`false` pauses it: what happens meanwhile is told later.",
     )
+    headers: Headers | None = Field(None, repr=False)
 
 
 class Presence(Body):

@@ -1,20 +1,19 @@
-"""The consequence of an attempt to deliver, for its event and those behind it (pure).
+"""The consequence of an attempt to deliver, for its event and for the endpoint (pure).
 
 An event is tried until it was delivered or, an attempt having failed, is a day old: then it is dead
-and the next one goes. A day's silence of an endpoint thus costs the events older than that day, each
-after an attempt of its own.
+and the next one of its chat goes. A day's silence of an endpoint thus costs the events older than
+that day, each after an attempt of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
+    from actors.state.events.deliveries import Attempt
     from actors.state.events.outbox import Told
-    from actors.state.webhooks import Progress
 
 Verdict = Literal["delivered", "retry", "dead", "gone"]
 
@@ -24,63 +23,81 @@ PATIENCE = 86_400.0
 FIRST, LONGEST = 1.0, 300.0
 """Seconds between two attempts; it doubles, up to that: so late an endpoint is found back."""
 
+DOWN = 3
+"""Events that an endpoint refuses one after the other until it is taken to be down."""
+
 GONE = 410
 UNREADABLE = "unreadable"
 """An event that this release cannot tell: another attempt would change nothing."""
+SUPERSEDED = "endpoint_was_gone"
+"""An event of before the endpoint said that it is gone: switched on again, it begins anew."""
+HOPELESS = (UNREADABLE, SUPERSEDED)
+"""No failures of the endpoint; another attempt would change nothing."""
 
 
-def error_of(outcome: int | str) -> str | None:
-    """The code of a failure; None for a success."""
-    if isinstance(outcome, str):
-        return outcome
-    return None if 200 <= outcome < 300 else f"status_{outcome}"
-
-
-def judged(outcome: int | str, told: Told, now: float) -> Verdict:
+def judged(attempt: Attempt, told: Told, now: float) -> Verdict:
     """What an attempt at this event came to."""
-    if error_of(outcome) is None:
+    if attempt.error is None:
         return "delivered"
-    if outcome == GONE:
+    if attempt.status == GONE:
         return "gone"
-    return "dead" if outcome == UNREADABLE or now - told.at >= PATIENCE else "retry"
+    return "dead" if attempt.error in HOPELESS or now - told.at >= PATIENCE else "retry"
 
 
-def advanced(
-    progress: Progress,
-    verdict: Verdict,
-    outcome: int | str,
-    told: Told,
-    *,
-    now: float,
-    chance: float,
-) -> Progress:
-    """How far it is after the attempt. `chance` is random, from 0 to 1."""
-    if verdict == "delivered":
-        return replace(
-            progress,
-            cursor=told.seq,
-            attempts=0,
-            error=None,
-            retry_at=None,
-            failing_since=None,
-            delivered_at=now,
-        )
-    since = now if progress.failing_since is None else progress.failing_since
-    failed = replace(progress, error=error_of(outcome), failing_since=since)
-    if verdict == "retry":
-        pause = backoff(progress.attempts + 1, FIRST, LONGEST, chance, floor=0.5)
-        return replace(failed, attempts=progress.attempts + 1, retry_at=now + pause)
-    return replace(failed, cursor=told.seq, attempts=0, retry_at=None)
+def pause(failures: int, chance: float) -> float:
+    """Seconds until the next attempt after so many that failed; `chance` is random, from 0 to 1."""
+    return backoff(failures, FIRST, LONGEST, chance, floor=0.5)
 
 
-def skipped(progress: Progress, seq: int) -> Progress:
-    """Past an event that is not for it."""
-    return replace(progress, cursor=seq, attempts=0)
+class Endpoint:
+    """Admits events that were not tried yet: all while the endpoint takes any, else one now and then.
 
+    So an endpoint that is down is asked seldom, and the log keeps what it misses; one that refuses
+    some chats is told of all others at once.
+    """
 
-def found_missing(progress: Progress, first: int) -> Progress:
-    """The oldest event that is kept has the number `first`: what came before it is gone."""
-    missing = first - 1 - progress.cursor
-    if missing <= 0:
-        return progress
-    return replace(progress, cursor=first - 1, attempts=0, missed=progress.missed + missing)
+    def __init__(
+        self, failing_since: float | None, error: str | None, delivered_at: float | None
+    ) -> None:
+        self.failing_since = failing_since
+        self.error = error
+        """Of the last attempt that failed."""
+        self.delivered_at = delivered_at
+        self._refused = 0
+        self._opens_at = 0.0
+
+    @property
+    def down(self) -> bool:
+        """Whether the endpoint refused the last `DOWN` new events, and took nothing since."""
+        return self._refused >= DOWN
+
+    def admits(self, now: float, on_their_way: int) -> bool:
+        """Whether another new event may go, beside those that are on their way."""
+        return not self.down or (on_their_way == 0 and self.left(now) <= 0)
+
+    def left(self, now: float) -> float:
+        """Seconds until the next new event may go; never longer than the longest pause."""
+        return min(self._opens_at - now, LONGEST) if self.down else 0.0
+
+    def took(self, now: float) -> bool:
+        """It took an event; whether it was down before."""
+        was_down = self.down
+        self.failing_since, self.delivered_at = None, now
+        self.reset()
+        return was_down
+
+    def failed(self, attempt: Attempt, now: float) -> None:
+        """An attempt failed, by no fault of the event."""
+        self.error = attempt.error
+        if self.failing_since is None:
+            self.failing_since = now
+
+    def refused(self, now: float, chance: float) -> None:
+        """It refused an event that is new to it, and is tried again."""
+        self._refused += 1
+        if self.down and now >= self._opens_at:
+            self._opens_at = now + pause(self._refused - DOWN + 1, chance)
+
+    def reset(self) -> None:
+        """Have new events go at once."""
+        self._refused, self._opens_at = 0, 0.0

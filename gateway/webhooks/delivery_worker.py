@@ -1,49 +1,80 @@
-"""Delivering to one endpoint, one event after the other."""
+"""Delivers to one endpoint: chats beside one another, each in its order.
+
+`lanes` has what waits, `delivery_policy` decides, and `Courier` does: it reads the log, posts, and
+stores how far it is. One task changes all of its state; each attempt is a task that reports to it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
-from actors.state.documents import DELIVERIES, Order, StoreAway, Where, Write
-from actors.state.events import outbox
-from actors.state.webhooks import progressing
-from gateway.schemas.event_presenters import Unreadable
-from gateway.webhooks import delivery_policy, event_body, signatures
+from actors.state.documents import StoreAway
+from actors.state.events.deliveries import Delivery
+from actors.state.webhooks import Overtaken, Progress, WebhookNotFound
+from gateway.metrics.webhook_backlog import Behind
+from gateway.webhooks import delivery_policy
+from gateway.webhooks.delivery_journal import Journal
+from gateway.webhooks.delivery_policy import Endpoint
+from gateway.webhooks.flights import Flights
+from gateway.webhooks.http_post import PER_ENDPOINT
+from gateway.webhooks.lane_attempts import LaneAttempts
+from gateway.webhooks.lanes import REPEATS, Lanes
+from gateway.webhooks.refused_deliveries import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from actors.redis.leader_election import Turn
     from actors.redis.leases import Leases
-    from actors.state.documents import Document, Documents
+    from actors.state.documents import Documents
+    from actors.state.events.deliveries import Attempt, Status
     from actors.state.events.outbox import Told
-    from actors.state.webhooks import Progress, Webhook, Webhooks
+    from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import Tail
     from gateway.webhooks.http_post import Poster
-
-SAVE, BILLED_SAVE = 0.5, 5.0
-"""Seconds for which what was delivered may go unnoted, and is delivered again after a crash."""
+    from gateway.webhooks.lanes import Lane
 
 AWAY = 1.0
-"""Seconds between two tries while the store, or the turn, is away."""
+"""Seconds between two tries while the store, Redis, or the turn, is away."""
 
-REPEATS = 50
+HELD: Final = 1000
+"""Chats of one endpoint that wait for another attempt; what it refuses of others is dead at once."""
+
+ATTEMPTS: Final = "teimoso_webhook_attempts"
 
 log = structlog.get_logger()
 
 
-class Courier:
-    """Every event that the endpoint wants reaches it at least once, in order, or is a dead delivery.
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """An attempt at the next event of a lane, `fresh` from the log; None: it could not be made now.
 
-    One is on its way at a time, and a head that fails holds what is behind it (`delivery_policy`).
-    What was delivered is noted a little later: after a crash it goes again, under the same id.
-    Nothing waits in memory.
+    No `delivery`, but an attempt: nothing was stored there, seen when `spills` was the lane's.
+    """
+
+    lane: Lane
+    fresh: bool
+    spills: int
+    delivery: Delivery | None
+    attempt: Attempt | None
+
+
+class Courier:
+    """Every event that the endpoint wants reaches it at least once, or is a dead delivery.
+
+    Events of one chat go in their order, one at a time; `slots` chats at once. An event that is refused
+    holds its own chat, gets a document, and is tried again (`delivery_policy`). What was delivered is
+    noted a little later: after a crash it goes again, under the same id. What waits in memory has a
+    bound (`lanes`), and the log or a document has it as well.
     """
 
     def __init__(
@@ -60,224 +91,308 @@ class Courier:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._webhook = webhook
-        self.progress = webhook.progress
-        self._documents = documents
         self._webhooks = webhooks
         self._tail = tail
-        self._poster = poster
         self._turn = turn
-        self._leases = leases
         self._clock = clock
         self._chance = chance
-        self._every = BILLED_SAVE if documents.billed else SAVE
-        self._answered = -1  # the last `asked` that was done
-        self._saved = (webhook.progress, 0.0)
-        self._wake = asyncio.Event()
-        self.oldest_at: float | None = None
-        """When what is to be delivered next happened; None where nothing is known to wait."""
+        self.slots = PER_ENDPOINT
         self.over = False
-        """The endpoint said that it is gone."""
+        """Nothing more is delivered here."""
+        known = webhook.progress
+        self._missed, self._parked = known.missed, known.parked
+        self._endpoint = Endpoint(known.failing_since, known.error, known.delivered_at)
+        self._lanes = Lanes(known.cursor, known.ranges)
+        self._refused = Refused(documents, webhook.id)
+        self._journal = Journal(documents, webhook.id, known)
+        self._attempts = LaneAttempts(
+            webhook,
+            refused=self._refused,
+            journal=self._journal,
+            poster=poster,
+            leases=leases,
+            clock=clock,
+        )
+        self._closing: dict[str, Delivery] = {}  # by lane: dealt with, its follower not found yet
+        self._unread: deque[Told] = deque()
+        self._at_end = False
+        self._results: deque[_Result] = deque()
+        self._news: asyncio.Task[None] | None = None
+        self._gone = False
+        self._wake = asyncio.Event()
+        self._flights = Flights(self._wake.set)
+        self._look_for_repeats()
+
+    def behind(self) -> Behind:
+        """How far it is behind, for `/metrics`."""
+        return Behind(
+            self._endpoint.failing_since,
+            self._lanes.oldest_at,
+            len(self._lanes.held),
+            len(self._flights),
+        )
 
     def update(self, webhook: Webhook) -> None:
         """What is wanted of it now."""
         if webhook.asked != self._webhook.asked:
-            self.progress = replace(self.progress, retry_at=None)
-            self._wake.set()
-        self._webhook = webhook
+            self._endpoint.reset()
+            self._lanes.retry_now()
+            self._look_for_repeats()
+        self._webhook = self._attempts.webhook = webhook
+        self._wake.set()
 
     async def run(self) -> None:
         """Deliver until cancelled, or the endpoint is gone."""
-        with self._tail.followed():
-            while not self.over:
-                try:
-                    if not await self._repeat():
-                        await self._deliver()
-                except StoreAway:
-                    await asyncio.sleep(AWAY)
+        loaded = False
+        try:
+            with self._tail.followed():
+                while not self.over:
+                    self._wake.clear()
+                    try:
+                        if not loaded:
+                            await self._load()
+                            loaded = True
+                        await self._step()
+                    except StoreAway:
+                        await asyncio.sleep(AWAY)
+        finally:
+            if self._news is not None:
+                self._news.cancel()
+            await self._flights.cancel()
 
     async def save(self) -> None:
-        """Note how far it is. Raises `StoreAway`."""
-        progress = self.progress
-        if progress != self._saved[0]:
-            await self._documents.batch([progressing(self._webhook.id, progress)])
-        self._saved = (progress, self._now())
+        """Store how far it is, where it is this process's turn. Raises `StoreAway`.
 
-    async def _deliver(self) -> None:
-        look = await self._tail.after(self.progress.cursor)
-        if look.events:
-            self.progress = delivery_policy.found_missing(self.progress, look.events[0].seq)
-        for told in look.events:
-            if not self._webhook.wants(told.event):
-                self.progress = delivery_policy.skipped(self.progress, told.seq)
-                continue
-            self.oldest_at = told.event.at
-            if not await self._due():
-                return
-            outcome = await self._attempt(told)
-            if outcome is None or not await self._judge(told, outcome):
-                return
-        if self._now() - self._saved[1] >= self._every:
-            await self.save()
-        if not look.events:
-            self.oldest_at = None
-            await self._rest()
-
-    async def _due(self) -> bool:
-        """Wait until the next attempt is due; False where something else came up meanwhile."""
-        while self.progress.retry_at is not None:
-            self._wake.clear()
-            # Never longer than the longest pause, though the clock was set back.
-            left = min(self.progress.retry_at - self._clock(), delivery_policy.LONGEST)
-            if left <= 0 or self._answered != self._webhook.asked:
-                break
+        It is over where the webhook was deleted, or somebody else is further.
+        """
+        self._settle()
+        if self._turn.held and not self.over:
             try:
-                async with asyncio.timeout(left):
-                    await self._wake.wait()
-            except TimeoutError:
-                break
-        return self._answered == self._webhook.asked
+                await self._journal.save(self._place, self._lanes.finish, self._clock())
+            except (Overtaken, WebhookNotFound):
+                self.over = True
 
-    async def _judge(self, told: Told, outcome: int | str) -> bool:
-        """Note what came of an attempt; whether the next event's turn is come."""
+    async def _load(self) -> None:
+        async for head in self._refused.heads():
+            assert head.lane is not None
+            lane, seq = self._lanes.lane(head.lane), head.told.seq
+            if lane.head is not None:
+                continue  # found once this one is dealt with
+            lane.behind, lane.last = True, seq
+            # None where a person changed the webhook since.
+            retry_at = 0.0 if self._webhook.progress.retry_at is None else head.retry_at or 0.0
+            self._lanes.hold(lane, seq, head.told.event.at, head.attempts, retry_at)
+
+    async def _step(self) -> None:
+        self._settle()
+        wait = self._journal.wait
+        if self._gone or (wait is not None and wait <= 0):
+            await self.save()
+        if self.over:
+            return
+        if self._gone:
+            await self._webhooks.gone(self._webhook.id, self._journal.progress)
+            self.over = True
+            return
+        await self._read()
+        if not self._journal.urgent:
+            self._start()
+        await self._rest()
+
+    @property
+    def _may_retry(self) -> bool:
+        """Retries have half of the slots at most: they may all hang."""
+        return self._flights.retries < max(1, self.slots // 2)
+
+    @property
+    def _wants_more(self) -> bool:
+        """Whether the log is to be read on; what an endpoint that is down misses stays there."""
+        return not self._lanes.full and not (self._endpoint.down and self._lanes.has_new)
+
+    async def _read(self) -> None:
+        self._at_end = False
+        if self._wants_more and not self._unread:
+            look = await self._tail.after(self._lanes.seen)
+            self._unread.extend(look.events)
+            self._at_end = not look.events
+        while self._unread and self._wants_more:
+            told = self._unread.popleft()
+            wanted = self._webhook.wants(told.event)
+            self._missed += self._lanes.read(told, wanted=wanted)
+            self._journal.moved()
+        if self._lanes.full and not (self._endpoint.down and self._lanes.has_new):
+            for lane, told in self._lanes.spill():
+                parked = Delivery(self._webhook.id, told, "behind", lane.key)
+                self._journal.put(parked, urgent=True)
+                self._parked += 1
+
+    def _start(self) -> None:
         now = self._clock()
-        verdict = delivery_policy.judged(outcome, told, now)
-        attempts = self.progress.attempts + 1
-        progress = delivery_policy.advanced(
-            self.progress, verdict, outcome, told, now=now, chance=self._chance()
-        )
+        while self._turn.held and len(self._flights) < self.slots:
+            lane = self._lanes.take_retry(now) if self._may_retry else None
+            retry = lane is not None
+            if lane is None and self._endpoint.admits(now, self._flights.new):
+                lane = self._lanes.take_new()
+            if lane is None:
+                return
+            fresh = not (retry or lane.behind)
+            self._flights.start(
+                self._try(lane, lane.spills, fresh, self._attempts.finder(lane)), retry=retry
+            )
+
+    async def _try(
+        self,
+        lane: Lane,
+        spills: int,
+        fresh: bool,
+        find: Callable[[], Awaitable[Delivery | None]],
+    ) -> None:
+        delivery = attempt = None
+        try:
+            delivery = await find()
+            attempt = await self._attempts.make(delivery)
+        except (StoreAway, RedisAway):
+            await asyncio.sleep(AWAY)
+        self._results.append(_Result(lane, fresh, spills, delivery, attempt))
+
+    def _settle(self) -> None:
+        """Take in what came of the attempts that are over."""
+        self._flights.check()
+        while self._results:
+            result = self._results.popleft()
+            lane, delivery, attempt = result.lane, result.delivery, result.attempt
+            lane.busy = False
+            self._journal.moved()
+            if attempt is None:
+                self._lanes.hold_on(lane, self._clock())
+            elif delivery is None:
+                self._found_nothing(lane, result.spills)
+            elif lane.key == REPEATS:
+                self._repeated(delivery, attempt)
+            else:
+                self._judge(lane, delivery, attempt, fresh=result.fresh)
+            self._lanes.queue(lane)
+
+    def _found_nothing(self, lane: Lane, spills: int) -> None:
+        if lane.head is not None:  # it is older than what is kept
+            self._parked -= 1
+            self._lanes.release(lane)
+        elif lane.spills == spills:
+            lane.behind = False
+            self._close(lane)
+        if not self._lanes.held and not self._lanes.behind:
+            self._parked = 0
+
+    def _close(self, lane: Lane) -> None:
+        """Have the end of a delivery stored: the store has the next of its chat as one that is tried."""
+        ended = self._closing.pop(lane.key, None)
+        if ended is not None:
+            self._journal.put(ended)
+
+    def _look_for_repeats(self) -> None:
+        lane = self._lanes.lane(REPEATS)
+        lane.behind = True
+        lane.spills += 1
+        self._lanes.queue(lane)
+
+    def _repeated(self, delivery: Delivery, attempt: Attempt) -> None:
+        status: Status = "delivered" if attempt.error is None else "dead"
+        # Urgent, or it is found once more.
+        self._journal.put(delivery.tried(attempt, status), urgent=True)
+        measures.count(ATTEMPTS, outcome=status)
+
+    def _judge(self, lane: Lane, delivery: Delivery, attempt: Attempt, *, fresh: bool) -> None:
+        now, told = self._clock(), delivery.told
+        verdict = delivery_policy.judged(attempt, told, now)
+        if verdict == "retry" and lane.head is None and len(self._lanes.held) >= HELD:
+            verdict = "dead"
+        measures.count(ATTEMPTS, outcome=verdict)
+        if fresh:
+            lane.waiting.popleft()
+        lane.last = told.seq
         if verdict == "delivered":
-            self.progress = progress
-            if self._now() - self._saved[1] >= self._every:
-                await self.save()
-            return True
+            if self._endpoint.took(now):
+                self._lanes.retry_now()
+            if fresh:
+                self._lanes.finish(told.seq)
+                self._journal.took(told.seq, attempt)
+                return
+        else:
+            self._failed(delivery, attempt, verdict, now)
+        if verdict == "retry":
+            retry_at = now + delivery_policy.pause(delivery.attempts + 1, self._chance())
+            tried = delivery.tried(attempt, "waiting", retry_at)
+            self._parked += fresh
+            self._lanes.hold(lane, told.seq, told.event.at, tried.attempts, retry_at)
+        else:
+            tried = delivery.tried(attempt, "delivered" if verdict == "delivered" else "dead")
+            self._parked -= not fresh
+            self._lanes.release(lane)
+            self._gone = self._gone or verdict == "gone"
+        if verdict == "retry" or not lane.behind:
+            self._journal.put(tried)
+            self._close(lane)
+        else:
+            # As long as one of its chat is stored as tried, those behind it are found after a crash.
+            self._journal.put(replace(tried, status="waiting"))
+            self._close(lane)
+            self._closing[lane.key] = tried
+
+    def _failed(self, delivery: Delivery, attempt: Attempt, verdict: str, now: float) -> None:
+        if attempt.error not in delivery_policy.HOPELESS:
+            self._endpoint.failed(attempt, now)
+        if verdict == "retry" and delivery.attempts == 0:
+            self._endpoint.refused(now, self._chance())
         log.warning(
             "not delivered",
             action="webhook",
             webhook=self._webhook.id,
             verdict=verdict,
-            error=delivery_policy.error_of(outcome),
-            attempts=attempts,
+            error=attempt.error,
+            attempts=delivery.attempts + 1,
         )
-        if verdict != "retry":
-            # Whoever is ended meanwhile notes how far he is: not past what is not buried.
-            await self._bury(told, attempts, outcome, now, progress)
-        self.progress = progress
-        if verdict == "gone":
-            await self._webhooks.gone(self._webhook.id, self.progress)
-            self.over = True
-            return False
-        await self.save()
-        return verdict == "dead"
 
-    async def _bury(
-        self, told: Told, attempts: int, outcome: int | str, now: float, progress: Progress
-    ) -> None:
-        buried = kept(
-            self._webhook.id, told, "dead", attempts=attempts, outcome=outcome, tried_at=now
+    def _place(self, stored: Collection[int]) -> Progress:
+        cursor, done = self._lanes.place(stored)
+        held, endpoint = self._lanes.held, self._endpoint
+        oldest = next(iter(held.values()), None)
+        return Progress(
+            cursor=cursor,
+            attempts=0 if oldest is None else oldest.attempts,
+            error=endpoint.error if held or endpoint.failing_since is not None else None,
+            retry_at=self._lanes.due(),
+            failing_since=endpoint.failing_since,
+            delivered_at=endpoint.delivered_at,
+            missed=self._missed,
+            done=done,
+            held=len(held),
+            parked=max(0, self._parked),
         )
-        while True:
-            try:
-                await self._documents.batch([buried, progressing(self._webhook.id, progress)])
-            except StoreAway:
-                await asyncio.sleep(AWAY)
-            else:
-                return
-
-    async def _repeat(self) -> bool:
-        """Try once what a person wants to be tried again; whether there was any."""
-        asked = self._webhook.asked
-        if self._answered == asked:
-            return False
-        page = await self._documents.query(
-            DELIVERIES,
-            where=[Where("webhook", "==", self._webhook.id), Where("status", "==", "waiting")],
-            order=[Order("seq")],
-            limit=REPEATS,
-        )
-        for document in page.items:
-            told = outbox.read(document["event"])
-            outcome = await self._attempt(told)
-            if outcome is None:
-                return True
-            delivered = delivery_policy.error_of(outcome) is None
-            again = kept(
-                self._webhook.id,
-                told,
-                "delivered" if delivered else "dead",
-                attempts=document["attempts"] + 1,
-                outcome=outcome,
-                tried_at=self._clock(),
-            )
-            await self._documents.batch([again])
-        if page.next is None:
-            self._answered = asked
-        return bool(page.items)
-
-    async def _attempt(self, told: Told) -> int | str | None:
-        """Outcome of one attempt; None where it is not this process's turn, or Redis is away."""
-        if not self._turn.held:
-            await asyncio.sleep(AWAY)
-            return None
-        now = self._clock()
-        try:
-            # Only an admin sets up a webhook, so that it may be told what links an account.
-            body = await event_body.body(told, self._leases, may_link=True)
-        except Unreadable:
-            return delivery_policy.UNREADABLE
-        except RedisAway:
-            await asyncio.sleep(AWAY)
-            return None
-        signed = signatures.headers(self._webhook.signs(now), told.event.id, int(now), body)
-        return await self._poster.post(self._webhook.url, body, signed)
 
     async def _rest(self) -> None:
-        """Wait for news, but no longer than until what is not noted has to be."""
-        self._wake.clear()
-        if self._answered != self._webhook.asked:
+        """Wait until something is to be done."""
+        reads_on = self._wants_more and not self._at_end
+        if self._results or (self._turn.held and (self._journal.urgent or reads_on)):
+            await asyncio.sleep(0)
             return
-        waiting = [
-            asyncio.ensure_future(self._tail.news(self.progress.cursor)),
-            asyncio.ensure_future(self._wake.wait()),
-        ]
-        noted = self.progress == self._saved[0]
-        try:
-            await asyncio.wait(
-                waiting,
-                timeout=None if noted else self._every,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            for each in waiting:
-                each.cancel()
+        if self._wants_more and (self._news is None or self._news.done()):
+            self._news = asyncio.create_task(self._tail.news(self._lanes.seen))
+            self._news.add_done_callback(lambda _: self._wake.set())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience()):
+                await self._wake.wait()
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-
-def kept(
-    webhook: str,
-    told: Told,
-    status: str,
-    *,
-    attempts: int,
-    outcome: int | str | None,
-    tried_at: float | None,
-) -> Write:
-    """The write that keeps a delivery which did not get through at first. Its event is in it."""
-    document: Document = {
-        "webhook": webhook,
-        "seq": told.seq,
-        "event": outbox.written(told),
-        "status": status,
-        "attempts": attempts,
-        "error": None if outcome is None else delivery_policy.error_of(outcome),
-        "at": told.at,
-        "tried_at": tried_at,
-    }
-    return Write("set", DELIVERIES, delivery_id(webhook, told.seq), document)
-
-
-def delivery_id(webhook: str, seq: int) -> str:
-    """The id of its document."""
-    return f"{webhook}.{seq:0{outbox.DIGITS}d}"
+    def _patience(self) -> float | None:
+        """Seconds until something is due by itself."""
+        if not self._turn.held:
+            return AWAY
+        now, waits = self._clock(), []
+        if len(self._flights) < self.slots:
+            due = self._lanes.due() if self._may_retry else None
+            if due is not None:
+                waits.append(min(due - now, delivery_policy.LONGEST))
+            if self._lanes.has_new and self._flights.new == 0:
+                waits.append(self._endpoint.left(now))
+        if self._journal.wait is not None:
+            waits.append(self._journal.wait)
+        return max(0.01, min(waits)) if waits else None

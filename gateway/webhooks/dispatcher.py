@@ -1,19 +1,22 @@
-"""Delivering to webhooks: one process of an instance does it, with a courier for each endpoint."""
+"""Runs a courier for each webhook, in one process of an instance at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import structlog
 
+from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import StoreAway
 from gateway.metrics.webhook_backlog import Behind
-from gateway.webhooks.delivery_worker import Courier
+from gateway.webhooks.delivery_policy import Verdict
+from gateway.webhooks.delivery_worker import ATTEMPTS, Courier
+from gateway.webhooks.http_post import share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import Tail
-    from gateway.webhooks.http_post import Poster
+    from gateway.webhooks.http_post import Poster, Posters
 
 LIST_EVERY, LIST_BILLED_EVERY = 2.0, 30.0
 """Seconds until a webhook that another gateway added is noticed."""
@@ -47,7 +50,7 @@ class Deliverer:
         documents: Documents,
         webhooks: Webhooks,
         tail: Tail,
-        poster: Poster,
+        posters: Posters,
         turn: Turn,
         *,
         leases: Leases,
@@ -56,12 +59,12 @@ class Deliverer:
         self._documents = documents
         self._webhooks = webhooks
         self._tail = tail
-        self._poster = poster
+        self._posters = posters
         self._turn = turn
         self._leases = leases
         self._clock = clock
         self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
-        self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
+        self._couriers: dict[str, tuple[Courier, asyncio.Task[None], Poster]] = {}
         self._listed: list[Webhook] = []
         self._listed_at: float | None = None
         self._known = False
@@ -82,13 +85,16 @@ class Deliverer:
         return [self._behind(each) for each in self._on().values()]
 
     def _behind(self, webhook: Webhook) -> Behind:
-        courier, _ = self._couriers.get(webhook.id, (None, None))
-        if courier is None:
-            return Behind(webhook.progress.failing_since, None)
-        return Behind(courier.progress.failing_since, courier.oldest_at)
+        known = self._couriers.get(webhook.id)
+        if known is None:
+            return Behind(webhook.progress.failing_since, None, webhook.progress.held)
+        return known[0].behind()
 
     async def run(self) -> None:
         """Deliver until cancelled; `close` ends what is on its way then."""
+        for outcome in get_args(Verdict):
+            measures.count(ATTEMPTS, 0, outcome=outcome)
+        measures.expect("teimoso_webhook_seconds")
         while True:
             self._wake.clear()
             try:
@@ -128,7 +134,7 @@ class Deliverer:
         wanted = self._on() if mine else {}
         await self._end([each for each in self._couriers if each not in wanted])
         for webhook in wanted.values():
-            self._serve(webhook)
+            await self._serve(webhook, share(len(wanted)))
 
     async def _list(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -140,10 +146,11 @@ class Deliverer:
     def _on(self) -> dict[str, Webhook]:
         return {each.id: each for each in self._listed if each.on}
 
-    def _serve(self, webhook: Webhook) -> None:
+    async def _serve(self, webhook: Webhook, slots: int) -> None:
         known = self._couriers.get(webhook.id)
         if known is not None:
-            courier, task = known
+            courier, task, poster = known
+            courier.slots = slots
             if not task.done():
                 courier.update(webhook)
                 return
@@ -152,23 +159,27 @@ class Deliverer:
             # What was listed is older than that: it is started again by what the store says then.
             self._listed_at = None
             del self._couriers[webhook.id]
+            await poster.close()
             return
+        poster = self._posters.new()
         courier = Courier(
             webhook,
             documents=self._documents,
             webhooks=self._webhooks,
             tail=self._tail,
-            poster=self._poster,
+            poster=poster,
             turn=self._turn,
             leases=self._leases,
             clock=self._clock,
         )
-        self._couriers[webhook.id] = (courier, asyncio.create_task(courier.run()))
+        courier.slots = slots
+        self._couriers[webhook.id] = (courier, asyncio.create_task(courier.run()), poster)
 
     async def _end(self, names: list[str]) -> None:
         ending = [self._couriers.pop(name) for name in names]
-        await end_tasks([task for _, task in ending], END)
-        for courier, _ in ending:
+        await end_tasks([task for _, task, _ in ending], END)
+        for courier, _, poster in ending:
             if not courier.over:
                 with contextlib.suppress(StoreAway):
                     await courier.save()
+            await poster.close()

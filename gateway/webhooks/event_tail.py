@@ -22,8 +22,8 @@ EVERY, BILLED_EVERY = 0.2, 1.0
 """Seconds between two looks while somebody follows; the second where each look is paid for."""
 
 AWAY_EVERY = 1.0
-KEPT = 500
-"""Events that are kept in memory; who is further behind reads the store."""
+KEPT, KEPT_BYTES = 500, 8_000_000
+"""Events, and their bytes, that are kept in memory; who is further behind reads the store."""
 
 PACKS = 3
 """Documents that one who is behind reads at a time."""
@@ -41,7 +41,8 @@ class Tail:
     def __init__(self, events: EventLog, *, billed: bool) -> None:
         self._log = events
         self._every = BILLED_EVERY if billed else EVERY
-        self._kept: deque[Told] = deque(maxlen=KEPT)
+        self._kept: deque[Told] = deque()
+        self._bytes = 0
         self._seq: int | None = None
         self._followers = 0
         self._wanted = asyncio.Event()
@@ -79,6 +80,7 @@ class Tail:
                 # Where it begins again is asked for then.
                 self._seq = None
                 self._kept.clear()
+                self._bytes = 0
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
@@ -102,10 +104,16 @@ class Tail:
             return False
         look = await self._log.after(self._seq, packs=PACKS)
         if look.events:
-            self._kept.extend(look.events)
+            self._keep(look.events)
             self._seq = look.events[-1].seq
             self._wake()
         return look.more
+
+    def _keep(self, events: list[Told]) -> None:
+        self._kept.extend(events)
+        self._bytes += sum(each.size for each in events)
+        while len(self._kept) > KEPT or (self._bytes > KEPT_BYTES and len(self._kept) > 1):
+            self._bytes -= self._kept.popleft().size
 
     def _wake(self) -> None:
         self._news.set()

@@ -1,4 +1,4 @@
-"""One attempt to deliver: a POST to where a webhook leads, and what came of it."""
+"""POSTs to the endpoint of a webhook, over connections of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpcore
 from gateway.acceptance import address_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.acceptance.address_policy import Guarded
 
@@ -27,23 +27,50 @@ READ, REST = 65_536, 1.0
 IDLE = 30.0
 """Seconds for which a connection is kept."""
 
+PER_ENDPOINT, PER_INSTANCE = 24, 1000
+"""Requests on their way at a time, at most: each endpoint has its share of those of the instance."""
+
+
+def share(endpoints: int) -> int:
+    """Requests that one of so many endpoints may have on their way: what others do changes nothing."""
+    return max(1, min(PER_ENDPOINT, PER_INSTANCE // max(1, endpoints)))
+
+
+class Posters:
+    """Makes a `Poster` for each endpoint, so that one that hangs takes no connection of another's."""
+
+    def __init__(self, guarded: Guarded) -> None:
+        self._guarded = guarded
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Made for the first POST: a gateway need not wait at its start for authorities to be read."""
+        return _authorities()
+
+    def new(self) -> Poster:
+        """One without a connection yet; who takes it closes it."""
+        return Poster(self._guarded, context=lambda: self._context)
+
 
 class Poster:
     """Posts over HTTP and HTTPS, to no private address unless `private` ones may be. No redirects."""
 
-    def __init__(self, guarded: Guarded, *, whole: float = WHOLE) -> None:
+    def __init__(
+        self,
+        guarded: Guarded,
+        *,
+        whole: float = WHOLE,
+        context: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
         self._guarded, self._whole = guarded, whole
+        self._context = context or _authorities
 
     @cached_property
     def _pool(self) -> httpcore.AsyncConnectionPool:
-        """Made for the first POST: a gateway need not wait at its start for authorities to be read."""
-        import httpx  # noqa: PLC0415 - with it comes its command line
-
         return httpcore.AsyncConnectionPool(
-            # Authorities in SSL_CERT_FILE, where it is set, are trusted in place of the public ones.
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=self._context(),
             network_backend=self._guarded,
-            max_connections=100,
+            max_connections=PER_ENDPOINT,
             keepalive_expiry=IDLE,
         )
 
@@ -105,3 +132,10 @@ class Poster:
                         if left < 0:
                             break
             return int(response.status)
+
+
+def _authorities() -> ssl.SSLContext:
+    """Those in SSL_CERT_FILE, where it is set, are trusted in place of the public ones."""
+    import httpx  # noqa: PLC0415 - with it comes its command line
+
+    return httpx.create_ssl_context()

@@ -126,7 +126,7 @@ def test_a_message_that_is_told(figures: Figures, firestore: Firestore, instance
         counts = traffic(firestore, instance, rounds=2)
         until("all is told", lambda: len(told(receiver)) == steps * MESSAGES * len(ACCOUNTS), 60)
         instance.api.delete(f"/api/webhooks/{made['id']}")
-    assert receiver.seqs == sorted(receiver.seqs)
+    assert receiver.in_order
     messages = 2 * MESSAGES * len(ACCOUNTS)
     figures.add(
         Figure(

@@ -25,6 +25,7 @@ from actors.state.documents import (
     CHATS,
     CONNECTIONS,
     CONTACTS,
+    DELIVERED,
     DELIVERIES,
     EVENT_LOG,
     EVENTS,
@@ -37,6 +38,7 @@ from actors.state.documents import (
     REVOKED_KEYS,
     WEBHOOKS,
 )
+from actors.state.events.deliveries import Attempt, Delivery, delivering
 from actors.state.events.log import EventLog
 from actors.state.limited import end_limited
 from actors.state.messages.received import incoming
@@ -44,7 +46,6 @@ from actors.state.recovery_actions import recovery_action
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.http.api_keys import create, revoke
-from gateway.webhooks.delivery_worker import kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,8 +159,10 @@ async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
     await Webhooks(store).create(webhook)
     await store.batch([Alert("x", None, "warning", "x", 1.0).write])
     (told,) = (await EventLog(store).after(0)).events
-    await store.batch([kept("wh_1", told, "dead", attempts=1, outcome=500, tried_at=1.0)])
-    for collection in (EVENTS, EVENT_LOG, WEBHOOKS, DELIVERIES):
+    attempt = Attempt.of(1.0, 500, 0.1)
+    refused = Delivery("wh_1", told, "waiting", "/alert").tried(attempt, "dead")
+    await store.batch([refused.write, *delivering("wh_1", {told.seq: attempt}, 1.0)])
+    for collection in (EVENTS, EVENT_LOG, WEBHOOKS, DELIVERIES, DELIVERED):
         (found,) = (await store.query(collection)).items
         check(collection, found)
     await store.close()

@@ -1,4 +1,4 @@
-"""Events: derived from the writes of a batch, numbered with it, read behind a number.
+"""Events: derived from the writes of a batch, numbered with it, read behind a number; deliveries of them.
 
-Delivery to webhooks and streams is the gateway's.
+To make deliveries to webhooks, and to serve streams, is the gateway's.
 """

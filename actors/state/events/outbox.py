@@ -31,12 +31,16 @@ _BULKY: Final = ("text", "content", "changes", "reason")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event with its number, and when it was written. `cut`: too long, its words are left out."""
+    """An event with its number, and when it was written. `cut`: too long, its words are left out.
+
+    `size` in bytes, where it was read from the log: the mean of the events that it was written with.
+    """
 
     seq: int
     at: float
     event: Event
     cut: bool = False
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,10 @@ def packed(
 
 def unpacked(document: Mapping[str, Any]) -> Iterable[Told]:
     """The events of a document of ``events``, in order."""
+    size = len(document["events"]) // (document["last"] - document["first"] + 1)
     for seq, known in enumerate(json.loads(document["events"]), document["first"]):
         cut = bool(known.pop("cut", False))
-        yield Told(seq, document["at"], Event(**known), cut)
+        yield Told(seq, document["at"], Event(**known), cut, size)
 
 
 def written(told: Told) -> str:
@@ -118,7 +123,7 @@ def written(told: Told) -> str:
 def read(text: str) -> Told:
     """What `written` wrote."""
     known = json.loads(text)
-    return Told(known["seq"], known["at"], Event(**known["event"]), known["cut"])
+    return Told(known["seq"], known["at"], Event(**known["event"]), known["cut"], len(text))
 
 
 def _text(event: Event) -> tuple[str, int]:

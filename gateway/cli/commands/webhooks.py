@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -18,8 +18,19 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Endpoints that are told of what happens.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="WEBHOOK", help="The webhook's id.")]
-COLUMNS = ("id", "url", "events", "connections", "enabled", "waiting", "failing_since", "error")
-DELIVERIES = ("id", "at", "type", "connection", "status", "attempts", "error")
+Headers = Annotated[
+    typer.FileText | None,
+    typer.Option(
+        "--headers", help="A file with a line NAME: VALUE for each header; - is standard input."
+    ),
+]
+COLUMNS = (
+    *("id", "url", "events", "connections", "enabled"),
+    *("waiting", "held_chats", "failing_since", "error"),
+)
+DELIVERIES = (
+    *("id", "at", "type", "connection", "status", "attempts", "http_status", "seconds", "error"),
+)
 
 
 @app.command("list")
@@ -41,6 +52,7 @@ def add(
     connection: Annotated[
         list[str] | None, typer.Option("--connection", help="Only of this one; give one or more.")
     ] = None,
+    headers: Headers = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -53,12 +65,59 @@ def add(
         body["events"] = event
     if connection:
         body["connections"] = connection
+    if headers is not None:
+        body["headers"] = _headers(headers)
     with Api(directory(data), key) as api:
         answer = api.post("/api/webhooks", body)
     if as_json:
         output.plain(answer)
     else:
         output.console().print(f"{answer['id']}\nIt signs by {answer['secret']}")
+
+
+def _headers(lines: TextIO) -> dict[str, str]:
+    """Headers of a file, by name: no argument has them, for every process sees those."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        name, colon, value = line.strip().partition(":")
+        if not colon and name:
+            output.refuse(f"Line {number} of the headers has no colon.")
+        if name:
+            found[name.strip()] = value.strip()
+    return found
+
+
+@app.command("set-headers")
+def set_headers(
+    webhook: Id, headers: Headers, data: Data = DATA, key: Key = None, as_json: Json = False
+) -> None:
+    """Have these headers go with each delivery, and no others; an empty file removes all."""
+    from gateway.cli.api_client import Api, segment
+
+    body = {"headers": {} if headers is None else _headers(headers)}
+    with Api(directory(data), key) as api:
+        answer = api.patch(f"/api/webhooks/{segment(webhook)}", body)
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(", ".join(answer["headers"]) or "It has no headers of its own.")
+
+
+@app.command("test")
+def send_test(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Send an endpoint a signed test event now, and tell what came of it."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.post(f"/api/webhooks/{segment(webhook)}/test")
+    if as_json:
+        output.plain(answer)
+    else:
+        came = "delivered" if answer["delivered"] else answer["error"]
+        status = "" if answer["http_status"] is None else f" HTTP {answer['http_status']}"
+        output.console().print(f"{came}{status} after {answer['seconds']:.3f} s")
+    if not answer["delivered"]:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -131,9 +190,17 @@ def deliveries(
     given = {name: value for name, value in asked.items() if value is not None}
     with Api(directory(data), key) as api:
         answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", given)
+    if not as_json:
+        answer["items"] = [_with_last(each) for each in answer["items"]]
     output.show(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")
     if not as_json and answer["next"] is not None:
         output.console().print(f"There is more: --after {answer['next']}")
+
+
+def _with_last(delivery: dict[str, Any]) -> dict[str, Any]:
+    """A delivery with the status and the seconds of its last attempt."""
+    last = delivery["tries"][-1] if delivery["tries"] else {}
+    return {**delivery, "http_status": last.get("http_status"), "seconds": last.get("seconds")}
 
 
 @app.command()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,11 +19,18 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Api
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # as many may connect at once
+    daemon_threads = True
+    block_on_close = False
+
+
 class Receiver:
     """Answers each delivery with what `answer` says (204 where it says None); may be down.
 
     `taken` are the events that were answered 2xx, `refused` those that were not, in their order;
-    `forged` counts what no secret in `secrets` had signed. At most `most` were ever on their way.
+    `forged` counts what no secret in `secrets` had signed. At most `most` were ever on their way, and
+    of one chat `most_of_chat`. `headers` are those of the last request. Each answer takes `seconds`.
     """
 
     def __init__(self) -> None:
@@ -30,10 +39,13 @@ class Receiver:
         self.taken: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
         self.forged = 0
-        self.most = 0
+        self.most = self.most_of_chat = 0
+        self.seconds = 0.0
+        self.headers: dict[str, str] = {}
         self.answer: Callable[[dict[str, Any]], int | None] = lambda _: None
         self.location = ""
         self._now = 0
+        self._chats: Counter[Any] = Counter()
         self._gate = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
 
@@ -51,12 +63,26 @@ class Receiver:
         told = [each for each in self.taken if each["type"] == "message.received"]
         return [each["data"]["text"] for each in told]
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the events of each chat came in their order, but for what was repeated."""
+        chats: dict[Any, list[int]] = {}
+        for each in self.taken:
+            chats.setdefault((each["connection"], each["data"].get("chat")), []).append(each["seq"])
+        firsts = [list(dict.fromkeys(seqs)) for seqs in chats.values()]
+        return all(seqs == sorted(seqs) for seqs in firsts)
+
     def take(self, body: bytes, headers: dict[str, str]) -> int:
+        event = json.loads(body)
+        chat = event.get("connection"), event.get("data", {}).get("chat")
         with self._gate:
             self._now += 1
+            self._chats[chat] += 1
             self.most = max(self.most, self._now)
+            self.most_of_chat = max(self.most_of_chat, self._chats[chat])
+            self.headers = headers
         try:
-            event = json.loads(body)
+            time.sleep(self.seconds)
             if not any(_signed(secret, body, headers) for secret in self.secrets):
                 self.forged += 1
                 return 401
@@ -68,6 +94,7 @@ class Receiver:
         finally:
             with self._gate:
                 self._now -= 1
+                self._chats[chat] -= 1
 
     def start(self) -> None:
         receiver = self
@@ -76,7 +103,10 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(length := int(self.headers["content-length"]))
+                if len(body) < length:  # whoever sent it is gone
+                    self.close_connection = True
+                    return
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 status = receiver.take(body, headers)
                 self.send_response(status)
@@ -88,9 +118,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:

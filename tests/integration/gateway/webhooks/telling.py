@@ -19,12 +19,17 @@ SOON = 30.0
 ANA = "15550100002@s.whatsapp.net"
 
 
-def received(number: int, source: str = "live", more: str = "") -> dict[str, Any]:
+def chat_of(contact: int) -> str:
+    """The chat with the contact of this number, 0 to 99."""
+    return f"155501101{contact:02d}@s.whatsapp.net"
+
+
+def received(number: int, source: str = "live", more: str = "", chat: str = ANA) -> dict[str, Any]:
     """What a connection's inbox has of the message of this number."""
     return {
         "key": number,
-        "chat": ANA,
-        "sender": ANA,
+        "chat": chat,
+        "sender": chat,
         "message_id": f"3EB0{number:06d}",
         "at": 1_764_000_000 + number,
         "type": "text",
@@ -33,9 +38,12 @@ def received(number: int, source: str = "live", more: str = "") -> dict[str, Any
     }
 
 
-def arriving(number: int, connection: str = SHOP, source: str = "live", more: str = "") -> Write:
+def arriving(
+    number: int, connection: str = SHOP, source: str = "live", more: str = "", chat: str = ANA
+) -> Write:
     """The write that stores the message of this number; its text is ``text NUMBER`` and `more`."""
-    return storing(incoming(connection, received(number, source, more), 1_764_000_000.5 + number))
+    message = received(number, source, more, chat)
+    return storing(incoming(connection, message, 1_764_000_000.5 + number))
 
 
 async def tell(
@@ -46,12 +54,22 @@ async def tell(
     *,
     size: int = 10,
     more: str = "",
+    chats: int = 0,
 ) -> list[str]:
-    """Store messages of these numbers, `size` in a batch; their texts."""
+    """Store messages of these numbers, `size` in a batch; their texts.
+
+    All are Ana's; with `chats` they are of so many contacts in turn.
+    """
     numbers = range(first, first + count)
     for begin in range(0, count, size):
         part = numbers[begin : begin + size]
-        await documents.batch([arriving(number, connection, more=more) for number in part])
+        chat = [chat_of(number % chats) if chats else ANA for number in part]
+        await documents.batch(
+            [
+                arriving(number, connection, more=more, chat=of)
+                for number, of in zip(part, chat, strict=True)
+            ]
+        )
     return [f"text {number}{more}" for number in numbers]
 
 

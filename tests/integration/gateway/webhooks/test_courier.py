@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -16,19 +18,21 @@ from actors.redis.client import connect
 from actors.redis.leader_election import Turn
 from actors.redis.leases import Leases
 from actors.runtime.actor_base import end_tasks
-from actors.state.documents import DELIVERIES, StoreAway, Where
+from actors.state.documents import DELIVERIES, WEBHOOKS, StoreAway, Where
+from actors.state.events.deliveries import Delivery
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
-from actors.state.webhooks import Progress, Secret, Webhook, Webhooks, progressing
+from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.acceptance.address_policy import Guarded
-from gateway.webhooks import signatures
+from gateway.webhooks import delivery_policy, delivery_worker, lanes, signatures
+from gateway.webhooks.delivery_journal import SAVE
 from gateway.webhooks.delivery_policy import PATIENCE
 from gateway.webhooks.delivery_worker import Courier
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
-from gateway.webhooks.http_post import Poster
+from gateway.webhooks.http_post import PER_ENDPOINT, Poster, Posters
 from tests.integration.gateway.receiver import Receiver
-from tests.integration.gateway.webhooks.telling import tell
+from tests.integration.gateway.webhooks.telling import age, tell
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -37,24 +41,25 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.state.documents import Write
+    from actors.state.documents import Page, Write
     from tests.processes.valkey import Valkey
 
 SOON = 30.0
 ID = "wh_" + "0" * 24
+COUNT = 120
 
 
 class Store(SqliteDocuments):
     """A store that takes no batch while it is `away`, and `slow` seconds for each when it is not.
 
-    `refused` and `taken` count them.
+    `refused` and `taken` count them, `looks` its queries.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.away = False
         self.slow = 0.0
-        self.refused = self.taken = 0
+        self.refused = self.taken = self.looks = 0
 
     async def batch(self, writes: Sequence[Write]) -> None:
         if self.away:
@@ -64,15 +69,18 @@ class Store(SqliteDocuments):
         await super().batch(writes)
         self.taken += 1
 
+    async def query(self, *names: Any, **more: Any) -> Page:
+        self.looks += 1
+        return await super().query(*names, **more)
+
 
 @dataclass
 class Delivering:
-    """What a courier of the webhook `ID` stands on; `clock` is how far its clock is ahead."""
+    """What a courier of the webhook `ID` stands on."""
 
     documents: Store
     webhooks: Webhooks
     redis: Redis
-    clock: float = 0.0
 
     async def add(self, receiver: Receiver) -> None:
         secret = signatures.new_secret()
@@ -89,9 +97,27 @@ class Delivering:
         page = await self.documents.query(DELIVERIES, where=[Where("status", "==", "dead")])
         return len(page.items)
 
+    async def statuses(self) -> list[str]:
+        page = await self.documents.query(DELIVERIES)
+        return [each["status"] for each in page.items]
+
+    async def passed(self) -> bool:
+        return (await self.webhook()).progress.cursor > 0
+
+    async def quiet(self) -> bool:
+        progress = (await self.webhook()).progress
+        head = await EventLog(self.documents).head()
+        return progress.behind(head.seq) == 0 and "repeat" not in await self.statuses()
+
+    @staticmethod
+    def progress_of_old(cursor: int) -> dict[str, Any]:
+        """A place as releases up to November 2026 stored it."""
+        names = ("attempts", "error", "retry_at", "failing_since", "delivered_at", "missed")
+        return {"cursor": cursor, **dict.fromkeys(names), "attempts": 0, "missed": 0}
+
     @asynccontextmanager
-    async def courier(self) -> AsyncIterator[Courier]:
-        """A courier that runs, and notes how far it is as it ends, as the deliverer has it."""
+    async def courier(self, *, saves: bool = True) -> AsyncIterator[Courier]:
+        """A courier that runs, and `saves` how far it is as it ends, as the deliverer has it."""
         turn = Turn(self.redis, keys.WEBHOOKS, seconds=60)
         assert await turn.hold()
         tail = Tail(EventLog(self.documents), billed=False)
@@ -104,17 +130,18 @@ class Delivering:
             poster=poster,
             turn=turn,
             leases=Leases(self.redis),
-            clock=lambda: time.time() + self.clock,
+            clock=time.time,
         )
         tasks = [asyncio.create_task(each) for each in (tail.run(), courier.run())]
         try:
             yield courier
         finally:
             await end_tasks(tasks, 5)
+            if saves:
+                self.documents.away = False
+                await courier.save()
             await poster.close()
             await turn.release()
-            self.documents.away = False
-            await courier.save()
 
 
 @pytest_asyncio.fixture
@@ -132,30 +159,172 @@ def receiver() -> Iterator[Receiver]:
         yield started
 
 
-async def test_one_that_ends_before_a_dead_delivery_is_kept_does_not_pass_it(
+async def test_a_dead_delivery_is_kept_or_is_not_passed(
     delivering: Delivering, receiver: Receiver
 ) -> None:
-    """The store is away as it is to be kept, and back as the courier notes how far it is."""
-    receiver.answer = lambda _: 500
-    await delivering.add(receiver)
-    await tell(delivering.documents, 1)
-    delivering.clock = 2 * PATIENCE
-    async with delivering.courier():
+    """The store is away as it is to be kept, and until the courier is gone."""
+
+    def answer(_: dict[str, Any]) -> int:
         delivering.documents.away = True
+        return 500
+
+    receiver.answer = answer
+    await delivering.add(receiver)
+    (text,) = await tell(delivering.documents, 1)
+    await age(delivering.documents, text, 2 * PATIENCE)
+    async with delivering.courier(saves=False):
         await eventually("it cannot be kept", lambda: delivering.documents.refused, SOON)
-    assert await delivering.dead() == 0
+    delivering.documents.away = False
+    assert (await delivering.dead(), (await delivering.webhook()).progress.cursor) == (0, 0)
+    receiver.answer = lambda _: 500
     async with delivering.courier():
         await eventually("it is kept", delivering.dead, SOON)
+        await eventually("it is passed", delivering.passed, SOON)
+
+
+async def test_a_store_of_an_older_release_is_gone_on_with(
+    delivering: Delivering, receiver: Receiver
+) -> None:
+    """It has one position, and a delivery that a person wanted once more; nothing is lost or repeated."""
+    await delivering.add(receiver)
+    documents = delivering.documents
+    told = await tell(documents, 1, 6, chats=3)
+    old = delivering.progress_of_old(cursor=3)
+    webhook = await delivering.webhook()
+    known = {**webhook.document, "progress": old}
+    del known["headers"]
+    await documents.set(WEBHOOKS, ID, known)
+    (first, *_) = (await EventLog(documents).after(0)).events
+    repeat = Delivery(ID, first, "waiting", None).document
+    names = ("webhook", "seq", "event", "status", "attempts", "error", "at", "tried_at")
+    await documents.set(DELIVERIES, f"{ID}.{1:016d}", {name: repeat[name] for name in names})
+    async with delivering.courier():
+        await eventually("all is told", lambda: len(receiver.taken) >= 4, SOON)
+        await eventually("it is noted", delivering.statuses, SOON)
+        await eventually("no more waits", delivering.quiet, SOON)
+    assert sorted(receiver.texts) == sorted([told[0], *told[3:]])
+    assert await delivering.statuses() == ["delivered"]
+
+
+async def test_a_chat_too_many_is_dead_at_once_and_holds_up_nothing(
+    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_worker, "HELD", 2)
+    monkeypatch.setattr(delivery_policy, "DOWN", 100)
+    receiver.answer = lambda event: 500 if event["seq"] <= 5 else None
+    await delivering.add(receiver)
+    told = await tell(delivering.documents, 1, 10, chats=10)
+    async with delivering.courier():
+        await eventually("the rest is told", lambda: set(told[5:]) <= set(receiver.texts), SOON)
+        await eventually("three are dead", lambda: _three(delivering), SOON)
+    assert sorted(await delivering.statuses()) == ["dead"] * 3 + ["waiting"] * 2
+
+
+def _refusing(text: str, event: dict[str, Any]) -> int | None:
+    return 500 if event["data"]["text"] == text else None
+
+
+async def _three(delivering: Delivering) -> bool:
+    return await delivering.dead() == 3
+
+
+@pytest.mark.parametrize("spilled", [False, True])
+async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_rest(
+    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, spilled: bool
+) -> None:
+    """Of many chats few are tried; with a single chat what memory has no room for is stored."""
+    monkeypatch.setattr(lanes, "EVENTS", 50)
+    receiver.answer = lambda _: 500
+    await delivering.add(receiver)
+    told = await tell(delivering.documents, 1, COUNT, chats=1 if spilled else 60)
+    async with delivering.courier() as courier:
+        await eventually("it is down", lambda: len(receiver.refused) >= 3, SOON)
+        await asyncio.sleep(2.0)
+        asked = {each["id"] for each in receiver.refused}
+        assert len(asked) <= 1 if spilled else len(asked) <= PER_ENDPOINT + 6
+        stored = await delivering.statuses()
+        assert len(stored) <= (COUNT if spilled else PER_ENDPOINT + 6)
+        assert ("behind" in stored) is spilled
+        receiver.answer = lambda _: None
+        courier.update(await delivering.webhooks.change(ID, on=True))
+        await eventually("all is told", lambda: len(set(receiver.texts)) == COUNT, SOON)
+    chats = 1 if spilled else 60
+    for chat in range(chats):
+        own = [text for text in receiver.texts if int(text.split()[1]) % chats == chat]
+        assert own == [text for text in told if int(text.split()[1]) % chats == chat]
+
+
+async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
+    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The courier dies when the refused one is taken, and the one behind it is on its way."""
+    monkeypatch.setattr(lanes, "EVENTS", 5)
+    released, second = threading.Event(), threading.Event()
+
+    def answer(event: dict[str, Any]) -> None:
+        if event["seq"] == 2:
+            second.set()
+            released.wait(SOON)
+
+    receiver.answer = lambda _: 500
+    await delivering.add(receiver)
+    told = await tell(delivering.documents, 1, 12)
+    async with delivering.courier(saves=False) as courier:
+        await eventually("it is stored", lambda: _behind(delivering), SOON)
+        receiver.answer = answer
+        courier.update(await delivering.webhooks.change(ID, on=True))
+        await eventually("the next is on its way", second.is_set, SOON)
+        await asyncio.sleep(2 * SAVE)
+    released.set()
+    async with delivering.courier():
+        await eventually("all is told", lambda: set(receiver.texts) == set(told), SOON)
+    assert receiver.in_order
+
+
+async def _behind(delivering: Delivering) -> bool:
+    return "behind" in await delivering.statuses()
+
+
+async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
+    delivering: Delivering, receiver: Receiver
+) -> None:
+    """Looks at the store for each delivery, with little and with much behind; one chat is refused."""
+    await delivering.add(receiver)
+    looks: list[float] = []
+    begin = 1
+    for waits in (40, 400):
+        receiver.answer = partial(_refusing, f"text {begin}")
+        wanted = set(await tell(delivering.documents, begin, waits, chats=10, size=40))
+        before = len(receiver.taken)
+        enough = before + waits - waits // 10
+        delivering.documents.looks = 0
+        async with delivering.courier():
+            await eventually(
+                "others are told", partial(lambda many: len(receiver.taken) >= many, enough), SOON
+            )
+        looks.append(delivering.documents.looks / (len(receiver.taken) - before))
+        receiver.answer = lambda _: None
+        async with delivering.courier() as courier:
+            courier.update(await delivering.webhooks.change(ID, on=True))
+            await eventually(
+                "all is told", partial(lambda all_: all_ <= set(receiver.texts), wanted), SOON
+            )
+        begin += waits
+    assert looks[1] <= max(looks[0], 0.2), looks
 
 
 @pytest.mark.parametrize("how", ["another address", "on"])
 async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
-    delivering: Delivering, receiver: Receiver, how: str
+    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
+    """Also after a restart: when it is tried again is stored."""
+    monkeypatch.setattr(delivery_policy, "FIRST", 300.0)
     await delivering.add(receiver)
+    receiver.answer = lambda _: 500
     (wanted,) = await tell(delivering.documents, 1)
-    failing = Progress(attempts=9, error="unreachable", retry_at=time.time() + 300)
-    await delivering.documents.batch([progressing(ID, failing)])
+    async with delivering.courier():
+        await eventually("it is refused", lambda: receiver.refused, SOON)
+    receiver.answer = lambda _: None
     async with delivering.courier() as courier:
         await asyncio.sleep(0.3)
         assert receiver.taken == []
@@ -176,10 +345,10 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     await delivering.add(receiver)
     documents = delivering.documents
     tail = Tail(EventLog(documents), billed=False)
-    poster = Poster(Guarded(private=True))
+    posters = Posters(Guarded(private=True))
     turn = Turn(delivering.redis, keys.WEBHOOKS)
     leases = Leases(delivering.redis)
-    deliverer = Deliverer(documents, delivering.webhooks, tail, poster, turn, leases=leases)
+    deliverer = Deliverer(documents, delivering.webhooks, tail, posters, turn, leases=leases)
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:
         await tell(documents, 1, 3)
@@ -191,7 +360,6 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     finally:
         await end_tasks(tasks, 5)
         await deliverer.close()
-        await poster.close()
     assert documents.taken > before, "it was noted as it ended"
     # The answer to the last one may have been on its way.
     assert (await delivering.webhook()).progress.cursor >= receiver.seqs[-2]

@@ -86,11 +86,15 @@ def test_how_far_webhooks_are_behind() -> None:
     nothing = Behind(None, None)
     assert set(backlog().values()) == set(backlog(nothing).values()) == {0}
     assert not list(Backlog(None, now=100.0).collect())
-    told = backlog(nothing, Behind(60.0, 40.0), Behind(90.0, 95.0), Behind(None, 30.0))
+    told = backlog(
+        nothing, Behind(60.0, 40.0, 2, 3), Behind(90.0, 95.0, 1), Behind(None, 30.0, 0, 4)
+    )
     assert told == {
         "teimoso_webhooks_failing": 2,
         "teimoso_webhook_failing_seconds": 40,
         "teimoso_webhook_oldest_age_seconds": 70,
+        "teimoso_webhook_held_chats": 3,
+        "teimoso_webhook_requests_in_flight": 7,
     }
 
 

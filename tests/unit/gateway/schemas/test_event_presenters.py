@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
+from actors.state.events.deliveries import Attempt, Delivery
 from actors.state.events.derivation import of_change
 from actors.state.events.event import TYPES, Event, EventType
 from actors.state.events.outbox import Told
@@ -206,31 +207,69 @@ def test_an_event_that_was_cut_is_told_all_the_same() -> None:
     assert (found["cut"], found["data"]["text"]) == (True, None)
 
 
+TOOK = Attempt(8.5, 204, None, 0.2)
+REFUSED = Attempt(8.1, 500, "status_500", 0.1)
+
+
 @pytest.mark.parametrize(
-    ("seq", "document_", "status", "attempts"),
+    ("seq", "kept", "first", "shown", "tries"),
     [
-        (6, None, "delivered", None),
-        (7, None, "waiting", 3),
-        (8, None, "waiting", 0),
-        (5, {"status": "dead", "attempts": 9, "error": "timeout", "tried_at": 9.0}, "dead", 9),
+        (6, None, None, ("delivered", None), []),
+        (6, None, TOOK, ("delivered", 1), [204]),
+        (7, None, None, ("waiting", 0), []),
+        (8, None, None, ("delivered", None), []),  # beyond the cursor, and done
+        (9, None, TOOK, ("delivered", 1), [204]),  # its progress is not stored yet
+        (5, ("dead", (REFUSED, REFUSED)), None, ("dead", 2), [500, 500]),
+        (5, ("behind", ()), None, ("waiting", 0), []),
+        (5, ("repeat", (TOOK,)), None, ("waiting", 1), [204]),
+        (5, ("delivered", (REFUSED, TOOK)), None, ("delivered", 2), [500, 204]),
     ],
 )
 def test_how_far_a_delivery_is(
-    seq: int, document_: dict[str, Any] | None, status: str, attempts: int | None
+    seq: int,
+    kept: tuple[Any, tuple[Attempt, ...]] | None,
+    first: Attempt | None,
+    shown: tuple[str, int | None],
+    tries: list[int],
 ) -> None:
+    webhook = Webhook("wh_1", "x", (Secret("x"),), 1.0, progress=Progress(cursor=6, done=(8, 8)))
+    event = replace(told("alert.raised", ALERT), seq=seq)
+    delivery = None
+    if kept is not None:
+        delivery = Delivery("wh_1", event, "waiting", "/alert")
+        for each in kept[1]:
+            delivery = delivery.tried(each, "waiting")
+        delivery = Delivery.of({**delivery.document, "status": kept[0]})
+    found = event_presenters.delivery(event, webhook, delivery, first)
+    assert (found.status, found.attempts) == shown
+    assert [each.http_status for each in found.tries] == tries
+    if tries:
+        last = TOOK if tries[-1] == 204 else REFUSED
+        assert (found.error, found.tries[-1].seconds) == (last.error, last.seconds)
+
+
+def test_a_delivery_of_an_older_release_is_shown_without_its_attempts() -> None:
+    event = told("alert.raised", ALERT)
+    known = Delivery("wh_1", event, "dead", None).document
+    old = {name: known[name] for name in ("webhook", "seq", "event", "status", "at")}
+    delivery = Delivery.of({**old, "attempts": 9, "error": "timeout", "tried_at": 9.0})
+    webhook = Webhook("wh_1", "x", (Secret("x"),), 1.0, progress=Progress(cursor=6))
+    found = event_presenters.delivery(event, webhook, delivery, None)
+    assert (found.status, found.attempts, found.tries) == ("dead", 9, [])
+
+
+def test_a_webhook_is_shown_without_its_secrets() -> None:
     webhook = Webhook(
-        "wh_1", "x", (Secret("x"),), 1.0, progress=Progress(cursor=6, attempts=3, error="timeout")
+        "wh_1",
+        "x",
+        (Secret("whsec_psst"),),
+        1.0,
+        progress=Progress(cursor=6, done=(8, 8), parked=5, held=2),
+        headers={"Authorization": "Bearer psst"},
     )
-    found = event_presenters.delivery(
-        replace(told("alert.raised", ALERT), seq=seq), webhook, document_
-    )
-    assert (found.status, found.attempts) == (status, attempts)
-
-
-def test_a_webhook_is_shown_without_its_secret() -> None:
-    webhook = Webhook("wh_1", "x", (Secret("whsec_psst"),), 1.0, progress=Progress(cursor=6))
     shown = event_presenters.webhook(webhook, 10)
-    assert shown["waiting"] == 4
+    assert (shown["waiting"], shown["held_chats"]) == (3 + 5, 2)
+    assert shown["headers"] == {"Authorization": "***"}
     assert "psst" not in json.dumps(shown)
 
 
@@ -268,3 +307,10 @@ def test_a_contact_is_told_with_its_names_or_that_it_is_gone(settings: dict[str,
         "full_name": full,
         "first_name": first,
     }
+
+
+def test_a_test_event_is_one_as_the_document_promises() -> None:
+    webhook = Webhook("wh_1", "x", (Secret("x"),), 1.0)
+    event = event_presenters.trial(webhook, "evt_1", 5.0)
+    found = check(event.__pydantic_serializer__.to_json(event))
+    assert (found["type"], found["seq"], found["data"]) == ("webhook.test", 0, {"webhook": "wh_1"})

@@ -1,13 +1,15 @@
-"""What becomes of an attempt to deliver."""
+"""The consequence of an attempt for its event, and for the endpoint."""
 
 from __future__ import annotations
 
 import pytest
 
+from actors.state.events.deliveries import Attempt
 from actors.state.events.event import Event
 from actors.state.events.outbox import Told
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.webhooks import delivery_policy
+from gateway.webhooks.delivery_policy import DOWN, LONGEST, Endpoint
 
 NOW = 1_000_000.0
 EVENT = Event("evt_1", "message.received", "shop", 1.0, {})
@@ -35,48 +37,79 @@ WEBHOOK = Webhook("wh_1", "https://example.com", (Secret("whsec_a"),), 1.0)
         ("timeout", OLD, "dead"),
         ("private_address", FRESH, "retry"),
         ("unreadable", FRESH, "dead"),
+        ("endpoint_was_gone", FRESH, "dead"),
     ],
 )
 def test_verdicts(outcome: int | str, told: Told, verdict: str) -> None:
-    assert delivery_policy.judged(outcome, told, NOW) == verdict
+    attempt = Attempt.of(NOW, outcome, 0.1)
+    assert delivery_policy.judged(attempt, told, NOW) == verdict
 
 
-def advanced(progress: Progress, outcome: int | str, told: Told = FRESH) -> Progress:
-    verdict = delivery_policy.judged(outcome, told, NOW)
-    return delivery_policy.advanced(progress, verdict, outcome, told, now=NOW, chance=0.5)
-
-
-def test_what_was_delivered_ends_what_failed() -> None:
-    failing = Progress(cursor=6, attempts=3, error="timeout", retry_at=NOW, failing_since=NOW - 9)
-    assert advanced(failing, 200) == Progress(cursor=7, delivered_at=NOW)
-
-
-def test_a_failure_keeps_the_place_and_doubles_the_pause_up_to_the_longest() -> None:
-    progress = Progress(cursor=6)
-    pauses = []
-    for attempts in range(1, 15):
-        progress = advanced(progress, 500)
-        assert (progress.cursor, progress.attempts) == (6, attempts)
-        assert (progress.error, progress.failing_since) == ("status_500", NOW)
-        assert progress.retry_at is not None
-        pauses.append(progress.retry_at - NOW)
+def test_pauses_double_up_to_the_longest() -> None:
+    pauses = [delivery_policy.pause(failures, 0.5) for failures in range(1, 15)]
     assert pauses[:3] == [0.75, 1.5, 3.0]
     assert pauses == sorted(pauses)
-    assert pauses[-1] <= delivery_policy.LONGEST
+    assert pauses[-1] <= LONGEST
 
 
-def test_a_dead_one_lets_the_next_go_at_once_and_the_endpoint_is_failing_still() -> None:
-    failing = Progress(cursor=6, attempts=3, error="timeout", retry_at=NOW, failing_since=NOW - 9)
-    after = advanced(failing, 503, OLD)
-    assert (after.cursor, after.attempts, after.retry_at) == (7, 0, None)
-    assert (after.error, after.failing_since) == ("status_503", NOW - 9)
+def endpoint(refusals: int = 0) -> Endpoint:
+    made = Endpoint(None, None, None)
+    for _ in range(refusals):
+        made.refused(NOW, 0.5)
+    return made
 
 
-def test_what_is_gone_before_it_was_delivered_is_counted() -> None:
-    progress = Progress(cursor=6, attempts=2, missed=1)
-    assert delivery_policy.found_missing(progress, 7) == progress
-    assert delivery_policy.found_missing(progress, 3) == progress
-    assert delivery_policy.found_missing(progress, 10) == Progress(cursor=9, missed=4)
+def test_an_endpoint_that_refuses_some_events_is_told_of_all_others() -> None:
+    some = endpoint(DOWN - 1)
+    assert not some.down
+    assert some.admits(NOW, 23)
+
+
+def test_an_endpoint_that_is_down_gets_one_new_event_at_a_time_and_ever_more_seldom() -> None:
+    down = endpoint(DOWN)
+    assert down.down
+    assert not down.admits(NOW, 0)
+    pauses = []
+    now = NOW
+    for _ in range(12):
+        pauses.append(down.left(now))
+        now += down.left(now)
+        assert down.admits(now, 0)
+        assert not down.admits(now, 1)
+        down.refused(now, 0.5)
+    assert pauses[:3] == [0.75, 1.5, 3.0]
+    assert max(pauses) <= LONGEST
+    assert down.left(now - 10**6) == LONGEST, "though the clock was set back"
+
+
+def test_what_was_on_its_way_as_it_went_down_counts_once() -> None:
+    down = endpoint(DOWN + 20)
+    assert down.left(NOW) == 0.75
+
+
+def test_an_event_that_is_taken_opens_it_again() -> None:
+    down = endpoint(DOWN)
+    down.failed(Attempt.of(NOW, 500, 0.1), NOW)
+    down.failed(Attempt.of(NOW + 1, "timeout", 15.0), NOW + 1)
+    assert (down.failing_since, down.error) == (NOW, "timeout")
+    assert down.took(NOW + 2)
+    assert (down.failing_since, down.delivered_at, down.down) == (None, NOW + 2, False)
+    assert down.admits(NOW + 2, 23)
+    assert not down.took(NOW + 3), "it was not down this time"
+
+
+def test_a_place_of_an_older_release_is_a_cursor_alone() -> None:
+    old = {"cursor": 6, "attempts": 3, "error": "timeout", "retry_at": NOW, "failing_since": NOW}
+    known = Progress.of({**old, "delivered_at": None, "missed": 1})
+    assert (known.cursor, known.done, known.held, known.parked) == (6, (), 0, 0)
+    assert (known.dealt(6), known.dealt(7), known.behind(10)) == (True, False, 4)
+
+
+def test_what_is_done_beyond_the_cursor_is_not_behind() -> None:
+    known = Progress(cursor=6, done=(8, 8, 10, 12), parked=2)
+    assert [seq for seq in range(5, 15) if not known.dealt(seq)] == [7, 9, 13, 14]
+    assert known.behind(14) == 4 + 2
+    assert Progress.of(known.document) == known
 
 
 @pytest.mark.parametrize(
@@ -109,5 +142,8 @@ def test_a_webhook_comes_back_from_its_document() -> None:
     assert more.signs(2.0) == ["a"]
 
 
-def test_no_log_gets_to_see_what_signs() -> None:
-    assert "whsec_a" not in repr(WEBHOOK)
+def test_no_log_gets_to_see_secrets() -> None:
+    webhook = Webhook("wh_1", "x", (Secret("whsec_a"),), 1.0, headers={"X-Key": "psst"})
+    assert Webhook.of(webhook.document) == webhook
+    assert "whsec_a" not in repr(webhook)
+    assert "psst" not in repr(webhook)

@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from actors.state.documents import DELIVERIES, EVENTS, FILTERS, MESSAGES, QUERIES, Order, Where
+from actors.state.documents import (
+    DELIVERED,
+    DELIVERIES,
+    EVENTS,
+    FILTERS,
+    MESSAGES,
+    QUERIES,
+    Order,
+    Where,
+)
 from actors.state.firestore.values import decode, encode, paths, query
 from actors.state.queries import Request
 from tests.processes.firestore import INDEXES
@@ -83,7 +92,10 @@ def test_the_file_of_indexes_has_what_the_queries_need() -> None:
     there = json.loads(INDEXES.read_text())
     assert there["indexes"] == needed
     # Nobody looks for a text, and an index of it is paid for with each message.
-    texts = ((MESSAGES, "text"), (EVENTS, "events"), (DELIVERIES, "event"))
+    texts = (
+        *((MESSAGES, "text"), (EVENTS, "events"), (DELIVERIES, "event")),
+        (DELIVERED, "attempts"),
+    )
     assert there["fieldOverrides"] == [
         {"collectionGroup": collection, "fieldPath": field, "indexes": []}
         for collection, field in texts

@@ -1,0 +1,147 @@
+"""Documents of deliveries to webhooks: refused events, each with its attempts, and what got through.
+
+An event that its endpoint took at the first attempt shares a document with its neighbours in the log;
+one that was refused, that waits behind such a one in its chat, or that a person wants again has its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from actors.state.documents import DELIVERED, DELIVERIES, Write
+from actors.state.events import outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from actors.state.documents import Document
+    from actors.state.events.outbox import Told
+
+Status = Literal["waiting", "behind", "repeat", "delivered", "dead"]
+"""``waiting``: refused, tried again · ``behind``: waits for such a one of its chat · ``repeat``: a person
+wants it once more."""
+
+OPEN: Final = ("waiting", "behind", "repeat")
+
+KEPT: Final = 20
+"""Attempts of a delivery that are kept, the last ones."""
+
+BUCKET: Final = 100
+"""Numbers of events that share a document of ``webhook_delivered``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request: when it began, the answer's status or the code of what kept it from coming.
+
+    `seconds` is the time until that was known. `error` is None for an answer 2xx.
+    """
+
+    at: float
+    status: int | None
+    error: str | None
+    seconds: float
+
+    @classmethod
+    def of(cls, at: float, outcome: int | str, seconds: float) -> Attempt:
+        """The attempt that came to `outcome`, a status of HTTP or a code."""
+        if isinstance(outcome, str):
+            return cls(at, None, outcome, seconds)
+        error = None if 200 <= outcome < 300 else f"status_{outcome}"
+        return cls(at, outcome, error, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way to an endpoint, with its last attempts; `attempts` is how many there were.
+
+    `lane` is that of the chat whose order it keeps; None where a person wants it once more.
+    """
+
+    webhook: str
+    told: Told
+    status: Status
+    lane: str | None
+    attempts: int = 0
+    tries: tuple[Attempt, ...] = ()
+    retry_at: float | None = None
+
+    @classmethod
+    def of(cls, document: Document) -> Delivery:
+        """The delivery of a document; one of an older release has neither lane nor tries."""
+        return cls(
+            document["webhook"],
+            outbox.read(document["event"]),
+            document["status"],
+            document.get("lane"),
+            document["attempts"],
+            tuple(Attempt(**each) for each in document.get("tries", ())),
+            document.get("retry_at"),
+        )
+
+    def tried(self, attempt: Attempt, status: Status, retry_at: float | None = None) -> Delivery:
+        """The delivery after an attempt."""
+        tries = (*self.tries, attempt)[-KEPT:]
+        attempts = self.attempts + 1
+        return replace(self, status=status, attempts=attempts, tries=tries, retry_at=retry_at)
+
+    @property
+    def document(self) -> Document:
+        last = self.tries[-1] if self.tries else None
+        return {
+            "webhook": self.webhook,
+            "seq": self.told.seq,
+            "event": outbox.written(self.told),
+            "status": self.status,
+            "lane": self.lane,
+            "attempts": self.attempts,
+            "error": None if last is None else last.error,
+            "at": self.told.at,
+            "tried_at": None if last is None else last.at,
+            "retry_at": self.retry_at,
+            "tries": [asdict(each) for each in self.tries],
+        }
+
+    @property
+    def write(self) -> Write:
+        return Write("set", DELIVERIES, delivery_id(self.webhook, self.told.seq), self.document)
+
+
+def delivery_id(webhook: str, seq: int) -> str:
+    """The id of the document of a delivery."""
+    return f"{webhook}.{seq:0{outbox.DIGITS}d}"
+
+
+def delivered_id(webhook: str, seq: int) -> str:
+    """The id of the document that has the attempt at an event which was taken at once."""
+    return f"{webhook}.{seq // BUCKET:0{outbox.DIGITS}d}"
+
+
+def delivering(webhook: str, attempts: Mapping[int, Attempt], now: float) -> list[Write]:
+    """The writes that keep attempts, by the numbers of their events, which got through at once."""
+    by_document: dict[str, dict[int, Attempt]] = {}
+    for seq, attempt in attempts.items():
+        by_document.setdefault(delivered_id(webhook, seq), {})[seq] = attempt
+    return [_adding(name, webhook, some, now) for name, some in by_document.items()]
+
+
+def delivered(documents: Iterable[Document | None]) -> dict[int, Attempt]:
+    """The attempts of documents of ``webhook_delivered``, by the numbers of their events."""
+    known = [json.loads(each["attempts"]) for each in documents if each is not None]
+    return {int(seq): Attempt(*fields) for some in known for seq, fields in some.items()}
+
+
+def _adding(name: str, webhook: str, attempts: Mapping[int, Attempt], now: float) -> Write:
+    new: dict[str, Any] = {
+        str(seq): [each.at, each.status, each.error, round(each.seconds, 4)]
+        for seq, each in attempts.items()
+    }
+
+    def add(there: Document | None) -> Document:
+        known = {} if there is None else json.loads(there["attempts"])
+        text = json.dumps({**known, **new}, separators=(",", ":"))
+        return {"webhook": webhook, "at": now, "attempts": text}
+
+    return Write("change", DELIVERED, name, change=add)

@@ -1,0 +1,74 @@
+"""Headers of a webhook's own: which may be set, and how their secrets are shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+MASK: Final = "***"
+"""In place of a value, in every answer."""
+
+MOST, NAME_LONGEST, LONGEST = 20, 64, 1024
+"""Headers of a webhook, characters of a name and of a value."""
+
+NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+VALUE = r"^[!-~]([ -~]*[!-~])?$"
+
+RESERVED: Final = frozenset(
+    (
+        *("accept", "connection", "content-encoding", "content-length", "content-type", "expect"),
+        *("host", "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("user-agent",),
+    )
+)
+RESERVED_FIRST: Final = ("proxy-", "webhook-", "content-", "sec-")
+"""Names that Teimoso sets itself, or that mean something to the connection; and how such names begin."""
+
+
+def _usable(headers: dict[str, str]) -> dict[str, str]:
+    """Headers that can go with a delivery; a refusal never repeats a value."""
+    names = [name.lower() for name in headers]
+    if len(headers) > MOST:
+        raise _refused(f"a webhook has {MOST} headers at most")
+    if len(set(names)) < len(names):
+        raise _refused("a header is named twice")
+    for name, value in headers.items():
+        if len(name) > NAME_LONGEST or not re.fullmatch(NAME[1:-1], name):
+            raise _refused("the name of a header has letters, digits, hyphens and underscores")
+        if name.lower() in RESERVED or name.lower().startswith(RESERVED_FIRST):
+            raise _refused("a header has a name that is reserved")
+        if len(value) > LONGEST or not re.fullmatch(VALUE[1:-1], value):
+            raise _refused("the value of a header is visible ASCII, with spaces within")
+        if value == MASK:
+            raise _refused("the value of a header is masked: give the value itself")
+    return headers
+
+
+def _refused(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid_field", "{reason}", {"reason": sentence})
+
+
+Headers = Annotated[
+    dict[str, str],
+    AfterValidator(_usable),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MOST,
+            "propertyNames": {"pattern": NAME, "maxLength": NAME_LONGEST},
+            "additionalProperties": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": LONGEST,
+                "pattern": VALUE,
+            },
+            "description": "Headers that go with each delivery, an `Authorization` say. Their values are secrets:"
+            " answers show them masked. Those that Teimoso sets, and those of the connection, are"
+            " refused.",
+            "examples": [{"Authorization": "Bearer s3cret"}],
+        }
+    ),
+]

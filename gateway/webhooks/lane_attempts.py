@@ -1,0 +1,78 @@
+"""Finds the next event of a lane and tries to deliver it, once; `delivery_worker` decides what follows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from actors.state.events.deliveries import Attempt, Delivery
+from gateway.schemas.event_presenters import Unreadable
+from gateway.webhooks import delivery_policy, event_body, signed_request
+from gateway.webhooks.lanes import REPEATS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from actors.redis.leases import Leases
+    from actors.state.webhooks import Webhook
+    from gateway.webhooks.delivery_journal import Journal
+    from gateway.webhooks.http_post import Poster
+    from gateway.webhooks.lanes import Lane
+    from gateway.webhooks.refused_deliveries import Refused
+
+NOTHING: Final = Attempt(0.0, None, None, 0.0)
+"""In place of an attempt where no event was found."""
+
+
+class LaneAttempts:
+    """Attempts at events of one webhook, as it is now (`webhook`)."""
+
+    def __init__(
+        self,
+        webhook: Webhook,
+        *,
+        refused: Refused,
+        journal: Journal,
+        poster: Poster,
+        leases: Leases,
+        clock: Callable[[], float],
+    ) -> None:
+        self.webhook = webhook
+        self._refused = refused
+        self._journal = journal
+        self._poster = poster
+        self._leases = leases
+        self._clock = clock
+
+    def finder(self, lane: Lane) -> Callable[[], Awaitable[Delivery | None]]:
+        """Finds the next event of a lane, by what the lane is now; may raise `StoreAway`."""
+        if lane.key == REPEATS:
+            return self._refused.repeat
+        if lane.head is not None:
+            return partial(self._head, lane.head)
+        if lane.behind:
+            return partial(self._refused.following, lane.key, lane.last)
+        return partial(_known, Delivery(self.webhook.id, lane.waiting[0], "waiting", lane.key))
+
+    async def make(self, delivery: Delivery | None) -> Attempt:
+        """Try to deliver it. Raises `RedisAway`: then no attempt was made."""
+        now = self._clock()
+        if delivery is None:
+            return NOTHING
+        told = delivery.told
+        if delivery.lane is not None and told.seq <= self.webhook.begun:
+            return Attempt.of(now, delivery_policy.SUPERSEDED, 0.0)
+        try:
+            # Only an admin sets up a webhook, so that it may be told what links an account.
+            body = await event_body.body(told, self._leases, may_link=True)
+        except Unreadable:
+            return Attempt.of(now, delivery_policy.UNREADABLE, 0.0)
+        return await signed_request.attempt(self._poster, self.webhook, told.event.id, body, now)
+
+    async def _head(self, seq: int) -> Delivery | None:
+        known = self._journal.find(seq)
+        return known if known is not None else await self._refused.head(seq)
+
+
+async def _known(delivery: Delivery) -> Delivery:
+    return delivery

@@ -1,0 +1,228 @@
+"""Events of one endpoint between the log and their delivery: a lane for each chat (pure).
+
+The worker (`delivery_worker`) takes the log in, and out of each lane one event at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from gateway.webhooks.delivery_policy import LONGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from actors.state.events.event import Event
+    from actors.state.events.outbox import Told
+
+EVENTS, BYTES = 500, 1_000_000
+"""Events, and their bytes, that wait in memory for one endpoint; one more may be larger."""
+
+REPEATS = "repeats"
+"""The lane of what a person wants once more; those of chats have a slash."""
+
+
+def lane_of(event: Event) -> str:
+    """The lane that keeps the order of this event.
+
+    It is that of a chat, and of what is about none, of the connection's events of one kind: those of
+    its state, of its calls, of alerts.
+    """
+    chat = event.data.get("chat")
+    if not isinstance(chat, str):
+        chat = event.type.partition(".")[0]
+    return f"{event.connection or ''}/{chat}"
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """Events of one chat in their order: `head`, then what is stored behind it, then `waiting`.
+
+    `head` is the number of a refused event, which is tried again at `retry_at` after `attempts`. It has
+    a document, and so has what is stored `behind`; the worker reads that after the number `last`.
+    `spills` counts how often something was put there.
+    """
+
+    key: str
+    waiting: deque[Told] = field(default_factory=deque)
+    head: int | None = None
+    head_at: float | None = None
+    attempts: int = 0
+    retry_at: float = 0.0
+    behind: bool = False
+    last: int = 0
+    spills: int = 0
+    busy: bool = False
+    queued: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return self.head is None and not self.behind and not self.waiting
+
+
+class Lanes:
+    """Every event that was taken in is open until `finish`; `place` says what need not be read again.
+
+    Each operation takes a time that does not depend on how much waits.
+    """
+
+    def __init__(self, cursor: int, done: list[tuple[int, int]]) -> None:
+        self._seen = cursor
+        self._ahead = deque(done)  # what is known to be done of what was not read again yet
+        self._open: dict[int, tuple[int, float]] = {}  # ascending: sizes, and when it happened
+        self._bytes = 0
+        self._lanes: dict[str, Lane] = {}
+        self._ready: deque[Lane] = deque()
+        self._due: list[tuple[float, int, Lane]] = []
+        self._pushed = 0
+        self.held: dict[str, Lane] = {}
+        """Lanes whose head was refused, the one that is held longest first."""
+
+    @property
+    def seen(self) -> int:
+        """The number behind which the log is to be read on."""
+        while self._ahead and self._ahead[0][0] <= self._seen + 1:
+            self._seen = max(self._seen, self._ahead.popleft()[1])
+        return self._seen
+
+    @property
+    def full(self) -> bool:
+        return len(self._open) >= EVENTS or self._bytes >= BYTES
+
+    @property
+    def behind(self) -> bool:
+        """Whether a chat has more in documents than its head."""
+        return any(each.behind for each in self._lanes.values() if each.key != REPEATS)
+
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest that waits happened."""
+        heads = [each.head_at for each in self.held.values() if each.head_at is not None]
+        opened = [at for _, at in self._open.values()]
+        return min((*heads, *opened), default=None)
+
+    def read(self, told: Told, *, wanted: bool) -> int:
+        """Take the next event of the log in; how many before it were gone already."""
+        missing = 0
+        while told.seq > self.seen + 1:
+            gap = self._ahead[0][0] if self._ahead else told.seq
+            first = min(gap, told.seq)
+            missing += first - self._seen - 1
+            self._seen = first - 1
+        if told.seq <= self._seen:
+            return missing
+        self._seen = told.seq
+        if wanted:
+            self._open[told.seq] = told.size, told.event.at
+            self._bytes += told.size
+            lane = self.lane(lane_of(told.event))
+            lane.waiting.append(told)
+            self.queue(lane)
+        return missing
+
+    def finish(self, seq: int) -> None:
+        """It was delivered, or a document has it."""
+        size, _ = self._open.pop(seq, (0, 0.0))
+        self._bytes -= size
+
+    def place(self, stored: Collection[int]) -> tuple[int, tuple[int, ...]]:
+        """The cursor and what is done beyond it, once documents have the events in `stored`."""
+        seen = self.seen
+        gaps = [seq for seq in self._open if seq not in stored]
+        begin = seen + 1 if not gaps else gaps[0]
+        done = []
+        for seq, following in pairwise((*gaps, seen + 1)):
+            if following > seq + 1:
+                done += [seq + 1, following - 1]
+        for first, last in self._ahead:
+            done += [first, last]
+        return begin - 1, tuple(done)
+
+    def lane(self, key: str) -> Lane:
+        """The lane of this name."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+        return lane
+
+    def queue(self, lane: Lane) -> None:
+        """Have its next event go as soon as it may, unless it is tried already, or waits for a retry."""
+        if lane.head is None and lane.empty:
+            if not lane.busy:
+                self._lanes.pop(lane.key, None)
+        elif lane.head is None and not lane.busy and not lane.queued:
+            lane.queued = True
+            self._ready.append(lane)
+
+    def hold(self, lane: Lane, seq: int, at: float, attempts: int, retry_at: float) -> None:
+        """Its event of this number, which happened `at`, was refused: it is tried again then."""
+        lane.head, lane.head_at, lane.attempts, lane.retry_at = seq, at, attempts, retry_at
+        self.held[lane.key] = lane
+        self._push(lane)
+
+    def hold_on(self, lane: Lane, retry_at: float) -> None:
+        """No attempt could be made: its head, where it has one, is due then."""
+        if lane.head is not None:
+            lane.retry_at = retry_at
+            self._push(lane)
+
+    def release(self, lane: Lane) -> None:
+        """Its head is dealt with."""
+        lane.head, lane.head_at, lane.attempts, lane.retry_at = None, None, 0, 0.0
+        self.held.pop(lane.key, None)
+
+    def retry_now(self) -> None:
+        """Have all that were refused tried again at once."""
+        for lane in self.held.values():
+            if lane.retry_at > 0 and not lane.busy:
+                lane.retry_at = 0.0
+                self._push(lane)
+
+    def due(self) -> float | None:
+        """When the next retry is; None where there is none."""
+        while self._due:
+            at, _, lane = self._due[0]
+            if lane.head is not None and not lane.busy and lane.retry_at == at:
+                return at
+            heapq.heappop(self._due)
+        return None
+
+    def take_retry(self, now: float) -> Lane | None:
+        """A lane whose head is due, busy from now on."""
+        at = self.due()
+        # Never later than after the longest pause, though the clock was set back.
+        if at is None or now < at <= now + LONGEST:
+            return None
+        _, _, lane = heapq.heappop(self._due)
+        lane.busy = True
+        return lane
+
+    @property
+    def has_new(self) -> bool:
+        """Whether a lane has an event that was not tried yet and may go."""
+        return bool(self._ready)
+
+    def take_new(self) -> Lane | None:
+        """A lane whose next event was not tried yet, in turn; busy from now on."""
+        if not self._ready:
+            return None
+        lane = self._ready.popleft()
+        lane.queued, lane.busy = False, True
+        return lane
+
+    def spill(self) -> Iterator[tuple[Lane, Told]]:
+        """Give away what waits in memory behind heads that were refused: documents are to have it."""
+        for lane in self._lanes.values():
+            if (lane.head is not None or lane.behind) and lane.waiting:
+                lane.behind = True
+                lane.spills += 1
+                while lane.waiting:
+                    yield lane, lane.waiting.popleft()
+
+    def _push(self, lane: Lane) -> None:
+        self._pushed += 1
+        heapq.heappush(self._due, (lane.retry_at, self._pushed, lane))

@@ -1,0 +1,68 @@
+"""A deliverer that kills itself: ``delivering_child.py DATA PORT ROOM POINT NUMBER``.
+
+`ROOM` is for how many events memory has room. It delivers from the state store in `DATA`, with the turn in the Redis at `PORT`. `POINT` is ``before`` or
+``after`` the batch of this number, counted from 1, is in the store; or ``none``: then it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from actors.redis import keys
+from actors.redis.leader_election import Turn
+from actors.redis.leases import Leases
+from actors.state.events.log import EventLog
+from actors.state.sqlite.store import SqliteDocuments
+from actors.state.webhooks import Webhooks
+from gateway.acceptance.address_policy import Guarded
+from gateway.webhooks import delivery_policy, lanes
+from gateway.webhooks.dispatcher import Deliverer
+from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.http_post import Posters
+from tests.processes.valkey import PASSWORD
+
+
+def dying(number: int, *, after: bool) -> None:
+    original = SqliteDocuments.batch
+    left = number
+
+    async def batch(self: SqliteDocuments, writes: Any) -> None:
+        nonlocal left
+        left -= 1
+        if after or left:
+            await original(self, writes)
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    SqliteDocuments.batch = batch  # type: ignore[method-assign]
+
+
+async def main(data: Path, port: int, room: int, point: str, number: int) -> None:
+    lanes.EVENTS = room
+    delivery_policy.LONGEST = 1.0  # of its time only: what was refused is tried soon
+    if point != "none":
+        dying(number, after=point == "after")
+    documents = SqliteDocuments(data)
+    redis = Redis(port=port, password=PASSWORD, decode_responses=True)
+    tail = Tail(EventLog(documents), billed=False)
+    deliverer = Deliverer(
+        documents,
+        Webhooks(documents),
+        tail,
+        Posters(Guarded(private=True)),
+        Turn(redis, keys.WEBHOOKS),
+        leases=Leases(redis),
+    )
+    await asyncio.gather(tail.run(), deliverer.run())
+
+
+if __name__ == "__main__":
+    store, server, events, where, which = sys.argv[1:]
+    asyncio.run(main(Path(store), int(server), int(events), where, int(which)))
