@@ -17,9 +17,23 @@ _WORD: Final = r"([A-Za-z0-9._~!$&'()*+,;=-]|%[2-6][0-9A-Fa-f]|%7[0-9A-Ea-e])+"
 _PORT: Final = (
     r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 )
+_GROUP: Final = "[0-9A-Fa-f]{1,4}"
+_IPV6: Final = "|".join(
+    (
+        f"({_GROUP}:){{7}}{_GROUP}",
+        f"::({_GROUP}(:{_GROUP}){{0,6}})?",
+        *(
+            f"{_GROUP}(:{_GROUP}){{{n - 1}}}::({_GROUP}(:{_GROUP}){{0,{6 - n}}})?"
+            for n in range(1, 7)
+        ),
+        f"{_GROUP}(:{_GROUP}){{6}}::",
+    )
+)
+"""Groups of an address (RFC 4291); ``::`` stands for one or more, before or after which there are `n`."""
+
 PATTERN: Final = (
     rf"^(http|socks5h?)://({_WORD}:{_WORD}@)?"
-    rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):{_PORT}/?$"
+    rf"(\[({_IPV6})\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):{_PORT}/?$"
 )
 """The form of a URL that `parse` reads."""
 
