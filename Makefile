@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow check docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test neonize check docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -67,8 +67,8 @@ setup: .venv/runtime
 setup-test: .venv/test .venv/tryx/installed
 
 ## the second engine, docs/engines.md
-whatsmeow: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-whatsmeow.lock
+neonize: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-neonize.lock
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -110,7 +110,7 @@ lock: setup-test
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra whatsmeow pyproject.toml -c requirements.lock -o requirements-whatsmeow.lock
+		--no-header --extra neonize pyproject.toml -c requirements.lock -o requirements-neonize.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(__file__).with_name("clients")
 # The environment that the Makefile makes for the client in Rust.
 RUST = ROOT / ".venv" / "tryx"
-KINDS = ("neonize", "tryx", "native", "whatsmeow")
-OURS = ("native", "whatsmeow")
+KINDS = ("neonize", "tryx", "native", "neonize_engine")
+OURS = ("native", "neonize_engine")
 """The engines of the project; what they log is searched for leaks."""
-FOREIGN = ("neonize", "tryx", "whatsmeow")
+FOREIGN = ("neonize", "tryx", "neonize_engine")
 """Programs that run code of others, and are started again when they die before their test begins."""
 RESTARTS = 2
 """How often at most, for one test."""
@@ -244,7 +244,7 @@ class Client:
 
 def runs_whatsmeow(kind: str) -> bool:
     """Whether this kind of client is whatsmeow inside."""
-    return kind in ("neonize", "whatsmeow")
+    return kind in ("neonize", "neonize_engine")
 
 
 def as_handed_over(kind: str, items: list[Any]) -> list[Any]:

@@ -64,9 +64,9 @@ LATER = {
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
     "native_client.py": ("actors.connection.native",),
-    "driven.py": ("actors.connection.whatsmeow", *NEONIZE),
+    "driven.py": ("actors.connection.neonize", *NEONIZE),
     "neonize_client.py": NEONIZE,
-    "whatsmeow_client.py": ("actors.connection.whatsmeow", *NEONIZE),
+    "neonize_engine_client.py": ("actors.connection.neonize", *NEONIZE),
 }
 """Modules that a program imports only once it runs."""
 

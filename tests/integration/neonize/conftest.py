@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.processes import Simulator
-from tests.integration.whatsmeow.device import Device
+from tests.integration.neonize.device import Device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

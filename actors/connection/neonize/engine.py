@@ -18,16 +18,16 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.neonize import causes
+from actors.connection.neonize.client import Client, Code, Event, Over, Retired
+from actors.connection.neonize.client import Paired as PairingOver
+from actors.connection.neonize.incoming import Incoming, address
+from actors.connection.neonize.journal import Journal
+from actors.connection.neonize.pairing import Linking
+from actors.connection.neonize.requests import Asking
+from actors.connection.neonize.server import point
+from actors.connection.neonize.store import StoreDamaged
 from actors.connection.session.session import SessionDamaged, StaleEpoch
-from actors.connection.whatsmeow import causes
-from actors.connection.whatsmeow.client import Client, Code, Event, Over, Retired
-from actors.connection.whatsmeow.client import Paired as PairingOver
-from actors.connection.whatsmeow.incoming import Incoming, address
-from actors.connection.whatsmeow.journal import Journal
-from actors.connection.whatsmeow.pairing import Linking
-from actors.connection.whatsmeow.requests import Asking
-from actors.connection.whatsmeow.server import point
-from actors.connection.whatsmeow.store import StoreDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
         Outgoing,
         PairingCode,
     )
+    from actors.connection.neonize.client import Heard
+    from actors.connection.neonize.journal import Batch
+    from actors.connection.neonize.library import Library
+    from actors.connection.neonize.store import Store
     from actors.connection.session.session import Session
-    from actors.connection.whatsmeow.client import Heard
-    from actors.connection.whatsmeow.journal import Batch
-    from actors.connection.whatsmeow.library import Library
-    from actors.connection.whatsmeow.store import Store
     from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ RESEND_PATIENCE: Final = 60.0
 LOGOUT_TIMEOUT: Final = 5.0
 
 
-class WhatsmeowEngine(SessionNames, Unable):
+class NeonizeEngine(SessionNames, Unable):
     """Receives with a window of loss, sends at least once, one owner at a time (G6).
 
     What arrives is on disk as soon as whatsmeow tells of it, which is after it told WhatsApp: what
@@ -63,7 +63,7 @@ class WhatsmeowEngine(SessionNames, Unable):
     whatsmeow's, and another at each attempt; the session file knows which is which.
     """
 
-    guarantees = ENGINES["whatsmeow"]
+    guarantees = ENGINES["neonize"]
     recorder = None  # the library shows no stanzas
 
     def __init__(

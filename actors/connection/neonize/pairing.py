@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.addresses import Address
-    from actors.connection.whatsmeow.client import Client
+    from actors.connection.neonize.client import Client
 
 FIRST_QR, NEXT_QR, MORE_QRS = 60.0, 20.0, 5
 """Seconds for which a QR can be scanned, and how many follow the first on one socket."""

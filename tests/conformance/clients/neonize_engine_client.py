@@ -14,4 +14,4 @@ else:
     import native_client  # by its place beside this program: `tests` is not a name to rely on
 
 if __name__ == "__main__":
-    asyncio.run(native_client.main("whatsmeow"))
+    asyncio.run(native_client.main("neonize"))

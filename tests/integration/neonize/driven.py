@@ -160,7 +160,7 @@ class Driven:
 
             pipeline.BATCH = 4  # type: ignore[misc]
         if self.asked["most_stuck"] is not None:
-            from actors.connection.whatsmeow import client
+            from actors.connection.neonize import client
 
             client.MOST_STUCK = self.asked["most_stuck"]
         if self.asked["dies_at"]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.connection.causes import UNTIMED_BAN, Cause, Kind
-from actors.connection.whatsmeow import causes
+from actors.connection.neonize import causes
 
 NOW = 1_000_000.0
 

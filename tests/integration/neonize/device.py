@@ -38,7 +38,7 @@ class Device:
         simulator: Simulator,
         directory: Path,
         *,
-        engine: str = "whatsmeow",
+        engine: str = "neonize",
         epoch: int = 1,
         reconnect: bool = True,
         dies_at: int = 0,

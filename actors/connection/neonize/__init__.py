@@ -1,6 +1,6 @@
 """The second engine: whatsmeow (Go), loaded from neonize into the process of its connection alone.
 
-It needs the optional extra `whatsmeow`. It sends no files and keeps no backups: docs/engines.md.
+It needs the optional extra `neonize`. It sends no files and keeps no backups: docs/engines.md.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import EngineUnfit
+from actors.connection.neonize.engine import NeonizeEngine
+from actors.connection.neonize.library import load
+from actors.connection.neonize.store import Store
 from actors.connection.session.session import Session
-from actors.connection.whatsmeow.engine import WhatsmeowEngine
-from actors.connection.whatsmeow.library import load
-from actors.connection.whatsmeow.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def open_engine(
     library = load()
     session = Session.open(directory / SESSION_FILE, epoch)
     try:
-        return WhatsmeowEngine(settings, session, Store(directory), library, events)
+        return NeonizeEngine(settings, session, Store(directory), library, events)
     except BaseException:
         session.close()
         raise
