@@ -115,7 +115,7 @@ class ConnectionActor(Shell):
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
         # Another engine is loaded by who serves with it.
-        for module in ("native", "session.session"):
+        for module in ("native.engine", "session.session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
@@ -199,7 +199,7 @@ class ConnectionActor(Shell):
                 raise EngineNotInstalled(engine)  # noqa: TRY301
             if self._keeping is not None and engine not in KEPT_IN_ONE_FILE:
                 raise EngineUnfit("keeps_no_copies")  # noqa: TRY301
-            await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}")
+            await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}.engine")
             there = known > 0 or damage is not None
             if restorer is not None and damage is None and not forget:
                 there = await restorer.place(lease)

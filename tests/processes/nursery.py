@@ -63,7 +63,7 @@ LATER = {
         "uvicorn.protocols.http.httptools_impl",
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
-    "native_client.py": ("actors.connection.native",),
+    "native_client.py": ("actors.connection.native.engine",),
     "driven.py": ("actors.connection.neonize", *NEONIZE),
     "neonize_client.py": NEONIZE,
     "neonize_engine_client.py": ("actors.connection.neonize", *NEONIZE),

@@ -22,16 +22,15 @@ from actors.connection.native.pairing.unpaired_client import Enrolment
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
-from actors.connection.native.transport.keepalive import Keepalive
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import (
+from actors.connection.native.transport.errors import (
     ConnectionLost,
     HandshakeLost,
     RequestFailed,
     RequestTimeout,
-    Socket,
-    iq,
 )
+from actors.connection.native.transport.keepalive import Keepalive
+from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.native.transport.socket import Socket
 from actors.connection.pairing_window import Offering
 from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
 from actors.connection.whatsapp_version import Versions

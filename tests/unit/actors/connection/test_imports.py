@@ -33,7 +33,7 @@ NEEDLESS = {
 }
 LOADED = """
 import json, sys
-import actors.connection.actor, actors.connection.native, actors.connection.session.session
+import actors.connection.actor, actors.connection.native.engine, actors.connection.session.session
 print(json.dumps(sorted(sys.modules)))
 """
 
