@@ -35,6 +35,7 @@ class Guarantees:
 
 ENGINES = {
     "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
+    "whatsmeow": Guarantees(persists_before_ack=True, keeps_message_id=True),
     "neonize": Guarantees(persists_before_ack=False, keeps_message_id=False),
 }
 """The declaration of each engine, by the name of its package; loading one to ask it would cost 50 MB."""
@@ -50,11 +51,12 @@ KEPT_IN_ONE_FILE = frozenset({"native"})
 
 ABILITIES: Mapping[str, frozenset[Ability]] = {
     "native": frozenset({"files", "groups", "resends"}),
+    "whatsmeow": frozenset({"files", "groups", "resends"}),
     "neonize": frozenset(),
 }
 """Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""
 
-ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "neonize": 300.0}
+ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 0.0, "neonize": 300.0}
 """Seconds of silence before which an engine is asked for no sign of life.
 
 What a library asks WhatsApp by itself is a sign of life too, and is not told.

@@ -65,6 +65,7 @@ LATER = {
     ),
     "native_client.py": ("actors.connection.native.engine",),
     "driven.py": ("actors.connection.neonize", *NEONIZE),
+    "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
     "neonize_client.py": NEONIZE,
     "neonize_engine_client.py": ("actors.connection.neonize", *NEONIZE),
 }

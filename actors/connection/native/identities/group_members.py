@@ -269,6 +269,12 @@ class Rosters:
             self._session.save_roster(str(chat), roster.encode(), stored.fetched_at)
         return news, gone
 
+    def forget(self, chat: Address) -> None:
+        """Ask for the group anew when it counts, inside a transaction of the session."""
+        if chat in self._asking:
+            self._changed.add(chat)
+        self._session.forget_roster(str(chat))
+
     async def all(self) -> list[Group]:
         """The groups that the account is in. Raises what asking raises."""
         told = await self._groups.all()

@@ -1,0 +1,55 @@
+"""The engine on whatsmeow (Go) in a program of its own, with every promise.
+
+`teimoso-whatsmeow` talks to WhatsApp and has the keys, in ``whatsmeow.db``; messages and what is known of
+them are in ``session.db``, which this process alone opens. What both engines do with a message is in
+`actors/connection/native`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.config.settings import Settings
+    from actors.connection.engine import Engine, EngineEvents
+    from actors.media.store import MediaStore
+
+__all__ = ["open_engine", "renew_session"]
+
+SESSION_FILE = "session.db"
+
+
+def open_engine(
+    settings: Settings,
+    connection: str,
+    epoch: int,
+    events: EngineEvents,
+    directory: Path,
+    *,
+    media: MediaStore | None = None,
+) -> Engine:
+    """The engine of one connection under this epoch, on the files in `directory`.
+
+    Raises what `Session.open` raises: `StaleEpoch` where a newer owner has the file (G6).
+    """
+    from actors.connection.session.session import Session  # noqa: PLC0415
+    from actors.connection.trace.recorder import Recorder  # noqa: PLC0415
+    from actors.connection.whatsmeow.engine import WhatsmeowEngine  # noqa: PLC0415
+
+    session = Session.open(directory / SESSION_FILE, epoch)
+    recorder = Recorder(settings.traces / f"{connection}.jsonl", "whatsmeow")
+    if settings.whatsapp_trace:
+        recorder.start()
+    return WhatsmeowEngine(
+        settings, session, directory, events, epoch=epoch, media=media, recorder=recorder
+    )
+
+
+async def renew_session(file: Path, epoch: int) -> None:
+    """Make a restored session that may not be the last one fit to be served by `epoch`.
+
+    Raises what `Session.open` raises.
+    """
+    raise NotImplementedError

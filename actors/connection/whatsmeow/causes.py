@@ -1,0 +1,56 @@
+"""Causes of the end of a login, from the program's words for them (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.causes import Cause, Kind, from_close, from_failure, from_stream_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WORDS: Final[Mapping[str, Kind]] = {
+    "keepalive": Kind.KEEPALIVE,
+    "fenced": Kind.REPLACED,
+    "disk_full": Kind.DISK_FULL,
+    "store_failed": Kind.BAD_SESSION,
+    "logged_out": Kind.LOGGED_OUT,
+    "closed": Kind.CLOSED,
+}
+"""Words of the program that mean another kind than the network's."""
+
+_KNOWN: Final = frozenset(
+    {
+        *_WORDS,
+        "handshake_failed",
+        "pairing_failed",
+        "proxy_failed",
+        "unreachable",
+        "unreachable_in_time",
+    }
+)
+
+
+def from_word(word: str) -> Cause:
+    """The cause in a word of the program's own; one that is not known goes no further."""
+    return Cause(_WORDS.get(word, Kind.NETWORK), word if word in _KNOWN else "program")
+
+
+def from_ended(told: Mapping[str, Any], now: float) -> Cause:
+    """The cause in the event ``ended``. `now` is in seconds since the epoch."""
+    by = told.get("by")
+    attrs = _texts(told.get("attrs"))
+    if by == "failure":
+        return from_failure(attrs, now)
+    if by == "stream_error":
+        children = told.get("children")
+        parts = children.items() if isinstance(children, dict) else ()
+        return from_stream_error(attrs, {str(tag): _texts(part) for tag, part in parts})
+    if by == "close":
+        return from_close(None)
+    return from_word(str(told.get("cause")))
+
+
+def _texts(attrs: object) -> dict[str, str]:
+    found = attrs.items() if isinstance(attrs, dict) else ()
+    return {str(name): str(value) for name, value in found}

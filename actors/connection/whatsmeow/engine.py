@@ -1,0 +1,401 @@
+"""The engine on whatsmeow: one account, one login at a time, by a program that is this process's child."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from actors.connection.account.unable import Unable
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
+from actors.connection.names.session_names import SessionNames
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.media.transfers import Carrying
+from actors.connection.native.receive.presence import Visibility
+from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.pairing_window import Offering
+from actors.connection.session.session import SessionDamaged, StaleEpoch
+from actors.connection.whatsapp_version import Versions
+from actors.connection.whatsmeow import causes
+from actors.connection.whatsmeow.events import Events
+from actors.connection.whatsmeow.identity import Identity
+from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.paired_account import PairedAccount
+from actors.connection.whatsmeow.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program import Program
+from actors.connection.whatsmeow.stanzas import delivery_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from actors.config.settings import Settings
+    from actors.connection.engine import EngineEvents, Group, InboxKind, Outgoing
+    from actors.connection.session.session import Session
+    from actors.connection.trace.recorder import Recorder
+    from actors.connection.whatsmeow.frames import Frame
+    from actors.media.store import MediaStore
+    from actors.messages.content import ReadMark
+
+log = structlog.get_logger()
+
+DATABASE: Final = "whatsmeow.db"
+"""The keys of the device, which the program alone opens."""
+
+LOGOUT_TIMEOUT: Final = 10.0
+
+
+class WhatsmeowEngine(SessionNames, Unable):
+    """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
+
+    `run` serves one login after the other, whenever its owner calls it. The program lives as long as its
+    logins end by themselves; whatever else ends one ends the program, and the next login starts another.
+    """
+
+    guarantees = ENGINES["whatsmeow"]
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: Session,
+        directory: Path,
+        events: EngineEvents,
+        *,
+        epoch: int,
+        media: MediaStore | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Files are in `media`; without it none is sent or fetched."""
+        self._settings, self.recorder = settings, recorder
+        self._session = session
+        self._directory = directory
+        self._events = events
+        self._epoch = epoch
+        self._versions = Versions(settings)
+        self._visibility = Visibility()
+        self._offering = Offering()
+        self.counts: Counter[str] = Counter()
+        self._program: Program | None = None
+        self._link: Link | None = None
+        self._paired: PairedAccount | None = None
+        self._heard: Events | None = None
+        self._opening: asyncio.Task[Any] | None = None
+        self._closing: Cause | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._identity = Identity(session)
+        self._carrying = (
+            None
+            if media is None
+            else Carrying(
+                settings,
+                session,
+                media,
+                counts=self.counts,
+                events=events,
+                on_refusal=lambda refusal: self._end(cause_of(refusal)),
+            )
+        )
+
+    @property
+    def account(self) -> str | None:
+        """The canonical address of the paired account."""
+        return self._identity.account
+
+    async def run(self) -> Cause:
+        """Serve one login until it ends; see the port."""
+        if self._closing is not None:
+            return self._closing
+        self._idle.clear()
+        if self._carrying is not None:
+            self._carrying.start()
+        try:
+            cause = await self._run()
+            if cause.kind is Kind.LOGGED_OUT:
+                await self._identity.forget()
+            if cause.kind is Kind.TEMPORARILY_BANNED:
+                await self._identity.note_ban(cause.until)
+        finally:
+            self._idle.set()
+        if self.recorder is not None:
+            self.recorder.ended(cause)
+        log.info("login ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
+        return cause
+
+    async def send(self, message: Outgoing) -> float:
+        """Send one message; see the port."""
+        return await self._open_account.send(message)
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """Tell that messages were read; see the port."""
+        await self._open_account.mark_read(chat, mark, at)
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """Ask the account's phone for a message; see the port."""
+        await self._open_account.request_resend(chat, sender, message_id)
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """The newest traffic that the program reported; see the port."""
+        if self._paired is None or not self._paired.logged_in or self._heard is None:
+            return None
+        return Traffic(time.monotonic() - self._heard.last, listening=True)
+
+    async def probe(self, within: float) -> bool:
+        """Whether WhatsApp answers a ping; see the port."""
+        if self._program is None or not self._open_account.logged_in:
+            raise NotConnected
+        try:
+            answer = await self._program.pipe.request("probe", within=within)
+        except PipeTimeout:
+            return False
+        except (PipeLost, Refused):
+            raise NotConnected from None
+        return bool(answer.header.get("answered"))
+
+    async def pairing_code(self, phone: str) -> PairingCode:
+        """A code to type on that phone; see the port."""
+        if self.account is not None:
+            raise SendError("already_linked")
+        seconds = await self._offering.left(self._renew)
+        if self._program is None:
+            raise NotConnected
+        try:
+            number = Address.parse(phone).user
+            answer = await self._program.pipe.request("code", phone=number)
+        except (PipeLost, PipeTimeout):
+            raise NotConnected from None
+        except Refused as error:
+            if error.code in ("not_connected", "disconnected", "timeout"):
+                raise NotConnected from None
+            limited = error.number == 429
+            raise SendError("pairing_code_limited" if limited else "pairing_code_refused") from None
+        shown = PairingCode(str(answer.header["code"]), time.time() + seconds)
+        await self._events.on_code(shown)
+        return shown
+
+    def _renew(self) -> None:
+        if self._link is not None:
+            self._link.fail(Cause(Kind.RESTART_REQUIRED, "code_asked"))
+
+    async def lookup(self, number: str) -> str | None:
+        """Whether a number is on WhatsApp; see the port."""
+        return await self._open_account.lookup(number)
+
+    async def groups(self) -> Sequence[Group]:
+        return await self._open_account.groups()
+
+    async def presence(self, *, available: bool) -> None:
+        await self._open_account.presence(available=available)
+
+    async def configure(self, *, show_online: bool) -> None:
+        """Take over the settings of the connection; see the port."""
+        self._visibility.configure(always=show_online)
+        if self._paired is not None:
+            await self._paired.show()
+
+    async def typing(self, chat: str, state: str) -> None:
+        await self._open_account.typing(chat, state)
+
+    async def subscribe(self, chat: str) -> None:
+        await self._open_account.subscribe(chat)
+
+    @property
+    def _open_account(self) -> PairedAccount:
+        if self._paired is None:
+            raise NotConnected
+        return self._paired
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
+        """The oldest unsettled inbox items of that kind."""
+        return self._session.pending(kind, limit)
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget items that are stored elsewhere; as in the native engine."""
+        async with self._changing():
+            async with self._session.transaction():
+                self._session.settle(keys)
+            if self._paired is not None:
+                await self._paired.settled(keys)
+
+    async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
+        """Have what is stored of former chats moved; see the port."""
+        async with self._changing(), self._session.transaction():
+            self._session.merge_chats(chats)
+        await self._events.on_inbox()
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (StaleEpoch, SessionDamaged) as refusal:
+            self._end(cause_of(refusal))
+            # The cause of the end is told first: whoever called breaks on this, and knows less.
+            await self._idle.wait()
+            raise
+
+    async def logout(self) -> None:
+        """Unlink the device; `run` ends as logged out."""
+        self._leaving = True
+        try:
+            program = await self._ready()
+            with suppress(PipeLost, PipeTimeout, Refused):
+                await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
+        finally:
+            await self._identity.forget()
+        if self._link is not None:
+            self._link.fail(Cause(Kind.LOGGED_OUT, "asked"))
+
+    async def close(self) -> None:
+        """End the login and the program, wait until `run` returned, close the session file."""
+        self._end(Cause(Kind.CLOSED))
+        await self._idle.wait()
+        await self._stop()
+        if self._carrying is not None:
+            await self._carrying.close()
+        if self.recorder is not None:
+            await self.recorder.stop()
+        self._session.close()
+
+    def _end(self, cause: Cause) -> None:
+        """Let `run` return with this cause, now and whenever it is called again."""
+        if self._closing is None:
+            self._closing = cause
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._link is not None:
+            self._link.fail(self._closing)
+
+    # one login
+
+    async def _run(self) -> Cause:
+        try:
+            async with self._session.transaction():
+                self._session.prune(time.time())
+            until = self._identity.banned_until
+            if until is not None and until > time.time():
+                return Cause(Kind.TEMPORARILY_BANNED, "not_over", until)
+            self._opening = asyncio.ensure_future(self._open())
+            program, version = await self._opening
+            self._opening = None
+            return await self._after(await self._serve(program, version))
+        except SessionRefusal as refusal:
+            return cause_of(refusal)
+        except Refused as refusal:
+            await self._stop()
+            return causes.from_word(refusal.code)
+        except (PipeLost, PipeTimeout, OSError):
+            await self._stop()
+            return Cause(Kind.NETWORK, "program_lost")
+        except asyncio.CancelledError:
+            # `close` cancels the opening, its owner cancels this task: only the latter is passed on.
+            if self._closing is None or asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
+            return self._closing
+        finally:
+            self._opening = None
+
+    async def _open(self) -> tuple[Program, list[int]]:
+        version = await self._versions.announced()
+        return await self._ready(), [int(part) for part in version.split(".")]
+
+    async def _ready(self) -> Program:
+        """The program, with the database open. Raises what starting it raises, or `Refused`."""
+        if self._program is not None and not self._program.over.done():
+            return self._program
+        program = await Program.start(on_request=self._on_request, on_event=self._on_event)
+        self._program = program
+        authority = self._settings.whatsapp_media_authority
+        answer = await program.pipe.request(
+            "hello",
+            epoch=self._epoch,
+            database=str(self._directory / DATABASE),
+            url=self._settings.whatsapp_url,
+            root_key=self._settings.whatsapp_root_key,
+            media_authority="" if authority is None else str(authority),
+            trace=self.recorder is not None and self.recorder.on,
+        )
+        await self._identity.learn(answer.header)
+        return program
+
+    async def _serve(self, program: Program, version: list[int]) -> Cause:
+        if self._closing is not None:
+            return self._closing
+        link = self._link = Link(program.pipe)
+        people = self._identity.people
+        if people is not None:
+            self._paired = PairedAccount(
+                self._session,
+                people,
+                link,
+                self._events,
+                self._visibility,
+                ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
+                counts=self.counts,
+                hold=self._settings.session_storage_type == "cloud",
+                carrying=self._carrying,
+            )
+        heard = self._heard = Events(
+            self._session,
+            self._identity,
+            link,
+            self._paired,
+            self._events,
+            offering=self._offering,
+            versions=self._versions,
+            recorder=self.recorder,
+        )
+        try:
+            await program.pipe.request("login", version=version)
+            await asyncio.wait((link.ended, program.over), return_when=asyncio.FIRST_COMPLETED)
+            link.fail(Cause(Kind.NETWORK, "program_died"))
+            return link.ended.result()
+        finally:
+            self._offering.end()
+            self._link = self._heard = None
+            paired, self._paired = self._paired, None
+            if paired is not None:
+                await paired.close()
+            await heard.close()
+            if not heard.over:  # it is this side that ends it
+                await self._stop()
+
+    async def _after(self, cause: Cause) -> Cause:
+        """The cause; where WhatsApp refused a version, and there is another, to log in with that."""
+        if cause.kind is not Kind.OUTDATED or self._closing is not None:
+            return cause
+        self._opening = asyncio.ensure_future(self._versions.another())
+        return Cause(Kind.RESTART_REQUIRED, "another_version") if await self._opening else cause
+
+    async def _stop(self) -> None:
+        program, self._program = self._program, None
+        if program is not None:
+            await program.stop()
+
+    # the program's words
+
+    async def _on_request(self, number: int, do: str, frame: Frame) -> None:
+        if self._program is None:
+            return
+        pipe, paired = self._program.pipe, self._paired
+        if paired is None:
+            pipe.refuse(number, "no_login")
+        elif do == "knows":
+            known = paired.knows(delivery_of(number, "message", frame))
+            pipe.answer(number, {"known": known})
+        elif do == "sent":
+            plaintext = paired.sent(frame.header)
+            pipe.answer(number, {"found": plaintext is not None}, body=plaintext or b"")
+        else:
+            if self._heard is not None:
+                self._heard.last = time.monotonic()
+            await paired.take(delivery_of(number, do, frame))
+
+    async def _on_event(self, event: str, frame: Frame) -> None:
+        if self._heard is not None:
+            self._heard.take(event, frame)
