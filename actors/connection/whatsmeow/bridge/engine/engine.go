@@ -1,0 +1,127 @@
+// Package engine serves one WhatsApp account for the connection's actor at the other end of the pipe.
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"go.mau.fi/whatsmeow/store"
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/logs"
+	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/vault"
+)
+
+// Engine is the account: its database, its client, and the login that is running.
+type Engine struct {
+	pipe *pipe.Pipe
+	logs *logs.Writer
+	// ctx lives as long as the process: what a login began is not torn down with its socket.
+	ctx context.Context
+
+	lease   lease
+	ratchet ratchet
+	tracing atomic.Bool
+	broken  atomic.Pointer[error]
+	fatal   chan error
+	closed  chan struct{}
+
+	lock     sync.Mutex
+	settings *settings
+	vault    *vault.Vault
+	client   *library.Client
+	login    *login
+}
+
+// New returns an engine that waits for `hello`.
+func New(one *pipe.Pipe, logs *logs.Writer) *Engine {
+	return &Engine{
+		pipe: one, logs: logs, ctx: context.Background(),
+		fatal: make(chan error, 1), closed: make(chan struct{}),
+	}
+}
+
+// Fatal brings the error after which the program has to end: the database failed or is somebody else's.
+func (engine *Engine) Fatal() <-chan error { return engine.fatal }
+
+// Closed is closed once `close` was answered.
+func (engine *Engine) Closed() <-chan struct{} { return engine.closed }
+
+// Close ends the login and closes the database.
+func (engine *Engine) Close() error {
+	_, _ = engine.disconnect(nil)
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if engine.vault == nil {
+		return nil
+	}
+	return engine.vault.Close()
+}
+
+// failed takes a failure of the database: from here on nothing is acknowledged and nothing is sent.
+func (engine *Engine) failed(err error) {
+	if !engine.broken.CompareAndSwap(nil, &err) {
+		return
+	}
+	go func() {
+		engine.lock.Lock()
+		login := engine.login
+		engine.lock.Unlock()
+		if login != nil {
+			login.end(cause{Word: word(err)})
+			<-login.over
+		}
+		engine.fatal <- err
+	}()
+}
+
+func word(err error) string {
+	switch {
+	case errors.Is(err, vault.ErrFenced):
+		return "fenced"
+	case errors.Is(err, vault.ErrFull):
+		return "disk_full"
+	default:
+		return "store_failed"
+	}
+}
+
+// sound returns an error once the database failed.
+func (engine *Engine) sound() error {
+	if err := engine.broken.Load(); err != nil {
+		return &pipe.Refusal{Code: word(*err)}
+	}
+	return nil
+}
+
+// learnt hands on pairs of LID and phone number that are stored for the first time.
+func (engine *Engine) learnt(pairs []store.LIDMapping) {
+	told := make([][2]string, len(pairs))
+	for index, pair := range pairs {
+		told[index] = [2]string{pair.LID.User, pair.PN.User}
+	}
+	engine.pipe.Tell("mapping", pipe.Fields{"pairs": told}, nil)
+}
+
+// running returns the login whose socket is open, and its client.
+func (engine *Engine) running() (*login, error) {
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if engine.login == nil || !engine.login.connected.Load() {
+		return nil, errNotConnected
+	}
+	return engine.login, engine.sound()
+}
+
+// loggedIn is running for a device that is logged in.
+func (engine *Engine) loggedIn() (*login, error) {
+	login, err := engine.running()
+	if err == nil && !login.open.Load() {
+		return nil, errNotConnected
+	}
+	return login, err
+}
+
+var errNotConnected = &pipe.Refusal{Code: "not_connected"}

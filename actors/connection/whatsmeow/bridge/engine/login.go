@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/store"
+	"teimoso-whatsmeow/intake"
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/pipe"
+)
+
+// backlog is how many stanzas may wait for the worker until the socket is not read any more.
+const backlog = 2048
+
+// cause is why a login ended: a word of the program's own, or what the server said, for the actor to judge.
+type cause struct {
+	Word     string                       // of the program: closed, keepalive, unreachable, …
+	By       string                       // of the server: failure, stream_error, close
+	Attrs    map[string]string            // of the server's stanza
+	Children map[string]map[string]string // of the server's stanza, by tag
+	Aside    string                       // the device is not linked any more: why its keys are set aside
+}
+
+// login is one socket from its opening to its end.
+type login struct {
+	engine *Engine
+	client *library.Client
+	queue  *intake.Queue[*waBinary.Node]
+	settle *settlements
+	qrs    *qrs
+	states *states
+
+	connected, open atomic.Bool
+
+	once   sync.Once
+	why    cause
+	ending chan struct{} // closed once `why` is known
+	over   chan struct{} // closed once `ended` was told
+
+	traffic traffic
+	// collected are deliveries that the library's event brought while the worker handles a stanza.
+	collected []<-chan pipe.Answer
+}
+
+// start begins a login in the background; it returns an error where one is running.
+func (engine *Engine) start(version *[3]uint32) error {
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if engine.settings == nil {
+		return &pipe.Refusal{Code: "no_hello"}
+	}
+	if err := engine.sound(); err != nil {
+		return err
+	}
+	if engine.login != nil {
+		return &pipe.Refusal{Code: "already_running"}
+	}
+	if version != nil {
+		store.SetWAVersion(store.WAVersionContainer(*version))
+	}
+	if engine.client == nil {
+		if err := engine.load(); err != nil {
+			return err
+		}
+	}
+	one := &login{
+		engine: engine, client: engine.client, queue: intake.New[*waBinary.Node](backlog),
+		ending: make(chan struct{}), over: make(chan struct{}),
+	}
+	one.settle = newSettlements(one)
+	one.qrs = &qrs{login: one}
+	one.states = &states{login: one, asked: map[string]bool{}}
+	engine.ratchet.serve(one.queue)
+	engine.login = one
+	go one.run()
+	return nil
+}
+
+func (one *login) run() {
+	connection, err := one.client.Connect(
+		one.engine.ctx, one.engine.settings.URL, one.engine.logs.Module("socket"),
+	)
+	if err != nil {
+		one.end(cause{Word: dialling(err)})
+	} else {
+		one.serve(connection)
+	}
+	one.finish()
+}
+
+func (one *login) serve(connection *library.Connection) {
+	var work sync.WaitGroup
+	one.connected.Store(true)
+	work.Go(one.work)
+	work.Go(one.settle.run)
+	select {
+	case <-one.ending:
+	case <-connection.Done():
+		one.end(cause{By: "close"})
+	case <-one.engine.pipe.Broken():
+		one.end(cause{Word: "closed"})
+	}
+	one.connected.Store(false)
+	one.open.Store(false)
+	one.client.ExpectEnd()
+	connection.Close()
+	one.qrs.stop()
+	one.queue.Close()
+	work.Wait()
+}
+
+// finish sets aside what is not linked any more, and tells why the login ended.
+func (one *login) finish() {
+	engine, why := one.engine, one.why
+	if why.Aside != "" {
+		jid := one.client.Store.GetJID()
+		if !jid.IsEmpty() {
+			if err := engine.vault.SetAside(engine.ctx, jid, why.Aside); err != nil {
+				engine.failed(err)
+			}
+		}
+	}
+	told := pipe.Fields{"by": why.By}
+	if why.Word != "" {
+		told = pipe.Fields{"by": "program", "cause": why.Word}
+	}
+	if why.Attrs != nil {
+		told["attrs"] = why.Attrs
+	}
+	if why.Children != nil {
+		told["children"] = why.Children
+	}
+	engine.lock.Lock()
+	engine.login = nil
+	if why.Aside != "" {
+		engine.client = nil
+	}
+	engine.lock.Unlock()
+	engine.pipe.Tell("ended", told, nil)
+	close(one.over)
+}
+
+// end ends the login; the first cause is the one that is told.
+func (one *login) end(why cause) {
+	one.once.Do(func() {
+		one.why = why
+		close(one.ending)
+	})
+}
+
+func dialling(err error) string {
+	switch {
+	case errors.Is(err, library.ErrHandshake):
+		return "handshake_failed"
+	case errors.Is(err, errProxy):
+		return "proxy_failed"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return "unreachable_in_time"
+	default:
+		return "unreachable"
+	}
+}
+
+// traffic reports that something was read, at most once in a while.
+type traffic struct{ last, told atomic.Int64 }
+
+const trafficEvery = 5 * time.Second
+
+func (one *login) sawTraffic() {
+	now, before := time.Now().UnixNano(), one.traffic.told.Load()
+	one.traffic.last.Store(now)
+	if now-before >= int64(trafficEvery) && one.traffic.told.CompareAndSwap(before, now) {
+		one.engine.pipe.Tell("traffic", nil, nil)
+	}
+}
