@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MAX_RETRIES: Final = 5
+MAX_RETRIES: Final = 4
 """Requests to a sender to encrypt one message again, at most; the program asks."""
 
 ASKED_AGAIN: Final = "undecryptable"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
 from actors.connection.engine import EngineNotInstalled
 from actors.connection.whatsmeow.pipe import Pipe
+from actors.connection.whatsmeow.program_file import find
 from actors.connection.whatsmeow.program_log import LONGEST, ProgramLog
 
 if TYPE_CHECKING:
@@ -21,20 +19,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-NAME: Final = "teimoso-whatsmeow"
-BUILT: Final = Path(__file__).with_name("bridge") / NAME
-"""The place where `make whatsmeow` puts it."""
-
 GRACE: Final = 5.0
 """Seconds that the program has to end once the pipe is closed; then it is killed."""
-
-
-def find() -> Path | None:
-    """The program's file; None where it is not installed."""
-    if os.access(BUILT, os.X_OK) and BUILT.is_file():
-        return BUILT
-    found = shutil.which(NAME)
-    return None if found is None else Path(found)
 
 
 class Program:

@@ -34,8 +34,9 @@ func New(device *store.Device, log waLog.Logger, taps Taps, websocket, media htt
 	client.EnableDecryptedEventBuffer = true
 	client.ManualHistorySyncDownload = true
 	client.DisableManualHistorySyncReceipt = true
-	// Acknowledgements are the engine's: no handler of the library that would send one is called.
-	client.SynchronousAck = true
+	// Acknowledgements are the engine's: no handler of the library that would send one is called. With the
+	// library's own (SynchronousAck) a retry receipt would have the phone asked at once: that is the actor's.
+	client.SynchronousAck = false
 	client.SetMediaHTTPClient(&http.Client{Transport: media})
 	return &Client{client, client.DangerousInternals(), &http.Client{Transport: websocket}}
 }
