@@ -64,7 +64,7 @@ LATER = {
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
     "native_client.py": ("actors.connection.native.engine",),
-    "driven.py": ("actors.connection.neonize", *NEONIZE),
+    "driven.py": ("actors.connection.whatsmeow.engine", "actors.connection.neonize", *NEONIZE),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
     "neonize_client.py": NEONIZE,
     "neonize_engine_client.py": ("actors.connection.neonize", *NEONIZE),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.processes import Simulator
-from tests.integration.neonize.device import Device
+from tests.integration.whatsmeow.device import Device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def made(
 
     def make(**more: object) -> Device:
         directory = more.pop("directory", None) or tmp_path_factory.mktemp("session")
-        devices.append(Device(simulator, directory, **more))  # type: ignore[arg-type]
+        devices.append(Device(simulator, directory, **{"engine": "neonize", **more}))  # type: ignore[arg-type]
         return devices[-1]
 
     try:
@@ -48,7 +48,7 @@ def made(
 @pytest.fixture(scope="module")
 def phone(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     """The paired device that the tests of a module share."""
-    one = Device(simulator, tmp_path_factory.mktemp("session"))
+    one = Device(simulator, tmp_path_factory.mktemp("session"), engine="neonize")
     try:
         one.pair(ACCOUNT)
         yield one

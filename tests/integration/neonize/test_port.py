@@ -23,13 +23,13 @@ from actors.messages.content import (
 )
 from tests.conformance.processes import until
 from tests.integration.neonize.conftest import ACCOUNT
-from tests.integration.neonize.device import chat
+from tests.integration.whatsmeow.device import chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conformance.processes import Simulator
-    from tests.integration.neonize.device import Device
+    from tests.integration.whatsmeow.device import Device
 
 
 def arrived(simulator: Simulator, friend: str, count: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conformance.processes import Simulator
-    from tests.integration.neonize.device import Device
+    from tests.integration.whatsmeow.device import Device
     from tests.run.figures import Figure
 
 COUNT = 20
