@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine, EngineEvents
     from actors.media.store import MediaStore
 
-__all__ = ["open_engine", "renew_session"]
+__all__ = ["DATABASE", "copy_keys", "open_engine", "renew_session"]
 
 SESSION_FILE = "session.db"
+
+DATABASE = "whatsmeow.db"
+"""The keys of the device, which the program alone opens."""
 
 
 def open_engine(
@@ -47,9 +50,23 @@ def open_engine(
     )
 
 
+async def copy_keys(database: Path, epoch: int, target: Path) -> None:
+    """Copy the keys of a session that this epoch may have open; see `keys.copy`."""
+    from actors.connection.whatsmeow import keys  # noqa: PLC0415
+
+    await keys.copy(database, epoch, target)
+
+
 async def renew_session(file: Path, epoch: int) -> None:
     """Make a restored session that may not be the last one fit to be served by `epoch`.
 
-    Raises what `Session.open` raises.
+    The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `keys.renew` raise.
     """
-    raise NotImplementedError
+    from actors.connection.backup.session_snapshot import beside  # noqa: PLC0415
+    from actors.connection.session.session import Session  # noqa: PLC0415
+    from actors.connection.whatsmeow import keys  # noqa: PLC0415
+
+    database = beside(file, DATABASE)
+    if database.exists():
+        await keys.renew(database, epoch)
+    Session.open(file, epoch).close()

@@ -14,17 +14,17 @@ from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
 from actors.connection.names.session_names import SessionNames
-from actors.connection.native.identities.addresses import Address
 from actors.connection.native.media.transfers import Carrying
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.pairing_window import Offering
 from actors.connection.session.session import SessionDamaged, StaleEpoch
 from actors.connection.whatsapp_version import Versions
-from actors.connection.whatsmeow import causes
+from actors.connection.whatsmeow import DATABASE, causes, keys
 from actors.connection.whatsmeow.events import Events
 from actors.connection.whatsmeow.identity import Identity
 from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.link_code import link_code
 from actors.connection.whatsmeow.paired_account import PairedAccount
 from actors.connection.whatsmeow.pipe import PipeLost, PipeTimeout, Refused
 from actors.connection.whatsmeow.program import Program
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
-
-DATABASE: Final = "whatsmeow.db"
-"""The keys of the device, which the program alone opens."""
 
 LOGOUT_TIMEOUT: Final = 10.0
 
@@ -165,17 +162,7 @@ class WhatsmeowEngine(SessionNames, Unable):
         seconds = await self._offering.left(self._renew)
         if self._program is None:
             raise NotConnected
-        try:
-            number = Address.parse(phone).user
-            answer = await self._program.pipe.request("code", phone=number)
-        except (PipeLost, PipeTimeout):
-            raise NotConnected from None
-        except Refused as error:
-            if error.code in ("not_connected", "disconnected", "timeout"):
-                raise NotConnected from None
-            limited = error.number == 429
-            raise SendError("pairing_code_limited" if limited else "pairing_code_refused") from None
-        shown = PairingCode(str(answer.header["code"]), time.time() + seconds)
+        shown = await link_code(self._program.pipe, phone, seconds)
         await self._events.on_code(shown)
         return shown
 
@@ -238,6 +225,18 @@ class WhatsmeowEngine(SessionNames, Unable):
             # The cause of the end is told first: whoever called breaks on this, and knows less.
             await self._idle.wait()
             raise
+
+    async def copy_keys(self, target: Path) -> str | None:
+        """Copy the program's database; see the port."""
+        database = self._directory / DATABASE
+        if not database.exists():
+            return None
+        program = self._program
+        if program is None or program.over.done():
+            await keys.copy(database, self._epoch, target)
+            return DATABASE
+        await keys.copy_by(program.pipe, target)
+        return DATABASE
 
     async def logout(self) -> None:
         """Unlink the device; `run` ends as logged out."""
