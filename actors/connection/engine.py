@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 from actors.connection.account.port import Account
 from actors.connection.names.port import Names
-from actors.connection.whatsmeow import program_file
+from actors.connection.whatsmeow.program import files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -68,7 +68,7 @@ UNSUPPORTED: Final = "unsupported_by_engine"
 def installed(engine: str) -> bool:
     """Whether what the engine needs is installed here; looked for, not loaded."""
     if engine == "whatsmeow":
-        return program_file.find() is not None
+        return files.find() is not None
     needed = NEEDS.get(engine)
     return needed is None or importlib.util.find_spec(needed) is not None
 

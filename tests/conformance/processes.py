@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from actors.connection.whatsmeow import program_file
+from actors.connection.whatsmeow.program import files
 from tests import waiting
 from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
@@ -264,7 +264,7 @@ def absent(kind: str) -> str | None:
         return "tryx is not installed: `make setup-test` does it where there is a wheel of it"
     # Looked for, not imported: its protobuf classes stay out of this process.
     if kind == "whatsmeow":
-        return None if program_file.find() else f"{program_file.NAME} is not built: `make whatsmeow` does it"
+        return None if files.find() else f"{files.NAME} is not built: `make whatsmeow` does it"
     if runs_whatsmeow(kind) and importlib.util.find_spec("neonize") is None:
         return "neonize is not installed: `make setup-test` does it"
     return None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.connection.whatsmeow.program.files import DATABASE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["DATABASE", "copy_keys", "open_engine", "renew_session"]
 
 SESSION_FILE = "session.db"
-
-DATABASE = "whatsmeow.db"
-"""The keys of the device, which the program alone opens."""
 
 
 def open_engine(
@@ -51,22 +50,22 @@ def open_engine(
 
 
 async def copy_keys(database: Path, epoch: int, target: Path) -> None:
-    """Copy the keys of a session that this epoch may have open; see `keys.copy`."""
-    from actors.connection.whatsmeow import keys  # noqa: PLC0415
+    """Copy the keys of a session that this epoch may have open; see `program/database.py`."""
+    from actors.connection.whatsmeow.program import database as database_copies  # noqa: PLC0415
 
-    await keys.copy(database, epoch, target)
+    await database_copies.copy(database, epoch, target)
 
 
 async def renew_session(file: Path, epoch: int) -> None:
     """Make a restored session that may not be the last one fit to be served by `epoch`.
 
-    The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `keys.renew` raise.
+    The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `database.renew` raise.
     """
     from actors.connection.backup.session_snapshot import beside  # noqa: PLC0415
     from actors.connection.session.session import Session  # noqa: PLC0415
-    from actors.connection.whatsmeow import keys  # noqa: PLC0415
+    from actors.connection.whatsmeow.program import database as database_copies  # noqa: PLC0415
 
     database = beside(file, DATABASE)
     if database.exists():
-        await keys.renew(database, epoch)
+        await database_copies.renew(database, epoch)
     Session.open(file, epoch).close()

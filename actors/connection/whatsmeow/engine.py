@@ -20,14 +20,16 @@ from actors.connection.native.receive.transactions import SessionRefusal, cause_
 from actors.connection.pairing_window import Offering
 from actors.connection.session.session import SessionDamaged, StaleEpoch
 from actors.connection.whatsapp_version import Versions
-from actors.connection.whatsmeow import DATABASE, causes, keys
+from actors.connection.whatsmeow import causes
 from actors.connection.whatsmeow.events import Events
 from actors.connection.whatsmeow.identity import Identity
 from actors.connection.whatsmeow.link import Link
 from actors.connection.whatsmeow.link_code import link_code
 from actors.connection.whatsmeow.paired_account import PairedAccount
-from actors.connection.whatsmeow.pipe import PipeLost, PipeTimeout, Refused
-from actors.connection.whatsmeow.program import Program
+from actors.connection.whatsmeow.program import database
+from actors.connection.whatsmeow.program.files import DATABASE
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.process import Program
 from actors.connection.whatsmeow.stanzas import delivery_of
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import EngineEvents, Group, InboxKind, Outgoing
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
-    from actors.connection.whatsmeow.frames import Frame
+    from actors.connection.whatsmeow.program.frames import Frame
     from actors.media.store import MediaStore
     from actors.messages.content import ReadMark
 
@@ -171,7 +173,6 @@ class WhatsmeowEngine(SessionNames, Unable):
             self._link.fail(Cause(Kind.RESTART_REQUIRED, "code_asked"))
 
     async def lookup(self, number: str) -> str | None:
-        """Whether a number is on WhatsApp; see the port."""
         return await self._open_account.lookup(number)
 
     async def groups(self) -> Sequence[Group]:
@@ -199,7 +200,6 @@ class WhatsmeowEngine(SessionNames, Unable):
         return self._paired
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
-        """The oldest unsettled inbox items of that kind."""
         return self._session.pending(kind, limit)
 
     async def settle(self, keys: Sequence[int]) -> None:
@@ -228,14 +228,13 @@ class WhatsmeowEngine(SessionNames, Unable):
 
     async def copy_keys(self, target: Path) -> str | None:
         """Copy the program's database; see the port."""
-        database = self._directory / DATABASE
-        if not database.exists():
+        file, program = self._directory / DATABASE, self._program
+        if not file.exists():
             return None
-        program = self._program
         if program is None or program.over.done():
-            await keys.copy(database, self._epoch, target)
-            return DATABASE
-        await keys.copy_by(program.pipe, target)
+            await database.copy(file, self._epoch, target)
+        else:
+            await database.copy_by(program.pipe, target)
         return DATABASE
 
     async def logout(self) -> None:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsapp_version import Versions
-    from actors.connection.whatsmeow.frames import Frame
     from actors.connection.whatsmeow.identity import Identity
     from actors.connection.whatsmeow.link import Link
     from actors.connection.whatsmeow.paired_account import PairedAccount
+    from actors.connection.whatsmeow.program.frames import Frame
 
 log = structlog.get_logger()
 

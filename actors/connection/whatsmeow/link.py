@@ -11,14 +11,14 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits.refusals import refused as refusal_of
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.whatsmeow.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
 from actors.connection.whatsmeow.stanzas import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.whatsmeow.frames import Frame
-    from actors.connection.whatsmeow.pipe import Pipe
+    from actors.connection.whatsmeow.program.frames import Frame
+    from actors.connection.whatsmeow.program.pipe import Pipe
 
 NOT_CONNECTED = frozenset({"not_connected", "lease_over", "fenced", "disk_full", "store_failed"})
 """Codes of the program for what did not leave, since it could not."""

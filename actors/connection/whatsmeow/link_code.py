@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import NotConnected, PairingCode, SendError
 from actors.connection.native.identities.addresses import Address
-from actors.connection.whatsmeow.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
 
 if TYPE_CHECKING:
-    from actors.connection.whatsmeow.pipe import Pipe
+    from actors.connection.whatsmeow.program.pipe import Pipe
 
 _NOT_ASKED: Final = frozenset({"not_connected", "disconnected", "timeout"})
 _LIMITED: Final = 429

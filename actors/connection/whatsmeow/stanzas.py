@@ -12,7 +12,7 @@ from actors.connection.native.transport.nodes import Node
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.connection.whatsmeow.frames import Frame
+    from actors.connection.whatsmeow.program.frames import Frame
 
 
 @dataclass(frozen=True, slots=True)

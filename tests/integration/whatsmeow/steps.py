@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow.link import Link
-from actors.connection.whatsmeow.pipe import Pipe
+from actors.connection.whatsmeow.program.pipe import Pipe
 from actors.connection.whatsmeow.stanzas import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from actors.connection.native.transport.nodes import Node
-    from actors.connection.whatsmeow.frames import Frame
+    from actors.connection.whatsmeow.program.frames import Frame
 
 
 class Step:

@@ -12,7 +12,8 @@ import pytest
 from actors.connection.backup.restore import OLDER, put_in_place
 from actors.connection.backup.session_snapshot import beside, disclose, enclose, snapshot
 from actors.connection.session.session import Session, StaleEpoch
-from actors.connection.whatsmeow import DATABASE, SESSION_FILE, keys, renew_session
+from actors.connection.whatsmeow import DATABASE, SESSION_FILE, renew_session
+from actors.connection.whatsmeow.program import database as keys
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -55,7 +55,7 @@ def test_an_engine_that_never_met_whatsapp_links_no_real_account_unless_allowed(
         usable(engine, settings, allow_unproven=allowed)
     assert (found.value.kind.status, found.value.kind.code) == (422, "unproven_engine")
     assert "never WhatsApp itself" in found.value.detail
-    assert "Use the engine neonize" in found.value.detail
+    assert "Use the engine whatsmeow or neonize" in found.value.detail
     assert "allow_unproven_engine" in found.value.detail
     assert ("ENGINE" in found.value.detail) == (engine is None)
 

@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
-from actors.connection.whatsmeow.pipe import PipeLost, PipeTimeout, Refused
-from actors.connection.whatsmeow.program import Program
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.process import Program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.connection.whatsmeow.frames import Frame
-    from actors.connection.whatsmeow.pipe import Pipe
+    from actors.connection.whatsmeow.program.frames import Frame
+    from actors.connection.whatsmeow.program.pipe import Pipe
 
 NOWHERE, NO_KEY = "wss://127.0.0.1/", "00" * 32
 """A server that nobody connects to."""

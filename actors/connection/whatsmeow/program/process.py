@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from actors.connection.engine import EngineNotInstalled
-from actors.connection.whatsmeow.pipe import Pipe
-from actors.connection.whatsmeow.program_file import find
-from actors.connection.whatsmeow.program_log import LONGEST, ProgramLog
+from actors.connection.whatsmeow.program.files import find
+from actors.connection.whatsmeow.program.output import LONGEST, ProgramLog
+from actors.connection.whatsmeow.program.pipe import Pipe
 
 if TYPE_CHECKING:
-    from actors.connection.whatsmeow.pipe import OnEvent, OnRequest
+    from actors.connection.whatsmeow.program.pipe import OnEvent, OnRequest
 
 log = structlog.get_logger()
 

@@ -1,4 +1,4 @@
-"""The file of the program `teimoso-whatsmeow`."""
+"""Files of the program: its own, and its database."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = "teimoso-whatsmeow"
-BUILT: Final = Path(__file__).with_name("bridge") / NAME
+BUILT: Final = Path(__file__).parents[1] / "bridge" / NAME
 """The place where `make whatsmeow` puts it."""
+
+DATABASE: Final = "whatsmeow.db"
+"""The keys of the device, beside the session file; the program alone opens it."""
 
 
 def find() -> Path | None:

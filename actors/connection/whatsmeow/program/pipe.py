@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.whatsmeow import frames
-from actors.connection.whatsmeow.frames import Frame, Malformed
+from actors.connection.whatsmeow.program import frames
+from actors.connection.whatsmeow.program.frames import Frame, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
