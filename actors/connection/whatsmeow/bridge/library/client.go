@@ -37,6 +37,7 @@ func New(device *store.Device, log waLog.Logger, taps Taps, websocket, media htt
 	// Acknowledgements are the engine's: no handler of the library that would send one is called.
 	client.SynchronousAck = true
 	client.SetMediaHTTPClient(&http.Client{Transport: media})
+	//lint:ignore SA1019 it is marked as dangerous; internals.go has each use and its reason
 	return &Client{client, client.DangerousInternals(), &http.Client{Transport: websocket}}
 }
 
