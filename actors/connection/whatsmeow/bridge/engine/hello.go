@@ -83,6 +83,7 @@ func (engine *Engine) load() error {
 		device, engine.logs.Module("whatsmeow"), library.Taps{Received: engine.received, Sent: engine.sent},
 		engine.settings.websocket, engine.settings.media,
 	)
+	engine.client.PrePairCallback = engine.linking
 	engine.client.GetMessageForRetry = engine.sentContent
 	engine.client.AddEventHandlerWithSuccessStatus(engine.event)
 	return nil

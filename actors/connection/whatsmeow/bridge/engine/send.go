@@ -182,10 +182,10 @@ func (one *login) leave(mail *letter, sealed func() (*waBinary.Node, error)) (<-
 		return nil, err
 	}
 	node, err := sealed()
-	if err != nil {
-		return nil, err
+	if refused := one.mayLeave(); refused != nil {
+		return nil, refused
 	}
-	if err := one.mayLeave(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if !one.connected.Load() {
