@@ -12,6 +12,7 @@ import (
 	"teimoso-whatsmeow/intake"
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/transport"
 )
 
 // linkWithin is how long the library may take for a pairing whose socket has ended.
@@ -172,7 +173,7 @@ func dialling(err error) string {
 	switch {
 	case errors.Is(err, library.ErrHandshake):
 		return "handshake_failed"
-	case errors.Is(err, errProxy):
+	case errors.Is(err, transport.ErrProxy):
 		return "proxy_failed"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return "unreachable_in_time"
