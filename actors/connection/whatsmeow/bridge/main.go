@@ -44,6 +44,7 @@ func main() {
 
 func serve(stream net.Conn) int {
 	log := logs.New(os.Stderr)
+	log.TakeSignal()
 	one := pipe.New(stream)
 	account := engine.New(one, log)
 	ended := make(chan error, 1)

@@ -27,7 +27,10 @@ func (one *login) content(
 		one.takeSenderKey(ctx, info, key)
 	}
 	if protocol := inner.GetProtocolMessage(); protocol != nil && info.IsFromMe {
-		found, after, own := one.protocol(ctx, info, protocol)
+		found, after, own, err := one.protocol(ctx, info, protocol)
+		if err != nil {
+			return nil, nil, err
+		}
 		deliveries, receipts = append(deliveries, found...), append(receipts, after...)
 		if own {
 			return deliveries, receipts, one.engine.sound()
@@ -72,9 +75,11 @@ func onlyKeys(message *waE2E.Message) bool {
 }
 
 // protocol handles what the account's own devices tell this one; `own` is whether that is all of the message.
+//
+// An error is the database's: what the message brings is not stored, and it must not be answered.
 func (one *login) protocol(
 	ctx context.Context, info *types.MessageInfo, message *waE2E.ProtocolMessage,
-) (deliveries []<-chan pipe.Answer, receipts []func(), own bool) {
+) (deliveries []<-chan pipe.Answer, receipts []func(), own bool, err error) {
 	receipt := func(kind types.ReceiptType) func() {
 		return func() { _ = one.client.SendProtocolMessageReceipt(ctx, info.ID, kind) }
 	}
@@ -90,7 +95,9 @@ func (one *login) protocol(
 		own = true
 	}
 	if keys := message.GetAppStateSyncKeyShare(); keys != nil {
-		one.takeStateKeys(ctx, keys)
+		if err := one.takeStateKeys(ctx, keys); err != nil {
+			return nil, nil, true, err
+		}
 		receipts = append(receipts, func() { one.states.look(appstate.AllPatchNames[:]...) })
 		own = true
 	}
@@ -101,21 +108,24 @@ func (one *login) protocol(
 	if info.Category == "peer" {
 		receipts = append(receipts, receipt(types.ReceiptTypePeerMsg))
 	}
-	return deliveries, receipts, own
+	return deliveries, receipts, own, nil
 }
 
 // takeStateKeys stores the keys of the app state before the message that brings them is receipted.
-func (one *login) takeStateKeys(ctx context.Context, share *waE2E.AppStateSyncKeyShare) {
+func (one *login) takeStateKeys(ctx context.Context, share *waE2E.AppStateSyncKeyShare) error {
 	for _, key := range share.GetKeys() {
 		fingerprint, err := proto.Marshal(key.GetKeyData().GetFingerprint())
 		if err != nil {
 			continue
 		}
-		// A failure is reported by the database, and keeps the message unanswered.
-		_ = one.client.Store.AppStateKeys.PutAppStateSyncKey(ctx, key.GetKeyID().GetKeyID(), store.AppStateSyncKey{
+		kept := store.AppStateSyncKey{
 			Data: key.GetKeyData().GetKeyData(), Fingerprint: fingerprint, Timestamp: key.GetKeyData().GetTimestamp(),
-		})
+		}
+		if err := one.client.Store.AppStateKeys.PutAppStateSyncKey(ctx, key.GetKeyID().GetKeyID(), kept); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // resent delivers messages that the phone hands over because they came without their content.

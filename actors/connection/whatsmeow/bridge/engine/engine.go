@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.mau.fi/whatsmeow/store"
 	"teimoso-whatsmeow/library"
@@ -24,9 +25,11 @@ type Engine struct {
 	lease   lease
 	ratchet ratchet
 	tracing atomic.Bool
-	broken  atomic.Pointer[error]
-	fatal   chan error
-	closed  chan struct{}
+	// requests counts those that are not answered yet.
+	requests atomic.Int64
+	broken   atomic.Pointer[error]
+	fatal    chan error
+	closed   chan struct{}
 
 	lock     sync.Mutex
 	settings *settings
@@ -73,8 +76,19 @@ func (engine *Engine) failed(err error) {
 			login.end(cause{Word: word(err)})
 			<-login.over
 		}
+		engine.answered(lastAnswers)
 		engine.fatal <- err
 	}()
+}
+
+// lastAnswers is how long requests may take to be refused before the program ends.
+const lastAnswers = 2 * time.Second
+
+// answered waits until no request is open, or for so long.
+func (engine *Engine) answered(within time.Duration) {
+	for end := time.Now().Add(within); engine.requests.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func word(err error) string {

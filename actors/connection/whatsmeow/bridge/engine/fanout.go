@@ -212,17 +212,15 @@ func targets(node *waBinary.Node) map[types.JID]bool {
 
 // partAttrs are the attributes that all encrypted parts of a stanza have; nil where it has none.
 func partAttrs(node *waBinary.Node) waBinary.Attrs {
-	participants := node.GetChildByTag("participants")
-	for _, child := range participants.GetChildren() {
-		for _, part := range child.GetChildren() {
-			attrs := waBinary.Attrs{}
-			for name, value := range part.Attrs {
-				if name != "v" && name != "type" {
-					attrs[name] = value
-				}
-			}
-			return attrs
+	part := node.GetChildByTag("participants", "to", "enc")
+	if part.Tag != "enc" {
+		return nil
+	}
+	attrs := waBinary.Attrs{}
+	for name, value := range part.Attrs {
+		if name != "v" && name != "type" {
+			attrs[name] = value
 		}
 	}
-	return nil
+	return attrs
 }

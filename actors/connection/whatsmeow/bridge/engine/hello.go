@@ -4,21 +4,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"runtime/debug"
-	"time"
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waCompanionReg"
 	"go.mau.fi/whatsmeow/store"
-	"golang.org/x/net/proxy"
 	"google.golang.org/protobuf/proto"
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/transport"
 	"teimoso-whatsmeow/vault"
 )
 
@@ -36,8 +32,6 @@ type settings struct {
 
 	websocket, media *http.Transport
 }
-
-var errProxy = errors.New("proxy failed")
 
 var badHello = &pipe.Refusal{Code: "bad_request", Permanent: true}
 
@@ -83,6 +77,7 @@ func (engine *Engine) load() error {
 		device, engine.logs.Module("whatsmeow"), library.Taps{Received: engine.received, Sent: engine.sent},
 		engine.settings.websocket, engine.settings.media,
 	)
+	engine.client.PrePairCallback = engine.linking
 	engine.client.GetMessageForRetry = engine.sentContent
 	engine.client.AddEventHandlerWithSuccessStatus(engine.event)
 	return nil
@@ -122,37 +117,19 @@ func version() string {
 }
 
 // dial prepares the transports: the proxy is used for the socket and for files, and no other one is.
-func (found *settings) dial() error {
-	direct := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	base := &http.Transport{DialContext: direct.DialContext, TLSHandshakeTimeout: 20 * time.Second}
-	if found.Proxy != "" {
-		through, err := url.Parse(found.Proxy)
-		if err != nil {
-			return badHello
-		}
-		switch through.Scheme {
-		case "http", "https":
-			base.Proxy = http.ProxyURL(through)
-			base.OnProxyConnectResponse = connectRefused
-		case "socks5", "socks5h":
-			through.Scheme = "socks5"
-			dialer, err := proxy.FromURL(through, direct)
-			if err != nil {
-				return badHello
-			}
-			base.DialContext = socks(dialer.(proxy.ContextDialer))
-		default:
-			return badHello
-		}
+func (found *settings) dial() (err error) {
+	if found.websocket, err = transport.New(found.Proxy); err != nil {
+		return badHello
 	}
-	found.websocket, found.media = base, base.Clone()
-	if found.MediaAuthority != "" {
-		pem, err := os.ReadFile(found.MediaAuthority)
-		roots := x509.NewCertPool()
-		if err != nil || !roots.AppendCertsFromPEM(pem) {
-			return badHello
-		}
-		found.media.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	found.media = found.websocket.Clone()
+	if found.MediaAuthority == "" {
+		return nil
 	}
+	pem, err := os.ReadFile(found.MediaAuthority)
+	roots := x509.NewCertPool()
+	if err != nil || !roots.AppendCertsFromPEM(pem) {
+		return badHello
+	}
+	found.media.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return nil
 }

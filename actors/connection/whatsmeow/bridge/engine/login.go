@@ -12,7 +12,11 @@ import (
 	"teimoso-whatsmeow/intake"
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/transport"
 )
+
+// linkWithin is how long the library may take for a pairing whose socket has ended.
+const linkWithin = 5 * time.Second
 
 // backlog is how many stanzas may wait for the worker until the socket is not read any more.
 const backlog = 2048
@@ -36,6 +40,11 @@ type login struct {
 	states *states
 
 	connected, open atomic.Bool
+
+	// pairing is set once a phone linked the device, linked is closed once the library is done with that.
+	pairing atomic.Bool
+	linked  chan struct{}
+	link    sync.Once
 
 	once   sync.Once
 	why    cause
@@ -70,7 +79,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	}
 	one := &login{
 		engine: engine, client: engine.client, queue: intake.New[*waBinary.Node](backlog),
-		ending: make(chan struct{}), over: make(chan struct{}),
+		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
 	}
 	one.settle = newSettlements(one)
 	one.qrs = &qrs{login: one}
@@ -112,6 +121,13 @@ func (one *login) serve(connection *library.Connection) {
 	one.qrs.stop()
 	one.queue.Close()
 	work.Wait()
+	if one.pairing.Load() {
+		// The server ends the socket as soon as it has the confirmation: the library reports that later.
+		select {
+		case <-one.linked:
+		case <-time.After(linkWithin):
+		}
+	}
 }
 
 // finish sets aside what is not linked any more, and tells why the login ended.
@@ -137,7 +153,7 @@ func (one *login) finish() {
 	}
 	engine.lock.Lock()
 	engine.login = nil
-	if why.Aside != "" {
+	if why.Aside != "" || why.Word == pairingFailed {
 		engine.client = nil
 	}
 	engine.lock.Unlock()
@@ -157,7 +173,7 @@ func dialling(err error) string {
 	switch {
 	case errors.Is(err, library.ErrHandshake):
 		return "handshake_failed"
-	case errors.Is(err, errProxy):
+	case errors.Is(err, transport.ErrProxy):
 		return "proxy_failed"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return "unreachable_in_time"

@@ -9,6 +9,7 @@ import (
 
 	"go.mau.fi/util/random"
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"teimoso-whatsmeow/pipe"
 )
@@ -106,8 +107,10 @@ func (engine *Engine) event(found any) bool {
 		one.qrs.offer(event.Codes)
 	case *events.PairSuccess:
 		one.paired(event)
+		one.link.Do(func() { close(one.linked) })
 	case *events.PairError:
-		one.end(cause{Word: "pairing_failed"})
+		one.end(cause{Word: pairingFailed})
+		one.link.Do(func() { close(one.linked) })
 	case *events.Connected:
 		one.opened()
 	case *events.PairPasskeyRequest:
@@ -128,6 +131,19 @@ func (engine *Engine) event(found any) bool {
 		one.mediaRetried(event)
 	}
 	return true
+}
+
+// pairingFailed ends a login whose device was linked by the phone and could not confirm it: its keys are void.
+const pairingFailed = "pairing_failed"
+
+// linking is called when a phone linked the device, before anything of it is stored.
+func (engine *Engine) linking(types.JID, string, string) bool {
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if engine.login != nil {
+		engine.login.pairing.Store(true)
+	}
+	return engine.sound() == nil
 }
 
 func (one *login) paired(event *events.PairSuccess) {

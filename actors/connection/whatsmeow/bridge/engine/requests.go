@@ -32,6 +32,8 @@ func (engine *Engine) closeRequest(request *pipe.Request) {
 }
 
 func (engine *Engine) answer(request *pipe.Request) {
+	engine.requests.Add(1)
+	defer engine.requests.Add(-1)
 	handle := handlers[request.Do]
 	if handle == nil {
 		request.Refuse(&pipe.Refusal{Code: "unknown_request", Permanent: true})

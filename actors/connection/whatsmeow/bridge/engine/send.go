@@ -22,21 +22,20 @@ const (
 
 // letter is one message on its way to its chat.
 type letter struct {
-	id       string
-	to       types.JID
-	number   types.JID // the recipient's phone number beside the LID
-	persons  []types.JID
-	message  *waE2E.Message
-	plain    []byte // for the chat's devices
-	own      []byte // for the account's other devices; nil in groups
-	media    string // the kind of file, as the stanza names it
-	within   time.Duration
-	mode     types.AddressingMode
-	enc      waBinary.Attrs // attributes of each encrypted part
-	shared   *waBinary.Node // a group's ciphertext, for all its devices
-	devices  []types.JID    // as the device lists had them when it was encrypted
-	reached  map[types.JID]bool
-	identity bool
+	id      string
+	to      types.JID
+	number  types.JID // the recipient's phone number beside the LID
+	persons []types.JID
+	message *waE2E.Message
+	plain   []byte // for the chat's devices
+	own     []byte // for the account's other devices; nil in groups
+	media   string // the kind of file, as the stanza names it
+	within  time.Duration
+	mode    types.AddressingMode
+	enc     waBinary.Attrs // attributes of each encrypted part
+	shared  *waBinary.Node // a group's ciphertext, for all its devices
+	devices []types.JID    // as the device lists had them when it was encrypted
+	reached map[types.JID]bool
 }
 
 // sendRequest sends the message in the raw bytes under the caller's id, and returns the server's time.
@@ -183,10 +182,10 @@ func (one *login) leave(mail *letter, sealed func() (*waBinary.Node, error)) (<-
 		return nil, err
 	}
 	node, err := sealed()
-	if err != nil {
-		return nil, err
+	if refused := one.mayLeave(); refused != nil {
+		return nil, refused
 	}
-	if err := one.mayLeave(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if !one.connected.Load() {

@@ -20,8 +20,8 @@ import (
 
 // states fetches the account's state (names, mutes, archives) collection by collection.
 //
-// The actor commits the changes of a collection before the library's version of it does, in one transaction: after
-// a crash the same changes come again.
+// The actor commits the changes of a collection before the library's version of it does: after a crash the same
+// changes come again.
 type states struct {
 	login *login
 	turn  sync.Mutex
@@ -72,35 +72,56 @@ func (all *states) fetch(ctx context.Context, name appstate.WAPatchName, whole b
 	return nil
 }
 
-// apply decodes changes and commits them, the actor first.
+// apply has the actor commit changes, then stores that they are known.
+//
+// They are decoded twice: waiting for the actor inside of a transaction would keep messages from being decrypted.
 func (all *states) apply(
 	ctx context.Context, name appstate.WAPatchName, state appstate.HashState, patches *appstate.PatchList, whole bool,
 ) error {
-	client, engine := all.login.client, all.login.engine
-	err := client.Store.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
-		processor := appstate.NewProcessor(client.Store, engine.logs.Module("app state"))
-		changes, after, err := processor.DecodePatches(ctx, patches, state, true)
-		if err != nil {
-			return err
-		}
-		if after.Version == state.Version && len(changes) == 0 {
-			return nil
-		}
-		if err := client.LearnChanges(ctx, name, changes, whole); err != nil {
-			return err
-		}
-		header, raw, err := changesOf(changes)
-		if err != nil {
-			return err
-		}
-		return engine.pipe.Wait(all.login.deliver("app_state", pipe.Fields{
-			"collection": string(name), "version": after.Version, "whole": whole, "changes": header,
-		}, raw)).Err
+	changes, after, err := all.decode(ctx, state, patches, func(context.Context, []appstate.Mutation) error {
+		return errNotYet
 	})
-	if errors.Is(err, appstate.ErrKeyNotFound) {
+	switch {
+	case errors.Is(err, appstate.ErrKeyNotFound):
 		go all.askForKeys(ctx, patches)
+		return err
+	case err != nil && !errors.Is(err, errNotYet):
+		return err
+	case after.Version == state.Version && len(changes) == 0:
+		return nil
 	}
+	header, raw, err := changesOf(changes)
+	if err != nil {
+		return err
+	}
+	answer := all.login.engine.pipe.Wait(all.login.deliver("app_state", pipe.Fields{
+		"collection": string(name), "version": after.Version, "whole": whole, "changes": header,
+	}, raw))
+	if answer.Err != nil {
+		return answer.Err
+	}
+	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
+		return all.login.client.LearnChanges(ctx, name, changes, whole)
+	})
 	return err
+}
+
+var errNotYet = errors.New("not stored by the actor yet")
+
+// decode decodes changes in a transaction that commits where `learn` returns no error.
+func (all *states) decode(
+	ctx context.Context, state appstate.HashState, patches *appstate.PatchList,
+	learn func(context.Context, []appstate.Mutation) error,
+) (changes []appstate.Mutation, after appstate.HashState, err error) {
+	device := all.login.client.Store
+	err = device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) (err error) {
+		processor := appstate.NewProcessor(device, all.login.engine.logs.Module("app state"))
+		if changes, after, err = processor.DecodePatches(ctx, patches, state, true); err != nil {
+			return err
+		}
+		return learn(ctx, changes)
+	})
+	return changes, after, err
 }
 
 // changesOf describes changes in a header; the actions are protobufs, one after the other in the raw bytes.

@@ -38,6 +38,7 @@ func New(device *store.Device, log waLog.Logger, taps Taps, websocket, media htt
 	// library's own (SynchronousAck) a retry receipt would have the phone asked at once: that is the actor's.
 	client.SynchronousAck = false
 	client.SetMediaHTTPClient(&http.Client{Transport: media})
+	//lint:ignore SA1019 it is marked as dangerous; internals.go has each use and its reason
 	return &Client{client, client.DangerousInternals(), &http.Client{Transport: websocket}}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"sync"
 
+	signalLog "go.mau.fi/libsignal/logger"
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
 
@@ -22,7 +23,7 @@ type Writer struct {
 func New(to io.Writer) *Writer { return &Writer{to: to} }
 
 // Module returns the logger of a module. Debug lines are dropped.
-func (writer *Writer) Module(name string) waLog.Logger { return &logger{writer, name} }
+func (writer *Writer) Module(name string) waLog.Logger { return &module{writer, name} }
 
 func (writer *Writer) line(level, module, template string) {
 	line, err := json.Marshal(map[string]string{"level": level, "module": module, "event": template})
@@ -34,16 +35,30 @@ func (writer *Writer) line(level, module, template string) {
 	_, _ = writer.to.Write(append(line, '\n'))
 }
 
-type logger struct {
+type module struct {
 	writer *Writer
-	module string
+	name   string
 }
 
-func (log *logger) Errorf(template string, _ ...any) { log.writer.line("error", log.module, template) }
-func (log *logger) Warnf(template string, _ ...any)  { log.writer.line("warning", log.module, template) }
-func (log *logger) Infof(template string, _ ...any)  { log.writer.line("info", log.module, template) }
-func (log *logger) Debugf(string, ...any)            {}
+func (log *module) Errorf(template string, _ ...any) { log.writer.line("error", log.name, template) }
+func (log *module) Warnf(template string, _ ...any)  { log.writer.line("warning", log.name, template) }
+func (log *module) Infof(template string, _ ...any)  { log.writer.line("info", log.name, template) }
+func (log *module) Debugf(string, ...any)            {}
 
-func (log *logger) Sub(module string) waLog.Logger {
-	return &logger{log.writer, log.module + "/" + module}
+func (log *module) Sub(name string) waLog.Logger {
+	return &module{log.writer, log.name + "/" + name}
 }
+
+// TakeSignal has the Signal library log here too: which line of its code failed, and nothing else.
+func (writer *Writer) TakeSignal() {
+	var log signalLog.Loggable = &signal{writer}
+	signalLog.Setup(&log)
+}
+
+type signal struct{ writer *Writer }
+
+func (log *signal) Debug(_, _ string)        {}
+func (log *signal) Info(_, _ string)         {}
+func (log *signal) Warning(caller, _ string) { log.writer.line("warning", "signal", caller) }
+func (log *signal) Error(caller, _ string)   { log.writer.line("warning", "signal", caller) }
+func (log *signal) Configure(string)         {}

@@ -9,6 +9,7 @@ import (
 )
 
 func TestMessagesArriveBothWays(t *testing.T) {
+	t.Parallel()
 	one, friend := paired(t), number()
 	answer := post(t, "/contacts/"+friend+"/say", object{"to": one.number, "text": "hello"})
 	found := one.await(0, "message", says("hello"))
@@ -29,6 +30,7 @@ func TestMessagesArriveBothWays(t *testing.T) {
 }
 
 func TestGroupsAreWrittenToAndRead(t *testing.T) {
+	t.Parallel()
 	one, friend := paired(t), number()
 	group := post(t, "/groups", object{
 		"subject": "Us", "creator": friend, "participants": []string{one.number, number()},
@@ -53,6 +55,7 @@ func TestGroupsAreWrittenToAndRead(t *testing.T) {
 }
 
 func TestRequestsOfTheAccount(t *testing.T) {
+	t.Parallel()
 	one, friend := paired(t), number()
 	post(t, "/contacts/"+friend+"/presence", object{"available": true})
 	found := one.do("lookup", pipe.Fields{"number": friend}, nil).Fields
@@ -87,6 +90,7 @@ func TestRequestsOfTheAccount(t *testing.T) {
 }
 
 func TestLimitsAreAskedForAndTold(t *testing.T) {
+	t.Parallel()
 	one := paired(t)
 	post(t, "/accounts/"+one.number, object{"limited_until": 4000000000})
 	told := one.await(0, "mex", nil)
@@ -106,6 +110,7 @@ func TestLimitsAreAskedForAndTold(t *testing.T) {
 }
 
 func TestCallsRingAndAreRejected(t *testing.T) {
+	t.Parallel()
 	one, friend := paired(t), number()
 	post(t, "/contacts/"+friend+"/call", object{"to": one.number, "video": true})
 	ring := one.await(0, "call", nil).Fields

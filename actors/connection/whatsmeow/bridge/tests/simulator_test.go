@@ -4,6 +4,7 @@ package tests
 import (
 	"bufio"
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
 )
 
 // root is the project's directory, where the simulator and its Python are.
@@ -96,6 +100,13 @@ func startSimulator(directory string) func() {
 		panic(err)
 	}
 	simulator.Authority, _ = told["media_authority"].(string)
+	key, err := hex.DecodeString(simulator.RootKey)
+	if err != nil {
+		panic(err)
+	}
+	// For the library as it comes, which has both as variables of the process.
+	copy(whatsmeow.WACertPubKey[:], key)
+	store.SetWAVersion(store.WAVersionContainer{2, 3000, 1050000000})
 	return func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
