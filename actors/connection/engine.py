@@ -53,7 +53,7 @@ COPIED = frozenset({"native", "whatsmeow"})
 
 ABILITIES: Mapping[str, frozenset[Ability]] = {
     "native": frozenset({"files", "groups", "resends"}),
-    "whatsmeow": frozenset({"files", "groups", "resends"}),
+    "whatsmeow": frozenset({"files", "groups", "passkeys", "resends", "calls"}),
     "neonize": frozenset(),
 }
 """Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -18,29 +18,31 @@ from actors.connection.native.media.transfers import Carrying
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.pairing_window import Offering
-from actors.connection.session.session import SessionDamaged, StaleEpoch
+from actors.connection.session.engine_inbox import SessionInbox
 from actors.connection.whatsapp_version import Versions
 from actors.connection.whatsmeow import causes
 from actors.connection.whatsmeow.events import Events
 from actors.connection.whatsmeow.identity import Identity
 from actors.connection.whatsmeow.link import Link
-from actors.connection.whatsmeow.link_code import link_code
 from actors.connection.whatsmeow.paired_account import PairedAccount
+from actors.connection.whatsmeow.pairing import assert_passkey, confirm_passkey, link_code
 from actors.connection.whatsmeow.program import database
 from actors.connection.whatsmeow.program.files import DATABASE
+from actors.connection.whatsmeow.program.hello import hello
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
 from actors.connection.whatsmeow.program.process import Program
 from actors.connection.whatsmeow.stanzas import delivery_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.connection.engine import EngineEvents, Group, InboxKind, Outgoing
+    from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.frames import Frame
+    from actors.connection.whatsmeow.program.pipe import Pipe
     from actors.media.store import MediaStore
     from actors.messages.content import ReadMark
 
@@ -49,7 +51,7 @@ log = structlog.get_logger()
 LOGOUT_TIMEOUT: Final = 10.0
 
 
-class WhatsmeowEngine(SessionNames, Unable):
+class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     `run` serves one login after the other, whenever its owner calls it. The program lives as long as its
@@ -147,10 +149,10 @@ class WhatsmeowEngine(SessionNames, Unable):
 
     async def probe(self, within: float) -> bool:
         """Whether WhatsApp answers a ping; see the port."""
-        if self._program is None or not self._open_account.logged_in:
+        if not self._open_account.logged_in:
             raise NotConnected
         try:
-            answer = await self._program.pipe.request("probe", within=within)
+            answer = await self._open_pipe.request("probe", within=within)
         except PipeTimeout:
             return False
         except (PipeLost, Refused):
@@ -162,11 +164,24 @@ class WhatsmeowEngine(SessionNames, Unable):
         if self.account is not None:
             raise SendError("already_linked")
         seconds = await self._offering.left(self._renew)
-        if self._program is None:
-            raise NotConnected
-        shown = await link_code(self._program.pipe, phone, seconds)
+        shown = await link_code(self._open_pipe, phone, seconds)
         await self._events.on_code(shown)
         return shown
+
+    async def passkey_assertion(self, assertion: str) -> None:
+        await assert_passkey(self._open_pipe, assertion)
+
+    async def confirm_passkey(self) -> None:
+        await confirm_passkey(self._open_pipe)
+
+    async def reject_call(self, call: str) -> None:
+        await self._open_account.reject_call(call)
+
+    @property
+    def _open_pipe(self) -> Pipe:
+        if self._program is None or self._link is None:
+            raise NotConnected
+        return self._program.pipe
 
     def _renew(self) -> None:
         if self._link is not None:
@@ -199,32 +214,12 @@ class WhatsmeowEngine(SessionNames, Unable):
             raise NotConnected
         return self._paired
 
-    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
-        return self._session.pending(kind, limit)
+    async def _settled(self, keys: Sequence[int]) -> None:
+        if self._paired is not None:
+            await self._paired.settled(keys)
 
-    async def settle(self, keys: Sequence[int]) -> None:
-        """Forget items that are stored elsewhere; as in the native engine."""
-        async with self._changing():
-            async with self._session.transaction():
-                self._session.settle(keys)
-            if self._paired is not None:
-                await self._paired.settled(keys)
-
-    async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
-        """Have what is stored of former chats moved; see the port."""
-        async with self._changing(), self._session.transaction():
-            self._session.merge_chats(chats)
-        await self._events.on_inbox()
-
-    @asynccontextmanager
-    async def _changing(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except (StaleEpoch, SessionDamaged) as refusal:
-            self._end(cause_of(refusal))
-            # The cause of the end is told first: whoever called breaks on this, and knows less.
-            await self._idle.wait()
-            raise
+    def _end_by(self, refusal: Exception) -> None:
+        self._end(cause_of(refusal))
 
     async def copy_keys(self, target: Path) -> str | None:
         """Copy the program's database; see the port."""
@@ -308,14 +303,11 @@ class WhatsmeowEngine(SessionNames, Unable):
             return self._program
         program = await Program.start(on_request=self._on_request, on_event=self._on_event)
         self._program = program
-        authority = self._settings.whatsapp_media_authority
-        answer = await program.pipe.request(
-            "hello",
-            epoch=self._epoch,
-            database=str(self._directory / DATABASE),
-            url=self._settings.whatsapp_url,
-            root_key=self._settings.whatsapp_root_key,
-            media_authority="" if authority is None else str(authority),
+        answer = await hello(
+            program.pipe,
+            self._settings,
+            self._directory / DATABASE,
+            self._epoch,
             trace=self.recorder is not None and self.recorder.on,
         )
         await self._identity.learn(answer.header)

@@ -69,6 +69,7 @@ class Incoming:
             "group": self._group,
             "mex": self._mex,
             "media_retried": self._media_retried,
+            "call": self._call,
         }
 
     async def take(self, stanza: Node) -> Outcome:
@@ -165,6 +166,10 @@ class Incoming:
             return Outcome("notification.ignored", (stanza,))
         account.note(self._session, told)
         return Outcome("notification.limits", (stanza,), task="limits")
+
+    def _call(self, stanza: Delivery) -> Outcome:
+        """A call is stored nowhere: one that still rings is told again."""
+        return Outcome("call.heard", (stanza,), task="call")
 
     def _media_retried(self, stanza: Delivery) -> Outcome:
         """The account's phone was asked for a file that the servers lost."""

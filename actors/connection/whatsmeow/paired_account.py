@@ -23,14 +23,17 @@ from actors.connection.native.send.outcomes import told
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.unread import readings
 from actors.connection.whatsmeow import media
+from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.groups import ByProgram
 from actors.connection.whatsmeow.incoming import Incoming
+from actors.connection.whatsmeow.program.frames import MOST
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Coroutine, Mapping, Sequence
 
+    from actors.connection.account.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.transfers import Carrying
@@ -72,6 +75,7 @@ class PairedAccount:
         self._carrying = carrying
         self._tasks: set[asyncio.Task[None]] = set()
         self.logged_in = False
+        self._calls = Calls(people)
         self._rosters = Rosters(session, people, link, ByProgram(link), on_inbox=events.on_inbox)
         self._limits = AccountLimits(session, link, people, events, counts, start=self._start)
         self._sender = Sender(
@@ -83,7 +87,7 @@ class PairedAccount:
             uploader=None if carrying is None else carrying.uploader,
             permit=self._limits.check,
         )
-        phone = PhoneMessages(people, link, ack_timeout=ack_timeout)
+        phone = PhoneMessages(link, ack_timeout=ack_timeout)
         self._resends = ResendRequests(session, people, link, phone, counts=counts)
         self._incoming = Incoming(session, people, self._rosters, clock=time.time, hold=hold)
         self._receiver = Receiver(
@@ -104,6 +108,7 @@ class PairedAccount:
             counts=counts,
             on_inbox=events.on_inbox,
             tell=self._tell_history,
+            hand_on=self._hand_on,
             hold=hold,
         )
         self._start("receiver", self._receiver.run())
@@ -184,6 +189,12 @@ class PairedAccount:
         self._require_login()
         await self._resends.ask(chat, sender, message_id)
 
+    async def reject_call(self, call: str) -> None:
+        """Refuse a call that rings. Raises `SendError`, `NotConnected` before the login is done."""
+        self._require_login()
+        with told():
+            await self._link.ask("reject_call", caller=self._calls.caller(call), call=call)
+
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`."""
         self._require_login()
@@ -257,6 +268,15 @@ class PairedAccount:
     async def _tell_history(self, _: str) -> None:
         """The program tells the phone once the notification is stored."""
 
+    async def _tell_call(self, call: Call) -> None:
+        await self._events.on_call(call)
+
+    async def _hand_on(self, history: bytes) -> None:
+        """The library keeps addresses and tokens that came with a history."""
+        if len(history) < MOST // 2:
+            with suppress(RequestFailed, RequestTimeout):
+                await self._link.ask("history_learnt", body=history)
+
     def _on_task(self, kind: str, stanza: Node) -> None:
         if kind == "history":
             self._history.look(stanza.attrs["id"], lambda: self._link.send(stanza))
@@ -269,6 +289,8 @@ class PairedAccount:
             self._start(kind, self._limits.tell())
         elif kind == "ask":
             self._limits.ask(mex.lock_query())
+        elif kind == "call" and (call := self._calls.heard(stanza)) is not None:
+            self._start(kind, self._tell_call(call))
         elif kind == "roster":
             self._start(kind, self._learn_roster(stanza))
 

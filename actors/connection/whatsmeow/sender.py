@@ -13,7 +13,7 @@ from actors.connection.native.receive.transactions import SessionRefusal, transa
 from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
 from actors.connection.native.send.outcomes import forget_begun, told
 from actors.connection.native.send.per_chat_lock import Turns
-from actors.connection.native.send.to_proto import Place
+from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.messages.content import Media
 
@@ -113,6 +113,7 @@ class Sender:
                     body=message,
                     chat=str(to),
                     message_id=outgoing.message_id,
+                    mediatype=dress(message).enc.get("mediatype", ""),
                 )
         at = answer.header.get("at")
         return float(at) if isinstance(at, int | float) and at > 0 else self._clock()
@@ -192,17 +193,11 @@ class Sender:
 class PhoneMessages:
     """Sends peer messages: to the account's phone, seen by nobody else."""
 
-    def __init__(self, people: People, link: Link, *, ack_timeout: float) -> None:
-        self._people, self._link, self._ack_timeout = people, link, ack_timeout
+    def __init__(self, link: Link, *, ack_timeout: float) -> None:
+        self._link, self._ack_timeout = link, ack_timeout
 
     async def send(self, number: str, message: bytes) -> None:
         """Send one, not padded, under this id; done once WhatsApp has it. Raises `SendError`."""
         await self._link.post(
-            "send",
-            time.time,
-            within=self._ack_timeout,
-            body=message,
-            chat=str(self._people.account),
-            message_id=number,
-            peer=True,
+            "peer", time.time, within=self._ack_timeout, body=message, message_id=number
         )

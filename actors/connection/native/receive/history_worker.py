@@ -109,12 +109,14 @@ class History:
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],
         tell: Callable[[str], Awaitable[None]],
+        hand_on: Callable[[bytes], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
         hold: bool = False,
     ) -> None:
         """Without `web` and `hosts` nothing is fetched, and waits.
 
-        `tell` tells the phone that all is stored of the notification in the message of this id.
+        `tell` tells the phone that all is stored of the notification in the message of this id;
+        `hand_on` is given each history once its messages are stored.
         """
         self._session = session
         self._people = people
@@ -124,7 +126,7 @@ class History:
         self._web, self._hosts = web, hosts
         self._counts = counts
         self._on_inbox = on_inbox
-        self._tell = tell
+        self._tell, self._hand_on = tell, hand_on
         self._clock = clock
         self._hold = hold
         self._unanswered: dict[str, Answer] = {}
@@ -242,6 +244,8 @@ class History:
             await asyncio.sleep(0)
         if share:
             await self._commit(told, share, passed)
+        if self._hand_on is not None:
+            await self._hand_on(history)
 
     async def _learn(self, history: bytes) -> None:
         """Store identities and push names, before the messages."""

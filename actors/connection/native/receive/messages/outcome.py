@@ -20,6 +20,7 @@ Task = Literal[
     "privacy",
     "limits",
     "ask",
+    "call",
 ]
 
 
@@ -32,7 +33,7 @@ class Outcome:
     grown; `moved` are pairs of keys, of an item that may have held answers and of the one in its place;
     `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
     answers: a retry receipt, prekeys, a file, a history, a placeholder, other privacy settings, limits of
-    the account to tell or to ask for, or who is in a group, without which the stanza cannot be judged. `counted`
+    the account to tell or to ask for, a call to tell, or who is in a group, without which the stanza cannot be judged. `counted`
     names what the stanza turned out to be.
     """
 

@@ -6,13 +6,19 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
 	"teimoso-whatsmeow/pipe"
 )
 
-// tellPhone sends a message to the account's own phone; it returns the id once the server has it.
+// tellPhone sends a message to the account's own phone under an id of its own; it returns the id once the server
+// has it.
 func (one *login) tellPhone(ctx context.Context, message *waE2E.Message) (string, error) {
+	return one.tellPhoneAs(ctx, one.client.GenerateMessageID(), message)
+}
+
+func (one *login) tellPhoneAs(ctx context.Context, id string, message *waE2E.Message) (string, error) {
 	phone := one.client.Store.GetJID().ToNonAD()
-	mail := &letter{id: one.client.GenerateMessageID(), to: phone, within: ackWithin}
+	mail := &letter{id: id, to: phone, within: ackWithin}
 	answer, err := one.leave(mail, func() (*waBinary.Node, error) {
 		node, err := one.client.PeerStanza(ctx, phone, mail.id, message)
 		if err == nil {
@@ -73,4 +79,20 @@ func (one *login) requestResend(request *pipe.Request) (pipe.Fields, error) {
 		return nil, err
 	}
 	return pipe.Fields{"request_id": id}, nil
+}
+
+// peerRequest sends a message of the actor's to the account's own phone, under the actor's id.
+func (one *login) peerRequest(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		MessageID string `json:"message_id"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	var message waE2E.Message
+	if proto.Unmarshal(request.Raw, &message) != nil || wanted.MessageID == "" {
+		return nil, &pipe.Refusal{Code: "bad_message", Permanent: true}
+	}
+	_, err := one.tellPhoneAs(one.engine.ctx, wanted.MessageID, &message)
+	return nil, err
 }

@@ -1,4 +1,4 @@
-"""The code that links the device in place of a QR, asked for by way of the program."""
+"""Linking by a code in place of a QR, and by the account's passkey, by way of the program."""
 
 from __future__ import annotations
 
@@ -28,3 +28,25 @@ async def link_code(pipe: Pipe, phone: str, seconds: float) -> PairingCode:
         limited = error.number == _LIMITED
         raise SendError("pairing_code_limited" if limited else "pairing_code_refused") from None
     return PairingCode(str(answer.header["code"]), time.time() + seconds)
+
+
+async def assert_passkey(pipe: Pipe, assertion: str) -> None:
+    """Answer the challenge with an assertion. Raises `NotConnected` or `SendError`."""
+    await _passkey(pipe, "passkey_assertion", assertion.encode())
+
+
+async def confirm_passkey(pipe: Pipe) -> None:
+    """Say that the phone shows the same code. Raises `NotConnected` or `SendError`."""
+    await _passkey(pipe, "passkey_confirm", b"")
+
+
+async def _passkey(pipe: Pipe, do: str, body: bytes) -> None:
+    try:
+        await pipe.request(do, body=body)
+    except (PipeLost, PipeTimeout):
+        raise NotConnected from None
+    except Refused as error:
+        if error.code in _NOT_ASKED:
+            raise NotConnected from None
+        known = error.code == "no_passkey_challenge"
+        raise SendError(error.code if known else "passkey_refused", permanent=True) from None
