@@ -32,9 +32,9 @@ CAUSES: Mapping[str, str] = {
     " WHATSAPP_VERSION to a newer one, or to nothing where it is set; `start` looks again.",
     "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret while the device was being"
     " linked, which the engine native cannot give. Delete the connection and create it with the engine"
-    " neonize, or start it to try once more.",
+    " whatsmeow, or start it to try once more.",
     "passkey_required": "WhatsApp asks for the account's passkey before it links a device, which the engine"
-    " native cannot give. Delete the connection and create it with the engine neonize, or start it"
+    " native cannot give. Delete the connection and create it with the engine whatsmeow, or start it"
     " another day: WhatsApp does not ask each time.",
     "replaced": "Another client uses its session; end that one, then start the connection.",
     "session_blocked": "Something else stands where its session belongs; move it away, then start"

@@ -52,9 +52,9 @@ CAUSES: Final[Mapping[str, str]] = {
     "replaced": "Another device took the account over. Start takes it back.",
     "logged_out": "The device was unlinked. Scan the QR with the same number.",
     "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret, which the engine native cannot"
-    " give. Create the connection anew with the engine neonize, or start it to try once more.",
+    " give. Create the connection anew with the engine whatsmeow, or start it to try once more.",
     "passkey_required": "WhatsApp asks for the account's passkey, which the engine native cannot give. Create"
-    " the connection anew with the engine neonize, or start it another day.",
+    " the connection anew with the engine whatsmeow, or start it another day.",
     "bad_session": "WhatsApp does not know the session, or its file is damaged.",
     "backup_damaged": "No copy of the session in the bucket can be read.",
     "wrong_key": "No configured key opens the session's copies. Add the key, then start.",

@@ -179,8 +179,8 @@ class NewConnection(Body):
     )
     engine: Engine | None = Field(
         None,
-        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `neonize`"
-        " needs its optional extra, and guarantees less.",
+        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
+        " needs its program; `neonize` needs its optional extra, and guarantees less.",
     )
     allow_unproven_engine: bool = Field(
         False,

@@ -40,7 +40,7 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "data": str(data),
         "simulate": plan.simulate,
         "control": f"http://127.0.0.1:{plan.control_port}" if plan.simulate else None,
-        "engine": "neonize"
+        "engine": "whatsmeow"
         if settings.links_real_accounts and settings.engine in UNPROVEN
         else None,
         "api_key": key,

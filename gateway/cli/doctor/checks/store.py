@@ -84,7 +84,7 @@ async def _engines(settings: Settings, documents: Documents) -> list[Finding]:
         return []
     names = ", ".join(one.name for one in risky)
     engines = " and ".join(sorted({one.engine for one in risky}))
-    do = "link the accounts anew with engine neonize; `docs/engines.md` says what differs"
+    do = "link the accounts anew with engine whatsmeow; `docs/engines.md` says what differs"
     found = f"{engines}, which has met the simulator alone, serves {names}"
     return [warn("engine", found, do)]
 

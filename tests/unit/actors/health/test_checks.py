@@ -189,7 +189,7 @@ def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -
 def test_a_pairing_that_the_engine_cannot_end_names_the_other_one(cause: str) -> None:
     connections = four(shop=Seen("running", "failed", cause=cause))
     [found] = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
-    assert "create it with the engine neonize" in found.detail
+    assert "create it with the engine whatsmeow" in found.detail
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,9 @@ def test_what_there_is_to_try_fits_the_instance() -> None:
     assert '/api/connections -d \'{"id":"shop"}\'' in add
     assert pair == "teimoso simulate scan shop 15550100001 --data /srv/a"
     assert "http://127.0.0.1:9000/api/messages" in send
-    real = {**told, "simulate": False, "engine": "neonize"}
+    real = {**told, "simulate": False, "engine": "whatsmeow"}
     assert "connections qr shop" in commands(real)[1]
-    assert '-d \'{"id":"shop","engine":"neonize"}\'' in commands(real)[0]
+    assert '-d \'{"id":"shop","engine":"whatsmeow"}\'' in commands(real)[0]
     arrived, described = further(told)
     assert arrived.endswith("teimoso simulate inbox 15550100002 --data /srv/a")
     assert f'"to":"{arrived.split()[-3]}"' in send, "where the message goes"
