@@ -98,7 +98,7 @@ class Serving:
             every=self._pace.heartbeat,
             expires=self._pace.lease,
             taken_at=time.monotonic() if taken_at is None else taken_at,
-            on_kept=self._reporter.beaten,
+            on_kept=self._kept,
             on_lost=self.lose,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,6 +107,11 @@ class Serving:
         self._asked: asyncio.Task[Ending] | None = None
         self._turning_away: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+
+    def _kept(self) -> None:
+        self._reporter.beaten()
+        if (left := self._hold.left) is not None:
+            self._engine.extend(left)
 
     @property
     def events(self) -> EngineEvents:

@@ -25,6 +25,8 @@ CLIENTS = Path(__file__).with_name("clients")
 # The environment that the Makefile makes for the client in Rust.
 RUST = ROOT / ".venv" / "tryx"
 KINDS = ("neonize", "tryx", "native", "whatsmeow", "neonize_engine")
+NEONIZE = ("neonize", "neonize_engine")
+"""Programs with neonize's library in them."""
 OURS = ("native", "whatsmeow", "neonize_engine")
 """The engines of the project; what they log is searched for leaks."""
 FOREIGN = ("neonize", "tryx", "neonize_engine")

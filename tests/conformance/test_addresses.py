@@ -37,7 +37,7 @@ def test_names_people_by_lid(simulator: Simulator, client: Client, friend: str) 
     assert simulator.account(client.number)["misnamed_copies"] == misnamed
 
 
-@pytest.mark.differs(neonize="D14", neonize_engine="D14")
+@pytest.mark.differs(neonize="D14", whatsmeow="D14", neonize_engine="D14")
 def test_names_people_by_number_before_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
@@ -60,7 +60,7 @@ def test_names_people_by_number_before_its_account_migrated(
     assert named_by(simulator, number) == (0, 1)
 
 
-@pytest.mark.differs(neonize="D14", native="D16", neonize_engine="D14")
+@pytest.mark.differs(neonize="D14", native="D16", whatsmeow="D14", neonize_engine="D14")
 def test_names_people_by_lid_once_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:

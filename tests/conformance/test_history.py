@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import until
+from tests.conformance.processes import OURS, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def test_is_told_what_it_missed(
     heard = versatile.wait("history")
     (conversation,) = heard["conversations"]
     assert conversation["chat"] == f"{friend}@s.whatsapp.net"
-    if versatile.kind != "native":  # whose port has the messages alone
+    if versatile.kind not in OURS:  # whose port has the messages alone
         assert (heard["type"], conversation["name"]) == (3, "Ana")
     assert conversation["messages"] == [
         [message_id, f"missed {number}"] for number, message_id in enumerate(told["ids"])
@@ -55,7 +55,7 @@ def test_is_told_at_pairing(
     client.wait("connected")
     first = client.wait("history")
     assert first["conversations"][0]["messages"][0][1] == "long ago"
-    if client.kind != "native":
+    if client.kind not in OURS:
         second = client.wait("history")
         assert (first["type"], second["type"]) == (0, 4)
         assert second["names"] == {f"{friend}@s.whatsapp.net": "Ana"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import as_handed_over, until
+from tests.conformance.processes import OURS, as_handed_over, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,13 +121,13 @@ def ticks(simulator: Simulator, client: Client, friend: str, *, online: bool) ->
     return 2 if simulator.said(friend, message_id)["delivered"] else 1
 
 
-@pytest.mark.differs(tryx="D9", native="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9", neonize_engine="D9")
 def test_shows_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
     said = read(simulator, versatile, friend)
     until(lambda: bool(simulator.said(friend, said)["read"]))
 
 
-@pytest.mark.differs(tryx="D9", native="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9", neonize_engine="D9")
 def test_hides_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
     """Its settings say so, which it hears of while it is online; only its own devices are told."""
     account = f"/accounts/{versatile.number}"
@@ -189,7 +189,7 @@ def test_keeps_what_it_acknowledged(simulator: Simulator, client: Client, friend
     simulator.say(friend, client.number, "the next")
     client.wait("message", text="the next")
     texts = [one["text"] for one in client.process.seen if one["event"] == "message"]
-    kept = ["acknowledged"] if client.kind in ("native", "neonize_engine") else []
+    kept = ["acknowledged"] if client.kind in OURS else []
     assert texts == [*kept, "the next"]
 
 

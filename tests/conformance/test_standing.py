@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.processes import runs_whatsmeow, until
+from tests.conformance.processes import NEONIZE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,13 +97,14 @@ def test_keeps_its_keys_while_its_account_is_locked(
     simulator.answered()
     simulator.post(f"/accounts/{own.number}", standing="locked")
     until(lambda: heard(simulator, own, "failure", reason="403"))
-    if runs_whatsmeow(own.kind):
+    forgets = own.kind in NEONIZE
+    if forgets:
         until(lambda: forgotten(own))
     simulator.post(f"/accounts/{own.number}", standing="good")
     own.process.kill()
     own.start()
     kept = own.wait(("qr", "connected"))["event"] == "connected"
-    assert kept == (not runs_whatsmeow(own.kind))
+    assert kept != forgets
     if kept:
         talks(simulator, own, friend)
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 class Unable:
     """Refuses each with `unsupported_by_engine`: another engine can do it."""
 
+    def extend(self, seconds: float) -> None:
+        """Nothing outlives this process."""
+
     async def copy_keys(self, target: Path) -> str | None:  # noqa: ARG002 - the port's
         """Nothing is beside the session file."""
         return None

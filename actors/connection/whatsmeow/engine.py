@@ -26,11 +26,8 @@ from actors.connection.whatsmeow.identity import Identity
 from actors.connection.whatsmeow.link import Link
 from actors.connection.whatsmeow.paired_account import PairedAccount
 from actors.connection.whatsmeow.pairing import assert_passkey, confirm_passkey, link_code
-from actors.connection.whatsmeow.program import database
-from actors.connection.whatsmeow.program.files import DATABASE
-from actors.connection.whatsmeow.program.hello import hello
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
-from actors.connection.whatsmeow.program.process import Program
+from actors.connection.whatsmeow.program.supervisor import Supervisor
 from actors.connection.whatsmeow.stanzas import delivery_of
 
 if TYPE_CHECKING:
@@ -42,7 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.frames import Frame
-    from actors.connection.whatsmeow.program.pipe import Pipe
+    from actors.connection.whatsmeow.program.process import Program
     from actors.media.store import MediaStore
     from actors.messages.content import ReadMark
 
@@ -74,14 +71,19 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         """Files are in `media`; without it none is sent or fetched."""
         self._settings, self.recorder = settings, recorder
         self._session = session
-        self._directory = directory
         self._events = events
-        self._epoch = epoch
         self._versions = Versions(settings)
         self._visibility = Visibility()
         self._offering = Offering()
         self.counts: Counter[str] = Counter()
-        self._program: Program | None = None
+        self._programs = Supervisor(
+            settings,
+            directory,
+            epoch,
+            recorder,
+            on_request=self._on_request,
+            on_event=self._on_event,
+        )
         self._link: Link | None = None
         self._paired: PairedAccount | None = None
         self._heard: Events | None = None
@@ -152,7 +154,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         if not self._open_account.logged_in:
             raise NotConnected
         try:
-            answer = await self._open_pipe.request("probe", within=within)
+            answer = await self._programs.pipe.request("probe", within=within)
         except PipeTimeout:
             return False
         except (PipeLost, Refused):
@@ -164,24 +166,22 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         if self.account is not None:
             raise SendError("already_linked")
         seconds = await self._offering.left(self._renew)
-        shown = await link_code(self._open_pipe, phone, seconds)
+        shown = await link_code(self._programs.pipe, phone, seconds)
         await self._events.on_code(shown)
         return shown
 
     async def passkey_assertion(self, assertion: str) -> None:
-        await assert_passkey(self._open_pipe, assertion)
+        await assert_passkey(self._programs.pipe, assertion)
 
     async def confirm_passkey(self) -> None:
-        await confirm_passkey(self._open_pipe)
+        await confirm_passkey(self._programs.pipe)
 
     async def reject_call(self, call: str) -> None:
         await self._open_account.reject_call(call)
 
-    @property
-    def _open_pipe(self) -> Pipe:
-        if self._program is None or self._link is None:
-            raise NotConnected
-        return self._program.pipe
+    def extend(self, seconds: float) -> None:
+        """Let the program send for so long, also while this process hangs; see the port."""
+        self._programs.extend(seconds)
 
     def _renew(self) -> None:
         if self._link is not None:
@@ -223,24 +223,16 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
 
     async def copy_keys(self, target: Path) -> str | None:
         """Copy the program's database; see the port."""
-        file, program = self._directory / DATABASE, self._program
-        if not file.exists():
-            return None
-        if program is None or program.over.done():
-            await database.copy(file, self._epoch, target)
-        else:
-            await database.copy_by(program.pipe, target)
-        return DATABASE
+        return await self._programs.copy_keys(target)
 
     async def logout(self) -> None:
         """Unlink the device; `run` ends as logged out."""
-        self._leaving = True
-        try:
-            program = await self._ready()
-            with suppress(PipeLost, PipeTimeout, Refused):
-                await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
-        finally:
-            await self._identity.forget()
+        if self._heard is not None:
+            self._heard.asked_to_leave = True
+        program, _ = await self._programs.start()
+        with suppress(PipeLost, PipeTimeout, Refused):
+            await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
+        await self._identity.forget()
         if self._link is not None:
             self._link.fail(Cause(Kind.LOGGED_OUT, "asked"))
 
@@ -248,7 +240,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         """End the login and the program, wait until `run` returned, close the session file."""
         self._end(Cause(Kind.CLOSED))
         await self._idle.wait()
-        await self._stop()
+        await self._programs.stop()
         if self._carrying is not None:
             await self._carrying.close()
         if self.recorder is not None:
@@ -280,38 +272,29 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         except SessionRefusal as refusal:
             return cause_of(refusal)
         except Refused as refusal:
-            await self._stop()
+            await self._programs.stop()
             return causes.from_word(refusal.code)
         except (PipeLost, PipeTimeout, OSError):
-            await self._stop()
+            await self._programs.stop()
             return Cause(Kind.NETWORK, "program_lost")
         except asyncio.CancelledError:
             # `close` cancels the opening, its owner cancels this task: only the latter is passed on.
             if self._closing is None or asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             return self._closing
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
+            await self._programs.stop()
+            return Cause(Kind.NETWORK, "engine_failed")
         finally:
             self._opening = None
 
     async def _open(self) -> tuple[Program, list[int]]:
         version = await self._versions.announced()
-        return await self._ready(), [int(part) for part in version.split(".")]
-
-    async def _ready(self) -> Program:
-        """The program, with the database open. Raises what starting it raises, or `Refused`."""
-        if self._program is not None and not self._program.over.done():
-            return self._program
-        program = await Program.start(on_request=self._on_request, on_event=self._on_event)
-        self._program = program
-        answer = await hello(
-            program.pipe,
-            self._settings,
-            self._directory / DATABASE,
-            self._epoch,
-            trace=self.recorder is not None and self.recorder.on,
-        )
-        await self._identity.learn(answer.header)
-        return program
+        program, told = await self._programs.start()
+        if told is not None:
+            await self._identity.learn(told)
+        return program, [int(part) for part in version.split(".")]
 
     async def _serve(self, program: Program, version: list[int]) -> Cause:
         if self._closing is not None:
@@ -353,7 +336,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
                 await paired.close()
             await heard.close()
             if not heard.over:  # it is this side that ends it
-                await self._stop()
+                await self._programs.stop()
 
     async def _after(self, cause: Cause) -> Cause:
         """The cause; where WhatsApp refused a version, and there is another, to log in with that."""
@@ -362,17 +345,13 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         self._opening = asyncio.ensure_future(self._versions.another())
         return Cause(Kind.RESTART_REQUIRED, "another_version") if await self._opening else cause
 
-    async def _stop(self) -> None:
-        program, self._program = self._program, None
-        if program is not None:
-            await program.stop()
-
     # the program's words
 
     async def _on_request(self, number: int, do: str, frame: Frame) -> None:
-        if self._program is None:
+        running, paired = self._programs.running, self._paired
+        if running is None:
             return
-        pipe, paired = self._program.pipe, self._paired
+        pipe = running.pipe
         if paired is None:
             pipe.refuse(number, "no_login")
         elif do == "knows":

@@ -93,8 +93,8 @@ class Driven:
         tell("paired", account=account)
 
     async def on_open(self) -> None:
-        program = getattr(self.engine, "_program", None)
-        tell("open", program=None if program is None else program.pid)
+        programs = getattr(self.engine, "_programs", None)
+        tell("open", program=None if programs is None else programs.running.pid)
 
     async def on_inbox(self) -> None:
         tell("inbox")
@@ -137,8 +137,24 @@ class Driven:
         elif do == "logout":
             await engine.logout()
             tell("logged_out", account=engine.account)
-        elif do == "run":
+        elif do in ("extend", "trace", "run"):
+            await self.attend(do, **command)
+
+    async def attend(self, do: str, *, seconds: float = 0.0, on: bool = False) -> None:
+        """What its owner does beside all that."""
+        if do == "run":
             self.running = asyncio.create_task(self.run())
+            return
+        if do == "extend":
+            self.engine.extend(seconds)
+            tell("extended")
+            return
+        assert self.engine.recorder is not None
+        if on:
+            self.engine.recorder.start()
+        else:
+            await self.engine.recorder.stop()
+        tell("traced", **self.engine.recorder.status())
 
     async def one(self, command: dict[str, Any]) -> None:
         do = command["do"]
@@ -155,7 +171,7 @@ class Driven:
 
     def kill(self) -> None:
         own = self.asked["victim"] == "self"
-        os.kill(os.getpid() if own else self.engine._program.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.kill(os.getpid() if own else self.engine._programs.running.pid, signal.SIGKILL)  # type: ignore[attr-defined]
 
     async def main(self) -> None:
         log_to(Path(self.asked["directory"]) / "engine.log", "info", "driven")

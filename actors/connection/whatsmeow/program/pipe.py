@@ -109,6 +109,11 @@ class Pipe:
         finally:
             self._waiting.pop(number, None)
 
+    def instruct(self, do: str, **values: Any) -> None:
+        """Have the program do something that needs no answer; nothing where it is gone."""
+        if not self._lost:
+            self._write({"id": next(self._numbers), "do": do, **values}, b"")
+
     def answer(
         self, number: int, ok: Mapping[str, Any] | None = None, *, body: bytes = b""
     ) -> None:

@@ -1,0 +1,86 @@
+"""What the engine on whatsmeow does by the port, beyond the scenarios of the conformance."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.processes import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.whatsmeow.conftest import Town
+    from tests.integration.whatsmeow.device import Device
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def device(town: Town) -> Iterator[Device]:
+    made = town.linked()
+    town.goes_on(made)
+    yield made
+    assert "panic" not in made.log.read_text()
+
+
+def test_a_program_that_dies_is_started_again(town: Town, device: Device) -> None:
+    program = next(one["program"] for one in device.process.seen if one["event"] == "open")
+    os.kill(program, signal.SIGKILL)
+    ended = device.wait("ended")
+    assert (ended["kind"], ended["detail"]) == ("network", "program_died")
+    assert device.wait("open")["program"] != program
+    town.goes_on(device)
+
+
+def test_nothing_leaves_after_the_owners_lease(town: Town, device: Device) -> None:
+    """The program is told for how long it may send, and holds to it whatever its owner does."""
+    device.process.command(do="extend", seconds=0.1)
+    device.wait("extended")
+    time.sleep(0.2)
+    device.begin(town.friend, "too late")
+    assert device.wait("failed")["code"] == "not_connected"
+    device.process.command(do="extend", seconds=60)
+    device.wait("extended")
+    town.goes_on(device)
+    assert "too late" not in town.simulator.texts(town.friend)
+
+
+def test_a_device_is_unlinked(town: Town, device: Device) -> None:
+    device.process.command(do="logout")
+    both = [device.wait(("ended", "logged_out")) for _ in range(2)]
+    told = {key: value for one in both for key, value in one.items()}
+    assert (told["kind"], told["detail"], told["account"]) == ("logged_out", "asked", None)
+    until(lambda: not town.account["devices"])
+    device.process.command(do="run")
+    assert device.wait("qr")["qr"]
+
+
+def test_its_traffic_is_traced_by_the_one_allow_list(town: Town, device: Device) -> None:
+    device.process.command(do="trace", on=True)
+    assert device.wait("traced")["tracing"]
+    town.goes_on(device)
+    device.process.command(do="trace", on=False)
+    told = device.wait("traced")
+    (file,) = device.directory.rglob(told["file"].rpartition("/")[2])
+    text = file.read_text()
+    tags = {json.loads(line).get("tag") for line in text.splitlines()}
+    assert {"message", "receipt", "ack"} <= tags, tags
+    assert not [one for one in (town.number, town.friend, "and goes on") if one in text]
+
+
+def test_nothing_of_people_is_in_its_log(town: Town, device: Device) -> None:
+    town.simulator.fault(town.number, "garble")
+    town.say("garbled at first")
+    device.until_pending("message", lambda one: bool(one["text"] == "garbled at first"))
+    device.close()
+    logs = [device.log, *device.directory.rglob("*.log")]
+    words = "".join(one.read_text(errors="replace") for one in logs)
+    assert "program.log" in words
+    names = (town.number, town.friend, "garbled at first", "and goes on")
+    assert not [one for one in names if one in words]
