@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.whatsmeow.program import files
 from tests.integration.whole.shop import SHOP
 from tests.waiting import until
 
@@ -80,6 +81,7 @@ def test_a_connection_of_the_second_engine_beside_one_of_the_first(
     told = {one.pop("name"): one for one in instance.api.get("/health").json()["engines"]}
     assert told == {
         "native": {**STRONG, "installed": True},
+        "whatsmeow": {**STRONG, "installed": files.find() is not None},
         "neonize": {**WEAK, "installed": True},
     }
     first = sends(instance, kiosk, "from the kiosk")

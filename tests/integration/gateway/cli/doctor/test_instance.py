@@ -87,7 +87,7 @@ def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor:
     status, findings = doctor(data)
     assert (status, findings["engine"]["result"]) == (0, "warn")
     assert findings["engine"]["found"].endswith("serves desk, shop")
-    assert "neonize" in findings["engine"]["do"]
+    assert "whatsmeow" in findings["engine"]["do"]
     assert "engine" not in doctor(data, WHATSAPP_ROOT_KEY="00" * 32)[1]
     Plan(free_port(), simulate=True).save(data)
     assert "engine" not in doctor(data)[1]
