@@ -5,6 +5,8 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -13,7 +15,7 @@ func (one *login) notification(node *waBinary.Node) {
 	ctx, client := one.engine.ctx, one.client
 	var deliveries []<-chan pipe.Answer
 	answer := func() { client.Acknowledge(ctx, node, 0) }
-	switch text(node.Attrs["type"]) {
+	switch outcome.Text(node.Attrs["type"]) {
 	case "encrypt":
 		go one.encryptNotification(node)
 	case "server_sync":
@@ -48,7 +50,7 @@ func (one *login) notification(node *waBinary.Node) {
 }
 
 func (one *login) encryptNotification(node *waBinary.Node) {
-	done := one.engine.ratchet.take() // sessions of a changed identity are deleted
+	done := one.engine.ratchet.Take() // sessions of a changed identity are deleted
 	defer done()
 	one.client.EncryptNotification(one.engine.ctx, node)
 }
@@ -56,7 +58,7 @@ func (one *login) encryptNotification(node *waBinary.Node) {
 // codeNotification answers the phone on which a code was typed, or says that the code is void.
 func (one *login) codeNotification(node *waBinary.Node) {
 	child := node.GetChildByTag("link_code_companion_reg")
-	if text(child.Attrs["stage"]) == "refresh_code" {
+	if outcome.Text(child.Attrs["stage"]) == "refresh_code" {
 		one.engine.pipe.Tell("code_void", nil, nil)
 		return
 	}
@@ -66,7 +68,7 @@ func (one *login) codeNotification(node *waBinary.Node) {
 func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe.Answer) {
 	for _, update := range node.GetChildrenByTag("update") {
 		if content, ok := update.Content.([]byte); ok {
-			fields := pipe.Fields{"op_name": text(update.Attrs["op_name"]), "at": number(node.Attrs["t"])}
+			fields := pipe.Fields{"op_name": outcome.Text(update.Attrs["op_name"]), "at": outcome.Number(node.Attrs["t"])}
 			deliveries = append(deliveries, one.deliver("mex", fields, content))
 		}
 	}
@@ -76,9 +78,9 @@ func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe
 func (one *login) changedStates(node *waBinary.Node) {
 	var names []appstate.WAPatchName
 	for _, collection := range node.GetChildrenByTag("collection") {
-		names = append(names, appstate.WAPatchName(text(collection.Attrs["name"])))
+		names = append(names, appstate.WAPatchName(outcome.Text(collection.Attrs["name"])))
 	}
-	one.states.look(names...)
+	one.states.Look(one.engine.ctx, names...)
 }
 
 func tags(node *waBinary.Node) []string {
@@ -157,17 +159,17 @@ func (one *login) call(node *waBinary.Node) {
 		return
 	}
 	fields := pipe.Fields{
-		"call": text(child.Attrs["call-id"]), "caller": text(child.Attrs["call-creator"]),
-		"from": text(node.Attrs["from"]), "state": state, "step": child.Tag, "at": number(node.Attrs["t"]),
+		"call": outcome.Text(child.Attrs["call-id"]), "caller": outcome.Text(child.Attrs["call-creator"]),
+		"from": outcome.Text(node.Attrs["from"]), "state": state, "step": child.Tag, "at": outcome.Number(node.Attrs["t"]),
 	}
 	_, fields["video"] = child.GetOptionalChildByTag("video")
-	if text(child.Attrs["media"]) == "video" {
+	if outcome.Text(child.Attrs["media"]) == "video" {
 		fields["video"] = true
 	}
 	for name, attribute := range map[string]string{
 		"caller_phone": "caller_pn", "caller_lid": "caller_lid", "group": "group-jid", "reason": "reason",
 	} {
-		if value := text(child.Attrs[attribute]); value != "" {
+		if value := outcome.Text(child.Attrs[attribute]); value != "" {
 			fields[name] = value
 		}
 	}

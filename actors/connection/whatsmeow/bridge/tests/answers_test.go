@@ -1,14 +1,14 @@
 package tests
 
 import (
+	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 	"testing"
 
-	"context"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types/events"
-	"sync/atomic"
 
 	"teimoso-whatsmeow/pipe"
 )

@@ -1,9 +1,12 @@
 package tests
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,10 +16,6 @@ import (
 	"go.mau.fi/whatsmeow/proto/waSyncAction"
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
-
-	"bytes"
-	"compress/zlib"
-	"io"
 
 	"teimoso-whatsmeow/pipe"
 )
