@@ -4,6 +4,7 @@ package accountstate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"go.mau.fi/whatsmeow"
@@ -36,15 +37,32 @@ type States struct {
 	asked map[string]bool
 }
 
-// Look fetches what changed in collections, in the background.
-func (all *States) Look(ctx context.Context, names ...appstate.WAPatchName) {
+// Look fetches what changed in collections, in the background; `done` gets the first failure.
+func (all *States) Look(ctx context.Context, done func(error), names ...appstate.WAPatchName) {
 	go func() {
+		var failed error
 		for _, name := range names {
-			if err := all.Fetch(ctx, name, false); err != nil {
+			if err := all.Fetch(ctx, name, false); err != nil && failed == nil {
 				all.Log.Warnf("app state not fetched")
+				failed = err
 			}
 		}
+		done(failed)
 	}()
+}
+
+// LookAtNew is Look for collections of which nothing was fetched yet.
+func (all *States) LookAtNew(ctx context.Context) {
+	var names []appstate.WAPatchName
+	if key, err := all.Client.Store.AppStateKeys.GetLatestAppStateSyncKeyID(ctx); err != nil || key == nil {
+		return
+	}
+	for _, name := range appstate.AllPatchNames {
+		if version, _, err := all.Client.Store.AppState.GetAppStateVersion(ctx, string(name)); err == nil && version == 0 {
+			names = append(names, name)
+		}
+	}
+	all.Look(ctx, func(error) {}, names...)
 }
 
 // Fetch fetches the changes of a collection, or with `whole` all of it anew.
@@ -105,13 +123,16 @@ func (all *States) apply(
 	if err := all.Deliver(pipe.Fields{
 		"collection": string(name), "version": after.Version, "whole": whole, "changes": header,
 	}, raw); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
 	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
 		return all.Client.LearnChanges(ctx, name, changes, whole)
 	})
 	return err
 }
+
+// ErrNotStored reports that the actor did not commit changes: they come again.
+var ErrNotStored = errors.New("changes not stored")
 
 var errNotYet = errors.New("not stored by the actor yet")
 

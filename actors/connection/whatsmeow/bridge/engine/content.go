@@ -100,7 +100,7 @@ func (one *login) protocol(
 		if err := one.takeStateKeys(ctx, keys); err != nil {
 			return nil, nil, true, err
 		}
-		receipts = append(receipts, func() { one.states.Look(one.engine.ctx, appstate.AllPatchNames[:]...) })
+		receipts = append(receipts, func() { one.states.Look(ctx, func(error) {}, appstate.AllPatchNames[:]...) })
 		own = true
 	}
 	if answer := message.GetPeerDataOperationRequestResponseMessage(); answer != nil && info.Sender.Device == 0 {

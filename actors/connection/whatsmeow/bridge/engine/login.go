@@ -22,6 +22,9 @@ import (
 // linkWithin is how long the library may take for a pairing whose socket has ended.
 const linkWithin = 5 * time.Second
 
+// mostRetries is how many messages may be sent again at the same time.
+const mostRetries = 16
+
 // backlog is how many stanzas may wait for the worker until the socket is not read any more.
 const backlog = 2048
 
@@ -48,6 +51,8 @@ type login struct {
 	over   chan struct{} // closed once `ended` was told
 
 	traffic traffic
+	// retries has a place for each message that is sent again at the same time.
+	retries chan struct{}
 	// collected are deliveries that the library's event brought while the worker handles a stanza.
 	collected []<-chan pipe.Answer
 }
@@ -76,6 +81,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	one := &login{
 		engine: engine, client: engine.client, queue: intake.New[*waBinary.Node](backlog),
 		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
+		retries: make(chan struct{}, mostRetries),
 	}
 	one.settle = newSettlements(one)
 	one.qrs = &qrs{login: one}
@@ -96,15 +102,32 @@ func (engine *Engine) start(version *[3]uint32) error {
 }
 
 func (one *login) run() {
-	connection, err := one.client.Connect(
-		one.engine.ctx, one.engine.settings.URL, one.engine.logs.Module("socket"),
-	)
+	connection, err := one.connect()
 	if err != nil {
 		one.end(ends.Cause{Word: dialling(err)})
 	} else {
 		one.serve(connection)
 	}
 	one.finish()
+}
+
+// connect opens the socket; it gives up when the login is to end.
+func (one *login) connect() (*library.Connection, error) {
+	ctx, cancel := context.WithCancel(one.engine.ctx)
+	connected := make(chan struct{})
+	defer close(connected)
+	go func() {
+		select {
+		case <-one.ending:
+			cancel()
+		case <-connected:
+		}
+	}()
+	connection, err := one.client.Connect(ctx, one.engine.settings.URL, one.engine.logs.Module("socket"))
+	if err != nil {
+		cancel()
+	}
+	return connection, err
 }
 
 func (one *login) serve(connection *library.Connection) {

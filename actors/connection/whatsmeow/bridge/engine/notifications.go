@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"errors"
+
 	"go.mau.fi/whatsmeow/appstate"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
+	"teimoso-whatsmeow/accountstate"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
@@ -17,9 +20,10 @@ func (one *login) notification(node *waBinary.Node) {
 	answer := func() { client.Acknowledge(ctx, node, 0) }
 	switch outcome.Text(node.Attrs["type"]) {
 	case "encrypt":
-		go one.encryptNotification(node)
+		one.encryptNotification(node)
 	case "server_sync":
-		one.changedStates(node)
+		one.changedStates(node, answer)
+		return
 	case "account_sync":
 		client.AccountNotification(ctx, node)
 		deliveries = append(deliveries, one.deliver("account", pipe.Fields{"changed": tags(node)}, nil))
@@ -28,6 +32,7 @@ func (one *login) notification(node *waBinary.Node) {
 	case "w:gp2":
 		change, err := client.GroupNotification(ctx, node)
 		if err == nil {
+			one.renewKey(change)
 			deliveries = append(deliveries, one.deliver("group", groupFields(change), nil))
 		}
 	case "mediaretry":
@@ -49,10 +54,33 @@ func (one *login) notification(node *waBinary.Node) {
 	one.stored(answer, deliveries...)
 }
 
+// encryptNotification deletes the sessions of a changed identity before it is acknowledged; prekeys are uploaded
+// beside other work, since each login looks for lacking ones too.
 func (one *login) encryptNotification(node *waBinary.Node) {
-	done := one.engine.ratchet.Take() // sessions of a changed identity are deleted
+	handle := func() {
+		done := one.engine.ratchet.Take()
+		defer done()
+		one.client.EncryptNotification(one.engine.ctx, node)
+	}
+	if _, changed := node.GetOptionalChildByTag("identity"); changed {
+		handle()
+		return
+	}
+	go handle()
+}
+
+// renewKey has the next message to a group sealed under a key that those who left never had.
+func (one *login) renewKey(change any) {
+	found, ok := change.(*events.GroupInfo)
+	if !ok || len(found.Leave) == 0 {
+		return
+	}
+	engine, device := one.engine, one.client.Store
+	done := engine.ratchet.Take()
 	defer done()
-	one.client.EncryptNotification(one.engine.ctx, node)
+	if err := engine.vault.ForgetSenderKey(engine.ctx, device.GetJID(), device.GetLID(), found.JID); err != nil {
+		engine.failed(err)
+	}
 }
 
 // codeNotification answers the phone on which a code was typed, or says that the code is void.
@@ -75,12 +103,19 @@ func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe
 	return deliveries
 }
 
-func (one *login) changedStates(node *waBinary.Node) {
+// changedStates acknowledges that collections changed once their changes are stored.
+//
+// Where they cannot be read it is acknowledged all the same: what lacks a key is fetched when the phone shares it.
+func (one *login) changedStates(node *waBinary.Node, answer func()) {
 	var names []appstate.WAPatchName
 	for _, collection := range node.GetChildrenByTag("collection") {
 		names = append(names, appstate.WAPatchName(outcome.Text(collection.Attrs["name"])))
 	}
-	one.states.Look(one.engine.ctx, names...)
+	one.states.Look(one.engine.ctx, func(err error) {
+		if !errors.Is(err, accountstate.ErrNotStored) && one.connected.Load() && one.engine.sound() == nil {
+			answer()
+		}
+	}, names...)
 }
 
 func tags(node *waBinary.Node) []string {

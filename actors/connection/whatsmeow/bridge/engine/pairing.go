@@ -165,6 +165,10 @@ func (one *login) opened() {
 		one.client.UploadPreKeys(engine.ctx)
 		err = engine.vault.FreshPreKeysUploaded(engine.ctx)
 	}
+	if err == nil {
+		// The server keeps messages for two weeks: older ciphertexts cannot come again.
+		err = one.client.Store.EventBuffer.DeleteOldBufferedHashes(engine.ctx)
+	}
 	if err != nil {
 		engine.failed(err)
 		return
@@ -174,6 +178,7 @@ func (one *login) opened() {
 	told := engine.account(pipe.Fields{})
 	engine.lock.Unlock()
 	engine.pipe.Tell("open", told, nil)
+	one.states.LookAtNew(engine.ctx)
 }
 
 // keepAliveFailures is after how many unanswered pings a socket counts as dead.

@@ -28,6 +28,7 @@ func (one *login) receipt(node *waBinary.Node) {
 		}
 		one.stored(acknowledge, deliveries...)
 	case receipt.Type == types.ReceiptTypeRetry:
+		one.retries <- struct{}{}
 		go one.retried(receipt, node)
 	default:
 		one.stored(acknowledge, one.deliver("receipt", receiptFields(receipt), nil))
@@ -68,6 +69,7 @@ func receiptFields(receipt *events.Receipt) pipe.Fields {
 
 // retried sends a message again to a device that could not read it, then acknowledges the request.
 func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
+	defer func() { <-one.retries }()
 	done := one.engine.ratchet.Take()
 	defer done()
 	if one.engine.sound() != nil || one.engine.lease.Over() != nil {
