@@ -45,24 +45,6 @@ func withheld(t *testing.T, one *actor, delivery, kind string, cause func()) {
 	settled(t, one.number)
 }
 
-func TestStockAcknowledgesBeforeItsHandler(t *testing.T) {
-	t.Parallel()
-	one := linked(t, func(one *stock) { one.EnableAutoReconnect = false })
-	hold := make(chan struct{})
-	defer close(hold)
-	one.handles(func(event any) bool {
-		if isMessage(event) {
-			<-hold
-		}
-		return true
-	})
-	say(t, number(), one.number, nil)
-	one.await("message", isMessage)
-	stays(t, "all receipts but the message's own are out", func() bool {
-		return !owes(t, one.number, "receipt")
-	})
-}
-
 func TestMessageIsReceiptedOnceItIsStored(t *testing.T) {
 	t.Parallel()
 	one := paired(t)

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"go.mau.fi/whatsmeow/types/events"
 
 	"teimoso-whatsmeow/pipe"
 )
@@ -67,6 +70,42 @@ func TestKillAtAnyMomentLosesNothing(t *testing.T) {
 	_ = waiting
 }
 
+func TestStockLosesTheOrderOfALongBacklog(t *testing.T) {
+	t.Parallel()
+	one, friend := linked(t, careful), number()
+	say(t, friend, one.number, nil)
+	one.await("the first", isMessage)
+	one.Disconnect()
+	post(t, "/contacts/"+friend+"/say", object{"to": one.number, "text": "waits", "count": 3000})
+	hold := make(chan struct{})
+	var lock sync.Mutex
+	var order []string
+	one.handles(func(event any) bool {
+		<-hold
+		if found, ok := event.(*events.Message); ok {
+			lock.Lock()
+			defer lock.Unlock()
+			order = append(order, found.Info.ID)
+		}
+		return true
+	})
+	one.connect()
+	time.Sleep(4 * time.Second)
+	close(hold)
+	patiently(t, "all are handled", func() bool {
+		lock.Lock()
+		defer lock.Unlock()
+		return len(order) == 3000
+	})
+	var want []string
+	for _, each := range items(get(t, "/contacts/"+friend+"/said"), "items")[1:] {
+		want = append(want, each["id"].(string))
+	}
+	if slices.Equal(order, want) {
+		t.Error("they came in order")
+	}
+}
+
 func TestBacklogIsBoundedAndInOrder(t *testing.T) {
 	t.Parallel()
 	one, friend := begun(t)
@@ -85,7 +124,7 @@ func TestBacklogIsBoundedAndInOrder(t *testing.T) {
 	time.Sleep(3 * time.Second) // the program reads as far as it may
 	close(hold)
 	waitFor := time.Now()
-	eventually(t, "all are stored", func() bool { return len(one.all("message")) == count })
+	patiently(t, "all are stored", func() bool { return len(one.all("message")) == count })
 	t.Logf("%d messages in %v, %v of it stored at once", count, time.Since(begin), time.Since(waitFor))
 	var order []string
 	for _, found := range one.all("message") {
