@@ -96,7 +96,7 @@ test-go: setup
 
 ## the engine on neonize, docs/engines.md
 neonize: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-whatsmeow.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-neonize.lock
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -138,7 +138,7 @@ lock: setup-test
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra whatsmeow pyproject.toml -c requirements.lock -o requirements-whatsmeow.lock
+		--no-header --extra neonize pyproject.toml -c requirements.lock -o requirements-neonize.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

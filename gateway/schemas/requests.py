@@ -50,7 +50,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
 """The id of a connection, or its incarnation."""
-Engine = Literal["native", "whatsmeow"]
+Engine = Literal["native", "whatsmeow", "neonize"]
 Status = Literal[
     "queued",
     "waiting",
@@ -180,7 +180,7 @@ class NewConnection(Body):
     engine: Engine | None = Field(
         None,
         description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
-        " needs its optional extra, and guarantees less.",
+        " needs its program; `neonize` needs its optional extra, and guarantees less.",
     )
     allow_unproven_engine: bool = Field(
         False,

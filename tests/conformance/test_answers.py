@@ -61,7 +61,7 @@ def test_answers_what_it_cannot_use(
     goes_on(simulator, client, friend)
 
 
-@pytest.mark.differs(neonize="D11", whatsmeow="D11")
+@pytest.mark.differs(neonize="D11", neonize_engine="D11")
 def test_refuses_an_unknown_tag(
     simulator: Simulator,
     kind: str,

@@ -41,7 +41,7 @@ def test_hears_a_second_device(simulator: Simulator, client: Client, friend: str
     simulator.settled(client.number)
 
 
-@pytest.mark.differs(neonize="D1", whatsmeow="D1")
+@pytest.mark.differs(neonize="D1", neonize_engine="D1")
 def test_writes_to_a_device_it_was_told_of_by_number(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
@@ -82,7 +82,7 @@ def test_writes_to_a_device_it_was_told_of_by_lid(
     until(both)
 
 
-@pytest.mark.differs(neonize="D7", whatsmeow="D7")
+@pytest.mark.differs(neonize="D7", neonize_engine="D7")
 def test_finds_a_device_it_was_not_told_of(
     simulator: Simulator, client: Client, friend: str
 ) -> None:

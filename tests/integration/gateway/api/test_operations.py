@@ -57,7 +57,7 @@ def test_health_with_a_key_tells_why(api: Api) -> None:
     assert [
         (each["name"], each["installed"], each["persists_before_ack"], each["keeps_message_id"])
         for each in health["engines"]
-    ] == [("native", True, True, True), ("whatsmeow", True, False, False)]
+    ] == [("native", True, True, True), ("neonize", True, False, False)]
     assert [each["id"] for each in health["items"]] == ["shop"]
 
 

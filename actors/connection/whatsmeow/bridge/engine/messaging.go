@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow/appstate"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/proto/waSyncAction"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
@@ -37,30 +39,20 @@ func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 	return pipe.Fields{"at": at, "chat": to.String()}, nil
 }
 
-// requestResend asks the phone for a message that came without its content; it comes as `resent`.
-func (one *login) requestResend(request *pipe.Request) (pipe.Fields, error) {
+// peerRequest sends a message of the actor's to the account's own phone, under the actor's id: it asks for what came
+// without its content, which then comes as `resent`.
+func (one *login) peerRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
-		Sender    string `json:"sender"`
 		MessageID string `json:"message_id"`
-	}
-	chat, err := chatOf(request)
-	if err != nil {
-		return nil, err
 	}
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	sender, err := address(wanted.Sender)
-	if err != nil {
-		return nil, err
+	var message waE2E.Message
+	if proto.Unmarshal(request.Raw, &message) != nil || wanted.MessageID == "" {
+		return nil, &pipe.Refusal{Code: "bad_message", Permanent: true}
 	}
-	id, err := one.sender.TellPhone(
-		one.engine.ctx, one.client.BuildUnavailableMessageRequest(chat, sender, wanted.MessageID),
-	)
-	if err != nil {
-		return nil, err
-	}
-	return pipe.Fields{"request_id": id}, nil
+	return nil, one.sender.TellPhoneAs(one.engine.ctx, wanted.MessageID, &message)
 }
 
 // syncStates fetches all collections, or the named one, anew.

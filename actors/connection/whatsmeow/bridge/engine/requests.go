@@ -76,7 +76,7 @@ func init() {
 		"probe":             running((*login).probe),
 		"media_hosts":       open((*login).mediaHosts),
 		"media_retry":       open((*login).mediaRetry),
-		"request_resend":    open((*login).requestResend),
+		"peer":              open((*login).peerRequest),
 		"history_learnt":    plain((*Engine).historyLearnt),
 		"app_state_sync":    open((*login).syncStates),
 		"app_state_patch":   open((*login).patchState),

@@ -34,8 +34,9 @@ func New(device *store.Device, log waLog.Logger, taps Taps, websocket, media htt
 	client.EnableDecryptedEventBuffer = true
 	client.ManualHistorySyncDownload = true
 	client.DisableManualHistorySyncReceipt = true
-	// SynchronousAck stays off: no handler that acknowledges is called, and with it a retry receipt would first
-	// have the phone asked for the message, beside the turns of the engine.
+	// Acknowledgements are the engine's: no handler of the library that would send one is called. With the
+	// library's own (SynchronousAck) a retry receipt would have the phone asked at once: that is the actor's.
+	client.SynchronousAck = false
 	client.SetMediaHTTPClient(&http.Client{Transport: media})
 	//lint:ignore SA1019 it is marked as dangerous; internals.go has each use and its reason
 	return &Client{client, client.DangerousInternals(), &http.Client{Transport: websocket}}

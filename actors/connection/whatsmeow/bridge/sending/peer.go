@@ -11,10 +11,16 @@ import (
 	"teimoso-whatsmeow/pipe"
 )
 
-// TellPhone sends a message to the account's own phone; it returns the id once the server has it.
+// TellPhone sends a message to the account's own phone under an id of its own; it returns the id once the server has it.
 func (one *Sender) TellPhone(ctx context.Context, message *waE2E.Message) (string, error) {
+	id := one.Client.GenerateMessageID()
+	return id, one.TellPhoneAs(ctx, id, message)
+}
+
+// TellPhoneAs is TellPhone under the caller's id.
+func (one *Sender) TellPhoneAs(ctx context.Context, id string, message *waE2E.Message) error {
 	phone := one.Client.Store.GetJID().ToNonAD()
-	mail := &letter{id: one.Client.GenerateMessageID(), to: phone, within: ackWithin}
+	mail := &letter{id: id, to: phone, within: ackWithin}
 	answer, err := one.leave(mail, func() (*waBinary.Node, error) {
 		node, err := one.Client.PeerStanza(ctx, phone, mail.id, message)
 		if err == nil {
@@ -28,16 +34,16 @@ func (one *Sender) TellPhone(ctx context.Context, message *waE2E.Message) (strin
 		return node, outcome.Before(err)
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
 	ack, err := one.acknowledged(answer, mail.within)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if code := outcome.Number(ack.Attrs["error"]); code != 0 {
-		return "", outcome.Refused(code)
+		return outcome.Refused(code)
 	}
-	return mail.id, nil
+	return nil
 }
 
 // meet begins a session with a device. The turn of the ratchet is held.

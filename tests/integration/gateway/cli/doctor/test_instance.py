@@ -80,14 +80,14 @@ def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor:
         registry = Connections(documents)
         for name, allowed in {"shop": None, "desk": False, "bold": True}.items():
             await registry.create(name, allow_unproven_engine=allowed)
-        await registry.create("mature", engine="whatsmeow")
+        await registry.create("mature", engine="neonize")
         await documents.close()
 
     asyncio.run(add())
     status, findings = doctor(data)
     assert (status, findings["engine"]["result"]) == (0, "warn")
     assert findings["engine"]["found"].endswith("serves desk, shop")
-    assert "whatsmeow" in findings["engine"]["do"]
+    assert "neonize" in findings["engine"]["do"]
     assert "engine" not in doctor(data, WHATSAPP_ROOT_KEY="00" * 32)[1]
     Plan(free_port(), simulate=True).save(data)
     assert "engine" not in doctor(data)[1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.group_members import Rosters
+from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.stanzas import Incoming
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxMessage
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.receive.notifications import Outcome
+    from actors.connection.native.receive.messages.outcome import Outcome
     from actors.connection.native.transport.socket import Socket
 
 ACCOUNT = "15550100001@s.whatsapp.net"
@@ -51,7 +52,9 @@ def unasked(session: Session, people: People) -> Rosters:
         return None
 
     nowhere = cast("Socket", None)
-    return Rosters(session, people, nowhere, lambda: 1000.0, on_inbox=ignore)
+    return Rosters(
+        session, people, nowhere, OverSocket(nowhere), on_inbox=ignore, clock=lambda: 1000.0
+    )
 
 
 class World:

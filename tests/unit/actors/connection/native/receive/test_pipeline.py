@@ -12,10 +12,10 @@ import pytest
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.receive import receipts
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.pipeline import Receiver
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.session.session import Session
 from tests.processes.measured import Measured
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.native.receive.stanzas import Incoming
+    from actors.connection.native.transport.socket import Socket
 
 
 class Wire:

@@ -13,10 +13,10 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.send.to_proto import Place, write
+from actors.connection.neonize import send_errors
+from actors.connection.neonize.incoming import Departed, retargeted
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.connection.session.unread import readings
-from actors.connection.whatsmeow import send_errors
-from actors.connection.whatsmeow.incoming import Departed, retargeted
 from actors.messages.content import Media, Poll
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.receive.presence import Visibility
+    from actors.connection.neonize.client import Client
     from actors.connection.session.session import Session
-    from actors.connection.whatsmeow.client import Client
     from actors.messages.content import Content, ReadMark
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ import pytest
 
 from actors.connection.causes import UNTIMED_BAN
 from tests.conformance.processes import until
-from tests.integration.whatsmeow.conftest import ACCOUNT
+from tests.integration.neonize.conftest import ACCOUNT
 from tests.integration.whatsmeow.device import Device
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
 from actors.connection.native.transport.nodes import proto
-from actors.connection.whatsmeow.incoming import MAX_RETRIES, Departed, Incoming
+from actors.connection.neonize.incoming import MAX_RETRIES, Departed, Incoming
 from actors.messages.content import Edit, Target, decode
 
 if TYPE_CHECKING:

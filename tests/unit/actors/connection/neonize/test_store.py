@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.native.identities.addresses import Address
-from actors.connection.whatsmeow.store import Store, StoreDamaged
+from actors.connection.neonize.store import Store, StoreDamaged
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineUnfit
-from actors.connection.whatsmeow import server
-from actors.connection.whatsmeow.server import point
+from actors.connection.neonize import server
+from actors.connection.neonize.server import point
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from actors.connection.engine import NotConnected
-from actors.connection.whatsmeow.send_errors import error_of
+from actors.connection.neonize.send_errors import error_of
 
 
 @pytest.mark.parametrize(

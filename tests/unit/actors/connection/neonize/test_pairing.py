@@ -10,10 +10,10 @@ import pytest
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import Address
-from actors.connection.whatsmeow.pairing import FIRST_QR, NEXT_QR, Linking, error_of
+from actors.connection.neonize.pairing import FIRST_QR, NEXT_QR, Linking, error_of
 
 if TYPE_CHECKING:
-    from actors.connection.whatsmeow.client import Client
+    from actors.connection.neonize.client import Client
 
 PHONE = Address.parse("15550100001@s.whatsapp.net")
 

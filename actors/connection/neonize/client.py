@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.native.transport.client_payload import NAME
 from actors.connection.native.transport.nodes import proto
-from actors.connection.whatsmeow.library import (
+from actors.connection.neonize.library import (
     EVENT_CALLBACK,
     LOG_CALLBACK,
     TEXT_CALLBACK,
@@ -23,7 +23,7 @@ from actors.connection.whatsmeow.library import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.whatsmeow.library import Library
+    from actors.connection.neonize.library import Library
 
 WAITING: Final = 128
 """Events that are told and not dealt with, at most: then Go waits, as its sender does by and by."""

@@ -22,7 +22,7 @@ from actors.messages.content import (
     Text,
 )
 from tests.conformance.processes import until
-from tests.integration.whatsmeow.conftest import ACCOUNT
+from tests.integration.neonize.conftest import ACCOUNT
 from tests.integration.whatsmeow.device import chat
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from actors.connection.engine import EngineUnfit
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from actors.connection.whatsmeow.library import Library
+    from actors.connection.neonize.library import Library
 
 WHATSAPP_URL: Final = b"wss://web.whatsapp.com/ws/chat"
 WHATSAPP_ROOT_KEY: Final = bytes.fromhex(

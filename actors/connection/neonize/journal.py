@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from actors.connection.whatsmeow.client import Event
+from actors.connection.neonize.client import Event
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from actors.connection.neonize.client import Client, Heard
+    from actors.connection.neonize.incoming import Departed, Incoming
     from actors.connection.session.session import Session
-    from actors.connection.whatsmeow.client import Client, Heard
-    from actors.connection.whatsmeow.incoming import Departed, Incoming
 
     Batch = Sequence[tuple[Client, Heard]]
 

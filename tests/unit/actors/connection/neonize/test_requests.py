@@ -11,8 +11,8 @@ import pytest
 from actors.connection.engine import Outgoing
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport.nodes import proto
+from actors.connection.neonize.requests import Asking
 from actors.connection.session.unread import Unread
-from actors.connection.whatsmeow.requests import Asking
 from actors.messages.content import PollVote, Reaction, ReadMark, Target
 
 if TYPE_CHECKING:

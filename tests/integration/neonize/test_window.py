@@ -62,7 +62,7 @@ def test_what_a_kill_loses(
 ) -> None:
     """G5 for the native engine; the window that the second one declares for the other."""
     native = lost(simulator, made, "native", "15550100031", friend)
-    whatsmeow = lost(simulator, made, "whatsmeow", "15550100032", friend)
-    figure(f"lost of {COUNT} in flight at kill -9: native {native}, whatsmeow {whatsmeow}")
+    neonize = lost(simulator, made, "neonize", "15550100032", friend)
+    figure(f"lost of {COUNT} in flight at kill -9: native {native}, neonize {neonize}")
     assert native == 0
-    assert whatsmeow > 0, "it keeps more than it declares"
+    assert neonize > 0, "it keeps more than it declares"

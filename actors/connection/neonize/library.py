@@ -132,7 +132,7 @@ def load() -> Library:
             directory = _directory()
             found = sorted(directory.glob(f"{PACKAGE}-*.so"))
             if not found:
-                raise EngineNotInstalled("whatsmeow")
+                raise EngineNotInstalled("neonize")
             events = _events(directory)
             _take_output_away()
             _loaded.append(Library(found[0], events))
@@ -142,7 +142,7 @@ def load() -> Library:
 def _directory() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise EngineNotInstalled("whatsmeow")
+        raise EngineNotInstalled("neonize")
     return Path(spec.submodule_search_locations[0])
 
 
