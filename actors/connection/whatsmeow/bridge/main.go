@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
 	"teimoso-whatsmeow/engine"
 	"teimoso-whatsmeow/logs"
 	"teimoso-whatsmeow/pipe"

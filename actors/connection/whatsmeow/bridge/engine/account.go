@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -10,6 +9,8 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -22,28 +23,6 @@ func address(text string) (types.JID, error) {
 		return found, &pipe.Refusal{Code: "bad_address", Permanent: true}
 	}
 	return found, nil
-}
-
-// unanswered is the refusal for a request that WhatsApp refused or did not answer.
-func unanswered(err error) error {
-	if err == nil {
-		return nil
-	}
-	var known *pipe.Refusal
-	switch number, refused := isRefused(err); {
-	case errors.As(err, &known):
-		return known
-	case refused:
-		return &pipe.Refusal{Code: "refused", Number: number}
-	case errors.Is(err, whatsmeow.ErrIQTimedOut), errors.Is(err, context.DeadlineExceeded):
-		return &pipe.Refusal{Code: "timeout", Uncertain: true}
-	case errors.Is(err, whatsmeow.ErrNotConnected):
-		return errNotConnected
-	case errors.Is(err, whatsmeow.ErrIQDisconnected):
-		return &pipe.Refusal{Code: "disconnected", Uncertain: true}
-	default:
-		return &pipe.Refusal{Code: "failed"}
-	}
 }
 
 func (one *login) codeRequest(request *pipe.Request) (pipe.Fields, error) {
@@ -62,15 +41,15 @@ func (one *login) passkeyAssertion(request *pipe.Request) (pipe.Fields, error) {
 	if json.Unmarshal(request.Raw, &assertion) != nil || len(assertion.RawID) == 0 {
 		return nil, &pipe.Refusal{Code: "bad_assertion", Permanent: true}
 	}
-	return nil, unanswered(one.client.SendPasskeyResponse(one.engine.ctx, &assertion))
+	return nil, outcome.Of(one.client.SendPasskeyResponse(one.engine.ctx, &assertion))
 }
 
 func (one *login) passkeyConfirm(*pipe.Request) (pipe.Fields, error) {
 	err := one.client.SendPasskeyConfirmation(one.engine.ctx)
-	if _, refused := isRefused(err); err != nil && !refused && !errors.Is(err, whatsmeow.ErrNotConnected) {
+	if _, refused := outcome.IsRefused(err); err != nil && !refused && !errors.Is(err, whatsmeow.ErrNotConnected) {
 		return nil, &pipe.Refusal{Code: "no_passkey_challenge"}
 	}
-	return nil, unanswered(err)
+	return nil, outcome.Of(err)
 }
 
 // confirmPasskey goes on where the phone knows that it is the client whose QR was scanned; else a person has
@@ -109,7 +88,7 @@ func (one *login) lookup(request *pipe.Request) (pipe.Fields, error) {
 	}
 	found, err := one.client.IsOnWhatsApp(one.engine.ctx, []string{"+" + wanted.Number})
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, outcome.Of(err)
 	}
 	told := pipe.Fields{"address": nil, "phone": nil, "lid": nil}
 	for _, each := range found {
@@ -135,7 +114,7 @@ func (one *login) lookup(request *pipe.Request) (pipe.Fields, error) {
 func (one *login) groups(*pipe.Request) (pipe.Fields, error) {
 	found, err := one.client.GetJoinedGroups(one.engine.ctx)
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, outcome.Of(err)
 	}
 	groups := make([]pipe.Fields, len(found))
 	for index, group := range found {
@@ -156,7 +135,7 @@ func (one *login) group(request *pipe.Request) (pipe.Fields, error) {
 	case errors.Is(err, whatsmeow.ErrGroupNotFound):
 		return nil, &pipe.Refusal{Code: "unknown_group", Permanent: true}
 	case err != nil:
-		return nil, unanswered(err)
+		return nil, outcome.Of(err)
 	}
 	return groupInfo(found), nil
 }
@@ -193,7 +172,7 @@ func (one *login) read(request *pipe.Request) (pipe.Fields, error) {
 			return nil, err
 		}
 	}
-	if err := one.engine.lease.over(); err != nil {
+	if err := one.engine.lease.Over(); err != nil {
 		return nil, err
 	}
 	kind := types.ReceiptTypeRead
@@ -201,7 +180,7 @@ func (one *login) read(request *pipe.Request) (pipe.Fields, error) {
 		kind = types.ReceiptTypeReadSelf
 	}
 	at := time.UnixMilli(int64(wanted.At * 1000))
-	return nil, unanswered(one.client.MarkRead(one.engine.ctx, wanted.IDs, at, chat, sender, kind))
+	return nil, outcome.Of(one.client.MarkRead(one.engine.ctx, wanted.IDs, at, chat, sender, kind))
 }
 
 func (one *login) probe(*pipe.Request) (pipe.Fields, error) {
@@ -220,7 +199,7 @@ func (one *login) rejectCall(request *pipe.Request) (pipe.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, unanswered(one.client.RejectCall(one.engine.ctx, caller, wanted.Call))
+	return nil, outcome.Of(one.client.RejectCall(one.engine.ctx, caller, wanted.Call))
 }
 
 // mex sends a GraphQL query of the actor's and returns the JSON of its answer as raw bytes.
@@ -233,5 +212,5 @@ func (one *login) mex(request *pipe.Request) (pipe.Fields, []byte, error) {
 		return nil, nil, err
 	}
 	answer, err := one.client.Mex(one.engine.ctx, wanted.Query, wanted.Variables)
-	return nil, answer, unanswered(err)
+	return nil, answer, outcome.Of(err)
 }

@@ -9,6 +9,8 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -43,7 +45,7 @@ func (one *login) content(
 		return deliveries, receipts, nil
 	}
 	fields := envelope(info, node)
-	if count := number(part.Attrs["count"]); count > 0 {
+	if count := outcome.Number(part.Attrs["count"]); count > 0 {
 		fields["retry"] = count
 	}
 	return append(deliveries, one.deliver("message", fields, plaintext)), receipts, nil
@@ -56,7 +58,7 @@ func (one *login) takeSenderKey(
 	if from.Server == types.DefaultUserServer && info.SenderAlt.Server == types.HiddenUserServer {
 		from = info.SenderAlt
 	}
-	done := one.engine.ratchet.take()
+	done := one.engine.ratchet.Take()
 	defer done()
 	one.client.TakeSenderKey(ctx, info.Chat, from, key.GetAxolotlSenderKeyDistributionMessage())
 }
@@ -98,7 +100,7 @@ func (one *login) protocol(
 		if err := one.takeStateKeys(ctx, keys); err != nil {
 			return nil, nil, true, err
 		}
-		receipts = append(receipts, func() { one.states.look(appstate.AllPatchNames[:]...) })
+		receipts = append(receipts, func() { one.states.Look(ctx, func(error) {}, appstate.AllPatchNames[:]...) })
 		own = true
 	}
 	if answer := message.GetPeerDataOperationRequestResponseMessage(); answer != nil && info.Sender.Device == 0 {

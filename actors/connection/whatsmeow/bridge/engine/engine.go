@@ -3,15 +3,18 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.mau.fi/whatsmeow/store"
+
+	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/logs"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/turns"
 	"teimoso-whatsmeow/vault"
 )
 
@@ -22,8 +25,8 @@ type Engine struct {
 	// ctx lives as long as the process: what a login began is not torn down with its socket.
 	ctx context.Context
 
-	lease   lease
-	ratchet ratchet
+	lease   turns.Lease
+	ratchet turns.Ratchet
 	tracing atomic.Bool
 	// requests counts those that are not answered yet.
 	requests atomic.Int64
@@ -73,7 +76,7 @@ func (engine *Engine) failed(err error) {
 		login := engine.login
 		engine.lock.Unlock()
 		if login != nil {
-			login.end(cause{Word: word(err)})
+			login.end(ends.Cause{Word: outcome.Word(err)})
 			<-login.over
 		}
 		engine.answered(lastAnswers)
@@ -91,21 +94,10 @@ func (engine *Engine) answered(within time.Duration) {
 	}
 }
 
-func word(err error) string {
-	switch {
-	case errors.Is(err, vault.ErrFenced):
-		return "fenced"
-	case errors.Is(err, vault.ErrFull):
-		return "disk_full"
-	default:
-		return "store_failed"
-	}
-}
-
 // sound returns an error once the database failed.
 func (engine *Engine) sound() error {
 	if err := engine.broken.Load(); err != nil {
-		return &pipe.Refusal{Code: word(*err)}
+		return &pipe.Refusal{Code: outcome.Word(*err)}
 	}
 	return nil
 }
@@ -124,7 +116,7 @@ func (engine *Engine) running() (*login, error) {
 	engine.lock.Lock()
 	defer engine.lock.Unlock()
 	if engine.login == nil || !engine.login.connected.Load() {
-		return nil, errNotConnected
+		return nil, outcome.NotConnected
 	}
 	return engine.login, engine.sound()
 }
@@ -133,9 +125,7 @@ func (engine *Engine) running() (*login, error) {
 func (engine *Engine) loggedIn() (*login, error) {
 	login, err := engine.running()
 	if err == nil && !login.open.Load() {
-		return nil, errNotConnected
+		return nil, outcome.NotConnected
 	}
 	return login, err
 }
-
-var errNotConnected = &pipe.Refusal{Code: "not_connected"}

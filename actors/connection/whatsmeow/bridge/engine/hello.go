@@ -12,7 +12,9 @@ import (
 	"go.mau.fi/whatsmeow/proto/waCompanionReg"
 	"go.mau.fi/whatsmeow/store"
 	"google.golang.org/protobuf/proto"
+
 	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/transport"
 	"teimoso-whatsmeow/vault"
@@ -57,7 +59,7 @@ func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
 	announce(found)
 	opened, err := vault.Open(engine.ctx, found.Database, found.Epoch, engine.logs.Module("store"), engine.failed)
 	if err != nil {
-		return nil, &pipe.Refusal{Code: word(err)}
+		return nil, outcome.Store(err)
 	}
 	engine.vault, engine.settings = opened, found
 	engine.tracing.Store(found.Trace)
@@ -71,7 +73,7 @@ func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
 func (engine *Engine) load() error {
 	device, err := engine.vault.Device(engine.ctx, engine.learnt)
 	if err != nil {
-		return &pipe.Refusal{Code: word(err)}
+		return outcome.Store(err)
 	}
 	engine.client = library.New(
 		device, engine.logs.Module("whatsmeow"), library.Taps{Received: engine.received, Sent: engine.sent},

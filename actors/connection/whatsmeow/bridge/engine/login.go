@@ -9,26 +9,24 @@ import (
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/store"
+
+	"teimoso-whatsmeow/accountstate"
+	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/intake"
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/sending"
 	"teimoso-whatsmeow/transport"
 )
 
 // linkWithin is how long the library may take for a pairing whose socket has ended.
 const linkWithin = 5 * time.Second
 
+// mostRetries is how many messages may be sent again at the same time.
+const mostRetries = 16
+
 // backlog is how many stanzas may wait for the worker until the socket is not read any more.
 const backlog = 2048
-
-// cause is why a login ended: a word of the program's own, or what the server said, for the actor to judge.
-type cause struct {
-	Word     string                       // of the program: closed, keepalive, unreachable, …
-	By       string                       // of the server: failure, stream_error, close
-	Attrs    map[string]string            // of the server's stanza
-	Children map[string]map[string]string // of the server's stanza, by tag
-	Aside    string                       // the device is not linked any more: why its keys are set aside
-}
 
 // login is one socket from its opening to its end.
 type login struct {
@@ -37,7 +35,8 @@ type login struct {
 	queue  *intake.Queue[*waBinary.Node]
 	settle *settlements
 	qrs    *qrs
-	states *states
+	sender *sending.Sender
+	states *accountstate.States
 
 	connected, open atomic.Bool
 
@@ -47,11 +46,13 @@ type login struct {
 	link    sync.Once
 
 	once   sync.Once
-	why    cause
+	why    ends.Cause
 	ending chan struct{} // closed once `why` is known
 	over   chan struct{} // closed once `ended` was told
 
 	traffic traffic
+	// retries has a place for each message that is sent again at the same time.
+	retries chan struct{}
 	// collected are deliveries that the library's event brought while the worker handles a stanza.
 	collected []<-chan pipe.Answer
 }
@@ -80,26 +81,53 @@ func (engine *Engine) start(version *[3]uint32) error {
 	one := &login{
 		engine: engine, client: engine.client, queue: intake.New[*waBinary.Node](backlog),
 		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
+		retries: make(chan struct{}, mostRetries),
 	}
 	one.settle = newSettlements(one)
 	one.qrs = &qrs{login: one}
-	one.states = &states{login: one, asked: map[string]bool{}}
-	engine.ratchet.serve(one.queue)
+	one.sender = &sending.Sender{
+		Client: one.client, Context: engine.ctx, Log: engine.logs.Module("sending"), Ratchet: &engine.ratchet,
+		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending,
+	}
+	one.states = &accountstate.States{
+		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
+		Deliver: func(fields pipe.Fields, raw []byte) error {
+			return engine.pipe.Wait(one.deliver("app_state", fields, raw)).Err
+		},
+	}
+	engine.ratchet.Serve(one.queue)
 	engine.login = one
 	go one.run()
 	return nil
 }
 
 func (one *login) run() {
-	connection, err := one.client.Connect(
-		one.engine.ctx, one.engine.settings.URL, one.engine.logs.Module("socket"),
-	)
+	connection, err := one.connect()
 	if err != nil {
-		one.end(cause{Word: dialling(err)})
+		one.end(ends.Cause{Word: dialling(err)})
 	} else {
 		one.serve(connection)
 	}
 	one.finish()
+}
+
+// connect opens the socket; it gives up when the login is to end.
+func (one *login) connect() (*library.Connection, error) {
+	ctx, cancel := context.WithCancel(one.engine.ctx)
+	connected := make(chan struct{})
+	defer close(connected)
+	go func() {
+		select {
+		case <-one.ending:
+			cancel()
+		case <-connected:
+		}
+	}()
+	connection, err := one.client.Connect(ctx, one.engine.settings.URL, one.engine.logs.Module("socket"))
+	if err != nil {
+		cancel()
+	}
+	return connection, err
 }
 
 func (one *login) serve(connection *library.Connection) {
@@ -110,9 +138,9 @@ func (one *login) serve(connection *library.Connection) {
 	select {
 	case <-one.ending:
 	case <-connection.Done():
-		one.end(cause{By: "close"})
+		one.end(ends.Cause{By: "close"})
 	case <-one.engine.pipe.Broken():
-		one.end(cause{Word: "closed"})
+		one.end(ends.Cause{Word: "closed"})
 	}
 	one.connected.Store(false)
 	one.open.Store(false)
@@ -161,8 +189,16 @@ func (one *login) finish() {
 	close(one.over)
 }
 
+// mayLeave refuses once the lease is over or the database failed.
+func (one *login) mayLeave() error {
+	if err := one.engine.sound(); err != nil {
+		return err
+	}
+	return one.engine.lease.Over()
+}
+
 // end ends the login; the first cause is the one that is told.
-func (one *login) end(why cause) {
+func (one *login) end(why ends.Cause) {
 	one.once.Do(func() {
 		one.why = why
 		close(one.ending)

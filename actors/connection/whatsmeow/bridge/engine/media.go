@@ -7,6 +7,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -20,7 +22,7 @@ func (one *login) mediaHosts(request *pipe.Request) (pipe.Fields, error) {
 	}
 	found, err := one.client.MediaHosts(one.engine.ctx, wanted.Fresh)
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, outcome.Of(err)
 	}
 	hosts := make([]string, len(found.Hosts))
 	for index, host := range found.Hosts {
@@ -54,7 +56,7 @@ func (one *login) mediaRetry(request *pipe.Request) (pipe.Fields, error) {
 		Chat: chat, Sender: sender, IsFromMe: wanted.FromMe,
 		IsGroup: chat.Server == types.GroupServer || chat.Server == types.BroadcastServer,
 	}}
-	return nil, unanswered(one.client.SendMediaRetryReceipt(one.engine.ctx, info, request.Raw))
+	return nil, outcome.Of(one.client.SendMediaRetryReceipt(one.engine.ctx, info, request.Raw))
 }
 
 // mediaRetried delivers the phone's answer about a file, still encrypted under the file's key.
@@ -82,10 +84,10 @@ func (engine *Engine) historyLearnt(request *pipe.Request) (pipe.Fields, error) 
 	client := engine.client
 	engine.lock.Unlock()
 	if client.Store.ID == nil {
-		return nil, errNotConnected
+		return nil, outcome.NotConnected
 	}
 	if err := client.LearnHistory(engine.ctx, &history); err != nil {
-		return nil, &pipe.Refusal{Code: word(err)}
+		return nil, outcome.Store(err)
 	}
 	return nil, engine.sound()
 }

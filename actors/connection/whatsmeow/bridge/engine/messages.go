@@ -10,6 +10,8 @@ import (
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -34,7 +36,7 @@ func (one *login) message(node *waBinary.Node) {
 	if len(parts) == 0 {
 		kind := "empty"
 		if unavailable, found := node.GetOptionalChildByTag("unavailable"); found {
-			if kind = text(unavailable.Attrs["type"]); kind == "" {
+			if kind = outcome.Text(unavailable.Attrs["type"]); kind == "" {
 				kind = "unavailable"
 			}
 		}
@@ -53,7 +55,7 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 	direct := false
 	for index := range parts {
 		part := &parts[index]
-		kind := text(part.Attrs["type"])
+		kind := outcome.Text(part.Attrs["type"])
 		plaintext, hash, err := one.decrypt(ctx, part, kind, from, info)
 		direct = direct || kind != "skmsg"
 		switch {
@@ -73,7 +75,7 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 			return
 		}
 		var message waE2E.Message
-		if text(part.Attrs["v"]) != "2" || proto.Unmarshal(plaintext, &message) != nil {
+		if outcome.Text(part.Attrs["v"]) != "2" || proto.Unmarshal(plaintext, &message) != nil {
 			one.placeholder(node, info, "malformed", func() {
 				client.Acknowledge(ctx, node, whatsmeow.NackInvalidProtobuf)
 			})
@@ -114,7 +116,7 @@ func (one *login) identity(ctx context.Context, info *types.MessageInfo) types.J
 		}
 		lid, info.SenderAlt = found, found
 	}
-	done := one.engine.ratchet.take()
+	done := one.engine.ratchet.Take()
 	defer done()
 	one.client.MigrateSession(ctx, info.Sender, lid)
 	return lid
@@ -125,7 +127,7 @@ var errUnknownPart = errors.New("unknown kind of encryption")
 func (one *login) decrypt(
 	ctx context.Context, part *waBinary.Node, kind string, from types.JID, info *types.MessageInfo,
 ) ([]byte, *[32]byte, error) {
-	done := one.engine.ratchet.take()
+	done := one.engine.ratchet.Take()
 	defer done()
 	switch {
 	case kind == "pkmsg" || kind == "msg":
@@ -149,7 +151,7 @@ func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind
 	fields := envelope(info, node)
 	fields["kind"] = kind
 	for _, part := range node.GetChildrenByTag("enc") {
-		if text(part.Attrs["decrypt-fail"]) == "hide" {
+		if outcome.Text(part.Attrs["decrypt-fail"]) == "hide" {
 			fields["hide"] = true
 		}
 	}

@@ -1,10 +1,15 @@
 package engine
 
 import (
+	"errors"
+
 	"go.mau.fi/whatsmeow/appstate"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/accountstate"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -13,11 +18,12 @@ func (one *login) notification(node *waBinary.Node) {
 	ctx, client := one.engine.ctx, one.client
 	var deliveries []<-chan pipe.Answer
 	answer := func() { client.Acknowledge(ctx, node, 0) }
-	switch text(node.Attrs["type"]) {
+	switch outcome.Text(node.Attrs["type"]) {
 	case "encrypt":
-		go one.encryptNotification(node)
+		one.encryptNotification(node)
 	case "server_sync":
-		one.changedStates(node)
+		one.changedStates(node, answer)
+		return
 	case "account_sync":
 		client.AccountNotification(ctx, node)
 		deliveries = append(deliveries, one.deliver("account", pipe.Fields{"changed": tags(node)}, nil))
@@ -26,6 +32,7 @@ func (one *login) notification(node *waBinary.Node) {
 	case "w:gp2":
 		change, err := client.GroupNotification(ctx, node)
 		if err == nil {
+			one.renewKey(change)
 			deliveries = append(deliveries, one.deliver("group", groupFields(change), nil))
 		}
 	case "mediaretry":
@@ -47,16 +54,39 @@ func (one *login) notification(node *waBinary.Node) {
 	one.stored(answer, deliveries...)
 }
 
+// encryptNotification deletes the sessions of a changed identity before it is acknowledged; prekeys are uploaded
+// beside other work, since each login looks for lacking ones too.
 func (one *login) encryptNotification(node *waBinary.Node) {
-	done := one.engine.ratchet.take() // sessions of a changed identity are deleted
+	handle := func() {
+		done := one.engine.ratchet.Take()
+		defer done()
+		one.client.EncryptNotification(one.engine.ctx, node)
+	}
+	if _, changed := node.GetOptionalChildByTag("identity"); changed {
+		handle()
+		return
+	}
+	go handle()
+}
+
+// renewKey has the next message to a group sealed under a key that those who left never had.
+func (one *login) renewKey(change any) {
+	found, ok := change.(*events.GroupInfo)
+	if !ok || len(found.Leave) == 0 {
+		return
+	}
+	engine, device := one.engine, one.client.Store
+	done := engine.ratchet.Take()
 	defer done()
-	one.client.EncryptNotification(one.engine.ctx, node)
+	if err := engine.vault.ForgetSenderKey(engine.ctx, device.GetJID(), device.GetLID(), found.JID); err != nil {
+		engine.failed(err)
+	}
 }
 
 // codeNotification answers the phone on which a code was typed, or says that the code is void.
 func (one *login) codeNotification(node *waBinary.Node) {
 	child := node.GetChildByTag("link_code_companion_reg")
-	if text(child.Attrs["stage"]) == "refresh_code" {
+	if outcome.Text(child.Attrs["stage"]) == "refresh_code" {
 		one.engine.pipe.Tell("code_void", nil, nil)
 		return
 	}
@@ -66,19 +96,26 @@ func (one *login) codeNotification(node *waBinary.Node) {
 func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe.Answer) {
 	for _, update := range node.GetChildrenByTag("update") {
 		if content, ok := update.Content.([]byte); ok {
-			fields := pipe.Fields{"op_name": text(update.Attrs["op_name"]), "at": number(node.Attrs["t"])}
+			fields := pipe.Fields{"op_name": outcome.Text(update.Attrs["op_name"]), "at": outcome.Number(node.Attrs["t"])}
 			deliveries = append(deliveries, one.deliver("mex", fields, content))
 		}
 	}
 	return deliveries
 }
 
-func (one *login) changedStates(node *waBinary.Node) {
+// changedStates acknowledges that collections changed once their changes are stored.
+//
+// Where they cannot be read it is acknowledged all the same: what lacks a key is fetched when the phone shares it.
+func (one *login) changedStates(node *waBinary.Node, answer func()) {
 	var names []appstate.WAPatchName
 	for _, collection := range node.GetChildrenByTag("collection") {
-		names = append(names, appstate.WAPatchName(text(collection.Attrs["name"])))
+		names = append(names, appstate.WAPatchName(outcome.Text(collection.Attrs["name"])))
 	}
-	one.states.look(names...)
+	one.states.Look(one.engine.ctx, func(err error) {
+		if !errors.Is(err, accountstate.ErrNotStored) && one.connected.Load() && one.engine.sound() == nil {
+			answer()
+		}
+	}, names...)
 }
 
 func tags(node *waBinary.Node) []string {
@@ -157,17 +194,17 @@ func (one *login) call(node *waBinary.Node) {
 		return
 	}
 	fields := pipe.Fields{
-		"call": text(child.Attrs["call-id"]), "caller": text(child.Attrs["call-creator"]),
-		"from": text(node.Attrs["from"]), "state": state, "step": child.Tag, "at": number(node.Attrs["t"]),
+		"call": outcome.Text(child.Attrs["call-id"]), "caller": outcome.Text(child.Attrs["call-creator"]),
+		"from": outcome.Text(node.Attrs["from"]), "state": state, "step": child.Tag, "at": outcome.Number(node.Attrs["t"]),
 	}
 	_, fields["video"] = child.GetOptionalChildByTag("video")
-	if text(child.Attrs["media"]) == "video" {
+	if outcome.Text(child.Attrs["media"]) == "video" {
 		fields["video"] = true
 	}
 	for name, attribute := range map[string]string{
 		"caller_phone": "caller_pn", "caller_lid": "caller_lid", "group": "group-jid", "reason": "reason",
 	} {
-		if value := text(child.Attrs[attribute]); value != "" {
+		if value := outcome.Text(child.Attrs[attribute]); value != "" {
 			fields[name] = value
 		}
 	}

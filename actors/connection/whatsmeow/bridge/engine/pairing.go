@@ -11,6 +11,9 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -109,7 +112,7 @@ func (engine *Engine) event(found any) bool {
 		one.paired(event)
 		one.link.Do(func() { close(one.linked) })
 	case *events.PairError:
-		one.end(cause{Word: pairingFailed})
+		one.end(ends.Cause{Word: pairingFailed})
 		one.link.Do(func() { close(one.linked) })
 	case *events.Connected:
 		one.opened()
@@ -122,7 +125,7 @@ func (engine *Engine) event(found any) bool {
 	case *events.PairPasskeyError:
 		engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
 	case *events.KeepAliveTimeout:
-		one.unanswered(event)
+		one.pingUnanswered(event)
 	case *events.Presence:
 		one.presence(event)
 	case *events.ChatPresence:
@@ -162,6 +165,10 @@ func (one *login) opened() {
 		one.client.UploadPreKeys(engine.ctx)
 		err = engine.vault.FreshPreKeysUploaded(engine.ctx)
 	}
+	if err == nil {
+		// The server keeps messages for two weeks: older ciphertexts cannot come again.
+		err = one.client.Store.EventBuffer.DeleteOldBufferedHashes(engine.ctx)
+	}
 	if err != nil {
 		engine.failed(err)
 		return
@@ -171,15 +178,16 @@ func (one *login) opened() {
 	told := engine.account(pipe.Fields{})
 	engine.lock.Unlock()
 	engine.pipe.Tell("open", told, nil)
+	one.states.LookAtNew(engine.ctx)
 }
 
 // keepAliveFailures is after how many unanswered pings a socket counts as dead.
 const keepAliveFailures = 3
 
-func (one *login) unanswered(event *events.KeepAliveTimeout) {
+func (one *login) pingUnanswered(event *events.KeepAliveTimeout) {
 	quiet := time.Since(time.Unix(0, one.traffic.last.Load()))
 	if event.ErrorCount >= keepAliveFailures && quiet > whatsmeow.KeepAliveIntervalMax {
-		one.end(cause{Word: "keepalive"})
+		one.end(ends.Cause{Word: "keepalive"})
 	}
 }
 
@@ -189,14 +197,14 @@ func (one *login) code(phone string) (pipe.Fields, error) {
 		return nil, &pipe.Refusal{Code: "already_linked", Permanent: true}
 	}
 	found, err := one.client.PairPhone(one.engine.ctx, phone, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
-	if number, refused := isRefused(err); refused {
+	if number, refused := outcome.IsRefused(err); refused {
 		return nil, &pipe.Refusal{Code: "pairing_code_refused", Number: number}
 	}
 	if errors.Is(err, whatsmeow.ErrPhoneNumberTooShort) || errors.Is(err, whatsmeow.ErrPhoneNumberIsNotInternational) {
 		return nil, &pipe.Refusal{Code: "pairing_code_refused", Permanent: true}
 	}
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, outcome.Of(err)
 	}
 	return pipe.Fields{"code": found, "expires_ms": codeLasts.Milliseconds()}, nil
 }

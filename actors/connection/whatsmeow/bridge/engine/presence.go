@@ -4,6 +4,8 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -20,11 +22,11 @@ func (one *login) presenceRequest(request *pipe.Request) (pipe.Fields, error) {
 		state = types.PresenceAvailable
 	}
 	if one.client.Store.PushName != "" {
-		return nil, unanswered(one.client.SendPresence(one.engine.ctx, state))
+		return nil, outcome.Of(one.client.SendPresence(one.engine.ctx, state))
 	}
 	// The library refuses until the phone told the account's name; to others it is nameless until then.
 	one.client.SetForceActiveDeliveryReceipts(wanted.Available)
-	return nil, unanswered(one.client.SendStanza(one.engine.ctx, waBinary.Node{
+	return nil, outcome.Of(one.client.SendStanza(one.engine.ctx, waBinary.Node{
 		Tag: "presence", Attrs: waBinary.Attrs{"type": string(state)},
 	}))
 }
@@ -50,7 +52,7 @@ func (one *login) typing(request *pipe.Request) (pipe.Fields, error) {
 	default:
 		return nil, &pipe.Refusal{Code: "bad_request", Permanent: true}
 	}
-	return nil, unanswered(one.client.SendChatPresence(one.engine.ctx, chat, state, media))
+	return nil, outcome.Of(one.client.SendChatPresence(one.engine.ctx, chat, state, media))
 }
 
 func (one *login) subscribe(request *pipe.Request) (pipe.Fields, error) {
@@ -58,7 +60,7 @@ func (one *login) subscribe(request *pipe.Request) (pipe.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, unanswered(one.client.SubscribePresence(one.engine.ctx, chat))
+	return nil, outcome.Of(one.client.SubscribePresence(one.engine.ctx, chat))
 }
 
 func (one *login) presence(event *events.Presence) {

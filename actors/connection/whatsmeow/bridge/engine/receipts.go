@@ -7,6 +7,8 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -26,6 +28,7 @@ func (one *login) receipt(node *waBinary.Node) {
 		}
 		one.stored(acknowledge, deliveries...)
 	case receipt.Type == types.ReceiptTypeRetry:
+		one.retries <- struct{}{}
 		go one.retried(receipt, node)
 	default:
 		one.stored(acknowledge, one.deliver("receipt", receiptFields(receipt), nil))
@@ -37,7 +40,7 @@ func grouped(whole *events.Receipt, parts []waBinary.Node) (all []*events.Receip
 	for _, part := range parts {
 		for _, child := range part.GetChildrenByTag("user") {
 			each, attrs := *whole, child.AttrGetter()
-			each.MessageIDs = []types.MessageID{text(part.Attrs["key"])}
+			each.MessageIDs = []types.MessageID{outcome.Text(part.Attrs["key"])}
 			each.Sender, each.Timestamp = attrs.JID("jid"), attrs.UnixTime("t")
 			if attrs.OK() {
 				all = append(all, &each)
@@ -66,9 +69,10 @@ func receiptFields(receipt *events.Receipt) pipe.Fields {
 
 // retried sends a message again to a device that could not read it, then acknowledges the request.
 func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
-	done := one.engine.ratchet.take()
+	defer func() { <-one.retries }()
+	done := one.engine.ratchet.Take()
 	defer done()
-	if one.engine.sound() != nil || one.engine.lease.over() != nil {
+	if one.engine.sound() != nil || one.engine.lease.Over() != nil {
 		return
 	}
 	if err := one.client.AnswerRetry(one.engine.ctx, receipt, node); err != nil {

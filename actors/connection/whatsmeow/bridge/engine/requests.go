@@ -3,6 +3,8 @@ package engine
 import (
 	"time"
 
+	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -74,7 +76,6 @@ func init() {
 		"probe":             running((*login).probe),
 		"media_hosts":       open((*login).mediaHosts),
 		"media_retry":       open((*login).mediaRetry),
-		"request_resend":    open((*login).requestResend),
 		"peer":              open((*login).peerRequest),
 		"history_learnt":    plain((*Engine).historyLearnt),
 		"app_state_sync":    open((*login).syncStates),
@@ -135,7 +136,7 @@ func (engine *Engine) disconnect(*pipe.Request) (pipe.Fields, error) {
 	one := engine.login
 	engine.lock.Unlock()
 	if one != nil {
-		one.end(cause{Word: "closed"})
+		one.end(ends.Cause{Word: "closed"})
 		<-one.over
 	}
 	return nil, nil
@@ -148,7 +149,7 @@ func (engine *Engine) deadline(request *pipe.Request) (pipe.Fields, error) {
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	engine.lease.renew(time.Duration(wanted.Milliseconds) * time.Millisecond)
+	engine.lease.Renew(time.Duration(wanted.Milliseconds) * time.Millisecond)
 	return nil, nil
 }
 
@@ -174,7 +175,7 @@ func (engine *Engine) copyRequest(request *pipe.Request) (pipe.Fields, error) {
 		return nil, err
 	}
 	if err := engine.vault.Copy(engine.ctx, wanted.Path); err != nil {
-		return nil, &pipe.Refusal{Code: word(err)}
+		return nil, outcome.Store(err)
 	}
 	return nil, nil
 }
@@ -194,7 +195,7 @@ func (engine *Engine) renew(*pipe.Request) (pipe.Fields, error) {
 		return nil, nil
 	}
 	if err := engine.vault.Renew(engine.ctx, device.GetJID(), device.GetLID()); err != nil {
-		return nil, &pipe.Refusal{Code: word(err)}
+		return nil, outcome.Store(err)
 	}
 	return nil, engine.load()
 }
@@ -205,7 +206,7 @@ func (engine *Engine) mappings(*pipe.Request) (pipe.Fields, error) {
 	}
 	pairs, err := engine.vault.Mappings(engine.ctx)
 	if err != nil {
-		return nil, &pipe.Refusal{Code: word(err)}
+		return nil, outcome.Store(err)
 	}
 	return pipe.Fields{"pairs": pairs}, nil
 }
@@ -229,7 +230,7 @@ func (engine *Engine) logout(*pipe.Request) (pipe.Fields, error) {
 	defer engine.lock.Unlock()
 	if !jid.IsEmpty() {
 		if err := engine.vault.Forget(engine.ctx, jid); err != nil {
-			return nil, &pipe.Refusal{Code: word(err)}
+			return nil, outcome.Store(err)
 		}
 	}
 	return pipe.Fields{"told": told}, engine.load()

@@ -1,11 +1,13 @@
 package engine
 
 import (
-	"errors"
 	"runtime/debug"
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
+
+	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -21,9 +23,9 @@ func (engine *Engine) received(node *waBinary.Node) {
 	one.sawTraffic()
 	switch node.Tag {
 	case "failure":
-		one.end(failure(node))
+		one.end(ends.Failure(node))
 	case "stream:error":
-		one.end(streamError(node))
+		one.end(ends.StreamError(node))
 	case "xmlstreamend", "ack":
 	case "iq":
 		if kind, _ := node.Attrs["type"].(string); kind == "set" || kind == "get" {
@@ -135,20 +137,11 @@ func (one *login) information(node *waBinary.Node) {
 	for _, child := range node.GetChildren() {
 		switch child.Tag {
 		case "client_expiration":
-			one.engine.pipe.Tell("version_end", pipe.Fields{"at": text(child.Attrs["t"])}, nil)
+			one.engine.pipe.Tell("version_end", pipe.Fields{"at": outcome.Text(child.Attrs["t"])}, nil)
 		case "offline_preview":
-			one.engine.pipe.Tell("offline", pipe.Fields{"expected": number(child.Attrs["count"])}, nil)
+			one.engine.pipe.Tell("offline", pipe.Fields{"expected": outcome.Number(child.Attrs["count"])}, nil)
 		case "offline":
-			one.engine.pipe.Tell("offline", pipe.Fields{"done": number(child.Attrs["count"])}, nil)
+			one.engine.pipe.Tell("offline", pipe.Fields{"done": outcome.Number(child.Attrs["count"])}, nil)
 		}
 	}
-}
-
-// isRefused returns the number of WhatsApp's error in the answer to a query.
-func isRefused(err error) (int, bool) {
-	var refused *whatsmeow.IQError
-	if errors.As(err, &refused) {
-		return refused.Code, true
-	}
-	return 0, false
 }

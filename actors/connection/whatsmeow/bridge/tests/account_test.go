@@ -54,6 +54,39 @@ func TestGroupsAreWrittenToAndRead(t *testing.T) {
 	settled(t, one.number)
 }
 
+func TestKeyOfAGroupIsRenewedWhenSomebodyLeaves(t *testing.T) {
+	t.Parallel()
+	one, friend, leaver := paired(t), number(), number()
+	group := post(t, "/groups", object{
+		"subject": "Us", "creator": friend, "participants": []string{one.number, leaver},
+	})["id"].(string)
+	one.await(0, "group", nil)
+	key := func() (found string) {
+		row := database(t, one.path).QueryRow(
+			"SELECT hex(sender_key) FROM whatsmeow_sender_keys WHERE chat_id = ? AND sender_id LIKE ?", group, "%:1")
+		if err := row.Scan(&found); err != nil {
+			return ""
+		}
+		return found
+	}
+	if sent := one.send(group, "3EB0000000000000000006", "x"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	if key() == "" {
+		t.Fatal("there is no key")
+	}
+	post(t, "/groups/"+group+"/participants", object{"remove": []string{leaver}, "by": friend})
+	one.await(0, "group", func(found record) bool { return found.Fields["left"] != nil })
+	eventually(t, "the key is gone", func() bool { return key() == "" })
+	if sent := one.send(group, "3EB0000000000000000007", "y"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	eventually(t, "the member reads it", func() bool {
+		item := inbox(t, friend, "3EB0000000000000000007")
+		return item != nil && item["text"] == "y"
+	})
+}
+
 func TestRequestsOfTheAccount(t *testing.T) {
 	t.Parallel()
 	one, friend := paired(t), number()

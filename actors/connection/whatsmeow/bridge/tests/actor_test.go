@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -13,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"encoding/json"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"google.golang.org/protobuf/proto"
 
@@ -206,7 +206,7 @@ func (one *actor) ask(do string, fields pipe.Fields, raw []byte) pipe.Answer {
 	select {
 	case answer := <-one.begin(do, fields, raw):
 		return answer
-	case <-time.After(40 * time.Second):
+	case <-time.After(90 * time.Second):
 		one.t.Fatalf("%s was not answered; log: %s", do, one.stderr.String())
 		return pipe.Answer{}
 	}
@@ -225,8 +225,8 @@ func (one *actor) do(do string, fields pipe.Fields, raw []byte) pipe.Answer {
 // await returns the first record from `since` on that fits.
 func (one *actor) await(since int, name string, fits func(record) bool) record {
 	one.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	timer := time.AfterFunc(30*time.Second, one.changed.Broadcast)
+	deadline := time.Now().Add(time.Minute)
+	timer := time.AfterFunc(time.Minute, one.changed.Broadcast)
 	defer timer.Stop()
 	one.lock.Lock()
 	defer one.lock.Unlock()

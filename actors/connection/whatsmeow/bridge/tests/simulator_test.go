@@ -213,12 +213,23 @@ func struck(t *testing.T, account, kind string) {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	within(t, time.Minute, what, holds)
+}
+
+// patiently waits for much work.
+func patiently(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	within(t, 5*time.Minute, what, holds)
+}
+
+func within(t *testing.T, patience time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("not within 20 s: %s", what)
+	t.Fatalf("not within %v: %s", patience, what)
 }
 
 // said returns how one message of a person fares.

@@ -1,9 +1,12 @@
 package tests
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,10 +16,6 @@ import (
 	"go.mau.fi/whatsmeow/proto/waSyncAction"
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
-
-	"bytes"
-	"compress/zlib"
-	"io"
 
 	"teimoso-whatsmeow/pipe"
 )
@@ -65,6 +64,7 @@ func TestStateOfTheAccountComesAndGoes(t *testing.T) {
 	one.await(0, "app_state", func(found record) bool {
 		return change(t, found, "setting_pushName").GetPushNameSetting().GetName() == "Shop"
 	})
+	settled(t, one.number) // the name is stored
 	one.do("presence", pipe.Fields{"available": true}, nil)
 	one.send(person(friend), "3EB0000000000000000040", "x")
 	if item := inbox(t, friend, "3EB0000000000000000040"); item["name"] != "Shop" {
@@ -94,13 +94,12 @@ func TestStateComesAgainUntilItIsStored(t *testing.T) {
 	post(t, "/phones/"+one.number+"/app-state", object{"type": "mute", "chat": friend})
 	muted := func(found record) bool { return change(t, found, "mute") != nil }
 	one.await(since, "app_state", muted)
+	stays(t, "the notification is owed an answer", func() bool { return owes(t, one.number, "notification/server_sync") })
 	one.kill()
 	next := one.again(2)
 	next.login()
-	if answer := next.ask("app_state_sync", nil, nil); answer.Err != nil {
-		t.Error(answer.Err)
-	}
 	next.await(0, "app_state", muted)
+	settled(t, one.number)
 }
 
 func TestStockForgetsAChangeThatItsHandlerRefused(t *testing.T) {

@@ -78,6 +78,14 @@ func (vault *Vault) Renew(ctx context.Context, jid, lid types.JID) error {
 	return classify(transaction.Commit())
 }
 
+// ForgetSenderKey has the device make a new key for its messages to a group.
+func (vault *Vault) ForgetSenderKey(ctx context.Context, jid, lid, group types.JID) error {
+	_, err := vault.db.ExecContext(ctx,
+		"DELETE FROM whatsmeow_sender_keys WHERE our_jid = ? AND chat_id = ? AND sender_id IN (?, ?)",
+		jid.String(), group.String(), jid.SignalAddress().String(), lid.SignalAddress().String())
+	return classify(err)
+}
+
 const freshPreKeys = "fresh prekeys"
 
 // WantsFreshPreKeys returns whether Renew was called since fresh prekeys were uploaded last.

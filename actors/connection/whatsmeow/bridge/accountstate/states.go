@@ -1,9 +1,10 @@
-package engine
+// Package accountstate fetches and changes what an account's devices share: names, mutes, archives.
+package accountstate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 
 	"go.mau.fi/whatsmeow"
@@ -11,39 +12,64 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/proto/waServerSync"
-	"go.mau.fi/whatsmeow/proto/waSyncAction"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/encoding/protojson"
+	waLog "go.mau.fi/whatsmeow/util/log"
 	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
-// states fetches the account's state (names, mutes, archives) collection by collection.
+// States fetches the account's state (names, mutes, archives) collection by collection.
 //
 // The actor commits the changes of a collection before the library's version of it does: after a crash the same
 // changes come again.
-type states struct {
-	login *login
+type States struct {
+	Client *library.Client
+	Log    waLog.Logger
+	// Deliver hands changes to the actor; it returns once they are committed.
+	Deliver func(fields pipe.Fields, raw []byte) error
+	// TellPhone sends a message to the account's phone.
+	TellPhone func(context.Context, *waE2E.Message) (string, error)
+
 	turn  sync.Mutex
 	asked map[string]bool
 }
 
-// look fetches what changed in collections, in the background.
-func (all *states) look(names ...appstate.WAPatchName) {
+// Look fetches what changed in collections, in the background; `done` gets the first failure.
+func (all *States) Look(ctx context.Context, done func(error), names ...appstate.WAPatchName) {
 	go func() {
+		var failed error
 		for _, name := range names {
-			if err := all.fetch(all.login.engine.ctx, name, false); err != nil {
-				all.login.engine.logs.Module("engine").Warnf("app state not fetched")
+			if err := all.Fetch(ctx, name, false); err != nil && failed == nil {
+				all.Log.Warnf("app state not fetched")
+				failed = err
 			}
 		}
+		done(failed)
 	}()
 }
 
-// fetch fetches the changes of a collection, or with `whole` all of it anew.
-func (all *states) fetch(ctx context.Context, name appstate.WAPatchName, whole bool) error {
+// LookAtNew is Look for collections of which nothing was fetched yet.
+func (all *States) LookAtNew(ctx context.Context) {
+	var names []appstate.WAPatchName
+	if key, err := all.Client.Store.AppStateKeys.GetLatestAppStateSyncKeyID(ctx); err != nil || key == nil {
+		return
+	}
+	for _, name := range appstate.AllPatchNames {
+		if version, _, err := all.Client.Store.AppState.GetAppStateVersion(ctx, string(name)); err == nil && version == 0 {
+			names = append(names, name)
+		}
+	}
+	all.Look(ctx, func(error) {}, names...)
+}
+
+// Fetch fetches the changes of a collection, or with `whole` all of it anew.
+func (all *States) Fetch(ctx context.Context, name appstate.WAPatchName, whole bool) error {
 	all.turn.Lock()
 	defer all.turn.Unlock()
-	device := all.login.client.Store
+	device := all.Client.Store
 	if whole {
 		if err := device.AppState.DeleteAppStateVersion(ctx, string(name)); err != nil {
 			return err
@@ -55,7 +81,7 @@ func (all *states) fetch(ctx context.Context, name appstate.WAPatchName, whole b
 			return err
 		}
 		first := version == 0
-		patches, err := all.login.client.Patches(ctx, name, version, first)
+		patches, err := all.Client.Patches(ctx, name, version, first)
 		if err != nil {
 			return err
 		}
@@ -75,7 +101,7 @@ func (all *states) fetch(ctx context.Context, name appstate.WAPatchName, whole b
 // apply has the actor commit changes, then stores that they are known.
 //
 // They are decoded twice: waiting for the actor inside of a transaction would keep messages from being decrypted.
-func (all *states) apply(
+func (all *States) apply(
 	ctx context.Context, name appstate.WAPatchName, state appstate.HashState, patches *appstate.PatchList, whole bool,
 ) error {
 	changes, after, err := all.decode(ctx, state, patches, func(context.Context, []appstate.Mutation) error {
@@ -94,28 +120,30 @@ func (all *states) apply(
 	if err != nil {
 		return err
 	}
-	answer := all.login.engine.pipe.Wait(all.login.deliver("app_state", pipe.Fields{
+	if err := all.Deliver(pipe.Fields{
 		"collection": string(name), "version": after.Version, "whole": whole, "changes": header,
-	}, raw))
-	if answer.Err != nil {
-		return answer.Err
+	}, raw); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
 	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
-		return all.login.client.LearnChanges(ctx, name, changes, whole)
+		return all.Client.LearnChanges(ctx, name, changes, whole)
 	})
 	return err
 }
 
+// ErrNotStored reports that the actor did not commit changes: they come again.
+var ErrNotStored = errors.New("changes not stored")
+
 var errNotYet = errors.New("not stored by the actor yet")
 
 // decode decodes changes in a transaction that commits where `learn` returns no error.
-func (all *states) decode(
+func (all *States) decode(
 	ctx context.Context, state appstate.HashState, patches *appstate.PatchList,
 	learn func(context.Context, []appstate.Mutation) error,
 ) (changes []appstate.Mutation, after appstate.HashState, err error) {
-	device := all.login.client.Store
+	device := all.Client.Store
 	err = device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) (err error) {
-		processor := appstate.NewProcessor(device, all.login.engine.logs.Module("app state"))
+		processor := appstate.NewProcessor(device, all.Log)
 		if changes, after, err = processor.DecodePatches(ctx, patches, state, true); err != nil {
 			return err
 		}
@@ -142,12 +170,15 @@ func changesOf(changes []appstate.Mutation) (header []pipe.Fields, raw []byte, e
 }
 
 // askForKeys asks the phone for keys that changes were sealed under, once each.
-func (all *states) askForKeys(ctx context.Context, patches *appstate.PatchList) {
-	processor := appstate.NewProcessor(all.login.client.Store, all.login.engine.logs.Module("app state"))
+func (all *States) askForKeys(ctx context.Context, patches *appstate.PatchList) {
+	processor := appstate.NewProcessor(all.Client.Store, all.Log)
 	var ids []*waE2E.AppStateSyncKeyId
 	all.turn.Lock()
 	for _, id := range processor.GetMissingKeyIDs(ctx, patches) {
 		if !all.asked[string(id)] {
+			if all.asked == nil {
+				all.asked = map[string]bool{}
+			}
 			all.asked[string(id)] = true
 			ids = append(ids, &waE2E.AppStateSyncKeyId{KeyID: id})
 		}
@@ -156,68 +187,18 @@ func (all *states) askForKeys(ctx context.Context, patches *appstate.PatchList) 
 	if len(ids) == 0 {
 		return
 	}
-	_, _ = all.login.tellPhone(ctx, &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+	_, _ = all.TellPhone(ctx, &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
 		Type:                   waE2E.ProtocolMessage_APP_STATE_SYNC_KEY_REQUEST.Enum(),
 		AppStateSyncKeyRequest: &waE2E.AppStateSyncKeyRequest{KeyIDs: ids},
 	}})
 }
 
-// syncStates fetches all collections, or the named one, anew.
-func (one *login) syncStates(request *pipe.Request) (pipe.Fields, error) {
-	var wanted struct {
-		Collection string `json:"collection"`
-		Whole      bool   `json:"whole"`
-	}
-	if err := request.Read(&wanted); err != nil {
-		return nil, err
-	}
-	for _, name := range appstate.AllPatchNames {
-		if wanted.Collection != "" && wanted.Collection != string(name) {
-			continue
-		}
-		if err := one.states.fetch(one.engine.ctx, name, wanted.Whole); err != nil {
-			return nil, unanswered(err)
-		}
-	}
-	return nil, nil
-}
-
-// patchState changes the account's state for all its devices: each change is a path (`index`), a version of the
-// format, and the action as protobuf's JSON.
-func (one *login) patchState(request *pipe.Request) (pipe.Fields, error) {
-	var wanted struct {
-		Collection string `json:"collection"`
-		Changes    []struct {
-			Index   []string        `json:"index"`
-			Version int32           `json:"version"`
-			Action  json.RawMessage `json:"action"`
-		} `json:"changes"`
-	}
-	if err := request.Read(&wanted); err != nil {
-		return nil, err
-	}
-	patch := appstate.PatchInfo{Type: appstate.WAPatchName(wanted.Collection)}
-	for _, change := range wanted.Changes {
-		action := &waSyncAction.SyncActionValue{}
-		if protojson.Unmarshal(change.Action, action) != nil {
-			return nil, &pipe.Refusal{Code: "bad_request", Permanent: true}
-		}
-		patch.Mutations = append(patch.Mutations, appstate.MutationInfo{
-			Index: change.Index, Version: change.Version, Value: action,
-		})
-	}
-	if err := one.mayLeave(); err != nil {
-		return nil, err
-	}
-	return nil, unanswered(one.states.send(one.engine.ctx, patch))
-}
-
 const conflict = 409
 
-// send seals a patch on top of the newest version; a version that was outrun is fetched, and the patch sealed again.
-func (all *states) send(ctx context.Context, patch appstate.PatchInfo) error {
+// Send seals a patch on top of the newest version; a version that was outrun is fetched, and the patch sealed again.
+func (all *States) Send(ctx context.Context, patch appstate.PatchInfo) error {
 	for range 3 {
-		if err := all.fetch(ctx, patch.Type, false); err != nil {
+		if err := all.Fetch(ctx, patch.Type, false); err != nil {
 			return err
 		}
 		code, err := all.attempt(ctx, patch)
@@ -226,19 +207,19 @@ func (all *states) send(ctx context.Context, patch appstate.PatchInfo) error {
 		}
 		switch code {
 		case 0:
-			return all.fetch(ctx, patch.Type, false)
+			return all.Fetch(ctx, patch.Type, false)
 		case conflict:
 		default:
-			return &pipe.Refusal{Code: "refused", Number: code}
+			return outcome.Refused(code)
 		}
 	}
-	return &pipe.Refusal{Code: "refused", Number: conflict}
+	return outcome.Refused(conflict)
 }
 
-func (all *states) attempt(ctx context.Context, patch appstate.PatchInfo) (int, error) {
+func (all *States) attempt(ctx context.Context, patch appstate.PatchInfo) (int, error) {
 	all.turn.Lock()
 	defer all.turn.Unlock()
-	device := all.login.client.Store
+	device := all.Client.Store
 	key, err := device.AppStateKeys.GetLatestAppStateSyncKeyID(ctx)
 	if err != nil {
 		return 0, err
@@ -250,12 +231,12 @@ func (all *states) attempt(ctx context.Context, patch appstate.PatchInfo) (int, 
 	if err != nil {
 		return 0, err
 	}
-	processor := appstate.NewProcessor(device, all.login.engine.logs.Module("app state"))
+	processor := appstate.NewProcessor(device, all.Log)
 	sealed, err := processor.EncodePatch(ctx, key, appstate.HashState{Version: version, Hash: hash}, patch)
 	if err != nil {
 		return 0, err
 	}
-	answer, err := all.login.client.Query(ctx, whatsmeow.DangerousInfoQuery{
+	answer, err := all.Client.Query(ctx, whatsmeow.DangerousInfoQuery{
 		Namespace: "w:sync:app:state", Type: "set", To: types.ServerJID, NoRetry: true,
 		Content: []waBinary.Node{{Tag: "sync", Content: []waBinary.Node{{
 			Tag: "collection", Attrs: waBinary.Attrs{
@@ -268,9 +249,9 @@ func (all *states) attempt(ctx context.Context, patch appstate.PatchInfo) (int, 
 		return 0, err
 	}
 	collection := answer.GetChildByTag("sync", "collection")
-	if text(collection.Attrs["type"]) != "error" {
+	if outcome.Text(collection.Attrs["type"]) != "error" {
 		return 0, nil
 	}
 	refused := collection.GetChildByTag("error")
-	return max(number(refused.Attrs["code"]), 1), nil
+	return max(outcome.Number(refused.Attrs["code"]), 1), nil
 }

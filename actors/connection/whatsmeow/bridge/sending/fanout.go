@@ -1,4 +1,4 @@
-package engine
+package sending
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -32,24 +34,24 @@ func participantHash(devices []types.JID) string {
 }
 
 // grouped addresses a message to the members of a group.
-func (one *login) grouped(ctx context.Context, mail *letter) error {
-	members, mode, err := one.client.MembersOf(ctx, mail.to)
+func (one *Sender) grouped(ctx context.Context, mail *letter) error {
+	members, mode, err := one.Client.MembersOf(ctx, mail.to)
 	switch {
 	case errors.Is(err, whatsmeow.ErrNotInGroup):
 		return &pipe.Refusal{Code: "not_in_group", Permanent: true}
 	case errors.Is(err, whatsmeow.ErrGroupNotFound):
 		return &pipe.Refusal{Code: "unknown_group", Permanent: true}
 	case err != nil:
-		return unsent(err)
+		return outcome.Before(err)
 	}
 	mail.persons, mail.mode = members, mode
 	return nil
 }
 
 // refreshGroup asks for the members of a group, and for their devices, anew.
-func (one *login) refreshGroup(ctx context.Context, mail *letter) error {
-	if _, err := one.client.GetGroupInfo(ctx, mail.to); err != nil {
-		return unsent(err)
+func (one *Sender) refreshGroup(ctx context.Context, mail *letter) error {
+	if _, err := one.Client.GetGroupInfo(ctx, mail.to); err != nil {
+		return outcome.Before(err)
 	}
 	if err := one.grouped(ctx, mail); err != nil {
 		return err
@@ -59,7 +61,7 @@ func (one *login) refreshGroup(ctx context.Context, mail *letter) error {
 }
 
 // seal encrypts a message for all devices of its persons, those that failed at first once more.
-func (one *login) seal(ctx context.Context, mail *letter) (*waBinary.Node, error) {
+func (one *Sender) seal(ctx context.Context, mail *letter) (*waBinary.Node, error) {
 	plain := mail.plain
 	if mail.to.Server == types.GroupServer {
 		key, err := one.sealShared(ctx, mail)
@@ -68,11 +70,11 @@ func (one *login) seal(ctx context.Context, mail *letter) (*waBinary.Node, error
 		}
 		plain = key
 	}
-	node, devices, err := one.client.MessageStanza(
+	node, devices, err := one.Client.MessageStanza(
 		ctx, mail.to, mail.id, mail.message, mail.persons, plain, mail.own,
 	)
 	if err != nil {
-		return nil, unsent(err)
+		return nil, outcome.Before(err)
 	}
 	mail.devices, mail.reached = devices, targets(node)
 	if mail.enc = partAttrs(node); mail.enc == nil && mail.media != "" && mail.own != nil {
@@ -99,14 +101,14 @@ func (one *login) seal(ctx context.Context, mail *letter) (*waBinary.Node, error
 // sealLacking encrypts for devices that the library left out, which it only logs.
 //
 // A recipient whose own phone cannot be reached is refused: a copy for others would count as sent.
-func (one *login) sealLacking(ctx context.Context, mail *letter, node *waBinary.Node, plain []byte) error {
+func (one *Sender) sealLacking(ctx context.Context, mail *letter, node *waBinary.Node, plain []byte) error {
 	lacking := one.without(mail.devices, mail.reached)
 	if len(lacking) == 0 {
 		return nil
 	}
-	parts, identity, err := one.client.EncryptFor(ctx, lacking, mail.id, plain, mail.own, mail.enc)
+	parts, identity, err := one.Client.EncryptFor(ctx, lacking, mail.id, plain, mail.own, mail.enc)
 	if err != nil {
-		return unsent(err)
+		return outcome.Before(err)
 	}
 	children := node.GetChildren()
 	for index := range children {
@@ -115,11 +117,11 @@ func (one *login) sealLacking(ctx context.Context, mail *letter, node *waBinary.
 		}
 	}
 	if _, has := node.GetOptionalChildByTag("device-identity"); identity && !has {
-		node.Content = append(children, one.client.Identity())
+		node.Content = append(children, one.Client.Identity())
 	}
 	mail.reached = targets(node)
 	for _, device := range one.without(lacking, mail.reached) {
-		one.engine.logs.Module("engine").Warnf("device cannot be encrypted for")
+		one.Log.Warnf("device cannot be encrypted for")
 		if mail.shared == nil && device.ToNonAD() == mail.to && device.Device == 0 {
 			return &pipe.Refusal{Code: "no_session"}
 		}
@@ -131,18 +133,18 @@ func (one *login) sealLacking(ctx context.Context, mail *letter, node *waBinary.
 }
 
 // reaches returns whether a device of the recipient gets the message.
-func (one *login) reaches(mail *letter) bool {
+func (one *Sender) reaches(mail *letter) bool {
 	for device := range mail.reached {
 		if device.User == mail.to.User {
 			return true
 		}
 	}
-	return mail.to.User == one.client.Store.GetLID().User
+	return mail.to.User == one.Client.Store.GetLID().User
 }
 
 // without returns the devices that are not among `these`, and not this one.
-func (one *login) without(devices []types.JID, these map[types.JID]bool) (left []types.JID) {
-	own, lid := one.client.Store.GetJID(), one.client.Store.GetLID()
+func (one *Sender) without(devices []types.JID, these map[types.JID]bool) (left []types.JID) {
+	own, lid := one.Client.Store.GetJID(), one.Client.Store.GetLID()
 	for _, device := range devices {
 		if !these[device] && device != own && device != lid {
 			left = append(left, device)
@@ -152,8 +154,8 @@ func (one *login) without(devices []types.JID, these map[types.JID]bool) (left [
 }
 
 // sealShared encrypts a message once for the whole group, and returns the message that brings the key.
-func (one *login) sealShared(ctx context.Context, mail *letter) ([]byte, error) {
-	device := one.client.Store
+func (one *Sender) sealShared(ctx context.Context, mail *letter) ([]byte, error) {
+	device := one.Client.Store
 	builder := groups.NewGroupSessionBuilder(device, store.SignalProtobufSerializer)
 	name := protocol.NewSenderKeyName(mail.to.String(), device.GetLID().SignalAddress())
 	key, err := builder.Create(ctx, name)
@@ -188,11 +190,11 @@ func pad(plain []byte) []byte {
 }
 
 // tokens are what the recipient's server takes as proof that the account may write.
-func (one *login) tokens(ctx context.Context, person types.JID) []waBinary.Node {
-	if token, err := one.client.PrivacyToken(ctx, person); err == nil && len(token) > 0 {
+func (one *Sender) tokens(ctx context.Context, person types.JID) []waBinary.Node {
+	if token, err := one.Client.PrivacyToken(ctx, person); err == nil && len(token) > 0 {
 		return []waBinary.Node{{Tag: "tctoken", Content: token}}
 	}
-	if token := one.client.FallbackToken(ctx, person); len(token) > 0 {
+	if token := one.Client.FallbackToken(ctx, person); len(token) > 0 {
 		return []waBinary.Node{{Tag: "cstoken", Content: token}}
 	}
 	return nil

@@ -1,11 +1,20 @@
-package engine
+// Package ends describes why a login ended.
+package ends
 
 import (
-	"fmt"
-	"strconv"
-
 	waBinary "go.mau.fi/whatsmeow/binary"
+
+	"teimoso-whatsmeow/outcome"
 )
+
+// Cause is why a login ended: a word of the program's own, or what the server said, for the actor to judge.
+type Cause struct {
+	Word     string                       // of the program: closed, keepalive, unreachable, …
+	By       string                       // of the server: failure, stream_error, close
+	Attrs    map[string]string            // of the server's stanza
+	Children map[string]map[string]string // of the server's stanza, by tag
+	Aside    string                       // the device is not linked any more: why its keys are set aside
+}
 
 // shown are the attributes of a server's last word that name nobody.
 var shown = []string{"reason", "code", "expire", "type", "class"}
@@ -16,16 +25,18 @@ var unlinked = map[string]map[string]bool{
 	"stream_error": {"401": true, "516": true},
 }
 
-func failure(node *waBinary.Node) cause {
-	found := cause{By: "failure", Attrs: attributes(node)}
+// Failure is the cause in a <failure> stanza.
+func Failure(node *waBinary.Node) Cause {
+	found := Cause{By: "failure", Attrs: attributes(node)}
 	if number := found.Attrs["reason"]; unlinked["failure"][number] {
 		found.Aside = "failure " + number
 	}
 	return found
 }
 
-func streamError(node *waBinary.Node) cause {
-	found := cause{By: "stream_error", Attrs: attributes(node), Children: map[string]map[string]string{}}
+// StreamError is the cause in a <stream:error> stanza.
+func StreamError(node *waBinary.Node) Cause {
+	found := Cause{By: "stream_error", Attrs: attributes(node), Children: map[string]map[string]string{}}
 	for _, child := range node.GetChildren() {
 		found.Children[child.Tag] = attributes(&child)
 	}
@@ -42,25 +53,9 @@ func streamError(node *waBinary.Node) cause {
 func attributes(node *waBinary.Node) map[string]string {
 	found := map[string]string{}
 	for _, name := range shown {
-		if value := text(node.Attrs[name]); value != "" {
+		if value := outcome.Text(node.Attrs[name]); value != "" {
 			found[name] = value
 		}
 	}
-	return found
-}
-
-func text(value any) string {
-	switch found := value.(type) {
-	case nil:
-		return ""
-	case string:
-		return found
-	default:
-		return fmt.Sprint(found)
-	}
-}
-
-func number(value any) int {
-	found, _ := strconv.Atoi(text(value))
 	return found
 }

@@ -1,4 +1,4 @@
-package engine
+package sending
 
 import (
 	"context"
@@ -10,10 +10,10 @@ import (
 // reachMissed sends a message to devices that the server knows and the cached lists did not.
 //
 // The message is acknowledged already: a failure is none of the send's, and the lists are fresh for the next one.
-func (one *login) reachMissed(ctx context.Context, mail *letter) {
-	log := one.engine.logs.Module("engine")
+func (one *Sender) reachMissed(ctx context.Context, mail *letter) {
+	log := one.Log
 	if mail.shared != nil {
-		if _, err := one.client.GetGroupInfo(ctx, mail.to); err != nil || one.grouped(ctx, mail) != nil {
+		if _, err := one.Client.GetGroupInfo(ctx, mail.to); err != nil || one.grouped(ctx, mail) != nil {
 			log.Warnf("members of a group could not be asked for")
 			return
 		}
@@ -37,8 +37,8 @@ type nobodyMissed struct{}
 
 func (*nobodyMissed) Error() string { return "nobody was missed" }
 
-func (one *login) sealMissed(ctx context.Context, mail *letter) (*waBinary.Node, error) {
-	fresh, err := one.client.GetUserDevices(ctx, mail.persons)
+func (one *Sender) sealMissed(ctx context.Context, mail *letter) (*waBinary.Node, error) {
+	fresh, err := one.Client.GetUserDevices(ctx, mail.persons)
 	if err != nil {
 		return nil, err
 	}
@@ -55,18 +55,18 @@ func (one *login) sealMissed(ctx context.Context, mail *letter) (*waBinary.Node,
 			return nil, err
 		}
 	}
-	parts, identity, err := one.client.EncryptFor(ctx, missed, mail.id, plain, mail.own, mail.enc)
+	parts, identity, err := one.Client.EncryptFor(ctx, missed, mail.id, plain, mail.own, mail.enc)
 	if err != nil || len(parts) == 0 {
 		return nil, errNobodyMissed
 	}
 	// An empty list of persons makes the same stanza without anybody to encrypt for.
-	node, _, err := one.client.MessageStanza(ctx, mail.to, mail.id, mail.message, nil, nil, nil)
+	node, _, err := one.Client.MessageStanza(ctx, mail.to, mail.id, mail.message, nil, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	children := []waBinary.Node{{Tag: "participants", Content: parts}}
 	if identity {
-		children = append(children, one.client.Identity())
+		children = append(children, one.Client.Identity())
 	}
 	for _, child := range node.GetChildren() {
 		if child.Tag != "participants" && child.Tag != "device-identity" {
@@ -100,9 +100,9 @@ func withoutHosted(devices []types.JID) (left []types.JID) {
 
 // forgetDevices has the library ask for the devices of persons anew; it drops a list only when it is told that
 // one changed.
-func (one *login) forgetDevices(ctx context.Context, persons []types.JID) {
+func (one *Sender) forgetDevices(ctx context.Context, persons []types.JID) {
 	for _, person := range persons {
-		one.client.DeviceNotification(ctx, &waBinary.Node{
+		one.Client.DeviceNotification(ctx, &waBinary.Node{
 			Tag: "notification", Attrs: waBinary.Attrs{"from": person.ToNonAD(), "type": "devices"},
 			Content: []waBinary.Node{{Tag: "update", Attrs: waBinary.Attrs{"device_hash": ""}}},
 		})

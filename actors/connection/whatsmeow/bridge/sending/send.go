@@ -1,4 +1,5 @@
-package engine
+// Package sending encrypts messages for all devices that they go to, and sends them.
+package sending
 
 import (
 	"context"
@@ -9,8 +10,13 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
+	waLog "go.mau.fi/whatsmeow/util/log"
 	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/turns"
 )
 
 const (
@@ -19,6 +25,30 @@ const (
 	// staleAddressing is the number of a refusal that asks for the group's members anew.
 	staleAddressing = 421
 )
+
+// Sender encrypts and sends for one login.
+type Sender struct {
+	Client  *library.Client
+	Context context.Context
+	Log     waLog.Logger
+	Ratchet *turns.Ratchet
+	// MayLeave refuses once the lease is over or the database failed.
+	MayLeave func() error
+	// Connected returns whether the socket is open; Ending is closed when it ends.
+	Connected func() bool
+	Ending    <-chan struct{}
+}
+
+// Message is one to send: the bytes of a waE2E.Message under the caller's id.
+//
+// Media is the kind of file as stanzas name it, for groups. Within is the time for the ack, 0 for the usual one.
+type Message struct {
+	Chat   types.JID
+	ID     string
+	Plain  []byte
+	Media  string
+	Within time.Duration
+}
 
 // letter is one message on its way to its chat.
 type letter struct {
@@ -29,7 +59,7 @@ type letter struct {
 	message *waE2E.Message
 	plain   []byte // for the chat's devices
 	own     []byte // for the account's other devices; nil in groups
-	media   string // the kind of file, as the stanza names it
+	media   string
 	within  time.Duration
 	mode    types.AddressingMode
 	enc     waBinary.Attrs // attributes of each encrypted part
@@ -38,39 +68,26 @@ type letter struct {
 	reached map[types.JID]bool
 }
 
-// sendRequest sends the message in the raw bytes under the caller's id, and returns the server's time.
+// Send returns the server's time of its ack in seconds, and the address that the message went to.
 //
 // It refuses with `lease_over`, `not_connected` and `no_session` where nothing left; `refused` has the number of the
 // server's error; after `timeout` and `disconnected` it may have arrived.
-func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
-	var wanted struct {
-		Chat      string `json:"chat"`
-		MessageID string `json:"message_id"`
-		Media     string `json:"mediatype"`
-		Timeout   int64  `json:"timeout_ms"`
-	}
-	if err := request.Read(&wanted); err != nil {
-		return nil, err
-	}
-	chat, err := address(wanted.Chat)
-	if err != nil {
-		return nil, err
-	}
+func (one *Sender) Send(message Message) (at float64, to types.JID, err error) {
 	mail := &letter{
-		id: wanted.MessageID, to: chat, message: &waE2E.Message{}, plain: request.Raw, media: wanted.Media,
-		within: ackWithin,
+		id: message.ID, to: message.Chat, message: &waE2E.Message{}, plain: message.Plain, media: message.Media,
+		within: message.Within,
 	}
-	if wanted.Timeout > 0 {
-		mail.within = time.Duration(wanted.Timeout) * time.Millisecond
+	if mail.within <= 0 {
+		mail.within = ackWithin
 	}
 	if mail.id == "" || len(mail.plain) == 0 || proto.Unmarshal(mail.plain, mail.message) != nil {
-		return nil, &pipe.Refusal{Code: "bad_message", Permanent: true}
+		return 0, to, &pipe.Refusal{Code: "bad_message", Permanent: true}
 	}
-	if err := one.mayLeave(); err != nil {
-		return nil, err
+	if err := one.MayLeave(); err != nil {
+		return 0, to, err
 	}
-	ctx := one.engine.ctx
-	switch chat.Server {
+	ctx := one.Context
+	switch mail.to.Server {
 	case types.DefaultUserServer, types.HiddenUserServer:
 		err = one.direct(ctx, mail)
 	case types.GroupServer:
@@ -79,19 +96,16 @@ func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 		err = &pipe.Refusal{Code: "unsupported_chat", Permanent: true}
 	}
 	if err != nil {
-		return nil, err
+		return 0, to, err
 	}
-	at, err := one.post(ctx, mail)
-	if number := refusedBy(err); number == staleAddressing && chat.Server == types.GroupServer {
+	at, err = one.post(ctx, mail)
+	if refusedBy(err) == staleAddressing && mail.to.Server == types.GroupServer {
 		if err := one.refreshGroup(ctx, mail); err != nil {
-			return nil, err
+			return 0, to, err
 		}
 		at, err = one.post(ctx, mail)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return pipe.Fields{"at": at, "chat": mail.to.String()}, nil
+	return at, mail.to, err
 }
 
 func refusedBy(err error) int {
@@ -102,28 +116,20 @@ func refusedBy(err error) int {
 	return 0
 }
 
-// mayLeave refuses once the lease is over or the database failed.
-func (one *login) mayLeave() error {
-	if err := one.engine.sound(); err != nil {
-		return err
-	}
-	return one.engine.lease.over()
-}
-
 // direct addresses a message to one person, by the LID as the library does.
-func (one *login) direct(ctx context.Context, mail *letter) error {
-	known := one.client.Store.LIDs
+func (one *Sender) direct(ctx context.Context, mail *letter) error {
+	known := one.Client.Store.LIDs
 	if mail.to.Server == types.HiddenUserServer {
 		mail.number, _ = known.GetPNForLID(ctx, mail.to)
 	} else {
 		lid, err := known.GetLIDForPN(ctx, mail.to)
 		if err != nil {
-			return &pipe.Refusal{Code: word(err)}
+			return outcome.Store(err)
 		}
 		if lid.IsEmpty() {
-			found, err := one.client.GetUserInfo(ctx, []types.JID{mail.to})
+			found, err := one.Client.GetUserInfo(ctx, []types.JID{mail.to})
 			if err != nil {
-				return unsent(err)
+				return outcome.Before(err)
 			}
 			if lid = found[mail.to].LID; lid.IsEmpty() {
 				return &pipe.Refusal{Code: "not_on_whatsapp", Permanent: true}
@@ -131,7 +137,7 @@ func (one *login) direct(ctx context.Context, mail *letter) error {
 		}
 		mail.number, mail.to = mail.to, lid
 	}
-	mail.persons = []types.JID{mail.to, one.client.Store.GetLID().ToNonAD()}
+	mail.persons = []types.JID{mail.to, one.Client.Store.GetLID().ToNonAD()}
 	copied, err := proto.Marshal(&waE2E.Message{
 		DeviceSentMessage: &waE2E.DeviceSentMessage{
 			DestinationJID: proto.String(mail.to.String()), Message: mail.message,
@@ -142,18 +148,8 @@ func (one *login) direct(ctx context.Context, mail *letter) error {
 	return err
 }
 
-// unsent is the refusal for what failed before anything left.
-func unsent(err error) error {
-	refused := unanswered(err)
-	var refusal *pipe.Refusal
-	if errors.As(refused, &refusal) {
-		return &pipe.Refusal{Code: refusal.Code, Number: refusal.Number, Permanent: refusal.Permanent}
-	}
-	return refused
-}
-
 // post encrypts a message, writes it, waits for its ack, and sends it to devices that the server knows besides.
-func (one *login) post(ctx context.Context, mail *letter) (float64, error) {
+func (one *Sender) post(ctx context.Context, mail *letter) (float64, error) {
 	answer, err := one.leave(mail, func() (*waBinary.Node, error) { return one.seal(ctx, mail) })
 	if err != nil {
 		return 0, err
@@ -162,46 +158,46 @@ func (one *login) post(ctx context.Context, mail *letter) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if code := number(ack.Attrs["error"]); code != 0 {
-		return 0, &pipe.Refusal{Code: "refused", Number: code}
+	if code := outcome.Number(ack.Attrs["error"]); code != 0 {
+		return 0, outcome.Refused(code)
 	}
-	if expected := text(ack.Attrs["phash"]); expected != "" && expected != participantHash(mail.devices) {
+	if expected := outcome.Text(ack.Attrs["phash"]); expected != "" && expected != participantHash(mail.devices) {
 		one.reachMissed(ctx, mail)
 	}
 	if mail.to.Server == types.HiddenUserServer {
 		one.issueToken(ctx, mail.to)
 	}
-	return float64(number(ack.Attrs["t"])), nil
+	return float64(outcome.Number(ack.Attrs["t"])), nil
 }
 
 // leave has the ratchet step on disk before the bytes leave; nothing leaves after the deadline of the lease.
-func (one *login) leave(mail *letter, sealed func() (*waBinary.Node, error)) (<-chan *waBinary.Node, error) {
-	done := one.engine.ratchet.take()
+func (one *Sender) leave(mail *letter, sealed func() (*waBinary.Node, error)) (<-chan *waBinary.Node, error) {
+	done := one.Ratchet.Take()
 	defer done()
-	if err := one.mayLeave(); err != nil {
+	if err := one.MayLeave(); err != nil {
 		return nil, err
 	}
 	node, err := sealed()
-	if refused := one.mayLeave(); refused != nil {
+	if refused := one.MayLeave(); refused != nil {
 		return nil, refused
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !one.connected.Load() {
-		return nil, errNotConnected
+	if !one.Connected() {
+		return nil, outcome.NotConnected
 	}
-	answer := one.client.AwaitAnswer(mail.id)
-	if err := one.client.SendStanza(one.engine.ctx, *node); err != nil {
+	answer := one.Client.AwaitAnswer(mail.id)
+	if err := one.Client.SendStanza(one.Context, *node); err != nil {
 		if errors.Is(err, whatsmeow.ErrNotConnected) {
-			return nil, errNotConnected
+			return nil, outcome.NotConnected
 		}
-		return nil, &pipe.Refusal{Code: "disconnected", Uncertain: true}
+		return nil, outcome.Disconnected
 	}
 	return answer, nil
 }
 
-func (one *login) acknowledged(answer <-chan *waBinary.Node, within time.Duration) (*waBinary.Node, error) {
+func (one *Sender) acknowledged(answer <-chan *waBinary.Node, within time.Duration) (*waBinary.Node, error) {
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	select {
@@ -209,18 +205,18 @@ func (one *login) acknowledged(answer <-chan *waBinary.Node, within time.Duratio
 		if node != nil && node.Tag == "ack" {
 			return node, nil
 		}
-		return nil, &pipe.Refusal{Code: "disconnected", Uncertain: true}
-	case <-one.ending:
-		return nil, &pipe.Refusal{Code: "disconnected", Uncertain: true}
+		return nil, outcome.Disconnected
+	case <-one.Ending:
+		return nil, outcome.Disconnected
 	case <-timer.C:
-		return nil, &pipe.Refusal{Code: "timeout", Uncertain: true}
+		return nil, outcome.Timeout
 	}
 }
 
-func (one *login) issueToken(ctx context.Context, person types.JID) {
+func (one *Sender) issueToken(ctx context.Context, person types.JID) {
 	const bucket = 7 * 24 * 3600 // seconds for which an issued token is enough
-	kept, issued := one.client.LastIssued(ctx, person)
+	kept, issued := one.Client.LastIssued(ctx, person)
 	if now := time.Now(); issued.IsZero() || now.Unix()/bucket > issued.Unix()/bucket {
-		go one.client.IssueToken(kept, now)
+		go one.Client.IssueToken(kept, now)
 	}
 }
