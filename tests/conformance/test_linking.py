@@ -122,7 +122,7 @@ def test_shows_another_code_after_its_keys_were_refused(
     links(simulator, client, friend)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9", neonize_engine="D9")
+@pytest.mark.differs(native="D9", neonize_engine="D9")
 def test_shows_a_qr_with_another_secret(simulator: Simulator, client: Client, friend: str) -> None:
     """The phone's first scan retires the secret in the QR."""
     simulator.post(f"/phones/{friend}", linking="refresh")

@@ -121,13 +121,13 @@ def ticks(simulator: Simulator, client: Client, friend: str, *, online: bool) ->
     return 2 if simulator.said(friend, message_id)["delivered"] else 1
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_shows_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
     said = read(simulator, versatile, friend)
     until(lambda: bool(simulator.said(friend, said)["read"]))
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_hides_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
     """Its settings say so, which it hears of while it is online; only its own devices are told."""
     account = f"/accounts/{versatile.number}"

@@ -27,6 +27,7 @@ from actors.messages.content import (
     PollVote,
     Quote,
     Reaction,
+    ReadMark,
     Target,
     Text,
     decode,
@@ -35,6 +36,7 @@ from actors.messages.content import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.connection.account.port import Call
     from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.messages.content import Content
     from tests.conformance.clients import child, native_files, native_groups
@@ -130,6 +132,10 @@ class Owner:
                     )
                 await self.engine.settle([one.key for one in receipts])
 
+    async def on_call(self, call: Call) -> None:
+        if call.state == "offered":
+            child.emit("call", id=call.id)
+
     async def on_presence(self, heard: Presence) -> None:
         if heard.state in ("available", "unavailable"):
             child.emit("presence", who=heard.who, available=heard.state == "available")
@@ -207,6 +213,14 @@ class Owner:
         else:
             await self.engine.typing(address(command["to"]), command["state"])
 
+    async def _attend(self, do: str, number: str) -> None:
+        if do == "reject":
+            await self.engine.reject_call(number)
+            return
+        seen = self._seen[number]
+        mark = ReadMark((Target(seen.message_id, seen.sender),))
+        await self.engine.mark_read(seen.chat, mark, time.time())
+
     async def obey(self, command: dict[str, Any]) -> None:
         from actors.connection.engine import NotConnected, Outgoing
 
@@ -225,6 +239,9 @@ class Owner:
             return
         if command["do"] in ("online", "subscribe", "type"):
             await self._show(command)
+            return
+        if command["do"] in ("reject", "read"):
+            await self._attend(command["do"], command["id"])
             return
         if command["do"] in ("link", "check"):
             await self._ask(command["do"], address(command["number"]))
@@ -265,6 +282,7 @@ async def main(engine: str = "native") -> None:
     events = EngineEvents(
         owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
     )
+    events.on_call = owner.on_call
     store = DirectoryStore(settings.media)
     owner.files = native_files.Files(store)
     package = importlib.import_module(f"actors.connection.{engine}")
