@@ -198,8 +198,11 @@ class Owner:
             if not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
-    async def _ask(self, what: str, phone: str) -> None:
-        if what == "link":
+    async def _ask(self, command: dict[str, Any]) -> None:
+        what, phone = command["do"], address(command.get("number", ""))
+        if what in ("reject", "read"):
+            await self._attend(what, command["id"])
+        elif what == "link":
             child.emit("link_code", code=(await self.engine.pairing_code(phone)).text)
         else:
             found = await self.engine.lookup(phone)
@@ -240,11 +243,8 @@ class Owner:
         if command["do"] in ("online", "subscribe", "type"):
             await self._show(command)
             return
-        if command["do"] in ("reject", "read"):
-            await self._attend(command["do"], command["id"])
-            return
-        if command["do"] in ("link", "check"):
-            await self._ask(command["do"], address(command["number"]))
+        if command["do"] in ("link", "check", "reject", "read"):
+            await self._ask(command)
             return
         assert command["do"] in ("send", "say"), f"no command {command['do']}"
         chat = address(command["to"])
