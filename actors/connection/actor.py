@@ -114,8 +114,8 @@ class ConnectionActor(Shell):
         self._media = open_store(self._settings, bucket)
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
-        # Another engine is loaded by who serves with it.
-        for module in ("native.engine", "session.session"):
+        # Another engine than most connections have is loaded by who serves with it.
+        for module in (f"{self._settings.engine}.engine", "session.session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")

@@ -133,8 +133,8 @@ class Incoming:
         if not asked or count > MAX_RETRIES:
             return self._messages.put_placeholder(stanza, source, (stanza,))
         self._messages.want(stanza, source)
-        held = self._messages.held(*key)
-        return Outcome("message.asked_for", (stanza,), wanted=stanza, held=held, task="placeholder")
+        # Never held: the program asks the sender once it is answered, and the resend is held.
+        return Outcome("message.asked_for", (stanza,), wanted=stanza, task="placeholder")
 
     def _history(self, stanza: Delivery) -> Outcome:
         return self._messages.history(stanza.attrs["id"], stanza.body, (stanza,))

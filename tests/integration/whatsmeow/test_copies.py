@@ -61,6 +61,8 @@ def test_conversations_go_on_after_an_old_copy_was_restored(town: Town, tmp_path
     assert "qr" not in [one["event"] for one in after.process.seen]
     texts = [one["text"] for one in after.pending("message")]
     assert len(texts) == len(set(texts))
+    # What went out was readable at once: no key was used a second time.
+    assert {one["deliveries"] for one in town.simulator.inbox(town.friend)} == {1}
 
 
 def test_who_is_gone_when_a_copy_was_made_is_served_from_it(town: Town, tmp_path: Path) -> None:
