@@ -359,6 +359,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
             pipe.answer(number, {"known": known})
         elif do == "sent":
             plaintext = paired.sent(frame.header)
+            self.counts["resend.lost" if plaintext is None else "resend.resent"] += 1
             pipe.answer(number, {"found": plaintext is not None}, body=plaintext or b"")
         else:
             if self._heard is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from actors.connection.backup.session_snapshot import fold
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
 from actors.connection.whatsmeow.program.process import Program
@@ -43,6 +45,8 @@ async def renew(database: Path, epoch: int) -> None:
     """
     async with _opened(database, epoch) as pipe:
         await pipe.request("renew")
+    # One file again: what SQLite has beside it would not go along where it is put in its place.
+    await asyncio.to_thread(fold, database)
 
 
 @asynccontextmanager
