@@ -8,6 +8,11 @@ CONTROL_PORT ?=
 TESTS ?=
 MINUTES ?= 10
 SEED ?= 1
+GO ?= go
+GO_VERSION := 1.26
+FUZZ ?= 10s
+BRIDGE := actors/connection/whatsmeow/bridge
+HAVE_GO := command -v $(GO) >/dev/null
 
 # Every process that a test starts would compile the project again, and pytest every test.
 unexport PYTHONDONTWRITEBYTECODE
@@ -15,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow check docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow neonize check check-go test-go docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -25,7 +30,7 @@ down: setup
 	$(BIN)/teimoso down --data $(DATA)
 
 ## lint, types and every test but the long ones, which `make chaos` runs; `make bench` gives figures
-test: setup-test debian
+test: setup-test debian check-go test-go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@# The types are checked while tests wait, with what these leave of the cores.
@@ -53,7 +58,7 @@ chaos: setup-test debian
 bench: setup-test
 	$(BIN)/python -m pytest -q -s tests/benchmarks
 
-check: setup-test
+check: setup-test check-go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -66,9 +71,32 @@ docs: setup
 setup: .venv/runtime
 setup-test: .venv/test .venv/tryx/installed
 
-## the second engine, docs/engines.md
-whatsmeow: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-whatsmeow.lock
+## the program of the second engine, docs/engines.md: static, without cgo, of pinned modules
+whatsmeow:
+	@$(HAVE_GO) || { echo "The whatsmeow engine is built with Go $(GO_VERSION) or newer: install it from" \
+		"https://go.dev/dl, or as your system's package \"golang\"; GO=… names another one." >&2; exit 1; }
+	@begun=$$(date +%s%N); cd $(BRIDGE) && CGO_ENABLED=0 GOTOOLCHAIN=local $(GO) build -mod=readonly -trimpath \
+		-ldflags "-s -w" -o teimoso-whatsmeow . \
+		&& echo "teimoso-whatsmeow is built, in $$((($$(date +%s%N) - begun) / 1000000)) ms."
+
+## format, vet and staticcheck of the program
+check-go:
+	@$(HAVE_GO) || { echo "No Go here: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
+	cd $(BRIDGE) && export GOTOOLCHAIN=local && badly=$$(gofmt -l .) \
+		&& { [ -z "$$badly" ] || { echo "gofmt: $$badly" >&2; exit 1; }; } \
+		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./...
+
+## tests of the program, under the race detector where there is a C compiler, and of its decoder with made-up bytes
+test-go: setup
+	@$(HAVE_GO) || { echo "No Go here: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
+	cd $(BRIDGE) && export GOTOOLCHAIN=local && race=-race \
+		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
+		&& $(GO) test $$race ./... \
+		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
+
+## the engine on neonize, docs/engines.md
+neonize: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-neonize.lock
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -110,7 +138,7 @@ lock: setup-test
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra whatsmeow pyproject.toml -c requirements.lock -o requirements-whatsmeow.lock
+		--no-header --extra neonize pyproject.toml -c requirements.lock -o requirements-neonize.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

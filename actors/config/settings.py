@@ -127,7 +127,7 @@ class Settings(BaseModel):
     whatsapp_trace: bool = Field(False, validation_alias="WHATSAPP_TRACE")
 
     # What speaks WhatsApp's protocol for connections that name no engine.
-    engine: Literal["native", "whatsmeow"] = Field("native", validation_alias="ENGINE")
+    engine: Literal["native", "whatsmeow", "neonize"] = Field("native", validation_alias="ENGINE")
 
     # sessions
     storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")

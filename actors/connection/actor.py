@@ -23,8 +23,8 @@ from actors.connection.causes import Kind
 from actors.connection.engine import (
     ABILITIES,
     ASKED_AFTER,
+    COPIED,
     ENGINES,
-    KEPT_IN_ONE_FILE,
     EngineNotInstalled,
     EngineUnfit,
     installed,
@@ -103,8 +103,8 @@ class ConnectionActor(Shell):
         self._media = open_store(self._settings, bucket)
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
-        # Another engine is loaded by who serves with it.
-        for module in ("native", "session.session"):
+        # Another engine than most connections have is loaded by who serves with it.
+        for module in (f"{self._settings.engine}.engine", "session.session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
@@ -141,8 +141,7 @@ class ConnectionActor(Shell):
     async def configure(self, show_online: bool, options: dict[str, Any] | None = None) -> None:
         """Take over the settings of its connection: before `serve`, and whenever they change.
 
-        `options` has the fields of `ConnectionOptions`; of a root of an older release, which gives none,
-        the others stay.
+        `options` has the fields of `ConnectionOptions`; a root of an older release gives none, and they stay.
         """
         before = replace(self._options, show_online=show_online)
         self._options = before if options is None else ConnectionOptions.of(options)
@@ -200,11 +199,11 @@ class ConnectionActor(Shell):
                 raise UnknownEngine(engine)  # noqa: TRY301
             if not installed(engine):
                 raise EngineNotInstalled(engine)  # noqa: TRY301
-            if self._keeping is not None and engine not in KEPT_IN_ONE_FILE:
+            if self._keeping is not None and engine not in COPIED:
                 raise EngineUnfit("keeps_no_copies")  # noqa: TRY301
             if self._proxy is not None and "proxies" not in ABILITIES[engine]:
                 raise EngineUnfit("uses_no_proxy")  # noqa: TRY301
-            await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}")
+            await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}.engine")
             there = known > 0 or damage is not None
             if restorer is not None and damage is None and not forget:
                 there = await restorer.place(lease)
@@ -221,7 +220,7 @@ class ConnectionActor(Shell):
             raise
 
     def _restorer(self, connection: str, engine: str, file: Path) -> Restorer | None:
-        if self._keeping is None or engine not in KEPT_IN_ONE_FILE:
+        if self._keeping is None or engine not in COPIED:
             return None
         renew = importlib.import_module(f"actors.connection.{engine}").renew_session
         return self._keeping.restorer(connection, file, renew)
@@ -332,6 +331,8 @@ class ConnectionActor(Shell):
         opened: Engine = open_engine(
             settings, lease.connection, lease.epoch, serving.events, directory, media=self._media
         )
+        if copies is not None:
+            copies.enclose(opened.copy_keys)
         return serving, opened
 
     def _retry_at(self, attempts: int, permanent: bool, now: float) -> float | None:

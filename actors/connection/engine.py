@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.account.port import Account
 from actors.connection.names.port import Names
+from actors.connection.whatsmeow.program import files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from actors.connection.account.port import Ability, Call, Passkey
     from actors.connection.causes import Cause
@@ -36,27 +38,29 @@ class Guarantees:
 
 ENGINES = {
     "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
-    "whatsmeow": Guarantees(persists_before_ack=False, keeps_message_id=False),
+    "whatsmeow": Guarantees(persists_before_ack=True, keeps_message_id=True),
+    "neonize": Guarantees(persists_before_ack=False, keeps_message_id=False),
 }
 """The declaration of each engine, by the name of its package; loading one to ask it would cost 50 MB."""
 
-NEEDS = {"whatsmeow": "neonize"}
+NEEDS = {"neonize": "neonize"}
 """The package of the engine's optional extra, for those that have one."""
 
 UNPROVEN = frozenset({"native"})
 """The engines that no real account was served with yet; a connection of one is allowed by name."""
 
-KEPT_IN_ONE_FILE = frozenset({"native"})
-"""The engines whose session is its file alone, so that a copy of it serves."""
+COPIED = frozenset({"native", "whatsmeow"})
+"""The engines whose sessions can be copied and restored."""
 
 ABILITIES: Mapping[str, frozenset[Ability]] = {
     "native": frozenset({"calls", "files", "groups", "proxies", "resends"}),
-    "whatsmeow": frozenset(),
+    "whatsmeow": frozenset({"calls", "files", "groups", "passkeys", "resends"}),
+    "neonize": frozenset(),
 }
 """Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""
 
-ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 300.0}
-"""Seconds of silence, a library's own questions included, before which an engine is not probed."""
+ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 0.0, "neonize": 300.0}
+"""Seconds of silence before which an engine is asked for no sign of life: a library may ask by itself."""
 
 UNSUPPORTED: Final = "unsupported_by_engine"
 """The code of what an engine cannot do, and another can."""
@@ -64,6 +68,8 @@ UNSUPPORTED: Final = "unsupported_by_engine"
 
 def installed(engine: str) -> bool:
     """Whether what the engine needs is installed here; looked for, not loaded."""
+    if engine == "whatsmeow":
+        return files.find() is not None
     needed = NEEDS.get(engine)
     return needed is None or importlib.util.find_spec(needed) is not None
 
@@ -72,7 +78,7 @@ def obstacle(chosen: str, engine: str | None) -> str | None:
     """Why the settings cannot be met: `chosen` is an engine, or how sessions are kept by `engine`."""
     if engine is None:
         return None if installed(chosen) else f"{chosen} is not installed; `make {chosen}` does it"
-    if chosen == "local" or engine in KEPT_IN_ONE_FILE:
+    if chosen == "local" or engine in COPIED:
         return None
     return f"{chosen} needs copies of sessions, and ENGINE={engine} keeps none"
 
@@ -93,8 +99,7 @@ class EngineUnfit(Exception):  # noqa: N818
 class Outgoing:
     """One message to send. `chat` is a canonical address (`15550100002@s.whatsapp.net`).
 
-    `at` is the time that an edit, a reaction or a vote bears, in seconds since the epoch: of two by one
-    person the later one counts. None is the time at which it leaves.
+    `at` is the time of an edit, a reaction or a vote, in seconds since the epoch; None is when it leaves.
     """
 
     message_id: str
@@ -306,10 +311,7 @@ class Engine(Account, Names, Protocol):
         """The canonical address of the paired account, None before pairing."""
 
     async def run(self) -> Cause:
-        """Connect, pair or log in, serve until the socket closes; return why it closed.
-
-        Callable again after it returned. Raises nothing but cancellation.
-        """
+        """Connect, pair or log in, serve until the socket closes; return why. Raises only cancellation."""
 
     async def send(self, message: Outgoing) -> float:
         """Send under the caller's message id; return the server's time when it acknowledged.
@@ -320,10 +322,7 @@ class Engine(Account, Names, Protocol):
         """
 
     async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
-        """Tell WhatsApp that the account read messages of the chat, `at` seconds since the epoch.
-
-        It is handed to the network, and no ack comes. May be repeated; raises as `send`.
-        """
+        """Tell WhatsApp what was read, `at` seconds since the epoch; may be repeated, raises as `send`."""
 
     @property
     def traffic(self) -> Traffic | None:
@@ -388,6 +387,9 @@ class Engine(Account, Names, Protocol):
 
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget the bodies of items that are stored elsewhere; tombstones stay."""
+
+    async def copy_keys(self, target: Path) -> str | None:
+        """Copy what is beside the session file, also after `close`; its name, or None. Raises its errors."""
 
     async def logout(self) -> None:
         """Tell WhatsApp to unlink this device (where connected) and forget the credentials."""

@@ -106,6 +106,11 @@ class Hold:
             self.lapsed.set()
             await self.held.wait()
 
+    @property
+    def left(self) -> float | None:
+        """Seconds until somebody else may serve; None where nobody comes while this process lives."""
+        return None if self._expires is None else self._left()
+
     def _left(self) -> float:
         if self._expires is None:
             return self._every

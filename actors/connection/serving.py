@@ -105,7 +105,7 @@ class Serving:
             every=self._pace.heartbeat,
             expires=self._pace.lease,
             taken_at=time.monotonic() if taken_at is None else taken_at,
-            on_kept=self._reporter.beaten,
+            on_kept=self._kept,
             on_lost=self.lose,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,6 +114,11 @@ class Serving:
         self._asked: asyncio.Task[Ending] | None = None
         self._turning_away: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+
+    def _kept(self) -> None:
+        self._reporter.beaten()
+        if (left := self._hold.left) is not None:
+            self._engine.extend(left)
 
     @property
     def events(self) -> EngineEvents:
@@ -388,11 +393,7 @@ class Serving:
         except Exception as error:  # noqa: BLE001 - the end of serving tells it
             while isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
-            log.error(  # noqa: TRY400 - a traceback may quote what was sent
-                "loop broke",
-                action="serve",
-                connection=self._lease.connection,
-                loop=getattr(loop, "__name__", None),
-                error=type(error).__name__,
-            )
+            said = {"connection": self._lease.connection, "error": type(error).__name__}
+            name = getattr(loop, "__name__", None)
+            log.error("loop broke", action="serve", loop=name, **said)  # noqa: TRY400 - may quote
             self._ask(Ending("broke", type(error).__name__))

@@ -11,6 +11,7 @@ import asyncio
 import os
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,11 +150,31 @@ class Shell:
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds; the most it ever held where the system has no /proc."""
+    """Bytes of memory that this process and its children hold.
+
+    Where the system has no /proc it is the most that the process alone ever held.
+    """
     try:
-        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        pages = _pages(STATM)
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for child in _children():
+        with suppress(OSError):  # it ended while we looked
+            pages += _pages(Path(f"/proc/{child}/statm"))
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _pages(statm: Path) -> int:
+    return int(statm.read_text().split()[1])
+
+
+def _children() -> list[str]:
+    """The pids of the processes that threads of this one started."""
+    found: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            found += (task / "children").read_text().split()
+    return found
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], within: float) -> bool:

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.connection.engine import (
     ABILITIES,
+    COPIED,
     ENGINES,
-    KEPT_IN_ONE_FILE,
     UNPROVEN,
     UNSUPPORTED,
     installed,
@@ -52,7 +52,7 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
             f"The engine {chosen} is an optional extra: `make {chosen}` installs it.",
         )
     kept = settings.session_storage_type
-    if kept != "local" and chosen not in KEPT_IN_ONE_FILE:
+    if kept != "local" and chosen not in COPIED:
         raise Problem(
             "engine_keeps_no_copies",
             f"SESSION_STORAGE_TYPE is {kept}: it needs copies, and {chosen} keeps none.",

@@ -22,11 +22,13 @@ from supervision.keeper import log_rotation
 from supervision.reports.process_files import Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 INSTANCE = "TEIMOSO_INSTANCE"
 PART = "TEIMOSO_PART"
 RAY_TITLES = ("ray::", "ray-dashboard")
+COMMAND = 15  # characters of a program's name that the kernel keeps
 POLL = 0.1  # seconds, where the system cannot tell that a process ended
 
 
@@ -152,6 +154,20 @@ def strays(data: Path, role: str | None = None) -> list[Entry]:
             entry = Entry.of(part, process.pid)
             if entry is not None:
                 found.append(entry)
+    return found
+
+
+def programs(entries: Iterable[Entry], name: str) -> list[Entry]:
+    """Programs of this name that connections of this host started, each with the connection's name."""
+    found = []
+    for owner in entries:
+        if owner.role != "connection" or not owner.here:
+            continue
+        with suppress(psutil.Error):  # it ended while we looked
+            children = psutil.Process(owner.pid).children()
+            named = [one.pid for one in children if one.name()[:COMMAND] == name[:COMMAND]]
+            made = (Entry.of("program", pid, owner.connection) for pid in named)
+            found += [entry for entry in made if entry is not None]
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.native.refusals import Unprepared
 from actors.connection.native.signal import envelope
 from actors.connection.native.signal.chains import MAX_JUMP, walk
 from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
@@ -15,7 +16,6 @@ from actors.connection.native.signal.effort import BURST, ORDINARY, Budgets
 from actors.connection.native.signal.envelope import PrekeyMessage
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.ratchet import Ratchet
-from actors.connection.native.signal.refusals import Unprepared
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signatures import sign
 from actors.connection.native.transport.nodes import Node

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from actors.connection.whatsmeow.program import files
 from tests import waiting
 from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
@@ -23,10 +24,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(__file__).with_name("clients")
 # The environment that the Makefile makes for the client in Rust.
 RUST = ROOT / ".venv" / "tryx"
-KINDS = ("neonize", "tryx", "native", "whatsmeow")
-OURS = ("native", "whatsmeow")
+KINDS = ("neonize", "tryx", "native", "whatsmeow", "neonize_engine")
+NEONIZE = ("neonize", "neonize_engine")
+"""Programs with neonize's library in them."""
+OURS = ("native", "whatsmeow", "neonize_engine")
 """The engines of the project; what they log is searched for leaks."""
-FOREIGN = ("neonize", "tryx", "whatsmeow")
+FOREIGN = ("neonize", "tryx", "neonize_engine")
 """Programs that run code of others, and are started again when they die before their test begins."""
 RESTARTS = 2
 """How often at most, for one test."""
@@ -244,7 +247,7 @@ class Client:
 
 def runs_whatsmeow(kind: str) -> bool:
     """Whether this kind of client is whatsmeow inside."""
-    return kind in ("neonize", "whatsmeow")
+    return kind in ("neonize", "whatsmeow", "neonize_engine")
 
 
 def as_handed_over(kind: str, items: list[Any]) -> list[Any]:
@@ -262,6 +265,8 @@ def absent(kind: str) -> str | None:
     if kind == "tryx" and not (RUST / "installed").exists():
         return "tryx is not installed: `make setup-test` does it where there is a wheel of it"
     # Looked for, not imported: its protobuf classes stay out of this process.
+    if kind == "whatsmeow":
+        return None if files.find() else f"{files.NAME} is not built: `make whatsmeow` does it"
     if runs_whatsmeow(kind) and importlib.util.find_spec("neonize") is None:
         return "neonize is not installed: `make setup-test` does it"
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import as_handed_over, until
+from tests.conformance.processes import OURS, as_handed_over, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def test_sends_texts(simulator: Simulator, client: Client, friend: str) -> None:
 
 def await_commit(client: Client) -> None:
     """Until what whatsmeow acknowledged is on disk, which happens afterwards (D5)."""
-    if client.kind == "whatsmeow":
+    if client.kind == "neonize_engine":
         time.sleep(1.0)
 
 
@@ -101,7 +101,7 @@ def test_leaves_one_tick_while_it_is_not_online(
     assert ticks(simulator, client, friend, online=False) == 1
 
 
-@pytest.mark.differs(whatsmeow="D9")
+@pytest.mark.differs(neonize_engine="D9")
 def test_shows_a_second_tick_while_it_is_online(
     simulator: Simulator, versatile: Client, friend: str
 ) -> None:
@@ -121,13 +121,13 @@ def ticks(simulator: Simulator, client: Client, friend: str, *, online: bool) ->
     return 2 if simulator.said(friend, message_id)["delivered"] else 1
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9")
 def test_shows_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
     said = read(simulator, versatile, friend)
     until(lambda: bool(simulator.said(friend, said)["read"]))
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9")
 def test_hides_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
     """Its settings say so, which it hears of while it is online; only its own devices are told."""
     account = f"/accounts/{versatile.number}"
@@ -175,7 +175,7 @@ def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -
     assert not [one for one in client.process.quiet() if one["event"] == "message"]
 
 
-@pytest.mark.differs(neonize="D5", tryx="D5", whatsmeow="D5")
+@pytest.mark.differs(neonize="D5", tryx="D5", neonize_engine="D5")
 def test_keeps_what_it_acknowledged(simulator: Simulator, client: Client, friend: str) -> None:
     """Killed while its user is still busy with a message of which WhatsApp was told."""
     simulator.say(friend, client.number, "opens")
@@ -189,7 +189,7 @@ def test_keeps_what_it_acknowledged(simulator: Simulator, client: Client, friend
     simulator.say(friend, client.number, "the next")
     client.wait("message", text="the next")
     texts = [one["text"] for one in client.process.seen if one["event"] == "message"]
-    kept = ["acknowledged"] if client.kind in ("native", "whatsmeow") else []
+    kept = ["acknowledged"] if client.kind in OURS else []
     assert texts == [*kept, "the next"]
 
 

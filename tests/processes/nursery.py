@@ -63,10 +63,11 @@ LATER = {
         "uvicorn.protocols.http.httptools_impl",
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
-    "native_client.py": ("actors.connection.native",),
-    "driven.py": ("actors.connection.whatsmeow", *NEONIZE),
+    "native_client.py": ("actors.connection.native.engine",),
+    "driven.py": ("actors.connection.whatsmeow.engine", "actors.connection.neonize", *NEONIZE),
+    "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
     "neonize_client.py": NEONIZE,
-    "whatsmeow_client.py": ("actors.connection.whatsmeow", *NEONIZE),
+    "neonize_engine_client.py": ("actors.connection.neonize", *NEONIZE),
 }
 """Modules that a program imports only once it runs."""
 

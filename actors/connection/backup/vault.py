@@ -17,13 +17,13 @@ import structlog
 
 from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.envelope import Header, Tampered, peek, rewrap, seal, unseal
-from actors.connection.backup.session_snapshot import remove, snapshot
+from actors.connection.backup.session_snapshot import enclose, remove, snapshot
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.redis.session_position import Position
 from actors.runtime import connection_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from actors.connection.backup.bucket.port import Bucket
@@ -81,15 +81,23 @@ class Vault:
         return sorted(found, key=lambda copy: (copy.connection, copy.position))
 
     async def keep(
-        self, connection: str, file: Path, scratch: Path, known: Position | None = None
+        self,
+        connection: str,
+        file: Path,
+        scratch: Path,
+        known: Position | None = None,
+        enclosed: Mapping[str, Path] | None = None,
     ) -> Copy | None:
         """Copy the session as it is now; None where it is no further than `known`.
 
-        `scratch` is where its snapshot may lie meanwhile. Raises `SessionUnavailable`,
+        `scratch` is where its snapshot may lie meanwhile. `enclosed` are copies of the files beside the
+        session, by their names: older than the session is now. Raises `SessionUnavailable`,
         `SessionDamaged` or `TooLarge`.
         """
         try:
-            position, sealed = await asyncio.to_thread(self._seal, connection, file, scratch, known)
+            position, sealed = await asyncio.to_thread(
+                self._seal, connection, file, scratch, known, enclosed or {}
+            )
         except OSError as error:
             raise SessionUnavailable(type(error).__name__) from None
         finally:
@@ -150,11 +158,18 @@ class Vault:
         return peek(io.BytesIO(sealed)).key_id != self._keyring.newest
 
     def _seal(
-        self, connection: str, file: Path, scratch: Path, known: Position | None
+        self,
+        connection: str,
+        file: Path,
+        scratch: Path,
+        known: Position | None,
+        enclosed: Mapping[str, Path],
     ) -> tuple[Position, bytes | None]:
         position = snapshot(file, scratch)
         if position == known:
             return position, None
+        if enclosed:
+            enclose(scratch, enclosed)
         header = Header(connection, *position, at=self._clock())
         with scratch.open("rb") as stream:
             return position, b"".join(seal(stream, header, self._keyring))

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.native.engine import NativeEngine
-from actors.connection.native.signal.session_renewal import renew
-from actors.connection.session.session import Session
-from actors.connection.trace.recorder import Recorder
-
+# Other engines use modules of this package, and pay for no engine of it: imported where it is opened.
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -37,6 +33,10 @@ def open_engine(
 
     Raises what `Session.open` raises: `StaleEpoch` where a newer owner has the file (G6).
     """
+    from actors.connection.native.engine import NativeEngine  # noqa: PLC0415
+    from actors.connection.session.session import Session  # noqa: PLC0415
+    from actors.connection.trace.recorder import Recorder  # noqa: PLC0415
+
     session = Session.open(directory / SESSION_FILE, epoch)
     recorder = Recorder(settings.traces / f"{connection}.jsonl", "native")
     if settings.whatsapp_trace:
@@ -49,6 +49,9 @@ async def renew_session(file: Path, epoch: int) -> None:
 
     Raises what `Session.open` raises.
     """
+    from actors.connection.native.signal.session_renewal import renew  # noqa: PLC0415
+    from actors.connection.session.session import Session  # noqa: PLC0415
+
     session = Session.open(file, epoch)
     try:
         await renew(session)

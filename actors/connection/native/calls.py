@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.account.port import Call
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, parse_optional
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -22,27 +22,31 @@ from actors.connection.native.pairing.unpaired_client import Enrolment
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
+from actors.connection.native.transport.errors import (
+    ConnectionLost,
+    HandshakeLost,
+)
 from actors.connection.native.transport.keepalive import Keepalive
-from actors.connection.native.transport.socket import ConnectionLost, HandshakeLost, Socket
+from actors.connection.native.transport.socket import Socket
 from actors.connection.pairing_window import Offering
 from actors.connection.proxy.address import parse
-from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
+from actors.connection.session.engine_inbox import SessionInbox
 from actors.connection.whatsapp_version import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from actors.config.settings import Settings
     from actors.connection.engine import (
         EngineEvents,
         Group,
-        InboxKind,
         Outgoing,
         PairingCode,
         Traffic,
     )
     from actors.connection.proxy.address import ProxyAddress
     from actors.connection.session.identities.credentials import Credentials
+    from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.media.store import MediaStore
     from actors.messages.content import ReadMark
@@ -52,7 +56,7 @@ log = structlog.get_logger()
 PROXY_CHANGED: Final = Cause(Kind.RESTART_REQUIRED, "proxy_changed")
 
 
-class NativeEngine(SessionNames, Unable):
+class NativeEngine(SessionInbox, SessionNames, Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
@@ -205,37 +209,12 @@ class NativeEngine(SessionNames, Unable):
             raise NotConnected
         return self._linked
 
-    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
-        """The oldest unsettled inbox items of that kind."""
-        return self._session.pending(kind, limit)
+    async def _settled(self, keys: Sequence[int]) -> None:
+        if self._linked is not None:
+            await self._linked.settled(keys)
 
-    async def settle(self, keys: Sequence[int]) -> None:
-        """Forget items that are stored elsewhere.
-
-        A stale owner changes nothing (G6): `run` ends as replaced, and once it did this raises
-        `StaleEpoch`; so with `SessionDamaged`. `SessionUnavailable` changed nothing: try again.
-        """
-        async with self._changing():
-            async with self._session.transaction():
-                self._session.settle(keys)
-            if self._linked is not None:
-                await self._linked.settled(keys)
-
-    async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
-        """Have what is stored of former chats moved; see the port."""
-        async with self._changing(), self._session.transaction():
-            self._session.merge_chats(chats)
-        await self._events.on_inbox()
-
-    @asynccontextmanager
-    async def _changing(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except (StaleEpoch, SessionDamaged) as refusal:
-            self._end(cause_of(refusal))
-            # The cause of the end is told first: whoever called breaks on this, and knows less.
-            await self._idle.wait()
-            raise
+    def _end_by(self, refusal: Exception) -> None:
+        self._end(cause_of(refusal))
 
     async def logout(self) -> None:
         """Unlink the device; `run` ends as logged out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,12 +16,14 @@ from actors.connection.native.calls import RingingCalls
 from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
+from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
+from actors.connection.native.media import over_socket
 from actors.connection.native.phone.peer_messages import PeerMessages
 from actors.connection.native.phone.resend_requests import ResendRequests
-from actors.connection.native.receive import presence
+from actors.connection.native.receive import presence, receipts
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
@@ -34,8 +37,8 @@ from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.signal.prekeys import Prekeys
 from actors.connection.native.transport import login
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -93,7 +96,8 @@ class Linked:
         self._appearance = presence.Appearance(session, self._people, socket, always=show_online)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
-        self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
+        groups = OverSocket(socket)
+        self._rosters = Rosters(session, self._people, socket, groups, on_inbox=events.on_inbox)
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
         self._limits = AccountLimits(
             session, socket, self._people, events, counts, start=self._start
@@ -148,6 +152,7 @@ class Linked:
             counts=counts,
             on_inbox=self._on_news,
             on_task=self._on_task,
+            prepares=self._incoming,
         )
         self._history = History(
             session,
@@ -158,6 +163,7 @@ class Linked:
             hosts=None if carrying is None else carrying.hosts,
             counts=counts,
             on_inbox=self._on_news,
+            tell=lambda one: socket.send(receipts.of_history(one, str(self._people.account))),
             hold=hold,
         )
         self._calls = RingingCalls(self._people, socket, events.on_call)
@@ -310,7 +316,8 @@ class Linked:
         self._logged_in = True
         await self._appearance.open()
         if self._carrying is not None:
-            self._carrying.attach(self._socket, str(self._people.account), self._sender.routes)
+            asked = over_socket.phone(self._socket, str(self._people.account), self._sender.routes)
+            self._carrying.attach(over_socket.servers(self._socket), asked)
         await self._events.on_version_end(self._versions.ends_at)
         await self._limits.open()
         await self._events.on_open()
@@ -319,13 +326,8 @@ class Linked:
         await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
-        preview = stanza.child("offline_preview")
-        if preview is not None:
-            count = preview.number("count")
-            if self._offline.announce(1 if count is None else count):
-                self._start("offline", self._offline.run())
-        if stanza.child("offline") is not None:
-            self._offline.ended()
+        if self._offline.inform(stanza):
+            self._start("offline", self._offline.run())
         routing = stanza.child("edge_routing")
         if routing is not None:
             await login.note_routing(self._session, self._socket, routing.bytes_of("routing_info"))
@@ -352,7 +354,8 @@ class Linked:
         if kind in work:
             self._start(kind, work[kind]())
         elif kind == "history":
-            self._history.look(stanza)
+            answer = partial(self._socket.send, *receipts.delivered(stanza, from_me=True))
+            self._history.look(stanza.attrs["id"], answer)
         elif kind == "file" and self._carrying is not None:
             self._carrying.look()
         elif kind == "placeholder":

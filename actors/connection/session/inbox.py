@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.app_state import APP_STATE, AppState
-from actors.connection.session.downloads import FILE, PAST_FILE, Transfers
+from actors.connection.session.files.downloads import FILE, PAST_FILE, Transfers
 from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.outreach import Outreach
 from actors.connection.session.phone_statuses import Statuses

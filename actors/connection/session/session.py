@@ -17,9 +17,11 @@ from actors.connection.session.file import (
     StaleEpoch,
     make_directory,
 )
+from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.history_syncs import Histories
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
+from actors.connection.session.identities.linked_device import LinkedDevices
 from actors.connection.session.identities.signal_keys import Keys
 from actors.connection.session.inbox import Inbox
 from actors.connection.session.messages.message_aliases import Aliases
@@ -28,7 +30,6 @@ from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
-from actors.connection.session.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ class Session(
     Groups,
     Histories,
     Aliases,
+    LinkedDevices,
     Keys,
 ):
     """The session file of one account.

@@ -31,6 +31,8 @@ class Recorder:
     ) -> None:
         """`by`: the engine whose traffic it is."""
         self.on = False
+        self.on_turn: Callable[[bool], None] = lambda _: None
+        """Called with whether it records, once that changed."""
         self._path, self._by, self._clock = file, by, clock
         self._recording: Recording | None = None
 
@@ -44,10 +46,12 @@ class Recorder:
             self._recording = Recording(TraceFile(self._path, self._by), self._clock)
             self._recording.start()
             self.on = True
+            self.on_turn(True)
 
     async def stop(self) -> None:
         """Record no more; what came so far is written when this returns."""
         self.on = False
+        self.on_turn(False)
         if self._recording is not None:
             await asyncio.to_thread(self._recording.finish)
 

@@ -1,17 +1,15 @@
-"""The second engine: whatsmeow (Go), loaded from neonize into the process of its connection alone.
+"""The engine on whatsmeow (Go) in a program of its own, with every promise.
 
-It needs the optional extra `whatsmeow`. It sends no files and keeps no backups: docs/engines.md.
+`teimoso-whatsmeow` talks to WhatsApp and has the keys, in ``whatsmeow.db``; messages and what is known of
+them are in ``session.db``, which this process alone opens. What both engines do with a message is in
+`actors/connection/native`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.engine import EngineUnfit
-from actors.connection.session.session import Session
-from actors.connection.whatsmeow.engine import WhatsmeowEngine
-from actors.connection.whatsmeow.library import load
-from actors.connection.whatsmeow.store import Store
+from actors.connection.whatsmeow.program.files import DATABASE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine, EngineEvents
     from actors.media.store import MediaStore
 
-__all__ = ["open_engine", "renew_session"]
+__all__ = ["DATABASE", "copy_keys", "open_engine", "renew_session"]
 
 SESSION_FILE = "session.db"
 
@@ -36,22 +34,38 @@ def open_engine(
 ) -> Engine:
     """The engine of one connection under this epoch, on the files in `directory`.
 
-    Raises `EngineNotInstalled`, `EngineUnfit`, and what `Session.open` raises: `StaleEpoch` where a
-    newer owner has the file (G6).
+    Raises what `Session.open` raises: `StaleEpoch` where a newer owner has the file (G6).
     """
-    del connection  # the directory is the connection's; its name means nothing to WhatsApp
-    del media  # files are neither sent nor fetched
-    if settings.session_storage_type != "local":
-        raise EngineUnfit("keeps_no_copies")
-    library = load()
+    from actors.connection.session.session import Session  # noqa: PLC0415
+    from actors.connection.trace.recorder import Recorder  # noqa: PLC0415
+    from actors.connection.whatsmeow.engine import WhatsmeowEngine  # noqa: PLC0415
+
     session = Session.open(directory / SESSION_FILE, epoch)
-    try:
-        return WhatsmeowEngine(settings, session, Store(directory), library, events)
-    except BaseException:
-        session.close()
-        raise
+    recorder = Recorder(settings.traces / f"{connection}.jsonl", "whatsmeow")
+    if settings.whatsapp_trace:
+        recorder.start()
+    return WhatsmeowEngine(
+        settings, session, directory, events, epoch=epoch, media=media, recorder=recorder
+    )
 
 
-async def renew_session(file: Path, epoch: int) -> None:  # noqa: ARG001 - the port's
-    """There are no copies to restore from: an old one of whatsmeow's keys ruins conversations."""
-    raise EngineUnfit("keeps_no_copies")
+async def copy_keys(database: Path, epoch: int, target: Path) -> None:
+    """Copy the keys of a session that this epoch may have open; see `program/database.py`."""
+    from actors.connection.whatsmeow.program import database as database_copies  # noqa: PLC0415
+
+    await database_copies.copy(database, epoch, target)
+
+
+async def renew_session(file: Path, epoch: int) -> None:
+    """Make a restored session that may not be the last one fit to be served by `epoch`.
+
+    The keys lie beside it (`session_snapshot.beside`). Raises what `Session.open` and `database.renew` raise.
+    """
+    from actors.connection.backup.session_snapshot import beside  # noqa: PLC0415
+    from actors.connection.session.session import Session  # noqa: PLC0415
+    from actors.connection.whatsmeow.program import database as database_copies  # noqa: PLC0415
+
+    database = beside(file, DATABASE)
+    if database.exists():
+        await database_copies.renew(database, epoch)
+    Session.open(file, epoch).close()

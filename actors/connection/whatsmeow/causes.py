@@ -1,88 +1,56 @@
-"""Causes of the end of a socket, from whatsmeow's words for them (pure)."""
+"""Causes of the end of a login, from the program's words for them (pure)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.causes import UNTIMED_BAN, Cause, Kind, from_failure, from_stream_error
+from actors.connection.causes import Cause, Kind, from_close, from_failure, from_stream_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-# neonize's numbers for the reasons of WhatsApp's <failure>.
-_REASONS: Final = {
-    1: 400,
-    2: 401,
-    3: 402,
-    4: 403,
-    5: 406,
-    6: 405,
-    7: 409,
-    8: 500,
-    9: 415,
-    10: 503,
+_WORDS: Final[Mapping[str, Kind]] = {
+    "keepalive": Kind.KEEPALIVE,
+    "fenced": Kind.REPLACED,
+    "disk_full": Kind.DISK_FULL,
+    "store_failed": Kind.BAD_SESSION,
+    "logged_out": Kind.LOGGED_OUT,
+    "closed": Kind.CLOSED,
 }
+"""Words of the program that mean another kind than the network's."""
+
+_KNOWN: Final = frozenset(
+    {
+        *_WORDS,
+        "handshake_failed",
+        "pairing_failed",
+        "proxy_failed",
+        "unreachable",
+        "unreachable_in_time",
+    }
+)
 
 
-def _logged_out(event: Any, now: float) -> Cause:
-    if not event.OnConnect:
-        return Cause(Kind.LOGGED_OUT, "device_removed")
-    return _refused(event, now)
+def from_word(word: str) -> Cause:
+    """The cause in a word of the program's own; one that is not known goes no further."""
+    return Cause(_WORDS.get(word, Kind.NETWORK), word if word in _KNOWN else "program")
 
 
-def _refused(event: Any, now: float) -> Cause:
-    return from_failure({"reason": str(_REASONS.get(event.Reason, ""))}, now)
+def from_ended(told: Mapping[str, Any], now: float) -> Cause:
+    """The cause in the event ``ended``. `now` is in seconds since the epoch."""
+    by = told.get("by")
+    attrs = _texts(told.get("attrs"))
+    if by == "failure":
+        return from_failure(attrs, now)
+    if by == "stream_error":
+        children = told.get("children")
+        parts = children.items() if isinstance(children, dict) else ()
+        return from_stream_error(attrs, {str(tag): _texts(part) for tag, part in parts})
+    if by == "close":
+        return from_close(None)
+    return from_word(str(told.get("cause")))
 
 
-def _banned(event: Any, now: float) -> Cause:
-    seconds = event.Expire if event.HasField("Expire") else UNTIMED_BAN
-    return Cause(Kind.TEMPORARILY_BANNED, "failure_402", now + max(seconds, 0))
-
-
-def _stream_error(event: Any) -> Cause:
-    parts = event.Raw.Nodes if event.HasField("Raw") else ()
-    return from_stream_error({"code": event.Code}, {part.Tag: _texts(part) for part in parts})
-
-
-def _texts(part: Any) -> dict[str, str]:
-    return {attr.name: attr.text for attr in part.Attrs}
-
-
-_EVENTS: Final[dict[str, Callable[[Any, float], Cause]]] = {
-    "KeepAliveTimeout": lambda _, __: Cause(Kind.KEEPALIVE),
-    "LoggedOut": _logged_out,
-    "StreamReplaced": lambda _, __: Cause(Kind.REPLACED, "conflict"),
-    "TemporaryBan": _banned,
-    "ConnectFailure": _refused,
-    "ClientOutdated": lambda _, __: Cause(Kind.OUTDATED, "failure_405"),
-    "StreamError": lambda event, _: _stream_error(event),
-    "Disconnected": lambda _, __: Cause(Kind.NETWORK, "reset"),
-}
-
-
-def from_event(event: Any, now: float) -> Cause | None:
-    """Why the socket ends; None for an event that ends none. `now` is in seconds since the epoch."""
-    found = _EVENTS.get(event.DESCRIPTOR.name)
-    return None if found is None else found(event, now)
-
-
-_PAIRING: Final = {
-    "success": None,
-    "timeout": Cause(Kind.NETWORK, "qr_expired"),
-    "err-client-outdated": Cause(Kind.OUTDATED, "failure_405"),
-}
-
-
-def from_pairing(word: str) -> Cause | None:
-    """Why a pairing ends, by whatsmeow's word for its outcome; None where it succeeded."""
-    return _PAIRING.get(word, Cause(Kind.NETWORK, "pairing_refused"))
-
-
-def from_over(error: str, now: float) -> Cause:
-    """Why there is no socket. The text may name anything: it goes no further."""
-    if "TemporaryBan" in error:  # for a reason that neonize has no number for, and so cannot tell
-        return Cause(Kind.TEMPORARILY_BANNED, "failure_402", now + UNTIMED_BAN)
-    if "not a database" in error or "malformed" in error:
-        return Cause(Kind.BAD_SESSION, "whatsmeow")
-    handshake = "handshake" in error or "certificate" in error
-    return Cause(Kind.NETWORK, "handshake_failed" if handshake else "not_connected")
+def _texts(attrs: object) -> dict[str, str]:
+    found = attrs.items() if isinstance(attrs, dict) else ()
+    return {str(name): str(value) for name, value in found}

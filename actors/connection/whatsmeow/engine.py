@@ -1,279 +1,260 @@
-"""The second engine: whatsmeow, by neonize; mature, with the weaker promise that it declares."""
+"""The engine on whatsmeow: one account, one login at a time, by a program that is this process's child."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
-from errno import ENOSPC
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendError, Traffic
+from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
 from actors.connection.names.session_names import SessionNames
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.media.transfers import Carrying
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
-from actors.connection.session.session import SessionDamaged, StaleEpoch
+from actors.connection.pairing_window import Offering
+from actors.connection.session.engine_inbox import SessionInbox
+from actors.connection.whatsapp_version import Versions
 from actors.connection.whatsmeow import causes
-from actors.connection.whatsmeow.client import Client, Code, Event, Over, Retired
-from actors.connection.whatsmeow.client import Paired as PairingOver
-from actors.connection.whatsmeow.incoming import Incoming, address
-from actors.connection.whatsmeow.journal import Journal
-from actors.connection.whatsmeow.pairing import Linking
-from actors.connection.whatsmeow.requests import Asking
-from actors.connection.whatsmeow.server import point
-from actors.connection.whatsmeow.store import StoreDamaged
+from actors.connection.whatsmeow.events import Events
+from actors.connection.whatsmeow.identity import Identity
+from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.paired_account import PairedAccount
+from actors.connection.whatsmeow.pairing import assert_passkey, confirm_passkey, link_code
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.supervisor import Supervisor
+from actors.connection.whatsmeow.stanzas import delivery_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.connection.engine import (
-        EngineEvents,
-        Group,
-        InboxKind,
-        Outgoing,
-        PairingCode,
-    )
+    from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.session.session import Session
-    from actors.connection.whatsmeow.client import Heard
-    from actors.connection.whatsmeow.journal import Batch
-    from actors.connection.whatsmeow.library import Library
-    from actors.connection.whatsmeow.store import Store
+    from actors.connection.trace.recorder import Recorder
+    from actors.connection.whatsmeow.program.frames import Frame
+    from actors.connection.whatsmeow.program.process import Program
+    from actors.media.store import MediaStore
     from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
 
-RESEND_PATIENCE: Final = 60.0
-"""Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
-
-LOGOUT_TIMEOUT: Final = 5.0
+LOGOUT_TIMEOUT: Final = 10.0
 
 
-class WhatsmeowEngine(SessionNames, Unable):
-    """Receives with a window of loss, sends at least once, one owner at a time (G6).
+class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
+    """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
-    What arrives is on disk as soon as whatsmeow tells of it, which is after it told WhatsApp: what
-    it had not told when the process dies is lost. WhatsApp gets each message under an id of
-    whatsmeow's, and another at each attempt; the session file knows which is which.
+    `run` serves one login after the other, whenever its owner calls it. The program lives as long as its
+    logins end by themselves; whatever else ends one ends the program, and the next login starts another.
     """
 
     guarantees = ENGINES["whatsmeow"]
-    recorder = None  # the library shows no stanzas
 
     def __init__(
         self,
         settings: Settings,
         session: Session,
-        store: Store,
-        library: Library,
+        directory: Path,
         events: EngineEvents,
+        *,
+        epoch: int,
+        media: MediaStore | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
-        """Raises `EngineUnfit`."""
-        point(library, settings)
-        self._settings = settings
+        """Files are in `media`; without it none is sent or fetched."""
+        self._settings, self.recorder = settings, recorder
         self._session = session
-        self._store = store
-        self._library = library
         self._events = events
-        self._client: Client | None = None
-        self._linking = Linking(library.events)
-        self._retired = Retired()
-        self._people: People | None = None
-        self._incoming: Incoming | None = None
-        self._open = False
-        self._ended: asyncio.Future[Cause] | None = None
+        self._versions = Versions(settings)
+        self._visibility = Visibility()
+        self._offering = Offering()
+        self.counts: Counter[str] = Counter()
+        self._programs = Supervisor(
+            settings,
+            directory,
+            epoch,
+            recorder,
+            on_request=self._on_request,
+            on_event=self._on_event,
+        )
+        self._link: Link | None = None
+        self._paired: PairedAccount | None = None
+        self._heard: Events | None = None
+        self._opening: asyncio.Task[Any] | None = None
         self._closing: Cause | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._turn = asyncio.Lock()
-        self._journal = Journal(
-            session, learn=self._learn, follow=self._follow, on_inbox=events.on_inbox
+        self._identity = Identity(session)
+        self._carrying = (
+            None
+            if media is None
+            else Carrying(
+                settings,
+                session,
+                media,
+                counts=self.counts,
+                events=events,
+                on_refusal=lambda refusal: self._end(cause_of(refusal)),
+            )
         )
-        self._last_heard = 0.0
-        self._visibility = Visibility()
-        with suppress(StoreDamaged):  # Go tells
-            self._know(store.device())
-        self._told = self.account
-        self._listening = asyncio.ensure_future(self._listen())
 
     @property
     def account(self) -> str | None:
         """The canonical address of the paired account."""
-        return None if self._people is None else str(self._people.account)
+        return self._identity.account
 
     async def run(self) -> Cause:
-        """Log in once, serve until that ends; see the port. Raises `WornOut`, too."""
+        """Serve one login until it ends; see the port."""
         if self._closing is not None:
             return self._closing
         self._idle.clear()
+        if self._carrying is not None:
+            self._carrying.start()
         try:
             cause = await self._run()
+            if cause.kind is Kind.LOGGED_OUT:
+                await self._identity.forget()
+            if cause.kind is Kind.TEMPORARILY_BANNED:
+                await self._identity.note_ban(cause.until)
         finally:
             self._idle.set()
-        log.info("socket ended", action="socket.ended", cause=str(cause))
+        if self.recorder is not None:
+            self.recorder.ended(cause)
+        log.info("login ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
     async def send(self, message: Outgoing) -> float:
-        """Send one message, under an id of whatsmeow's; see the port."""
-        async with self._turn:  # whatsmeow has one turn for all chats, and fails who waits too long
-            asking = self._asking
-            await self._own()
-            at, left = await asking.send(message)
-        self._journal.depart(left)
-        try:
-            await self._journal.write_down()
-        except SessionRefusal as refusal:  # written before the next login
-            self._end(cause_of(refusal))
-        return at
+        """Send one message; see the port."""
+        return await self._open_account.send(message)
 
     async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
         """Tell that messages were read; see the port."""
-        async with self._turn:
-            asking = self._asking
-            await self._own()
-            read = await asking.mark_read(chat, mark, at)
-            try:
-                async with self._session.transaction():
-                    self._session.forget_unread(read)
-            except SessionRefusal as refusal:  # a later mark of the chat names them again
-                self._end(cause_of(refusal))
+        await self._open_account.mark_read(chat, mark, at)
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """Ask the account's phone for a message; see the port."""
+        await self._open_account.request_resend(chat, sender, message_id)
 
     @property
     def traffic(self) -> Traffic | None:
-        """The traffic that whatsmeow reported last, without its own keepalive."""
-        age = time.monotonic() - self._last_heard
-        return Traffic(age, listening=not self._journal.waits) if self._open else None
+        """The newest traffic that the program reported; see the port."""
+        if self._paired is None or not self._paired.logged_in or self._heard is None:
+            return None
+        return Traffic(time.monotonic() - self._heard.last, listening=True)
 
     async def probe(self, within: float) -> bool:
-        answered = await self._asking.probe(within)
-        if answered:
-            self._last_heard = time.monotonic()
-        return answered
+        """Whether WhatsApp answers a ping; see the port."""
+        if not self._open_account.logged_in:
+            raise NotConnected
+        try:
+            answer = await self._programs.pipe.request("probe", within=within)
+        except PipeTimeout:
+            return False
+        except (PipeLost, Refused):
+            raise NotConnected from None
+        return bool(answer.header.get("answered"))
 
     async def pairing_code(self, phone: str) -> PairingCode:
+        """A code to type on that phone; see the port."""
         if self.account is not None:
             raise SendError("already_linked")
-        again = Cause(Kind.RESTART_REQUIRED, "code_asked")
-        code = await self._linking.code(
-            lambda: self._client, Address.parse(phone), lambda: self._end(again)
-        )
-        await self._events.on_code(code)
-        return code
+        seconds = await self._offering.left(self._renew)
+        shown = await link_code(self._programs.pipe, phone, seconds)
+        await self._events.on_code(shown)
+        return shown
+
+    async def passkey_assertion(self, assertion: str) -> None:
+        await assert_passkey(self._programs.pipe, assertion)
+
+    async def confirm_passkey(self) -> None:
+        await confirm_passkey(self._programs.pipe)
+
+    async def reject_call(self, call: str) -> None:
+        await self._open_account.reject_call(call)
+
+    def extend(self, seconds: float) -> None:
+        """Let the program send for so long, also while this process hangs; see the port."""
+        self._programs.extend(seconds)
+
+    def _renew(self) -> None:
+        if self._link is not None:
+            self._link.fail(Cause(Kind.RESTART_REQUIRED, "code_asked"))
 
     async def lookup(self, number: str) -> str | None:
-        found = await self._asking.lookup(number)
-        if found not in {None, number, self._session.answering(number)}:
-            await self._change(lambda: self._session.learn_number(number, str(found)))
-            await self._events.on_inbox()
-        return found
+        return await self._open_account.lookup(number)
 
     async def groups(self) -> Sequence[Group]:
-        """No groups are told of."""
-        raise SendError(UNSUPPORTED, permanent=True)
-
-    async def subscribe(self, chat: str) -> None:  # noqa: ARG002 - the port's
-        """Nobody's presence is told."""
-        raise SendError(UNSUPPORTED, permanent=True)
+        return await self._open_account.groups()
 
     async def presence(self, *, available: bool) -> None:
-        await self._asking.presence(available=available)
-        self._visibility.asked = available
+        await self._open_account.presence(available=available)
 
     async def configure(self, *, show_online: bool) -> None:
+        """Take over the settings of the connection; see the port."""
         self._visibility.configure(always=show_online)
-        await self._show()
+        if self._paired is not None:
+            await self._paired.show()
 
     async def typing(self, chat: str, state: str) -> None:
-        await self._asking.typing(chat, state)
+        await self._open_account.typing(chat, state)
 
-    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
-        """The oldest unsettled inbox items of that kind."""
-        return self._session.pending(kind, limit)
-
-    async def settle(self, keys: Sequence[int]) -> None:
-        """Forget items that are stored elsewhere; as in the native engine."""
-        await self._change(lambda: self._session.settle(keys))
-
-    async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
-        """Have what is stored of former chats moved; as in the native engine."""
-        await self._change(lambda: self._session.merge_chats(chats))
-        await self._events.on_inbox()
-
-    async def _change(self, change: Callable[[], object]) -> None:
-        try:
-            async with self._session.transaction():
-                change()
-        except (StaleEpoch, SessionDamaged) as refusal:
-            self._close_with(cause_of(refusal))
-            await self._idle.wait()
-            raise
-
-    async def logout(self) -> None:
-        """Unlink the device where it is connected; forget it here; `run` ends as logged out."""
-        if self._client is not None and self._open:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOGOUT_TIMEOUT):
-                    await self._client.text("Logout")
-        self._end(Cause(Kind.LOGGED_OUT, "asked"))
-        await self._idle.wait()
-        await self._forget()
-
-    async def close(self) -> None:
-        """Close the socket, wait until `run` returned, close the session file."""
-        self._close_with(Cause(Kind.CLOSED))
-        await self._idle.wait()
-        await self._retired.stop(self._silence)
-        with suppress(*SessionRefusal):
-            await self._journal.write_down()
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
-        self._session.close()
-
-    async def _own(self) -> None:
-        """Nothing leaves for an owner whose epoch is over (G6), or whose disk takes nothing."""
-        try:
-            async with self._session.transaction():
-                pass
-        except SessionRefusal as refusal:
-            self._end(cause_of(refusal))
-            raise NotConnected from None
+    async def subscribe(self, chat: str) -> None:
+        await self._open_account.subscribe(chat)
 
     @property
-    def _asking(self) -> Asking:
-        if self._client is None or not self._open or self._people is None:
+    def _open_account(self) -> PairedAccount:
+        if self._paired is None:
             raise NotConnected
-        return Asking(
-            self._client,
-            self._people,
-            self._session,
-            self._library.events,
-            self._end,
-            self._settings.whatsapp_ack_timeout / 1000,
-        )
+        return self._paired
 
-    def _know(self, linked: tuple[Address, Address | None] | None) -> None:
-        """Whose account this is; what it was told before is still taken once it is nobody's."""
-        if linked is None:
-            self._people = None
-        elif self._people is None or (self._people.device, self._people.lid) != linked:
-            self._people = People(self._session, *linked)
-            self._incoming = Incoming(self._session, self._people, time.time)
+    async def _settled(self, keys: Sequence[int]) -> None:
+        if self._paired is not None:
+            await self._paired.settled(keys)
 
-    def _learn(self, batch: Batch) -> Incoming | None:
-        """The taker of the events; each client says first as which device it is linked."""
-        for client, heard in batch:
-            if client is self._client and isinstance(heard, Event):
-                event = heard.event
-                if event.DESCRIPTOR.name == "Device":
-                    lid = address(event.LID)
-                    self._know((address(event.JID), lid if lid.is_person else None))
-        return self._incoming
+    def _end_by(self, refusal: Exception) -> None:
+        self._end(cause_of(refusal))
+
+    async def copy_keys(self, target: Path) -> str | None:
+        """Copy the program's database; see the port."""
+        return await self._programs.copy_keys(target)
+
+    async def logout(self) -> None:
+        """Unlink the device; `run` ends as logged out."""
+        if self._heard is not None:
+            self._heard.asked_to_leave = True
+        program, _ = await self._programs.start()
+        with suppress(PipeLost, PipeTimeout, Refused):
+            await program.pipe.request("logout", within=LOGOUT_TIMEOUT)
+        await self._identity.forget()
+        if self._link is not None:
+            self._link.fail(Cause(Kind.LOGGED_OUT, "asked"))
+
+    async def close(self) -> None:
+        """End the login and the program, wait until `run` returned, close the session file."""
+        self._end(Cause(Kind.CLOSED))
+        await self._idle.wait()
+        await self._programs.stop()
+        if self._carrying is not None:
+            await self._carrying.close()
+        if self.recorder is not None:
+            await self.recorder.stop()
+        self._session.close()
+
+    def _end(self, cause: Cause) -> None:
+        """Let `run` return with this cause, now and whenever it is called again."""
+        if self._closing is None:
+            self._closing = cause
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._link is not None:
+            self._link.fail(self._closing)
 
     # one login
 
@@ -281,119 +262,110 @@ class WhatsmeowEngine(SessionNames, Unable):
         try:
             async with self._session.transaction():
                 self._session.prune(time.time())
-            await self._retired.stop(self._silence)
-            await self._journal.write_down()
-            self._retired.check()
-            database = self._store.prepare()
+            until = self._identity.banned_until
+            if until is not None and until > time.time():
+                return Cause(Kind.TEMPORARILY_BANNED, "not_over", until)
+            self._opening = asyncio.ensure_future(self._open())
+            program, version = await self._opening
+            self._opening = None
+            return await self._after(await self._serve(program, version))
         except SessionRefusal as refusal:
             return cause_of(refusal)
-        except OSError as error:
-            return Cause(Kind.DISK_FULL if error.errno == ENOSPC else Kind.NETWORK, "store")
+        except Refused as refusal:
+            await self._programs.stop()
+            return causes.from_word(refusal.code)
+        except (PipeLost, PipeTimeout, OSError):
+            await self._programs.stop()
+            return Cause(Kind.NETWORK, "program_lost")
+        except asyncio.CancelledError:
+            # `close` cancels the opening, its owner cancels this task: only the latter is passed on.
+            if self._closing is None or asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
+            return self._closing
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
+            await self._programs.stop()
+            return Cause(Kind.NETWORK, "engine_failed")
+        finally:
+            self._opening = None
+
+    async def _open(self) -> tuple[Program, list[int]]:
+        version = await self._versions.announced()
+        program, told = await self._programs.start()
+        if told is not None:
+            await self._identity.learn(told)
+        return program, [int(part) for part in version.split(".")]
+
+    async def _serve(self, program: Program, version: list[int]) -> Cause:
         if self._closing is not None:
             return self._closing
-        self._ended = asyncio.get_running_loop().create_future()
-        client = self._client = Client(
-            self._library, database, self._hear, paired=self._people is not None
+        link = self._link = Link(program.pipe)
+        people = self._identity.people
+        if people is not None:
+            self._paired = PairedAccount(
+                self._session,
+                people,
+                link,
+                self._events,
+                self._visibility,
+                ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
+                counts=self.counts,
+                hold=self._settings.session_storage_type == "cloud",
+                carrying=self._carrying,
+            )
+        heard = self._heard = Events(
+            self._session,
+            self._identity,
+            link,
+            self._paired,
+            self._events,
+            offering=self._offering,
+            versions=self._versions,
+            recorder=self.recorder,
         )
-        client.start()
-        lapsing = asyncio.ensure_future(self._lapse())
         try:
-            cause = await self._ended
+            await program.pipe.request("login", version=version)
+            await asyncio.wait((link.ended, program.over), return_when=asyncio.FIRST_COMPLETED)
+            link.fail(Cause(Kind.NETWORK, "program_died"))
+            return link.ended.result()
         finally:
-            self._open, self._client = False, None
-            self._linking.begin()
-            lapsing.cancel()
-            self._retired.add(client)
-            await client.disconnect()
-        if cause.kind is Kind.LOGGED_OUT:
-            await self._forget()
-        return cause
+            self._offering.end()
+            self._link = self._heard = None
+            paired, self._paired = self._paired, None
+            if paired is not None:
+                await paired.close()
+            await heard.close()
+            if not heard.over:  # it is this side that ends it
+                await self._programs.stop()
 
-    def _silence(self) -> float:
-        return 0.0 if self._journal.waits else time.monotonic() - self._last_heard
+    async def _after(self, cause: Cause) -> Cause:
+        """The cause; where WhatsApp refused a version, and there is another, to log in with that."""
+        if cause.kind is not Kind.OUTDATED or self._closing is not None:
+            return cause
+        self._opening = asyncio.ensure_future(self._versions.another())
+        return Cause(Kind.RESTART_REQUIRED, "another_version") if await self._opening else cause
 
-    async def _forget(self) -> None:
-        with suppress(*SessionRefusal):
-            async with self._session.transaction():
-                self._session.forget_credentials()
-        self._store.remove()
-        self._know(None)
+    # the program's words
 
-    def _end(self, cause: Cause) -> None:
-        """Let `run` return with this cause."""
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(cause)
-
-    def _close_with(self, cause: Cause) -> None:
-        """As `_end`, now and whenever `run` is called again."""
-        if self._closing is None:
-            self._closing = cause
-        self._end(cause)
-
-    # what whatsmeow tells
-
-    def _hear(self, client: Client, heard: Heard) -> None:
-        self._last_heard = time.monotonic()
-        self._journal.hear(client, heard)
-
-    async def _listen(self) -> None:
-        """Deal with what clients hear, in order; what waits together shares a commit."""
-        while True:
-            await self._journal.news.wait()
-            self._journal.news.clear()
-            try:
-                await self._journal.write_down()
-            except SessionRefusal as refusal:
-                # It was acknowledged: it is kept in memory, and written before the next login.
-                self._end(cause_of(refusal))
-            except Exception as error:  # noqa: BLE001 - told as the cause of the end
-                log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
-                self._end(Cause(Kind.NETWORK, "engine_failed"))
-
-    async def _follow(self, client: Client, heard: Heard) -> None:
-        """The event's consequence for the connection, once its content is on disk."""
-        if client is not self._client:
+    async def _on_request(self, number: int, do: str, frame: Frame) -> None:
+        running, paired = self._programs.running, self._paired
+        if running is None:
             return
-        now = time.time()
-        if isinstance(heard, Code):
-            await self._events.on_qr(self._linking.qr(heard.text))
-        elif isinstance(heard, PairingOver):
-            if (cause := causes.from_pairing(heard.word)) is not None:
-                self._end(cause)
-        elif isinstance(heard, Over):
-            self._end(causes.from_over(heard.error, now))
-        elif (cause := causes.from_event(heard.event, now)) is not None:
-            if heard.event.DESCRIPTOR.name == "LoggedOut":  # Go forgot the device
-                self._know(None)
-            self._end(cause)
+        pipe = running.pipe
+        if paired is None:
+            pipe.refuse(number, "no_login")
+        elif do == "knows":
+            known = paired.knows(delivery_of(number, "message", frame))
+            pipe.answer(number, {"known": known})
+        elif do == "sent":
+            plaintext = paired.sent(frame.header)
+            self.counts["resend.lost" if plaintext is None else "resend.resent"] += 1
+            pipe.answer(number, {"found": plaintext is not None}, body=plaintext or b"")
         else:
-            await self._rise(heard.event.DESCRIPTOR.name)
+            if self._heard is not None:
+                self._heard.last = time.monotonic()
+            await paired.take(delivery_of(number, do, frame))
 
-    async def _rise(self, kind: str) -> None:
-        if kind not in ("PairStatus", "Device", "Connected"):
-            return
-        account = self.account
-        if account is not None and account != self._told:
-            self._told = account
-            await self._events.on_paired(account)
-        if kind == "Connected" and account is not None:
-            self._open = True
-            self._visibility.asked = None
-            if self._visibility.always:
-                await self._show()
-            await self._events.on_open()
-
-    async def _show(self) -> None:
-        with suppress(NotConnected):  # the next login does it
-            await self._asking.show(self._visibility)
-
-    async def _lapse(self) -> None:
-        while True:
-            await asyncio.sleep(RESEND_PATIENCE / 4)
-            if self._incoming is None or not self._session.wants():
-                continue
-            with suppress(*SessionRefusal):
-                async with self._session.transaction():
-                    shown = self._incoming.lapse(RESEND_PATIENCE)
-                if shown:
-                    await self._events.on_inbox()
+    async def _on_event(self, event: str, frame: Frame) -> None:
+        if self._heard is not None:
+            self._heard.take(event, frame)

@@ -1,307 +1,195 @@
-"""Changes by whatsmeow's events, inside a transaction of the session."""
+"""Changes by a delivery of the program, inside a transaction of the session."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.engine import UNSUPPORTED
-from actors.connection.native.identities.addresses import GROUP, Address
-from actors.connection.native.receive import timers, wrappers
-from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
-from actors.connection.native.receive.message_source import Key, is_list
-from actors.connection.native.receive.messages.edit_opener import EditOpener
-from actors.connection.native.receive.messages.scene import scene_of
-from actors.connection.native.receive.transactions import SessionRefusal
-from actors.connection.native.transport.nodes import MalformedMessage
-from actors.connection.session.inbox import UNDECRYPTABLE
-from actors.messages.content import Change, Media, Notice, encode, is_plain, text_of
-from actors.runtime.logs import told
+from actors.connection.native.identities.addresses import parse_optional
+from actors.connection.native.limits import account, mex
+from actors.connection.native.media import reupload_request
+from actors.connection.native.media.failure_policy import GONE
+from actors.connection.native.media.message_part import is_path
+from actors.connection.native.phone import placeholder_resend
+from actors.connection.native.receive.message_source import Unparseable, source_of
+from actors.connection.native.receive.messages.messages import Messages, RosterWanted
+from actors.connection.native.receive.messages.outcome import Outcome
+from actors.connection.native.receive.messages.receipt_writer import ReceiptWriter
+from actors.connection.native.transport.nodes import MalformedMessage, Node
+from actors.connection.whatsmeow.stanzas import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from actors.connection.native.identities.group_members import Rosters
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.receive.from_proto import Scene
-    from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
-    from actors.messages.content import Content, Target
 
 log = structlog.get_logger()
 
 MAX_RETRIES: Final = 4
-"""How often whatsmeow asks a sender to encrypt one message again."""
+"""Requests to a sender to encrypt one message again, at most; the program asks."""
 
-EARLY: Final = 1000
-"""Receipts that wait for the id that they speak of to be known, at most."""
-
-# neonize's numbers for the types of a receipt.
-_STATUSES: Final[dict[int, Literal["delivered", "read"]]] = {
-    1: "delivered",
-    4: "read",
-    6: "read",
-    9: "delivered",
-}
-
-
-_OWN_READING: Final = frozenset({4, 5})
-
-
-@dataclass(frozen=True, slots=True)
-class Departed:
-    """WhatsApp acknowledged the message `ours` of this chat as `theirs`; `poll` where it is one."""
-
-    chat: str
-    ours: str
-    theirs: str
-    poll: MessageSecret | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Receipt:
-    chat: str
-    status: Literal["delivered", "read"]
-    at: int
+ASKED_AGAIN: Final = "undecryptable"
+"""The program's word for a message whose sender it asks to encrypt it again."""
 
 
 class Incoming:
-    """Puts what arrived into the inbox, once however often it comes, under the service's ids.
+    """Takes deliveries one by one, each inside its own savepoint of the session's transaction.
 
-    whatsmeow acknowledged it to WhatsApp before it came here: what is lost on the way is lost.
+    The program acknowledges what was answered, and nothing else: what commits is there exactly once,
+    and what does not comes again (G5).
     """
 
-    def __init__(self, session: Session, people: People, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        rosters: Rosters,
+        *,
+        clock: Callable[[], float],
+        hold: bool = False,
+    ) -> None:
         self._session = session
         self._people = people
-        self._edits = EditOpener(session, people, read=self._said)
+        self._rosters = rosters
         self._clock = clock
-        # WhatsApp may tell of a receipt before Go tells which id the message got.
-        self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()
-
-    def take(self, event: Any) -> bool:
-        """Apply an event; whether the inbox may have grown. Raises `SessionRefusal`.
-
-        One event that fails holds up no other.
-        """
-        try:
-            with self._session.savepoint():
-                return self._taken(event)
-        except SessionRefusal:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is about that event
-            log.error("event failed", action="engine.event", **told(error))  # noqa: TRY400
-            return False
-
-    def _taken(self, event: Any) -> bool:
-        kind = event.DESCRIPTOR.name
-        if kind == "Message":
-            return self._message(event)
-        if kind == "UndecryptableMessage":
-            return self._undecryptable(event)
-        return kind == "Receipt" and self._receipt(event)
-
-    def departed(self, sent: Departed) -> bool:
-        """Note under which id a message left; whether receipts had come for it."""
-        self._session.note_alias(sent.ours, sent.theirs)
-        if sent.poll is not None:
-            account = str(self._people.account)
-            self._session.remember_secret(sent.chat, account, sent.theirs, sent.poll)
-        waiting = self._early.pop(sent.theirs, [])
-        for each in waiting:
-            self._session.add_receipt(
-                chat=each.chat, message_ids=(sent.ours,), status=each.status, at=each.at
-            )
-        return bool(waiting)
-
-    def lapse(self, patience: float) -> bool:
-        """Show placeholders for what nobody sent again for so many seconds; whether there are any."""
-        return self._session.show_wanted(self._clock() - patience) > 0
-
-    def _message(self, event: Any) -> bool:
-        found = self._source(event.Info)
-        if found is None:
-            return False
-        learned, chat, sender = found
-        key = {"chat": str(chat), "sender": str(sender), "message_id": event.Info.ID}
-        plaintext = event.Message.SerializeToString()
-        try:
-            received = wrappers.read(plaintext)
-            scene = scene_of(self._session, self._people, chat, sender)
-            received = None if received is None else unsealed(received, scene)
-            said = None if received is None else self._said(received, scene)
-        except MalformedMessage:
-            return self._want(event.Info, key) or learned
-        except Forged:
-            log.warning("refused message", action="message.refused")
-            said = None
-        self._note_timer(event.Info, chat, received, plaintext)
-        if said is None:
-            self._session.bury(**key)
-            return learned
-        assert received is not None
-        push_name = event.Info.Pushname or None
-        added = self._session.add_message(
-            **key,
-            at=self._at(event.Info),
-            type=said.type,
-            text=text_of(said),
-            from_me=event.Info.MessageSource.IsFromMe,
-            push_name=push_name,
-            body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
-            content=None if is_plain(said) else encode(said),
-        )
-        self._edits.keep(
-            Key(**key),
-            received,
-            plaintext,
-            at=self._at(event.Info),
-            from_me=event.Info.MessageSource.IsFromMe,
-            push_name=push_name,
-            source="live",
-        )
-        opened = self._edits.learn(Key(**key), said, received.secret)
-        if added and isinstance(said, Media):
-            self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
-        if added and not event.Info.MessageSource.IsFromMe and not isinstance(said, Change):
-            self._expect_reading(event.Info, str(chat))
-        return added or learned or bool(opened)
-
-    def _note_timer(
-        self, info: Any, chat: Address, received: wrappers.Received | None, plaintext: bytes
-    ) -> None:
-        """A person sets, or a message says, after how long messages of the chat disappear."""
-        if not chat.is_person:
-            return
-        at = self._at(info)
-        if received is not None:
-            setting = timers.of_message(received, at)
-        else:
-            found = timers.of_protocol(plaintext, at)
-            setting = None if found is None else found[0]
-        if setting is not None:
-            self._session.note_timer(str(chat), *setting)
-
-    def _expect_reading(self, info: Any, chat: str) -> None:
-        """Note how its sender is told that the account read it."""
-        origin, sender = address(info.MessageSource.Chat), address(info.MessageSource.Sender)
-        self._session.note_unread(
-            chat=chat,
-            message_id=info.ID,
-            origin=str(origin.canonical),
-            author="" if origin.is_person else str(sender.canonical),
-            at=self._at(info),
-        )
-
-    def _said(self, received: wrappers.Received, scene: Scene) -> Content:
-        """Raises `Forged`."""
-        return retargeted(content_of(received, scene), self._session.ours)
-
-    def _undecryptable(self, event: Any) -> bool:
-        found = self._source(event.Info)
-        if found is None:
-            return False
-        learned, chat, sender = found
-        key = {"chat": str(chat), "sender": str(sender), "message_id": event.Info.ID}
-        return self._want(event.Info, key) or learned
-
-    def _want(self, info: Any, key: dict[str, str]) -> bool:
-        """Go asks for it again by itself; until that comes, or lapses, it is not shown.
-
-        After so many tries Go asks no more.
-        """
-        if self._session.seen(**key):
-            return False
-        said = {
-            **key,
-            "at": self._at(info),
-            "from_me": info.MessageSource.IsFromMe,
-            "push_name": info.Pushname or None,
+        self._messages = Messages(session, people, rosters, clock=clock, hold=hold)
+        self._receipts = ReceiptWriter(session, people, clock=clock)
+        self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
+        self.untold = self._messages.untold
+        self._takes: Mapping[str, Callable[[Delivery], Outcome]] = {
+            "message": self._message,
+            "undecryptable": self._message,
+            "history": self._history,
+            "resent": self._resent,
+            "receipt": self._receipt,
+            "group": self._group,
+            "mex": self._mex,
+            "media_retried": self._media_retried,
+            "call": self._call,
         }
-        if self._session.count_retry("asked", *key.values()) > MAX_RETRIES:
-            return self._session.add_message(**said, type=UNDECRYPTABLE, text=None)
-        self._session.want(**said, source="live")
-        return False
 
-    def _receipt(self, event: Any) -> bool:
-        status = _STATUSES.get(event.Type)
-        source = event.MessageSource
-        if source.IsFromMe and event.Type in _OWN_READING:
-            chat = str(self._people.canonical(address(source.Chat)))
-            self._session.read_elsewhere(chat, event.MessageIDs)
-            return False
-        if status is None or source.IsFromMe or not address(source.Chat).is_person:
-            return False
-        learned = self._learn(source)
-        chat = str(self._people.canonical(address(source.Chat)))
-        receipt = _Receipt(chat, status, event.Timestamp or int(self._clock()))
-        ours = []
-        for number in event.MessageIDs:
-            known = self._session.ours(number)
-            if known is not None:
-                ours.append(known)
-            else:
-                self._wait_for(number, receipt)
-        if ours:
-            self._session.add_receipt(chat=chat, message_ids=ours, status=status, at=receipt.at)
-        return learned or len(ours) > 0
+    async def take(self, stanza: Node) -> Outcome:
+        """Apply one delivery; one of a kind that is not known changes nothing, and is answered."""
+        assert isinstance(stanza, Delivery)
+        self._messages.edits.take_joined()  # those of a delivery that failed
+        learned = self._people.learn_from(stanza)
+        take = self._takes.get(stanza.kind)
+        outcome = Outcome(f"{stanza.kind}.ignored", (stanza,)) if take is None else take(stanza)
+        opened = self._messages.edits.take_joined()
+        if not learned and not opened:
+            return outcome
+        return replace(outcome, news=True, moved=(*outcome.moved, *opened))
 
-    def _wait_for(self, number: str, receipt: _Receipt) -> None:
-        """Of this device's, the id of which is not known yet; or of the account's phone."""
-        self._early.setdefault(number, []).append(receipt)
-        while len(self._early) > EARLY:
-            self._early.popitem(last=False)
-        self._session.add_status(
-            chat=receipt.chat,
-            sender=str(self._people.account),
-            message_id=number,
-            status=receipt.status,
-            at=receipt.at,
+    def knows(self, stanza: Node) -> bool:
+        """Whether the message of these addresses is stored."""
+        try:
+            source = source_of(stanza, self._people)
+        except Unparseable:
+            return False
+        return source is not None and self._session.seen(*self._messages.key(stanza, source))
+
+    def refuse(self, stanza: Node) -> Outcome:
+        """Of a message that cannot be handled a placeholder stays."""
+        try:
+            source = source_of(stanza, self._people) if stanza.tag == "message" else None
+        except Unparseable:
+            source = None
+        if source is None:
+            return Outcome("stanza.failed", (stanza,))
+        return self._messages.put_placeholder(stanza, source, (stanza,))
+
+    def _message(self, stanza: Delivery) -> Outcome:
+        try:
+            source = source_of(stanza, self._people)
+        except Unparseable:
+            return Outcome("message.unparseable", (stanza,))
+        if source is None:
+            return Outcome("message.ignored", (stanza,))
+        if source.from_me:
+            name = stanza.attrs.get("notify", "")
+            self._session.save_push_name(str(self._people.account), name)
+        if (repeated := self._messages.repeated(stanza, source, (stanza,))) is not None:
+            return repeated
+        if stanza.kind == "undecryptable":
+            return self._undecryptable(stanza)
+        try:
+            found = self._messages.read(source, stanza.body)
+        except RosterWanted:
+            return Outcome("message.roster_wanted", task="roster")
+        except MalformedMessage:
+            return self._messages.put_placeholder(stanza, source, (stanza,))
+        return self._messages.take(stanza, source, stanza.body, found, (stanza,))
+
+    def _undecryptable(self, stanza: Delivery) -> Outcome:
+        source = source_of(stanza, self._people)
+        assert source is not None
+        key = self._messages.key(stanza, source)
+        kind = stanza.told["kind"] if stanza.told else ""
+        asked = kind == ASKED_AGAIN
+        count = self._session.count_retry("asked", *key) if asked else 0
+        log.warning(
+            "undecryptable message", action="message.undecryptable", reason=kind, count=count
         )
+        if not asked or count > MAX_RETRIES:
+            return self._messages.put_placeholder(stanza, source, (stanza,))
+        self._messages.want(stanza, source)
+        # Never held: the program asks the sender once it is answered, and the resend is held.
+        return Outcome("message.asked_for", (stanza,), wanted=stanza, task="placeholder")
 
-    def _source(self, info: Any) -> tuple[bool, Address, Address] | None:
-        """Whether somebody's other address is news, the chat and who wrote; None for no chat."""
-        source = info.MessageSource
-        chat, sender = address(source.Chat), address(source.Sender)
-        if is_list(chat) and not source.IsFromMe:
-            # It is said in the chat with its sender, as WhatsApp's clients show it.
-            chat = sender
-        if not info.ID or not sender.is_person or not (chat.is_person or chat.server == GROUP):
-            return None
-        learned = self._learn(source)
-        return learned, self._people.canonical(chat), self._people.canonical(sender)
+    def _history(self, stanza: Delivery) -> Outcome:
+        return self._messages.history(stanza.attrs["id"], stanza.body, (stanza,))
 
-    def _at(self, info: Any) -> int:
-        # A message's time is in milliseconds, unlike all other times that neonize tells.
-        return int(info.Timestamp // 1000 or self._clock())
+    def _resent(self, stanza: Delivery) -> Outcome:
+        request = str((stanza.told or {}).get("request_id", ""))
+        found = placeholder_resend.answer_of(request, stanza.body)
+        return self._messages.resent(found, (stanza,))
 
-    def _learn(self, source: Any) -> bool:
-        sender, chat = address(source.Sender), address(source.Chat)
-        learned = self._people.learn(sender, address(source.SenderAlt))
-        return self._people.learn(chat, address(source.RecipientAlt)) or learned
+    def _receipt(self, stanza: Delivery) -> Outcome:
+        return replace(self._receipts.receipt(stanza), answers=(stanza,))
 
+    def _group(self, stanza: Delivery) -> Outcome:
+        """A group changed: who is in it is asked anew when that counts; nobody waits for who left."""
+        told = stanza.told or {}
+        chat = parse_optional(str(told.get("chat", "")))
+        if chat is None:
+            return Outcome("notification.ignored", (stanza,))
+        self._rosters.forget(chat)
+        gone = (parse_optional(str(one)) for one in told.get("left") or ())
+        persons = [self._people.canonical(one) for one in gone if one is not None]
+        at = int(told.get("at") or self._clock())
+        news = self._receipts.leave_out(chat, persons, at)
+        return Outcome("notification.group", (stanza,), news=news)
 
-def retargeted(said: Content, known_as: Callable[[str], str | None]) -> Content:
-    """The content with the ids of this service's own messages translated, where they are known."""
-    if isinstance(said, Notice):  # it is about those of others
-        return said
-    if isinstance(said, Change):
-        return replace(said, target=_translated(said.target, known_as))
-    quote = said.reply_to
-    if quote is None:
-        return said
-    return replace(said, reply_to=replace(quote, target=_translated(quote.target, known_as)))
+    def _mex(self, stanza: Delivery) -> Outcome:
+        told = mex.notified(Node("", {}, (Node("update", {}, stanza.body),)), self._clock())
+        if not told:
+            return Outcome("notification.ignored", (stanza,))
+        account.note(self._session, told)
+        return Outcome("notification.limits", (stanza,), task="limits")
 
+    def _call(self, stanza: Delivery) -> Outcome:
+        """A call is stored nowhere: one that still rings is told again."""
+        return Outcome("call.heard", (stanza,), task="call")
 
-def _translated(target: Target, known_as: Callable[[str], str | None]) -> Target:
-    if target.sender is not None:
-        return target
-    return replace(target, message_id=known_as(target.message_id) or target.message_id)
-
-
-def address(jid: Any) -> Address:
-    """The address of one of the library's JIDs; of none, one that is nobody's."""
-    named = Address(jid.User, jid.Server or "", jid.Device)
-    return Address.parse(str(named)) if named.is_person or named.server == GROUP else named
+    def _media_retried(self, stanza: Delivery) -> Outcome:
+        """The account's phone was asked for a file that the servers lost."""
+        told = stanza.told or {}
+        for transfer in self._session.transfers_of(str(told.get("message_id", ""))):
+            if (code := told.get("error")) is not None:
+                found = reupload_request.refused(str(code))
+            else:
+                iv = bytes.fromhex(str(told.get("iv", "")))
+                found = reupload_request.opened(iv, stanza.body, transfer)
+            if found is None:
+                continue
+            if found.direct_path is None:
+                self._session.end_transfer(transfer, "failed", GONE)
+                return Outcome("notification.file_lost", (stanza,), news=True)
+            if is_path(found.direct_path):
+                self._session.find_transfer_at(transfer, found.direct_path)
+                return Outcome("notification.file", (stanza,), task="file")
+        return Outcome("notification.ignored", (stanza,))

@@ -1,71 +1,52 @@
-"""QRs and codes of a client that is not linked."""
+"""Linking by a code in place of a QR, and by the account's passkey, by way of the program."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from actors.connection.engine import NotConnected, PairingCode, Qr, SendError
-from actors.connection.pairing_window import Offering
+from actors.connection.engine import NotConnected, PairingCode, SendError
+from actors.connection.native.identities.addresses import Address
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from actors.connection.whatsmeow.program.pipe import Pipe
 
-    from actors.connection.native.identities.addresses import Address
-    from actors.connection.whatsmeow.client import Client
-
-FIRST_QR, NEXT_QR, MORE_QRS = 60.0, 20.0, 5
-"""Seconds for which a QR can be scanned, and how many follow the first on one socket."""
-
-_CHROME: Final = 1
-_DISPLAY: Final = "Chrome (Linux)"
+_NOT_ASKED: Final = frozenset({"not_connected", "disconnected", "timeout"})
+_LIMITED: Final = 429
 
 
-class Linking:
-    """The QRs and the codes of one client after the other; `classes` has those of its answers."""
-
-    def __init__(self, classes: Any) -> None:
-        self._classes = classes
-        self._offering = Offering()
-        self._qrs = 0
-
-    def begin(self) -> None:
-        """A client is started, or was closed."""
-        self._offering.end()
-        self._qrs = 0
-
-    def qr(self, text: str) -> Qr:
-        """The next QR of the client."""
-        if not self._qrs:
-            self._offering.begin(FIRST_QR + MORE_QRS * NEXT_QR)
-        life = NEXT_QR if self._qrs else FIRST_QR
-        self._qrs += 1
-        return Qr(text, time.time() + life)
-
-    async def code(
-        self, client: Callable[[], Client | None], phone: Address, renew: Callable[[], None]
-    ) -> PairingCode:
-        """A new code for that phone; `renew` is to have another `client`. Raises `SendError`."""
-        until = await self._offering.left(renew) + time.time()
-        if (shows := client()) is None:
-            raise NotConnected
-        wanted = self._classes.PairPhoneParams(
-            phone=phone.user,
-            showPushNotification=True,
-            clientType=_CHROME,
-            clientDisplayName=_DISPLAY,
-        ).SerializeToString()
-        answered = await shows.answer("PairPhone", wanted, len(wanted))
-        reply = self._classes.PairPhoneReturnFunction.FromString(answered)
-        if reply.Error or not reply.Code:
-            raise error_of(reply.Error)
-        return PairingCode(reply.Code, until)
+async def link_code(pipe: Pipe, phone: str, seconds: float) -> PairingCode:
+    """A code for that phone, which serves for so many seconds. Raises `NotConnected` or `SendError`."""
+    try:
+        answer = await pipe.request("code", phone=Address.parse(phone).user)
+    except (PipeLost, PipeTimeout):
+        raise NotConnected from None
+    except Refused as error:
+        if error.code in _NOT_ASKED:
+            raise NotConnected from None
+        limited = error.number == _LIMITED
+        raise SendError("pairing_code_limited" if limited else "pairing_code_refused") from None
+    return PairingCode(str(answer.header["code"]), time.time() + seconds)
 
 
-def error_of(said: str) -> SendError:
-    """Why there is no code. What is said may name the phone: only a code comes out of it."""
-    if "status 429:" in said:
-        return SendError("pairing_code_limited")
-    if any(sign in said for sign in ("not connected", "disconnected", "timed out")):
-        return NotConnected()
-    return SendError("pairing_code_refused")
+async def assert_passkey(pipe: Pipe, assertion: str) -> None:
+    """Answer the challenge with an assertion. Raises `NotConnected` or `SendError`."""
+    await _passkey(pipe, "passkey_assertion", assertion.encode())
+
+
+async def confirm_passkey(pipe: Pipe) -> None:
+    """Say that the phone shows the same code. Raises `NotConnected` or `SendError`."""
+    await _passkey(pipe, "passkey_confirm", b"")
+
+
+async def _passkey(pipe: Pipe, do: str, body: bytes) -> None:
+    try:
+        await pipe.request(do, body=body)
+    except (PipeLost, PipeTimeout):
+        raise NotConnected from None
+    except Refused as error:
+        if error.code in _NOT_ASKED:
+            raise NotConnected from None
+        known = error.code == "no_passkey_challenge"
+        raise SendError(error.code if known else "passkey_refused", permanent=True) from None

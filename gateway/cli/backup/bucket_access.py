@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.config.settings import InvalidSettings, Settings
+from actors.connection import native, whatsmeow
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.envelope import Tampered, TooLarge
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import OLDER, RESTORING, put_in_place
-from actors.connection.backup.session_snapshot import remove
+from actors.connection.backup.session_snapshot import beside, disclose, remove
 from actors.connection.backup.vault import SCRATCH, Copy
-from actors.connection.native import SESSION_FILE, renew_session
+from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import (
     Session,
     SessionDamaged,
@@ -103,10 +104,22 @@ class Desk:
         for file in found:
             # Not where the owner puts its own.
             scratch = file.with_name(f"{SCRATCH}-{os.getpid()}")
-            copy = await self._vault.keep(file.parent.name, file, scratch)
+            copy = await self._keep(file, scratch)
             assert copy is not None
             made.append(_shown(copy))
         return made
+
+    async def _keep(self, file: Path, scratch: Path) -> Copy | None:
+        """Copy a session, and the keys beside it where its engine has them there: these first."""
+        database, keys = file.with_name(whatsmeow.DATABASE), beside(scratch, whatsmeow.DATABASE)
+        enclosed = {}
+        try:
+            if database.exists():
+                await whatsmeow.copy_keys(database, _epoch(file), keys)
+                enclosed[whatsmeow.DATABASE] = keys
+            return await self._vault.keep(file.parent.name, file, scratch, enclosed=enclosed)
+        finally:
+            remove(keys)
 
     async def verify(self, connection: str | None, *, every: bool) -> list[dict[str, Any]]:
         """Restore and read back each copy, or the newest of each connection."""
@@ -178,7 +191,9 @@ class Desk:
             await redis.aclose()
 
     async def _place(self, file: Path, restoring: Path, epoch: int) -> None:
-        await renew_session(restoring, epoch)
+        enclosed = await asyncio.to_thread(disclose, restoring)
+        engine = whatsmeow if whatsmeow.DATABASE in enclosed else native
+        await engine.renew_session(restoring, epoch)
         try:
             there = (await asyncio.to_thread(Session.check, file)).epoch > 0
             aside = OLDER if there else None

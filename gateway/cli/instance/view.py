@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from actors.config.settings import Settings
+from actors.connection.whatsmeow.program.files import NAME
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases import Leases
 from actors.runtime.connection_ids import name_of
@@ -99,7 +100,8 @@ async def look(data: Path) -> View:
     processes, tree = process_files.read(data, PROCESSES), process_files.read(data)
     known = {entry.pid for entry in (*processes, *tree)}
     rest = [entry for entry in process.strays(data, "ray") if entry.pid not in known]
-    entries = _ordered([*processes, *tree], rest)
+    programs = process.programs(tree, NAME)
+    entries = _ordered([*processes, *tree, *programs], rest)
     keeper = any(entry.role == "keeper" for entry in processes)
     notes = {note.role: note for note in status_file.read(data)} if keeper else {}
     lines = await _connections(data, tree)
@@ -184,7 +186,17 @@ async def _connections(data: Path, tree: list[Entry]) -> list[Line] | None:
 
 
 def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
-    roles = ("keeper", "gateway", "valkey", "simulator", "ray", *TREE, "connection", "standby")
+    roles = (
+        "keeper",
+        "gateway",
+        "valkey",
+        "simulator",
+        "ray",
+        *TREE,
+        "connection",
+        "program",
+        "standby",
+    )
     place = {role: number for number, role in enumerate(roles)}
     # What Ray's head started stands behind it, so that the first of a role is the one that counts.
     ranked = [(place.get(entry.role, 99), 0, entry) for entry in entries]

@@ -27,6 +27,7 @@ from actors.messages.content import (
     PollVote,
     Quote,
     Reaction,
+    ReadMark,
     Target,
     Text,
     decode,
@@ -198,13 +199,14 @@ class Owner:
             if not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
-    async def _ask(self, what: str, about: str) -> None:
-        if what == "link":
-            child.emit("link_code", code=(await self.engine.pairing_code(about)).text)
-        elif what == "reject":
-            await self.engine.reject_call(about)
+    async def _ask(self, command: dict[str, Any]) -> None:
+        what, phone = command["do"], address(command.get("number", ""))
+        if what in ("reject", "read"):
+            await self._attend(what, command["id"])
+        elif what == "link":
+            child.emit("link_code", code=(await self.engine.pairing_code(phone)).text)
         else:
-            found = await self.engine.lookup(about)
+            found = await self.engine.lookup(phone)
             child.emit("checked", registered=[found is not None], chats=[found])
 
     async def _show(self, command: dict[str, Any]) -> None:
@@ -214,6 +216,14 @@ class Owner:
             await self.engine.subscribe(address(command["to"]))
         else:
             await self.engine.typing(address(command["to"]), command["state"])
+
+    async def _attend(self, do: str, number: str) -> None:
+        if do == "reject":
+            await self.engine.reject_call(number)
+            return
+        seen = self._seen[number]
+        mark = ReadMark((Target(seen.message_id, seen.sender),))
+        await self.engine.mark_read(seen.chat, mark, time.time())
 
     async def obey(self, command: dict[str, Any]) -> None:
         from actors.connection.engine import NotConnected, Outgoing
@@ -234,8 +244,8 @@ class Owner:
         if command["do"] in ("online", "subscribe", "type"):
             await self._show(command)
             return
-        if command["do"] in ("link", "check", "reject"):
-            await self._ask(command["do"], command.get("id") or address(command["number"]))
+        if command["do"] in ("link", "check", "reject", "read"):
+            await self._ask(command)
             return
         assert command["do"] in ("send", "say"), f"no command {command['do']}"
         chat = address(command["to"])

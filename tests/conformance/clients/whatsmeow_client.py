@@ -1,4 +1,4 @@
-"""The project's second engine as a client program; its words are those of `child.py`.
+"""The project's engine on whatsmeow as a client program; its words are those of `child.py`.
 
 It is driven through the engine's port alone, by the same owner as the native one.
 """

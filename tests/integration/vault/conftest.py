@@ -32,7 +32,8 @@ SHOP = "shop"
 class Host:
     """One host: a disk of its own, and the actors that run on it."""
 
-    def __init__(self, world: World, name: str, **settings: Any) -> None:
+    def __init__(self, world: World, name: str, *, engine: str = "native", **settings: Any) -> None:
+        self.engine = engine
         self.data = world.root / name
         self.data.mkdir()
         self.world = world
@@ -55,7 +56,7 @@ class Host:
         await actor.start()
         actor._state = self.world.shelf  # type: ignore[assignment]
         try:
-            await actor.serve(SHOP, "native", created_at=created_at)
+            await actor.serve(SHOP, self.engine, created_at=created_at)
             yield actor
         finally:
             serving = actor._serving

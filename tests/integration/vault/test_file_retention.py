@@ -15,7 +15,7 @@ import pytest
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.media.hosts import Hosts
 from actors.connection.native.media.https import Web
-from actors.connection.session.downloads import Transfer
+from actors.connection.session.files.downloads import Transfer
 from actors.media.ledger import RENEW
 from tests.integration.vault.filed import DAY, RETENTION, Host
 

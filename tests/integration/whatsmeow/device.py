@@ -13,7 +13,7 @@ from tests.conformance.json_process import JsonProcess
 from tests.conformance.processes import Simulator, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 PROGRAM = Path(__file__).with_name("driven.py")
 ROOT = Path(__file__).parents[3]
@@ -42,7 +42,10 @@ class Device:
         epoch: int = 1,
         reconnect: bool = True,
         dies_at: int = 0,
+        dies: str = "before_commit",
+        victim: str = "self",
         most_stuck: int | None = None,
+        before: Sequence[str] = (),
         **settings: Any,
     ) -> None:
         self.simulator, self.directory, self.epoch = simulator, directory, epoch
@@ -59,16 +62,20 @@ class Device:
             "epoch": epoch,
             "reconnect": reconnect,
             "dies_at": dies_at,
+            "dies": dies,
+            "victim": victim,
             "most_stuck": most_stuck,
         }
         self.process = JsonProcess(
-            [sys.executable, str(PROGRAM), json.dumps(asked)],
+            [*before, sys.executable, str(PROGRAM), json.dumps(asked)],
             self.log,
-            forks=True,
+            forks=not before,
             PYTHONPATH=str(ROOT),
         )
 
-    def wait(self, event: str, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
+    def wait(
+        self, event: str | tuple[str, ...], seconds: float = 60.0, **values: Any
+    ) -> dict[str, Any]:
         return self.process.await_event(event, seconds, **values)
 
     def pair(self, number: str) -> None:
@@ -82,8 +89,8 @@ class Device:
         self.wait("sent", id=id_)
         return id_
 
-    def begin(self, to: str, said: Content | str) -> str:
-        id_ = minted()
+    def begin(self, to: str, said: Content | str, id_: str | None = None) -> str:
+        id_ = id_ or minted()
         content = pack(Text(said) if isinstance(said, str) else said)
         self.process.command(do="send", id=id_, chat=chat(to), content=content)
         return id_

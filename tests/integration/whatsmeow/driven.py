@@ -1,8 +1,8 @@
 """An engine in a process of its own, driven through its port: commands in, events out, JSON a line.
 
 Called with one argument, JSON: `engine`, `settings` (values), `directory`, `epoch`, whether it is to
-`reconnect` after what may pass, and `dies_at`: before the commit of the how manieth message it kills
-itself (0: never); `most_stuck` as in the second engine. Go's library takes a process's output away, so it never runs inside a test's.
+`reconnect` after what may pass, and `dies_at`: at the how manieth time that the step `dies` is reached the
+`victim` is killed (0: never): the process itself, or the program; `most_stuck` as in the engine on neonize. Go's library takes a process's output away, so it never runs inside a test's.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class Driven:
         tell("paired", account=account)
 
     async def on_open(self) -> None:
-        tell("open")
+        programs = getattr(self.engine, "_programs", None)
+        tell("open", program=None if programs is None else programs.running.pid)
 
     async def on_inbox(self) -> None:
         tell("inbox")
@@ -136,8 +137,24 @@ class Driven:
         elif do == "logout":
             await engine.logout()
             tell("logged_out", account=engine.account)
-        elif do == "run":
+        elif do in ("extend", "trace", "run"):
+            await self.attend(do, **command)
+
+    async def attend(self, do: str, *, seconds: float = 0.0, on: bool = False) -> None:
+        """What its owner does beside all that."""
+        if do == "run":
             self.running = asyncio.create_task(self.run())
+            return
+        if do == "extend":
+            self.engine.extend(seconds)
+            tell("extended")
+            return
+        assert self.engine.recorder is not None
+        if on:
+            self.engine.recorder.start()
+        else:
+            await self.engine.recorder.stop()
+        tell("traced", **self.engine.recorder.status())
 
     async def one(self, command: dict[str, Any]) -> None:
         do = command["do"]
@@ -152,6 +169,10 @@ class Driven:
                 uncertain=error.uncertain,
             )
 
+    def kill(self) -> None:
+        own = self.asked["victim"] == "self"
+        os.kill(os.getpid() if own else self.engine._programs.running.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+
     async def main(self) -> None:
         log_to(Path(self.asked["directory"]) / "engine.log", "info", "driven")
         if self.asked["engine"] == "native":
@@ -160,10 +181,14 @@ class Driven:
 
             pipeline.BATCH = 4  # type: ignore[misc]
         if self.asked["most_stuck"] is not None:
-            from actors.connection.whatsmeow import client
+            from actors.connection.neonize import client
 
             client.MOST_STUCK = self.asked["most_stuck"]
-        if self.asked["dies_at"]:
+        if self.asked["dies_at"] and self.asked["dies"] != "before_commit":
+            from tests.integration.whatsmeow import steps
+
+            steps.kill_at(self.asked["dies"], self.asked["dies_at"], self.kill)
+        elif self.asked["dies_at"]:
             die_before_commit(self.asked["dies_at"])
         self.open()
         self.running = asyncio.create_task(self.run())

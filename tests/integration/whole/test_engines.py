@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.whatsmeow.program import files
 from tests.integration.whole.shop import SHOP
 from tests.waiting import until
 
@@ -32,7 +33,7 @@ STRONG = {"persists_before_ack": True, "keeps_message_id": True}
 @pytest.fixture
 def kiosk(instance: Instance) -> Iterator[str]:
     try:
-        instance.pair(KIOSK, ACCOUNT, engine="whatsmeow")
+        instance.pair(KIOSK, ACCOUNT, engine="neonize")
         session = instance.data / "sessions" / instance.incarnation(KIOSK)
         assert session.exists()
         yield KIOSK
@@ -73,14 +74,15 @@ def test_a_connection_of_the_second_engine_beside_one_of_the_first(
     """G7, G8, G10; and reactions, receipts and edits find a message that WhatsApp calls otherwise."""
     shop = instance.process("connection", SHOP).pid
     assert (instance.connection(kiosk)["engine"], instance.connection(kiosk)["guarantees"]) == (
-        "whatsmeow",
+        "neonize",
         WEAK,
     )
     assert instance.connection(SHOP)["guarantees"] == STRONG
     told = {one.pop("name"): one for one in instance.api.get("/health").json()["engines"]}
     assert told == {
         "native": {**STRONG, "installed": True},
-        "whatsmeow": {**WEAK, "installed": True},
+        "whatsmeow": {**STRONG, "installed": files.find() is not None},
+        "neonize": {**WEAK, "installed": True},
     }
     first = sends(instance, kiosk, "from the kiosk")
     theirs = next(one["id"] for one in instance.inbox(CONTACT) if one["text"] == "from the kiosk")
@@ -120,4 +122,4 @@ def test_what_the_second_engine_cannot_is_refused(instance: Instance, kiosk: str
         json={"connection": kiosk, "to": CONTACT, "type": "image", "media": {"sha256": "0" * 64}},
     )
     assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine")
-    assert "whatsmeow" in refused.json()["detail"]
+    assert "neonize" in refused.json()["detail"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.native.identities import key_index, usync
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.transport.errors import NotOnWhatsApp, OtherNumber
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,14 +25,6 @@ FRESH: Final = 86_400.0
 
 AT_ONCE: Final = 250
 """People whose devices are asked for in one request."""
-
-
-class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
-    """WhatsApp knows nobody under this address."""
-
-
-class OtherNumber(NotOnWhatsApp):
-    """Nobody is under this number, and WhatsApp answers for it by another one, whose chat it is from now on."""
 
 
 @dataclass(frozen=True, slots=True)

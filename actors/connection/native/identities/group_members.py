@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from actors.connection.engine import Group, GroupMember
 from actors.connection.native.identities.addresses import (
-    GROUP,
     LID,
     PHONE_NUMBER,
     Address,
     parse_optional,
 )
 from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import RequestFailed, iq
+from actors.connection.native.transport.errors import RequestFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from actors.connection.native.identities.addresses import Kind
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.native.receive.transactions import Link
+    from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0
@@ -97,24 +97,6 @@ class Roster:
         return cls(named["subject"], named["addressing"], tuple(members), named.get("expires", 0))
 
 
-def query(chat: Address) -> Node:
-    """Ask for one group."""
-    return iq("get", "w:g2", (Node("query", {"request": "interactive"}),), to=str(chat))
-
-
-def query_all() -> Node:
-    """Ask for all groups that the account is in."""
-    wanted = Node("participating", {}, (Node("participants"), Node("description")))
-    return iq("get", "w:g2", (wanted,), to=f"@{GROUP}")
-
-
-def _address(group: Node) -> Address | None:
-    """The address of a ``<group>``, whose id may be without its server."""
-    named = group.attrs.get("id", "")
-    address = parse_optional(named if "@" in named else f"{named}@{GROUP}")
-    return address if address is not None and address.server == GROUP else None
-
-
 def read(node: Node) -> Roster:
     """The roster in a ``<group>``."""
     members = tuple(_members(node))[:MOST_MEMBERS]
@@ -170,6 +152,16 @@ def _without(roster: Roster, named: Sequence[Member]) -> tuple[Member, ...]:
     return tuple(one for one in roster.members if not one.addresses & gone)
 
 
+class AsksForGroups(Protocol):
+    """Asks WhatsApp for groups. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
+
+    async def one(self, chat: Address) -> Roster:
+        """The members of a group. Raises `UnknownGroup`, too."""
+
+    async def all(self) -> dict[Address, Roster]:
+        """Those of all groups that the account is in."""
+
+
 class Rosters:
     """Rosters by group. Concurrent questions about one group are one request."""
 
@@ -177,14 +169,17 @@ class Rosters:
         self,
         session: Session,
         people: People,
-        socket: Socket,
-        clock: Callable[[], float],
+        socket: Link,
+        groups: AsksForGroups,
         *,
         on_inbox: Callable[[], Awaitable[None]],
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`groups` asks over `socket`."""
         self._session = session
         self._people = people
         self._socket = socket
+        self._groups = groups
         self._clock = clock
         self._on_inbox = on_inbox
         self._asking: dict[Address, asyncio.Task[Roster]] = {}
@@ -198,7 +193,7 @@ class Rosters:
     async def of(self, chat: Address) -> Roster:
         """The roster of a group that the account is in.
 
-        Raises `NotInGroup`, `UnknownGroup`, and what the socket's `request` raises.
+        Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
         """
         stored = self._session.roster(str(chat))
         if stored is not None and self._clock() - stored.fetched_at < FRESH:
@@ -274,15 +269,15 @@ class Rosters:
             self._session.save_roster(str(chat), roster.encode(), stored.fetched_at)
         return news, gone
 
+    def forget(self, chat: Address) -> None:
+        """Ask for the group anew when it counts, inside a transaction of the session."""
+        if chat in self._asking:
+            self._changed.add(chat)
+        self._session.forget_roster(str(chat))
+
     async def all(self) -> list[Group]:
-        """The groups that the account is in. Raises what the socket's `request` raises."""
-        reply = await self._socket.request(query_all())
-        told = {
-            chat: read(node)
-            for part in reply.children("groups")
-            for node in part.children("group")
-            if (chat := _address(node)) is not None
-        }
+        """The groups that the account is in. Raises what asking raises."""
+        told = await self._groups.all()
         news = False
         async with transaction(self._session, self._socket):
             for chat, roster in told.items():
@@ -311,17 +306,13 @@ class Rosters:
     async def _ask(self, chat: Address) -> Roster:
         while True:
             try:
-                reply = await self._socket.request(query(chat))
+                roster, news = await self._groups.one(chat), False
             except RequestFailed as failed:
                 if failed.code in _FORBIDDEN:
                     raise NotInGroup from None
                 if failed.code in _MISSING:
                     raise UnknownGroup from None
                 raise
-            told = reply.child("group")
-            if told is None:
-                raise UnknownGroup
-            roster, news = read(told), False
             async with transaction(self._session, self._socket):
                 # An answer that was on its way when somebody came or left may not know of it.
                 stale = chat in self._changed

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.identities.addresses import PHONE_NUMBER, Address, parse_optional
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import iq
+from actors.connection.native.transport.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -14,7 +14,7 @@ from actors.connection.limits.refusals import REACH_OUT_REFUSED, SendDeferred
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.mex import Cap, Lock, UnreadableMex
 from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from actors.connection.engine import EngineEvents
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.transactions import Requester
     from actors.connection.native.transport.nodes import Node
-    from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ class AccountLimits:
     def __init__(
         self,
         session: Session,
-        socket: Socket,
+        socket: Requester,
         people: People,
         events: EngineEvents,
         counts: Counter[str],

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.limits.account_limits import UNTOLD_CAP
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import iq
+from actors.connection.native.transport.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
-from actors.connection.native.identities.addresses import GROUP, Address
-from actors.connection.native.media import reupload_request
 from actors.connection.native.media.failure_policy import (
     LOCAL_PAUSE,
     Again,
@@ -21,19 +19,19 @@ from actors.connection.native.media.failure_policy import (
 )
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.receive.transactions import SessionRefusal
-from actors.connection.native.transport.socket import ConnectionLost
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.session.session import SessionUnavailable
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from actors.connection.engine import EngineEvents
-    from actors.connection.native.identities.routes import Routes
     from actors.connection.native.media.fetch import Fetcher
-    from actors.connection.native.transport.socket import Socket
-    from actors.connection.session.downloads import Transfer
+    from actors.connection.session.files.downloads import Transfer
     from actors.connection.session.session import Session
+
+    AskPhone = Callable[[Transfer], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -68,13 +66,13 @@ class Courier:
         self._events = events
         self._clock = clock
         self._look = asyncio.Event()
-        self._link: tuple[Socket, str, Routes] | None = None
+        self._link: AskPhone | None = None
         self._running: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         self._refusal: Exception | None = None
 
-    def attach(self, socket: Socket, account: str, routes: Routes) -> None:
-        """The device is logged in over this socket, and `account` is the address of its phone."""
-        self._link = (socket, account, routes)
+    def attach(self, ask: AskPhone) -> None:
+        """The device is logged in; `ask` has its phone upload a file again, or raises `ConnectionLost`."""
+        self._link = ask
         self._look.set()
 
     def detach(self) -> None:
@@ -186,10 +184,6 @@ class Courier:
         if not follows.ask or link is None:
             return
         # Asked only now: the answer finds the transfer as it is to be from here on.
-        socket, account, routes = link
-        chat = Address.parse(transfer.chat)
-        in_group = chat.server == GROUP
-        to = str(chat if in_group else routes.known(chat).to)
         self._counts["file.asked_for"] += 1
         with suppress(ConnectionLost):  # asked again when the patience ends
-            await socket.send(reupload_request.question(transfer, account, to, in_group=in_group))
+            await link(transfer)

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.downloads import LONGEST_WAIT
+from actors.connection.session.files.downloads import LONGEST_WAIT
 from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
-    from actors.connection.session.downloads import Transfer
+    from actors.connection.session.files.downloads import Transfer
 
 GONE: Final = "media_gone"
 CORRUPT: Final = "media_corrupt"

@@ -15,7 +15,7 @@ from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import Unreachable, patience
 from actors.connection.native.media.upload import way
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.media.store import StoreUnavailable, TooLarge
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.https import Web
-    from actors.connection.session.downloads import Transfer
+    from actors.connection.session.files.downloads import Transfer
     from actors.media.store import MediaStore
 
 log = structlog.get_logger()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import RequestFailed, iq
+from actors.connection.native.transport.errors import RequestFailed
 
 if TYPE_CHECKING:
-    from actors.connection.native.transport.socket import Socket
+    from collections.abc import Sequence
+
+    from actors.connection.native.transport.nodes import Node
+
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _MOST_HOSTS: Final = 16
@@ -33,26 +36,29 @@ class MediaConnection:
     until: float
 
 
+Ask = Callable[[], Awaitable[MediaConnection]]
+"""Asks WhatsApp for its media servers. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
+
+
 class Hosts:
     """Asks WhatsApp once for as long as its answer holds; who asks meanwhile waits for that."""
 
     def __init__(self) -> None:
-        self._socket: Socket | None = None
+        self._ask: Ask | None = None
         self._known: MediaConnection | None = None
         self._lock = asyncio.Lock()
 
-    def attach(self, socket: Socket | None) -> None:
-        """Ask over this socket from now on; None: there is none."""
-        self._socket = socket
+    def attach(self, ask: Ask | None) -> None:
+        """Ask in this way from now on; None: there is none."""
+        self._ask = ask
 
     async def get(self) -> MediaConnection:
-        """Raises `NoLink`, or what `Socket.request` raises."""
+        """Raises `NoLink`, or what asking raises."""
         async with self._lock:
             if self._known is None or time.monotonic() >= self._known.until:
-                if self._socket is None:
+                if self._ask is None:
                     raise NoLink
-                reply = await self._socket.request(iq("set", "w:m", (Node("media_conn"),)))
-                self._known = read(reply, time.monotonic())
+                self._known = await self._ask()
             return self._known
 
     def refuse(self, connection: MediaConnection) -> None:
@@ -72,10 +78,19 @@ def read(reply: Node, now: float) -> MediaConnection:
     """WhatsApp's answer. Raises `RequestFailed` where it names no server."""
     found = reply.child("media_conn")
     listed = [] if found is None else [host.attrs.get("hostname", "") for host in found.children()]
-    hosts = tuple(dict.fromkeys(host for host in listed if _HOST.fullmatch(host)))[:_MOST_HOSTS]
-    auth = "" if found is None else found.attrs.get("auth", "")
-    if found is None or not hosts or not 0 < len(auth) <= _LONGEST_AUTH:
+    if found is None:
         raise RequestFailed(0)
+    auth = found.attrs.get("auth", "")
     times = [found.number(name) for name in ("ttl", "auth_ttl")]
-    ttl = min((each for each in times if each), default=_LEAST_TTL)
+    return connection(listed, auth, times, now)
+
+
+def connection(
+    listed: Sequence[str], auth: str, seconds: Sequence[int | None], now: float
+) -> MediaConnection:
+    """The servers of an answer that holds for the fewest of `seconds`. Raises `RequestFailed`."""
+    hosts = tuple(dict.fromkeys(host for host in listed if _HOST.fullmatch(host)))[:_MOST_HOSTS]
+    if not hosts or not 0 < len(auth) <= _LONGEST_AUTH:
+        raise RequestFailed(0)
+    ttl = min((each for each in seconds if each), default=_LEAST_TTL)
     return MediaConnection(hosts, auth, now + min(_MOST_TTL, max(_LEAST_TTL, ttl)))

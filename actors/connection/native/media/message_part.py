@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from actors.connection.native.media.cipher import HASH_BYTES, KEY_BYTES, KINDS
 from actors.connection.native.media.failure_policy import UNUSABLE, VIEW_ONCE
-from actors.connection.session.downloads import Transfer
+from actors.connection.session.files.downloads import Transfer
 from actors.messages.content import Audio, Document, File, Image, Sticker, Video
 
 if TYPE_CHECKING:
     from actors.connection.native.receive.wrappers import Received
-    from actors.connection.session.uploads import Upload
+    from actors.connection.session.files.uploads import Upload
     from actors.messages.content import Media, Quote
 
 LONGEST_PATH: Final = 4096

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from actors.connection.native.transport.nodes import MalformedMessage, Node, parse, proto
 
 if TYPE_CHECKING:
-    from actors.connection.session.downloads import Transfer
+    from actors.connection.session.files.downloads import Transfer
 
 _WORDS: Final = b"WhatsApp Media Retry Notification"
 _NOT_THERE: Final = "2"
@@ -63,11 +63,20 @@ def answer(notification: Node, transfer: Transfer) -> Answer | None:
         return None
     refusal = notification.child("error")
     if refusal is not None:
-        return Answer(None) if refusal.attrs.get("code") == _NOT_THERE else None
+        return refused(refusal.attrs.get("code"))
     sealed = notification.child("encrypt")
     if sealed is None:
         return None
-    iv, said = sealed.bytes_of("enc_iv"), sealed.bytes_of("enc_p")
+    return opened(sealed.bytes_of("enc_iv"), sealed.bytes_of("enc_p"), transfer)
+
+
+def refused(code: str | None) -> Answer | None:
+    """The answer in an error of this code."""
+    return Answer(None) if code == _NOT_THERE else None
+
+
+def opened(iv: bytes, said: bytes, transfer: Transfer) -> Answer | None:
+    """The answer in what the phone sealed; None where it is not the phone's, or ends nothing."""
     if len(iv) != _IV_BYTES or len(said) > _MAX_ANSWER:
         return None
     try:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.engine import EngineEvents
-    from actors.connection.native.identities.routes import Routes
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.native.media.download_worker import AskPhone
+    from actors.connection.native.media.hosts import Ask
     from actors.connection.session.session import Session
     from actors.media.store import MediaStore
 
@@ -53,10 +53,10 @@ class Carrying:
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch())
 
-    def attach(self, socket: Socket, account: str, routes: Routes) -> None:
-        """The device is logged in over this socket."""
-        self.hosts.attach(socket)
-        self._courier.attach(socket, account, routes)
+    def attach(self, hosts: Ask, ask_phone: AskPhone) -> None:
+        """The device is logged in: how to ask for servers, and its phone for a file."""
+        self.hosts.attach(hosts)
+        self._courier.attach(ask_phone)
 
     def detach(self) -> None:
         """It is not any more."""

@@ -18,8 +18,8 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.media.cipher import KEY_BYTES, Sealing, sealed_size
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import CHUNK, Unreachable
-from actors.connection.native.transport.socket import ConnectionLost
-from actors.connection.session.uploads import Upload
+from actors.connection.native.transport.errors import ConnectionLost
+from actors.connection.session.files.uploads import Upload
 from actors.media.store import StoreUnavailable
 
 if TYPE_CHECKING:

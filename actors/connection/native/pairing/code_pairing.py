@@ -14,7 +14,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, NotConnected, PairingCode, SendError
 from actors.connection.native.pairing import link_code
 from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

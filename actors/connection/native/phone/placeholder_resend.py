@@ -92,6 +92,12 @@ def answer(plaintext: bytes) -> Answer | None:
     return Answer(part.stanzaId, tuple(one for one in found if one is not None))
 
 
+def answer_of(request: str, serialized: bytes) -> Answer:
+    """The answer to a request that hands over this ``WebMessageInfo``; none where it cannot be parsed."""
+    found = _message(serialized)
+    return Answer(request, () if found is None else (found,))
+
+
 def _message(serialized: bytes) -> Any:
     try:
         info = parse(proto.WebMessageInfo, serialized)

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.phone.peer_messages import PeerMessages
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.native.receive.transactions import Link
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -38,6 +37,13 @@ SPACING: Final = 0.5
 """Seconds between two requests at least."""
 
 
+class SendsToPhone(Protocol):
+    """Sends messages to the account's phone."""
+
+    async def send(self, number: str, message: bytes) -> None:
+        """Send one, not padded, under this id; done once WhatsApp has it. Raises `SendError`."""
+
+
 class ResendRequests:
     """Asks for each message once, and at most `PAUSES` more; a request is on disk before it leaves.
 
@@ -48,8 +54,8 @@ class ResendRequests:
         self,
         session: Session,
         people: People,
-        socket: Socket,
-        peers: PeerMessages,
+        socket: Link,
+        peers: SendsToPhone,
         *,
         counts: Counter[str],
         clock: Callable[[], float] = time.time,

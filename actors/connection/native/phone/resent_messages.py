@@ -9,13 +9,14 @@ from actors.connection.native.identities.addresses import parse_optional
 from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.message_source import Unparseable, source_of
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.transport.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.phone.placeholder_resend import Answer
     from actors.connection.native.receive.message_source import Source
     from actors.connection.native.receive.wrappers import Received
     from actors.connection.session.messages.placeholders import Placeholder
@@ -42,8 +43,10 @@ class ResentMessages:
         `MalformedMessage`.
         """
         found = placeholder_resend.answer(plaintext)
-        if found is None:
-            return None
+        return None if found is None else self.apply(found, answers, store)
+
+    def apply(self, found: Answer, answers: tuple[Node, ...], store: Store) -> Outcome:
+        """As `take`, of an answer that is parsed."""
         outcome = Outcome("message.resent", answers)
         for info in found.messages:
             for asked in self._session.asked_for(found.request, info.key.id):

@@ -16,8 +16,8 @@ from actors.connection.native.media.cipher import HASH_BYTES, HISTORY, KEY_BYTES
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import Unreachable, patience
 from actors.connection.native.media.message_part import is_path
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import proto
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

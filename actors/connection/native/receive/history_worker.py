@@ -20,7 +20,6 @@ from actors.connection.native.identities.addresses import (
 )
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.media.cipher import KINDS
-from actors.connection.native.receive import receipts
 from actors.connection.native.receive.from_proto import (
     LONGEST_ID,
     Forged,
@@ -34,14 +33,13 @@ from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.receive.wrappers import of_web, read_parsed
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import (
     MAX_NUMBER,
     MalformedMessage,
-    Node,
     parse,
     proto,
 )
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.history_syncs import LONGEST_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
@@ -56,9 +54,11 @@ if TYPE_CHECKING:
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.https import Web
     from actors.connection.native.receive.from_proto import Scene
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.native.receive.transactions import Link
     from actors.connection.session.history_syncs import Told
     from actors.connection.session.session import Session
+
+    Answer = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -102,16 +102,22 @@ class History:
         session: Session,
         people: People,
         rosters: Rosters,
-        socket: Socket,
+        socket: Link,
         *,
         web: Web | None,
         hosts: Hosts | None,
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],
+        tell: Callable[[str], Awaitable[None]],
+        hand_on: Callable[[bytes], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
         hold: bool = False,
     ) -> None:
-        """Without `web` and `hosts` nothing is fetched, and waits."""
+        """Without `web` and `hosts` nothing is fetched, and waits.
+
+        `tell` tells the phone that all is stored of the notification in the message of this id;
+        `hand_on` is given each history once its messages are stored.
+        """
         self._session = session
         self._people = people
         self._edits = EditOpener(session, people)
@@ -120,18 +126,22 @@ class History:
         self._web, self._hosts = web, hosts
         self._counts = counts
         self._on_inbox = on_inbox
+        self._tell, self._hand_on = tell, hand_on
         self._clock = clock
         self._hold = hold
-        self._unanswered: dict[str, Node] = {}
+        self._unanswered: dict[str, Answer] = {}
         self._until: dict[str, int] = {}
         self._look = asyncio.Event()
 
-    def look(self, stanza: Node | None = None) -> None:
-        """The phone told something, in that stanza; or something was stored elsewhere."""
-        if stanza is not None and self._hold:
-            self._unanswered[stanza.attrs["id"]] = stanza
+    def look(self, message_id: str | None = None, answer: Answer | None = None) -> None:
+        """The phone told something, in the message of that id; or something was stored elsewhere.
+
+        `answer` acknowledges the message, once that is due.
+        """
+        if message_id is not None and answer is not None and self._hold:
+            self._unanswered[message_id] = answer
             measures.count("teimoso_acks_withheld", reason="store")
-        if stanza is not None or self._until:
+        if message_id is not None or self._until:
             self._look.set()
 
     async def run(self) -> None:
@@ -170,8 +180,7 @@ class History:
                 self._until.setdefault(message_id, self._session.last_arrival())
             ):
                 continue
-            told = {"id": message_id, "to": str(self._people.account), "type": "hist_sync"}
-            await self._socket.send(Node("receipt", told))
+            await self._tell(message_id)
             await self._forget(message_id)
         for message_id in list(self._unanswered):
             # It ended before its stanza was told here.
@@ -189,9 +198,9 @@ class History:
         await self._answer(message_id)
 
     async def _answer(self, message_id: str) -> None:
-        stanza = self._unanswered.pop(message_id, None)
-        if stanza is not None:
-            await self._socket.send(*receipts.delivered(stanza, from_me=True))
+        answer = self._unanswered.pop(message_id, None)
+        if answer is not None:
+            await answer()
 
     async def _put_off(self, told: Told, error: Exception) -> None:
         """Try it again later; not for ever."""
@@ -235,6 +244,8 @@ class History:
             await asyncio.sleep(0)
         if share:
             await self._commit(told, share, passed)
+        if self._hand_on is not None:
+            await self._hand_on(history)
 
     async def _learn(self, history: bytes) -> None:
         """Store identities and push names, before the messages."""

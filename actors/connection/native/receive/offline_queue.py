@@ -31,6 +31,16 @@ class OfflineQueue:
         self._of_batch = 0
         self._came = asyncio.Event()
 
+    def inform(self, stanza: Node) -> bool:
+        """Take an ``<ib>``, which may announce the queue or its end; whether `run` has to be started."""
+        preview, begins = stanza.child("offline_preview"), False
+        if preview is not None:
+            count = preview.number("count")
+            begins = self.announce(1 if count is None else count)
+        if stanza.child("offline") is not None:
+            self.ended()
+        return begins
+
     def announce(self, count: int) -> bool:
         """WhatsApp says that so many stanzas wait; whether `run` has to be started."""
         running, self._left = self._left > 0, count

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.transactions import (
     SessionRefusal,
     refusals,
     transaction,
 )
-from actors.connection.native.signal.refusals import Unprepared
-from actors.connection.native.transport.socket import ConnectionLost
+from actors.connection.native.refusals import Unprepared
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.native.receive.stanzas import Incoming
+    from actors.connection.native.receive.transactions import Channel
     from actors.connection.native.transport.nodes import Node
-    from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -41,6 +40,38 @@ RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
 
 
+class Takes(Protocol):
+    """Takes stanzas, inside a transaction of the session."""
+
+    async def take(self, stanza: Node) -> Outcome:
+        """Apply one stanza."""
+
+    def refuse(self, stanza: Node) -> Outcome:
+        """Refuse one that cannot be handled."""
+
+    def give_up(self, stanza: Node) -> Outcome:
+        """Put a placeholder where no resend of a message came."""
+
+    def lapse(self, patience: float) -> Outcome:
+        """As `give_up`, for all that was last asked for so many seconds ago."""
+
+
+class Prepares(Protocol):
+    """Computes, outside a transaction, the rest of what raised `Unprepared` in one."""
+
+    async def prepare(self, stanza: Node) -> None:
+        """Compute what taking the stanza needs."""
+
+    def forget_prepared(self) -> None:
+        """Drop what was computed."""
+
+    def postpone(self, stanza: Node) -> Outcome:
+        """Note what the stanza tells, which is taken once it is prepared."""
+
+    async def ask_again(self, stanza: Node) -> Outcome:
+        """Take a stanza whose preparation did not do."""
+
+
 class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
@@ -55,12 +86,13 @@ class Receiver:
     def __init__(
         self,
         session: Session,
-        socket: Socket,
-        incoming: Incoming,
+        socket: Channel,
+        incoming: Takes,
         *,
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],
         on_task: Callable[[str, Node], None],
+        prepares: Prepares | None = None,
         patience: float = RESEND_PATIENCE,
     ) -> None:
         self._session = session
@@ -69,6 +101,7 @@ class Receiver:
         self._counts = counts
         self._on_inbox = on_inbox
         self._on_task = on_task
+        self._prepares = prepares
         self._patience = patience
         self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
         self._overdue: list[Node | None] = []
@@ -131,11 +164,12 @@ class Receiver:
 
     async def _prepare(self, stanzas: Sequence[Node]) -> None:
         """Compute what reading these takes; nothing that was prepared before is of use any more."""
-        self._incoming.forget_prepared()
+        assert self._prepares is not None
+        self._prepares.forget_prepared()
         with refusals(self._socket):
             for stanza in stanzas:
                 try:
-                    await self._incoming.prepare(stanza)
+                    await self._prepares.prepare(stanza)
                 except SessionRefusal:
                     raise
                 except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
@@ -195,10 +229,11 @@ class Receiver:
             except SessionRefusal:
                 raise
             except Unprepared:
+                assert self._prepares is not None
                 if not final:
                     with self._session.savepoint():
-                        return self._incoming.postpone(stanza), False
-                handle = self._incoming.ask_again
+                        return self._prepares.postpone(stanza), False
+                handle = self._prepares.ask_again
             except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
                 _log_failure(stanza, error)
                 if following is not None:

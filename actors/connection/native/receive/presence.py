@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from actors.connection.engine import NotConnected, Presence, SendError
 from actors.connection.native.identities import usync
 from actors.connection.native.identities.addresses import GROUP, parse_optional
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.addresses import Address

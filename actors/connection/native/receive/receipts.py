@@ -69,6 +69,11 @@ def delivered(message: Node, *, from_me: bool, active: bool = True) -> tuple[Nod
     return ack(message), delivery(message, from_me=from_me, active=active)
 
 
+def of_history(message_id: str, account: str) -> Node:
+    """The receipt that tells the account's phone that its history sync is stored."""
+    return Node("receipt", {"id": message_id, "to": account, "type": "hist_sync"})
+
+
 def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node]) -> Node:
     """The receipt that asks a message's sender to encrypt it again, for a session from `keys`.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.native.transport.socket import ConnectionLost
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
 
 SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
@@ -15,12 +15,33 @@ SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from actors.connection.native.transport.socket import Socket
+    from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
 
 
+class Link(Protocol):
+    """A connection to WhatsApp that serves one session: a socket, or a program that has one."""
+
+    def fail(self, cause: Cause) -> None:
+        """End it with this cause."""
+
+
+class Requester(Link, Protocol):
+    """A link over which WhatsApp is asked."""
+
+    async def request(self, stanza: Node) -> Node:
+        """Return WhatsApp's answer. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
+
+
+class Channel(Link, Protocol):
+    """A link that takes answers to what came over it."""
+
+    async def send(self, *stanzas: Node) -> None:
+        """Send answers. Raises `ConnectionLost`."""
+
+
 @asynccontextmanager
-async def transaction(session: Session, socket: Socket) -> AsyncIterator[None]:
+async def transaction(session: Session, socket: Link) -> AsyncIterator[None]:
     """A transaction of the session; the socket ends with it when the session refuses.
 
     Raises `ConnectionLost` then, so nothing that was to follow the commit is sent: not by an owner
@@ -32,7 +53,7 @@ async def transaction(session: Session, socket: Socket) -> AsyncIterator[None]:
 
 
 @contextmanager
-def refusals(socket: Socket) -> Iterator[None]:
+def refusals(socket: Link) -> Iterator[None]:
     """Ends the socket where the session refuses, and raises `ConnectionLost`."""
     try:
         yield

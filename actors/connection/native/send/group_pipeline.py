@@ -23,8 +23,8 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import MAX_ITERATION, OwnSenderKey
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from actors.connection.native.send.to_proto import Dress
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.files.uploads import Upload
     from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
-    from actors.connection.session.uploads import Upload
 
 log = structlog.get_logger()
 

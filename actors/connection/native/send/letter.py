@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.everyone import Everyone
     from actors.connection.native.identities.routes import Route
     from actors.connection.native.send.to_proto import Dress, Place
+    from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
-    from actors.connection.session.uploads import Upload
     from actors.messages.content import Content
 
 MAX_MESSAGE: Final = 512 * 1024

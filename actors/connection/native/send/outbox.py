@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.transport.socket import ConnectionLost
+from actors.connection.native.transport.errors import ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

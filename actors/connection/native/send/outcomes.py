@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.limits.refusals import refused
-from actors.connection.native.identities.devices import NotOnWhatsApp, OtherNumber
+from actors.connection.limits import refusals
+from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.transport.errors import (
+    ConnectionLost,
+    NotOnWhatsApp,
+    OtherNumber,
+    RequestFailed,
+    RequestTimeout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.connection.native.identities.addresses import Address
+    from actors.connection.native.receive.transactions import Link
     from actors.connection.native.transport.nodes import Node
+    from actors.connection.session.session import Session
 
 
 @contextmanager
@@ -53,5 +63,17 @@ async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
         raise SendError("connection_lost", uncertain=True) from None
     if ack.attrs.get("error", "0") not in ("", "0"):
         # A word of the server's making is no stable code.
-        raise refused(ack.number("error"), time.time())
+        raise refusals.refused(ack.number("error"), time.time())
     return ack
+
+
+async def forget_begun(
+    session: Session, link: Link, chat: Address, message_id: str, refused: SendError
+) -> None:
+    """Forget that the account began the chat, where WhatsApp refused the message that did."""
+    began = session.begun_by(str(chat))
+    if began is None or (began != message_id and refused.code != NEW_CHATS_CAPPED):
+        return
+    with suppress(ConnectionLost):  # the next refusal by the cap says it again
+        async with transaction(session, link):
+            session.forget_begun(str(chat))

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.identities.devices import NotOnWhatsApp
 from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
 from actors.connection.native.send.letter import Letter, plaintext, poll_author, poll_secret
 from actors.connection.native.send.outbox import Departures
-from actors.connection.native.send.outcomes import acknowledgement, told
+from actors.connection.native.send.outcomes import acknowledgement, forget_begun, told
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.transport.errors import (
+    ConnectionLost,
+    NotOnWhatsApp,
+    RequestFailed,
+    RequestTimeout,
+)
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.messages.content import Media
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
-    from actors.connection.session.uploads import Upload
 
 log = structlog.get_logger()
 
@@ -147,18 +149,9 @@ class Sender:
                 return letter, await acknowledgement(acknowledged, self._ack_timeout)
             except SendError as refused:
                 if not refused.uncertain:
-                    await self._forget_begun(letter, refused.code)
+                    whom = self._people.canonical(letter.chat)
+                    await forget_begun(self._session, self._socket, whom, letter.number, refused)
                 raise
-
-    async def _forget_begun(self, letter: Letter, code: str) -> None:
-        """Forget that the account began the chat, where WhatsApp refused the message that did."""
-        chat = str(self._people.canonical(letter.chat))
-        began = self._session.begun_by(chat)
-        if began is None or (began != letter.number and code != NEW_CHATS_CAPPED):
-            return
-        with suppress(ConnectionLost):  # the next refusal by the cap says it again
-            async with transaction(self._session, self._socket):
-                self._session.forget_begun(chat)
 
     def _check(self, chat: Address) -> None:
         """Raises `SendError` where nothing may leave for the chat now.

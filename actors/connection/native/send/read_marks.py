@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.send.outcomes import told
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import iq
+from actors.connection.native.transport.nodes import Node, iq
 from actors.connection.session.unread import readings
 
 if TYPE_CHECKING:

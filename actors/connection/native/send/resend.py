@@ -14,8 +14,8 @@ from actors.connection.native.send.to_proto import dress
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.group_keys import GroupKeys, handing
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections import Counter

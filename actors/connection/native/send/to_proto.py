@@ -26,7 +26,7 @@ from actors.messages.content import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actors.connection.session.uploads import Upload
+    from actors.connection.session.files.uploads import Upload
     from actors.messages.content import Content, Quote, Target
 
 SENDER_REVOKE: Final = "7"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from actors.connection.native.refusals import Reason, Undecryptable, Unprepared
 from actors.connection.native.signal.agreement import BadSignature, Bundle, initiate
 from actors.connection.native.signal.effort import (
     ACCEPTANCE,
@@ -28,7 +29,6 @@ from actors.connection.native.signal.envelope import (
 )
 from actors.connection.native.signal.message_cipher import Identities
 from actors.connection.native.signal.ratchet import Pending, Ratchet
-from actors.connection.native.signal.refusals import Reason, Undecryptable, Unprepared
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
 from actors.connection.native.signal.trial import Read, Trial
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey

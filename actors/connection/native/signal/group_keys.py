@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.native.refusals import Undecryptable
 from actors.connection.native.signal.chains import MAX_JUMP
 from actors.connection.native.signal.effort import Budgets, Prepared
 from actors.connection.native.signal.envelope import Malformed
-from actors.connection.native.signal.refusals import Undecryptable
 from actors.connection.native.signal.sender_keys import (
     Distribution,
     GroupMessage,

@@ -10,8 +10,7 @@ from actors.connection.native.identities.key_index import PHONE
 from actors.connection.native.pairing.qr_pairing import proves
 from actors.connection.native.signal.agreement import Bundle
 from actors.connection.native.signal.signatures import KEY_TYPE, raw
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import iq
+from actors.connection.native.transport.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

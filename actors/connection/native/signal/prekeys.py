@@ -12,8 +12,8 @@ import structlog
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_signed_prekey
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import RequestFailed, RequestTimeout, iq
+from actors.connection.native.transport.errors import RequestFailed, RequestTimeout
+from actors.connection.native.transport.nodes import Node, iq
 
 if TYPE_CHECKING:
     from collections.abc import Callable

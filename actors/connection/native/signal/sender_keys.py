@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from actors.connection.native.refusals import Undecryptable
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.chains import MAX_JUMP, following, seed, walk
 from actors.connection.native.signal.effort import SIGNATURE
@@ -29,7 +30,6 @@ from actors.connection.native.signal.envelope import (
     number_field,
     versioned,
 )
-from actors.connection.native.signal.refusals import Undecryptable
 
 if TYPE_CHECKING:
     from actors.connection.native.signal.effort import Allowance

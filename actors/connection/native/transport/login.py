@@ -11,14 +11,13 @@ import structlog
 from actors.connection.native.identities.addresses import LID, Address, parse_optional
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.transport import client_payload
-from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.noise import Login
-from actors.connection.native.transport.socket import (
+from actors.connection.native.transport.errors import (
     ConnectionLost,
     RequestFailed,
     RequestTimeout,
-    iq,
 )
+from actors.connection.native.transport.nodes import Node, iq
+from actors.connection.native.transport.noise import Login
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
+from actors.connection.native.identities.addresses import SERVER
 from actors.connection.native.transport import binary, tables
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class Node:
         """The bytes of the first child with this tag; empty where it is missing."""
         found = self.child(tag)
         return found.data if found is not None else b""
+
+
+def iq(kind: str, namespace: str, content: Sequence[Node], to: str = SERVER) -> Node:
+    """A request stanza; `kind` is ``get`` or ``set``."""
+    return Node("iq", {"to": to, "type": kind, "xmlns": namespace}, content)
 
 
 def parse(kind: Any, data: bytes) -> Any:

@@ -20,8 +20,13 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from actors.connection import causes
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import Traffic
-from actors.connection.native.identities.addresses import SERVER
 from actors.connection.native.transport.certificates import HandshakeRefused
+from actors.connection.native.transport.errors import (
+    ConnectionLost,
+    HandshakeLost,
+    RequestFailed,
+    RequestTimeout,
+)
 from actors.connection.native.transport.frames import (
     MAX_FRAME,
     FrameBuffer,
@@ -29,7 +34,7 @@ from actors.connection.native.transport.frames import (
     frame,
     routing_header,
 )
-from actors.connection.native.transport.nodes import MalformedNode, Node, decode, encode
+from actors.connection.native.transport.nodes import MalformedNode, Node, decode, encode, iq
 from actors.connection.native.transport.noise import (
     HEADER,
     BadFrame,
@@ -39,7 +44,7 @@ from actors.connection.proxy import tunnel
 from actors.connection.whatsapp_version import BROWSER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from actors.connection.native.transport.noise import Login
     from actors.connection.proxy.address import ProxyAddress
@@ -54,31 +59,6 @@ REQUEST_TIMEOUT: Final = 30.0
 """Seconds that a request waits for its answer."""
 
 ORIGIN: Final = "https://web.whatsapp.com"
-
-
-class ConnectionLost(Exception):  # noqa: N818 - reads as what it is
-    """The socket is gone. `written` says that the bytes in question may have left."""
-
-    def __init__(self, cause: Cause, *, written: bool) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-        self.written = written
-
-
-class HandshakeLost(ConnectionLost):
-    """The server was there, and no channel came about: what is remembered of it may be wrong."""
-
-
-class RequestFailed(Exception):  # noqa: N818 - reads as what it is
-    """WhatsApp answered a request with an error; `code` is its number, 0 where it gave none."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"error {code}")
-        self.code = code
-
-
-class RequestTimeout(Exception):  # noqa: N818 - reads as what it is
-    """WhatsApp did not answer a request in time."""
 
 
 class Socket:
@@ -356,11 +336,6 @@ class Socket:
     def _lost(self) -> ConnectionLost:
         assert self._cause is not None
         return ConnectionLost(self._cause, written=True)
-
-
-def iq(kind: str, namespace: str, content: Sequence[Node], to: str = SERVER) -> Node:
-    """A request stanza; `kind` is ``get`` or ``set``."""
-    return Node("iq", {"to": to, "type": kind, "xmlns": namespace}, content)
 
 
 def _abandon(future: asyncio.Future[Node]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from actors.connection.whatsmeow.program import files
 from actors.health import resource_history
 from actors.health.resource_history import Point
 from actors.health.resources import Usage
@@ -57,7 +58,11 @@ def test_health_with_a_key_tells_why(api: Api) -> None:
     assert [
         (each["name"], each["installed"], each["persists_before_ack"], each["keeps_message_id"])
         for each in health["engines"]
-    ] == [("native", True, True, True), ("whatsmeow", True, False, False)]
+    ] == [
+        ("native", True, True, True),
+        ("whatsmeow", files.find() is not None, True, True),
+        ("neonize", True, False, False),
+    ]
     assert [each["id"] for each in health["items"]] == ["shop"]
 
 

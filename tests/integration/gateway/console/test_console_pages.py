@@ -225,8 +225,8 @@ async def test_the_last_hour_is_drawn(
     assert page.count("<polyline") == 2
     assert "60 %" in page
     assert f"{charts.WIDTH},60" in page, "40 percent of memory"
-    assert page.count('<span class="mark">Yes</span>') == 2
-    assert page.count('<span class="mark">No</span>') == 2, "whatsmeow promises less"
+    assert page.count('<span class="mark">Yes</span>') == 4
+    assert page.count('<span class="mark">No</span>') == 2, "neonize promises less"
     told = {
         "status": "degraded", "at": now, "reasons": [
             {"name": "disk_low", "status": "degraded", "subject": None, "detail": SCRIPT}

@@ -12,9 +12,19 @@ from actors.connection.account.unable import Unable
 from actors.connection.command_handler import OF_ACCOUNT
 from actors.connection.engine import ABILITIES, ENGINES, UNSUPPORTED, SendError
 from actors.connection.native.engine import NativeEngine
+from actors.connection.neonize.engine import NeonizeEngine
 from actors.connection.whatsmeow.engine import WhatsmeowEngine
 
-ABLE = {"native": {"reject_call", "request_resend", "use_proxy"}, "whatsmeow": set[str]()}
+ABLE = {
+    "native": {"reject_call", "request_resend", "use_proxy"},
+    "whatsmeow": {"request_resend", "passkey_assertion", "confirm_passkey", "reject_call"},
+    "neonize": set[str](),
+}
+ENGINE_CLASSES = {
+    "native": NativeEngine,
+    "whatsmeow": WhatsmeowEngine,
+    "neonize": NeonizeEngine,
+}
 METHODS = [name for name in vars(Account) if inspect.iscoroutinefunction(getattr(Account, name))]
 
 
@@ -22,7 +32,7 @@ def test_each_engine_declares_what_it_can() -> None:
     assert ABILITIES.keys() == ENGINES.keys()
     known = set(get_args(Ability))
     assert all(abilities <= known for abilities in ABILITIES.values())
-    for engine in (NativeEngine, WhatsmeowEngine):
+    for engine in ENGINE_CLASSES.values():
         assert issubclass(engine, Unable)
 
 
@@ -33,7 +43,7 @@ async def test_an_engine_without_an_ability_refuses_for_good(name: str) -> None:
     with pytest.raises(SendError) as refused:
         await method(*arguments)
     assert (refused.value.code, refused.value.permanent) == (UNSUPPORTED, True)
-    for kind, engine in (("native", NativeEngine), ("whatsmeow", WhatsmeowEngine)):
+    for kind, engine in ENGINE_CLASSES.items():
         refuses = getattr(engine, name) is getattr(Unable, name)
         assert refuses == (name not in ABLE[kind])
 

@@ -33,7 +33,7 @@ NEEDLESS = {
 }
 LOADED = """
 import json, sys
-import actors.connection.actor, actors.connection.native, actors.connection.session.session
+import actors.connection.actor, actors.connection.native.engine, actors.connection.session.session
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -44,4 +44,27 @@ def test_a_connection_loads_nothing_that_it_does_not_need() -> None:
     )
     loaded = set(json.loads(done.stdout))
     assert "actors.connection.native.engine" in loaded
+    assert not loaded & NEEDLESS
+
+
+FOREIGN_TO_IT = (
+    "actors.connection.native.engine",
+    "actors.connection.native.paired_client",
+    "actors.connection.native.pairing",
+    "actors.connection.native.signal",
+    "actors.connection.native.transport.noise",
+    "actors.connection.native.transport.socket",
+    "websockets",
+)
+BY_PROGRAM = LOADED.replace("native.engine", "whatsmeow.engine")
+
+
+def test_the_engine_on_whatsmeow_loads_no_signal_and_no_socket() -> None:
+    """Its program has both: here there is what becomes of a message."""
+    done = subprocess.run(
+        [sys.executable, "-c", BY_PROGRAM], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout))
+    assert "actors.connection.whatsmeow.paired_account" in loaded
+    assert not [name for name in loaded if name.startswith(FOREIGN_TO_IT)]
     assert not loaded & NEEDLESS

@@ -18,14 +18,14 @@ SIMULATED: dict[str, Any] = {"whatsapp_root_key": "cd" * 32}
 
 
 def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engine.NEEDS, "whatsmeow", "a_package_that_is_nowhere")
+    monkeypatch.setitem(engine.NEEDS, "neonize", "a_package_that_is_nowhere")
 
 
 def test_the_setting_decides_where_the_caller_does_not() -> None:
     assert usable(None, resolve_settings(**SIMULATED)) == "native"
-    assert usable("whatsmeow", resolve_settings(**SIMULATED)) == "whatsmeow"
-    assert usable(None, resolve_settings(engine="whatsmeow", **SIMULATED)) == "whatsmeow"
-    assert usable("native", resolve_settings(engine="whatsmeow", **SIMULATED)) == "native"
+    assert usable("neonize", resolve_settings(**SIMULATED)) == "neonize"
+    assert usable(None, resolve_settings(engine="neonize", **SIMULATED)) == "neonize"
+    assert usable("native", resolve_settings(engine="neonize", **SIMULATED)) == "native"
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def test_the_setting_decides_where_the_caller_does_not() -> None:
         (None, {}, False, True),  # ENGINE is native
         ("native", {}, True, False),
         (None, {}, True, False),
-        ("whatsmeow", {}, False, False),
-        (None, {"engine": "whatsmeow"}, False, False),
-        ("native", {"engine": "whatsmeow"}, False, True),
+        ("neonize", {}, False, False),
+        (None, {"engine": "neonize"}, False, False),
+        ("native", {"engine": "neonize"}, False, True),
         ("native", SIMULATED, False, False),
         # The key decides: through whatever it is reached, only WhatsApp has its own.
         ("native", {"whatsapp_url": "ws://127.0.0.1:9/ws/chat"}, False, True),
@@ -55,7 +55,7 @@ def test_an_engine_that_never_met_whatsapp_links_no_real_account_unless_allowed(
         usable(engine, settings, allow_unproven=allowed)
     assert (found.value.kind.status, found.value.kind.code) == (422, "unproven_engine")
     assert "never WhatsApp itself" in found.value.detail
-    assert "Use the engine whatsmeow" in found.value.detail
+    assert "Use the engine whatsmeow or neonize" in found.value.detail
     assert "allow_unproven_engine" in found.value.detail
     assert ("ENGINE" in found.value.detail) == (engine is None)
 
@@ -63,9 +63,9 @@ def test_an_engine_that_never_met_whatsapp_links_no_real_account_unless_allowed(
 def test_one_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     without_extra(monkeypatch)
     with pytest.raises(Problem) as refused:
-        usable("whatsmeow", resolve_settings())
+        usable("neonize", resolve_settings())
     assert refused.value.kind.code == "engine_not_installed"
-    assert "make whatsmeow" in str(refused.value.detail)
+    assert "make neonize" in str(refused.value.detail)
     assert usable("native", resolve_settings(**SIMULATED)) == "native"
 
 
@@ -78,7 +78,7 @@ def test_one_that_keeps_no_copies_is_refused_where_they_are_wanted(kept: str) ->
         **SIMULATED,
     )
     with pytest.raises(Problem) as refused:
-        usable("whatsmeow", settings)
+        usable("neonize", settings)
     assert refused.value.kind.code == "engine_keeps_no_copies"
     assert kept in str(refused.value.detail)
     assert usable("native", settings) == "native"
@@ -87,12 +87,12 @@ def test_one_that_keeps_no_copies_is_refused_where_they_are_wanted(kept: str) ->
 def test_a_start_that_could_serve_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     bucket: Any = {"storage_bucket": "sessions", "session_encryption_key": KEY}
     with pytest.raises(InvalidSettings, match="SESSION_STORAGE_TYPE is not valid: hybrid needs"):
-        resolve_settings(engine="whatsmeow", **bucket)
+        resolve_settings(engine="neonize", **bucket)
     with pytest.raises(InvalidSettings, match="ENGINE is not valid"):
         resolve_settings(engine="another")
     without_extra(monkeypatch)
-    with pytest.raises(InvalidSettings, match="ENGINE is not valid: whatsmeow is not installed"):
-        resolve_settings(engine="whatsmeow")
+    with pytest.raises(InvalidSettings, match="ENGINE is not valid: neonize is not installed"):
+        resolve_settings(engine="neonize")
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_a_start_that_could_serve_nobody_is_refused(monkeypatch: pytest.MonkeyPa
 )
 def test_what_one_cannot_send_is_refused_at_once(kind: str, to: str) -> None:
     with pytest.raises(Problem) as refused:
-        require_able("whatsmeow", kind, to)
+        require_able("neonize", kind, to)
     assert refused.value.kind.code == "unsupported_by_engine"
     require_able("native", kind, to)
-    require_able("whatsmeow", "text", "15550100002@s.whatsapp.net")
+    require_able("neonize", "text", "15550100002@s.whatsapp.net")
 
 
 def test_an_engine_without_proxies_serves_nobody_where_all_need_one() -> None:
     proxy = {"whatsapp_proxy": "http://shop:s3cret@proxy.example:3128", **SIMULATED}
     assert usable("native", resolve_settings(**proxy)) == "native"
     with pytest.raises(Problem) as found:
-        usable("whatsmeow", resolve_settings(**proxy))
+        usable("neonize", resolve_settings(**proxy))
     assert (found.value.kind.status, found.value.kind.code) == (422, "unsupported_by_engine")
     assert "uses no proxies" in found.value.detail

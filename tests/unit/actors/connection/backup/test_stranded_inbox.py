@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from actors.connection.backup.restore import OLDER
 from actors.connection.backup.stranded_inbox import DRAINED, Leftovers
 from actors.connection.sender import Ticket
-from actors.connection.session.downloads import Transfer
+from actors.connection.session.files.downloads import Transfer
 from actors.connection.session.session import Session, SessionUnavailable
 from actors.messages.content import Edit, Target, decode, encode
 from tests.integration.tree.scripted import Shelf

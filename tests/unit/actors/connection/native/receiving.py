@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, cast
 
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.group_members import Rosters
+from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.refusals import Unprepared
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.agreement import Bundle
 from actors.connection.native.signal.device_sessions import Signal, new_credentials
-from actors.connection.native.signal.refusals import Unprepared
 from actors.connection.native.transport.nodes import Node
 from actors.connection.session.session import Session
 from actors.messages.content import Text
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxMessage
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.receive.notifications import Outcome
+    from actors.connection.native.receive.messages.outcome import Outcome
     from actors.connection.native.transport.socket import Socket
 
 ACCOUNT = "15550100001@s.whatsapp.net"
@@ -52,7 +53,9 @@ def unasked(session: Session, people: People) -> Rosters:
         return None
 
     nowhere = cast("Socket", None)
-    return Rosters(session, people, nowhere, lambda: 1000.0, on_inbox=ignore)
+    return Rosters(
+        session, people, nowhere, OverSocket(nowhere), on_inbox=ignore, clock=lambda: 1000.0
+    )
 
 
 class World:

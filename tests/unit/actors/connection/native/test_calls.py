@@ -12,8 +12,8 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.calls import REMEMBERED, RingingCalls
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from actors.connection import whatsapp_version
 from actors.connection.causes import Cause, Kind, from_failure
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import parse, proto
-from actors.connection.native.transport.socket import ConnectionLost, Socket
+from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import BUILT_IN, NoVersion
 

@@ -23,8 +23,8 @@ from actors.connection.native.send.resend import Resender
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.pairing_window import Offering
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import Versions
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.limits.account_limits import Limits
+    from actors.connection.native.transport.socket import Socket
     from actors.connection.session.identities.credentials import Credentials
 
 ACCOUNT = "15550100001@s.whatsapp.net"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session.downloads import LONGEST_WAIT, Transfer
+from actors.connection.session.files.downloads import LONGEST_WAIT, Transfer
+from actors.connection.session.files.uploads import UPLOAD_SECONDS, Upload
 from actors.connection.session.session import Session
-from actors.connection.session.uploads import UPLOAD_SECONDS, Upload
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
 if TYPE_CHECKING:

@@ -1,103 +1,58 @@
-"""What neonize tells of the end of a socket, played with objects of the shape of its events."""
+"""Causes of the end of a login, in the program's words and in WhatsApp's."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from actors.connection.causes import UNTIMED_BAN, Cause, Kind
-from actors.connection.whatsmeow import causes
+from actors.connection.causes import Cause, Kind
+from actors.connection.whatsmeow.causes import from_ended, from_word
 
 NOW = 1_000_000.0
 
 
-class Event(SimpleNamespace):
-    def __init__(self, name: str, **fields: Any) -> None:
-        super().__init__(DESCRIPTOR=SimpleNamespace(name=name), **fields)
-
-    def HasField(self, name: str) -> bool:  # noqa: N802 - protobuf's name
-        return hasattr(self, name)
-
-
-UNANSWERED = SimpleNamespace(
-    Nodes=[
-        SimpleNamespace(
-            Tag="ack",
-            Attrs=[
-                SimpleNamespace(name="class", text="receipt"),
-                SimpleNamespace(name="type", text="retry"),
-            ],
-        )
-    ]
-)
-
-
 @pytest.mark.parametrize(
-    ("event", "cause"),
+    ("told", "cause"),
     [
-        (Event("Disconnected"), Cause(Kind.NETWORK, "reset")),
-        (Event("KeepAliveTimeout"), Cause(Kind.KEEPALIVE)),
-        (Event("StreamReplaced"), Cause(Kind.REPLACED, "conflict")),
-        (Event("ClientOutdated"), Cause(Kind.OUTDATED, "failure_405")),
-        (Event("LoggedOut", OnConnect=False, Reason=2), Cause(Kind.LOGGED_OUT, "device_removed")),
-        (Event("LoggedOut", OnConnect=True, Reason=2), Cause(Kind.LOGGED_OUT, "failure_401")),
-        # 403 is a lock, though whatsmeow calls it a log-out
-        (Event("LoggedOut", OnConnect=True, Reason=4), Cause(Kind.LOCKED, "failure_403")),
-        (Event("LoggedOut", OnConnect=True, Reason=5), Cause(Kind.LOGGED_OUT, "failure_406")),
-        (Event("ConnectFailure", Reason=7), Cause(Kind.OUTDATED, "failure_409")),
-        (Event("ConnectFailure", Reason=99), Cause(Kind.NETWORK, "failure")),
-        (Event("StreamError", Code="440"), Cause(Kind.REPLACED, "stream_error_440")),
-        (Event("StreamError", Code="409"), Cause(Kind.REPLACED, "stream_error_409")),
-        (Event("StreamError", Code="516"), Cause(Kind.LOGGED_OUT, "stream_error_516")),
+        ({"by": "failure", "attrs": {"reason": "401"}}, Cause(Kind.LOGGED_OUT, "failure_401")),
+        ({"by": "failure", "attrs": {"reason": "405"}}, Cause(Kind.OUTDATED, "failure_405")),
         (
-            Event("StreamError", Code="", Raw=UNANSWERED),
-            Cause(Kind.NETWORK, "unanswered_stanza", stanza="receipt/retry"),
+            {"by": "failure", "attrs": {"reason": "402", "expire": "60"}},
+            Cause(Kind.TEMPORARILY_BANNED, "failure_402", NOW + 60),
         ),
         (
-            Event("TemporaryBan", Expire=90),
-            Cause(Kind.TEMPORARILY_BANNED, "failure_402", NOW + 90),
+            {"by": "stream_error", "attrs": {"code": "515"}},
+            Cause(Kind.RESTART_REQUIRED, "stream_error_515"),
         ),
         (
-            Event("TemporaryBan"),
-            Cause(Kind.TEMPORARILY_BANNED, "failure_402", NOW + UNTIMED_BAN),
+            {"by": "stream_error", "children": {"conflict": {"type": "replaced"}}},
+            Cause(Kind.REPLACED, "conflict"),
         ),
-        (Event("Connected"), None),
-        (Event("Message"), None),
+        (
+            {"by": "stream_error", "children": {"conflict": {"type": "device_removed"}}},
+            Cause(Kind.LOGGED_OUT, "device_removed"),
+        ),
+        ({"by": "close"}, Cause(Kind.NETWORK, "reset")),
+        ({"by": "program", "cause": "keepalive"}, Cause(Kind.KEEPALIVE, "keepalive")),
+        ({"by": "program", "cause": "unreachable"}, Cause(Kind.NETWORK, "unreachable")),
+        ({"by": "program", "cause": "15550100002"}, Cause(Kind.NETWORK, "program")),
+        ({}, Cause(Kind.NETWORK, "program")),
+        ({"by": "failure", "attrs": 7}, Cause(Kind.NETWORK, "failure")),
     ],
-    ids=lambda one: getattr(one, "DESCRIPTOR", SimpleNamespace(name=str(one))).name,
 )
-def test_each_event(event: Event, cause: Cause | None) -> None:
-    assert causes.from_event(event, NOW) == cause
+def test_the_end_of_a_login(told: dict[str, Any], cause: Cause) -> None:
+    assert from_ended(told, NOW) == cause
 
 
 @pytest.mark.parametrize(
     ("word", "kind"),
     [
-        ("success", None),
-        ("timeout", Kind.NETWORK),
-        ("err-client-outdated", Kind.OUTDATED),
-        ("err-unexpected-state", Kind.NETWORK),
+        ("fenced", Kind.REPLACED),
+        ("disk_full", Kind.DISK_FULL),
+        ("store_failed", Kind.BAD_SESSION),
+        ("bad_request", Kind.NETWORK),
     ],
 )
-def test_each_outcome_of_a_pairing(word: str, kind: Kind | None) -> None:
-    cause = causes.from_pairing(word)
-    assert (cause and cause.kind) == kind
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "detail"),
-    [
-        ("", Kind.NETWORK, "not_connected"),
-        ("failed to dial: refused 15550100001", Kind.NETWORK, "not_connected"),
-        ("noise handshake failed: bad certificate", Kind.NETWORK, "handshake_failed"),
-        ("file is not a database", Kind.BAD_SESSION, "whatsmeow"),
-        ("required field Neonize.TemporaryBan.Code not set", Kind.TEMPORARILY_BANNED, None),
-    ],
-)
-def test_why_there_is_no_socket(error: str, kind: Kind, detail: str | None) -> None:
-    cause = causes.from_over(error, NOW)
-    assert cause.kind is kind
-    assert detail in {None, cause.detail}
-    assert "1555" not in str(cause)
+def test_a_program_that_cannot_begin(word: str, kind: Kind) -> None:
+    assert from_word(word).kind is kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
@@ -11,14 +10,8 @@ import pytest
 
 from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import (
-    Member,
-    Roster,
-    Rosters,
-    changed,
-    query_all,
-    read,
-)
+from actors.connection.native.identities.group_members import Member, Roster, Rosters, changed, read
+from actors.connection.native.identities.group_queries import OverSocket, query_all
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.transport.nodes import Node, encode
 from actors.connection.session.session import Session
@@ -129,7 +122,7 @@ async def test_what_is_told_of_hundreds_of_groups_holds_nothing_up(tmp_path: Pat
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
         people = People(session, Address.parse("15550100001:1@s.whatsapp.net"), None)
         socket = cast("Socket", Told())
-        rosters = Rosters(session, people, socket, time.time, on_inbox=on_inbox)
+        rosters = Rosters(session, people, socket, OverSocket(socket), on_inbox=on_inbox)
         beside = asyncio.ensure_future(others())
         assert len(await rosters.all()) == 200
         beside.cancel()
@@ -142,8 +135,8 @@ async def test_members_are_named_as_the_group_has_them(session: Session) -> None
     rosters = Rosters(
         session,
         People(session, device, own_lid),
-        cast("Socket", None),
-        time.time,
+        socket := cast("Socket", None),
+        OverSocket(socket),
         on_inbox=EngineEvents().on_inbox,
     )
     stranger = Address.parse("15550100004@s.whatsapp.net")

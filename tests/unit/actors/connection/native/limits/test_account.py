@@ -19,8 +19,8 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import account, mex
 from actors.connection.native.limits.account import AccountLimits
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

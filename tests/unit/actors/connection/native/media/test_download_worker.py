@@ -14,7 +14,8 @@ from actors.connection.native.identities.routes import Routes
 from actors.connection.native.media.download_worker import AT_ONCE, Courier
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
-from actors.connection.session.downloads import Transfer
+from actors.connection.native.media.over_socket import phone
+from actors.connection.session.files.downloads import Transfer
 from actors.connection.session.session import Session
 from actors.runtime.actor_base import end_tasks
 from tests.waiting import eventually
@@ -107,7 +108,7 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
     broken = [f"BROKEN{number}" for number in range(AT_ONCE + 1)]
     fetching.becomes = {name: ZeroDivisionError() for name in broken}
     async with working(tmp_path, fetching, *broken, "FINE") as (session, courier, wire):
-        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: "FINE" not in left(session))
         assert {one.attempts for one in session.due_transfers(9e9, 99)} == {1}
         assert [one.status for one in session.pending("file", 9)] == ["stored"]
@@ -119,7 +120,7 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
     async with working(tmp_path, fetching, *names) as (session, courier, wire):
         await asyncio.sleep(0.01)
         assert fetching.asked == [], "the connection is not open"
-        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: not left(session))
         assert fetching.most == AT_ONCE
         assert sorted(fetching.asked) == sorted(names)
@@ -129,13 +130,13 @@ async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> No
     fetching = Fetching()
     fetching.becomes = {"A": NoLink()}
     async with working(tmp_path, fetching, "A") as (session, courier, wire):
-        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: fetching.asked)
         await asyncio.sleep(0.02)
         assert fetching.asked == ["A"]
         assert [one.attempts for one in session.due_transfers(9e9, 99)] == [0]
         fetching.becomes = {}
-        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: not left(session))
 
 
@@ -143,7 +144,7 @@ async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
     fetching = Fetching()
     fetching.becomes = {"A": Trouble.GONE}
     async with working(tmp_path, fetching, "A") as (session, courier, wire):
-        courier.attach(cast("Socket", wire), ACCOUNT, routes(session))
+        courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: wire.sent)
         assert wire.on_disk == [1], "an answer that comes at once would be put off"
         assert wire.sent[0].attrs["to"] == ACCOUNT

@@ -14,7 +14,7 @@ from actors.connection.native.media.failure_policy import (
     Trouble,
     verdict,
 )
-from actors.connection.session.downloads import LONGEST_WAIT, Transfer
+from actors.connection.session.files.downloads import LONGEST_WAIT, Transfer
 
 NOW = 1_800_000_000.0
 ALICE = "15550100002@s.whatsapp.net"

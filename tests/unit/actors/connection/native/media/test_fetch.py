@@ -14,7 +14,7 @@ from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.media.hosts import Hosts, MediaConnection, NoLink
 from actors.connection.native.media.https import Unreachable
-from actors.connection.session.downloads import Transfer
+from actors.connection.session.files.downloads import Transfer
 from actors.media.directory import DirectoryStore
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.native.media.hosts import Hosts, NoLink, read
+from actors.connection.native.media.over_socket import servers
+from actors.connection.native.transport.errors import RequestFailed
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import RequestFailed
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
@@ -34,7 +35,7 @@ class Wire:
 
 def hosts() -> tuple[Hosts, Wire]:
     made, wire = Hosts(), Wire()
-    made.attach(cast("Socket", wire))
+    made.attach(servers(cast("Socket", wire)))
     return made, wire
 
 

@@ -11,8 +11,8 @@ from actors.connection.native.media.message_part import LARGEST, is_path, media_
 from actors.connection.native.receive import wrappers
 from actors.connection.native.send.to_proto import Dress, Place, dress, write
 from actors.connection.native.transport.nodes import proto
-from actors.connection.session.downloads import Transfer
-from actors.connection.session.uploads import Upload
+from actors.connection.session.files.downloads import Transfer
+from actors.connection.session.files.uploads import Upload
 from actors.messages.content import (
     Audio,
     Document,

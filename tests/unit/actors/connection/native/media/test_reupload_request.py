@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from actors.connection.native.media.reupload_request import Answer, answer, question
 from actors.connection.native.transport.nodes import Node, proto
-from actors.connection.session.downloads import Transfer
+from actors.connection.session.files.downloads import Transfer
 
 ALICE = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"

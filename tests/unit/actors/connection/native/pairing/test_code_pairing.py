@@ -22,13 +22,8 @@ from actors.connection.engine import (
 )
 from actors.connection.native.pairing.unpaired_client import Enrolment
 from actors.connection.native.signal.device_sessions import new_credentials
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import (
-    ConnectionLost,
-    RequestFailed,
-    RequestTimeout,
-    Socket,
-)
 from actors.connection.pairing_window import Offering
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.native.code_phone import REF, CodePhone, notification
@@ -37,6 +32,8 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from actors.connection.native.transport.socket import Socket
 
 PHONE = "15550100001@s.whatsapp.net"
 ASKED = Node(

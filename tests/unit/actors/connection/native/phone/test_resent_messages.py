@@ -25,7 +25,7 @@ from tests.unit.actors.connection.native.receiving import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.connection.native.receive.notifications import Outcome
+    from actors.connection.native.receive.messages.outcome import Outcome
 
 PHONE = "15550100001:0@s.whatsapp.net"
 NOW = 1000.0

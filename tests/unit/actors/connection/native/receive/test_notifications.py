@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport.nodes import Node

@@ -12,11 +12,11 @@ import pytest
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.receive import receipts
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.pipeline import Receiver
-from actors.connection.native.signal.refusals import Unprepared
+from actors.connection.native.refusals import Unprepared
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.session.session import Session
 from tests.processes.measured import Measured
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.native.receive.stanzas import Incoming
+    from actors.connection.native.transport.socket import Socket
 
 
 class Wire:
@@ -143,6 +144,7 @@ class Pipeline:
             session,
             cast("Socket", self.wire),
             cast("Incoming", self.meaning),
+            prepares=cast("Incoming", self.meaning),
             counts=self.counts,
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),

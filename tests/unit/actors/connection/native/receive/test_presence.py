@@ -11,8 +11,8 @@ from actors.connection.engine import NotConnected, Presence
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.presence import Appearance, Visibility, heard
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket

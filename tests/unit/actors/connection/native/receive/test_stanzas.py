@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.media.test_reupload_request import notification

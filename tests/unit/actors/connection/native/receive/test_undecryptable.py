@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.stanzas import MAX_RETRIES
 from actors.connection.native.transport.nodes import Node
 from actors.state.messages.received import incoming, storing
@@ -144,9 +144,9 @@ async def test_a_question_in_vain_leaves_a_placeholder_whoever_asked(receiver: W
     stanza = garbled(await receiver.message(text("lost")))
     await receiver.take(stanza)
     async with receiver.session.transaction():
-        receiver.incoming._clock = lambda: time.time() + 59
+        receiver.incoming._messages._clock = lambda: time.time() + 59
         assert not receiver.incoming.lapse(60).news
-        receiver.incoming._clock = lambda: time.time() + 61
+        receiver.incoming._messages._clock = lambda: time.time() + 61
         assert receiver.incoming.lapse(60).news
         assert not receiver.incoming.lapse(60).news
     (placeholder,) = receiver.messages()

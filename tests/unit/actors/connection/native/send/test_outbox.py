@@ -12,8 +12,8 @@ import pytest
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.send import outbox
 from actors.connection.native.send.outbox import Departures
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost
 from actors.connection.session.session import Session, SessionUnavailable
 
 if TYPE_CHECKING:

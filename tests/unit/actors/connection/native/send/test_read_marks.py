@@ -11,8 +11,8 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.read_marks import ReadMarks, kind_of, receipt
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import ConnectionLost, RequestFailed
 from actors.connection.session.unread import Reading, Unread
 from actors.messages.content import ReadMark
 

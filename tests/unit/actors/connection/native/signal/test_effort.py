@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.connection.native.refusals import Undecryptable, Unprepared
 from actors.connection.native.signal import effort
 from actors.connection.native.signal.effort import (
     BURST,
@@ -14,7 +15,6 @@ from actors.connection.native.signal.effort import (
     Budgets,
     Prepared,
 )
-from actors.connection.native.signal.refusals import Undecryptable, Unprepared
 
 MALLORY, ALICE = "15550100009@s.whatsapp.net", "15550100001@s.whatsapp.net"
 

@@ -149,6 +149,7 @@ async def test_no_forgery_is_computed_inside_the_transaction(
         receiver.session,
         cast("Socket", wire),
         receiver.incoming,
+        prepares=receiver.incoming,
         counts=Counter(),
         on_inbox=ignore,
         on_task=lambda *_: None,

@@ -15,8 +15,9 @@ from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
 from actors.connection.native.transport.client_payload import MOST_LOGINS
+from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node, parse, proto
-from actors.connection.native.transport.socket import ConnectionLost, Socket
+from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

@@ -1,0 +1,54 @@
+"""Queries for groups over a socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.identities.group_members import Roster, UnknownGroup, read
+from actors.connection.native.transport.nodes import Node, iq
+
+if TYPE_CHECKING:
+    from actors.connection.native.transport.socket import Socket
+
+
+def query(chat: Address) -> Node:
+    """Ask for one group."""
+    return iq("get", "w:g2", (Node("query", {"request": "interactive"}),), to=str(chat))
+
+
+def query_all() -> Node:
+    """Ask for all groups that the account is in."""
+    wanted = Node("participating", {}, (Node("participants"), Node("description")))
+    return iq("get", "w:g2", (wanted,), to=f"@{GROUP}")
+
+
+def _address(group: Node) -> Address | None:
+    """The address of a ``<group>``, whose id may be without its server."""
+    named = group.attrs.get("id", "")
+    address = parse_optional(named if "@" in named else f"{named}@{GROUP}")
+    return address if address is not None and address.server == GROUP else None
+
+
+class OverSocket:
+    """Asks for groups over one socket."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+
+    async def one(self, chat: Address) -> Roster:
+        """As `AsksForGroups.one`."""
+        told = (await self._socket.request(query(chat))).child("group")
+        if told is None:
+            raise UnknownGroup
+        return read(told)
+
+    async def all(self) -> dict[Address, Roster]:
+        """As `AsksForGroups.all`."""
+        reply = await self._socket.request(query_all())
+        return {
+            chat: read(node)
+            for part in reply.children("groups")
+            for node in part.children("group")
+            if (chat := _address(node)) is not None
+        }

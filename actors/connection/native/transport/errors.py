@@ -1,0 +1,41 @@
+"""Errors of whoever talks to WhatsApp: the connection is gone, or a request brought nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.connection.causes import Cause
+
+
+class ConnectionLost(Exception):  # noqa: N818 - reads as what it is
+    """The socket is gone. `written` says that the bytes in question may have left."""
+
+    def __init__(self, cause: Cause, *, written: bool) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.written = written
+
+
+class HandshakeLost(ConnectionLost):
+    """The server was there, and no channel came about: what is remembered of it may be wrong."""
+
+
+class RequestFailed(Exception):  # noqa: N818 - reads as what it is
+    """WhatsApp answered a request with an error; `code` is its number, 0 where it gave none."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"error {code}")
+        self.code = code
+
+
+class RequestTimeout(Exception):  # noqa: N818 - reads as what it is
+    """WhatsApp did not answer a request in time."""
+
+
+class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
+    """WhatsApp knows nobody under this address."""
+
+
+class OtherNumber(NotOnWhatsApp):
+    """Nobody is under this number, and WhatsApp answers for it by another one, whose chat it is from now on."""

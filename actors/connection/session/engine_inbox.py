@@ -1,0 +1,62 @@
+"""The inbox of an engine, as the port has it, in its session file."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.session.session import SessionDamaged, StaleEpoch
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator, Sequence
+
+    from actors.connection.engine import EngineEvents, InboxKind
+    from actors.connection.session.session import Session
+
+
+class SessionInbox:
+    """The part of an engine that reads and settles its inbox.
+
+    A stale owner changes nothing (G6): `run` ends as replaced, and once it did these raise `StaleEpoch`;
+    so with `SessionDamaged`. `SessionUnavailable` changed nothing: try again.
+    """
+
+    _session: Session
+    _events: EngineEvents
+    _idle: asyncio.Event
+
+    def _end_by(self, refusal: Exception) -> None:
+        """Let `run` return with the cause of the session's refusal."""
+        raise NotImplementedError
+
+    async def _settled(self, keys: Sequence[int]) -> None:
+        """Those items are stored elsewhere."""
+        raise NotImplementedError
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
+        """The oldest unsettled inbox items of that kind."""
+        return self._session.pending(kind, limit)
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget items that are stored elsewhere."""
+        async with self._changing():
+            async with self._session.transaction():
+                self._session.settle(keys)
+            await self._settled(keys)
+
+    async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
+        """Have what is stored of former chats moved; see the port."""
+        async with self._changing(), self._session.transaction():
+            self._session.merge_chats(chats)
+        await self._events.on_inbox()
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (StaleEpoch, SessionDamaged) as refusal:
+            self._end_by(refusal)
+            # The cause of the end is told first: whoever called breaks on this, and knows less.
+            await self._idle.wait()
+            raise

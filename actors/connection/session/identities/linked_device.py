@@ -1,0 +1,36 @@
+"""The account that this installation is a device of, where an engine keeps the device's keys elsewhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from actors.connection.session.file import SessionFile
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedDevice:
+    """Full addresses of the device; `banned_until` is the end of the last temporary ban, in seconds."""
+
+    device: str
+    lid: str | None = None
+    banned_until: float | None = None
+
+
+class LinkedDevices(SessionFile):
+    """It stands where other engines have credentials: a session is of one engine."""
+
+    def linked_device(self) -> LinkedDevice | None:
+        """The device; None where none is linked."""
+        row = self._row("SELECT data FROM credentials")
+        named = {} if row is None else json.loads(row[0])
+        if not named.get("device"):
+            return None
+        return LinkedDevice(named["device"], named.get("lid"), named.get("banned_until"))
+
+    def save_linked_device(self, device: LinkedDevice) -> None:
+        """Replace the device."""
+        self._write(
+            "INSERT OR REPLACE INTO credentials (one, data) VALUES (1, ?)",
+            (json.dumps(asdict(device)),),
+        )

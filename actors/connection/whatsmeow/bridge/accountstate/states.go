@@ -1,0 +1,257 @@
+// Package accountstate fetches and changes what an account's devices share: names, mutes, archives.
+package accountstate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/appstate"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/proto/waServerSync"
+	"go.mau.fi/whatsmeow/types"
+	waLog "go.mau.fi/whatsmeow/util/log"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+)
+
+// States fetches the account's state (names, mutes, archives) collection by collection.
+//
+// The actor commits the changes of a collection before the library's version of it does: after a crash the same
+// changes come again.
+type States struct {
+	Client *library.Client
+	Log    waLog.Logger
+	// Deliver hands changes to the actor; it returns once they are committed.
+	Deliver func(fields pipe.Fields, raw []byte) error
+	// TellPhone sends a message to the account's phone.
+	TellPhone func(context.Context, *waE2E.Message) (string, error)
+
+	turn  sync.Mutex
+	asked map[string]bool
+}
+
+// Look fetches what changed in collections, in the background; `done` gets the first failure.
+func (all *States) Look(ctx context.Context, done func(error), names ...appstate.WAPatchName) {
+	go func() {
+		var failed error
+		for _, name := range names {
+			if err := all.Fetch(ctx, name, false); err != nil && failed == nil {
+				all.Log.Warnf("app state not fetched")
+				failed = err
+			}
+		}
+		done(failed)
+	}()
+}
+
+// LookAtNew is Look for collections of which nothing was fetched yet.
+func (all *States) LookAtNew(ctx context.Context) {
+	var names []appstate.WAPatchName
+	if key, err := all.Client.Store.AppStateKeys.GetLatestAppStateSyncKeyID(ctx); err != nil || key == nil {
+		return
+	}
+	for _, name := range appstate.AllPatchNames {
+		if version, _, err := all.Client.Store.AppState.GetAppStateVersion(ctx, string(name)); err == nil && version == 0 {
+			names = append(names, name)
+		}
+	}
+	all.Look(ctx, func(error) {}, names...)
+}
+
+// Fetch fetches the changes of a collection, or with `whole` all of it anew.
+func (all *States) Fetch(ctx context.Context, name appstate.WAPatchName, whole bool) error {
+	all.turn.Lock()
+	defer all.turn.Unlock()
+	device := all.Client.Store
+	if whole {
+		if err := device.AppState.DeleteAppStateVersion(ctx, string(name)); err != nil {
+			return err
+		}
+	}
+	for more := true; more; {
+		version, hash, err := device.AppState.GetAppStateVersion(ctx, string(name))
+		if err != nil {
+			return err
+		}
+		first := version == 0
+		patches, err := all.Client.Patches(ctx, name, version, first)
+		if err != nil {
+			return err
+		}
+		if err := all.apply(ctx, name, appstate.HashState{Version: version, Hash: hash}, patches, first); err != nil {
+			return err
+		}
+		if more = patches.HasMorePatches; more {
+			after, _, err := device.AppState.GetAppStateVersion(ctx, string(name))
+			if err != nil || after == version {
+				return err // the server promises more and brings nothing
+			}
+		}
+	}
+	return nil
+}
+
+// apply has the actor commit changes, then stores that they are known.
+//
+// They are decoded twice: waiting for the actor inside of a transaction would keep messages from being decrypted.
+func (all *States) apply(
+	ctx context.Context, name appstate.WAPatchName, state appstate.HashState, patches *appstate.PatchList, whole bool,
+) error {
+	changes, after, err := all.decode(ctx, state, patches, func(context.Context, []appstate.Mutation) error {
+		return errNotYet
+	})
+	switch {
+	case errors.Is(err, appstate.ErrKeyNotFound):
+		go all.askForKeys(ctx, patches)
+		return err
+	case err != nil && !errors.Is(err, errNotYet):
+		return err
+	case after.Version == state.Version && len(changes) == 0:
+		return nil
+	}
+	header, raw, err := changesOf(changes)
+	if err != nil {
+		return err
+	}
+	if err := all.Deliver(pipe.Fields{
+		"collection": string(name), "version": after.Version, "whole": whole, "changes": header,
+	}, raw); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
+		return all.Client.LearnChanges(ctx, name, changes, whole)
+	})
+	return err
+}
+
+// ErrNotStored reports that the actor did not commit changes: they come again.
+var ErrNotStored = errors.New("changes not stored")
+
+var errNotYet = errors.New("not stored by the actor yet")
+
+// decode decodes changes in a transaction that commits where `learn` returns no error.
+func (all *States) decode(
+	ctx context.Context, state appstate.HashState, patches *appstate.PatchList,
+	learn func(context.Context, []appstate.Mutation) error,
+) (changes []appstate.Mutation, after appstate.HashState, err error) {
+	device := all.Client.Store
+	err = device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) (err error) {
+		processor := appstate.NewProcessor(device, all.Log)
+		if changes, after, err = processor.DecodePatches(ctx, patches, state, true); err != nil {
+			return err
+		}
+		return learn(ctx, changes)
+	})
+	return changes, after, err
+}
+
+// changesOf describes changes in a header; the actions are protobufs, one after the other in the raw bytes.
+func changesOf(changes []appstate.Mutation) (header []pipe.Fields, raw []byte, err error) {
+	for _, change := range changes {
+		action, err := proto.Marshal(change.Action)
+		if err != nil {
+			return nil, nil, err
+		}
+		operation := "set"
+		if change.Operation == waServerSync.SyncdMutation_REMOVE {
+			operation = "remove"
+		}
+		header = append(header, pipe.Fields{"index": change.Index, "operation": operation, "length": len(action)})
+		raw = append(raw, action...)
+	}
+	return header, raw, nil
+}
+
+// askForKeys asks the phone for keys that changes were sealed under, once each.
+func (all *States) askForKeys(ctx context.Context, patches *appstate.PatchList) {
+	processor := appstate.NewProcessor(all.Client.Store, all.Log)
+	var ids []*waE2E.AppStateSyncKeyId
+	all.turn.Lock()
+	for _, id := range processor.GetMissingKeyIDs(ctx, patches) {
+		if !all.asked[string(id)] {
+			if all.asked == nil {
+				all.asked = map[string]bool{}
+			}
+			all.asked[string(id)] = true
+			ids = append(ids, &waE2E.AppStateSyncKeyId{KeyID: id})
+		}
+	}
+	all.turn.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	_, _ = all.TellPhone(ctx, &waE2E.Message{ProtocolMessage: &waE2E.ProtocolMessage{
+		Type:                   waE2E.ProtocolMessage_APP_STATE_SYNC_KEY_REQUEST.Enum(),
+		AppStateSyncKeyRequest: &waE2E.AppStateSyncKeyRequest{KeyIDs: ids},
+	}})
+}
+
+const conflict = 409
+
+// Send seals a patch on top of the newest version; a version that was outrun is fetched, and the patch sealed again.
+func (all *States) Send(ctx context.Context, patch appstate.PatchInfo) error {
+	for range 3 {
+		if err := all.Fetch(ctx, patch.Type, false); err != nil {
+			return err
+		}
+		code, err := all.attempt(ctx, patch)
+		if err != nil {
+			return err
+		}
+		switch code {
+		case 0:
+			return all.Fetch(ctx, patch.Type, false)
+		case conflict:
+		default:
+			return outcome.Refused(code)
+		}
+	}
+	return outcome.Refused(conflict)
+}
+
+func (all *States) attempt(ctx context.Context, patch appstate.PatchInfo) (int, error) {
+	all.turn.Lock()
+	defer all.turn.Unlock()
+	device := all.Client.Store
+	key, err := device.AppStateKeys.GetLatestAppStateSyncKeyID(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if key == nil {
+		return 0, &pipe.Refusal{Code: "no_app_state_keys"}
+	}
+	version, hash, err := device.AppState.GetAppStateVersion(ctx, string(patch.Type))
+	if err != nil {
+		return 0, err
+	}
+	processor := appstate.NewProcessor(device, all.Log)
+	sealed, err := processor.EncodePatch(ctx, key, appstate.HashState{Version: version, Hash: hash}, patch)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := all.Client.Query(ctx, whatsmeow.DangerousInfoQuery{
+		Namespace: "w:sync:app:state", Type: "set", To: types.ServerJID, NoRetry: true,
+		Content: []waBinary.Node{{Tag: "sync", Content: []waBinary.Node{{
+			Tag: "collection", Attrs: waBinary.Attrs{
+				"name": string(patch.Type), "version": version, "return_snapshot": false,
+			},
+			Content: []waBinary.Node{{Tag: "patch", Content: sealed}},
+		}}}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	collection := answer.GetChildByTag("sync", "collection")
+	if outcome.Text(collection.Attrs["type"]) != "error" {
+		return 0, nil
+	}
+	refused := collection.GetChildByTag("error")
+	return max(outcome.Number(refused.Attrs["code"]), 1), nil
+}

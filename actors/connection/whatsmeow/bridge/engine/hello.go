@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"net/http"
+	"os"
+	"runtime/debug"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waCompanionReg"
+	"go.mau.fi/whatsmeow/store"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/transport"
+	"teimoso-whatsmeow/vault"
+)
+
+// settings are what `hello` says about the connection, for the life of the process.
+type settings struct {
+	Epoch          int64      `json:"epoch"`
+	Database       string     `json:"database"`
+	URL            string     `json:"url"`
+	RootKey        string     `json:"root_key"`
+	MediaAuthority string     `json:"media_authority"`
+	Proxy          string     `json:"proxy"`
+	Version        *[3]uint32 `json:"version"`
+	Trace          bool       `json:"trace"`
+	Name           string     `json:"name"`
+
+	websocket, media *http.Transport
+}
+
+var badHello = &pipe.Refusal{Code: "bad_request", Permanent: true}
+
+// hello opens the database and reports whether a device is paired.
+func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
+	found := &settings{}
+	if err := request.Read(found); err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(found.RootKey)
+	if err != nil || len(key) != len(whatsmeow.WACertPubKey) || found.Database == "" || found.Epoch < 0 {
+		return nil, badHello
+	}
+	if err := found.dial(); err != nil {
+		return nil, err
+	}
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if engine.settings != nil {
+		return nil, &pipe.Refusal{Code: "already_running"}
+	}
+	copy(whatsmeow.WACertPubKey[:], key)
+	announce(found)
+	opened, err := vault.Open(engine.ctx, found.Database, found.Epoch, engine.logs.Module("store"), engine.failed)
+	if err != nil {
+		return nil, outcome.Store(err)
+	}
+	engine.vault, engine.settings = opened, found
+	engine.tracing.Store(found.Trace)
+	if err := engine.load(); err != nil {
+		return nil, err
+	}
+	return engine.account(pipe.Fields{"library": version()}), nil
+}
+
+// load makes the client of the device that is in use. The engine's lock is held.
+func (engine *Engine) load() error {
+	device, err := engine.vault.Device(engine.ctx, engine.learnt)
+	if err != nil {
+		return outcome.Store(err)
+	}
+	engine.client = library.New(
+		device, engine.logs.Module("whatsmeow"), library.Taps{Received: engine.received, Sent: engine.sent},
+		engine.settings.websocket, engine.settings.media,
+	)
+	engine.client.PrePairCallback = engine.linking
+	engine.client.GetMessageForRetry = engine.sentContent
+	engine.client.AddEventHandlerWithSuccessStatus(engine.event)
+	return nil
+}
+
+func (engine *Engine) account(fields pipe.Fields) pipe.Fields {
+	fields["jid"], fields["lid"] = nil, nil
+	if jid := engine.client.Store.GetJID(); !jid.IsEmpty() {
+		fields["jid"] = jid.String()
+	}
+	if lid := engine.client.Store.GetLID(); !lid.IsEmpty() {
+		fields["lid"] = lid.String()
+	}
+	return fields
+}
+
+func announce(found *settings) {
+	if found.Version != nil {
+		store.SetWAVersion(store.WAVersionContainer(*found.Version))
+	}
+	if found.Name != "" {
+		store.DeviceProps.Os = proto.String(found.Name)
+	}
+	store.DeviceProps.PlatformType = waCompanionReg.DeviceProps_CHROME.Enum()
+}
+
+// version is the version of the library that the program was built with.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range info.Deps {
+			if module.Path == "go.mau.fi/whatsmeow" {
+				return module.Version
+			}
+		}
+	}
+	return "unknown"
+}
+
+// dial prepares the transports: the proxy is used for the socket and for files, and no other one is.
+func (found *settings) dial() (err error) {
+	if found.websocket, err = transport.New(found.Proxy); err != nil {
+		return badHello
+	}
+	found.media = found.websocket.Clone()
+	if found.MediaAuthority == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(found.MediaAuthority)
+	roots := x509.NewCertPool()
+	if err != nil || !roots.AppendCertsFromPEM(pem) {
+		return badHello
+	}
+	found.media.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return nil
+}

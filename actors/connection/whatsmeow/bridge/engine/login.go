@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/store"
+
+	"teimoso-whatsmeow/accountstate"
+	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/intake"
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/sending"
+	"teimoso-whatsmeow/transport"
+)
+
+// linkWithin is how long the library may take for a pairing whose socket has ended.
+const linkWithin = 5 * time.Second
+
+// mostRetries is how many messages may be sent again at the same time.
+const mostRetries = 16
+
+// backlog is how many stanzas may wait for the worker until the socket is not read any more.
+const backlog = 2048
+
+// login is one socket from its opening to its end.
+type login struct {
+	engine *Engine
+	client *library.Client
+	queue  *intake.Queue[*waBinary.Node]
+	settle *settlements
+	qrs    *qrs
+	sender *sending.Sender
+	states *accountstate.States
+
+	connected, open atomic.Bool
+
+	// pairing is set once a phone linked the device, linked is closed once the library is done with that.
+	pairing atomic.Bool
+	linked  chan struct{}
+	link    sync.Once
+
+	once   sync.Once
+	why    ends.Cause
+	ending chan struct{} // closed once `why` is known
+	over   chan struct{} // closed once `ended` was told
+
+	traffic traffic
+	// retries has a place for each message that is sent again at the same time.
+	retries chan struct{}
+	// collected are deliveries that the library's event brought while the worker handles a stanza.
+	collected []<-chan pipe.Answer
+}
+
+// start begins a login in the background; it returns an error where one is running.
+func (engine *Engine) start(version *[3]uint32) error {
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if engine.settings == nil {
+		return &pipe.Refusal{Code: "no_hello"}
+	}
+	if err := engine.sound(); err != nil {
+		return err
+	}
+	if engine.login != nil {
+		return &pipe.Refusal{Code: "already_running"}
+	}
+	if version != nil {
+		store.SetWAVersion(store.WAVersionContainer(*version))
+	}
+	if engine.client == nil {
+		if err := engine.load(); err != nil {
+			return err
+		}
+	}
+	one := &login{
+		engine: engine, client: engine.client, queue: intake.New[*waBinary.Node](backlog),
+		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
+		retries: make(chan struct{}, mostRetries),
+	}
+	one.settle = newSettlements(one)
+	one.qrs = &qrs{login: one}
+	one.sender = &sending.Sender{
+		Client: one.client, Context: engine.ctx, Log: engine.logs.Module("sending"), Ratchet: &engine.ratchet,
+		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending,
+	}
+	one.states = &accountstate.States{
+		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
+		Deliver: func(fields pipe.Fields, raw []byte) error {
+			return engine.pipe.Wait(one.deliver("app_state", fields, raw)).Err
+		},
+	}
+	engine.ratchet.Serve(one.queue)
+	engine.login = one
+	go one.run()
+	return nil
+}
+
+func (one *login) run() {
+	connection, err := one.connect()
+	if err != nil {
+		one.end(ends.Cause{Word: dialling(err)})
+	} else {
+		one.serve(connection)
+	}
+	one.finish()
+}
+
+// connect opens the socket; it gives up when the login is to end.
+func (one *login) connect() (*library.Connection, error) {
+	ctx, cancel := context.WithCancel(one.engine.ctx)
+	connected := make(chan struct{})
+	defer close(connected)
+	go func() {
+		select {
+		case <-one.ending:
+			cancel()
+		case <-connected:
+		}
+	}()
+	connection, err := one.client.Connect(ctx, one.engine.settings.URL, one.engine.logs.Module("socket"))
+	if err != nil {
+		cancel()
+	}
+	return connection, err
+}
+
+func (one *login) serve(connection *library.Connection) {
+	var work sync.WaitGroup
+	one.connected.Store(true)
+	work.Go(one.work)
+	work.Go(one.settle.run)
+	select {
+	case <-one.ending:
+	case <-connection.Done():
+		one.end(ends.Cause{By: "close"})
+	case <-one.engine.pipe.Broken():
+		one.end(ends.Cause{Word: "closed"})
+	}
+	one.connected.Store(false)
+	one.open.Store(false)
+	one.client.ExpectEnd()
+	connection.Close()
+	one.qrs.stop()
+	one.queue.Close()
+	work.Wait()
+	if one.pairing.Load() {
+		// The server ends the socket as soon as it has the confirmation: the library reports that later.
+		select {
+		case <-one.linked:
+		case <-time.After(linkWithin):
+		}
+	}
+}
+
+// finish sets aside what is not linked any more, and tells why the login ended.
+func (one *login) finish() {
+	engine, why := one.engine, one.why
+	if why.Aside != "" {
+		jid := one.client.Store.GetJID()
+		if !jid.IsEmpty() {
+			if err := engine.vault.SetAside(engine.ctx, jid, why.Aside); err != nil {
+				engine.failed(err)
+			}
+		}
+	}
+	told := pipe.Fields{"by": why.By}
+	if why.Word != "" {
+		told = pipe.Fields{"by": "program", "cause": why.Word}
+	}
+	if why.Attrs != nil {
+		told["attrs"] = why.Attrs
+	}
+	if why.Children != nil {
+		told["children"] = why.Children
+	}
+	engine.lock.Lock()
+	engine.login = nil
+	if why.Aside != "" || why.Word == pairingFailed {
+		engine.client = nil
+	}
+	engine.lock.Unlock()
+	engine.pipe.Tell("ended", told, nil)
+	close(one.over)
+}
+
+// mayLeave refuses once the lease is over or the database failed.
+func (one *login) mayLeave() error {
+	if err := one.engine.sound(); err != nil {
+		return err
+	}
+	return one.engine.lease.Over()
+}
+
+// end ends the login; the first cause is the one that is told.
+func (one *login) end(why ends.Cause) {
+	one.once.Do(func() {
+		one.why = why
+		close(one.ending)
+	})
+}
+
+func dialling(err error) string {
+	switch {
+	case errors.Is(err, library.ErrHandshake):
+		return "handshake_failed"
+	case errors.Is(err, transport.ErrProxy):
+		return "proxy_failed"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return "unreachable_in_time"
+	default:
+		return "unreachable"
+	}
+}
+
+// traffic reports that something was read, at most once in a while.
+type traffic struct{ last, told atomic.Int64 }
+
+const trafficEvery = 5 * time.Second
+
+func (one *login) sawTraffic() {
+	now, before := time.Now().UnixNano(), one.traffic.told.Load()
+	one.traffic.last.Store(now)
+	if now-before >= int64(trafficEvery) && one.traffic.told.CompareAndSwap(before, now) {
+		one.engine.pipe.Tell("traffic", nil, nil)
+	}
+}

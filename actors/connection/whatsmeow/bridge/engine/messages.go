@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"go.mau.fi/libsignal/signalerror"
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+)
+
+// message decrypts a message, hands it to the actor, and has it receipted once that committed it.
+func (one *login) message(node *waBinary.Node) {
+	ctx, client := one.engine.ctx, one.client
+	info, err := client.ParseMessage(node)
+	if err != nil {
+		one.acknowledge(node, whatsmeow.NackParsingError)
+		return
+	}
+	if info.Chat.Server == types.NewsletterServer {
+		one.acknowledge(node, 0)
+		return
+	}
+	if !info.SenderAlt.IsEmpty() {
+		client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
+	} else if !info.RecipientAlt.IsEmpty() {
+		client.StoreLIDPNMapping(ctx, info.RecipientAlt, info.Chat)
+	}
+	parts := node.GetChildrenByTag("enc")
+	if len(parts) == 0 {
+		kind := "empty"
+		if unavailable, found := node.GetOptionalChildByTag("unavailable"); found {
+			if kind = outcome.Text(unavailable.Attrs["type"]); kind == "" {
+				kind = "unavailable"
+			}
+		}
+		one.placeholder(node, info, kind, func() { client.Acknowledge(ctx, node, 0) })
+		return
+	}
+	one.encrypted(node, info, parts)
+}
+
+// encrypted decrypts all parts of a message; the first that cannot be read makes it a placeholder.
+func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts []waBinary.Node) {
+	ctx, client := one.engine.ctx, one.client
+	from := one.identity(ctx, info)
+	whole := settlement{}
+	var receipts []func()
+	direct := false
+	for index := range parts {
+		part := &parts[index]
+		kind := outcome.Text(part.Attrs["type"])
+		plaintext, hash, err := one.decrypt(ctx, part, kind, from, info)
+		direct = direct || kind != "skmsg"
+		switch {
+		case err == nil:
+		case errors.Is(err, whatsmeow.ErrEventAlreadyProcessed):
+			continue
+		case errors.Is(err, signalerror.ErrOldCounter) && one.known(info):
+			continue
+		case one.engine.sound() != nil:
+			return
+		default:
+			lacksKey := kind == "skmsg" && !direct && errors.Is(err, signalerror.ErrNoSenderKeyForUser)
+			one.placeholder(node, info, "undecryptable", func() {
+				client.AskAgain(ctx, node, info, lacksKey)
+				client.Acknowledge(ctx, node, 0)
+			})
+			return
+		}
+		var message waE2E.Message
+		if outcome.Text(part.Attrs["v"]) != "2" || proto.Unmarshal(plaintext, &message) != nil {
+			one.placeholder(node, info, "malformed", func() {
+				client.Acknowledge(ctx, node, whatsmeow.NackInvalidProtobuf)
+			})
+			return
+		}
+		deliveries, after, err := one.content(node, info, part, &message, plaintext)
+		if err != nil {
+			return // the database failed: nothing is answered any more
+		}
+		whole.deliveries = append(whole.deliveries, deliveries...)
+		receipts = append(receipts, after...)
+		if hash != nil {
+			whole.hashes = append(whole.hashes, *hash)
+		}
+	}
+	whole.done = func(stored bool) {
+		if !stored {
+			return
+		}
+		for _, receipt := range receipts {
+			receipt()
+		}
+		client.Deliver(ctx, info, node)
+	}
+	one.settle.add(whole)
+}
+
+// identity returns the address by which the sender's sessions are kept: the LID where it is known.
+func (one *login) identity(ctx context.Context, info *types.MessageInfo) types.JID {
+	if info.Sender.Server != types.DefaultUserServer || info.Sender.IsBot() {
+		return info.Sender
+	}
+	lid := info.SenderAlt
+	if lid.Server != types.HiddenUserServer {
+		found, err := one.client.Store.LIDs.GetLIDForPN(ctx, info.Sender)
+		if err != nil || found.IsEmpty() {
+			return info.Sender
+		}
+		lid, info.SenderAlt = found, found
+	}
+	done := one.engine.ratchet.Take()
+	defer done()
+	one.client.MigrateSession(ctx, info.Sender, lid)
+	return lid
+}
+
+var errUnknownPart = errors.New("unknown kind of encryption")
+
+func (one *login) decrypt(
+	ctx context.Context, part *waBinary.Node, kind string, from types.JID, info *types.MessageInfo,
+) ([]byte, *[32]byte, error) {
+	done := one.engine.ratchet.Take()
+	defer done()
+	switch {
+	case kind == "pkmsg" || kind == "msg":
+		return one.client.DecryptDirect(ctx, part, from, kind == "pkmsg", info.Timestamp)
+	case kind == "skmsg" && info.IsGroup:
+		return one.client.DecryptGroup(ctx, part, from, info.Chat, info.Timestamp)
+	default:
+		return nil, nil, errUnknownPart
+	}
+}
+
+// known asks the actor whether it stored a message whose key is used up.
+func (one *login) known(info *types.MessageInfo) bool {
+	answer := one.engine.pipe.Wait(one.deliver("knows", envelope(info, nil), nil))
+	known, _ := answer.Fields["known"].(bool)
+	return answer.Err == nil && known
+}
+
+// placeholder has the actor store that a message came which cannot be read, before it is answered.
+func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind string, answer func()) {
+	fields := envelope(info, node)
+	fields["kind"] = kind
+	for _, part := range node.GetChildrenByTag("enc") {
+		if outcome.Text(part.Attrs["decrypt-fail"]) == "hide" {
+			fields["hide"] = true
+		}
+	}
+	one.stored(answer, one.deliver("undecryptable", fields, nil))
+}
+
+// envelope describes a message without its content.
+func envelope(info *types.MessageInfo, node *waBinary.Node) pipe.Fields {
+	fields := pipe.Fields{
+		"chat": info.Chat.String(), "sender": info.Sender.String(), "message_id": info.ID,
+		"at": info.Timestamp.Unix(), "from_me": info.IsFromMe, "group": info.IsGroup,
+	}
+	for name, value := range map[string]string{
+		"sender_alt": info.SenderAlt.String(), "recipient_alt": info.RecipientAlt.String(),
+		"push_name": info.PushName, "category": info.Category, "edit": string(info.Edit),
+		"addressing": string(info.AddressingMode), "type": info.Type,
+	} {
+		if value != "" {
+			fields[name] = value
+		}
+	}
+	if node != nil {
+		_, offline := node.Attrs["offline"]
+		fields["offline"] = offline
+	}
+	return fields
+}

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"encoding/json"
+	"time"
+
+	"go.mau.fi/whatsmeow/appstate"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/proto/waSyncAction"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/sending"
+)
+
+// sendRequest sends the message in the raw bytes.
+func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		MessageID string `json:"message_id"`
+		Media     string `json:"mediatype"`
+		Timeout   int64  `json:"timeout_ms"`
+	}
+	chat, err := chatOf(request)
+	if err != nil {
+		return nil, err
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	at, to, err := one.sender.Send(sending.Message{
+		Chat: chat, ID: wanted.MessageID, Plain: request.Raw, Media: wanted.Media,
+		Within: time.Duration(wanted.Timeout) * time.Millisecond,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pipe.Fields{"at": at, "chat": to.String()}, nil
+}
+
+// peerRequest sends a message of the actor's to the account's own phone, under the actor's id: it asks for what came
+// without its content, which then comes as `resent`.
+func (one *login) peerRequest(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		MessageID string `json:"message_id"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	var message waE2E.Message
+	if proto.Unmarshal(request.Raw, &message) != nil || wanted.MessageID == "" {
+		return nil, &pipe.Refusal{Code: "bad_message", Permanent: true}
+	}
+	return nil, one.sender.TellPhoneAs(one.engine.ctx, wanted.MessageID, &message)
+}
+
+// syncStates fetches all collections, or the named one, anew.
+func (one *login) syncStates(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		Collection string `json:"collection"`
+		Whole      bool   `json:"whole"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	for _, name := range appstate.AllPatchNames {
+		if wanted.Collection != "" && wanted.Collection != string(name) {
+			continue
+		}
+		if err := one.states.Fetch(one.engine.ctx, name, wanted.Whole); err != nil {
+			return nil, outcome.Of(err)
+		}
+	}
+	return nil, nil
+}
+
+// patchState changes the account's state for all its devices: each change is a path (`index`), a version of the
+// format, and the action as protobuf's JSON.
+func (one *login) patchState(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		Collection string `json:"collection"`
+		Changes    []struct {
+			Index   []string        `json:"index"`
+			Version int32           `json:"version"`
+			Action  json.RawMessage `json:"action"`
+		} `json:"changes"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	patch := appstate.PatchInfo{Type: appstate.WAPatchName(wanted.Collection)}
+	for _, change := range wanted.Changes {
+		action := &waSyncAction.SyncActionValue{}
+		if protojson.Unmarshal(change.Action, action) != nil {
+			return nil, &pipe.Refusal{Code: "bad_request", Permanent: true}
+		}
+		patch.Mutations = append(patch.Mutations, appstate.MutationInfo{
+			Index: change.Index, Version: change.Version, Value: action,
+		})
+	}
+	if err := one.mayLeave(); err != nil {
+		return nil, err
+	}
+	return nil, outcome.Of(one.states.Send(one.engine.ctx, patch))
+}

@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"errors"
+
+	"go.mau.fi/whatsmeow/appstate"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/accountstate"
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+)
+
+// notification handles what the server tells, and acknowledges it once what follows from it is stored.
+func (one *login) notification(node *waBinary.Node) {
+	ctx, client := one.engine.ctx, one.client
+	var deliveries []<-chan pipe.Answer
+	answer := func() { client.Acknowledge(ctx, node, 0) }
+	switch outcome.Text(node.Attrs["type"]) {
+	case "encrypt":
+		one.encryptNotification(node)
+	case "server_sync":
+		one.changedStates(node, answer)
+		return
+	case "account_sync":
+		client.AccountNotification(ctx, node)
+		deliveries = append(deliveries, one.deliver("account", pipe.Fields{"changed": tags(node)}, nil))
+	case "devices":
+		client.DeviceNotification(ctx, node)
+	case "w:gp2":
+		change, err := client.GroupNotification(ctx, node)
+		if err == nil {
+			one.renewKey(change)
+			deliveries = append(deliveries, one.deliver("group", groupFields(change), nil))
+		}
+	case "mediaretry":
+		client.MediaRetryNotification(ctx, node)
+		deliveries, one.collected = one.collected, nil // by the event, on this goroutine
+	case "privacy_token":
+		client.PrivacyTokenNotification(ctx, node)
+	case "link_code_companion_reg":
+		one.codeNotification(node)
+	case "mex":
+		deliveries = one.mexNotification(node)
+	case "passkey_prologue_request":
+		client.PasskeyNotification(ctx, node)
+	case "crsc_continuation":
+		go client.PasskeyContinuation(ctx, node)
+	case "companion_reg_refresh":
+		one.refreshSecret()
+	}
+	one.stored(answer, deliveries...)
+}
+
+// encryptNotification deletes the sessions of a changed identity before it is acknowledged; prekeys are uploaded
+// beside other work, since each login looks for lacking ones too.
+func (one *login) encryptNotification(node *waBinary.Node) {
+	handle := func() {
+		done := one.engine.ratchet.Take()
+		defer done()
+		one.client.EncryptNotification(one.engine.ctx, node)
+	}
+	if _, changed := node.GetOptionalChildByTag("identity"); changed {
+		handle()
+		return
+	}
+	go handle()
+}
+
+// renewKey has the next message to a group sealed under a key that those who left never had.
+func (one *login) renewKey(change any) {
+	found, ok := change.(*events.GroupInfo)
+	if !ok || len(found.Leave) == 0 {
+		return
+	}
+	engine, device := one.engine, one.client.Store
+	done := engine.ratchet.Take()
+	defer done()
+	if err := engine.vault.ForgetSenderKey(engine.ctx, device.GetJID(), device.GetLID(), found.JID); err != nil {
+		engine.failed(err)
+	}
+}
+
+// codeNotification answers the phone on which a code was typed, or says that the code is void.
+func (one *login) codeNotification(node *waBinary.Node) {
+	child := node.GetChildByTag("link_code_companion_reg")
+	if outcome.Text(child.Attrs["stage"]) == "refresh_code" {
+		one.engine.pipe.Tell("code_void", nil, nil)
+		return
+	}
+	go one.client.CodePairingNotification(one.engine.ctx, node)
+}
+
+func (one *login) mexNotification(node *waBinary.Node) (deliveries []<-chan pipe.Answer) {
+	for _, update := range node.GetChildrenByTag("update") {
+		if content, ok := update.Content.([]byte); ok {
+			fields := pipe.Fields{"op_name": outcome.Text(update.Attrs["op_name"]), "at": outcome.Number(node.Attrs["t"])}
+			deliveries = append(deliveries, one.deliver("mex", fields, content))
+		}
+	}
+	return deliveries
+}
+
+// changedStates acknowledges that collections changed once their changes are stored.
+//
+// Where they cannot be read it is acknowledged all the same: what lacks a key is fetched when the phone shares it.
+func (one *login) changedStates(node *waBinary.Node, answer func()) {
+	var names []appstate.WAPatchName
+	for _, collection := range node.GetChildrenByTag("collection") {
+		names = append(names, appstate.WAPatchName(outcome.Text(collection.Attrs["name"])))
+	}
+	one.states.Look(one.engine.ctx, func(err error) {
+		if !errors.Is(err, accountstate.ErrNotStored) && one.connected.Load() && one.engine.sound() == nil {
+			answer()
+		}
+	}, names...)
+}
+
+func tags(node *waBinary.Node) []string {
+	found := []string{}
+	for _, child := range node.GetChildren() {
+		found = append(found, child.Tag)
+	}
+	return found
+}
+
+// groupFields describes a change of a group: the new group, or what changed.
+func groupFields(change any) pipe.Fields {
+	switch found := change.(type) {
+	case *events.JoinedGroup:
+		fields := groupInfo(&found.GroupInfo)
+		fields["change"] = "joined"
+		return fields
+	case *events.GroupInfo:
+		fields := pipe.Fields{"change": "changed", "chat": found.JID.String(), "at": found.Timestamp.Unix()}
+		if found.Sender != nil {
+			fields["sender"] = found.Sender.String()
+		}
+		if found.Name != nil {
+			fields["subject"] = found.Name.Name
+		}
+		if found.Ephemeral != nil {
+			fields["timer"] = found.Ephemeral.DisappearingTimer
+		}
+		if found.Delete != nil {
+			fields["deleted"] = true
+		}
+		for name, addresses := range map[string][]types.JID{
+			"joined": found.Join, "left": found.Leave, "promoted": found.Promote, "demoted": found.Demote,
+		} {
+			if len(addresses) > 0 {
+				fields[name] = addresses
+			}
+		}
+		return fields
+	default:
+		return pipe.Fields{"change": "other"}
+	}
+}
+
+// groupInfo describes a group with its members, each by the address that it is written to.
+func groupInfo(group *types.GroupInfo) pipe.Fields {
+	members := make([]pipe.Fields, len(group.Participants))
+	for index, each := range group.Participants {
+		members[index] = pipe.Fields{
+			"address": each.JID.String(), "phone": each.PhoneNumber.String(), "lid": each.LID.String(),
+			"admin": each.IsAdmin || each.IsSuperAdmin,
+		}
+	}
+	return pipe.Fields{
+		"chat": group.JID.String(), "subject": group.Name, "members": members,
+		"addressing": string(group.AddressingMode), "timer": group.DisappearingTimer,
+	}
+}
+
+// call hands a call that rings, or is over, to the actor.
+func (one *login) call(node *waBinary.Node) {
+	answer := func() { one.client.Acknowledge(one.engine.ctx, node, 0) }
+	children := node.GetChildren()
+	if len(children) != 1 {
+		one.stored(answer)
+		return
+	}
+	child, state := children[0], ""
+	switch child.Tag {
+	case "offer", "offer_notice":
+		state = "offered"
+	case "terminate", "reject", "accept":
+		state = "ended"
+	default:
+		one.stored(answer)
+		return
+	}
+	fields := pipe.Fields{
+		"call": outcome.Text(child.Attrs["call-id"]), "caller": outcome.Text(child.Attrs["call-creator"]),
+		"from": outcome.Text(node.Attrs["from"]), "state": state, "step": child.Tag, "at": outcome.Number(node.Attrs["t"]),
+	}
+	_, fields["video"] = child.GetOptionalChildByTag("video")
+	if outcome.Text(child.Attrs["media"]) == "video" {
+		fields["video"] = true
+	}
+	for name, attribute := range map[string]string{
+		"caller_phone": "caller_pn", "caller_lid": "caller_lid", "group": "group-jid", "reason": "reason",
+	} {
+		if value := outcome.Text(child.Attrs[attribute]); value != "" {
+			fields[name] = value
+		}
+	}
+	one.stored(answer, one.deliver("call", fields, nil))
+}

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mau.fi/util/random"
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+)
+
+const (
+	firstQR = 60 * time.Second
+	nextQR  = 20 * time.Second
+	// codeLasts is how long a pairing code can be typed.
+	codeLasts = 180 * time.Second
+	// passkeyLasts is how long the server waits for an assertion.
+	passkeyLasts = 10 * time.Minute
+)
+
+// qrs shows the QR codes of one login, each until it expires.
+type qrs struct {
+	login *login
+
+	lock  sync.Mutex
+	texts []string
+	timer *time.Timer
+	until time.Time
+	over  bool
+}
+
+// offer begins with the first of these texts.
+func (all *qrs) offer(texts []string) {
+	all.lock.Lock()
+	defer all.lock.Unlock()
+	all.texts = texts
+	all.show(firstQR)
+}
+
+func (all *qrs) show(lasts time.Duration) {
+	if all.over || len(all.texts) == 0 {
+		return // the server closes the socket when the last has expired
+	}
+	all.until = time.Now().Add(lasts)
+	all.tell()
+	all.timer = time.AfterFunc(lasts, func() {
+		all.lock.Lock()
+		defer all.lock.Unlock()
+		if len(all.texts) > 0 {
+			all.texts = all.texts[1:]
+		}
+		all.show(nextQR)
+	})
+}
+
+func (all *qrs) tell() {
+	all.login.engine.pipe.Tell("qr", pipe.Fields{
+		"text": all.texts[0], "expires_ms": time.Until(all.until).Milliseconds(),
+	}, nil)
+}
+
+// replace shows the current text again with another secret.
+func (all *qrs) replace(before, after string) {
+	all.lock.Lock()
+	defer all.lock.Unlock()
+	for index, text := range all.texts {
+		all.texts[index] = strings.Replace(text, before, after, 1)
+	}
+	if !all.over && len(all.texts) > 0 {
+		all.tell()
+	}
+}
+
+// stop shows no more.
+func (all *qrs) stop() {
+	all.lock.Lock()
+	defer all.lock.Unlock()
+	all.over = true
+	if all.timer != nil {
+		all.timer.Stop()
+	}
+}
+
+// refreshSecret makes a new secret for pairing, as the server wants it after some scans.
+func (one *login) refreshSecret() {
+	device := one.client.Store
+	before := base64.StdEncoding.EncodeToString(device.AdvSecretKey)
+	device.AdvSecretKey = random.Bytes(len(device.AdvSecretKey))
+	one.qrs.replace(before, base64.StdEncoding.EncodeToString(device.AdvSecretKey))
+}
+
+// event takes what the library dispatches. It returns true always: what has to be stored comes otherwise.
+func (engine *Engine) event(found any) bool {
+	engine.lock.Lock()
+	one := engine.login
+	engine.lock.Unlock()
+	if one == nil {
+		return true
+	}
+	switch event := found.(type) {
+	case *events.QR:
+		one.qrs.offer(event.Codes)
+	case *events.PairSuccess:
+		one.paired(event)
+		one.link.Do(func() { close(one.linked) })
+	case *events.PairError:
+		one.end(ends.Cause{Word: pairingFailed})
+		one.link.Do(func() { close(one.linked) })
+	case *events.Connected:
+		one.opened()
+	case *events.PairPasskeyRequest:
+		engine.pipe.Tell("passkey", pipe.Fields{
+			"options": event.PublicKey, "expires_ms": passkeyLasts.Milliseconds(),
+		}, nil)
+	case *events.PairPasskeyConfirmation:
+		go one.confirmPasskey(event)
+	case *events.PairPasskeyError:
+		engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
+	case *events.KeepAliveTimeout:
+		one.pingUnanswered(event)
+	case *events.Presence:
+		one.presence(event)
+	case *events.ChatPresence:
+		one.chatPresence(event)
+	case *events.MediaRetry:
+		one.mediaRetried(event)
+	}
+	return true
+}
+
+// pairingFailed ends a login whose device was linked by the phone and could not confirm it: its keys are void.
+const pairingFailed = "pairing_failed"
+
+// linking is called when a phone linked the device, before anything of it is stored.
+func (engine *Engine) linking(types.JID, string, string) bool {
+	engine.lock.Lock()
+	defer engine.lock.Unlock()
+	if engine.login != nil {
+		engine.login.pairing.Store(true)
+	}
+	return engine.sound() == nil
+}
+
+func (one *login) paired(event *events.PairSuccess) {
+	one.qrs.stop()
+	one.engine.pipe.Tell("paired", pipe.Fields{
+		"jid": event.ID.String(), "lid": event.LID.String(), "business": event.BusinessName,
+		"platform": event.Platform, "migrated": event.Props.GetIsChatDbLidMigrated(),
+	}, nil)
+}
+
+// opened has fresh prekeys uploaded where a copy was restored, then reports the login.
+func (one *login) opened() {
+	engine := one.engine
+	wanted, err := engine.vault.WantsFreshPreKeys(engine.ctx)
+	if err == nil && wanted {
+		one.client.UploadPreKeys(engine.ctx)
+		err = engine.vault.FreshPreKeysUploaded(engine.ctx)
+	}
+	if err == nil {
+		// The server keeps messages for two weeks: older ciphertexts cannot come again.
+		err = one.client.Store.EventBuffer.DeleteOldBufferedHashes(engine.ctx)
+	}
+	if err != nil {
+		engine.failed(err)
+		return
+	}
+	one.open.Store(true)
+	engine.lock.Lock()
+	told := engine.account(pipe.Fields{})
+	engine.lock.Unlock()
+	engine.pipe.Tell("open", told, nil)
+	one.states.LookAtNew(engine.ctx)
+}
+
+// keepAliveFailures is after how many unanswered pings a socket counts as dead.
+const keepAliveFailures = 3
+
+func (one *login) pingUnanswered(event *events.KeepAliveTimeout) {
+	quiet := time.Since(time.Unix(0, one.traffic.last.Load()))
+	if event.ErrorCount >= keepAliveFailures && quiet > whatsmeow.KeepAliveIntervalMax {
+		one.end(ends.Cause{Word: "keepalive"})
+	}
+}
+
+// code asks for a code that links the device when it is typed on the phone.
+func (one *login) code(phone string) (pipe.Fields, error) {
+	if one.client.Store.ID != nil {
+		return nil, &pipe.Refusal{Code: "already_linked", Permanent: true}
+	}
+	found, err := one.client.PairPhone(one.engine.ctx, phone, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
+	if number, refused := outcome.IsRefused(err); refused {
+		return nil, &pipe.Refusal{Code: "pairing_code_refused", Number: number}
+	}
+	if errors.Is(err, whatsmeow.ErrPhoneNumberTooShort) || errors.Is(err, whatsmeow.ErrPhoneNumberIsNotInternational) {
+		return nil, &pipe.Refusal{Code: "pairing_code_refused", Permanent: true}
+	}
+	if err != nil {
+		return nil, outcome.Of(err)
+	}
+	return pipe.Fields{"code": found, "expires_ms": codeLasts.Milliseconds()}, nil
+}

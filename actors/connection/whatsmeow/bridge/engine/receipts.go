@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+)
+
+// receipt hands a receipt to the actor, and has it acknowledged once that committed all of it.
+func (one *login) receipt(node *waBinary.Node) {
+	receipt, parts, err := one.client.ParseReceipt(node)
+	if err != nil {
+		one.acknowledge(node, whatsmeow.NackParsingError)
+		return
+	}
+	acknowledge := func() { one.client.Acknowledge(one.engine.ctx, node, 0) }
+	switch {
+	case parts != nil:
+		var deliveries []<-chan pipe.Answer
+		for _, each := range grouped(receipt, parts) {
+			deliveries = append(deliveries, one.deliver("receipt", receiptFields(each), nil))
+		}
+		one.stored(acknowledge, deliveries...)
+	case receipt.Type == types.ReceiptTypeRetry:
+		one.retries <- struct{}{}
+		go one.retried(receipt, node)
+	default:
+		one.stored(acknowledge, one.deliver("receipt", receiptFields(receipt), nil))
+	}
+}
+
+// grouped returns the receipts in one that counts several persons for messages of a group.
+func grouped(whole *events.Receipt, parts []waBinary.Node) (all []*events.Receipt) {
+	for _, part := range parts {
+		for _, child := range part.GetChildrenByTag("user") {
+			each, attrs := *whole, child.AttrGetter()
+			each.MessageIDs = []types.MessageID{outcome.Text(part.Attrs["key"])}
+			each.Sender, each.Timestamp = attrs.JID("jid"), attrs.UnixTime("t")
+			if attrs.OK() {
+				all = append(all, &each)
+			}
+		}
+	}
+	return all
+}
+
+func receiptFields(receipt *events.Receipt) pipe.Fields {
+	fields := pipe.Fields{
+		"chat": receipt.Chat.String(), "sender": receipt.Sender.String(), "from_me": receipt.IsFromMe,
+		"group": receipt.IsGroup, "ids": receipt.MessageIDs, "type": string(receipt.Type),
+		"at": receipt.Timestamp.Unix(),
+	}
+	for name, address := range map[string]types.JID{
+		"sender_alt": receipt.SenderAlt, "recipient_alt": receipt.RecipientAlt,
+		"message_sender": receipt.MessageSender,
+	} {
+		if !address.IsEmpty() {
+			fields[name] = address.String()
+		}
+	}
+	return fields
+}
+
+// retried sends a message again to a device that could not read it, then acknowledges the request.
+func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
+	defer func() { <-one.retries }()
+	done := one.engine.ratchet.Take()
+	defer done()
+	if one.engine.sound() != nil || one.engine.lease.Over() != nil {
+		return
+	}
+	if err := one.client.AnswerRetry(one.engine.ctx, receipt, node); err != nil {
+		one.engine.logs.Module("engine").Warnf("message was not sent again")
+	}
+	if one.connected.Load() && one.engine.sound() == nil {
+		one.client.Acknowledge(one.engine.ctx, node, 0)
+	}
+}
+
+// sentContent asks the actor for the content of a message that was sent before.
+func (engine *Engine) sentContent(requester, chat types.JID, id types.MessageID) *waE2E.Message {
+	answer := engine.pipe.Wait(engine.pipe.Ask("sent", pipe.Fields{
+		"chat": chat.String(), "requester": requester.String(), "message_id": id,
+	}, nil))
+	var message waE2E.Message
+	if answer.Err != nil || len(answer.Raw) == 0 || proto.Unmarshal(answer.Raw, &message) != nil {
+		return nil
+	}
+	return &message
+}

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"runtime/debug"
+
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+
+	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+)
+
+// received sees each stanza on the goroutine that reads the socket; waiting here stops reading.
+func (engine *Engine) received(node *waBinary.Node) {
+	engine.trace("in", node)
+	engine.lock.Lock()
+	one := engine.login
+	engine.lock.Unlock()
+	if one == nil {
+		return
+	}
+	one.sawTraffic()
+	switch node.Tag {
+	case "failure":
+		one.end(ends.Failure(node))
+	case "stream:error":
+		one.end(ends.StreamError(node))
+	case "xmlstreamend", "ack":
+	case "iq":
+		if kind, _ := node.Attrs["type"].(string); kind == "set" || kind == "get" {
+			one.queue.Put(node)
+		}
+	default:
+		one.queue.Put(node)
+	}
+}
+
+func (engine *Engine) sent(node *waBinary.Node) { engine.trace("out", node) }
+
+func (engine *Engine) trace(direction string, node *waBinary.Node) {
+	if !engine.tracing.Load() {
+		return
+	}
+	if encoded, err := waBinary.Marshal(*node); err == nil {
+		engine.pipe.Tell("stanza", pipe.Fields{"direction": direction}, encoded)
+	}
+}
+
+// work handles stanzas one after the other until the queue is closed.
+func (one *login) work() {
+	defer one.settle.close()
+	for {
+		node, ok := one.queue.Take()
+		if !ok {
+			return
+		}
+		one.handle(node)
+	}
+}
+
+func (one *login) handle(node *waBinary.Node) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			one.engine.logs.Module("engine").Errorf("handler panicked")
+			_ = debug.Stack()
+			one.unhandled(node)
+		}
+	}()
+	ctx := one.engine.ctx
+	switch node.Tag {
+	case "message", "appdata":
+		one.message(node)
+	case "receipt":
+		one.receipt(node)
+	case "notification":
+		one.notification(node)
+	case "call":
+		one.call(node)
+	case "status":
+		// A status is shown to nobody here; the server waits for the ack.
+		one.acknowledge(node, 0)
+	case "chatstate":
+		one.client.ChatState(ctx, node)
+	case "presence":
+		one.client.PresenceStanza(ctx, node)
+	case "success":
+		one.success(node)
+	case "iq":
+		one.client.PairingStanza(ctx, node)
+	case "ib":
+		one.information(node)
+	default:
+		if _, addressed := node.Attrs["id"]; addressed {
+			one.acknowledge(node, whatsmeow.NackUnrecognizedStanza)
+		}
+	}
+}
+
+// unhandled answers a stanza on which the program failed: a placeholder is stored before it is refused.
+func (one *login) unhandled(node *waBinary.Node) {
+	if node.Tag != "message" {
+		one.acknowledge(node, whatsmeow.NackUnhandledError)
+		return
+	}
+	info, err := one.client.ParseMessage(node)
+	if err != nil {
+		one.acknowledge(node, whatsmeow.NackParsingError)
+		return
+	}
+	one.placeholder(node, info, "failed", func() { one.acknowledge(node, whatsmeow.NackUnhandledError) })
+}
+
+// deliver sends the actor what it has to commit.
+func (one *login) deliver(kind string, fields pipe.Fields, raw []byte) <-chan pipe.Answer {
+	return one.engine.pipe.Ask(kind, fields, raw)
+}
+
+// stored answers a stanza once the actor committed its deliveries; otherwise it stays unanswered.
+func (one *login) stored(answer func(), deliveries ...<-chan pipe.Answer) {
+	one.settle.add(settlement{deliveries: deliveries, done: func(stored bool) {
+		if stored {
+			answer()
+		}
+	}})
+}
+
+// acknowledge answers a stanza in its turn behind those before it.
+func (one *login) acknowledge(node *waBinary.Node, number int) {
+	one.stored(func() { one.client.Acknowledge(one.engine.ctx, node, number) })
+}
+
+// success begins the session of a paired device.
+func (one *login) success(node *waBinary.Node) { one.client.ConnectSuccess(one.engine.ctx, node) }
+
+func (one *login) information(node *waBinary.Node) {
+	for _, child := range node.GetChildren() {
+		switch child.Tag {
+		case "client_expiration":
+			one.engine.pipe.Tell("version_end", pipe.Fields{"at": outcome.Text(child.Attrs["t"])}, nil)
+		case "offline_preview":
+			one.engine.pipe.Tell("offline", pipe.Fields{"expected": outcome.Number(child.Attrs["count"])}, nil)
+		case "offline":
+			one.engine.pipe.Tell("offline", pipe.Fields{"done": outcome.Number(child.Attrs["count"])}, nil)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+// Command teimoso-whatsmeow serves one WhatsApp account for the process that started it.
+//
+// Requests and events pass a socket that the parent hands over; the log goes to standard error as JSON lines.
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"teimoso-whatsmeow/engine"
+	"teimoso-whatsmeow/logs"
+	"teimoso-whatsmeow/pipe"
+)
+
+// Exit codes: no pipe, or it broke the format; the database failed or belongs to a newer owner.
+const (
+	exitMalformed = 2
+	exitStore     = 3
+)
+
+func main() {
+	descriptor := flag.Int("fd", 3, "the file descriptor of the socket to the parent")
+	flag.Parse()
+	// The program dies with the thread of the parent that started it, and with the end of the socket.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
+		os.Exit(exitMalformed)
+	}
+	file := os.NewFile(uintptr(*descriptor), "parent")
+	if file == nil {
+		os.Exit(exitMalformed)
+	}
+	stream, err := net.FileConn(file)
+	_ = file.Close()
+	if err != nil {
+		os.Exit(exitMalformed)
+	}
+	os.Exit(serve(stream))
+}
+
+func serve(stream net.Conn) int {
+	log := logs.New(os.Stderr)
+	log.TakeSignal()
+	one := pipe.New(stream)
+	account := engine.New(one, log)
+	ended := make(chan error, 1)
+	go func() { ended <- one.Serve(account.Handle) }()
+	select {
+	case err := <-ended:
+		// Whoever owned the account is gone: nothing is finished for them.
+		if errors.Is(err, io.EOF) {
+			return 0
+		}
+		return exitMalformed
+	case <-account.Closed():
+		return 0
+	case <-account.Fatal():
+		return exitStore
+	}
+}

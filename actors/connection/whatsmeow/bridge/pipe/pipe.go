@@ -1,0 +1,192 @@
+// Package pipe carries requests, answers and events between the program and the connection's actor.
+package pipe
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+
+	"teimoso-whatsmeow/frame"
+)
+
+// Fields is the JSON header of a frame.
+type Fields map[string]any
+
+// Refusal is an error with a stable code for the other side.
+//
+// Number is WhatsApp's error number, 0 without one. Uncertain: bytes may have left. Permanent: the same
+// request would be refused again.
+type Refusal struct {
+	Code      string `json:"code"`
+	Number    int    `json:"number,omitempty"`
+	Uncertain bool   `json:"uncertain"`
+	Permanent bool   `json:"permanent"`
+}
+
+func (refusal *Refusal) Error() string { return refusal.Code }
+
+// Answer is the other side's answer to a request.
+type Answer struct {
+	Fields Fields
+	Raw    []byte
+	Err    error
+}
+
+// Request is one request of the other side; Answer or Refuse is called once.
+type Request struct {
+	Do     string
+	Header []byte
+	Raw    []byte
+
+	id   uint64
+	pipe *Pipe
+}
+
+// Read decodes the header into the fields of a request.
+func (request *Request) Read(into any) error {
+	if err := json.Unmarshal(request.Header, into); err != nil {
+		return &Refusal{Code: "bad_request", Permanent: true}
+	}
+	return nil
+}
+
+// Answer answers the request with fields and raw bytes.
+func (request *Request) Answer(fields Fields, raw []byte) {
+	if fields == nil {
+		fields = Fields{}
+	}
+	request.pipe.write(Fields{"id": request.id, "ok": fields}, raw)
+}
+
+// Refuse answers the request with an error; one without a code is `failed`.
+func (request *Request) Refuse(err error) {
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		refusal = &Refusal{Code: "failed"}
+	}
+	request.pipe.write(Fields{"id": request.id, "error": refusal}, nil)
+}
+
+type envelope struct {
+	ID    *uint64         `json:"id"`
+	Do    string          `json:"do"`
+	OK    json.RawMessage `json:"ok"`
+	Error *Refusal        `json:"error"`
+}
+
+// Pipe is one end of the pipe. The program's requests have even ids, the actor's odd ones.
+type Pipe struct {
+	stream io.ReadWriter
+
+	writing sync.Mutex
+
+	lock    sync.Mutex
+	next    uint64
+	waiting map[uint64]chan Answer
+	broken  chan struct{}
+	closed  sync.Once
+}
+
+// New returns a pipe over a stream; Serve reads it.
+func New(stream io.ReadWriter) *Pipe {
+	return &Pipe{stream: stream, waiting: map[uint64]chan Answer{}, broken: make(chan struct{})}
+}
+
+// Broken is closed once the pipe cannot be written any more, or ended.
+func (pipe *Pipe) Broken() <-chan struct{} { return pipe.broken }
+
+// Serve hands each request to `handle`, which must not block, until the pipe ends.
+//
+// It returns io.EOF at the end of the pipe, and frame.ErrMalformed for what is no frame or no header.
+func (pipe *Pipe) Serve(handle func(*Request)) error {
+	defer pipe.breakOff()
+	for {
+		header, raw, err := frame.Read(pipe.stream)
+		if err != nil {
+			return err
+		}
+		var found envelope
+		if json.Unmarshal(header, &found) != nil || found.ID == nil {
+			return frame.ErrMalformed
+		}
+		if found.Do != "" {
+			handle(&Request{Do: found.Do, Header: header, Raw: raw, id: *found.ID, pipe: pipe})
+			continue
+		}
+		if err := pipe.answered(&found, raw); err != nil {
+			return err
+		}
+	}
+}
+
+func (pipe *Pipe) answered(found *envelope, raw []byte) error {
+	pipe.lock.Lock()
+	waiter := pipe.waiting[*found.ID]
+	delete(pipe.waiting, *found.ID)
+	pipe.lock.Unlock()
+	if waiter == nil {
+		return frame.ErrMalformed
+	}
+	answer := Answer{Raw: raw}
+	switch {
+	case found.Error != nil:
+		answer.Err = found.Error
+	case found.OK == nil || json.Unmarshal(found.OK, &answer.Fields) != nil:
+		return frame.ErrMalformed
+	}
+	waiter <- answer
+	return nil
+}
+
+// Ask sends a request; its answer comes over the channel, which has room for it.
+//
+// Requests arrive in the order of the calls of one goroutine. Nothing comes once the pipe is broken:
+// wait for Broken as well.
+func (pipe *Pipe) Ask(do string, fields Fields, raw []byte) <-chan Answer {
+	waiter := make(chan Answer, 1)
+	pipe.lock.Lock()
+	pipe.next += 2
+	id := pipe.next
+	pipe.waiting[id] = waiter
+	pipe.lock.Unlock()
+	whole := Fields{"id": id, "do": do}
+	for name, value := range fields {
+		whole[name] = value
+	}
+	pipe.write(whole, raw)
+	return waiter
+}
+
+// Wait returns the answer to Ask, or an error once the pipe is broken.
+func (pipe *Pipe) Wait(answer <-chan Answer) Answer {
+	select {
+	case found := <-answer:
+		return found
+	case <-pipe.broken:
+		return Answer{Err: io.ErrClosedPipe}
+	}
+}
+
+// Tell sends an event, which has no answer.
+func (pipe *Pipe) Tell(event string, fields Fields, raw []byte) {
+	whole := Fields{"event": event}
+	for name, value := range fields {
+		whole[name] = value
+	}
+	pipe.write(whole, raw)
+}
+
+func (pipe *Pipe) write(header Fields, raw []byte) {
+	encoded, err := json.Marshal(header)
+	if err == nil {
+		pipe.writing.Lock()
+		err = frame.Write(pipe.stream, encoded, raw)
+		pipe.writing.Unlock()
+	}
+	if err != nil {
+		pipe.breakOff()
+	}
+}
+
+func (pipe *Pipe) breakOff() { pipe.closed.Do(func() { close(pipe.broken) }) }

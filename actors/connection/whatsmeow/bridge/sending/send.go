@@ -1,0 +1,222 @@
+// Package sending encrypts messages for all devices that they go to, and sends them.
+package sending
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	waLog "go.mau.fi/whatsmeow/util/log"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/turns"
+)
+
+const (
+	// ackWithin is how long the server may take for the ack of a message where the request names no time.
+	ackWithin = 60 * time.Second
+	// staleAddressing is the number of a refusal that asks for the group's members anew.
+	staleAddressing = 421
+)
+
+// Sender encrypts and sends for one login.
+type Sender struct {
+	Client  *library.Client
+	Context context.Context
+	Log     waLog.Logger
+	Ratchet *turns.Ratchet
+	// MayLeave refuses once the lease is over or the database failed.
+	MayLeave func() error
+	// Connected returns whether the socket is open; Ending is closed when it ends.
+	Connected func() bool
+	Ending    <-chan struct{}
+}
+
+// Message is one to send: the bytes of a waE2E.Message under the caller's id.
+//
+// Media is the kind of file as stanzas name it, for groups. Within is the time for the ack, 0 for the usual one.
+type Message struct {
+	Chat   types.JID
+	ID     string
+	Plain  []byte
+	Media  string
+	Within time.Duration
+}
+
+// letter is one message on its way to its chat.
+type letter struct {
+	id      string
+	to      types.JID
+	number  types.JID // the recipient's phone number beside the LID
+	persons []types.JID
+	message *waE2E.Message
+	plain   []byte // for the chat's devices
+	own     []byte // for the account's other devices; nil in groups
+	media   string
+	within  time.Duration
+	mode    types.AddressingMode
+	enc     waBinary.Attrs // attributes of each encrypted part
+	shared  *waBinary.Node // a group's ciphertext, for all its devices
+	devices []types.JID    // as the device lists had them when it was encrypted
+	reached map[types.JID]bool
+}
+
+// Send returns the server's time of its ack in seconds, and the address that the message went to.
+//
+// It refuses with `lease_over`, `not_connected` and `no_session` where nothing left; `refused` has the number of the
+// server's error; after `timeout` and `disconnected` it may have arrived.
+func (one *Sender) Send(message Message) (at float64, to types.JID, err error) {
+	mail := &letter{
+		id: message.ID, to: message.Chat, message: &waE2E.Message{}, plain: message.Plain, media: message.Media,
+		within: message.Within,
+	}
+	if mail.within <= 0 {
+		mail.within = ackWithin
+	}
+	if mail.id == "" || len(mail.plain) == 0 || proto.Unmarshal(mail.plain, mail.message) != nil {
+		return 0, to, &pipe.Refusal{Code: "bad_message", Permanent: true}
+	}
+	if err := one.MayLeave(); err != nil {
+		return 0, to, err
+	}
+	ctx := one.Context
+	switch mail.to.Server {
+	case types.DefaultUserServer, types.HiddenUserServer:
+		err = one.direct(ctx, mail)
+	case types.GroupServer:
+		err = one.grouped(ctx, mail)
+	default:
+		err = &pipe.Refusal{Code: "unsupported_chat", Permanent: true}
+	}
+	if err != nil {
+		return 0, to, err
+	}
+	at, err = one.post(ctx, mail)
+	if refusedBy(err) == staleAddressing && mail.to.Server == types.GroupServer {
+		if err := one.refreshGroup(ctx, mail); err != nil {
+			return 0, to, err
+		}
+		at, err = one.post(ctx, mail)
+	}
+	return at, mail.to, err
+}
+
+func refusedBy(err error) int {
+	var refusal *pipe.Refusal
+	if errors.As(err, &refusal) && refusal.Code == "refused" {
+		return refusal.Number
+	}
+	return 0
+}
+
+// direct addresses a message to one person, by the LID as the library does.
+func (one *Sender) direct(ctx context.Context, mail *letter) error {
+	known := one.Client.Store.LIDs
+	if mail.to.Server == types.HiddenUserServer {
+		mail.number, _ = known.GetPNForLID(ctx, mail.to)
+	} else {
+		lid, err := known.GetLIDForPN(ctx, mail.to)
+		if err != nil {
+			return outcome.Store(err)
+		}
+		if lid.IsEmpty() {
+			found, err := one.Client.GetUserInfo(ctx, []types.JID{mail.to})
+			if err != nil {
+				return outcome.Before(err)
+			}
+			if lid = found[mail.to].LID; lid.IsEmpty() {
+				return &pipe.Refusal{Code: "not_on_whatsapp", Permanent: true}
+			}
+		}
+		mail.number, mail.to = mail.to, lid
+	}
+	mail.persons = []types.JID{mail.to, one.Client.Store.GetLID().ToNonAD()}
+	copied, err := proto.Marshal(&waE2E.Message{
+		DeviceSentMessage: &waE2E.DeviceSentMessage{
+			DestinationJID: proto.String(mail.to.String()), Message: mail.message,
+		},
+		MessageContextInfo: mail.message.MessageContextInfo,
+	})
+	mail.own = copied
+	return err
+}
+
+// post encrypts a message, writes it, waits for its ack, and sends it to devices that the server knows besides.
+func (one *Sender) post(ctx context.Context, mail *letter) (float64, error) {
+	answer, err := one.leave(mail, func() (*waBinary.Node, error) { return one.seal(ctx, mail) })
+	if err != nil {
+		return 0, err
+	}
+	ack, err := one.acknowledged(answer, mail.within)
+	if err != nil {
+		return 0, err
+	}
+	if code := outcome.Number(ack.Attrs["error"]); code != 0 {
+		return 0, outcome.Refused(code)
+	}
+	if expected := outcome.Text(ack.Attrs["phash"]); expected != "" && expected != participantHash(mail.devices) {
+		one.reachMissed(ctx, mail)
+	}
+	if mail.to.Server == types.HiddenUserServer {
+		one.issueToken(ctx, mail.to)
+	}
+	return float64(outcome.Number(ack.Attrs["t"])), nil
+}
+
+// leave has the ratchet step on disk before the bytes leave; nothing leaves after the deadline of the lease.
+func (one *Sender) leave(mail *letter, sealed func() (*waBinary.Node, error)) (<-chan *waBinary.Node, error) {
+	done := one.Ratchet.Take()
+	defer done()
+	if err := one.MayLeave(); err != nil {
+		return nil, err
+	}
+	node, err := sealed()
+	if refused := one.MayLeave(); refused != nil {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !one.Connected() {
+		return nil, outcome.NotConnected
+	}
+	answer := one.Client.AwaitAnswer(mail.id)
+	if err := one.Client.SendStanza(one.Context, *node); err != nil {
+		if errors.Is(err, whatsmeow.ErrNotConnected) {
+			return nil, outcome.NotConnected
+		}
+		return nil, outcome.Disconnected
+	}
+	return answer, nil
+}
+
+func (one *Sender) acknowledged(answer <-chan *waBinary.Node, within time.Duration) (*waBinary.Node, error) {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case node := <-answer:
+		if node != nil && node.Tag == "ack" {
+			return node, nil
+		}
+		return nil, outcome.Disconnected
+	case <-one.Ending:
+		return nil, outcome.Disconnected
+	case <-timer.C:
+		return nil, outcome.Timeout
+	}
+}
+
+func (one *Sender) issueToken(ctx context.Context, person types.JID) {
+	const bucket = 7 * 24 * 3600 // seconds for which an issued token is enough
+	kept, issued := one.Client.LastIssued(ctx, person)
+	if now := time.Now(); issued.IsZero() || now.Unix()/bucket > issued.Unix()/bucket {
+		go one.Client.IssueToken(kept, now)
+	}
+}

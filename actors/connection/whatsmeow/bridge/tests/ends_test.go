@@ -1,0 +1,201 @@
+package tests
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mau.fi/whatsmeow/types/events"
+
+	"teimoso-whatsmeow/pipe"
+)
+
+// endsBy has something happen, and returns why the login ended.
+func (one *actor) endsBy(cause func()) pipe.Fields {
+	one.t.Helper()
+	since := one.now()
+	cause()
+	return one.await(since, "ended", nil).Fields
+}
+
+func devices(t *testing.T, path string) (found int) {
+	t.Helper()
+	if err := database(t, path).QueryRow("SELECT count(*) FROM whatsmeow_device").Scan(&found); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestStockDeletesItsKeysWhenItIsUnlinked(t *testing.T) {
+	t.Parallel()
+	one := linked(t, careful)
+	fault(t, one.number, "logout", nil)
+	one.await("logged out", func(event any) bool { _, ok := event.(*events.LoggedOut); return ok })
+	eventually(t, "the keys are deleted", func() bool {
+		var left int
+		return one.db.QueryRow("SELECT count(*) FROM whatsmeow_device").Scan(&left) == nil && left == 0
+	})
+}
+
+func TestKeysAreSetAsideWhenTheDeviceIsUnlinked(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	why := one.endsBy(func() { fault(t, one.number, "logout", nil) })
+	conflict, _ := why["children"].(object)["conflict"].(object)
+	if why["by"] != "stream_error" || conflict["type"] != "device_removed" {
+		t.Errorf("ended by %v", why)
+	}
+	if devices(t, one.path) != 1 {
+		t.Error("the keys are deleted")
+	}
+	one.link() // the next login shows a QR
+	one.login()
+	if devices(t, one.path) != 2 {
+		t.Error("the keys of the old device are gone")
+	}
+}
+
+func TestReasonsOfRefusedLogins(t *testing.T) {
+	t.Parallel()
+	for reason, aside := range map[int]bool{401: true, 403: false, 406: true, 405: false, 503: false, 411: false} {
+		t.Run(fmt.Sprint(reason), func(t *testing.T) {
+			t.Parallel()
+			one := paired(t)
+			one.do("disconnect", nil, nil)
+			fault(t, one.number, "reject_login", object{"reason": reason, "count": 1})
+			why := one.endsBy(func() { one.do("login", nil, nil) })
+			attrs, _ := why["attrs"].(object)
+			if why["by"] != "failure" || attrs["reason"] != fmt.Sprint(reason) {
+				t.Errorf("ended by %v", why)
+			}
+			struck(t, one.number, "reject_login")
+			if devices(t, one.path) != 1 {
+				t.Error("the keys are deleted")
+			}
+			if aside {
+				one.link()
+			}
+			one.login()
+		})
+	}
+}
+
+func TestBanIsToldWithItsEnd(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	fault(t, one.number, "ban", object{"seconds": 3, "reason": 402, "code": 101})
+	one.await(0, "ended", func(found record) bool { return found.Fields["by"] != "stream_error" })
+	attrs := one.endsBy(func() { one.do("login", nil, nil) })["attrs"].(object)
+	if attrs["reason"] != "402" || attrs["expire"] == nil || attrs["code"] != "101" {
+		t.Errorf("banned with %v", attrs)
+	}
+}
+
+func TestReplacedAndOtherStreamErrors(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	why := one.endsBy(func() { fault(t, one.number, "replaced", nil) })
+	if _, conflicts := why["children"].(object)["conflict"]; why["by"] != "stream_error" || !conflicts {
+		t.Errorf("ended by %v", why)
+	}
+	one.login()
+	why = one.endsBy(func() { fault(t, one.number, "stream_error", object{"code": 503}) })
+	if why["attrs"].(object)["code"] != "503" {
+		t.Errorf("ended by %v", why)
+	}
+}
+
+func TestSocketsThatCloseEndTheLogin(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	for _, kind := range []string{"drop", "abort"} {
+		if why := one.endsBy(func() { fault(t, one.number, kind, nil) }); why["by"] != "close" {
+			t.Errorf("%s ended it by %v", kind, why)
+		}
+		one.login()
+	}
+	one.do("disconnect", nil, nil)
+	ends := one.all("ended")
+	if last := ends[len(ends)-1].Fields; last["by"] != "program" || last["cause"] != "closed" {
+		t.Errorf("ended by %v", last)
+	}
+}
+
+func TestServersThatAreNotThereOrNotWhatsApps(t *testing.T) {
+	t.Parallel()
+	for name, each := range map[string]struct{ url, key, want string }{
+		"nobody listens": {"ws://127.0.0.1:1/ws/chat", simulatorKey(t), "unreachable"},
+		"no WebSocket":   {strings.Replace(simulator.Control, "http", "ws", 1) + "/", simulatorKey(t), "unreachable"},
+		"another key":    {simulator.URL, strings.Repeat("00", 32), "handshake_failed"},
+	} {
+		one := start(t, filepath.Join(t.TempDir(), "whatsmeow.db"))
+		if err := one.hello(1, pipe.Fields{"url": each.url, "root_key": each.key}).Err; err != nil {
+			t.Fatal(err)
+		}
+		if why := one.endsBy(func() { one.do("login", nil, nil) }); why["cause"] != each.want {
+			t.Errorf("%s: ended by %v", name, why)
+		}
+	}
+}
+
+func simulatorKey(t *testing.T) string {
+	t.Helper()
+	need(t)
+	return simulator.RootKey
+}
+
+func logins(t *testing.T, account string) float64 {
+	t.Helper()
+	for _, device := range items(get(t, "/accounts/"+account), "devices") {
+		if found, ok := device["logins"].(float64); ok {
+			return found
+		}
+	}
+	t.Fatalf("no logins: %v", get(t, "/accounts/"+account))
+	return 0
+}
+
+func TestStockConnectsAgainByItself(t *testing.T) {
+	t.Parallel()
+	one := linked(t, nil)
+	before := logins(t, one.number)
+	fault(t, one.number, "drop", nil)
+	eventually(t, "it connected again", func() bool { return logins(t, one.number) > before })
+}
+
+func TestOneLoginForEachRequest(t *testing.T) {
+	t.Parallel()
+	one := paired(t)
+	before := logins(t, one.number)
+	if found := refusal(t, one.ask("login", nil, nil)); found.Code != "already_running" {
+		t.Errorf("%+v", found)
+	}
+	for _, kind := range []string{"drop", "stream_error"} { // 515 among them
+		one.endsBy(func() { fault(t, one.number, kind, nil) })
+		time.Sleep(time.Second)
+		if after := logins(t, one.number); after != before {
+			t.Errorf("%s: %v logins, %v before", kind, after, before)
+		}
+		one.login()
+		before = logins(t, one.number)
+	}
+}
+
+func TestRequestsOutOfTurnAreRefused(t *testing.T) {
+	t.Parallel()
+	one := start(t, filepath.Join(t.TempDir(), "whatsmeow.db"))
+	for do, want := range map[string]string{
+		"login": "no_hello", "send": "not_connected", "copy": "no_hello", "nonsense": "unknown_request",
+	} {
+		if found := refusal(t, one.ask(do, nil, nil)); found.Code != want {
+			t.Errorf("%s: %+v", do, found)
+		}
+	}
+	for _, wrong := range []pipe.Fields{{"root_key": "zz"}, {"proxy": "ftp://x"}, {"media_authority": "/nowhere"}, {"database": ""}} {
+		if found := refusal(t, one.hello(1, wrong)); found.Code != "bad_request" {
+			t.Errorf("%v: %+v", wrong, found)
+		}
+	}
+}

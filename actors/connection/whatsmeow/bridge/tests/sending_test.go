@@ -1,0 +1,370 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/pipe"
+)
+
+func refusal(t *testing.T, answer pipe.Answer) *pipe.Refusal {
+	t.Helper()
+	var found *pipe.Refusal
+	if !errors.As(answer.Err, &found) {
+		t.Fatalf("not refused: %v", answer)
+	}
+	return found
+}
+
+// begun returns an account that wrote to a person already: both have sessions.
+func begun(t *testing.T) (one *actor, friend string) {
+	t.Helper()
+	one, friend = paired(t), number()
+	if sent := one.send(person(friend), "3EB00000000000000000A0", "first"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	return one, friend
+}
+
+func (one *stock) write(to, id, text string) error {
+	_, err := one.SendMessage(context.Background(), types.NewJID(to, types.DefaultUserServer),
+		&waE2E.Message{Conversation: proto.String(text)}, whatsmeow.SendRequestExtra{ID: id, Timeout: 10 * time.Second})
+	return err
+}
+
+func TestErrorNumbersOfAcksReachTheActor(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	for _, code := range []int{463, 475, 479, 500, 400} {
+		fault(t, one.number, "error_acks", object{"code": code, "count": 1})
+		found := refusal(t, one.send(person(friend), fmt.Sprintf("3EB0000000000000000%03d", code), "x"))
+		if found.Code != "refused" || found.Number != code || found.Uncertain {
+			t.Errorf("%d is %+v", code, found)
+		}
+	}
+	struck(t, one.number, "error_acks")
+}
+
+func TestStockHasTheNumberInAText(t *testing.T) {
+	t.Parallel()
+	one := linked(t, careful)
+	fault(t, one.number, "error_acks", object{"code": 463, "count": 1})
+	err := one.write(number(), "3EB0000000000000000010", "x")
+	if !errors.Is(err, whatsmeow.ErrServerReturnedError) || !strings.HasSuffix(err.Error(), " 463") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMessageWithoutAnAckIsUncertain(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	fault(t, one.number, "withhold_acks", object{"count": 1})
+	answer := one.ask("send", pipe.Fields{
+		"chat": person(friend), "message_id": "3EB0000000000000000011", "timeout_ms": 500,
+	}, words("x"))
+	if found := refusal(t, answer); found.Code != "timeout" || !found.Uncertain {
+		t.Errorf("%+v", found)
+	}
+	struck(t, one.number, "withhold_acks")
+	fault(t, one.number, "withhold_acks", object{"count": 1})
+	waiting := one.begin("send", pipe.Fields{"chat": person(friend), "message_id": "3EB0000000000000000012"}, words("x"))
+	eventually(t, "it arrived", func() bool { return inbox(t, friend, "3EB0000000000000000012") != nil })
+	fault(t, one.number, "drop", nil)
+	if found := refusal(t, <-waiting); found.Code != "disconnected" || !found.Uncertain {
+		t.Errorf("%+v", found)
+	}
+	one.await(0, "ended", func(found record) bool { return found.Fields["by"] == "close" })
+	if found := refusal(t, one.send(person(friend), "3EB0000000000000000013", "x")); found.Code != "not_connected" || found.Uncertain {
+		t.Errorf("%+v", found)
+	}
+	// It goes again under its id, and nobody sees it twice.
+	one.login()
+	if sent := one.send(person(friend), "3EB0000000000000000012", "x"); sent.Err != nil {
+		t.Error(sent.Err)
+	}
+}
+
+func TestSeveralMessagesAreInFlight(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	fault(t, one.number, "delay_acks", object{"seconds": 1, "count": 10})
+	begin := time.Now()
+	var answers []<-chan pipe.Answer
+	for count := range 10 {
+		answers = append(answers, one.begin("send", pipe.Fields{
+			"chat": person(friend), "message_id": fmt.Sprintf("3EB00000000000000001%02d", count),
+		}, words("x")))
+	}
+	for _, answer := range answers {
+		if found := <-answer; found.Err != nil {
+			t.Error(found.Err)
+		}
+	}
+	if took := time.Since(begin); took > 6*time.Second {
+		t.Errorf("ten messages took %v", took)
+	}
+	struck(t, one.number, "delay_acks")
+}
+
+func TestStockMissesADeviceThatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	one, friend := linked(t, careful), number()
+	if err := one.write(friend, "3EB0000000000000000014", "first"); err != nil {
+		t.Fatal(err)
+	}
+	post(t, "/contacts/"+friend+"/devices", object{"notify": false})
+	if err := one.write(friend, "3EB0000000000000000015", "second"); err != nil {
+		t.Fatal(err)
+	}
+	stays(t, "the new device lacks it", func() bool { return reached(t, friend, "3EB0000000000000000015") == 1 })
+}
+
+// reached returns to how many devices of a person a message came.
+func reached(t *testing.T, number, id string) int {
+	t.Helper()
+	item := inbox(t, number, id)
+	if item == nil {
+		return 0
+	}
+	return len(item["devices"].([]any))
+}
+
+func TestDevicesThatTheServerKnowsBesidesAreReached(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	post(t, "/contacts/"+friend+"/devices", object{"notify": false})
+	if sent := one.send(person(friend), "3EB0000000000000000016", "second"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	eventually(t, "both devices have it", func() bool { return reached(t, friend, "3EB0000000000000000016") == 2 })
+	if item := inbox(t, friend, "3EB0000000000000000016"); item["deliveries"].(float64) != 1 {
+		t.Errorf("it came more than once: %v", item)
+	}
+}
+
+func TestDevicesOfMembersThatTheServerKnowsBesidesAreReached(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	group := post(t, "/groups", object{"subject": "Us", "creator": friend, "participants": []string{one.number}})["id"].(string)
+	one.await(0, "group", nil)
+	if sent := one.send(group, "3EB0000000000000000017", "first"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	post(t, "/contacts/"+friend+"/devices", object{"notify": false})
+	if sent := one.send(group, "3EB0000000000000000018", "second"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	eventually(t, "both devices have it", func() bool { return reached(t, friend, "3EB0000000000000000018") == 2 })
+}
+
+// spoil has the database refuse to store identities of a device: the library cannot encrypt for it then.
+//
+// With `once` the first try alone fails.
+func spoil(t *testing.T, path string, device int, once bool) {
+	t.Helper()
+	db := database(t, path)
+	condition := "1"
+	if once {
+		condition = "(SELECT count(*) FROM spoilt) = 1"
+	}
+	if _, err := db.Exec(fmt.Sprintf(`
+		CREATE TABLE spoilt (one INTEGER);
+		CREATE TRIGGER spoil BEFORE INSERT ON whatsmeow_identity_keys WHEN NEW.their_id LIKE '%%:%d' BEGIN
+			INSERT INTO spoilt VALUES (1);
+			SELECT RAISE(FAIL, 'spoilt') WHERE %s;
+		END`, device, condition)); err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+}
+
+func TestStockCallsAMessageSentThatItsRecipientDoesNotGet(t *testing.T) {
+	t.Parallel()
+	one, friend := linked(t, careful), number()
+	post(t, "/contacts/"+friend+"/devices", object{})
+	if err := one.write(friend, "3EB0000000000000000019", "first"); err != nil {
+		t.Fatal(err)
+	}
+	post(t, "/contacts/"+friend+"/reinstall", object{"identity": "same"})
+	post(t, "/contacts/"+friend+"/devices", object{})
+	eventually(t, "the library was told", func() bool { return !owes(t, one.number, "notification") })
+	spoilStock(t, one)
+	if err := one.write(friend, "3EB0000000000000000020", "second"); err != nil {
+		t.Fatal(err)
+	}
+	if found := reached(t, friend, "3EB0000000000000000020"); found != 1 {
+		t.Errorf("%d devices have it", found)
+	}
+}
+
+func spoilStock(t *testing.T, one *stock) {
+	t.Helper()
+	if _, err := one.db.Exec(`
+		DELETE FROM whatsmeow_sessions; DELETE FROM whatsmeow_identity_keys;
+		CREATE TRIGGER spoil BEFORE INSERT ON whatsmeow_identity_keys WHEN NEW.their_id LIKE '%:0'
+		BEGIN SELECT RAISE(FAIL, 'spoilt'); END`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDeviceThatFailsOnceIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	post(t, "/contacts/"+friend+"/devices", object{})
+	spoil(t, one.path, 0, true)
+	if sent := one.send(person(friend), "3EB0000000000000000021", "x"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	if found := reached(t, friend, "3EB0000000000000000021"); found != 2 {
+		t.Errorf("%d devices have it", found)
+	}
+	assertSpoilt(t, one.path)
+}
+
+func TestMessageIsNotSentWithoutItsRecipientsPhone(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	post(t, "/contacts/"+friend+"/devices", object{})
+	spoil(t, one.path, 0, false)
+	found := refusal(t, one.send(person(friend), "3EB0000000000000000022", "x"))
+	if found.Code != "no_session" || found.Uncertain || reached(t, friend, "3EB0000000000000000022") != 0 {
+		t.Errorf("%+v", found)
+	}
+	assertSpoilt(t, one.path)
+}
+
+func TestLinkedDeviceThatCannotBeReachedKeepsNobodyFromAMessage(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	post(t, "/contacts/"+friend+"/devices", object{})
+	spoil(t, one.path, 1, false)
+	if sent := one.send(person(friend), "3EB0000000000000000023", "x"); sent.Err != nil {
+		t.Fatal(sent.Err)
+	}
+	if found := reached(t, friend, "3EB0000000000000000023"); found != 1 {
+		t.Errorf("%d devices have it", found)
+	}
+	assertSpoilt(t, one.path)
+}
+
+func assertSpoilt(t *testing.T, path string) {
+	t.Helper()
+	var tries int
+	if err := database(t, path).QueryRow("SELECT count(*) FROM spoilt").Scan(&tries); err != nil || tries < 1 {
+		t.Errorf("nothing was spoilt: %v", err)
+	}
+}
+
+func TestMessagesBothWaysAtOnceAreReadable(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	const each = 40
+	var all sync.WaitGroup
+	all.Go(func() {
+		for count := range each {
+			say(t, friend, one.number, object{"text": fmt.Sprintf("in %d", count)})
+		}
+	})
+	all.Go(func() {
+		for count := range each {
+			if count%10 == 5 {
+				post(t, "/contacts/"+friend+"/forget", object{"account": one.number})
+			}
+			if sent := one.send(person(friend), fmt.Sprintf("3EB00000000000000002%02d", count), fmt.Sprintf("out %d", count)); sent.Err != nil {
+				t.Error(sent.Err)
+			}
+		}
+	})
+	one.answer(resends(map[string]string{}))
+	all.Wait()
+	for count := range each {
+		one.await(0, "message", says(fmt.Sprintf("in %d", count)))
+	}
+	settled(t, one.number)
+}
+
+// resends answers for messages that were sent: the contents by their id, and of the tests' own pattern.
+func resends(sent map[string]string) func(record) (pipe.Fields, []byte, error) {
+	return func(found record) (pipe.Fields, []byte, error) {
+		if found.Name != "sent" {
+			return stores(found)
+		}
+		id, _ := found.Fields["message_id"].(string)
+		if text, known := sent[id]; known {
+			return pipe.Fields{}, words(text), nil
+		}
+		if count, ok := strings.CutPrefix(id, "3EB00000000000000002"); ok {
+			return pipe.Fields{}, words("out " + strings.TrimLeft(count, "0")), nil
+		}
+		return stores(found)
+	}
+}
+
+func TestStockDoesNotResendAfterARestart(t *testing.T) {
+	t.Parallel()
+	one, friend := linked(t, careful), number()
+	if err := one.write(friend, "3EB0000000000000000024", "first"); err != nil {
+		t.Fatal(err)
+	}
+	retryAfterRestart(t, one.number, friend, func() {
+		go func() { _ = one.write(friend, "3EB0000000000000000025", "second") }()
+	}, func() {
+		one.Disconnect()
+		device := one.Store
+		one.fresh(device, careful)
+		one.connect()
+	})
+	settled(t, one.number)
+	if inbox(t, friend, "3EB0000000000000000025") != nil {
+		t.Error("it was resent")
+	}
+}
+
+func TestMessageIsResentAfterARestart(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	retryAfterRestart(t, one.number, friend, func() {
+		one.begin("send", pipe.Fields{"chat": person(friend), "message_id": "3EB0000000000000000026"}, words("second"))
+	}, func() {
+		one.kill()
+		one = one.again(2)
+		one.answer(resends(map[string]string{"3EB0000000000000000026": "second"}))
+		one.login()
+	})
+	eventually(t, "the person reads it", func() bool {
+		item := inbox(t, friend, "3EB0000000000000000026")
+		return item != nil && item["text"] == "second"
+	})
+	one.await(0, "sent", nil)
+	settled(t, one.number)
+}
+
+// retryAfterRestart has a person's device fail to read a message, and the sender restart before the retry receipt
+// comes.
+func retryAfterRestart(t *testing.T, account, friend string, send, restart func()) {
+	t.Helper()
+	post(t, "/contacts/"+friend+"/forget", object{"account": account})
+	fault(t, account, "withhold_acks", object{"count": 1})
+	fault(t, account, "lose", object{"count": 1})
+	send()
+	eventually(t, "the retry receipt is lost", func() bool {
+		for _, each := range items(get(t, "/faults?account="+account), "items") {
+			if each["kind"] == "lose" && each["struck"].(float64) > 0 {
+				return true
+			}
+		}
+		return false
+	})
+	restart()
+	struck(t, account, "withhold_acks")
+}

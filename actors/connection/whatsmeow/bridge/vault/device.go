@@ -1,0 +1,131 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/store/sqlstore"
+	"go.mau.fi/whatsmeow/types"
+)
+
+// ErrKept answers the library's attempts to delete a device.
+var ErrKept = errors.New("devices are set aside, never deleted")
+
+// keeper is the container that the library sees: it stores devices, and sets aside what is to be deleted.
+type keeper struct {
+	vault  *Vault
+	learnt func([]store.LIDMapping)
+}
+
+var _ store.DeviceContainer = (*keeper)(nil)
+
+// PutDevice stores a device, and takes its place between library and database again.
+func (keep *keeper) PutDevice(ctx context.Context, device *store.Device) error {
+	err := keep.vault.Container.PutDevice(ctx, device)
+	keep.attend(device)
+	return err
+}
+
+// DeleteDevice sets the device aside and returns ErrKept, so that the library goes on with its stores.
+func (keep *keeper) DeleteDevice(ctx context.Context, device *store.Device) error {
+	return errors.Join(ErrKept, keep.vault.SetAside(ctx, device.GetJID(), "deleted by the library"))
+}
+
+func (keep *keeper) attend(device *store.Device) {
+	device.Container = keep
+	if device.LIDs != nil {
+		device.LIDs = &mappings{CachedLIDMap: keep.vault.Container.LIDMap, learnt: keep.learnt}
+	}
+}
+
+// Device returns the device that is in use, a new one without an address where there is none.
+//
+// `learnt` is called with each pair of LID and phone number after it was stored first.
+func (vault *Vault) Device(ctx context.Context, learnt func([]store.LIDMapping)) (*store.Device, error) {
+	keep := &keeper{vault: vault, learnt: learnt}
+	devices, err := vault.Container.GetAllDevices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, device := range devices {
+		aside, err := vault.isAside(ctx, device.GetJID())
+		if err != nil {
+			return nil, err
+		}
+		if !aside {
+			keep.attend(device)
+			return device, nil
+		}
+	}
+	device := vault.Container.NewDevice()
+	keep.attend(device)
+	return device, nil
+}
+
+func (vault *Vault) isAside(ctx context.Context, jid types.JID) (found bool, err error) {
+	err = vault.db.QueryRowContext(ctx,
+		"SELECT EXISTS (SELECT 1 FROM teimoso_set_aside WHERE jid = ?)", jid.String()).Scan(&found)
+	return found, classify(err)
+}
+
+// SetAside has Device return another one from now on; the keys stay in the database.
+func (vault *Vault) SetAside(ctx context.Context, jid types.JID, reason string) error {
+	_, err := vault.db.ExecContext(ctx,
+		"INSERT OR IGNORE INTO teimoso_set_aside (jid, reason, at) VALUES (?, ?, ?)",
+		jid.String(), reason, time.Now().Unix())
+	return classify(err)
+}
+
+// Forget deletes a device and all that belongs to it, as the account's owner asked.
+func (vault *Vault) Forget(ctx context.Context, jid types.JID) error {
+	for _, statement := range []string{
+		"DELETE FROM whatsmeow_device WHERE jid = ?", // the rest follows by its foreign keys
+		"DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = ?",
+		"DELETE FROM teimoso_set_aside WHERE jid = ?",
+	} {
+		if _, err := vault.db.ExecContext(ctx, statement, jid.String()); err != nil {
+			return classify(err)
+		}
+	}
+	return nil
+}
+
+// mappings hands on pairs of LID and phone number that were not known before.
+type mappings struct {
+	*sqlstore.CachedLIDMap
+	learnt func([]store.LIDMapping)
+}
+
+// PutLIDMapping stores a pair.
+func (known *mappings) PutLIDMapping(ctx context.Context, lid, pn types.JID) error {
+	return known.put(ctx, []store.LIDMapping{{LID: lid, PN: pn}}, func() error {
+		return known.CachedLIDMap.PutLIDMapping(ctx, lid, pn)
+	})
+}
+
+// PutManyLIDMappings stores pairs.
+func (known *mappings) PutManyLIDMappings(ctx context.Context, pairs []store.LIDMapping) error {
+	kept := append([]store.LIDMapping(nil), pairs...) // the library's method reorders its argument
+	return known.put(ctx, kept, func() error {
+		return known.CachedLIDMap.PutManyLIDMappings(ctx, pairs)
+	})
+}
+
+func (known *mappings) put(ctx context.Context, pairs []store.LIDMapping, store func() error) error {
+	news := pairs[:0]
+	for _, pair := range pairs {
+		if pair.LID.Server != types.HiddenUserServer || pair.PN.Server != types.DefaultUserServer {
+			continue
+		}
+		if before, err := known.GetLIDForPN(ctx, pair.PN.ToNonAD()); err != nil || before.User != pair.LID.User {
+			news = append(news, pair)
+		}
+	}
+	err := store()
+	if err == nil && len(news) > 0 {
+		known.learnt(news)
+	}
+	return err
+}

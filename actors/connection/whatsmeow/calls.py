@@ -1,0 +1,62 @@
+"""Calls that ring, as the program delivers them, and who is to be told that one is refused."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.account.port import Call
+from actors.connection.engine import SendError
+from actors.connection.native.identities.addresses import GROUP, parse_optional
+from actors.connection.whatsmeow.stanzas import Delivery
+
+if TYPE_CHECKING:
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.transport.nodes import Node
+
+MOST: Final = 100
+"""Calls that are remembered, to be refused."""
+
+
+class Calls:
+    """The calls of one login."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._callers: OrderedDict[str, str] = OrderedDict()
+
+    def heard(self, stanza: Node) -> Call | None:
+        """The call in a delivery; None where it names no caller."""
+        assert isinstance(stanza, Delivery)
+        told = stanza.told or {}
+        caller, number = (
+            str(told.get("caller") or told.get("from") or ""),
+            str(told.get("call", "")),
+        )
+        names = (told.get("caller_phone"), caller, told.get("caller_lid"))
+        persons = [one for name in names if (one := parse_optional(name)) and one.is_person]
+        if not persons or not number:
+            return None
+        rings = told.get("state") == "offered"
+        if rings:
+            self._callers[number] = caller
+            while len(self._callers) > MOST:
+                self._callers.popitem(last=False)
+        else:
+            self._callers.pop(number, None)
+        group = parse_optional(told.get("group"))
+        return Call(
+            number,
+            str(self._people.canonical(persons[0])),
+            int(told.get("at") or time.time()),
+            "offered" if rings else "ended",
+            bool(told.get("video")),
+            str(group) if group is not None and group.server == GROUP else None,
+        )
+
+    def caller(self, call: str) -> str:
+        """The address of who calls. Raises `SendError` where no such call rings."""
+        if call not in self._callers:
+            raise SendError("unknown_call", permanent=True)
+        return self._callers[call]

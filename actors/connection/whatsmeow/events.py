@@ -1,0 +1,202 @@
+"""Events of the program during one login, told to the owner in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from actors.connection.account.port import NO_PASSKEY, Passkey
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import NO_CODE, Presence, Qr
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.native.transport.nodes import MalformedNode, decode
+from actors.connection.whatsmeow import causes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.connection.engine import EngineEvents
+    from actors.connection.pairing_window import Offering
+    from actors.connection.session.session import Session
+    from actors.connection.trace.recorder import Recorder
+    from actors.connection.whatsapp_version import Versions
+    from actors.connection.whatsmeow.identity import Identity
+    from actors.connection.whatsmeow.link import Link
+    from actors.connection.whatsmeow.paired_account import PairedAccount
+    from actors.connection.whatsmeow.program.frames import Frame
+
+log = structlog.get_logger()
+
+QRS_LAST: Final = 160.0
+"""Seconds for which QRs are shown on one socket: the first for a minute, five more for 20 each."""
+
+_STATES: Final = frozenset({"available", "unavailable", "composing", "recording", "paused"})
+
+
+class Events:
+    """Handles events in a task of its own: the owner may ask the program meanwhile.
+
+    `over`: the program ended the login by itself. `asked_to_leave` is set where that unlinks the device.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        identity: Identity,
+        link: Link,
+        paired: PairedAccount | None,
+        events: EngineEvents,
+        *,
+        offering: Offering,
+        versions: Versions,
+        recorder: Recorder | None,
+    ) -> None:
+        self._session = session
+        self._identity = identity
+        self._link = link
+        self._paired = paired
+        self._events = events
+        self._offering = offering
+        self._versions = versions
+        self._recorder = recorder
+        self._qrs = 0
+        self.over = self.asked_to_leave = False
+        self.last = time.monotonic()
+        self._handlers: Mapping[str, Callable[[Any], Awaitable[None]]] = {
+            "qr": self._show_qr,
+            "code_void": self._void_code,
+            "passkey": self._ask_for_passkey,
+            "paired": self._pair,
+            "open": self._open,
+            "presence": self._show_presence,
+            "mapping": self._learn,
+            "version_end": self._note_version_end,
+            "ended": self._end,
+        }
+        self._waiting: asyncio.Queue[tuple[str, Frame]] = asyncio.Queue()
+        self._working = asyncio.ensure_future(self._work())
+
+    def take(self, event: str, frame: Frame) -> None:
+        """Take an event of the program."""
+        if event == "stanza":
+            self._record(frame)
+            return
+        if event == "traffic":
+            self.last = time.monotonic()
+            return
+        if event == "ended":
+            self.over = True
+        self._waiting.put_nowait((event, frame))
+
+    async def close(self) -> None:
+        """Handle nothing more."""
+        self._working.cancel()
+        await asyncio.gather(self._working, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            event, frame = await self._waiting.get()
+            try:
+                await self._handle(event, frame)
+            except SessionRefusal as refusal:
+                self._link.fail(cause_of(refusal))
+            except Exception as error:  # noqa: BLE001 - told as the cause of the end
+                log.error("event failed", action=f"{event}.failed", error=type(error).__name__)  # noqa: TRY400
+                self._link.fail(Cause(Kind.NETWORK, "engine_failed"))
+
+    async def _handle(self, event: str, frame: Frame) -> None:
+        told = frame.header
+        handle = self._handlers.get(event)
+        if handle is not None:
+            await handle(told)
+
+    async def _void_code(self, _: Any) -> None:
+        await self._events.on_code(NO_CODE)
+
+    async def _ask_for_passkey(self, told: Any) -> None:
+        await self._events.on_passkey(_passkey(told))
+
+    async def _pair(self, told: Any) -> None:
+        await self._identity.learn(told)
+        if (account := self._identity.account) is not None:
+            await self._events.on_paired(account)
+
+    async def _open(self, told: Any) -> None:
+        if self._paired is not None:
+            await self._identity.learn(told)
+            await self._events.on_version_end(self._versions.ends_at)
+            await self._paired.open()
+
+    async def _note_version_end(self, told: Any) -> None:
+        await self._versions.note_end(str(told.get("at", "")))
+        await self._events.on_version_end(self._versions.ends_at)
+
+    async def _end(self, told: Any) -> None:
+        asked = Cause(Kind.LOGGED_OUT, "asked")
+        found = causes.from_ended(told, time.time())
+        self._link.fail(asked if self.asked_to_leave else found)
+
+    async def _show_qr(self, told: Any) -> None:
+        if not self._qrs:
+            self._offering.begin(QRS_LAST)
+        self._qrs += 1
+        await self._events.on_qr(Qr(str(told["text"]), _expires_at(told)))
+
+    async def _show_presence(self, told: Any) -> None:
+        people = self._identity.people
+        chat, who = (parse_optional(str(told.get(name, ""))) for name in ("chat", "who"))
+        state = told.get("state")
+        if people is None or chat is None or who is None or state not in _STATES:
+            return
+        if not who.is_person or people.is_account(who):
+            return
+        named = str(people.canonical(who))
+        last = told.get("last_seen")
+        await self._events.on_presence(
+            Presence(
+                str(chat) if chat.server == GROUP else named,
+                named,
+                state,
+                last if isinstance(last, int) else None,
+            )
+        )
+
+    async def _learn(self, told: Any) -> None:
+        """Note pairs of a LID's user and a number's that the library learnt."""
+        people, news, pairs = self._identity.people, False, told.get("pairs")
+        if people is None or not isinstance(pairs, list):
+            return
+        async with self._session.transaction():
+            for lid, number in pairs:
+                one = Address(str(lid), "lid")
+                news |= people.learn(one, Address(str(number), "s.whatsapp.net"))
+        if news:
+            await self._events.on_inbox()
+
+    def _record(self, frame: Frame) -> None:
+        if self._recorder is None or not self._recorder.on:
+            return
+        try:
+            stanza = decode(frame.body)
+        except MalformedNode:
+            return
+        if frame.header.get("direction") == "out":
+            self._recorder.sent([stanza], [frame.body])
+        else:
+            self._recorder.received(stanza, len(frame.body))
+
+
+def _expires_at(told: Any) -> float:
+    return time.time() + float(told.get("expires_ms", 0)) / 1000
+
+
+def _passkey(told: Any) -> Passkey:
+    if "options" in told:
+        return Passkey.challenge(told["options"], _expires_at(told))
+    if "code" in told:
+        return Passkey.confirmation(str(told["code"]), _expires_at(told))
+    return NO_PASSKEY

@@ -1,0 +1,62 @@
+"""Queries for groups by way of the program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.native.identities.addresses import GROUP, LID, Address, parse_optional
+from actors.connection.native.identities.group_members import (
+    MOST_MEMBERS,
+    Member,
+    Roster,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from actors.connection.whatsmeow.link import Link
+
+
+class ByProgram:
+    """Asks for groups over one link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def one(self, chat: Address) -> Roster:
+        """The members of a group. Raises what `Link.ask` raises."""
+        return roster_of((await self._link.ask("group", chat=str(chat))).header)
+
+    async def all(self) -> dict[Address, Roster]:
+        """Those of all groups that the account is in. Raises what `Link.ask` raises."""
+        answer = await self._link.ask("groups")
+        found = {}
+        for told in answer.header.get("groups") or ():
+            chat = parse_optional(str(told.get("chat", "")))
+            if chat is not None and chat.server == GROUP:
+                found[chat] = roster_of(told)
+        return found
+
+
+def roster_of(told: Mapping[str, Any]) -> Roster:
+    """The roster in what the program says of a group."""
+    members = tuple(_members(told.get("members") or ()))[:MOST_MEMBERS]
+    by_lid = told.get("addressing") == "lid"
+    timer = told.get("timer")
+    expires = timer if isinstance(timer, int) else 0
+    return Roster(str(told.get("subject", "")), "lid" if by_lid else "pn", members, expires)
+
+
+def _members(told: Iterable[Mapping[str, Any]]) -> Iterator[Member]:
+    for one in told:
+        address = parse_optional(str(one.get("address", "")))
+        if address is None or not address.is_person:
+            continue
+        named = one.get("phone") if address.server == LID else one.get("lid")
+        other = parse_optional(str(named or ""))
+        known = other is not None and other.is_person and other.server != address.server
+        yield Member(
+            address.canonical,
+            other.canonical if known and other is not None else None,
+            "admin" if one.get("admin") else "",
+        )

@@ -1,0 +1,48 @@
+"""Questions about files by way of the program: for the media servers, and to the account's phone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.media.hosts import connection
+
+if TYPE_CHECKING:
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.media.download_worker import AskPhone
+    from actors.connection.native.media.hosts import Ask, MediaConnection
+    from actors.connection.session.files.downloads import Transfer
+    from actors.connection.whatsmeow.link import Link
+
+
+def servers(link: Link) -> Ask:
+    """Asks for the media servers over this link."""
+
+    async def ask() -> MediaConnection:
+        answer = (await link.ask("media_hosts", fresh=True)).header
+        hosts = [str(one) for one in answer.get("hosts") or ()]
+        seconds = [
+            each for name in ("ttl", "auth_ttl") if isinstance(each := answer.get(name), int)
+        ]
+        return connection(hosts, str(answer.get("auth") or ""), seconds, time.monotonic())
+
+    return ask
+
+
+def phone(link: Link, people: People) -> AskPhone:
+    """Asks the account's phone over this link."""
+
+    async def ask(transfer: Transfer) -> None:
+        chat = Address.parse(transfer.chat)
+        to = people.named(chat, "lid") if chat.is_person else chat
+        await link.ask(
+            "media_retry",
+            body=transfer.key,
+            chat=str(to),
+            sender=transfer.sender,
+            message_id=transfer.message_id,
+            from_me=transfer.from_me,
+        )
+
+    return ask

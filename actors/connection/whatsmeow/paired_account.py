@@ -1,0 +1,333 @@
+"""Everything that one login of a paired device does, over the link to the program."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import NotConnected, SendError
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
+from actors.connection.native.limits import mex
+from actors.connection.native.limits.account import AccountLimits
+from actors.connection.native.phone.resend_requests import ResendRequests
+from actors.connection.native.receive.history_worker import History
+from actors.connection.native.receive.pipeline import Receiver
+from actors.connection.native.receive.transactions import SessionRefusal, cause_of, transaction
+from actors.connection.native.send.outcomes import told
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.session.unread import readings
+from actors.connection.whatsmeow import media
+from actors.connection.whatsmeow.calls import Calls
+from actors.connection.whatsmeow.groups import ByProgram
+from actors.connection.whatsmeow.incoming import Incoming
+from actors.connection.whatsmeow.program.frames import MOST
+from actors.connection.whatsmeow.sender import PhoneMessages, Sender
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Coroutine, Mapping, Sequence
+
+    from actors.connection.account.port import Call
+    from actors.connection.engine import EngineEvents, Group, Outgoing
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.media.transfers import Carrying
+    from actors.connection.native.receive.presence import Visibility
+    from actors.connection.native.transport.nodes import Node
+    from actors.connection.session.session import Session
+    from actors.connection.whatsmeow.link import Link
+    from actors.connection.whatsmeow.stanzas import Delivery
+    from actors.messages.content import ReadMark
+
+log = structlog.get_logger()
+
+STATES: Final = frozenset({"composing", "recording", "paused"})
+
+
+class PairedAccount:
+    """Receives from the first delivery on, and sends once it is `open`; `close` ends it all."""
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        link: Link,
+        events: EngineEvents,
+        visibility: Visibility,
+        *,
+        ack_timeout: float,
+        counts: Counter[str],
+        hold: bool,
+        carrying: Carrying | None,
+    ) -> None:
+        """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
+        self._session = session
+        self._people = people
+        self._link = link
+        self._events = events
+        self._visibility = visibility
+        self._counts = counts
+        self._carrying = carrying
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.logged_in = False
+        self._calls = Calls(people)
+        self._rosters = Rosters(session, people, link, ByProgram(link), on_inbox=events.on_inbox)
+        self._limits = AccountLimits(session, link, people, events, counts, start=self._start)
+        self._sender = Sender(
+            session,
+            people,
+            self._rosters,
+            link,
+            ack_timeout=ack_timeout,
+            uploader=None if carrying is None else carrying.uploader,
+            permit=self._limits.check,
+        )
+        phone = PhoneMessages(link, ack_timeout=ack_timeout)
+        self._resends = ResendRequests(session, people, link, phone, counts=counts)
+        self._incoming = Incoming(session, people, self._rosters, clock=time.time, hold=hold)
+        self._receiver = Receiver(
+            session,
+            link,
+            self._incoming,
+            counts=counts,
+            on_inbox=events.on_inbox,
+            on_task=self._on_task,
+        )
+        self._history = History(
+            session,
+            people,
+            self._rosters,
+            link,
+            web=None if carrying is None else carrying.web,
+            hosts=None if carrying is None else carrying.hosts,
+            counts=counts,
+            on_inbox=events.on_inbox,
+            tell=self._tell_history,
+            hand_on=self._hand_on,
+            hold=hold,
+        )
+        self._start("receiver", self._receiver.run())
+
+    async def take(self, delivery: Delivery) -> None:
+        """Take a delivery of the program; waits while too many do."""
+        await self._receiver.put(delivery)
+
+    def knows(self, stanza: Delivery) -> bool:
+        """Whether the message of these addresses is stored."""
+        return self._incoming.knows(stanza)
+
+    def sent(self, told: Mapping[str, Any]) -> bytes | None:
+        """The plaintext of a message that was sent, which a device could not read."""
+        chat = parse_optional(str(told.get("chat", "")))
+        if chat is None:
+            return None
+        number = str(told.get("message_id", ""))
+        return self._session.sent_plaintext(str(self._people.canonical(chat)), number)
+
+    async def open(self) -> None:
+        """WhatsApp let the device in. Raises what the session refuses with."""
+        self.logged_in = True
+        self._visibility.asked = None
+        if self._carrying is not None:
+            self._carrying.attach(media.servers(self._link), media.phone(self._link, self._people))
+        await self.show()
+        await self._limits.open()
+        await self._events.on_open()
+        self._start("history", self._history.run())
+        self._start("phone", self._resends.run())
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        self.logged_in = False
+        if self._carrying is not None:
+            self._carrying.detach()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def send(self, message: Outgoing) -> float:
+        """See `Sender.send`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        try:
+            return await self._sender.send(message)
+        except SendError as refused:
+            await self._limits.met(refused)
+            raise
+        except ConnectionLost:  # the session refuses: nothing left
+            raise NotConnected from None
+        except SessionRefusal as refusal:
+            self._link.fail(cause_of(refusal))
+            raise NotConnected from refusal
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """Tell that messages were read. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        where = _chat(chat)
+        with told():
+            async with transaction(self._session, self._link):  # an older owner marks nothing (G6)
+                unread = self._session.marked(str(self._people.canonical(where)), mark)
+            for reading in readings(unread):
+                await self._link.ask(
+                    "read",
+                    chat=reading.origin,
+                    sender=reading.author,
+                    ids=reading.message_ids,
+                    at=at,
+                )
+            # Only now: what a crash cuts off is marked once more.
+            async with transaction(self._session, self._link):
+                self._session.forget_unread(each.number for each in unread)
+
+    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
+        """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await self._resends.ask(chat, sender, message_id)
+
+    async def reject_call(self, call: str) -> None:
+        """Refuse a call that rings. Raises `SendError`, `NotConnected` before the login is done."""
+        self._require_login()
+        with told():
+            await self._link.ask("reject_call", caller=self._calls.caller(call), call=call)
+
+    async def lookup(self, number: str) -> str | None:
+        """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`."""
+        self._require_login()
+        person = parse_optional(number)
+        if person is None or not person.is_person or not person.user.isdigit():
+            raise SendError("unsupported_chat", permanent=True)
+        with told():
+            answer = (await self._link.ask("lookup", number=person.user)).header
+            found = parse_optional(answer.get("phone") or answer.get("address"))
+            if found is None:
+                return None
+            lid = parse_optional(answer.get("lid"))
+            async with transaction(self._session, self._link):
+                news = self._people.learn(found.canonical, None if lid is None else lid.canonical)
+                if found.server == person.server:
+                    news |= self._session.learn_number(str(person.canonical), str(found.canonical))
+        if news:
+            await self._events.on_inbox()
+        return str(self._people.canonical(found))
+
+    async def groups(self) -> Sequence[Group]:
+        """See `Rosters.all`. Raises `NotConnected` before the login is done, else `SendError`."""
+        self._require_login()
+        with told():
+            return await self._rosters.all()
+
+    async def presence(self, *, available: bool) -> None:
+        """Show the account as online or not. Raises `NotConnected`."""
+        self._require_login()
+        self._visibility.asked = available
+        with told():
+            await self._link.ask("presence", available=available)
+
+    async def show(self) -> None:
+        """Show the account as it is to be shown; where that fails the next login does it."""
+        if self.logged_in:
+            with suppress(ConnectionLost, RequestFailed, RequestTimeout):
+                await self._link.ask("presence", available=self._visibility.available)
+
+    async def typing(self, chat: str, state: str) -> None:
+        """Show what the account does in a chat. Raises `SendError`."""
+        self._require_login()
+        where = _chat(chat)
+        if state not in STATES:
+            raise SendError("unsupported_chat", permanent=True)
+        with told():
+            await self._link.ask("typing", chat=str(self._to(where)), state=state)
+
+    async def subscribe(self, chat: str) -> None:
+        """Ask to be told of a person's presence. Raises `SendError`."""
+        self._require_login()
+        where = _chat(chat)
+        if not where.is_person:
+            raise SendError("unsupported_chat", permanent=True)
+        with told():
+            await self._link.ask("subscribe", chat=str(self._to(where)))
+
+    async def settled(self, keys: Sequence[int]) -> None:
+        """Inbox items are stored elsewhere."""
+        with suppress(ConnectionLost):  # what was held for that comes again
+            await self._receiver.settled(keys)
+        self._history.look()
+
+    def _to(self, chat: Address) -> Address:
+        return self._people.named(chat, "lid") if chat.is_person else chat
+
+    def _require_login(self) -> None:
+        if not self.logged_in:
+            raise NotConnected
+
+    async def _tell_history(self, _: str) -> None:
+        """The program tells the phone once the notification is stored."""
+
+    async def _tell_call(self, call: Call) -> None:
+        await self._events.on_call(call)
+
+    async def _hand_on(self, history: bytes) -> None:
+        """The library keeps addresses and tokens that came with a history."""
+        if len(history) < MOST // 2:
+            with suppress(RequestFailed, RequestTimeout):
+                await self._link.ask("history_learnt", body=history)
+
+    def _on_task(self, kind: str, stanza: Node) -> None:
+        if kind == "history":
+            self._history.look(stanza.attrs["id"], lambda: self._link.send(stanza))
+        elif kind == "file":
+            if self._carrying is not None:
+                self._carrying.look()
+        elif kind == "placeholder":
+            self._resends.look()
+        elif kind == "limits":
+            self._start(kind, self._limits.tell())
+        elif kind == "ask":
+            self._limits.ask(mex.lock_query())
+        elif kind == "call" and (call := self._calls.heard(stanza)) is not None:
+            self._start(kind, self._tell_call(call))
+        elif kind == "roster":
+            self._start(kind, self._learn_roster(stanza))
+
+    async def _learn_roster(self, stanza: Node) -> None:
+        """Ask who is in the group, then judge the delivery again: it is not answered yet."""
+        chat = Address.parse(stanza.attrs["from"])
+        try:
+            await self._rosters.refresh(chat)
+        except (NotInGroup, UnknownGroup, RequestFailed):
+            self._incoming.untold.add(chat)
+        except RequestTimeout:
+            self._link.fail(
+                Cause(Kind.NETWORK, "group_not_told")
+            )  # it comes again at the next login
+            return
+        await self._receiver.put(stanza)
+
+    def _start(self, name: str, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(self._guarded(name, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except ConnectionLost as lost:
+            self._link.fail(lost.cause)
+        except SessionRefusal as refusal:
+            self._link.fail(cause_of(refusal))
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
+            self._link.fail(Cause(Kind.NETWORK, f"{name}_failed"))
+
+
+def _chat(named: str) -> Address:
+    """The chat of this address. Raises `SendError` for none."""
+    chat = parse_optional(named)
+    if chat is None or not (chat.is_person or chat.server == GROUP):
+        raise SendError("unsupported_chat", permanent=True)
+    return chat

@@ -1,0 +1,84 @@
+"""Copies of the program's database, made and renewed by a program without a login."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from actors.connection.backup.session_snapshot import fold
+from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
+from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused
+from actors.connection.whatsmeow.program.process import Program
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.connection.whatsmeow.program.frames import Frame
+    from actors.connection.whatsmeow.program.pipe import Pipe
+
+NOWHERE, NO_KEY = "wss://127.0.0.1/", "00" * 32
+"""A server that nobody connects to."""
+
+
+async def copy(database: Path, epoch: int, target: Path) -> None:
+    """Write a consistent copy of a database to `target`, on disk. Raises as `renew`."""
+    async with _opened(database, epoch) as pipe:
+        await pipe.request("copy", path=str(target))
+
+
+async def copy_by(pipe: Pipe, target: Path) -> None:
+    """As `copy`, by the program that has the database open."""
+    try:
+        await pipe.request("copy", path=str(target))
+    except (PipeLost, PipeTimeout) as error:
+        raise SessionUnavailable(type(error).__name__) from None
+    except Refused as error:
+        raise refusal(error) from None
+
+
+async def renew(database: Path, epoch: int) -> None:
+    """Have a restored database trust no session: another owner may have used them since.
+
+    Raises `EngineNotInstalled`, `StaleEpoch`, `SessionDamaged` or `SessionUnavailable`.
+    """
+    async with _opened(database, epoch) as pipe:
+        await pipe.request("renew")
+    # One file again: what SQLite has beside it would not go along where it is put in its place.
+    await asyncio.to_thread(fold, database)
+
+
+@asynccontextmanager
+async def _opened(database: Path, epoch: int) -> AsyncIterator[Pipe]:
+    program = None
+    try:
+        program = await Program.start(on_request=_ignore_request, on_event=_ignore_event)
+        await program.pipe.request(
+            "hello", epoch=epoch, database=str(database), url=NOWHERE, root_key=NO_KEY
+        )
+        yield program.pipe
+    except (PipeLost, PipeTimeout, OSError) as error:
+        raise SessionUnavailable(type(error).__name__) from None
+    except Refused as error:
+        raise refusal(error) from None
+    finally:
+        if program is not None:
+            await program.stop()
+
+
+def refusal(error: Refused) -> Exception:
+    """The session's word for a refusal of the program to open or to copy its database."""
+    if error.code == "fenced":
+        return StaleEpoch()
+    if error.code == "store_failed":
+        return SessionDamaged(error.code)
+    return SessionUnavailable("SQLITE_FULL" if error.code == "disk_full" else error.code)
+
+
+async def _ignore_request(number: int, do: str, frame: Frame) -> None:
+    """Nothing is delivered without a login."""
+
+
+async def _ignore_event(event: str, frame: Frame) -> None:
+    """Nothing is told without a login."""

@@ -1,0 +1,61 @@
+"""Frames of the pipe to the program: a JSON header and raw bytes, each with its length before it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+MOST: Final = 64 * 1024 * 1024
+"""Bytes of a frame after its own length."""
+
+_LENGTH: Final = struct.Struct(">I")
+
+
+class Malformed(Exception):  # noqa: N818 - reads as what it is
+    """The other end wrote what is no frame."""
+
+
+class Frame(NamedTuple):
+    """One frame: what it says, and the bytes that it brings."""
+
+    header: Mapping[str, Any]
+    body: bytes
+
+
+def encode(header: Mapping[str, Any], body: bytes = b"") -> bytes:
+    """The bytes of a frame. Raises `ValueError` where they are more than `MOST`."""
+    said = json.dumps(header, separators=(",", ":")).encode()
+    length = _LENGTH.size + len(said) + len(body)
+    if length > MOST:
+        raise ValueError("frame too large")
+    return b"".join((_LENGTH.pack(length), _LENGTH.pack(len(said)), said, body))
+
+
+def decode(content: bytes) -> Frame:
+    """The frame in what follows its length. Raises `Malformed`."""
+    if len(content) < _LENGTH.size:
+        raise Malformed("short")
+    (length,) = _LENGTH.unpack_from(content)
+    end = _LENGTH.size + length
+    if end > len(content):
+        raise Malformed("header")
+    try:
+        header = json.loads(content[_LENGTH.size : end])
+    except ValueError:
+        raise Malformed("json") from None
+    if not isinstance(header, dict):
+        raise Malformed("json")
+    return Frame(header, content[end:])
+
+
+async def read(reader: asyncio.StreamReader) -> Frame:
+    """The next frame. Raises `Malformed`, and `asyncio.IncompleteReadError` at the end."""
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    if length > MOST:
+        raise Malformed("too large")
+    return decode(await reader.readexactly(length))

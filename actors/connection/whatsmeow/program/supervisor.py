@@ -1,0 +1,103 @@
+"""The program of one connection: started where none runs, ended with its owner, and copied from."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from actors.connection.engine import NotConnected
+from actors.connection.whatsmeow.program import database
+from actors.connection.whatsmeow.program.files import DATABASE
+from actors.connection.whatsmeow.program.process import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from actors.config.settings import Settings
+    from actors.connection.trace.recorder import Recorder
+    from actors.connection.whatsmeow.program.pipe import OnEvent, OnRequest, Pipe
+
+
+class Supervisor:
+    """Holds at most one program, which has the database in `directory` open for `epoch`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Path,
+        epoch: int,
+        recorder: Recorder | None,
+        *,
+        on_request: OnRequest,
+        on_event: OnEvent,
+    ) -> None:
+        self._settings = settings
+        self._database = directory / DATABASE
+        self._epoch = epoch
+        self._recorder = recorder
+        self._on_request, self._on_event = on_request, on_event
+        self._program: Program | None = None
+        self._until: float | None = None
+        if recorder is not None:
+            recorder.on_turn = self._trace
+
+    @property
+    def running(self) -> Program | None:
+        """The program, while it runs."""
+        program = self._program
+        return None if program is None or program.over.done() else program
+
+    @property
+    def pipe(self) -> Pipe:
+        """The pipe to it. Raises `NotConnected`."""
+        if (program := self.running) is None:
+            raise NotConnected
+        return program.pipe
+
+    async def start(self) -> tuple[Program, Mapping[str, Any] | None]:
+        """The program, and what a new one says of its device. Raises what starting it raises, or `Refused`."""
+        if (running := self.running) is not None:
+            return running, None
+        program = await Program.start(on_request=self._on_request, on_event=self._on_event)
+        self._program = program
+        authority = self._settings.whatsapp_media_authority
+        answer = await program.pipe.request(
+            "hello",
+            epoch=self._epoch,
+            database=str(self._database),
+            url=self._settings.whatsapp_url,
+            root_key=self._settings.whatsapp_root_key,
+            media_authority="" if authority is None else str(authority),
+            trace=self._recorder is not None and self._recorder.on,
+        )
+        if self._until is not None:
+            self.extend(self._until - time.monotonic())
+        return program, answer.header
+
+    async def stop(self) -> None:
+        """End it, where it runs."""
+        program, self._program = self._program, None
+        if program is not None:
+            await program.stop()
+
+    def extend(self, seconds: float) -> None:
+        """Let it send for so long from now, also while this process hangs."""
+        self._until = time.monotonic() + seconds
+        if (program := self.running) is not None:
+            program.pipe.instruct("deadline", ms=int(seconds * 1000))
+
+    async def copy_keys(self, target: Path) -> str | None:
+        """Copy its database; see the port."""
+        if not self._database.exists():
+            return None
+        if (program := self.running) is None:
+            await database.copy(self._database, self._epoch, target)
+        else:
+            await database.copy_by(program.pipe, target)
+        return DATABASE
+
+    def _trace(self, on: bool) -> None:
+        if (program := self.running) is not None:
+            program.pipe.instruct("trace", on=on)

@@ -1,0 +1,203 @@
+"""The send pipeline: written, committed, handed to the program, acknowledged by WhatsApp."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.engine import SendError
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
+from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
+from actors.connection.native.send.outcomes import forget_begun, told
+from actors.connection.native.send.per_chat_lock import Turns
+from actors.connection.native.send.to_proto import Place, dress
+from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.messages.content import Media
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.engine import Outgoing
+    from actors.connection.native.identities.group_members import Roster, Rosters
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.media.upload import Uploader
+    from actors.connection.session.files.uploads import Upload
+    from actors.connection.session.session import Session
+    from actors.connection.whatsmeow.link import Link
+
+STALE_ADDRESSING: Final = "group_addressing_stale"
+
+
+class Sender:
+    """Sends over one link, each message under the caller's id (G3), in each chat in order (G4).
+
+    A message is on disk before the program has it: a device that cannot read it gets it again, also after
+    a crash. WhatsApp has one message of the account at a time.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        rosters: Rosters,
+        link: Link,
+        *,
+        ack_timeout: float,
+        uploader: Uploader | None,
+        permit: Callable[[Address], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Without an `uploader` no file is sent. `permit` raises where nothing may leave for a chat now."""
+        self._session = session
+        self._people = people
+        self._rosters = rosters
+        self._link = link
+        self._ack_timeout = ack_timeout
+        self._uploader = uploader
+        self._permit = permit
+        self._clock = clock
+        self._order, self._turn = Turns().of, Turns().of
+        self._line = asyncio.Lock()
+
+    async def send(self, outgoing: Outgoing) -> float:
+        """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
+        chat = parse_optional(outgoing.chat)
+        if chat is None or not (chat.is_person or chat.server == GROUP):
+            raise SendError("unsupported_chat", permanent=True)
+        chat = self._people.canonical(chat)
+        if chat.is_person:
+            self._permit(chat)
+        upload = await self._upload(outgoing, chat)
+        try:
+            return await self._attempt(outgoing, chat, upload)
+        except SendError as refused:
+            if chat.server == GROUP:
+                await self._explain(refused, chat)
+            elif not refused.uncertain:
+                await forget_begun(self._session, self._link, chat, outgoing.message_id, refused)
+            if refused.code != STALE_ADDRESSING:
+                raise
+        try:
+            return await self._attempt(outgoing, chat, upload)
+        except SendError as again:
+            if again.code != STALE_ADDRESSING:
+                raise
+            raise SendError(STALE_ADDRESSING, permanent=True) from None
+
+    async def _upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
+        """Where the file of the message is, once it is there; None where it has none.
+
+        Who comes later in a chat waits for the file of who came first. Raises `SendError`.
+        """
+        said = outgoing.content
+        async with self._order(chat):
+            if self._uploader is None or not isinstance(said, Media):
+                return None
+            with told():
+                return await self._uploader.upload(outgoing.message_id, said)
+
+    async def _attempt(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> float:
+        async with self._turn(chat):
+            with told():
+                message, to = await self._written(outgoing, chat, upload)
+            async with self._line:
+                if chat.is_person:
+                    self._permit(chat)  # a limit that was told meanwhile: its refusal is for good
+                answer = await self._link.post(
+                    "send",
+                    self._clock,
+                    within=self._ack_timeout,
+                    body=message,
+                    chat=str(to),
+                    message_id=outgoing.message_id,
+                    mediatype=dress(message).enc.get("mediatype", ""),
+                )
+        at = answer.header.get("at")
+        return float(at) if isinstance(at, int | float) and at > 0 else self._clock()
+
+    async def _written(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None
+    ) -> tuple[bytes, Address]:
+        """The message, and its recipient on the wire; it is on disk. Raises `SendError`, too."""
+        chat = self._people.canonical(chat)  # the number may have become known meanwhile
+        roster = await self._rosters.of(chat) if chat.server == GROUP else None
+        to = chat if roster is not None else self._people.named(chat, "lid")
+        message = plaintext(outgoing, self._place(outgoing, chat, to, roster), upload)
+        async with transaction(self._session, self._link):
+            self._remember(outgoing, chat, message, roster)
+        return message, to
+
+    def _place(
+        self, outgoing: Outgoing, chat: Address, to: Address, roster: Roster | None
+    ) -> Place:
+        people, lid = self._people, self._people.lid
+        if roster is None:
+            kind: str = "lid" if to.server == "lid" else "number"
+            expires = self._session.timer(str(chat))
+
+            def named(person: str) -> str:
+                return str(people.named(Address.parse(person), kind))  # type: ignore[arg-type]
+
+        else:
+            members, known = self._rosters.named(roster), roster
+            expires = roster.expires
+
+            def named(person: str) -> str:
+                return str(self._rosters.address(Address.parse(person), known, members))
+
+        return Place(
+            str(to),
+            str(people.account),
+            self._clock() if outgoing.at is None else outgoing.at,
+            None if lid is None else str(lid.canonical),
+            named=named,
+            author=poll_author(self._session, chat, people.account, outgoing.content),
+            expires=expires,
+        )
+
+    def _remember(
+        self, outgoing: Outgoing, chat: Address, message: bytes, roster: Roster | None
+    ) -> None:
+        """Keep what retry receipts, receipts and votes will need, inside a transaction."""
+        account, number = self._people.account, outgoing.message_id
+        self._session.remember_sent(str(chat), number, message, self._clock())
+        if roster is None:
+            self._session.note_begun(str(chat), number)
+        else:
+            others = (one for one in self._rosters.persons(roster) if one != account)
+            self._session.expect_receipts(str(chat), number, map(str, others))
+        if (poll := poll_secret(outgoing.content)) is not None:
+            kind = "number" if roster is None else roster.kind
+            own = self._people.named(account, kind)
+            self._session.remember_secret(str(chat), str(account), number, poll, str(own))
+
+    async def _explain(self, refused: SendError, chat: Address) -> None:
+        """Where WhatsApp refused a message to a group, ask who is in it. Raises `SendError`."""
+        if refused.code != STALE_ADDRESSING and not refused.code.startswith("refused_"):
+            return
+        try:
+            roster = await self._rosters.refresh(chat)
+        except NotInGroup:
+            raise SendError("not_in_group", permanent=True) from None
+        except UnknownGroup:
+            raise SendError("unknown_group", permanent=True) from None
+        except (ConnectionLost, RequestFailed, RequestTimeout, *SessionRefusal):
+            return
+        if not self._rosters.includes(roster, self._people.account):
+            raise SendError("not_in_group", permanent=True) from None
+
+
+class PhoneMessages:
+    """Sends peer messages: to the account's phone, seen by nobody else."""
+
+    def __init__(self, link: Link, *, ack_timeout: float) -> None:
+        self._link, self._ack_timeout = link, ack_timeout
+
+    async def send(self, number: str, message: bytes) -> None:
+        """Send one, not padded, under this id; done once WhatsApp has it. Raises `SendError`."""
+        await self._link.post(
+            "peer", time.time, within=self._ack_timeout, body=message, message_id=number
+        )

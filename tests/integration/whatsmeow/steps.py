@@ -1,0 +1,105 @@
+"""Steps of the pipelines at which a driven engine, or its program, is killed; the product knows none of them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.session.session import Session
+from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.program.pipe import Pipe
+from actors.connection.whatsmeow.stanzas import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from actors.connection.native.transport.nodes import Node
+    from actors.connection.whatsmeow.program.frames import Frame
+
+
+class Step:
+    """Counts how often it is reached, and kills the `at`-th time."""
+
+    def __init__(self, at: int, kill: Callable[[], None]) -> None:
+        self._left, self._kill = at, kill
+
+    def reached(self, times: int = 1) -> None:
+        for _ in range(times):
+            self._left -= 1
+            if self._left == 0:
+                self._kill()
+
+
+def after_commit(step: Step) -> None:
+    original, added = Session.transaction, Session.add_message
+    calls = 0
+
+    def counted(self: Session, **message: Any) -> bool:
+        nonlocal calls
+        calls += 1
+        return added(self, **message)
+
+    @asynccontextmanager
+    async def transaction(self: Session) -> AsyncIterator[None]:
+        nonlocal calls
+        async with original(self):
+            calls = 0
+            yield
+        step.reached(calls)
+
+    Session.add_message = counted  # type: ignore[method-assign,assignment]
+    Session.transaction = transaction  # type: ignore[assignment,method-assign]
+
+
+def around_answering(step: Step, *, after: bool) -> None:
+    original = Link.send
+
+    async def send(self: Link, *stanzas: Node) -> None:
+        count = sum(isinstance(one, Delivery) and one.kind == "message" for one in stanzas)
+        if not after:
+            step.reached(count)
+        await original(self, *stanzas)
+        if after:
+            step.reached(count)
+
+    Link.send = send  # type: ignore[method-assign]
+
+
+def around_posting(step: Step, *, after: bool) -> None:
+    original = Link.post
+
+    async def post(self: Link, do: str, *arguments: Any, **named: Any) -> Frame:
+        if not after:
+            step.reached()
+        answer = await original(self, do, *arguments, **named)
+        if after:
+            step.reached()
+        return answer
+
+    Link.post = post  # type: ignore[method-assign]
+
+
+def after_writing(step: Step) -> None:
+    original = Pipe._write
+
+    def write(self: Pipe, header: Mapping[str, Any], body: bytes) -> None:
+        original(self, header, body)
+        if header.get("do") == "send":
+            step.reached()
+
+    Pipe._write = write  # type: ignore[method-assign]
+
+
+STEPS: dict[str, Callable[[Step], None]] = {
+    "after_commit": after_commit,
+    "before_answer": lambda step: around_answering(step, after=False),
+    "after_answer": lambda step: around_answering(step, after=True),
+    "before_post": lambda step: around_posting(step, after=False),
+    "after_post": after_writing,
+    "after_ack": lambda step: around_posting(step, after=True),
+}
+
+
+def kill_at(name: str, at: int, kill: Callable[[], None]) -> None:
+    """Have `kill` called when the step of this name is reached the `at`-th time."""
+    STEPS[name](Step(at, kill))

@@ -1,0 +1,115 @@
+"""G3, G5: the engine or its program is killed at each step while 20 messages are in flight."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conformance.processes import until
+
+if TYPE_CHECKING:
+    from tests.integration.whatsmeow.conftest import Town
+    from tests.integration.whatsmeow.device import Device
+    from tests.run.figures import Figure
+
+pytestmark = pytest.mark.timeout(180)
+
+COUNT, AT = 20, 7
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def heard(device: Device) -> list[dict[str, Any]]:
+    """All that a process that is gone said."""
+    with suppress(AssertionError):
+        while True:
+            device.process.line(5)
+    return device.process.seen
+
+
+def killed(dying: Device) -> None:
+    """Waits until it killed itself, and until its program went with it."""
+    until(lambda: dying.process._process.poll() is not None, 30)
+    assert dying.process._process.returncode == -signal.SIGKILL, dying.log.read_text()[-2000:]
+    programs = [one["program"] for one in heard(dying) if one["event"] == "open"]
+    until(lambda: all(map(gone, programs)), 10)
+
+
+def died(dying: Device) -> None:
+    """Waits until its program was killed, and the engine said so."""
+    ended: dict[str, Any] = dying.wait("ended", 30)
+    assert (ended["kind"], ended["detail"]) == ("network", "program_died"), ended
+
+
+RECEIVING = [
+    *(
+        ("self", dies)
+        for dies in ("before_commit", "after_commit", "before_answer", "after_answer")
+    ),
+    *(("program", dies) for dies in ("after_commit", "before_answer", "after_answer")),
+]
+
+
+@pytest.mark.parametrize(("victim", "dies"), RECEIVING)
+def test_nothing_that_was_received_is_lost_or_doubled(
+    town: Town, victim: str, dies: str, figure: Figure
+) -> None:
+    directory = town.acquainted()
+    texts = [f"text {each}" for each in range(COUNT)]
+    for text in texts:
+        town.say(text)
+    assert town.account["unacknowledged"] == COUNT
+    after = town.made(directory=directory, epoch=2, dies_at=AT, dies=dies, victim=victim)
+    if victim == "self":
+        killed(after)
+        until(lambda: not town.account["online"])
+        waiting = town.account["unacknowledged"]
+        figure(f"{waiting} of {COUNT} unacknowledged at a kill {dies}")
+        assert waiting > 0, "nothing was in flight"
+        after = town.made(directory=directory, epoch=3)
+    else:
+        died(after)
+    after.wait("open")
+    town.goes_on(after)
+    assert [one["text"] for one in after.pending("message") if one["text"] in texts] == texts
+
+
+@pytest.mark.parametrize("victim", ["self", "program"])
+@pytest.mark.parametrize("dies", ["before_post", "after_post", "after_ack"])
+def test_nothing_that_was_sent_is_lost_or_doubled(town: Town, dies: str, victim: str) -> None:
+    """What is asked for again has the same ids, and the same order."""
+    directory = town.acquainted()
+    sending = town.made(directory=directory, epoch=2, dies_at=AT, dies=dies, victim=victim)
+    sending.wait("open")
+    texts = [f"text {each}" for each in range(COUNT)]
+    begun = [(sending.begin(town.friend, text), text) for text in texts]
+    if victim == "self":
+        killed(sending)
+        said = heard(sending)
+    else:
+        died(sending)
+        until(lambda: len(outcomes(sending)) == COUNT)
+        said = outcomes(sending)
+    sent = [one["id"] for one in said if one["event"] == "sent"]
+    assert len(sent) < COUNT, "nothing was in flight"
+    later = sending
+    if victim == "self":
+        later = town.made(directory=directory, epoch=3)
+        later.wait("open")
+    for id_, text in begun:
+        if id_ not in sent:
+            town.sent_again(later, text, id_)
+    found = [one for one in town.simulator.inbox(town.friend) if one["text"] in texts]
+    assert [(one["id"], one["text"]) for one in found] == begun
+    town.goes_on(later)
+
+
+def outcomes(sending: Device) -> list[dict[str, Any]]:
+    sending.process.quiet()
+    return [one for one in sending.process.seen if one["event"] in ("sent", "failed")]

@@ -1,0 +1,66 @@
+"""G5: what a message left is on disk on both sides before its receipt leaves, as the kernel sees it.
+
+`kill -9` keeps the page cache, so that only the order of system calls proves it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.processes.tracing import STRACE, calls, under
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.whatsmeow.conftest import Town
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(STRACE is None, reason="strace is not installed, so no fsync can be seen"),
+]
+
+WRITES, SYNCS = {"write", "pwrite64", "sendto", "sendmsg", "writev"}, {"fsync", "fdatasync"}
+FRAME = '"\\202'
+"""The first byte of a WebSocket frame with bytes in it, as strace shows it."""
+
+
+def order(trace: str) -> list[str]:
+    """What happened, in its order: `keys` or `session` written, or `… on disk`; `delivered`, `answered`, `left`."""
+    found: list[str] = []
+    for name, target, rest in calls(trace):
+        file = next((one for one in ("whatsmeow.db", "session.db") if f"{one}-wal" in target), None)
+        if file is not None:
+            word = "keys" if file == "whatsmeow.db" else "session"
+            found.append(f"{word} on disk" if name in SYNCS and rest.endswith("= 0") else word)
+        elif name in WRITES and "socket:" in target.lower():
+            text = rest.replace("\\", "")
+            if '"do":"message"' in text:
+                found.append("delivered")
+            elif '"ok":{}' in text:
+                found.append("answered")
+            elif rest.lstrip(", ").startswith(FRAME):
+                found.append("left")
+    return found
+
+
+def test_a_message_is_on_disk_before_its_receipt_leaves(town: Town, tmp_path: Path) -> None:
+    directory = town.acquainted()
+    output = tmp_path / "strace"
+    traced = town.made(directory=directory, epoch=2, before=under(output))
+    traced.wait("open", 120)
+    town.simulator.settled(town.number)
+    town.say("to be on disk")
+    traced.until_pending("message", lambda one: bool(one["text"] == "to be on disk"))
+    town.simulator.settled(town.number)
+    traced.process.kill()
+    found = order(output.read_text())
+    delivered = found.index("delivered")
+    answered = found.index("answered", delivered)
+    left = found.index("left", delivered)
+    assert delivered < answered < left, found[delivered - 10 : left + 5]
+    for word, until in (("keys", delivered), ("session", answered)):
+        last = max(at for at, what in enumerate(found[:until]) if what == word)
+        assert f"{word} on disk" in found[last:until], (word, found[:until][-20:])
+    assert "session" in found[delivered:answered], "nothing was stored between the two"

@@ -1,0 +1,84 @@
+"""A connection of the engine on whatsmeow on a whole instance, beside one of the native engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.whatsmeow.program import files
+from tests.integration.whole.shop import SHOP
+from tests.integration.whole.test_engines import STRONG, hears, sends
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psutil
+
+    from tests.processes.instance import Instance
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.usefixtures("is_open"),
+    pytest.mark.skipif(
+        files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+    ),
+]
+
+STALL, ACCOUNT = "stall", "15550100061"
+
+
+@pytest.fixture
+def stall(instance: Instance) -> Iterator[str]:
+    try:
+        instance.pair(STALL, ACCOUNT, engine="whatsmeow")
+        session = instance.data / "sessions" / instance.incarnation(STALL)
+        assert (session / files.DATABASE).exists()
+        yield STALL
+    finally:
+        instance.api.delete(f"/api/connections/{STALL}").raise_for_status()
+    until("it is removed", lambda: not session.exists(), 20)
+
+
+def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
+    instance: Instance, stall: str
+) -> None:
+    """G3, G5, G7, G8, G10: the same ids outside and inside, no second QR, nothing of people in a log."""
+    shop = instance.process("connection", SHOP).pid
+    seen = instance.connection(stall)
+    assert (seen["engine"], seen["guarantees"]) == ("whatsmeow", STRONG)
+    first = sends(instance, stall, "from the stall")
+    assert first["message_id"] in [one["id"] for one in instance.inbox("15550100052")]
+    hears(instance, stall, ACCOUNT, "to the stall")
+
+    def program() -> psutil.Process:
+        """The child of the process that serves it; the root's own list has no programs."""
+        (found,) = instance.process("connection", stall).children()
+        return found
+
+    shown = [one for one in instance.status()["processes"] if one["role"] == "program"]
+    assert [(one["connection"], one["pid"]) for one in shown] == [(stall, program().pid)]
+    epoch, former = seen["epoch"], program().pid
+    instance.kill("connection", stall)
+
+    def again() -> bool:
+        now = instance.connection(stall)
+        return bool(now["state"] == "open" and now["epoch"] > epoch)
+
+    until("it is open again", again, 20)
+    until("its program went with it", lambda: not Path(f"/proc/{former}").exists(), 10)
+    sends(instance, stall, "from the next one")
+    hears(instance, stall, ACCOUNT, "to the next one")
+
+    owner = instance.process("connection", stall).pid
+    program().kill()
+    sends(instance, stall, "by the next program")
+    hears(instance, stall, ACCOUNT, "to the next program")
+    assert instance.process("connection", stall).pid == owner, "its actor was ended"
+    assert instance.process("connection", SHOP).pid == shop, "its neighbour was disturbed"
+    logs = (instance.data / "logs").glob("connection*")
+    words = "".join(path.read_text(errors="replace") for path in logs)
+    assert "program.died" in words
+    assert not [one for one in (ACCOUNT, "15550100052", "the stall") if one in words]
