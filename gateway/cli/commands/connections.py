@@ -33,7 +33,8 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 def add(
     connection: Id,
     engine: Annotated[
-        str | None, typer.Option("--engine", help="native, whatsmeow or neonize; else what ENGINE names.")
+        str | None,
+        typer.Option("--engine", help="native, whatsmeow or neonize; else what ENGINE names."),
     ] = None,
     allow_unproven_engine: Annotated[
         bool,
