@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from actors.connection.engine import ENGINES, Guarantees, installed
 from tests.chaos.harness.traffic import Party
 from tests.waiting import until
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from tests.chaos.harness.outside import Outside
     from tests.chaos.harness.traffic import Lane, Load
     from tests.processes.instance import Instance
+
+BOTH = Guarantees(persists_before_ack=True, keeps_message_id=True)
 
 BURST = 40
 """Messages that come in at once, right before a fault."""
@@ -39,13 +43,18 @@ SETTINGS = {
 
 
 def parties(connections: int, chats: int, first: int = 0) -> list[Party]:
-    """Connections with accounts and contacts of their own; `first` numbers the first chat of each."""
+    """Connections with accounts and contacts of their own; `first` numbers the first chat of each.
+
+    Half of them are of each engine that keeps both promises and is installed.
+    """
+    engines = [name for name, one in ENGINES.items() if one == BOTH and installed(name)]
     return [
         Party(
             f"line{number:02d}",
             f"1555014{number:04d}",
             tuple(f"1555011{number:02d}{first + chat:02d}" for chat in range(chats)),
             crowd=f"1555012{first:02d}{number:02d}",
+            engine=engines[number % len(engines)],
         )
         for number in range(connections)
     ]
@@ -54,7 +63,14 @@ def parties(connections: int, chats: int, first: int = 0) -> list[Party]:
 def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) -> None:
     """Create the connections and scan their QRs, some at a time."""
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda party: instance.pair(party.connection, party.account), whom))
+        list(
+            pool.map(
+                lambda party: instance.pair(party.connection, party.account, engine=party.engine),
+                whom,
+            )
+        )
+    counted = Counter(party.engine for party in whom)
+    print(f"\nconnections by engine: {dict(counted)}")
     instance.ready(seconds)
 
 

@@ -47,13 +47,14 @@ _CONTACTS = count(1)
 class Party:
     """A connection, the account that it serves, and whom that talks with.
 
-    `crowd` is a contact who says much at once when asked to, and nothing else.
+    `crowd` is a contact who says much at once when asked to, and nothing else. `engine` serves it.
     """
 
     connection: str
     account: str
     contacts: tuple[str, ...]
     crowd: str | None = None
+    engine: str = "native"
 
 
 @dataclass
