@@ -91,7 +91,7 @@ test-go: setup
 	@$(HAVE_GO) || { echo "No Go here: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && race=-race \
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
-		&& $(GO) test $$race ./... \
+		&& $(GO) test $$race -timeout 30m ./... \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
 
 ## the engine on neonize, docs/engines.md
