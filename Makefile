@@ -73,8 +73,8 @@ setup-test: .venv/test .venv/tryx/installed
 
 ## the program of the second engine, docs/engines.md: static, without cgo, of pinned modules
 whatsmeow:
-	@$(HAVE_GO) || { echo "The whatsmeow engine is built with Go $(GO_VERSION) or newer: install it from" \
-		"https://go.dev/dl, or as your system's package \"golang\"; GO=… names another one." >&2; exit 1; }
+	@$(HAVE_GO) || { echo "The whatsmeow engine is built with Go $(GO_VERSION) or newer: install the package" \
+		"golang of your system, or the Go project's own; GO=… names one that is not on the path." >&2; exit 1; }
 	@begun=$$(date +%s%N); cd $(BRIDGE) && CGO_ENABLED=0 GOTOOLCHAIN=local $(GO) build -mod=readonly -trimpath \
 		-ldflags "-s -w" -o teimoso-whatsmeow . \
 		&& echo "teimoso-whatsmeow is built, in $$((($$(date +%s%N) - begun) / 1000000)) ms."
@@ -91,7 +91,7 @@ test-go: setup
 	@$(HAVE_GO) || { echo "No Go here: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && race=-race \
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
-		&& $(GO) test $$race ./... \
+		&& $(GO) test $$race -timeout 30m ./... \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
 
 ## the engine on neonize, docs/engines.md

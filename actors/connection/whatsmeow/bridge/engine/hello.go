@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waCompanionReg"
 	"go.mau.fi/whatsmeow/store"
 	"google.golang.org/protobuf/proto"
@@ -63,25 +64,34 @@ func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
 	}
 	engine.vault, engine.settings = opened, found
 	engine.tracing.Store(found.Trace)
-	if err := engine.load(); err != nil {
+	if err := engine.load(nil); err != nil {
 		return nil, err
 	}
 	return engine.account(pipe.Fields{"library": version()}), nil
 }
 
-// load makes the client of the device that is in use. The engine's lock is held.
-func (engine *Engine) load() error {
+// load makes a client of the device that is in use, for one login or for none. The engine's lock is held.
+//
+// Nothing of one login is left in the next one: what the library still does for an earlier socket cannot touch it.
+func (engine *Engine) load(one *login) error {
 	device, err := engine.vault.Device(engine.ctx, engine.learnt)
 	if err != nil {
 		return outcome.Store(err)
 	}
-	engine.client = library.New(
-		device, engine.logs.Module("whatsmeow"), library.Taps{Received: engine.received, Sent: engine.sent},
-		engine.settings.websocket, engine.settings.media,
+	taps := library.Taps{Received: func(*waBinary.Node) {}, Sent: func(*waBinary.Node) {}}
+	if one != nil {
+		taps = library.Taps{Received: one.received, Sent: one.sent}
+	}
+	client := library.New(
+		device, engine.logs.Module("whatsmeow"), taps, engine.settings.websocket, engine.settings.media,
 	)
-	engine.client.PrePairCallback = engine.linking
-	engine.client.GetMessageForRetry = engine.sentContent
-	engine.client.AddEventHandlerWithSuccessStatus(engine.event)
+	if one != nil {
+		client.PrePairCallback = one.linking
+		client.GetMessageForRetry = engine.sentContent
+		client.AddEventHandlerWithSuccessStatus(one.event)
+		one.client = client
+	}
+	engine.client = client
 	return nil
 }
 

@@ -73,15 +73,13 @@ func (engine *Engine) start(version *[3]uint32) error {
 	if version != nil {
 		store.SetWAVersion(store.WAVersionContainer(*version))
 	}
-	if engine.client == nil {
-		if err := engine.load(); err != nil {
-			return err
-		}
-	}
 	one := &login{
-		engine: engine, client: engine.client, queue: intake.New[*waBinary.Node](backlog),
+		engine: engine, queue: intake.New[*waBinary.Node](backlog),
 		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
 		retries: make(chan struct{}, mostRetries),
+	}
+	if err := engine.load(one); err != nil {
+		return err
 	}
 	one.settle = newSettlements(one)
 	one.qrs = &qrs{login: one}
@@ -181,9 +179,6 @@ func (one *login) finish() {
 	}
 	engine.lock.Lock()
 	engine.login = nil
-	if why.Aside != "" || why.Word == pairingFailed {
-		engine.client = nil
-	}
 	engine.lock.Unlock()
 	engine.pipe.Tell("ended", told, nil)
 	close(one.over)

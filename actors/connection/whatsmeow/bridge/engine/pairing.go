@@ -98,13 +98,8 @@ func (one *login) refreshSecret() {
 }
 
 // event takes what the library dispatches. It returns true always: what has to be stored comes otherwise.
-func (engine *Engine) event(found any) bool {
-	engine.lock.Lock()
-	one := engine.login
-	engine.lock.Unlock()
-	if one == nil {
-		return true
-	}
+func (one *login) event(found any) bool {
+	engine := one.engine
 	switch event := found.(type) {
 	case *events.QR:
 		one.qrs.offer(event.Codes)
@@ -140,13 +135,9 @@ func (engine *Engine) event(found any) bool {
 const pairingFailed = "pairing_failed"
 
 // linking is called when a phone linked the device, before anything of it is stored.
-func (engine *Engine) linking(types.JID, string, string) bool {
-	engine.lock.Lock()
-	defer engine.lock.Unlock()
-	if engine.login != nil {
-		engine.login.pairing.Store(true)
-	}
-	return engine.sound() == nil
+func (one *login) linking(types.JID, string, string) bool {
+	one.pairing.Store(true)
+	return one.engine.sound() == nil
 }
 
 func (one *login) paired(event *events.PairSuccess) {

@@ -197,7 +197,7 @@ func (engine *Engine) renew(*pipe.Request) (pipe.Fields, error) {
 	if err := engine.vault.Renew(engine.ctx, device.GetJID(), device.GetLID()); err != nil {
 		return nil, outcome.Store(err)
 	}
-	return nil, engine.load()
+	return nil, engine.load(nil)
 }
 
 func (engine *Engine) mappings(*pipe.Request) (pipe.Fields, error) {
@@ -233,7 +233,7 @@ func (engine *Engine) logout(*pipe.Request) (pipe.Fields, error) {
 			return nil, outcome.Store(err)
 		}
 	}
-	return pipe.Fields{"told": told}, engine.load()
+	return pipe.Fields{"told": told}, engine.load(nil)
 }
 
 // ready returns an error before `hello`, and once the database failed.

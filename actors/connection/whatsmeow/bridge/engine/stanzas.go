@@ -12,14 +12,8 @@ import (
 )
 
 // received sees each stanza on the goroutine that reads the socket; waiting here stops reading.
-func (engine *Engine) received(node *waBinary.Node) {
-	engine.trace("in", node)
-	engine.lock.Lock()
-	one := engine.login
-	engine.lock.Unlock()
-	if one == nil {
-		return
-	}
+func (one *login) received(node *waBinary.Node) {
+	one.engine.trace("in", node)
 	one.sawTraffic()
 	switch node.Tag {
 	case "failure":
@@ -36,7 +30,7 @@ func (engine *Engine) received(node *waBinary.Node) {
 	}
 }
 
-func (engine *Engine) sent(node *waBinary.Node) { engine.trace("out", node) }
+func (one *login) sent(node *waBinary.Node) { one.engine.trace("out", node) }
 
 func (engine *Engine) trace(direction string, node *waBinary.Node) {
 	if !engine.tracing.Load() {

@@ -51,20 +51,20 @@ type actor struct {
 var errNoAnswer = errors.New("no answer")
 
 type lockedBuffer struct {
-	lock sync.Mutex
-	bytes.Buffer
+	lock    sync.Mutex
+	written bytes.Buffer
 }
 
 func (buffer *lockedBuffer) Write(written []byte) (int, error) {
 	buffer.lock.Lock()
 	defer buffer.lock.Unlock()
-	return buffer.Buffer.Write(written)
+	return buffer.written.Write(written)
 }
 
 func (buffer *lockedBuffer) String() string {
 	buffer.lock.Lock()
 	defer buffer.lock.Unlock()
-	return buffer.Buffer.String()
+	return buffer.written.String()
 }
 
 func stores(record) (pipe.Fields, []byte, error) { return pipe.Fields{}, nil, nil }
@@ -130,6 +130,12 @@ func (one *actor) read() {
 	one.lock.Lock()
 	one.ended = true
 	one.changed.Broadcast()
+	for _, waiter := range one.waiting {
+		select {
+		case waiter <- pipe.Answer{Err: &pipe.Refusal{Code: "program_ended", Uncertain: true}}:
+		default:
+		}
+	}
 	one.lock.Unlock()
 }
 

@@ -8,6 +8,7 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/util/keys"
 )
 
 // ErrKept answers the library's attempts to delete a device.
@@ -35,6 +36,9 @@ func (keep *keeper) DeleteDevice(ctx context.Context, device *store.Device) erro
 
 func (keep *keeper) attend(device *store.Device) {
 	device.Container = keep
+	if _, attended := device.PreKeys.(*preKeys); device.PreKeys != nil && !attended {
+		device.PreKeys = &preKeys{device.PreKeys, device.EventBuffer}
+	}
 	if device.LIDs != nil {
 		device.LIDs = &mappings{CachedLIDMap: keep.vault.Container.LIDMap, learnt: keep.learnt}
 	}
@@ -128,4 +132,20 @@ func (known *mappings) put(ctx context.Context, pairs []store.LIDMapping, store 
 		known.learnt(news)
 	}
 	return err
+}
+
+// preKeys makes prekeys in one transaction: the library stores each by itself, which waits for the disk 812 times
+// at the first login.
+type preKeys struct {
+	store.PreKeyStore
+	transactions store.EventBuffer
+}
+
+// GetOrGenPreKeys returns prekeys that were not uploaded yet, new ones where there are too few.
+func (one *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (found []*keys.PreKey, err error) {
+	err = one.transactions.DoDecryptionTxn(ctx, func(ctx context.Context) (err error) {
+		found, err = one.PreKeyStore.GetOrGenPreKeys(ctx, count)
+		return err
+	})
+	return found, err
 }

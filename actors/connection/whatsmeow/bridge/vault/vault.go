@@ -23,7 +23,8 @@ var ErrFenced = errors.New("fenced")
 const connections = 4
 
 // A commit is on disk before it returns: FULL, since WAL alone syncs at checkpoints only.
-const pragmas = "_busy_timeout=10000&_txlock=immediate&_pragma=foreign_keys(1)" +
+// Writers wait a minute for each other: on a busy disk that is better than a program that ends.
+const pragmas = "_busy_timeout=60000&_txlock=immediate&_pragma=foreign_keys(1)" +
 	"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
 
 const ownTables = `

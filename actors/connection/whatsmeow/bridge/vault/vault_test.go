@@ -223,6 +223,21 @@ func TestRestoredCopyBeginsAnew(t *testing.T) {
 	}
 }
 
+func TestPreKeysAreMadeInOneTransaction(t *testing.T) {
+	vault, _ := opened(t, directoryOf(t, somewhere(t)), 1)
+	device := pairedDevice(t, vault)
+	if _, err := vault.db.Exec(`CREATE TRIGGER last BEFORE INSERT ON whatsmeow_pre_keys WHEN NEW.key_id = 700
+		BEGIN SELECT RAISE(ABORT, 'no more'); END`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := device.PreKeys.GetOrGenPreKeys(ctx, 812); err == nil {
+		t.Error("more prekeys than the database takes")
+	}
+	if found := count(t, vault.db, "whatsmeow_pre_keys"); found != 10 {
+		t.Errorf("%d prekeys are there, 10 before", found)
+	}
+}
+
 func TestFullDiskIsToldFromOtherFailures(t *testing.T) {
 	vault, failure := opened(t, directoryOf(t, somewhere(t)), 1)
 	device := pairedDevice(t, vault)
