@@ -13,6 +13,8 @@ GO_VERSION := 1.26
 FUZZ ?= 10s
 BRIDGE := actors/connection/whatsmeow/bridge
 HAVE_GO := command -v $(GO) >/dev/null
+# A host may have Go and no way to the modules.
+HAVE_MODULES := $(HAVE_GO) && (cd $(BRIDGE) && GOTOOLCHAIN=local $(GO) mod download && GOTOOLCHAIN=local $(GO) mod download -modfile=tools.mod) >/dev/null 2>&1
 
 # Every process that a test starts would compile the project again, and pytest every test.
 unexport PYTHONDONTWRITEBYTECODE
@@ -81,14 +83,14 @@ whatsmeow:
 
 ## format, vet and staticcheck of the program
 check-go:
-	@$(HAVE_GO) || { echo "No Go here: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
+	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && badly=$$(gofmt -l .) \
 		&& { [ -z "$$badly" ] || { echo "gofmt: $$badly" >&2; exit 1; }; } \
 		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./...
 
 ## tests of the program, under the race detector where there is a C compiler, and of its decoder with made-up bytes
 test-go: setup
-	@$(HAVE_GO) || { echo "No Go here: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
+	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && race=-race \
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
 		&& $(GO) test $$race -timeout 30m ./... \
