@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,9 @@ pytestmark = [
 ]
 
 WRITES, SYNCS = {"write", "pwrite64", "sendto", "sendmsg", "writev"}, {"fsync", "fdatasync"}
+QUIET = 2.0
+"""Seconds until nothing leaves any more that belongs to the login."""
+
 FRAME = '"\\202'
 """The first byte of a WebSocket frame with bytes in it, as strace shows it."""
 
@@ -51,10 +55,11 @@ def test_a_message_is_on_disk_before_its_receipt_leaves(town: Town, tmp_path: Pa
     traced = town.made(directory=directory, epoch=2, before=under(output))
     traced.wait("open", 120)
     town.simulator.settled(town.number)
+    time.sleep(QUIET)
     town.say("to be on disk")
     traced.until_pending("message", lambda one: bool(one["text"] == "to be on disk"))
     town.simulator.settled(town.number)
-    traced.process.kill()
+    traced.close()
     found = order(output.read_text())
     delivered = found.index("delivered")
     answered = found.index("answered", delivered)
