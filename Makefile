@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow neonize check check-go test-go docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow neonize check check-go test-go test-go-all docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -32,14 +32,18 @@ down: setup
 	$(BIN)/teimoso down --data $(DATA)
 
 ## lint, types and every test but the long ones, which `make chaos` runs; `make bench` gives figures
-test: setup-test debian check-go test-go
+test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# The types are checked while tests wait, with what these leave of the cores.
+	@if $(HAVE_MODULES); then $(MAKE) -s whatsmeow; \
+	else echo "No Go here, or no modules: the tests with teimoso-whatsmeow are skipped."; fi
+	@# The types, and the program, are checked while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
+	$(MAKE) -s check-go test-go >.venv/go.log 2>&1 & program=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
-	exit $$((tests ? tests : types))
+	wait $$program; go=$$?; echo "teimoso-whatsmeow:"; cat .venv/go.log; \
+	exit $$((tests ? tests : types ? types : go))
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian
@@ -88,13 +92,18 @@ check-go:
 		&& { [ -z "$$badly" ] || { echo "gofmt: $$badly" >&2; exit 1; }; } \
 		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./...
 
-## tests of the program, under the race detector where there is a C compiler, and of its decoder with made-up bytes
+## tests of the program, and of its decoder with made-up bytes; what it does against the simulator without the race detector
 test-go: setup
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && race=-race \
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
-		&& $(GO) test $$race -timeout 30m ./... \
+		&& $(GO) test $$race ./frame ./intake ./logs \
+		&& PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -skip '^TestStock' ./vault ./tests \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
+
+## all tests of the program under the race detector, and those that show the holes of the library as it comes; minutes
+test-go-all: setup
+	cd $(BRIDGE) && PYTHON=$(CURDIR)/$(BIN)/python GOTOOLCHAIN=local $(GO) test -race -timeout 30m ./...
 
 ## the engine on neonize, docs/engines.md
 neonize: setup
