@@ -37,13 +37,12 @@ test: setup-test debian
 	$(BIN)/ruff format --check .
 	@if $(HAVE_MODULES); then $(MAKE) -s whatsmeow; \
 	else echo "No Go here, or no modules: the tests with teimoso-whatsmeow are skipped."; fi
-	@# The types, and the program, are checked while tests wait, with what these leave of the cores.
+	@# The types are checked while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
-	$(MAKE) -s check-go test-go >.venv/go.log 2>&1 & program=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
-	wait $$program; go=$$?; echo "teimoso-whatsmeow:"; cat .venv/go.log; \
-	exit $$((tests ? tests : types ? types : go))
+	exit $$((tests ? tests : types))
+	@$(MAKE) -s test-go
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian
@@ -97,7 +96,7 @@ test-go: setup
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && race=-race \
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
-		&& $(GO) test $$race ./frame ./intake ./logs \
+		&& $(GO) test $$race ./frame ./intake ./logging \
 		&& PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -skip '^TestStock' ./vault ./tests \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
 

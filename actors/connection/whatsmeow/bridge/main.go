@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"teimoso-whatsmeow/engine"
-	"teimoso-whatsmeow/logs"
+	"teimoso-whatsmeow/logging"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -44,7 +44,7 @@ func main() {
 }
 
 func serve(stream net.Conn) int {
-	log := logs.New(os.Stderr)
+	log := logging.New(os.Stderr)
 	log.TakeSignal()
 	one := pipe.New(stream)
 	account := engine.New(one, log)

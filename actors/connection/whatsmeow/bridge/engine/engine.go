@@ -11,7 +11,7 @@ import (
 
 	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/library"
-	"teimoso-whatsmeow/logs"
+	"teimoso-whatsmeow/logging"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/turns"
@@ -21,7 +21,7 @@ import (
 // Engine is the account: its database, its client, and the login that is running.
 type Engine struct {
 	pipe *pipe.Pipe
-	logs *logs.Writer
+	logs *logging.Writer
 	// ctx lives as long as the process: what a login began is not torn down with its socket.
 	ctx context.Context
 
@@ -42,7 +42,7 @@ type Engine struct {
 }
 
 // New returns an engine that waits for `hello`.
-func New(one *pipe.Pipe, logs *logs.Writer) *Engine {
+func New(one *pipe.Pipe, logs *logging.Writer) *Engine {
 	return &Engine{
 		pipe: one, logs: logs, ctx: context.Background(),
 		fatal: make(chan error, 1), closed: make(chan struct{}),

@@ -1,8 +1,8 @@
-// Package logs writes the library's log as JSON lines without its arguments.
+// Package logging writes the library's log as JSON lines without its arguments.
 //
 // The library formats addresses, message ids and server texts into its lines. Only level, module and the
 // template are written, so that none of them leaves the program.
-package logs
+package logging
 
 import (
 	"encoding/json"
