@@ -24,7 +24,7 @@ CALM = 2.5
 @pytest.fixture(scope="module")
 def cautious(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     """A paired device that connects when it is told to."""
-    one = Device(simulator, tmp_path_factory.mktemp("session"), reconnect=False)
+    one = Device(simulator, tmp_path_factory.mktemp("session"), engine="neonize", reconnect=False)
     try:
         one.pair(ACCOUNT)
         yield one

@@ -54,7 +54,7 @@ def test_a_message_is_read_through_the_api(instance: Instance) -> None:
     message = arrives(instance, "read one")
     answer = instance.api.post(f"/api/messages/{message['id']}/read")
     assert answer.is_success, answer.text
-    until("the contact sees it", lambda: seen(instance, "read one")["read"], 15)
+    until("the contact sees it", lambda: seen(instance, "read one")["read"], 30)
 
 
 def test_a_chat_is_read_through_the_api(instance: Instance) -> None:
@@ -63,7 +63,7 @@ def test_a_chat_is_read_through_the_api(instance: Instance) -> None:
     answer = instance.api.post(f"/api/chats/{SHOP}/{message['chat']}/read")
     assert answer.is_success, answer.text
     for text in ("first", "second"):
-        until("the contact sees it", lambda text=text: seen(instance, text)["read"], 15)  # type: ignore[misc]
+        until("the contact sees it", lambda text=text: seen(instance, text)["read"], 30)  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("hidden")

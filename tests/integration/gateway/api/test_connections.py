@@ -303,9 +303,9 @@ async def test_an_engine_that_cannot_is_not_given_it(
     api: Api, documents: Documents, wanted: dict[str, object]
 ) -> None:
     name = f"unable-{next(iter(wanted))}"
-    await Connections(documents).create(name, engine="whatsmeow")
+    await Connections(documents).create(name, engine="neonize")
     path = f"/api/connections/{name}"
-    body = {"id": f"{name}-new", "engine": "whatsmeow", **wanted}
+    body = {"id": f"{name}-new", "engine": "neonize", **wanted}
     for refused in (
         await asyncio.to_thread(api.patch, path, json={**wanted, "show_online": True}),
         await asyncio.to_thread(api.post, "/api/connections", json=body),

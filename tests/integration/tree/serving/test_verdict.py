@@ -67,6 +67,8 @@ class Standby(Handle):
         self._leases = leases
 
     async def call(self, method: str, *args: Any, **_: Any) -> Any:
+        if method == "configure":
+            return None
         assert (method, args[0]) == ("serve", "shop")
         return (await self._leases.take("shop", Owner("connection:b", 2, "here"))).epoch
 
