@@ -43,7 +43,8 @@ def kiosk(instance: Instance) -> Iterator[str]:
 
 
 def sends(instance: Instance, connection: str, text: str) -> dict[str, Any]:
-    """A message that the contact read."""
+    """A message that the contact read, who hears from other connections too."""
+    text = f"{text} of {connection}"
     accepted = instance.api.post(
         "/api/messages", json={"connection": connection, "to": CONTACT, "text": text}
     )

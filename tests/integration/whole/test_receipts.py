@@ -40,7 +40,8 @@ def arrives(instance: Instance, text: str) -> dict[str, Any]:
 def seen(instance: Instance, text: str) -> dict[str, Any]:
     """What the contact sees of a message."""
     items = instance.simulator.get(f"/contacts/{CONTACT}/said").json()["items"]
-    found: dict[str, Any] = next(one for one in items if one["text"] == text)
+    # The newest: the contact may have said the same to another account.
+    found: dict[str, Any] = next(one for one in reversed(items) if one["text"] == text)
     return found
 
 
