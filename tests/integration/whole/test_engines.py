@@ -43,8 +43,7 @@ def kiosk(instance: Instance) -> Iterator[str]:
 
 
 def sends(instance: Instance, connection: str, text: str) -> dict[str, Any]:
-    """A message that the contact read, who hears from other connections too."""
-    text = f"{text} of {connection}"
+    """A message that the contact read; its text is no other test's, for they share the contact."""
     accepted = instance.api.post(
         "/api/messages", json={"connection": connection, "to": CONTACT, "text": text}
     )
@@ -99,7 +98,7 @@ def test_a_connection_of_the_second_engine_beside_one_of_the_first(
         return bool(seen["state"] == "open" and seen["epoch"] > epoch)
 
     until("it is open again", again, 20)
-    sends(instance, kiosk, "from the next one")
+    sends(instance, kiosk, "from the next one of the kiosk")
     hears(instance, kiosk, ACCOUNT, "to the next one")
     instance.simulator.post(
         f"/contacts/{CONTACT}/say",

@@ -69,7 +69,7 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
 
     until("it is open again", again, 20)
     until("its program went with it", lambda: not Path(f"/proc/{former}").exists(), 10)
-    sends(instance, stall, "from the next one")
+    sends(instance, stall, "from the next one of the stall")
     hears(instance, stall, ACCOUNT, "to the next one")
 
     owner = instance.process("connection", stall).pid
