@@ -159,7 +159,7 @@ class InboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class InboxMerge:
-    """What was stored of the chat `old` belongs to `new`, the same person's; on disk, not yet settled."""
+    """The chat `old` is one person's with `new`, to which its stored messages belong; on disk, not yet settled."""
 
     key: int
     old: str

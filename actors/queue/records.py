@@ -196,7 +196,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What to attempt now, and when the next held-back message is due (None: none is).
+    """Messages to attempt now, and when the next held-back one is due (None: none is).
 
     `unnamed` are LIDs whose alias Redis may have dropped: nothing is claimed until `rename` was called for each,
     with the LID itself where no number is known.

@@ -313,7 +313,7 @@ class Attempt(Answer):
 
 
 class Tested(Attempt):
-    """What came of a test event."""
+    """Outcome of a test event."""
 
     event_id: str = Field(description="Its `webhook-id`.")
     delivered: bool

@@ -124,7 +124,7 @@ class Courier:
         self._look_for_repeats()
 
     def behind(self) -> Behind:
-        """How far it is behind, for `/metrics`."""
+        """Its backlog, for `/metrics`."""
         return Behind(
             self._endpoint.failing_since,
             self._lanes.oldest_at,

@@ -67,7 +67,8 @@ class Lane:
 class Lanes:
     """Every event that was taken in is open until `finish`; `place` says what need not be read again.
 
-    Each operation takes a time that does not depend on how much waits.
+    Each operation takes a time that does not depend on how much waits; `behind` and `oldest_at` look at each
+    lane and open event, whose number is bounded.
     """
 
     def __init__(self, cursor: int, done: list[tuple[int, int]]) -> None:
@@ -100,7 +101,7 @@ class Lanes:
 
     @property
     def oldest_at(self) -> float | None:
-        """When the oldest that waits happened."""
+        """Time at which the oldest event that waits happened."""
         heads = [each.head_at for each in self.held.values() if each.head_at is not None]
         opened = [at for _, at in self._open.values()]
         return min((*heads, *opened), default=None)
@@ -183,7 +184,7 @@ class Lanes:
                 self._push(lane)
 
     def due(self) -> float | None:
-        """When the next retry is; None where there is none."""
+        """Time of the next retry; None where there is none."""
         while self._due:
             at, _, lane = self._due[0]
             if lane.head is not None and not lane.busy and lane.retry_at == at:

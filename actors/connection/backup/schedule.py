@@ -35,7 +35,7 @@ LONGEST: Final = 15.0
 """Seconds between tries while the bucket is away."""
 
 KEYS_SCRATCH: Final = "keys.snapshot"
-"""Where a copy of the keys lies until it is sealed, beside the session: as secret as that."""
+"""The name of the keys' copy until it is sealed, beside the session and as secret."""
 
 _FAILS = (BucketAway, SessionUnavailable, SessionDamaged, TooLarge)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_RETRIES: Final = 4
-"""How often whatsmeow asks a sender to encrypt one message again."""
+"""Times that whatsmeow asks a sender to encrypt one message again."""
 
 EARLY: Final = 1000
 """Receipts that wait for the id that they speak of to be known, at most."""

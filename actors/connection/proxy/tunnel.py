@@ -79,7 +79,7 @@ def transport(proxy: ProxyAddress, **more: Any) -> httpx.AsyncBaseTransport:
 
 
 def errors() -> tuple[type[Exception], ...]:
-    """What a `transport` raises beside httpx's own where the proxy lets nothing through."""
+    """Errors of a `transport`, beside httpx's own, where the proxy lets nothing through."""
     from python_socks import ProxyError  # noqa: PLC0415 - the others are an OSError
 
     return (ProxyError,)

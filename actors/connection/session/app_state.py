@@ -72,7 +72,7 @@ class AppState(Renumbered):
         return [_item(row) for row in rows]
 
     def move_app_state(self, old: str, new: str) -> bool:
-        """What is noted of the address `old` is of `new`; whether any may be stored elsewhere."""
+        """Settings noted of the address `old` become those of `new`; True where some may be stored elsewhere."""
         if old.endswith("@lid") and not self._write(
             "DELETE FROM app_state_lids WHERE lid = ?", (old,)
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 
-class SessionInbox:
+class SessionInbox(ABC):
     """The part of an engine that reads and settles its inbox.
 
     A stale owner changes nothing (G6): `run` ends as replaced, and once it did these raise `StaleEpoch`;
@@ -26,13 +27,13 @@ class SessionInbox:
     _events: EngineEvents
     _idle: asyncio.Event
 
+    @abstractmethod
     def _end_by(self, refusal: Exception) -> None:
         """Let `run` return with the cause of the session's refusal."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _settled(self, keys: Sequence[int]) -> None:
-        """Those items are stored elsewhere."""
-        raise NotImplementedError
+        """Let go what waited until these items are stored elsewhere."""
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""
@@ -57,6 +58,6 @@ class SessionInbox:
             yield
         except (StaleEpoch, SessionDamaged) as refusal:
             self._end_by(refusal)
-            # The cause of the end is told first: whoever called breaks on this, and knows less.
+            # The cause of the end is told first: the caller breaks on this error, and knows less.
             await self._idle.wait()
             raise

@@ -88,7 +88,7 @@ class Sender:
             raise SendError(STALE_ADDRESSING, permanent=True) from None
 
     async def _upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
-        """Where the file of the message is, once it is there; None where it has none.
+        """The place of the message's file, once it is there; None where it has none.
 
         Who comes later in a chat waits for the file of who came first. Raises `SendError`.
         """
@@ -175,7 +175,7 @@ class Sender:
             self._session.remember_secret(str(chat), str(account), number, poll, str(own))
 
     async def _explain(self, refused: SendError, chat: Address) -> None:
-        """Where WhatsApp refused a message to a group, ask who is in it. Raises `SendError`."""
+        """Ask who is in a group after WhatsApp refused a message to it. Raises `SendError`."""
         if refused.code != STALE_ADDRESSING and not refused.code.startswith("refused_"):
             return
         try:

@@ -1,4 +1,4 @@
-"""What the engine on whatsmeow does by the port, beyond the scenarios of the conformance."""
+"""The engine on whatsmeow by the port, beyond the scenarios of the conformance."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class Sender:
         await self.departures.close()
 
     async def upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
-        """Where the file of the message is, once it is there; None where it has none.
+        """The place of the message's file, once it is there; None where it has none.
 
         Who comes later in a chat waits for the file of who came first. Raises `SendError`.
         """

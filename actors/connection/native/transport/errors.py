@@ -1,4 +1,4 @@
-"""Errors of whoever talks to WhatsApp: the connection is gone, or a request brought nothing."""
+"""Errors of talking to WhatsApp: the connection is gone, or a request brought nothing."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def _nonce(counter: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What the handshake says and believes; keys are 32 bytes.
+    """Content of the handshake, and what it is checked by; keys are 32 bytes.
 
     `server_key` is the key that the server proved the last time, `routing` the server's own words
     of how to route the next connection. Without them everything works, a round trip later.

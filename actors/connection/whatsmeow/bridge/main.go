@@ -52,7 +52,7 @@ func serve(stream net.Conn) int {
 	go func() { ended <- one.Serve(account.Handle) }()
 	select {
 	case err := <-ended:
-		// Whoever owned the account is gone: nothing is finished for them.
+		// The actor is gone: nothing is finished for it.
 		if errors.Is(err, io.EOF) {
 			return 0
 		}

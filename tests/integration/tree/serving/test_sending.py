@@ -199,7 +199,7 @@ async def test_a_change_of_a_chat_keeps_its_place_and_is_tried_again(served: Ser
 
 
 async def test_a_change_that_the_engine_cannot_make_is_a_dead_letter(served: Served) -> None:
-    """Where the connection's engine was another one when it was accepted."""
+    """A connection whose engine was another one when the message was accepted."""
 
     async def unable(_: Outgoing) -> float:
         raise SendError("unsupported_by_engine", permanent=True)

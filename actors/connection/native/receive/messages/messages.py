@@ -35,7 +35,7 @@ class RosterWanted(Exception):  # noqa: N818 - reads as what it is
 
 
 class Messages:
-    """Takes messages, each inside the transaction of its stanza (G5), whoever decrypted it.
+    """Takes messages that either engine decrypted, each inside the transaction of its stanza (G5).
 
     One that comes again is only acknowledged again. With `hold` that happens once it is stored
     elsewhere, so that it outlives this disk.
@@ -116,7 +116,7 @@ class Messages:
     def history(self, message_id: str, notification: bytes, answers: tuple[Node, ...]) -> Outcome:
         """Note the notification of a history sync, in the message of this id."""
         self._session.add_history(message_id, notification)
-        # With `hold` it is answered by whoever stores what it tells.
+        # With `hold` the worker that stores its messages answers it.
         return Outcome("message.history", () if self._hold else answers, task="history")
 
     def _is_phone(self, source: Source) -> bool:

@@ -50,7 +50,7 @@ func (client *Client) Connect(ctx context.Context, url string, log waLog.Logger)
 		return nil, ErrHandshake
 	}
 	connection := &Connection{client: client, socket: frames, cancel: cancel}
-	// What is handled was seen by the tap already.
+	// The tap saw these stanzas already.
 	go discard(frames.Context(), queue)
 	go client.keepAlive(ctx, frames.Context())
 	return connection, nil

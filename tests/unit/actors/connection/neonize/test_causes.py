@@ -1,4 +1,4 @@
-"""What neonize tells of the end of a socket, played with objects of the shape of its events."""
+"""Events of neonize about the end of a socket, played with objects of the shape of its events."""
 
 from __future__ import annotations
 

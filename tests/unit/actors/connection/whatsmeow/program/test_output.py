@@ -1,4 +1,4 @@
-"""What the program writes to its output: templates and places in the code, and no value."""
+"""Output of the program: templates and places in the code, and no value."""
 
 from __future__ import annotations
 
