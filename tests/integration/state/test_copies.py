@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
@@ -86,6 +87,25 @@ async def test_connections_are_known(away: Documents, copy: Copy) -> None:
     await unknown.refresh()
     with pytest.raises(StoreAway):
         unknown.all()
+
+
+async def test_a_connection_of_a_former_engine_is_one_of_its_successor(
+    away: Documents, copy: Copy
+) -> None:
+    """For the gateway and for the root, which says so once."""
+    await copy.write([{**SHOP, "engine": "neonize"}])
+    known = KnownConnections(Connections(away), nobody, copy)
+    await known.refresh()
+    assert [one.engine for one in known.all()] == ["whatsmeow"]
+    registry = Registry(away, Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), away), copy)
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert not await registry.refresh()
+    assert registry.wanted["shop"].engine == "whatsmeow"
+    told = [one for one in logs if one.get("action") == "engine.replaced"]
+    assert [(one["connection"], one["former"], one["engine"]) for one in told] == [
+        ("shop", "neonize", "whatsmeow")
+    ]
 
 
 async def test_keys_are_known_and_others_cannot_be_judged(away: Documents, copy: Copy) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
+import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ import pytest
 
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow import SESSION_FILE
-from tests.conformance.processes import until
+from actors.messages.content import Delete, Edit, Quote, Reaction, Target, Text
+from tests.conformance.processes import Client, absent, until
 
 if TYPE_CHECKING:
     from tests.integration.whatsmeow.conftest import Town
@@ -64,16 +66,58 @@ def test_an_older_program_writes_nothing(town: Town) -> None:
     until(lambda: not Path(f"/proc/{program}").exists(), 10)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("neonize") is None, reason="neonize is not installed")
-def test_what_neonize_linked_goes_on_without_a_qr(town: Town) -> None:
-    before = town.linked(engine="neonize")
-    town.goes_on(before)
-    town.simulator.settled(town.number)
-    before.close()
+OURS = "3EB0A1B2C3D4E5F6A7B8C9"
+
+
+def left_by_neonize(town: Town, directory: Path) -> str:
+    """The files of a connection of the former engine, which sent one message as `OURS`; WhatsApp's id of it.
+
+    Its keys are those of the library, as a client that nobody here wrote makes them.
+    """
+    client = Client("neonize", town.simulator, directory)
+    try:
+        client.pair(town.number)
+        client.send(town.friend, "opens")
+        town.say("opens, too")
+        client.wait("message", text="opens, too")
+        town.simulator.settled(town.number)
+        town.simulator.post(f"/contacts/{town.friend}", read_after=3.0)
+        theirs = client.send(town.friend, "before")
+        until(lambda: town.simulator.texts(town.friend)[-1] == "before")
+    finally:
+        client.process.kill()
+    for file in directory.glob("session.db*"):
+        file.rename(directory / file.name.replace("session.db", "whatsmeow.db"))
+    with closing(Session.open(directory / SESSION_FILE, 1)):
+        pass
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as session, session:
+        session.execute("INSERT INTO aliases VALUES (?, ?, ?)", (OURS, theirs, time.time()))
+    return theirs
+
+
+@pytest.mark.skipif(bool(absent("neonize")), reason=str(absent("neonize")))
+def test_what_neonize_linked_goes_on_without_a_qr(town: Town, tmp_path: Path) -> None:
+    """Also receipts, replies, reactions, edits and deletes find what that engine sent under another id."""
+    theirs = left_by_neonize(town, tmp_path)
     town.say("while nobody was there")
-    after = town.made(directory=before.directory, epoch=2)
+    until(lambda: bool(town.simulator.item(town.friend, theirs)))
+    after = town.made(directory=tmp_path, epoch=2)
     after.wait("open")
     assert "qr" not in [one["event"] for one in after.process.seen]
     town.goes_on(after)
     texts = [one["text"] for one in after.pending("message")]
     assert texts.count("while nobody was there") == 1
+    read = after.until_pending("receipt", lambda one: bool(one["status"] == "read"))
+    assert read["message_ids"] == [OURS]
+
+    target = Target(OURS, None)
+    quoted = {"text": "why?", "reply_to": theirs}
+    assert after.said(town.friend, quoted, town.number)[1] == Text("why?", Quote(target))
+    reaction = {"type": "reaction", "target": theirs, "text": "+"}
+    assert after.said(town.friend, reaction, town.number)[1] == Reaction(target, "+")
+    changes = (Reaction(target, "!"), Edit(target, "gladly"), Delete(target))
+    for change in changes:
+        shown = town.simulator.item(town.friend, after.send(town.friend, change))
+        assert (shown["type"], shown["content"]["target"]["id"]) == (change.type, theirs)
+    reply = after.send(town.friend, Text("so", Quote(target, "before")))
+    assert town.simulator.item(town.friend, reply)["content"]["reply_to"]["id"] == theirs
