@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.connection.session.session import Session
-from actors.connection.whatsmeow import SESSION_FILE
-from actors.messages.content import Delete, Edit, Quote, Reaction, Target, Text
+from actors.connection.whatsmeow import DATABASE, SESSION_FILE
+from actors.messages.content import Delete, Edit, PollVote, Quote, Reaction, Target, Text
 from tests.conformance.processes import Client, absent, until
+from tests.integration.whatsmeow.device import chat
 
 if TYPE_CHECKING:
     from tests.integration.whatsmeow.conftest import Town
@@ -66,13 +69,14 @@ def test_an_older_program_writes_nothing(town: Town) -> None:
     until(lambda: not Path(f"/proc/{program}").exists(), 10)
 
 
-OURS = "3EB0A1B2C3D4E5F6A7B8C9"
+OURS, POLL, OPTIONS = "3EB0A1B2C3D4E5F6A7B8C9", "3EB0A1B2C3D4E5F6A7B8CA", ("yes", "no")
 
 
-def left_by_neonize(town: Town, directory: Path) -> str:
-    """The files of a connection of the former engine, which sent one message as `OURS`; WhatsApp's id of it.
+def left_by_neonize(town: Town, directory: Path) -> tuple[str, str]:
+    """The files of a connection of the former engine, which sent a text and a poll; WhatsApp's ids of both.
 
-    Its keys are those of the library, as a client that nobody here wrote makes them.
+    The service calls them `OURS` and `POLL`. The keys are those of the library, as a client that nobody here
+    wrote makes them; what is in the session file is what that engine wrote there.
     """
     client = Client("neonize", town.simulator, directory)
     try:
@@ -81,6 +85,7 @@ def left_by_neonize(town: Town, directory: Path) -> str:
         town.say("opens, too")
         client.wait("message", text="opens, too")
         town.simulator.settled(town.number)
+        poll = client.say(town.friend, "poll", text="Tea?", options=OPTIONS)
         town.simulator.post(f"/contacts/{town.friend}", read_after=3.0)
         theirs = client.send(town.friend, "before")
         until(lambda: town.simulator.texts(town.friend)[-1] == "before")
@@ -88,17 +93,26 @@ def left_by_neonize(town: Town, directory: Path) -> str:
         client.process.kill()
     for file in directory.glob("session.db*"):
         file.rename(directory / file.name.replace("session.db", "whatsmeow.db"))
-    with closing(Session.open(directory / SESSION_FILE, 1)):
-        pass
-    with closing(sqlite3.connect(directory / SESSION_FILE)) as session, session:
-        session.execute("INSERT INTO aliases VALUES (?, ?, ?)", (OURS, theirs, time.time()))
-    return theirs
+    with closing(sqlite3.connect(directory / DATABASE)) as database:
+        secrets = "SELECT key FROM whatsmeow_message_secrets WHERE message_id = ?"
+        (secret,) = database.execute(secrets, (poll,)).fetchone()
+
+    async def write(session: Session) -> None:
+        async with session.transaction():
+            found = MessageSecret(secret, OPTIONS)
+            session.remember_secret(chat(town.friend), chat(town.number), poll, found)
+            for pair in ((OURS, theirs), (POLL, poll)):
+                session._write("INSERT INTO aliases VALUES (?, ?, ?)", (*pair, time.time()))
+
+    with closing(Session.open(directory / SESSION_FILE, 1)) as session:
+        asyncio.run(write(session))
+    return theirs, poll
 
 
 @pytest.mark.skipif(bool(absent("neonize")), reason=str(absent("neonize")))
 def test_what_neonize_linked_goes_on_without_a_qr(town: Town, tmp_path: Path) -> None:
-    """Also receipts, replies, reactions, edits and deletes find what that engine sent under another id."""
-    theirs = left_by_neonize(town, tmp_path)
+    """Also receipts, replies, reactions, votes, edits and deletes find what it sent under another id."""
+    theirs, poll = left_by_neonize(town, tmp_path)
     town.say("while nobody was there")
     until(lambda: bool(town.simulator.item(town.friend, theirs)))
     after = town.made(directory=tmp_path, epoch=2)
@@ -107,14 +121,17 @@ def test_what_neonize_linked_goes_on_without_a_qr(town: Town, tmp_path: Path) ->
     town.goes_on(after)
     texts = [one["text"] for one in after.pending("message")]
     assert texts.count("while nobody was there") == 1
-    read = after.until_pending("receipt", lambda one: bool(one["status"] == "read"))
-    assert read["message_ids"] == [OURS]
+    after.until_pending(
+        "receipt", lambda one: (one["status"], one["message_ids"]) == ("read", [OURS])
+    )
 
     target = Target(OURS, None)
     quoted = {"text": "why?", "reply_to": theirs}
     assert after.said(town.friend, quoted, town.number)[1] == Text("why?", Quote(target))
     reaction = {"type": "reaction", "target": theirs, "text": "+"}
     assert after.said(town.friend, reaction, town.number)[1] == Reaction(target, "+")
+    vote = {"type": "vote", "target": poll, "options": ["no"]}
+    assert after.said(town.friend, vote, town.number)[1] == PollVote(Target(POLL, None), ("no",))
     changes = (Reaction(target, "!"), Edit(target, "gladly"), Delete(target))
     for change in changes:
         shown = town.simulator.item(town.friend, after.send(town.friend, change))
