@@ -1,4 +1,4 @@
-"""The ids under which WhatsApp has what the former engine neonize sent, which could not keep the service's own."""
+"""Ids that the library of the former engine neonize gave to messages, and the service's ids of these."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALIAS_SECONDS = 90 * 86_400.0
 
 
 class Aliases(SessionFile):
-    """Which id of WhatsApp's stands for which of the service's, for 90 days; none is added any more.
+    """Maps WhatsApp's ids to the service's, for 90 days; none is added any more.
 
     A message that was tried again may have several; the newest is the one that others see.
     """
@@ -40,7 +40,7 @@ class Aliases(SessionFile):
 
 
 def retargeted(said: Content, named: Callable[[str], str]) -> Content:
-    """The content with the ids of the account's own messages, of which it speaks, as `named` has them."""
+    """Return the content with the ids of the account's own messages in it renamed by `named`."""
     if isinstance(said, Notice):  # it is about those of others
         return said
     if isinstance(said, Change):
