@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow neonize check check-go test-go test-go-all docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow check check-go test-go test-go-all docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -74,7 +74,7 @@ docs: setup
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
-setup-test: .venv/test .venv/tryx/installed
+setup-test: .venv/test .venv/neonize/installed .venv/tryx/installed
 
 ## the program of the second engine, docs/engines.md: static, without cgo, of pinned modules
 whatsmeow:
@@ -104,10 +104,6 @@ test-go: setup
 test-go-all: setup
 	cd $(BRIDGE) && PYTHON=$(CURDIR)/$(BIN)/python GOTOOLCHAIN=local $(GO) test -race -timeout 30m ./...
 
-## the engine on neonize, docs/engines.md
-neonize: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-neonize.lock
-
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Teimoso needs Python 3.11 or newer; name one with PYTHON=…" >&2; exit 1; }
@@ -128,14 +124,14 @@ neonize: setup
 
 # A foreign client's own environment. It comes as a binary for some platforms only; on the others
 # its tests are skipped and say so.
-.venv/tryx/installed: .venv/python requirements-tryx.lock
-	@rm -rf .venv/tryx
-	@$(BIN)/python -m venv .venv/tryx
-	@.venv/tryx/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		--only-binary :all: -r requirements-tryx.lock 2>.venv/tryx/errors && touch $@ \
-		|| { grep -q 'No matching distribution' .venv/tryx/errors \
-			&& echo "No tryx for this platform: its tests are skipped." >&2 \
-			|| { cat .venv/tryx/errors >&2; exit 1; }; }
+.venv/%/installed: .venv/python requirements-%.lock
+	@rm -rf .venv/$*
+	@$(BIN)/python -m venv .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r requirements-$*.lock 2>.venv/$*/errors && touch $@ \
+		|| { grep -q 'No matching distribution' .venv/$*/errors \
+			&& echo "No $* for this platform: its tests are skipped." >&2 \
+			|| { cat .venv/$*/errors >&2; exit 1; }; }
 
 ## Debian packages that some tests need; without root the run names what is missing
 debian:
@@ -148,7 +144,7 @@ lock: setup-test
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra neonize pyproject.toml -c requirements.lock -o requirements-neonize.lock
+		--no-header --group neonize -o requirements-neonize.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -93,7 +93,7 @@ Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json
         {
             "ENGINE": (
                 "what speaks WhatsApp's protocol where a connection names nothing: "
-                "`native`, [`whatsmeow`](engines.md) or `neonize`"
+                "`native` or [`whatsmeow`](engines.md)"
             ),
             "WHATSAPP_URL": "the server",
             "WHATSAPP_ROOT_KEY": "the public key, in hex, that the server's certificate is checked by",

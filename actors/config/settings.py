@@ -127,8 +127,7 @@ class Settings(BaseModel):
     whatsapp_proxy: SecretStr | None = Field(None, validation_alias="WHATSAPP_PROXY")
     whatsapp_trace: bool = Field(False, validation_alias="WHATSAPP_TRACE")
 
-    # What speaks WhatsApp's protocol for connections that name no engine.
-    engine: Literal["native", "whatsmeow", "neonize"] = Field("native", validation_alias="ENGINE")
+    engine: Literal["native", "whatsmeow"] = Field("native", validation_alias="ENGINE")
 
     # sessions
     storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")
@@ -250,14 +249,16 @@ class Settings(BaseModel):
             raise ValueError(f"{value} needs a bucket, named by STORAGE_BUCKET")
         return value
 
-    @field_validator("engine", "session_storage_type")
+    @field_validator("engine", mode="before")
     @classmethod
-    def _servable(cls, value: str, info: ValidationInfo) -> str:
-        from actors.connection.engine import obstacle  # noqa: PLC0415 - seldom needed
+    def _servable(cls, value: object) -> object:
+        from actors.connection.engine import REPLACED, installed  # noqa: PLC0415 - seldom needed
 
-        if (found := obstacle(value, info.data.get("engine"))) is not None:
-            raise ValueError(found)
-        return value
+        engine = REPLACED.get(str(value), str(value))
+        if not installed(engine):
+            replaces = "" if engine == value else f", which replaces {value},"
+            raise ValueError(f"{engine}{replaces} is not installed; `make {engine}` builds it")
+        return engine
 
     @field_validator("whatsapp_version", mode="before")
     @classmethod

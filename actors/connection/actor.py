@@ -22,8 +22,6 @@ from actors.connection.backup.quarantine import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import (
     ABILITIES,
-    ASKED_AFTER,
-    COPIED,
     ENGINES,
     EngineNotInstalled,
     EngineUnfit,
@@ -199,8 +197,6 @@ class ConnectionActor(Shell):
                 raise UnknownEngine(engine)  # noqa: TRY301
             if not installed(engine):
                 raise EngineNotInstalled(engine)  # noqa: TRY301
-            if self._keeping is not None and engine not in COPIED:
-                raise EngineUnfit("keeps_no_copies")  # noqa: TRY301
             if self._proxy is not None and "proxies" not in ABILITIES[engine]:
                 raise EngineUnfit("uses_no_proxy")  # noqa: TRY301
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}.engine")
@@ -220,7 +216,7 @@ class ConnectionActor(Shell):
             raise
 
     def _restorer(self, connection: str, engine: str, file: Path) -> Restorer | None:
-        if self._keeping is None or engine not in COPIED:
+        if self._keeping is None or engine not in ENGINES:
             return None
         renew = importlib.import_module(f"actors.connection.{engine}").renew_session
         return self._keeping.restorer(connection, file, renew)
@@ -317,7 +313,7 @@ class ConnectionActor(Shell):
                 min_uptime=settings.min_uptime / 1000,
                 heartbeat=settings.heartbeat_interval / 1000,
                 lease=EXPIRES if settings.several_hosts else None,
-                silence=max(settings.zombie_threshold / 1000, ASKED_AFTER[engine]),
+                silence=settings.zombie_threshold / 1000,
             ),
             taken_at=self._taken_at,
             commands=self._commands,

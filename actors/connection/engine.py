@@ -8,7 +8,6 @@ items until the owner has stored them elsewhere and settles them.
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
@@ -39,28 +38,20 @@ class Guarantees:
 ENGINES = {
     "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
     "whatsmeow": Guarantees(persists_before_ack=True, keeps_message_id=True),
-    "neonize": Guarantees(persists_before_ack=False, keeps_message_id=False),
 }
 """The declaration of each engine, by the name of its package; loading one to ask it would cost 50 MB."""
 
-NEEDS = {"neonize": "neonize"}
-"""The package of the engine's optional extra, for those that have one."""
+REPLACED: Mapping[str, str] = {"neonize": "whatsmeow"}
+"""Engines of earlier releases, and those that go on with their sessions."""
 
 UNPROVEN = frozenset({"native"})
 """The engines that no real account was served with yet; a connection of one is allowed by name."""
 
-COPIED = frozenset({"native", "whatsmeow"})
-"""The engines whose sessions can be copied and restored."""
-
 ABILITIES: Mapping[str, frozenset[Ability]] = {
-    "native": frozenset({"calls", "files", "groups", "proxies", "resends"}),
-    "whatsmeow": frozenset({"calls", "files", "groups", "passkeys", "resends"}),
-    "neonize": frozenset(),
+    "native": frozenset({"proxies"}),
+    "whatsmeow": frozenset({"passkeys"}),
 }
-"""Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""
-
-ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 0.0, "neonize": 300.0}
-"""Seconds of silence before which an engine is asked for no sign of life: a library may ask by itself."""
+"""Abilities of each engine beyond those of all; the gateway refuses the rest unasked."""
 
 UNSUPPORTED: Final = "unsupported_by_engine"
 """The code of what an engine cannot do, and another can."""
@@ -68,19 +59,7 @@ UNSUPPORTED: Final = "unsupported_by_engine"
 
 def installed(engine: str) -> bool:
     """Whether what the engine needs is installed here; looked for, not loaded."""
-    if engine == "whatsmeow":
-        return files.find() is not None
-    needed = NEEDS.get(engine)
-    return needed is None or importlib.util.find_spec(needed) is not None
-
-
-def obstacle(chosen: str, engine: str | None) -> str | None:
-    """The reason for which the settings cannot be met: `chosen` is an engine, or how sessions are kept by `engine`."""
-    if engine is None:
-        return None if installed(chosen) else f"{chosen} is not installed; `make {chosen}` does it"
-    if chosen == "local" or engine in COPIED:
-        return None
-    return f"{chosen} needs copies of sessions, and ENGINE={engine} keeps none"
+    return engine != "whatsmeow" or files.find() is not None
 
 
 class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is

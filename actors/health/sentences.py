@@ -24,6 +24,8 @@ CAUSES: Mapping[str, str] = {
     " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
     " show a QR.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
+    "engine_not_installed": "Its engine, `teimoso-whatsmeow`, is not installed on this host; `make whatsmeow`"
+    " builds it. Then start the connection.",
     "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"
     " start the connection; its keys are kept. If it is refused again, logout and start show a QR.",
     "logged_out": "The device was unlinked; scan the QR to link it again. WhatsApp unlinks the devices of"

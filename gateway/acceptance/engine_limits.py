@@ -8,13 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.connection.engine import (
     ABILITIES,
-    COPIED,
     ENGINES,
     UNPROVEN,
     UNSUPPORTED,
     installed,
 )
-from actors.messages.content import MEDIA_KINDS
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -49,13 +47,7 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
     if not installed(chosen):
         raise Problem(
             "engine_not_installed",
-            f"The engine {chosen} is an optional extra: `make {chosen}` installs it.",
-        )
-    kept = settings.session_storage_type
-    if kept != "local" and chosen not in COPIED:
-        raise Problem(
-            "engine_keeps_no_copies",
-            f"SESSION_STORAGE_TYPE is {kept}: it needs copies, and {chosen} keeps none.",
+            f"The engine {chosen} is not installed here; `make {chosen}` builds it.",
         )
     if settings.whatsapp_proxy is not None:
         require(chosen, "proxies")
@@ -73,14 +65,6 @@ def _unproven(asked: str | None, chosen: str) -> Problem:
     )
 
 
-def require_able(engine: str, kind: str, to: str) -> None:
-    """Raise `Problem` where the engine cannot send this kind of message, or not to this chat."""
-    if kind in MEDIA_KINDS:
-        require(engine, "files")
-    if to.endswith("@g.us"):
-        require(engine, "groups")
-
-
 def require(engine: str, ability: Ability) -> None:
     """Raise `Problem` where the engine has not the ability, without asking who serves."""
     if ability not in ABILITIES.get(engine, ()):
@@ -88,11 +72,7 @@ def require(engine: str, ability: Ability) -> None:
 
 
 _CANNOT: Mapping[Ability, str] = {
-    "files": "sends no files",
-    "groups": "writes to no groups",
     "passkeys": "links no account by its passkey",
-    "resends": "asks the phone for no message",
     "app_state": "neither reads nor changes settings of chats",
-    "calls": "hears of no calls",
     "proxies": "uses no proxies",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
@@ -27,8 +26,6 @@ from gateway.schemas.connection_requests import ConnectionSettings, NewConnectio
 from gateway.schemas.requests import ListConnections, Recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from actors.state.connections import Connection as Registered
     from gateway.backends import Backends
     from gateway.http.response import Answer
@@ -54,7 +51,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
     allowed = wanted.allow_unproven_engine
     engine = engine_limits.usable(wanted.engine, call.backends.settings, allow_unproven=allowed)
     options = wanted.options
-    _require_able(engine, asdict(options))
+    _require_able(engine, options.proxy)
     webhook, id = None, new_id(wanted.id)  # noqa: A001 - the field's word
     if wanted.webhook is not None:
         webhook = webhooks.made(call.backends, wanted.webhook, connections=[id])
@@ -125,7 +122,7 @@ async def delete(call: Call[None, None]) -> Response:
 async def configure(call: Call[ConnectionSettings, None]) -> Response:
     """The root hands what changed to the owner, and again to each owner after it."""
     registered, changes = await resolve_path(call, fresh=True), call.body.changes
-    _require_able(registered.engine, changes)
+    _require_able(registered.engine, changes.get("proxy"))
     if changes:
         try:
             registered = await call.backends.registry.configure(registered.id, **changes)
@@ -135,12 +132,10 @@ async def configure(call: Call[ConnectionSettings, None]) -> Response:
     return await _as_it_is(call.backends, registered)
 
 
-def _require_able(engine: str, options: Mapping[str, Any]) -> None:
-    """Raise `Problem` where the engine cannot do what one of these options asks for."""
-    if options.get("proxy") is not None:
+def _require_able(engine: str, proxy: str | None) -> None:
+    """Raise `Problem` where the engine uses no proxy, and is to use one."""
+    if proxy is not None:
         engine_limits.require(engine, "proxies")
-    if options.get("reject_calls"):
-        engine_limits.require(engine, "calls")
 
 
 async def start(call: Call[None, None]) -> Response:
@@ -263,7 +258,6 @@ OPERATIONS = (
             "unsupported_engine",
             "engine_not_installed",
             "unproven_engine",
-            "engine_keeps_no_copies",
             *_SETTINGS,
             "invalid_url",
             "private_url",

@@ -21,7 +21,7 @@ from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolUnavailable
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
-from gateway.acceptance import attachments, engine_limits, message_targets, outcome
+from gateway.acceptance import attachments, message_targets, outcome
 from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
@@ -64,7 +64,6 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     connection = await resolve(call, wanted.connection)
     # By its id from here on: the name may be another connection's before this comes to its end.
     wanted = wanted.model_copy(update={"connection": connection.id})
-    engine_limits.require_able(connection.engine, wanted.type, wanted.to)
     if not call.backends.settings.message_queue_enabled:
         outcome.require_now(wanted)
     taken = await taken_in(call, connection, began, key, _accept(call, wanted, key))

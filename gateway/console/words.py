@@ -61,7 +61,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "bad_session": "WhatsApp does not know the session, or its file is damaged.",
     "backup_damaged": "No copy of the session in the bucket can be read.",
     "wrong_key": "No configured key opens the session's copies. Add the key, then start.",
-    "engine_not_installed": "The engine is not installed here.",
+    "engine_not_installed": "Its engine is not installed here: `make whatsmeow` builds it. Then start.",
     "engine_unfit": "The engine cannot serve under these settings.",
     "session_blocked": "Something else is where the session's file belongs. Move it away.",
     "other_account": "Another number scanned. Scan with the first number.",
@@ -139,15 +139,9 @@ FELL: Final[Mapping[str, str]] = {
     "asked": "Somebody asked for it.",
 }
 
-PROMISES: Final[Mapping[str, tuple[str, str]]] = {
-    "persists_before_ack": (
-        "Each message is on disk before WhatsApp gets its acknowledgement.",
-        "WhatsApp gets the acknowledgement before the message is on disk: a crash may lose it.",
-    ),
-    "keeps_message_id": (
-        "Each attempt carries the same id, so that the recipient sees one message.",
-        "An attempt that is repeated may reach the recipient as a second message.",
-    ),
+PROMISES: Final[Mapping[str, str]] = {
+    "persists_before_ack": "Each message is on disk before WhatsApp gets its acknowledgement.",
+    "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",
 }
 
 KINDS: Final[Mapping[str, str]] = {

@@ -115,7 +115,6 @@ KINDS = _kinds(
     Kind(422, "unsupported_engine", "There is no such engine"),
     Kind(422, "engine_not_installed", "This engine is not installed"),
     Kind(422, "unproven_engine", "This engine was never tried with a real account"),
-    Kind(422, "engine_keeps_no_copies", "This engine keeps no copies of sessions"),
     Kind(422, "invalid_url", "The URL cannot be used"),
     Kind(422, "invalid_proxy", "The proxy's URL cannot be used"),
     Kind(422, "private_url", "The URL leads to a private address"),

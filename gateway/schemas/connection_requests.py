@@ -63,7 +63,7 @@ class NewConnection(Body):
     engine: Engine | None = Field(
         None,
         description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
-        " needs its optional extra, and guarantees less.",
+        " needs `teimoso-whatsmeow`, which `make whatsmeow` builds.",
     )
     allow_unproven_engine: bool = Field(
         False,

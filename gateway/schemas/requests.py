@@ -51,7 +51,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
 """The id of a connection, or its incarnation."""
-Engine = Literal["native", "whatsmeow", "neonize"]
+Engine = Literal["native", "whatsmeow"]
 Status = Literal[
     "queued",
     "waiting",

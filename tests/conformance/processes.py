@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from actors.connection.whatsmeow.program import files
 from tests import waiting
 from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
-from tests.processes import forked
 from tests.run import answers, leaks, restarts
 
 if TYPE_CHECKING:
@@ -22,15 +20,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(__file__).with_name("clients")
-# The environment that the Makefile makes for the client in Rust.
-RUST = ROOT / ".venv" / "tryx"
-KINDS = ("neonize", "tryx", "native", "whatsmeow", "neonize_engine")
-NEONIZE = ("neonize", "neonize_engine")
-"""Programs with neonize's library in them."""
-OURS = ("native", "whatsmeow", "neonize_engine")
-"""The engines of the project; what they log is searched for leaks."""
-FOREIGN = ("neonize", "tryx", "neonize_engine")
-"""Programs that run code of others, and are started again when they die before their test begins."""
+KINDS = ("neonize", "tryx", "native", "whatsmeow")
+FOREIGN = ("neonize", "tryx")
+"""Programs that nobody here wrote, in environments of their own; one that dies before its test begins is started again."""
 RESTARTS = 2
 """How often at most, for one test."""
 
@@ -149,12 +141,10 @@ class Client:
             "ws_url": self._simulator.ws_url,
             "root_key": self._root_key,
         }
-        if runs_whatsmeow(self.kind):
-            forked.trust(self._simulator.media_authority)
         self.process = JsonProcess(
             [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
-            self.directory / ("client.log" if self.kind in OURS else leaks.FOREIGN_LOG),
-            forks=self.kind != "tryx",
+            self.directory / (leaks.FOREIGN_LOG if self.kind in FOREIGN else "client.log"),
+            forks=self.kind not in FOREIGN,
             SSL_CERT_FILE=self._simulator.media_authority,
         )
 
@@ -247,7 +237,7 @@ class Client:
 
 def runs_whatsmeow(kind: str) -> bool:
     """Whether this kind of client is whatsmeow inside."""
-    return kind in ("neonize", "whatsmeow", "neonize_engine")
+    return kind in ("neonize", "whatsmeow")
 
 
 def as_handed_over(kind: str, items: list[Any]) -> list[Any]:
@@ -257,19 +247,21 @@ def as_handed_over(kind: str, items: list[Any]) -> list[Any]:
 
 def interpreter(kind: str) -> str:
     """The Python that runs the client programs of this kind."""
-    return str(RUST / "bin" / "python") if kind == "tryx" else sys.executable
+    return str(_environment(kind) / "bin" / "python") if kind in FOREIGN else sys.executable
 
 
 def absent(kind: str) -> str | None:
     """Why this kind of client cannot be run here, or None."""
-    if kind == "tryx" and not (RUST / "installed").exists():
-        return "tryx is not installed: `make setup-test` does it where there is a wheel of it"
-    # Looked for, not imported: its protobuf classes stay out of this process.
     if kind == "whatsmeow":
         return None if files.find() else f"{files.NAME} is not built: `make whatsmeow` does it"
-    if runs_whatsmeow(kind) and importlib.util.find_spec("neonize") is None:
-        return "neonize is not installed: `make setup-test` does it"
+    if kind in FOREIGN and not (_environment(kind) / "installed").exists():
+        return f"{kind} is not installed: `make setup-test` does it where there is a wheel of it"
     return None
+
+
+def _environment(kind: str) -> Path:
+    """The environment that the Makefile makes for a foreign client."""
+    return ROOT / ".venv" / kind
 
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:

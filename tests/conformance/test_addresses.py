@@ -37,7 +37,7 @@ def test_names_people_by_lid(simulator: Simulator, client: Client, friend: str) 
     assert simulator.account(client.number)["misnamed_copies"] == misnamed
 
 
-@pytest.mark.differs(neonize="D14", whatsmeow="D14", neonize_engine="D14")
+@pytest.mark.differs(neonize="D14", whatsmeow="D14")
 def test_names_people_by_number_before_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
@@ -60,7 +60,7 @@ def test_names_people_by_number_before_its_account_migrated(
     assert named_by(simulator, number) == (0, 1)
 
 
-@pytest.mark.differs(neonize="D14", native="D16", whatsmeow="D14", neonize_engine="D14")
+@pytest.mark.differs(neonize="D14", native="D16", whatsmeow="D14")
 def test_names_people_by_lid_once_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
@@ -91,12 +91,9 @@ def test_names_people_by_lid_once_its_account_migrated(
 
 
 def test_writes_to_the_number_that_answers(
-    simulator: Simulator, client: Client, friend: str, request: pytest.FixtureRequest
+    simulator: Simulator, client: Client, friend: str
 ) -> None:
     """Brazil's ninth digit: the person is found under another number than was asked for."""
-    if client.kind == "neonize_engine":
-        seen = "its library tells the LID alone, and lookup() answers the number of the query"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=seen))
     asked = f"{friend}9"
     simulator.post(f"/contacts/{asked}", answered_by=friend)
     client.process.command(do="check", number=asked)

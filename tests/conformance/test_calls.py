@@ -28,7 +28,6 @@ def test_answers_an_offer_and_its_end(
     simulator.settled(client.number)
 
 
-@pytest.mark.differs(neonize_engine="D9")
 @pytest.mark.parametrize("mode", ["pn", "lid"])
 def test_declines_a_call(simulator: Simulator, versatile: Client, friend: str, mode: str) -> None:
     made = simulator.post(

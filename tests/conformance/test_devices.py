@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import NEONIZE, as_handed_over, runs_whatsmeow, until
+from tests.conformance.processes import as_handed_over, runs_whatsmeow, until
 
 if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
@@ -41,7 +41,7 @@ def test_hears_a_second_device(simulator: Simulator, client: Client, friend: str
     simulator.settled(client.number)
 
 
-@pytest.mark.differs(neonize="D1", neonize_engine="D1")
+@pytest.mark.differs(neonize="D1")
 def test_writes_to_a_device_it_was_told_of_by_number(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
@@ -50,7 +50,7 @@ def test_writes_to_a_device_it_was_told_of_by_number(
     second = link(simulator, friend, notify=True)
     simulator.settled(client.number)
     client.send(friend, "to two")
-    if client.kind in NEONIZE:
+    if client.kind == "neonize":
         until(lambda: reached(simulator, friend)[1:] == [("to two", [0])])
         client.send(friend, "now to two")
         until(lambda: reached(simulator, friend)[2:] == [("now to two", [0, second])])
@@ -82,7 +82,7 @@ def test_writes_to_a_device_it_was_told_of_by_lid(
     until(both)
 
 
-@pytest.mark.differs(neonize="D7", neonize_engine="D7")
+@pytest.mark.differs(neonize="D7")
 def test_finds_a_device_it_was_not_told_of(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
@@ -94,7 +94,7 @@ def test_finds_a_device_it_was_not_told_of(
     until(lambda: reached(simulator, friend) == [("to one", [0])] * 2)
     second = link(simulator, friend, notify=False)
     client.send(friend, "hash differs")
-    devices = [0] if client.kind in NEONIZE else [0, second]
+    devices = [0] if client.kind == "neonize" else [0, second]
     until(lambda: reached(simulator, friend)[2:] == [("hash differs", devices)])
     client.send(friend, "to two")
     until(lambda: reached(simulator, friend)[3:] == [("to two", [0, second])])

@@ -36,7 +36,7 @@ def reached(simulator: Simulator, number: str, group: str) -> list[str]:
     return [item["text"] for item in simulator.inbox(number) if item["group"] == group]
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_hears_and_writes_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_hears_and_writes_in_a_group(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(neonize="D25", tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(neonize="D25", tryx="D9")
 def test_writes_in_a_group_that_addresses_its_members_otherwise(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -75,7 +75,7 @@ def test_writes_in_a_group_that_addresses_its_members_otherwise(
     until(lambda: reached(simulator, friend, group) == ["before", "after"])
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_tells_a_group_what_it_has(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -84,7 +84,7 @@ def test_tells_a_group_what_it_has(
     until(lambda: bool(simulator.said(friend, message_id)["received"]))
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_knows_who_is_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -96,7 +96,7 @@ def test_knows_who_is_in_a_group(
     assert group in versatile.wait("groups")["groups"]
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
 def test_sets_the_timer_of_a_group(simulator: Simulator, versatile: Client, group: str) -> None:
     for seconds in (86400, 0):
         versatile.process.command(do="timer", to=group, seconds=seconds)
@@ -109,7 +109,7 @@ def timer(simulator: Simulator, group: str) -> int:
     return int(simulator.http.get(f"/groups/{group}").json()["seconds"])
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_writes_to_who_joined_and_not_to_who_left(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -131,7 +131,7 @@ def test_writes_to_who_joined_and_not_to_who_left(
     assert reached(simulator, other, group) == ["welcome"]
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_reads_in_a_group_what_it_first_could_not(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -146,7 +146,7 @@ def test_reads_in_a_group_what_it_first_could_not(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_writes_again_to_a_member_who_forgot(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -157,7 +157,7 @@ def test_writes_again_to_a_member_who_forgot(
     until(lambda: reached(simulator, friend, group) == ["opens", "once more"])
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_reacts_and_sends_a_file_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -171,7 +171,7 @@ def test_reacts_and_sends_a_file_in_a_group(
     assert (item["text"], item["content"]["media"]) == ("here", "ok")
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_sees_what_the_phone_wrote_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import OURS, until
+from tests.conformance.processes import FOREIGN, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 @pytest.mark.parametrize("inline", [False, True], ids=["file", "inline"])
 def test_is_told_what_it_missed(
     simulator: Simulator, versatile: Client, friend: str, inline: bool
@@ -28,7 +28,7 @@ def test_is_told_what_it_missed(
     heard = versatile.wait("history")
     (conversation,) = heard["conversations"]
     assert conversation["chat"] == f"{friend}@s.whatsapp.net"
-    if versatile.kind not in OURS:  # whose port has the messages alone
+    if versatile.kind in FOREIGN:  # whose port has the messages alone
         assert (heard["type"], conversation["name"]) == (3, "Ana")
     assert conversation["messages"] == [
         [message_id, f"missed {number}"] for number, message_id in enumerate(told["ids"])
@@ -36,7 +36,7 @@ def test_is_told_what_it_missed(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_is_told_at_pairing(
     simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
 ) -> None:
@@ -55,7 +55,7 @@ def test_is_told_at_pairing(
     client.wait("connected")
     first = client.wait("history")
     assert first["conversations"][0]["messages"][0][1] == "long ago"
-    if client.kind not in OURS:
+    if client.kind in FOREIGN:
         second = client.wait("history")
         assert (first["type"], second["type"]) == (0, 4)
         assert second["names"] == {f"{friend}@s.whatsapp.net": "Ana"}
@@ -68,7 +68,7 @@ def named(client: Client, chat: str) -> bool:
     return bool(client.wait("settings")["own_name"])
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_sees_who_is_online(simulator: Simulator, versatile: Client, friend: str) -> None:
     who = f"{friend}@s.whatsapp.net"
     if versatile.kind == "neonize":  # whatsmeow shows nobody before its phone's settings name it
@@ -84,7 +84,7 @@ def test_sees_who_is_online(simulator: Simulator, versatile: Client, friend: str
     until(lambda: not simulator.account(versatile.number)["available"])
 
 
-@pytest.mark.differs(tryx="D9", neonize_engine="D9")
+@pytest.mark.differs(tryx="D9")
 def test_types_and_sees_who_types(simulator: Simulator, versatile: Client, friend: str) -> None:
     versatile.process.command(do="online", online=True)
     for state in ("composing", "recording", "paused"):

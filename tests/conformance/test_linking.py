@@ -122,7 +122,7 @@ def test_shows_another_code_after_its_keys_were_refused(
     links(simulator, client, friend)
 
 
-@pytest.mark.differs(native="D9", neonize_engine="D9")
+@pytest.mark.differs(native="D9")
 def test_shows_a_qr_with_another_secret(simulator: Simulator, client: Client, friend: str) -> None:
     """The phone's first scan retires the secret in the QR."""
     simulator.post(f"/phones/{friend}", linking="refresh")
@@ -164,7 +164,7 @@ def test_shows_a_qr_with_a_prefix(simulator: Simulator, client: Client, friend: 
     client.wait("connected")
 
 
-@pytest.mark.differs(neonize="D20", native="D20", whatsmeow="D20", neonize_engine="D20")
+@pytest.mark.differs(neonize="D20", native="D20", whatsmeow="D20")
 def test_shows_a_qr_without_a_prefix(simulator: Simulator, client: Client, friend: str) -> None:
     why = scanned(simulator, client, friend, "qr_bare")
     assert why == (None if client.kind == "tryx" else "bad_qr")
@@ -186,7 +186,7 @@ def test_is_scanned_while_it_shows_a_code(
     assert typed(simulator, friend, code) == "no_link_code"
 
 
-@pytest.mark.differs(neonize="D24", native="D24", whatsmeow="D24", neonize_engine="D24")
+@pytest.mark.differs(neonize="D24", native="D24", whatsmeow="D24")
 def test_is_scanned_by_another_phone_after_one_demanded_a_passkey(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
@@ -194,7 +194,7 @@ def test_is_scanned_by_another_phone_after_one_demanded_a_passkey(
     simulator.post(f"/phones/{friend}", linking="passkey")
     answer = simulator.http.post(f"/phones/{friend}/scan", json={"qr": qr})
     assert answer.json()["code"] == "passkey_required"
-    if client.kind in ("native", "neonize_engine"):
+    if client.kind == "native":
         client.wait("disconnected")
         return
     other = friend.replace("1555011", "1555013")

@@ -54,7 +54,7 @@ def test_logs_in_after_kill(simulator: Simulator, client: Client, friend: str) -
     client.wait("message", text="welcome")
 
 
-@pytest.mark.differs(neonize="D21", whatsmeow="D21", neonize_engine="D21")
+@pytest.mark.differs(neonize="D21", whatsmeow="D21")
 def test_sends_what_whatsapp_web_sends(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
@@ -69,7 +69,7 @@ def test_sends_what_whatsapp_web_sends(
     assert remarks == ({"user_agent": logins} if runs_whatsmeow(kind) else {})
 
 
-@pytest.mark.differs(neonize="D4", whatsmeow="D4", neonize_engine="D4")
+@pytest.mark.differs(neonize="D4", whatsmeow="D4")
 def test_resumes_with_the_key_it_knows(simulator: Simulator, client: Client) -> None:
     """The second login is a Noise IK: one round trip less, and no certificate to judge."""
     before = simulator.account(client.number)["logins"]

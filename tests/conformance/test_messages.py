@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import OURS, as_handed_over, until
+from tests.conformance.processes import FOREIGN, as_handed_over, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +25,6 @@ def test_sends_texts(simulator: Simulator, client: Client, friend: str) -> None:
         (message_id, f"out {number}") for number, message_id in enumerate(sent)
     ]
     assert {(item["from"], item["deliveries"]) for item in inbox} == {(client.number, 1)}
-
-
-def await_commit(client: Client) -> None:
-    """Until what whatsmeow acknowledged is on disk, which happens afterwards (D5)."""
-    if client.kind == "neonize_engine":
-        time.sleep(1.0)
 
 
 @pytest.mark.differs(tryx="D2")
@@ -101,7 +95,6 @@ def test_leaves_one_tick_while_it_is_not_online(
     assert ticks(simulator, client, friend, online=False) == 1
 
 
-@pytest.mark.differs(neonize_engine="D9")
 def test_shows_a_second_tick_while_it_is_online(
     simulator: Simulator, versatile: Client, friend: str
 ) -> None:
@@ -158,7 +151,6 @@ def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -
     simulator.say(friend, client.number, "before")
     client.wait("message", text="before")
     simulator.settled(client.number)
-    await_commit(client)
     client.process.kill()
     until(lambda: not simulator.account(client.number)["online"])
     said = simulator.post(f"/contacts/{friend}/say", to=client.number, text="missed", count=BURST)[
@@ -175,7 +167,7 @@ def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -
     assert not [one for one in client.process.quiet() if one["event"] == "message"]
 
 
-@pytest.mark.differs(neonize="D5", tryx="D5", neonize_engine="D5")
+@pytest.mark.differs(neonize="D5", tryx="D5")
 def test_keeps_what_it_acknowledged(simulator: Simulator, client: Client, friend: str) -> None:
     """Killed while its user is still busy with a message of which WhatsApp was told."""
     simulator.say(friend, client.number, "opens")
@@ -184,12 +176,11 @@ def test_keeps_what_it_acknowledged(simulator: Simulator, client: Client, friend
     client.wait("held")
     simulator.say(friend, client.number, "acknowledged")
     simulator.settled(client.number)
-    await_commit(client)
     client.restart()
     simulator.say(friend, client.number, "the next")
     client.wait("message", text="the next")
     texts = [one["text"] for one in client.process.seen if one["event"] == "message"]
-    kept = ["acknowledged"] if client.kind in OURS else []
+    kept = ["acknowledged"] if client.kind not in FOREIGN else []
     assert texts == [*kept, "the next"]
 
 

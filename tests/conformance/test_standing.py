@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.processes import NEONIZE, until
+from tests.conformance.processes import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,22 +82,20 @@ def test_is_told_when_its_version_ends(simulator: Simulator, client: Client, fri
 
 def forgotten(client: Client) -> bool:
     """Whether whatsmeow has deleted its session, which it does a moment after it says so."""
-    file = (
-        client.directory / {"neonize": "session.db", "neonize_engine": "whatsmeow.db"}[client.kind]
-    )
+    file = client.directory / "session.db"
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
         (count,) = database.execute("SELECT count(*) FROM whatsmeow_device").fetchone()
     return bool(count == 0)
 
 
-@pytest.mark.differs(neonize="D22", neonize_engine="D22")
+@pytest.mark.differs(neonize="D22")
 def test_keeps_its_keys_while_its_account_is_locked(
     simulator: Simulator, own: Client, friend: str
 ) -> None:
     simulator.answered()
     simulator.post(f"/accounts/{own.number}", standing="locked")
     until(lambda: heard(simulator, own, "failure", reason="403"))
-    forgets = own.kind in NEONIZE
+    forgets = own.kind == "neonize"
     if forgets:
         until(lambda: forgotten(own))
     simulator.post(f"/accounts/{own.number}", standing="good")

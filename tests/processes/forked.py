@@ -36,15 +36,11 @@ class _Nursery:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
-        place = tempfile.TemporaryDirectory(prefix="nursery-")
-        self.authorities = Path(place.name) / "authorities.pem"
-        atexit.register(place.cleanup)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.processes.nursery", str(theirs.fileno())],
                 cwd=ROOT,
                 pass_fds=[theirs.fileno()],
-                env=os.environ | {"SSL_CERT_FILE": str(self.authorities)},
                 stdin=DEVNULL,
             )
         atexit.register(self._end)
@@ -64,15 +60,6 @@ class _Nursery:
 
 
 _nursery = cache(_Nursery)
-
-
-def trust(authority: str) -> None:
-    """Programs of Go trust this authority (a PEM file) from their start on.
-
-    Go reads the environment that the process began with: it is the nursery's.
-    """
-    with _nursery().authorities.open("a") as known:
-        known.write(Path(authority).read_text())
 
 
 class Popen:

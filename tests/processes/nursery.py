@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import atexit
-import ctypes
 import gc
 import importlib.util
 import json
@@ -22,18 +21,6 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
-
-NEONIZE = (
-    "PIL.Image",
-    "google.protobuf.internal.builder",
-    "httpx",
-    "linkpreview",
-    "magic",
-    "phonenumbers",
-    "segno",
-    "tqdm",
-)
-"""Modules that neonize imports beside its own modules and its library of Go, which has threads."""
 
 LATER = {
     "gateway": (
@@ -64,10 +51,8 @@ LATER = {
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
     "native_client.py": ("actors.connection.native.engine",),
-    "driven.py": ("actors.connection.whatsmeow.engine", "actors.connection.neonize", *NEONIZE),
+    "driven.py": ("actors.connection.whatsmeow.engine",),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
-    "neonize_client.py": NEONIZE,
-    "neonize_engine_client.py": ("actors.connection.neonize", *NEONIZE),
 }
 """Modules that a program imports only once it runs."""
 
@@ -182,7 +167,6 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
     os.chdir(asked["cwd"])
     with suppress(OSError):  # so that `ps -o comm` tells programs apart
         Path("/proc/self/comm").write_text(Path(_name(asked["words"])).name)
-    ctypes.CDLL(None).clearenv()  # leaves what the process began with as it is: Go reads that
     os.environ.clear()
     os.environ.update(asked["environment"])
 

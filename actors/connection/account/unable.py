@@ -28,16 +28,10 @@ class Unable:
     async def confirm_passkey(self) -> None:
         raise SendError(UNSUPPORTED, permanent=True)
 
-    async def request_resend(self, chat: str, sender: str, message_id: str) -> None:  # noqa: ARG002
-        raise SendError(UNSUPPORTED, permanent=True)
-
     async def sync_app_state(self) -> None:
         raise SendError(UNSUPPORTED, permanent=True)
 
     async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:  # noqa: ARG002
-        raise SendError(UNSUPPORTED, permanent=True)
-
-    async def reject_call(self, call: str) -> None:  # noqa: ARG002 - the port's
         raise SendError(UNSUPPORTED, permanent=True)
 
     async def use_proxy(self, proxy: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
@@ -15,6 +16,7 @@ from actors.connection.native.send.outcomes import forget_begun, told
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.session.messages.message_aliases import retargeted
 from actors.messages.content import Media
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Sender:
         if chat is None or not (chat.is_person or chat.server == GROUP):
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
+        outgoing = replace(outgoing, content=retargeted(outgoing.content, self._session.theirs))
         if chat.is_person:
             self._permit(chat)
         upload = await self._upload(outgoing, chat)

@@ -1,4 +1,4 @@
-"""Requests to an open connection whose engine has the ability: resends, app state, calls."""
+"""Requests to an open connection about its account: resends, app state, calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gateway.http.endpoint import Call, Gives, Operation
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
-    from actors.connection.account.port import Ability
     from actors.state.connections import Connection as Registered
 
 _CALL = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
@@ -26,7 +25,6 @@ _CALL = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
 async def resend(call: Call[None, None]) -> Response:
     id, named_connection = named(call)  # noqa: A001 - the field's word
     connection = await resolve(call, named_connection)
-    engine_limits.require(connection.engine, "resends")
     document = await call.backends.documents.get(MESSAGES, id)
     if document is None or document["connection"] != connection.id or is_early(document):
         raise Problem("unknown_message")
@@ -38,24 +36,21 @@ async def resend(call: Call[None, None]) -> Response:
 
 
 async def sync(call: Call[None, None]) -> Response:
-    return await _asked(call, await resolve_path(call), "app_state", "sync_app_state", {})
+    connection = await resolve_path(call)
+    engine_limits.require(connection.engine, "app_state")
+    return await _asked(call, connection, "sync_app_state", {})
 
 
 async def reject(call: Call[None, None]) -> Response:
     connection = await resolve_path(call)
     if _CALL.fullmatch(call.path["call"]) is None:
         raise Problem("unknown_call")
-    return await _asked(call, connection, "calls", "reject_call", {"call": call.path["call"]})
+    return await _asked(call, connection, "reject_call", {"call": call.path["call"]})
 
 
 async def _asked(
-    call: Call[Any, None],
-    registered: Registered,
-    ability: Ability,
-    kind: str,
-    args: dict[str, str],
+    call: Call[Any, None], registered: Registered, kind: str, args: dict[str, str]
 ) -> Response:
-    engine_limits.require(registered.engine, ability)
     await ask(call, registered, kind, args)
     return Response(status_code=204)
 

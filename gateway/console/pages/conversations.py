@@ -186,7 +186,6 @@ async def _shown(
         chats=listed,
         names=names,
         earlier_page=bool(view.query.get("after")),
-        files="files" in able,
         shown_kinds=chats.SHOWN,
         given=view.form,
         once=_once(view, problem),

@@ -34,8 +34,6 @@ from actors.messages.content import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from actors.connection.account.port import Call
     from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.messages.content import Content
@@ -57,13 +55,13 @@ def address(named: str) -> str:
     return named if "@" in named else f"{named}@s.whatsapp.net"
 
 
-def described(said: Content, text: str | None, named: Callable[[str], str]) -> dict[str, Any]:
+def described(said: Content, text: str | None) -> dict[str, Any]:
     """What a message says, in the words of `child.py`."""
     words: dict[str, Any] = {"type": said.type, "text": text or ""}
     if isinstance(said, Text) and said.reply_to is not None:
-        words["reply_to"] = named(said.reply_to.target.message_id)
+        words["reply_to"] = said.reply_to.target.message_id
     if isinstance(said, Reaction | Edit | Delete | PollVote):
-        words["target"] = named(said.target.message_id)
+        words["target"] = said.target.message_id
     if isinstance(said, Reaction):
         words["text"] = said.emoji
     elif isinstance(said, Edit):
@@ -83,13 +81,9 @@ def described(said: Content, text: str | None, named: Callable[[str], str]) -> d
 
 
 class Owner:
-    """Runs the engine again where the cause says so, and tells what it tells.
-
-    `named` gives the id under which others know a message that was sent.
-    """
+    """Runs the engine again where the cause says so, and tells what it tells."""
 
     def __init__(self) -> None:
-        self.named: Callable[[str], str] = str
         self.engine: Engine
         self.files: native_files.Files
         self.groups: native_groups.Groups
@@ -125,11 +119,7 @@ class Owner:
                 await self.engine.settle([one.key for one in past])
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
-                    child.emit(
-                        "receipt",
-                        ids=[self.named(one) for one in receipt.message_ids],
-                        type=receipt.status,
-                    )
+                    child.emit("receipt", ids=[*receipt.message_ids], type=receipt.status)
                 await self.engine.settle([one.key for one in receipts])
 
     async def on_presence(self, heard: Presence) -> None:
@@ -155,7 +145,7 @@ class Owner:
             chat=message.chat,
             sender=user(message.sender),
             from_me=message.from_me,
-            **described(said, message.text, self.named),
+            **described(said, message.text),
         )
 
     async def _content(self, command: dict[str, Any]) -> Content:
@@ -259,10 +249,9 @@ class Owner:
                 break
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)
-        theirs = self.named(message_id)
         if isinstance(said, Poll):
-            self._polls[theirs] = said
-        child.emit("sent", id=theirs, text=command.get("text"))
+            self._polls[message_id] = said
+        child.emit("sent", id=message_id, text=command.get("text"))
 
 
 async def main(engine: str = "native") -> None:
@@ -290,9 +279,6 @@ async def main(engine: str = "native") -> None:
     owner.engine = package.open_engine(
         settings, "conformance", time.time_ns(), events, directory, media=store
     )
-    if not owner.engine.guarantees.keeps_message_id:
-        theirs = owner.engine._session.theirs  # type: ignore[attr-defined]
-        owner.named = lambda number: theirs(number) or number
     running = asyncio.create_task(owner.run())
     owner.groups = native_groups.Groups(owner.engine)
     watching = asyncio.create_task(owner.groups.watch())

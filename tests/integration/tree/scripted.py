@@ -122,6 +122,12 @@ class ScriptedEngine(Learnt, Unable):
             raise NotConnected
         return None if number in self.strangers else number
 
+    async def request_resend(self, *_: str) -> None:
+        raise NotConnected
+
+    async def reject_call(self, call: str) -> None:  # noqa: ARG002 - the port's
+        raise NotConnected
+
     async def groups(self) -> list[Group]:
         if not self.opens or self.closed:
             raise NotConnected

@@ -38,20 +38,17 @@ class Device:
         simulator: Simulator,
         directory: Path,
         *,
-        engine: str = "whatsmeow",
         epoch: int = 1,
         reconnect: bool = True,
         dies_at: int = 0,
         dies: str = "before_commit",
         victim: str = "self",
-        most_stuck: int | None = None,
         before: Sequence[str] = (),
         **settings: Any,
     ) -> None:
         self.simulator, self.directory, self.epoch = simulator, directory, epoch
         self.log = directory / "child.log"
         asked = {
-            "engine": engine,
             "settings": {
                 "data": str(directory),
                 "whatsapp_url": simulator.ws_url,
@@ -64,7 +61,6 @@ class Device:
             "dies_at": dies_at,
             "dies": dies,
             "victim": victim,
-            "most_stuck": most_stuck,
         }
         self.process = JsonProcess(
             [*before, sys.executable, str(PROGRAM), json.dumps(asked)],

@@ -1,14 +1,13 @@
-"""An engine in a process of its own, driven through its port: commands in, events out, JSON a line.
+"""The engine on whatsmeow in a process of its own, driven through its port: commands in, events out, JSON a line.
 
-Called with one argument, JSON: `engine`, `settings` (values), `directory`, `epoch`, whether it is to
-`reconnect` after what may pass, and `dies_at`: at the how manieth time that the step `dies` is reached the
-`victim` is killed (0: never): the process itself, or the program; `most_stuck` as in the engine on neonize. Go's library takes a process's output away, so it never runs inside a test's.
+Called with one argument, JSON: `settings` (values), `directory`, `epoch`, whether it is to `reconnect` after
+what may pass, and `dies_at`: at the how manieth time that the step `dies` is reached the `victim` is killed
+(0: never): the process itself, or the program.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.session.session import Session
+from actors.connection.whatsmeow import open_engine
 from actors.messages.content import ReadMark, unpack
 from actors.runtime.logs import log_to
 
@@ -76,8 +76,7 @@ class Driven:
 
     def open(self) -> None:
         events = EngineEvents(self.on_qr, self.on_paired, self.on_open, self.on_inbox)
-        package = importlib.import_module(f"actors.connection.{self.asked['engine']}")
-        self.engine = package.open_engine(
+        self.engine = open_engine(
             resolve_settings(**self.asked["settings"]),
             "shop",
             self.asked["epoch"],
@@ -93,8 +92,7 @@ class Driven:
         tell("paired", account=account)
 
     async def on_open(self) -> None:
-        programs = getattr(self.engine, "_programs", None)
-        tell("open", program=None if programs is None else programs.running.pid)
+        tell("open", program=self.engine._programs.running.pid)  # type: ignore[attr-defined]
 
     async def on_inbox(self) -> None:
         tell("inbox")
@@ -175,15 +173,6 @@ class Driven:
 
     async def main(self) -> None:
         log_to(Path(self.asked["directory"]) / "engine.log", "info", "driven")
-        if self.asked["engine"] == "native":
-            # As in its own crash test: few stanzas share a commit, so that some wait at the kill.
-            from actors.connection.native.receive import pipeline
-
-            pipeline.BATCH = 4  # type: ignore[misc]
-        if self.asked["most_stuck"] is not None:
-            from actors.connection.neonize import client
-
-            client.MOST_STUCK = self.asked["most_stuck"]
         if self.asked["dies_at"] and self.asked["dies"] != "before_commit":
             from tests.integration.whatsmeow import steps
 

@@ -1,37 +1,58 @@
-"""The ids under which WhatsApp has what was sent, where an engine cannot keep the service's own."""
+"""Ids that the library of the former engine neonize gave to messages, and the service's ids of these."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from actors.connection.session.file import SessionFile
+from actors.messages.content import Change, Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.messages.content import Content, Target
 
 ALIAS_SECONDS = 90 * 86_400.0
 
 
 class Aliases(SessionFile):
-    """Maps WhatsApp's ids to the service's, for 90 days.
+    """Maps WhatsApp's ids to the service's, for 90 days; none is added any more.
 
     A message that was tried again may have several; the newest is the one that others see.
     """
 
-    def note_alias(self, ours: str, theirs: str) -> None:
-        """WhatsApp acknowledged the message `ours` under the id `theirs`."""
-        self._write(
-            "INSERT OR REPLACE INTO aliases (ours, theirs, at) VALUES (?, ?, ?)",
-            (ours, theirs, self._clock()),
-        )
-
-    def theirs(self, ours: str) -> str | None:
-        """WhatsApp's id of a message of the service's; None where none is known."""
+    def theirs(self, ours: str) -> str:
+        """WhatsApp's id of a message of the service's; the same one where no other is known."""
         row = self._row(
             "SELECT theirs FROM aliases WHERE ours = ? ORDER BY at DESC LIMIT 1", (ours,)
         )
-        return None if row is None else str(row[0])
+        return ours if row is None else str(row[0])
 
-    def ours(self, theirs: str) -> str | None:
-        """The service's id of a message that WhatsApp knows under another."""
+    def ours(self, theirs: str) -> str:
+        """The service's id of a message; the same one where WhatsApp has it under that."""
         row = self._row("SELECT ours FROM aliases WHERE theirs = ?", (theirs,))
-        return None if row is None else str(row[0])
+        return theirs if row is None else str(row[0])
 
     def prune_aliases(self, now: float) -> None:
         """Drop those that are older than 90 days."""
         self._write("DELETE FROM aliases WHERE at < ?", (now - ALIAS_SECONDS,))
+
+
+def retargeted(said: Content, named: Callable[[str], str]) -> Content:
+    """Return the content with the ids of the account's own messages in it renamed by `named`."""
+    if isinstance(said, Notice):  # it is about those of others
+        return said
+    if isinstance(said, Change):
+        return replace(said, target=_renamed(said.target, named))
+    if said.reply_to is None:
+        return said
+    return replace(
+        said, reply_to=replace(said.reply_to, target=_renamed(said.reply_to.target, named))
+    )
+
+
+def _renamed(target: Target, named: Callable[[str], str]) -> Target:
+    if target.sender is not None:
+        return target
+    return replace(target, message_id=named(target.message_id))

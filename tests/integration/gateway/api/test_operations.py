@@ -61,7 +61,6 @@ def test_health_with_a_key_tells_why(api: Api) -> None:
     ] == [
         ("native", True, True, True),
         ("whatsmeow", files.find() is not None, True, True),
-        ("neonize", True, False, False),
     ]
     assert [each["id"] for each in health["items"]] == ["shop"]
 

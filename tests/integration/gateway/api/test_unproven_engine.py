@@ -50,7 +50,7 @@ def test_it_is_refused_with_the_reason_and_the_other_engine(
     told = gateway.api.post("/api/connections", json={"id": "bare", **body})
     assert (told.status_code, told.json()["code"]) == (422, "unproven_engine")
     assert "never WhatsApp itself" in told.json()["detail"]
-    assert "neonize" in told.json()["detail"]
+    assert "whatsmeow" in told.json()["detail"]
     assert stored(gateway, "bare") is None
 
 
@@ -70,8 +70,8 @@ def test_only_a_truth_allows_it(gateway: Gateway) -> None:
 
 
 def test_the_other_engine_needs_no_leave(gateway: Gateway) -> None:
-    told = gateway.api.post("/api/connections", json={"id": "proven", "engine": "neonize"})
-    expected = 201 if engine.installed("neonize") else 422
+    told = gateway.api.post("/api/connections", json={"id": "proven", "engine": "whatsmeow"})
+    expected = 201 if engine.installed("whatsmeow") else 422
     assert told.status_code == expected
     assert told.json().get("code") in {None, "engine_not_installed"}
 

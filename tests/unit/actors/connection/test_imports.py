@@ -16,7 +16,6 @@ NEEDLESS = {
     "httpx",
     "jinja2",
     "jsonschema",
-    "neonize",
     "opentelemetry",
     "prometheus_client",
     "pyaileys",

@@ -13,11 +13,9 @@ from actors.connection.session.messages.sealed_edits import SealedEdit
 from actors.messages.content import Edit, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Literal
 
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.receive.message_source import Key
     from actors.connection.native.receive.wrappers import Received
     from actors.connection.session.session import Session
@@ -39,17 +37,9 @@ class EditOpener:
     another address of its sender, the transaction is the one that joins both.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        people: People,
-        *,
-        read: Callable[[Received, Scene], Content] = content_of,
-    ) -> None:
-        """`read` reads the content of an opened edit, and raises as `content_of`."""
+    def __init__(self, session: Session, people: People) -> None:
         self._session = session
         self._people = people
-        self._read = read
         self._joined: list[Opened] = []
 
     def keep(
@@ -112,7 +102,7 @@ class EditOpener:
             found = None if received is None else unsealed(received, scene)
             if found is None or found.type == UNDECRYPTABLE:
                 return None
-            said = self._read(found, scene)
+            said = content_of(found, scene)
         except Forged:
             self._session.bury(chat=edit.chat, sender=edit.sender, message_id=edit.message_id)
             self._session.forget_edit(edit)

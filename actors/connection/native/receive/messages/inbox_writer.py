@@ -15,6 +15,7 @@ from actors.connection.native.receive.messages.edit_opener import EditOpener
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.connection.session.messages.message_aliases import retargeted
 from actors.messages.content import Change, encode, is_plain, text_of
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class InboxWriter:
         scene = self._scene(stanza, source, found)
         try:
             found = unsealed(found, scene)
-            said = content_of(found, scene)
+            said = retargeted(content_of(found, scene), self._session.ours)
         except Forged:
             # Acknowledged as any other, or it would come again for ever.
             log.warning("refused message", action="message.refused")

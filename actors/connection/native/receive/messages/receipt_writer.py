@@ -63,6 +63,7 @@ class ReceiptWriter:
     def _note(
         self, chat: str, message_ids: Sequence[str], status: Literal["delivered", "read"], at: int
     ) -> None:
+        message_ids = [self._session.ours(one) for one in message_ids]
         self._session.add_receipt(chat=chat, message_ids=message_ids, status=status, at=at)
         # WhatsApp tells every device of the account, whichever of them sent the message, and in
         # the same words.

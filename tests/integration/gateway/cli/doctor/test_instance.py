@@ -80,7 +80,7 @@ def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor:
         registry = Connections(documents)
         for name, allowed in {"shop": None, "desk": False, "bold": True}.items():
             await registry.create(name, allow_unproven_engine=allowed)
-        await registry.create("mature", engine="neonize")
+        await registry.create("mature", engine="whatsmeow")
         await documents.close()
 
     asyncio.run(add())

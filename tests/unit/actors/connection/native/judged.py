@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conformance.processes import absent, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +39,11 @@ class Judge:
 
 @contextmanager
 def judging() -> Iterator[Judge]:
+    if reason := absent("neonize"):
+        pytest.skip(reason)
     program = Path(__file__).with_name("neonize_judge.py")
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(program)],
+        [interpreter("neonize"), "-W", "ignore", str(program)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
