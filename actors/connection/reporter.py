@@ -109,6 +109,7 @@ class Reporter:
         self._limit_notice: LimitNotice | None = None
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
+        self._refused_documents = lease.refused_documents
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -199,6 +200,12 @@ class Reporter:
         self._mistaken_at = self._clock()
         self._for_lease.set()
 
+    def refused(self, documents: int) -> None:
+        """The state store refuses so many documents; they are set aside in the session."""
+        if documents != self._refused_documents:
+            self._refused_documents = documents
+            self._for_lease.set()
+
     async def tell_limit(self) -> None:
         """Write limits of the account to the StateManager; for the life of the epoch."""
         while True:
@@ -257,6 +264,7 @@ class Reporter:
             limited_until=self._limit.until,
             limit_reason=self._limit.reason,
             mistaken_at=self._mistaken_at,
+            refused_documents=self._refused_documents,
         )
         if kept:
             self._in_lease = shown

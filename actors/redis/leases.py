@@ -87,6 +87,7 @@ class Lease:
     `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
+    `refused_documents` is how many items the state store refuses.
     """
 
     connection: str
@@ -108,6 +109,7 @@ class Lease:
     limited_until: float | None = None
     limit_reason: str | None = None
     mistaken_at: float | None = None
+    refused_documents: int = 0
 
 
 class Shown(Protocol):
@@ -181,6 +183,7 @@ class Leases:
         limited_until: float | None = None,
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
+        refused_documents: int = 0,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -205,6 +208,7 @@ class Leases:
             limited_until or "",
             limit_reason or "",
             mistaken_at or "",
+            refused_documents,
         )
         return bool(outcome == "kept")
 
@@ -373,6 +377,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         limited_until=_time(fields.get("limited_until")),
         limit_reason=fields.get("limit_reason") or None,
         mistaken_at=_time(fields.get("mistaken_at")),
+        refused_documents=int(fields.get("refused_documents") or 0),
     )
 
 

@@ -27,6 +27,7 @@ from actors.connection.neonize.pairing import Linking
 from actors.connection.neonize.requests import Asking
 from actors.connection.neonize.server import point
 from actors.connection.neonize.store import StoreDamaged
+from actors.connection.refused_items.session_items import SessionRefusedItems
 from actors.connection.session.session import SessionDamaged, StaleEpoch
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ RESEND_PATIENCE: Final = 60.0
 LOGOUT_TIMEOUT: Final = 5.0
 
 
-class NeonizeEngine(SessionNames, Unable):
+class NeonizeEngine(SessionRefusedItems, SessionNames, Unable):
     """Receives with a window of loss, sends at least once, one owner at a time (G6).
 
     What arrives is on disk as soon as whatsmeow tells of it, which is after it told WhatsApp: what
@@ -205,10 +206,10 @@ class NeonizeEngine(SessionNames, Unable):
         await self._change(lambda: self._session.merge_chats(chats))
         await self._events.on_inbox()
 
-    async def _change(self, change: Callable[[], object]) -> None:
+    async def _change(self, change: Callable[[], Any]) -> Any:
         try:
             async with self._session.transaction():
-                change()
+                return change()
         except (StaleEpoch, SessionDamaged) as refusal:
             self._close_with(cause_of(refusal))
             await self._idle.wait()
