@@ -80,7 +80,7 @@ class Seen:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch).
+    since the epoch). `refused_documents` is how many items the state store refuses for good.
     """
 
     desired: str
@@ -94,6 +94,7 @@ class Seen:
     limited_until: float | None = None
     limit_reason: str | None = None
     mistaken_at: float | None = None
+    refused_documents: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ PER_CONNECTION = frozenset(
         "connection_stale",
         "connection_limited",
         "protocol_mistake",
+        "document_refused",
     }
 )
 OF_CONNECTIONS = PER_CONNECTION | {
@@ -295,7 +297,7 @@ def _versions(connections: Mapping[str, Seen], now: float) -> list[Reason]:
 
 
 def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
-    """Limits and mistakes that WhatsApp told of, also of connections that are stopped now."""
+    """Limits, mistakes and refused documents, also of connections that are stopped now."""
     reasons = []
     for name, seen in connections.items():
         if seen.limited_until is not None and seen.limited_until > now:
@@ -308,6 +310,13 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
                 " a mistake of this service. Look for a newer release; please report it with a trace."
             )
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
+        if seen.refused_documents:
+            count = seen.refused_documents
+            detail = (
+                f"The state store refuses {count} {'document' if count == 1 else 'documents'} for good, and the"
+                " rest goes on; `teimoso refused` lists what is kept, tries it again or discards it."
+            )
+            reasons.append(Reason("document_refused", "healthy", detail, name))
     return reasons
 
 

@@ -239,6 +239,7 @@ class Probes:
                 limited_until=None if lease is None else lease.limited_until,
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
+                refused_documents=0 if lease is None else lease.refused_documents,
             )
         return Swept(
             connections,

@@ -152,7 +152,7 @@ class Leases:
             token,
             owner.started,
         )
-        lease = _lease(connection, _pairs(fields))
+        lease = _lease(connection, dict(zip(fields[::2], fields[1::2], strict=True)))
         if lease is None:
             raise LeaseLost(connection)
         return lease
@@ -398,7 +398,3 @@ def _position(value: str | None) -> Position | None:
 
 def _time(value: str | None) -> float | None:
     return float(value) if value else None
-
-
-def _pairs(flat: Sequence[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -86,6 +86,11 @@ def four(**others: Seen) -> dict[str, Seen]:
             ["protocol_mistake"],
         ),
         ({"connections": four(a=replace(OPEN, mistaken_at=1000.0 - 86_400))}, "healthy", []),
+        (
+            {"connections": {"x": Seen("stopped", "stopped", refused_documents=2)}},
+            "healthy",
+            ["document_refused"],
+        ),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
