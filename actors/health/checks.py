@@ -108,10 +108,14 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Spools:
-    """Chats that no host can move to the queue, and sends whose row is none any more."""
+    """Chats that no host can move to the queue, and sends whose row is none any more.
+
+    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last.
+    """
 
     stuck: int = 0
     unreadable: int = 0
+    refused_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ ENDED = FAILED | {"logged_out"}
 """Of a connection that should run: it needs somebody."""
 BY_PROXY = frozenset({"proxy_authentication_failed", "proxy_refused"})
 """Causes of a connection that tries again, and needs somebody all the same."""
-OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
+OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "mirror_refused"})
 
 
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
@@ -216,7 +220,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     if sample.spools is None:
         unknown |= OF_SPOOLS
     else:
-        reasons += _spools(sample.spools)
+        reasons += _spools(sample.spools, sample.at)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable"}
     if not sample.store.ok:
@@ -373,8 +377,14 @@ def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
     ]
 
 
-def _spools(spools: Spools) -> list[Reason]:
+def _spools(spools: Spools, now: float) -> list[Reason]:
     reasons = []
+    if spools.refused_at is not None and 0 <= now - spools.refused_at < MISTAKE:
+        detail = (
+            f"The state store refused a message of the queue at {_at(spools.refused_at)}: it was sent, or will be,"
+            " and is stored without its words; the queue's log names it (`mirror_refused`)."
+        )
+        reasons.append(Reason("mirror_refused", "healthy", detail))
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))

@@ -152,6 +152,9 @@ class Probes:
         return Spools(
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
+            refused_at=max(
+                (item["refused_at"] for item in page.items if "refused_at" in item), default=None
+            ),
         )
 
     async def zombies(self) -> Mapping[str, int] | None:

@@ -8,7 +8,7 @@ by reading the whole collection; Firestore refuses it, as if it were away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -247,6 +247,35 @@ def size_of(value: object) -> int:
     if isinstance(value, list | tuple):
         return sum(size_of(each) + 4 for each in value)
     return 8
+
+
+async def commit_each(
+    commit: Callable[[Sequence[Write]], Awaitable[None]], groups: Sequence[Sequence[Write]]
+) -> list[int]:
+    """Commit groups of writes, together as far as a batch has room; the places of those that are refused.
+
+    A group is written whole or not at all, and in the order of the others. Refused groups are found by
+    halves. Raises `StoreAway`: some may be written then.
+    """
+    if not groups:
+        return []
+    if len(groups) == 1 or _fits(groups):
+        try:
+            await commit([write for group in groups for write in group])
+        except ValueError:
+            if len(groups) == 1:
+                return [0]
+        else:
+            return []
+    middle = len(groups) // 2
+    refused = await commit_each(commit, groups[:middle])
+    return refused + [middle + each for each in await commit_each(commit, groups[middle:])]
+
+
+def _fits(groups: Sequence[Sequence[Write]]) -> bool:
+    if sum(map(len, groups)) > TELLING_LIMIT:
+        return False
+    return sum(weight(write) for group in groups for write in group) <= BATCH_BYTES
 
 
 def check_batch(writes: Sequence[Write]) -> None:

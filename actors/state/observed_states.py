@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.state.connections import updating, with_observed
-from actors.state.documents import TELLING_LIMIT, StoreAway
+from actors.state.documents import TELLING_LIMIT, StoreAway, commit_each
 from actors.state.events.derivation import of_connection
 
 if TYPE_CHECKING:
@@ -74,16 +74,9 @@ class Observing:
 
     async def _store(self, names: Sequence[str], beats: Mapping[str, Observed]) -> None:
         """Store beats; one that is refused for good is left out, and holds up no other."""
-        try:
-            await self._write([observation(name, beats[name]) for name in names])
-        except ValueError as error:
-            if len(names) == 1:
-                said = {"connection": names[0], "kind": type(error).__name__}
-                log.error("beat refused", action="observe", **said)  # noqa: TRY400 - may quote
-                return
-            middle = len(names) // 2
-            await self._store(names[:middle], beats)
-            await self._store(names[middle:], beats)
+        each = [[observation(name, beats[name])] for name in names]
+        for place in await commit_each(self._write, each):
+            log.error("beat refused", action="observe", connection=names[place])
 
     async def run(self) -> None:
         """Flush every interval until cancelled."""

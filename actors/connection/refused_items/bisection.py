@@ -1,13 +1,17 @@
-"""Finds the items that the state store refuses among those that go there together."""
+"""Finds the items that the state store refuses among those that go there together; drops refused reports."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 from actors.connection.state_manager.port import StateRefused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -33,3 +37,15 @@ async def store_each(
     return await store_each(items[:middle], store, set_aside) and await store_each(
         items[middle:], store, set_aside
     )
+
+
+async def unless_refused(storing: Awaitable[T], *, connection: str, action: str) -> T | None:
+    """The result of storing a report; None where the store refuses it for good.
+
+    A report is nobody's word: it is logged and left out, and the next one goes on.
+    """
+    try:
+        return await storing
+    except StateRefused:
+        log.error("report refused", action=action, connection=connection)  # noqa: TRY400
+        return None

@@ -308,6 +308,9 @@ def test_the_document() -> None:
 def test_what_cannot_leave_the_spool_is_a_reason(name: str) -> None:
     (reason,) = judge(replace(WELL, spools=replace(Spools(), **{name: 2})), THRESHOLDS).reasons
     assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
+    (reason,) = judge(replace(WELL, spools=Spools(refused_at=999.0)), THRESHOLDS).reasons
+    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
+    assert not judge(replace(WELL, spools=Spools(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
     unknown = judge(replace(WELL, spools=None), THRESHOLDS)
     assert unknown.reasons == ()
     assert f"spool_{name}" in unknown.unknown  # an alert that is active stays

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.refused_items.bisection import store_each
+from actors.connection.refused_items.bisection import store_each, unless_refused
 from actors.connection.state_manager.port import StateAway, StateRefused
 
 if TYPE_CHECKING:
@@ -63,3 +63,11 @@ async def test_what_is_away_or_lost_meanwhile_ends_it() -> None:
     assert not await lost.all(8)
     assert lost.stored == [0, 1, 2, 3]
     assert not lost.aside
+
+
+async def test_a_report_that_is_refused_is_dropped() -> None:
+    store = Store(1)
+    assert await unless_refused(store.store([0]), connection="shop", action="report") is True
+    assert await unless_refused(store.store([1]), connection="shop", action="report") is None
+    with pytest.raises(StateAway):
+        await unless_refused(Store(away_at=1).store([0]), connection="shop", action="report")
