@@ -8,7 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
@@ -16,7 +16,7 @@ from actors.metrics.counters import measures
 from actors.state.documents import BATCH_BYTES, TELLING_LIMIT, Refused, StoreAway, weight
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from actors.runtime.actor_base import Shell
     from actors.state.documents import Write
@@ -34,8 +34,8 @@ T = TypeVar("T")
 
 
 def refusing(
-    method: Callable[Concatenate[S, P], Awaitable[T]],
-) -> Callable[Concatenate[S, P], Awaitable[T]]:
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """A method of an actor that raises `Refused` also where this service makes the mistake.
 
     The actor is started first: an error of that says nothing of what is to be written.

@@ -57,7 +57,7 @@ class ScriptedEngine(Learnt, Unable):
         self.marked: list[tuple[str, ReadMark]] = []
         self.changed: list[tuple[str, ChatChange]] = []
         self.inbox: dict[int, InboxItem] = {}
-        self.refused: dict[int, InboxItem] = {}
+        self.aside: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
         self.strangers: set[str] = set()
@@ -194,26 +194,26 @@ class ScriptedEngine(Learnt, Unable):
             self.inbox.pop(key, None)
 
     async def set_aside(self, key: int) -> None:
-        self.refused[key] = self.inbox.pop(key)
+        self.aside[key] = self.inbox.pop(key)
 
     async def refused_count(self) -> int:
-        return len(self.refused)
+        return len(self.aside)
 
     async def refused_items(self, limit: int, after: int) -> list[RefusedItem]:
         return [
             RefusedItem(key, "message", ACCOUNT, ACCOUNT, "ID", "text", 1.0, 2.0, 2, "hi")
-            for key in sorted(self.refused)
+            for key in sorted(self.aside)
             if key > after
         ][:limit]
 
     async def retry_refused(self, key: int) -> bool:
-        if (item := self.refused.pop(key, None)) is not None:
+        if (item := self.aside.pop(key, None)) is not None:
             self.inbox[key] = item
             await self.events.on_inbox()
         return item is not None
 
     async def discard_refused(self, key: int) -> bool:
-        there = self.refused.pop(key, None) is not None
+        there = self.aside.pop(key, None) is not None
         await self.events.on_inbox()
         return there
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -150,7 +150,7 @@ class Rest:
         if command is not None:
             code = {"text": "K7RM-2V9D", "expires_at": time.time() + 100}
             there = {"there": True}
-            told = {
+            told: dict[str, Any] = {
                 "pairing_code": code,
                 "trace": TOLD,
                 "refused_items": {"items": [item(4711)]},

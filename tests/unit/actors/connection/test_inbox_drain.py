@@ -286,7 +286,7 @@ async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> Non
     measured = Measured()
     assert await drain.once()
     assert not engine.inbox
-    assert list(engine.refused) == [3, 30, 31]
+    assert list(engine.aside) == [3, 30, 31]
     assert list(shelf.messages) == [f"shop.M{key}" for key in range(1, 41) if key not in shelf.keys]
     assert counts == [0, 1, 3]
     assert measured.rise("teimoso_documents_set_aside") == 3
@@ -296,7 +296,7 @@ async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> Non
     for key in (3, 30):
         await engine.retry_refused(key)
     assert await drain.once()
-    assert list(engine.refused) == [31, 30]
+    assert list(engine.aside) == [31, 30]
     assert "shop.M3" in shelf.messages
     assert counts[-1] == 2
 
@@ -319,14 +319,15 @@ async def test_so_is_whatever_else_an_inbox_has(item: Any) -> None:
     engine.inbox = {7: item, 8: message(8)}
     assert await drain_of(engine, shelf).once()
     assert not engine.inbox
-    assert list(engine.refused) == [7]
+    assert list(engine.aside) == [7]
     assert list(shelf.messages) == ["shop.M8"]
 
 
 async def test_a_session_that_cannot_be_written_keeps_it_pending() -> None:
     engine, shelf = ScriptedEngine(), Choosy(3)
 
-    async def full(_: int) -> None:
+    async def full(key: int) -> None:
+        del key
         raise SessionUnavailable("SQLITE_FULL")
 
     engine.inbox = {key: message(key) for key in range(1, 6)}
@@ -335,5 +336,5 @@ async def test_a_session_that_cannot_be_written_keeps_it_pending() -> None:
     assert list(engine.inbox) == [1, 2, 3, 4, 5]
     del engine.set_aside
     assert await drain_of(engine, shelf).once()
-    assert list(engine.refused) == [3]
+    assert list(engine.aside) == [3]
     assert len(shelf.messages) == 4
