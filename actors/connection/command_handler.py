@@ -48,6 +48,9 @@ OF_ACCOUNT: Mapping[str, tuple[str, ...]] = {
 }
 """Commands that are methods of `account.port.Account`, with the names of their arguments."""
 
+OF_REFUSED = frozenset({"refused_items", "retry_refused", "discard_refused"})
+"""Commands that are methods of `refused_items.port.RefusedItems`."""
+
 
 class Commander:
     """Does what is asked, for as long as `run` runs, and answers with what came of it.
@@ -121,6 +124,8 @@ class Commander:
         elif command.kind in OF_ACCOUNT:
             asked = getattr(self._engine, command.kind)
             await asked(*(args[name] for name in OF_ACCOUNT[command.kind]))
+        elif command.kind in OF_REFUSED:
+            return await self._refused(command.kind, args)
         elif command.kind == "typing":
             await self._engine.typing(args["chat"], args["state"])
         elif command.kind == "subscribe":
@@ -129,6 +134,13 @@ class Commander:
         else:
             return {"error": "unknown_command"}
         return {}
+
+    async def _refused(self, kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+        if kind == "refused_items":
+            items = await self._engine.refused_items(int(args["limit"]), int(args["after"]))
+            return {"items": [asdict(item) for item in items]}
+        decide = getattr(self._engine, kind)
+        return {"there": await decide(int(args["item"]))}
 
     async def _trace(self, action: str) -> dict[str, Any]:
         recorder = self._engine.recorder

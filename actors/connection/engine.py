@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.account.port import Account
 from actors.connection.names.port import Names
+from actors.connection.refused_items.port import RefusedItems
 from actors.connection.whatsmeow.program import files
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ class NotConnected(SendError):  # noqa: N818 - reads as what it is
         super().__init__("not_connected")
 
 
-class Engine(Account, Names, Protocol):
+class Engine(Account, Names, RefusedItems, Protocol):
     """One WhatsApp account on one socket."""
 
     guarantees: Guarantees

@@ -2,7 +2,8 @@
 
 An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
 the other side: a document's id is the message's, receipts only ever move a message forward, a chat that
-was merged has nothing left to merge, and of a setting the later change stays.
+was merged has nothing left to merge, and of a setting the later change stays. An item that the store
+refuses for good is set aside in the inbox, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import asyncio
 import time
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+import structlog
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.refused_items.bisection import store_each
 from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.session.file import SessionUnavailable
-from actors.connection.state_manager.port import StateAway
+from actors.connection.state_manager.port import StateAway, StateRefused
 from actors.messages.content import Delete, decode
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
@@ -31,10 +36,23 @@ if TYPE_CHECKING:
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
 
+log = structlog.get_logger()
+
+T = TypeVar("T", bound="_Keyed")
+
 BATCH = 200
 
 APART = 0.2
 """Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
+
+
+class _Keyed(Protocol):
+    """An item of the inbox: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> int: ...
 
 
 class Source(Protocol):
@@ -45,6 +63,12 @@ class Source(Protocol):
 
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget items that are stored elsewhere."""
+
+    async def set_aside(self, key: int) -> None:
+        """Take the item out of the pending ones, until a person decides."""
+
+    async def refused_count(self) -> int:
+        """How many items are set aside."""
 
 
 class Drain:
@@ -75,6 +99,9 @@ class Drain:
         """Is called with messages that arrived, before they are stored."""
         self.joins: LaneJoins | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
+        self.on_refused: Callable[[int], None] | None = None
+        """Is called with the number of items that are set aside, at first and whenever it changes."""
+        self._refused: int | None = None
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
 
@@ -104,6 +131,7 @@ class Drain:
             await asyncio.sleep(PAUSE)
 
     async def _store(self) -> Progress:
+        await self._count_refused()
         # Before the messages, and by the same stage: no message is on its way to the old chat now.
         merges = await self._engine.pending("merge", 1)
         if merges:
@@ -119,24 +147,69 @@ class Drain:
             return Progress.EMPTY
         if self.on_heard is not None:
             self.on_heard(messages)
-        try:
-            kept = await self._state.store_messages(
-                self._connection, self._epoch, [asdict(item) for item in messages]
-            )
-        except StateAway:
-            return Progress.AWAY
-        if not kept:
-            return self._lose()
-        measures.count("teimoso_messages_received", len(messages))
+        left = await self._stored(messages, self._state.store_messages)
+        if isinstance(left, Progress):
+            return left
+        measures.count("teimoso_messages_received", len(left))
         deleted = _deleted(messages)
         try:
             for message_id in deleted.values():
                 await self._lanes.redact(self._connection, message_id)
         except RedisAway:
             # Those alone wait for Redis: they are stored again, which changes nothing.
-            await self._settle([item.key for item in messages if item.key not in deleted])
+            await self._settle([item.key for item in left if item.key not in deleted])
             return Progress.AWAY
-        return await self._settle([item.key for item in messages])
+        return await self._settle([item.key for item in left])
+
+    async def _stored(
+        self,
+        items: Sequence[T],
+        store: Callable[[str, int, Sequence[dict[str, Any]]], Awaitable[bool]],
+    ) -> Sequence[T] | Progress:
+        """Store the items; those to settle, without those that were set aside. Or how it ended."""
+        refused = set[int]()
+
+        async def store_some(some: Sequence[T]) -> bool:
+            return await store(self._connection, self._epoch, [asdict(item) for item in some])
+
+        async def set_aside(item: T) -> None:
+            await self._set_aside(item.key)
+            refused.add(item.key)
+
+        try:
+            if not await store_each(items, store_some, set_aside):
+                return self._lose()
+        except (StateAway, SessionUnavailable):
+            return Progress.AWAY
+        return [item for item in items if item.key not in refused]
+
+    async def _set_aside(self, key: int) -> None:
+        """Take an item that is refused by itself out of the pending ones. Raises `SessionUnavailable`."""
+        await self._engine.set_aside(key)
+        measures.count("teimoso_documents_set_aside")
+        log.error("set aside", action="set_aside", connection=self._connection, item=key)
+
+    async def _one(self, key: int, store: Callable[[], Awaitable[str]]) -> Progress:
+        """Store one item in as many calls as it takes; settle it, or set it aside."""
+        progress = "more"
+        try:
+            while progress == "more":
+                progress = await store()
+        except StateAway:
+            return Progress.AWAY  # what was done stays done
+        except StateRefused:
+            try:
+                await self._set_aside(key)
+            except SessionUnavailable:
+                return Progress.AWAY
+            return Progress.SETTLED
+        return await self._settle([key]) if progress == "done" else self._lose()
+
+    async def _count_refused(self) -> None:
+        count = await self._engine.refused_count()
+        if count != self._refused and self.on_refused is not None:
+            self._refused = count
+            self.on_refused(count)
 
     async def _note_what_became(self) -> Progress:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""
@@ -146,11 +219,17 @@ class Drain:
         if not items:
             return await self._note_app_state()
         note = self._state.note_statuses if statuses else self._state.note_files
-        try:
-            kept = await note(self._connection, self._epoch, [asdict(item) for item in items])
-        except StateAway:
-            return Progress.AWAY
-        return await self._settle([item.key for item in items]) if kept else self._lose()
+        return await self._noted(items, note)
+
+    async def _noted(
+        self,
+        items: Sequence[T],
+        note: Callable[[str, int, Sequence[dict[str, Any]]], Awaitable[bool]],
+    ) -> Progress:
+        left = await self._stored(items, note)
+        if isinstance(left, Progress):
+            return left
+        return await self._settle([item.key for item in left])
 
     async def _note_app_state(self) -> Progress:
         """In the order of their keys, up to the end of a full sync."""
@@ -160,37 +239,25 @@ class Drain:
         if isinstance(items[0], InboxReplaced):
             return await self._clear(items[0])
         changes = list(takewhile(lambda item: isinstance(item, InboxAppState), items))
-        try:
-            kept = await self._state.note_app_state(
-                self._connection, self._epoch, [asdict(item) for item in changes]
-            )
-        except StateAway:
-            return Progress.AWAY
-        return await self._settle([item.key for item in changes]) if kept else self._lose()
+        return await self._noted(changes, self._state.note_app_state)
 
     async def _clear(self, replaced: InboxReplaced) -> Progress:
-        progress, after = "more", None
-        try:
-            while progress == "more":
-                progress, after = await self._state.clear_app_state(
-                    self._connection, self._epoch, asdict(replaced), after
-                )
-        except StateAway:
-            return Progress.AWAY  # from the beginning again: what is cleared stays so
-        return await self._settle([replaced.key]) if progress == "done" else self._lose()
+        after: str | None = None
+
+        async def clear() -> str:
+            nonlocal after
+            progress, after = await self._state.clear_app_state(
+                self._connection, self._epoch, asdict(replaced), after
+            )
+            return progress
+
+        return await self._one(replaced.key, clear)
 
     async def _merge(self, merge: InboxMerge) -> Progress:
         if self.joins is not None and not self.joins.named:
             return Progress.AWAY  # the queue's view might yet be stored in the old chat
-        progress = "more"
-        try:
-            while progress == "more":
-                progress = await self._state.merge_chat(
-                    self._connection, self._epoch, merge.old, merge.new
-                )
-        except StateAway:
-            return Progress.AWAY  # what was moved stays moved
-        return await self._settle([merge.key]) if progress == "done" else self._lose()
+        move = partial(self._state.merge_chat, self._connection, self._epoch, merge.old, merge.new)
+        return await self._one(merge.key, move)
 
     def _lose(self) -> Progress:
         self._on_lost("lost")

@@ -9,24 +9,27 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import structlog
 
 from actors.connection.account.port import Passkey
 from actors.connection.engine import PairingCode, Qr
 from actors.connection.limits.account_limits import LimitNotice, ShownLimit
+from actors.connection.refused_items.bisection import unless_refused
 from actors.connection.state_manager.port import StateAway
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.state_manager.port import State
     from actors.redis.leases import Lease, Leases, Obstacle
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 PAUSE = 0.2
 LONGEST_PAUSE = 2.0
@@ -109,6 +112,7 @@ class Reporter:
         self._limit_notice: LimitNotice | None = None
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
+        self._refused_documents = lease.refused_documents
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -199,6 +203,12 @@ class Reporter:
         self._mistaken_at = self._clock()
         self._for_lease.set()
 
+    def refused(self, documents: int) -> None:
+        """The state store refuses so many documents; they are set aside in the session."""
+        if documents != self._refused_documents:
+            self._refused_documents = documents
+            self._for_lease.set()
+
     async def tell_limit(self) -> None:
         """Write limits of the account to the StateManager; for the life of the epoch."""
         while True:
@@ -257,6 +267,7 @@ class Reporter:
             limited_until=self._limit.until,
             limit_reason=self._limit.reason,
             mistaken_at=self._mistaken_at,
+            refused_documents=self._refused_documents,
         )
         if kept:
             self._in_lease = shown
@@ -269,7 +280,8 @@ class Reporter:
         told = [notice for notice in waiting if notice.number <= self._in_lease]
         if told:
             items = [asdict(notice) for notice in told]
-            if not await self._state.note_pairing(self._connection, self._now.epoch, items):
+            noting = self._state.note_pairing(self._connection, self._now.epoch, items)
+            if await self._stored(noting, "report_pairing") is False:
                 return False
         for notice in told:
             if self._notices.get(notice.kind) == notice:
@@ -281,11 +293,16 @@ class Reporter:
         if self._limit_notice is None:
             return True
         notice = asdict(self._limit_notice)
-        return await self._state.note_limit(self._connection, self._now.epoch, notice)
+        noting = self._state.note_limit(self._connection, self._now.epoch, notice)
+        return await self._stored(noting, "report_limit") is not False
 
     async def _write_state(self) -> None:
         self._for_state.clear()
-        await self._state.report_state(self._connection, asdict(self._now))
+        reporting = self._state.report_state(self._connection, asdict(self._now))
+        await self._stored(reporting, "report_state")
+
+    async def _stored(self, storing: Awaitable[T], action: str) -> T | None:
+        return await unless_refused(storing, connection=self._connection, action=action)
 
     async def _release(self) -> None:
         now = self._now

@@ -45,6 +45,7 @@ FOLLOWED = frozenset(
         "connection_blocked",
         "connection_limited",
         "protocol_mistake",
+        "document_refused",
         "version_expires",
     }
 )

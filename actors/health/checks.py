@@ -80,7 +80,7 @@ class Seen:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch).
+    since the epoch). `refused_documents` is how many items the state store refuses for good.
     """
 
     desired: str
@@ -94,6 +94,7 @@ class Seen:
     limited_until: float | None = None
     limit_reason: str | None = None
     mistaken_at: float | None = None
+    refused_documents: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,14 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Spools:
-    """Chats that no host can move to the queue, and sends whose row is none any more."""
+    """Chats that no host can move to the queue, and sends whose row is none any more.
+
+    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last.
+    """
 
     stuck: int = 0
     unreadable: int = 0
+    refused_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,7 @@ PER_CONNECTION = frozenset(
         "connection_stale",
         "connection_limited",
         "protocol_mistake",
+        "document_refused",
     }
 )
 OF_CONNECTIONS = PER_CONNECTION | {
@@ -187,7 +193,7 @@ ENDED = FAILED | {"logged_out"}
 """Of a connection that should run: it needs somebody."""
 BY_PROXY = frozenset({"proxy_authentication_failed", "proxy_refused"})
 """Causes of a connection that tries again, and needs somebody all the same."""
-OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
+OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "mirror_refused"})
 
 
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
@@ -214,7 +220,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     if sample.spools is None:
         unknown |= OF_SPOOLS
     else:
-        reasons += _spools(sample.spools)
+        reasons += _spools(sample.spools, sample.at)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable"}
     if not sample.store.ok:
@@ -295,7 +301,7 @@ def _versions(connections: Mapping[str, Seen], now: float) -> list[Reason]:
 
 
 def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
-    """Limits and mistakes that WhatsApp told of, also of connections that are stopped now."""
+    """Limits, mistakes and refused documents, also of connections that are stopped now."""
     reasons = []
     for name, seen in connections.items():
         if seen.limited_until is not None and seen.limited_until > now:
@@ -308,6 +314,13 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
                 " a mistake of this service. Look for a newer release; please report it with a trace."
             )
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
+        if seen.refused_documents:
+            count = seen.refused_documents
+            detail = (
+                f"The state store refuses {count} {'document' if count == 1 else 'documents'} for good, and the"
+                " rest goes on; `teimoso refused` lists what is kept, tries it again or discards it."
+            )
+            reasons.append(Reason("document_refused", "healthy", detail, name))
     return reasons
 
 
@@ -364,8 +377,14 @@ def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
     ]
 
 
-def _spools(spools: Spools) -> list[Reason]:
+def _spools(spools: Spools, now: float) -> list[Reason]:
     reasons = []
+    if spools.refused_at is not None and 0 <= now - spools.refused_at < MISTAKE:
+        detail = (
+            f"The state store refused a message of the queue at {_at(spools.refused_at)}: it was sent, or will be,"
+            " and is stored without its words; the queue's log names it (`mirror_refused`)."
+        )
+        reasons.append(Reason("mirror_refused", "healthy", detail))
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))

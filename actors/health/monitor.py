@@ -24,6 +24,7 @@ from actors.state.documents import (
     StoreAway,
     Where,
     Write,
+    commit_each,
 )
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ class Monitor:
         latest = Write("set", HEALTH_STATUS, LATEST, word)
         try:
             async with asyncio.timeout(WRITE):
-                await self._documents.batch([latest, *(alert.write for alert in alerts)])
+                each = [[latest], *([alert.write] for alert in alerts)]
+                if refused := await commit_each(self._documents.batch, each):
+                    log.error("not written", action="monitor", documents=len(refused))
         except (StoreAway, TimeoutError):
             self._said = None
             return

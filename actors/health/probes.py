@@ -152,6 +152,9 @@ class Probes:
         return Spools(
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
+            refused_at=max(
+                (item["refused_at"] for item in page.items if "refused_at" in item), default=None
+            ),
         )
 
     async def zombies(self) -> Mapping[str, int] | None:
@@ -239,6 +242,7 @@ class Probes:
                 limited_until=None if lease is None else lease.limited_until,
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
+                refused_documents=0 if lease is None else lease.refused_documents,
             )
         return Swept(
             connections,

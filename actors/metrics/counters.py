@@ -119,6 +119,19 @@ SERIES: Mapping[str, Series] = {
             ("operation",),
         ),
         Series(
+            "teimoso_state_store_refusals",
+            "counter",
+            "Calls that the state store takes never, however often they are repeated (refused), or that"
+            " this service cannot make a document of (mistake).",
+            ("reason",),
+        ),
+        Series(
+            "teimoso_documents_set_aside",
+            "counter",
+            "Items that the state store refuses, set aside until a person decides.",
+            ("connection",),
+        ),
+        Series(
             "teimoso_webhook_attempts",
             "counter",
             "Attempts to deliver an event to a webhook, by what follows: delivered, retry, dead or gone.",

@@ -53,6 +53,14 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
     ]
 
 
+def without_words(record: Record) -> list[Write]:
+    """The writes of a record whose words the store does not take: no text, no content, no change of another."""
+    shown = {**message(record), "text": None, "content": None}
+    by = ("at", "revision")
+    told = Write("advance", MESSAGES, record.id, shown, by=by, keep=("changes",), tells=of_message)
+    return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), told]
+
+
 def _is_notice(record: Record) -> bool:
     return record.type in NOTICES
 

@@ -12,6 +12,7 @@
 --   version_ends_at    when WhatsApp stops accepting the version that the owner announced
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
+--   refused_documents    how many items the state store refuses, set aside in the session
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
@@ -74,7 +75,7 @@ end
 
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
     obstacle, until_, code, code_expires_at, code_left, version_ends_at, passkey, passkey_expires_at,
-    passkey_left, limited_until, limit_reason, mistaken_at)
+    passkey_left, limited_until, limit_reason, mistaken_at, refused_documents)
     if not owns(epoch) then
         return 'lost'
     end
@@ -85,6 +86,9 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     if limited_until then
         call('HSET', LEASE, 'limited_until', limited_until, 'limit_reason', limit_reason,
             'mistaken_at', mistaken_at)
+    end
+    if refused_documents then
+        call('HSET', LEASE, 'refused_documents', refused_documents)
     end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)

@@ -86,6 +86,7 @@ class Lease:
     `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
+    `refused_documents` is how many items the state store refuses.
     """
 
     connection: str
@@ -107,6 +108,7 @@ class Lease:
     limited_until: float | None = None
     limit_reason: str | None = None
     mistaken_at: float | None = None
+    refused_documents: int = 0
 
 
 class Shown(Protocol):
@@ -149,7 +151,7 @@ class Leases:
             token,
             owner.started,
         )
-        lease = _lease(connection, _pairs(fields))
+        lease = _lease(connection, dict(zip(fields[::2], fields[1::2], strict=True)))
         if lease is None:
             raise LeaseLost(connection)
         return lease
@@ -180,6 +182,7 @@ class Leases:
         limited_until: float | None = None,
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
+        refused_documents: int = 0,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -204,6 +207,7 @@ class Leases:
             limited_until or "",
             limit_reason or "",
             mistaken_at or "",
+            refused_documents,
         )
         return bool(outcome == "kept")
 
@@ -374,6 +378,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         limited_until=_time(fields.get("limited_until")),
         limit_reason=fields.get("limit_reason") or None,
         mistaken_at=_time(fields.get("mistaken_at")),
+        refused_documents=int(fields.get("refused_documents") or 0),
     )
 
 
@@ -394,7 +399,3 @@ def _position(value: str | None) -> Position | None:
 
 def _time(value: str | None) -> float | None:
     return float(value) if value else None
-
-
-def _pairs(flat: Sequence[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

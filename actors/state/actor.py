@@ -11,7 +11,7 @@ from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.account import app_state
-from actors.state.batcher import Batcher
+from actors.state.batcher import Batcher, refusing
 from actors.state.calls import calling
 from actors.state.connections import Observed, limiting, showing
 from actors.state.documents import (
@@ -57,7 +57,8 @@ class StateManager(Shell):
 
     Nothing waits in its memory alone: when its process dies, every connection sees its call fail
     and asks the successor. While the store is away each call raises `StoreAway` within seconds
-    (G11).
+    (G11). A call that never passes, because of the store or of a mistake made here, raises `Refused`:
+    the caller finds the one item among several by halving them.
     """
 
     async def _start(self) -> None:
@@ -80,15 +81,15 @@ class StateManager(Shell):
             asyncio.create_task(retention.run()),
         ]
 
+    @refusing
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """True when the store has them all; safe to repeat. Raises `StoreAway`.
+        """True when the store has them all; safe to repeat. Raises `StoreAway` and `Refused`.
 
         Items have the fields of `engine.InboxMessage`. Calls of many connections share a batch.
         False once a newer epoch has the connection, and then nothing is written (G6).
         """
-        await self.start()
         now = time.time()
         writes: list[Write] = []
         for item in items:
@@ -100,6 +101,7 @@ class StateManager(Shell):
                 writes.append(owning(file.sha256, connection, now, mime=file.mime, name=file.name))
         return await self._write(connection, epoch, writes)
 
+    @refusing
     async def note_statuses(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
@@ -107,9 +109,9 @@ class StateManager(Shell):
 
         Items have the fields of `engine.InboxStatus`. What is not stored is not noted.
         """
-        await self.start()
         return await self._write(connection, epoch, [advancing(connection, item) for item in items])
 
+    @refusing
     async def note_files(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
@@ -117,9 +119,9 @@ class StateManager(Shell):
 
         Items have the fields of `engine.InboxFile`. One whose message is not stored waits for it.
         """
-        await self.start()
         return await self._write(connection, epoch, [settling(connection, item) for item in items])
 
+    @refusing
     async def note_pairing(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
@@ -128,13 +130,13 @@ class StateManager(Shell):
         Items have the fields of `reporter.PairingNotice`. While nobody wants events nothing is
         written: a connection that nobody links shows a QR every 20 s.
         """
-        await self.start()
         if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
             return True
         return await self._write(
             connection, epoch, [showing(connection, epoch, item) for item in items]
         )
 
+    @refusing
     async def note_calls(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
@@ -142,19 +144,19 @@ class StateManager(Shell):
 
         Items have the fields of `account.port.Call`. Each state of a call is told once.
         """
-        await self.start()
         if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
             return True
         return await self._write(connection, epoch, [calling(connection, item) for item in items])
 
+    @refusing
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
         """Note that WhatsApp limits the account, or does not any more; as `store_messages`.
 
         The fields are those of `account_limits.LimitNotice`. A limit that is noted already changes nothing.
         """
-        await self.start()
         return await self._write(connection, epoch, [limiting(connection, limit)])
 
+    @refusing
     async def note_app_state(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
@@ -162,10 +164,10 @@ class StateManager(Shell):
 
         Items have the fields of `account.app_state.InboxAppState`. Of a deleted connection none is kept.
         """
-        await self.start()
         writes = [app_state.changing(connection, item) for item in items]
         return await self._write(connection, epoch, writes, fence_of_living)
 
+    @refusing
     async def clear_app_state(
         self, connection: str, epoch: int, replaced: dict[str, Any], after: str | None
     ) -> tuple[Literal["more", "done", "lost"], str | None]:
@@ -174,7 +176,6 @@ class StateManager(Shell):
         `replaced` has the fields of `account.app_state.InboxReplaced`. Safe to repeat, also from the
         beginning. ``lost`` as in `merge_chat`; raises `StoreAway`.
         """
-        await self.start()
         if not await self._write(connection, epoch, []):
             return "lost", None
         place, cursor = (0, None) if after is None else json.loads(after)
@@ -198,6 +199,7 @@ class StateManager(Shell):
             return "done", None
         return "more", json.dumps([place, page.next])
 
+    @refusing
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str
     ) -> Literal["more", "done", "lost"]:
@@ -206,7 +208,6 @@ class StateManager(Shell):
         Each is in `new` once, whatever it is called for again. ``lost`` and nothing moved once a
         newer epoch has the connection. Raises `StoreAway`: what was moved by then stays moved.
         """
-        await self.start()
         # A write of its own first: what was given before it, also by a caller who is dead or no
         # longer waits, is in the store then, and is found.
         if not await self._write(connection, epoch, []):
@@ -225,12 +226,12 @@ class StateManager(Shell):
             return "lost"
         return "more" if page.next is not None else "done"
 
+    @refusing
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Store a change at once, a mere beat with the next batch. Raises `StoreAway`.
 
         The fields are those of `connections.Observed`; the newest (epoch, since) wins.
         """
-        await self.start()
         await self._observing.report(connection, Observed(**observed))
 
     async def _settings_of(self, connection: str, old: str, new: str) -> list[Write]:

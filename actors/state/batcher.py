@@ -7,29 +7,73 @@ import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
 from actors.metrics.counters import measures
-from actors.state.documents import TELLING_LIMIT, StoreAway
+from actors.state.documents import BATCH_BYTES, TELLING_LIMIT, Refused, StoreAway, weight
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
+    from actors.runtime.actor_base import Shell
     from actors.state.documents import Write
 
 log = structlog.get_logger()
 
 ANSWER_SECONDS = 8.0  # below the patience of a connection, which then asks again
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries while the store is away
+MISTAKES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""Errors that come of what is to be written, and come again whenever it is."""
+
+S = TypeVar("S", bound="Shell")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def refusing(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """A method of an actor that raises `Refused` also where this service makes the mistake.
+
+    The actor is started first: an error of that says nothing of what is to be written.
+    """
+
+    @wraps(method)
+    async def call(actor: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        await actor.start()
+        try:
+            return await method(actor, *args, **kwargs)
+        except Refused:
+            raise
+        except MISTAKES as error:
+            # Its kind only: a traceback could quote what was to be stored (G10).
+            said = {"method": method.__name__, "kind": type(error).__name__}
+            log.error("mistake", action="store_mistake", **said)  # noqa: TRY400
+            measures.count("teimoso_state_store_refusals", reason="mistake")
+            raise Refused("mistake") from None
+
+    return call
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
     writes: Sequence[Write]
+    weights: Sequence[int]
     future: asyncio.Future[None]
     taken: int = 0  # writes that a batch has taken
+
+    def share(self, count: int, size: int) -> tuple[int, int]:
+        """How many of the writes that are left fit into that room, and their bytes."""
+        fitting = taken = 0
+        for each in self.weights[self.taken : self.taken + count]:
+            if taken + each > size:
+                break
+            taken += each
+            fitting += 1
+        return fitting, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +89,9 @@ class Batcher:
     While the store is away each call fails within `answer_seconds` and nothing is kept: callers have
     their writes themselves and repeat them. The store meanwhile is tried with growing pauses,
     whatever the number of callers. The writes of one call keep their order; so do calls, and all
-    writes of a call that a batch has room for are in one. A call that no store would take
-    (`ValueError`) fails alone.
+    writes of a call that a batch has room for are in one. A batch has a bound of writes and one of
+    bytes. One that the store refuses is halved until the calls are found whose writes it refuses: those
+    alone fail.
     """
 
     def __init__(
@@ -54,12 +99,13 @@ class Batcher:
         commit: Callable[[Sequence[Write]], Awaitable[None]],
         *,
         limit: int = TELLING_LIMIT,
+        limit_bytes: int = BATCH_BYTES,
         answer_seconds: float = ANSWER_SECONDS,
         first_pause: float = FIRST_PAUSE,
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
         self._commit = commit
-        self._limit = limit
+        self._limit, self._limit_bytes = limit, limit_bytes
         self._answer_seconds = answer_seconds
         self._first_pause = first_pause
         self._longest_pause = longest_pause
@@ -71,6 +117,8 @@ class Batcher:
         self.away_since: float | None = None  # the loop's clock; None while the store answers
         self.written = 0
         measures.count("teimoso_state_store_failures", 0, operation="write")
+        for reason in ("refused", "mistake"):
+            measures.count("teimoso_state_store_refusals", 0, reason=reason)
         self.batches = 0
 
     @property
@@ -79,14 +127,15 @@ class Batcher:
         return sum(len(call.writes) - call.taken for call in self._calls)
 
     async def add(self, writes: Sequence[Write]) -> None:
-        """Raises `StoreAway` (some of the writes may have arrived) or `ValueError`."""
+        """Raises `StoreAway` (some of the writes may have arrived), `Refused`, or what a write raises."""
         if not writes:
             return
         if self._closed:
             raise StoreAway("the batcher is closed")
         if self._working is None:
             self._working = asyncio.create_task(self._work())
-        call = _Call(tuple(writes), asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        call = _Call(tuple(writes), tuple(map(weight, writes)), future)
         self._calls.append(call)
         self._open.add(call.future)
         self._arrived.set()
@@ -135,18 +184,24 @@ class Batcher:
     def _take(self) -> list[_Part]:
         """The writes of the next batch, oldest call first; a large call spans batches."""
         parts: list[_Part] = []
-        room = self._limit
+        room, bytes_left = self._limit, self._limit_bytes
         while self._calls and room:
             call = self._calls[0]
             if call.future.done():  # gave up waiting
                 self._calls.popleft()
                 continue
             left = len(call.writes) - call.taken
-            if parts and room < left <= self._limit:
+            count, size = call.share(room, bytes_left)
+            if parts and (
+                not count
+                or (count < left and call.share(self._limit, self._limit_bytes)[0] == left)
+            ):
                 break  # whole, and so all or nothing, in the next one
-            writes = call.writes[call.taken : call.taken + room]
-            call.taken += len(writes)
-            room -= len(writes)
+            count = max(1, count)  # one that is too large by itself is the store's to refuse
+            writes = call.writes[call.taken : call.taken + count]
+            call.taken += count
+            room -= count
+            bytes_left -= size
             last = call.taken == len(call.writes)
             parts.append(_Part(call, writes, last))
             if last:
@@ -166,11 +221,14 @@ class Batcher:
                 # A write that cannot be stored fails its own call, not those beside it.
                 # Its kind only: a traceback could quote what was to be stored (G10).
                 log.warning("not storable", action="store_refused", kind=type(error).__name__)
+                if isinstance(error, Refused):
+                    measures.count("teimoso_state_store_refusals", reason="refused")
                 self._fail(parts, error)
                 return
-            for part in parts:
-                if not part.call.future.done():
-                    await self._write([part])
+            middle = len(parts) // 2
+            for half in (parts[:middle], parts[middle:]):
+                if waiting := [part for part in half if not part.call.future.done()]:
+                    await self._write(waiting)
             return
         measures.observe("teimoso_state_store_seconds", time.monotonic() - began, operation="write")
         self.written += len(writes)

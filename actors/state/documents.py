@@ -8,7 +8,7 @@ by reading the whole collection; Firestore refuses it, as if it were away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -41,6 +41,9 @@ BATCH_LIMIT = 500  # Firestore's bound on the writes of one commit
 
 TELLING_LIMIT = BATCH_LIMIT - 16
 """Of the writes of a batch that tells: room for what it tells of 10 MiB, which no commit exceeds."""
+
+BATCH_BYTES = 4 * 2**20
+"""Of the writes of a batch, by `weight`: with the events that tell of them well below Firestore's 10 MiB."""
 
 # The queries that an index serves: equality on all but the last field, order and range on the
 # last. Each may carry further equalities, which are then filtered along the index.
@@ -96,6 +99,16 @@ class StoreAway(Exception):  # noqa: N818 - reads as what it is
     code = "store_away"
 
 
+class Refused(ValueError):  # noqa: N818 - reads as what it is
+    """The store takes a write of these never, however often it is repeated: nothing of them is written.
+
+    Several writes that are refused may each be taken by themselves: a caller halves them until it has
+    the one. Its text names no content.
+    """
+
+    code = "document_refused"
+
+
 class InvalidCursor(ValueError):  # noqa: N818 - reads as what it is
     """A cursor that this store did not give for this query."""
 
@@ -141,7 +154,8 @@ class Write:
     under the names in `keep` stays.
 
     What the write `tells` is in the outbox with it or not at all, and once: where it is repeated
-    and changes nothing, it tells nothing.
+    and changes nothing, it tells nothing. `bytes` is about how much a ``change`` writes, where that is
+    known before.
     """
 
     op: Op
@@ -152,6 +166,7 @@ class Write:
     by: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     tells: Tells | None = None
+    bytes: int = 0
 
 
 class Documents(Protocol):
@@ -159,9 +174,11 @@ class Documents(Protocol):
 
     Data is JSON: maps with string keys, lists, strings, finite numbers, booleans, null. A read
     document carries its id as ``"id"``; written data may carry it too, then it must be the same.
-    Every method raises `StoreAway` when the store cannot answer, `ValueError` on arguments that
-    no store takes (an id that is empty or has a ``/``, a batch of more than 500). All processes
-    of an instance may use the store at once; each method is safe to call concurrently.
+    Every method raises `StoreAway` when the store cannot answer: repeat it. Those that write raise
+    `Refused` for what this store never takes (Firestore: a document above 1 MiB, a commit above 10 MiB).
+    `ValueError` is a mistake of the caller: arguments that no store takes (an id that is empty or has a
+    ``/``, a batch of more than 500). All processes of an instance may use the store at once; each method
+    is safe to call concurrently.
     """
 
     @property
@@ -214,6 +231,51 @@ class Documents(Protocol):
 
     async def close(self) -> None:
         """Finish what was asked and let go of the store. Harmless twice."""
+
+
+def weight(write: Write) -> int:
+    """About how many bytes the write is in a commit."""
+    return len(write.collection) + len(write.id) + max(write.bytes, size_of(write.data))
+
+
+def size_of(value: object) -> int:
+    """About how many bytes a value of a document takes; what is no JSON counts as nothing."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode(errors="replace"))
+    if isinstance(value, Mapping):
+        return sum(len(name) + size_of(each) + 4 for name, each in value.items() if name)
+    if isinstance(value, list | tuple):
+        return sum(size_of(each) + 4 for each in value)
+    return 8
+
+
+async def commit_each(
+    commit: Callable[[Sequence[Write]], Awaitable[None]], groups: Sequence[Sequence[Write]]
+) -> list[int]:
+    """Commit groups of writes, together as far as a batch has room; the places of those that are refused.
+
+    A group is written whole or not at all, and in the order of the others. Refused groups are found by
+    halves. Raises `StoreAway`: some may be written then.
+    """
+    if not groups:
+        return []
+    if len(groups) == 1 or _fits(groups):
+        try:
+            await commit([write for group in groups for write in group])
+        except ValueError:
+            if len(groups) == 1:
+                return [0]
+        else:
+            return []
+    middle = len(groups) // 2
+    refused = await commit_each(commit, groups[:middle])
+    return refused + [middle + each for each in await commit_each(commit, groups[middle:])]
+
+
+def _fits(groups: Sequence[Sequence[Write]]) -> bool:
+    if sum(map(len, groups)) > TELLING_LIMIT:
+        return False
+    return sum(weight(write) for group in groups for write in group) <= BATCH_BYTES
 
 
 def check_batch(writes: Sequence[Write]) -> None:

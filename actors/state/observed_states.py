@@ -10,15 +10,19 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import structlog
+
 from actors.state.connections import updating, with_observed
-from actors.state.documents import TELLING_LIMIT, StoreAway
+from actors.state.documents import TELLING_LIMIT, StoreAway, commit_each
 from actors.state.events.derivation import of_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from actors.state.connections import Observed
     from actors.state.documents import Write
+
+log = structlog.get_logger()
 
 
 class Observing:
@@ -57,7 +61,7 @@ class Observing:
         for start in range(0, len(names), TELLING_LIMIT):
             part = names[start : start + TELLING_LIMIT]
             try:
-                await self._write([observation(name, beats[name]) for name in part])
+                await self._store(part, beats)
             except StoreAway:
                 for name in names[start:]:
                     self._beats.setdefault(name, beats[name])
@@ -67,6 +71,12 @@ class Observing:
                 # A change that was stored meanwhile is newer than this beat.
                 if last is not None and replace(last, beat=beats[name].beat) == beats[name]:
                     self._stored[name] = beats[name]
+
+    async def _store(self, names: Sequence[str], beats: Mapping[str, Observed]) -> None:
+        """Store beats; one that is refused for good is left out, and holds up no other."""
+        each = [[observation(name, beats[name])] for name in names]
+        for place in await commit_each(self._write, each):
+            log.error("beat refused", action="observe", connection=names[place])
 
     async def run(self) -> None:
         """Flush every interval until cancelled."""

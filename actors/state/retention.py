@@ -83,6 +83,10 @@ class Retention:
             except StoreAway:
                 await asyncio.sleep(AGAIN)
                 continue
+            except ValueError as error:  # a mistake that would come again at once
+                log.error("not pruned", action="prune", kind=type(error).__name__)  # noqa: TRY400
+                await asyncio.sleep(EVERY)
+                continue
             if removed:
                 log.info("pruned", action="prune", documents=removed)
             await asyncio.sleep(EVERY)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.queue import mirror
+from actors.queue import mirror_store
 from actors.queue.lanes import ConnectionDeleted, IdempotencyConflict, Lanes, RedisAway
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
@@ -195,7 +195,7 @@ class Drain:
             if number == self._ended:
                 return
             if records:
-                await self._documents.batch(mirror.writes(records))
+                await mirror_store.store(self._documents, records)
             log.error(
                 "damaged in the spool, never to be sent",
                 action="drain_spool",
@@ -230,4 +230,4 @@ class Drain:
             error=error,
             times={**spooled.record.times, "cancelled": now},
         )
-        await self._documents.batch(mirror.writes([record]))
+        await mirror_store.store(self._documents, [record])

@@ -19,6 +19,7 @@ from gateway.cli.commands import (
     jobs,
     keys,
     queue,
+    refused,
     simulate,
     simulate_rules,
     simulate_traces,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(connections.app, name="connections")
 app.add_typer(queue.app, name="queue")
+app.add_typer(refused.app, name="refused")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(backup_commands.app, name="backup")

@@ -32,6 +32,7 @@ _PATH_PARAMETERS = {
     "chat": "The person's phone number, canonical address or LID, or the address of a group.",
     "who": "The person's phone number, canonical address or LID, or the address of a group.",
     "call": "The call's id.",
+    "document": "The id of a refused document.",
 }
 _ANY_CHAT = {
     "type": "string",
@@ -43,6 +44,7 @@ _PATH_SCHEMAS = {
     "webhook": {"type": "string", "pattern": WEBHOOK_PATTERN},
     "key": {"type": "string", "pattern": KEY_PATTERN},
     "delivery": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "document": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": _ANY_CHAT,
     "who": _ANY_CHAT,

@@ -139,6 +139,11 @@ class Snapshot(Collector):
             "Time until WhatsApp stops accepting the announced version; +Inf where no end is known.",
             labels=["connection"],
         )
+        refused = GaugeMetricFamily(
+            "teimoso_connection_refused_documents",
+            "Received items that the state store refuses for good, until a person decides.",
+            labels=["connection"],
+        )
         restarts = CounterMetricFamily(
             "teimoso_connection_restarts",
             "Times that the connection was taken over from an owner that had died.",
@@ -153,6 +158,7 @@ class Snapshot(Collector):
             restarts.add_metric([connection.id], connection.restarts)
             breaker.add_metric([connection.id], LEVELS[connection.breaker])
             limited.add_metric([connection.id], self._left(connection.limited_until))
+            refused.add_metric([connection.id], connection.refused_documents)
             end = connection.version_ends_at
             ends.add_metric([connection.id], math.inf if end is None else self._left(end))
         yield state
@@ -161,6 +167,7 @@ class Snapshot(Collector):
         yield restarts
         yield breaker
         yield limited
+        yield refused
         yield ends
 
     def _left(self, until: str | None) -> float:

@@ -15,6 +15,7 @@ PATH = {
     "id": "shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9",
     "webhook": "wh_0c5a7b1e9d3f42868d17a2b4",
     "delivery": "42",
+    "document": "4711",
     "key": "0c5a7b1e9d3f4286",
     "number": "15550100002",
     "chat": "15550100002",

@@ -80,6 +80,7 @@ def connection(
         version_ends_at=rfc3339(None if lease is None else lease.version_ends_at),
         limited_until=rfc3339(limited_until),
         limit_reason=limit_reason,
+        refused_documents=0 if lease is None else lease.refused_documents,
         account=next((account for account in accounts if account), None),
         pairing_step=cast("Any", lease.pairing_step)
         if lease is not None and state == "pairing"

@@ -86,6 +86,11 @@ class Connection(Answer):
         description="`time_lock`: WhatsApp takes the account for one that reaches out too much."
         " `new_chats_capped`: it began as many new chats as it may for now."
     )
+    refused_documents: int = Field(
+        description="Received items that the state store refuses for good: `GET …/refused-documents` lists"
+        " them (alert `document_refused`).",
+        examples=[0],
+    )
     account: str | None = Field(description="The address of the paired account.")
     show_online: bool = Field(description="Whether the account is shown as online at all times.")
     proxy: str | None = Field(

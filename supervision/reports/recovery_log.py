@@ -91,6 +91,9 @@ class Recovery:
                 except StoreAway:
                     await asyncio.sleep(AGAIN)
                     continue
+                except ValueError as error:  # never passes, and holds up no other
+                    kind = type(error).__name__
+                    log.error("not noted", action="recovery_log", kind=kind)  # noqa: TRY400 - may quote
                 with suppress(ValueError):  # pushed out by newer ones meanwhile
                     self._waiting.remove(document)
 

@@ -13,6 +13,7 @@ from tests.chaos.harness import report
 from tests.chaos.harness.faults import SHARED, SINGLE
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
+from tests.chaos.harness.refusal import REFUSAL
 from tests.chaos.harness.reuse import REUSE
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
@@ -34,7 +35,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
 
     A fault that met no message in flight has proven nothing: it strikes again, under other chats.
     """
-    shared = (REUSE, *SHARED)
+    shared = (REUSE, REFUSAL, *SHARED)
     left = [[fault for fault in faults if not fault.long] for faults in (shared, SINGLE)]
     pair_all(instance, parties(4, 3))
     for turn in range(TURNS):
@@ -63,7 +64,7 @@ def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     whom = parties(20, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((REUSE, *SHARED), SINGLE))
+        for number, faults in enumerate(((REUSE, REFUSAL, *SHARED), SINGLE))
     ]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
+from actors.connection.refused_items.bisection import unless_refused
 from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.state_manager.port import StateAway
 from actors.runtime.backoff import persist
@@ -69,8 +70,12 @@ class Calls:
         self._for_calls.clear()
         told = list(self._waiting)
         items = [asdict(call) for call in told]
-        if told and not await self._state.note_calls(self._connection, self._epoch, items):
-            return False
+        if told:
+            noting = self._state.note_calls(self._connection, self._epoch, items)
+            connection = self._connection
+            kept = await unless_refused(noting, connection=connection, action="report_calls")
+            if kept is False:
+                return False
         for call in told:
             if call in self._waiting:
                 self._waiting.remove(call)

@@ -85,13 +85,14 @@ class Leftovers:
         log.info("older session drained", action="leftovers", connection=self._ticket.connection)
 
     async def _hand_over(self, older: Session) -> None:
-        """Let the live session fetch the files that the older one did not get to."""
-        transfers = older.due_transfers(math.inf, -1)
-        if not transfers:
+        """Let the live session have what the store refused, and fetch the files that the older one did not."""
+        transfers, refused = older.due_transfers(math.inf, -1), older.refused_rows()
+        if not transfers and not refused:
             return
         try:
             with closing(Session.open(self._directory / LIVE, self._ticket.epoch)) as live:
                 async with live.transaction():
+                    live.adopt_refused(refused)
                     for transfer in transfers:
                         live.add_transfer(replace(transfer, next_at=time.time()))
         except SessionUnavailable:  # the live session is being written, or the disk is full
@@ -158,3 +159,10 @@ class _Held:
     async def settle(self, keys: Sequence[int]) -> None:
         async with self.session.transaction():
             self.session.settle(keys)
+
+    async def set_aside(self, key: int) -> None:
+        async with self.session.transaction():
+            self.session.set_aside(key)
+
+    async def refused_count(self) -> int:
+        return self.session.refused_count()

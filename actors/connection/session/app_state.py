@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.session.identities.renumbered import Renumbered
+from actors.connection.session.messages.refused_rows import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,10 @@ class AppState(Renumbered):
         ):
             return False
         self._note_lid(new)
-        self._write("UPDATE inbox SET chat = ? WHERE kind = ? AND chat = ?", (new, APP_STATE, old))
+        self._write(
+            "UPDATE inbox SET chat = ? WHERE kind IN (?, ?) AND chat = ?",
+            (new, APP_STATE, REFUSED, old),
+        )
         return True
 
     def forget_app_state(self) -> None:

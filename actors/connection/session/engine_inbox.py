@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from actors.connection.refused_items.session_items import SessionRefusedItems
 from actors.connection.session.session import SessionDamaged, StaleEpoch
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from actors.connection.engine import EngineEvents, InboxKind
-    from actors.connection.session.session import Session
+    from actors.connection.engine import InboxKind
 
 
-class SessionInbox(ABC):
+T = TypeVar("T")
+
+
+class SessionInbox(SessionRefusedItems):
     """The part of an engine that reads and settles its inbox.
 
     A stale owner changes nothing (G6): `run` ends as replaced, and once it did these raise `StaleEpoch`;
     so with `SessionDamaged`. `SessionUnavailable` changed nothing: try again.
     """
 
-    _session: Session
-    _events: EngineEvents
     _idle: asyncio.Event
 
     @abstractmethod
@@ -33,7 +34,7 @@ class SessionInbox(ABC):
 
     @abstractmethod
     async def _settled(self, keys: Sequence[int]) -> None:
-        """Let go what waited until these items are stored elsewhere."""
+        """Let go what waited until these items are stored elsewhere, or are set aside."""
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""
@@ -51,6 +52,10 @@ class SessionInbox(ABC):
         async with self._changing(), self._session.transaction():
             self._session.merge_chats(chats)
         await self._events.on_inbox()
+
+    async def _change(self, change: Callable[[], T]) -> T:
+        async with self._changing(), self._session.transaction():
+            return change()
 
     @asynccontextmanager
     async def _changing(self) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.app_state import APP_STATE, AppState
 from actors.connection.session.files.downloads import FILE, PAST_FILE, Transfers
 from actors.connection.session.messages.placeholders import Placeholders
+from actors.connection.session.messages.refused_rows import RefusedRows
 from actors.connection.session.outreach import Outreach
 from actors.connection.session.phone_statuses import Statuses
 
@@ -34,7 +35,7 @@ PENDING: Final = (
 )
 
 
-class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState):
+class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
     """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
@@ -45,11 +46,6 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState):
     def knows(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether a message of this id came, also one that could not be read."""
         return self._tombstone(chat, sender, message_id) is not None
-
-    def unsettled(self, chat: str, sender: str, message_id: str) -> int | None:
-        """The key of the message's item; None once it is stored elsewhere, or was never there."""
-        row = self._tombstone(chat, sender, message_id)
-        return None if row is None else row[1]
 
     def add_message(
         self,

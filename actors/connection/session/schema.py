@@ -7,7 +7,7 @@ from actors.connection.session.migration import SKIPPED_KEYS
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 20
+VERSION = 21
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -166,9 +166,7 @@ CREATE TABLE transfers (
     sha256 BLOB NOT NULL,
     sealed_sha256 BLOB NOT NULL,
     size INTEGER NOT NULL,
-    attempts INTEGER NOT NULL,
-    asked INTEGER NOT NULL,
-    next_at REAL NOT NULL,
+    attempts INTEGER NOT NULL, asked INTEGER NOT NULL, next_at REAL NOT NULL,
     UNIQUE (chat, sender, message_id)
 ) STRICT;
 CREATE INDEX transfers_next_at ON transfers (next_at);
@@ -379,11 +377,8 @@ INSERT OR IGNORE INTO correspondents (chat, began)
 CREATE TABLE sealed_edits (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     chat TEXT NOT NULL, sender TEXT NOT NULL, message_id TEXT NOT NULL, target TEXT NOT NULL,
-    sent_at INTEGER NOT NULL,
-    from_me INTEGER NOT NULL,
-    push_name TEXT,
-    source TEXT NOT NULL,
-    plaintext BLOB NOT NULL,
+    sent_at INTEGER NOT NULL, from_me INTEGER NOT NULL,
+    push_name TEXT, source TEXT NOT NULL, plaintext BLOB NOT NULL,
     at REAL NOT NULL,
     UNIQUE (chat, sender, message_id)
 ) STRICT;
@@ -394,6 +389,12 @@ CREATE INDEX sealed_edits_target ON sealed_edits (target)
 -- The version up to which each collection of app state is noted, and LIDs that any of it is about.
 CREATE TABLE app_state (collection TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE app_state_lids (lid TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
+""",
+    21: """
+-- Rows of the inbox that the state store refuses, each with the kind that it had before.
+CREATE TABLE refused (
+    inbox INTEGER PRIMARY KEY REFERENCES inbox (key) ON DELETE CASCADE, kind TEXT NOT NULL, at REAL NOT NULL
+) STRICT
 """,
 }
 """Changes of each version over the one before; `SCHEMA` is the first."""

@@ -15,8 +15,15 @@ class StateAway(Exception):  # noqa: N818 - reads as what it is
     """The StateManager did not confirm: it is dead, not known yet, or its store is away."""
 
 
+class StateRefused(Exception):  # noqa: N818 - reads as what it is
+    """The store never takes what was given, all of it together: nothing of it is stored."""
+
+
 class State(Protocol):
-    """The StateManager as a connection sees it. Each raises `StateAway`; each may be repeated."""
+    """The StateManager as a connection sees it; each call may be repeated.
+
+    Each raises `StateAway`, which passes, and `StateRefused`, which does not.
+    """
 
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]

@@ -20,7 +20,15 @@ from google.cloud.firestore_v1.types import firestore as messages
 from google.cloud.firestore_v1.types import write as write_types
 
 from actors.runtime.backoff import backoff
-from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
+from actors.state.documents import (
+    EVENT_LOG,
+    HEAD,
+    Page,
+    Refused,
+    StoreAway,
+    Write,
+    check_batch,
+)
 from actors.state.events.outbox import is_wanted, packed
 from actors.state.fields import is_ahead, merge
 from actors.state.firestore.channel import open_client
@@ -112,7 +120,7 @@ class FirestoreDocuments:
         check_address(collection, id)
         wire = _Wire(update=encode(self._name(collection, id), data))
         wire.current_document.exists = False
-        async with self._calling() as client:
+        async with self._calling(writes=True) as client:
             try:
                 await self._commit(client, [wire])
             except exceptions.AlreadyExists:
@@ -121,7 +129,7 @@ class FirestoreDocuments:
 
     async def change(self, collection: str, id: str, change: Change) -> Document | None:  # noqa: A002
         step = _Step(self, Write("change", collection, id, change=change))
-        async with self._calling() as client:
+        async with self._calling(writes=True) as client:
             after = await self._transact(client, [step])
         found = after[step.name]
         return None if found is None else decode(found)
@@ -134,7 +142,7 @@ class FirestoreDocuments:
         steps = [_Step(self, write) for write in writes]
         if not steps:
             return
-        async with self._calling() as client:
+        async with self._calling(writes=True) as client:
             if all(step.blind for step in steps):
                 await self._commit(client, [step.wire() for step in steps])
             else:
@@ -168,7 +176,7 @@ class FirestoreDocuments:
         return f"{self._root}/{collection}/{identity}"
 
     @asynccontextmanager
-    async def _calling(self) -> AsyncIterator[Any]:
+    async def _calling(self, *, writes: bool = False) -> AsyncIterator[Any]:
         """The client, for one call of the port: within bounded time, in the port's own errors."""
         if self._closed:
             raise StoreAway("the store is closed")
@@ -184,7 +192,7 @@ class FirestoreDocuments:
             raise StoreAway("quota exceeded") from None
         except _MISTAKES:
             # Its text could quote what was to be stored.
-            raise ValueError("Firestore does not take this") from None
+            raise (Refused if writes else ValueError)("Firestore does not take this") from None
         except TimeoutError:
             raise StoreAway("no answer in time") from None
         except exceptions.FailedPrecondition:

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Change, Edit, decode, file_of, pack
-from actors.state.documents import MESSAGES, Write
+from actors.state.documents import MESSAGES, Write, size_of
 from actors.state.events.derivation import HISTORY, UNDECRYPTABLE, of_message
 from actors.state.fields import API, source_of
 from actors.state.messages.changes import (
@@ -147,7 +147,9 @@ def storing(document: Document, *, tells: Tells | None = of_message) -> Write:
             return _advanced(placed, there) or placed
         return _advanced(there, document) or (there if document.get("changes") else None)
 
-    return Write("change", MESSAGES, document["id"], change=change, tells=tells)
+    return Write(
+        "change", MESSAGES, document["id"], change=change, tells=tells, bytes=size_of(document)
+    )
 
 
 def advancing(connection: str, item: Mapping[str, Any]) -> Write:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.runtime.sqlite_writer import Committer
-from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
+from actors.state.documents import (
+    EVENT_LOG,
+    HEAD,
+    Page,
+    Refused,
+    StoreAway,
+    Write,
+    check_batch,
+)
 from actors.state.events.outbox import is_wanted, packed
 from actors.state.fields import merge
 from actors.state.queries import check_address
 from actors.state.sqlite.statements import TABLE, compile_advance, compile_query, indexes
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from actors.state.documents import Change, Cursor, Document, Order, Where
     from actors.state.events.event import Event
+
+T = TypeVar("T")
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -53,7 +63,7 @@ class SqliteDocuments:
 
     async def create(self, collection: str, id: str, data: Mapping[str, Any]) -> bool:  # noqa: A002
         apply = _applier(Write("create", collection, id, data))
-        return await self._committer.ask(apply, writes=True)
+        return await self._write(apply)
 
     async def change(self, collection: str, id: str, change: Change) -> Document | None:  # noqa: A002
         apply = _applier(Write("change", collection, id, change=change))
@@ -62,7 +72,7 @@ class SqliteDocuments:
             apply(database)
             return _read(database, collection, id)
 
-        return await self._committer.ask(run, writes=True)
+        return await self._write(run)
 
     async def delete(self, collection: str, id: str) -> None:  # noqa: A002
         await self.batch([Write("delete", collection, id)])
@@ -86,7 +96,7 @@ class SqliteDocuments:
                 _put(database, collection, identity, _encode(identity, data))
 
         if applies:
-            await self._committer.ask(run, writes=True)
+            await self._write(run)
 
     async def query(
         self,
@@ -109,6 +119,13 @@ class SqliteDocuments:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._committer.close)
+
+    async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await self._committer.ask(run, writes=True)
+        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            # Its name only: the text could quote what was to be stored.
+            raise Refused(error.sqlite_errorname) from None
 
 
 def _applied(

@@ -31,6 +31,14 @@ VALUES: dict[str, Any] = {
 }
 
 
+def nested(depth: int) -> Any:
+    """A number in so many maps."""
+    value: Any = 1
+    for _ in range(depth):
+        value = {"m": value}
+    return value
+
+
 @pytest.fixture
 def document(things: Any) -> Any:
     return things.document("a")
@@ -195,11 +203,70 @@ def test_odd_names_and_large_documents(things: Any) -> None:
         ("..", {}),
         ("x", {"__a__": 1}),
         ("x", {"m": {"l": [1, [2]]}}),
+        ("x", {"b": "ü" * 300_000, "c": "ü" * 300_000}),
+        ("x", {"m": nested(21)}),
+        ("x", {"m": {"f" * 1501: 1}}),
+        ("x", {"m": {"f" * 800: {"f" * 800: 1}}}),
+        ("x", {"l": list(range(40_000))}),
+        ("/".join(["x" * 1400] * 5), {}),
+        ("/".join(["x"] * 201), {}),
     ],
 )
 def test_what_firestore_refuses(things: Any, name: str, data: dict[str, Any]) -> None:
     with pytest.raises(exceptions.InvalidArgument):
         things.document(name).set(data)
+    assert not list(things.stream())
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x", {"b": b"x" * 1_048_000}),
+        ("x", {"m": nested(20)}),
+        ("x", {"m": {"f" * 700: {"f" * 700: 1}}}),
+        ("x", {"l": list(range(39_000))}),
+        ("/".join(["x" * 1400] * 3), {}),
+        ("/".join(["x"] * 199), {}),
+    ],
+)
+def test_what_firestore_takes_just_so(things: Any, name: str, data: dict[str, Any]) -> None:
+    things.document(name).set(data)
+    assert things.document(name).get().to_dict() == data
+
+
+def test_a_value_has_a_bound_of_its_own(client: Any) -> None:
+    """It is met where the names are so short that the document would be within its bound."""
+    short = client.collection("c").document("x")
+    with pytest.raises(exceptions.InvalidArgument):
+        short.set({"b": b"x" * (1_048_487 + 1)})
+    short.set({"b": b"x" * 1_048_487})
+    short.delete()
+
+
+def test_a_commit_has_at_most_ten_mebibytes(client: Any, things: Any) -> None:
+    def commit(documents: int) -> None:
+        batch = client.batch()
+        for n in range(documents):
+            batch.set(things.document(f"d{n}"), {"b": b"x" * 1_000_000})
+        batch.commit(retry=None, timeout=30)
+
+    with pytest.raises(exceptions.InvalidArgument):
+        commit(11)
+    assert not list(things.stream())
+    commit(10)
+    assert len(list(things.select([]).stream())) == 10
+
+
+def test_a_document_is_transformed_five_hundred_times_a_commit(client: Any, things: Any) -> None:
+    def commit(fields: int) -> None:
+        batch = client.batch()
+        batch.set(things.document("x"), {f"f{n}": google.Increment(1) for n in range(fields)})
+        batch.commit(retry=None, timeout=30)
+
+    with pytest.raises(exceptions.InvalidArgument):
+        commit(501)
+    commit(500)
+    assert len(things.document("x").get().to_dict()) == 500
 
 
 def test_databases_know_nothing_of_one_another(things: Any, connect: Callable[..., Any]) -> None:

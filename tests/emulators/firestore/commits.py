@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.cloud.firestore_v1.types import firestore as messages
 
-from tests.emulators.firestore.refusals import Refused, invalid
+from tests.emulators.firestore.refusals import Refused, check_writes, invalid
 from tests.emulators.firestore.writes import apply, name_of
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _Commit: Any = messages.CommitResponse.pb()
 _Batch: Any = messages.BatchWriteResponse.pb()
-_WRITES = 500
-_BYTES = 10 * 2**20
 
 
 class Commits:
@@ -58,10 +56,7 @@ class Commits:
         return response
 
     def _apply(self, writes: Sequence[Any], now: int) -> tuple[list[Any], dict[str, Any | None]]:
-        if len(writes) > _WRITES:
-            raise invalid(f"maximum {_WRITES} writes allowed per request")
-        if sum(write.ByteSize() for write in writes) > _BYTES:
-            raise invalid("Transaction too big. Decrease transaction size.")
+        check_writes(writes)
         results: list[Any] = []
         changes: dict[str, Any | None] = {}
         for write in writes:

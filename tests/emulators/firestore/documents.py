@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from google.cloud.firestore_v1.types import document as document_types
 
-from tests.emulators.firestore.refusals import invalid
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
 PbDocument: Any = document_types.Document.pb()
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, document BLOB NOT NULL)"
-_ID_BYTES = 1500
-_DOCUMENT_BYTES = 1_048_576
 
 
 class Documents:
@@ -111,34 +107,3 @@ class Documents:
         path, _, identity = document.name.rpartition("/")
         self._documents[document.name] = document
         self._collections[path][identity] = document
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that no document can have."""
-    segments = name.split("/")
-    # projects/P/databases/D/documents, then collections and documents in turn
-    if len(segments) < 7 or len(segments) % 2 == 0 or segments[4] != "documents":
-        raise invalid(f"not a document name: {name}")
-    for segment in segments[5:]:
-        if not segment or segment in (".", "..") or len(segment.encode()) > _ID_BYTES:
-            raise invalid("an id has 1 to 1500 bytes and is neither . nor ..")
-        if segment.startswith("__") and segment.endswith("__"):
-            raise invalid("ids that begin and end with __ are reserved")
-
-
-def check_lists(value: Any, *, within: bool = False) -> None:
-    """Refuse a list that is right within a list."""
-    match value.WhichOneof("value_type"):
-        case "array_value":
-            if within:
-                raise invalid("Cannot convert an array value in an array value.")
-            for each in value.array_value.values:
-                check_lists(each, within=True)
-        case "map_value":
-            for each in value.map_value.fields.values():
-                check_lists(each)
-
-
-def check_size(document: Any) -> None:
-    if document.ByteSize() > _DOCUMENT_BYTES:
-        raise invalid("a document has at most 1,048,576 bytes")

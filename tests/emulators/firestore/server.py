@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2
 
 from tests.emulators.firestore.documents import Documents, PbDocument
 from tests.emulators.firestore.faults import Faults
-from tests.emulators.firestore.refusals import Refused
+from tests.emulators.firestore.refusals import Refused, check_request
 from tests.emulators.firestore.service import Service
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def _unary(faults: Faults, method: str, run: Callable[[Any], Any]) -> Callable[.
     async def call(request: Any, context: Any) -> Any:
         try:
             await faults.before(method)
+            check_request(request)
             response = await run(request)
             await faults.after(method)
         except Refused as refused:
@@ -127,6 +128,8 @@ def _stream(faults: Faults, method: str, run: Callable[[Any], Any]) -> Callable[
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
             await faults.before(method)
+            if method != "Listen":  # a stream of requests
+                check_request(request)
             async for response in run(request):
                 yield response
             await faults.after(method)

@@ -10,9 +10,8 @@ from google.protobuf import empty_pb2
 from tests.emulators.firestore import indexes as indexing
 from tests.emulators.firestore import queries
 from tests.emulators.firestore.commits import Commits
-from tests.emulators.firestore.documents import check_name
 from tests.emulators.firestore.listening import Listener
-from tests.emulators.firestore.refusals import Code, Refused, invalid
+from tests.emulators.firestore.refusals import Code, Refused, check_name, invalid
 from tests.emulators.firestore.transactions import Transactions
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from google.cloud.firestore_v1.types import document as document_types
 from google.cloud.firestore_v1.types import write as write_types
 
 from tests.emulators.firestore import fields
-from tests.emulators.firestore.documents import PbDocument, check_lists, check_name, check_size
-from tests.emulators.firestore.refusals import Code, Refused, invalid
+from tests.emulators.firestore.documents import PbDocument
+from tests.emulators.firestore.refusals import Code, Refused, check_document, check_name, invalid
 from tests.emulators.firestore.values import NUMBER, key
 
 if TYPE_CHECKING:
@@ -54,11 +54,7 @@ def apply(write: Any, before: Any | None, now: int) -> tuple[Any | None, Any]:
         _update(write, after)
     transforms = [*write.transform.field_transforms, *write.update_transforms]
     result.transform_results.extend(_transform(after, each, now) for each in transforms)
-    for path, value in after.fields.items():
-        check_lists(value)
-        if not path or (path.startswith("__") and path.endswith("__")):
-            raise invalid("a field name is not empty, and not reserved")
-    check_size(after)
+    check_document(after)
     if before is not None and before.fields == after.fields:
         after.CopyFrom(before)
     else:

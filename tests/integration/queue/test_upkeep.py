@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +14,19 @@ import pytest_asyncio
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
 from actors.queue.lanes import Lanes, Send
+from actors.queue.mirror_store import MIRROR
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
 from actors.redis.leases import Leases
-from actors.state.documents import CONNECTIONS, JOBS, MESSAGES, Documents, Page, Write
+from actors.state.documents import (
+    CONNECTIONS,
+    HEALTH_STATUS,
+    JOBS,
+    MESSAGES,
+    Documents,
+    Page,
+    Write,
+)
 from actors.state.open_store import open_documents
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 from tests.waiting import eventually
@@ -341,3 +352,32 @@ async def test_a_bug_in_the_upkeep_ends_the_actor(
     monkeypatch.setattr(actor._upkeep._lanes, "unmirrored", lambda _: broken())
     ended = await asyncio.wait_for(actor.watch(), SECONDS)
     assert ended["reason"] == "broke"
+
+
+async def test_a_message_that_the_store_refuses_holds_up_no_other(
+    own_server: Valkey, desk: Desk, documents: Documents
+) -> None:
+    """It is sent all the same; its view has no words, the others have theirs."""
+    with closing(sqlite3.connect(own_server.settings().state_file)) as database, database:
+        database.execute(
+            "CREATE TRIGGER forbidden BEFORE INSERT ON documents WHEN instr(NEW.data, 'unstorable')"
+            " BEGIN SELECT RAISE(ABORT, 'forbidden'); END"
+        )
+    words = [*(f"token {number}" for number in range(9)), "unstorable", "the last"]
+    records = [await desk.accept(text) for text in words]
+    mirroring_ = await mirroring(desk, documents)
+    mirroring_._all_at = 0.0
+    await mirroring_.mirror()
+    assert await desk.lanes.unmirrored([SHOP]) == {}
+    shown = [await documents.get(MESSAGES, record.id) for record in records]
+    assert [one["text"] if one else None for one in shown] == [
+        None if text == "unstorable" else text for text in words
+    ]
+    assert [one["status"] if one else None for one in shown] == ["queued"] * 11
+    assert len((await documents.query(JOBS)).items) == 11
+    record = await desk.lanes.get(records[9].id)
+    assert record is not None
+    assert record.text == "unstorable", "its words are in the queue"
+    noted = await documents.get(HEALTH_STATUS, MIRROR)
+    assert noted is not None
+    assert noted["refused_at"] > 0

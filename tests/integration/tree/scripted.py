@@ -26,6 +26,7 @@ from actors.connection.engine import (
     SendError,
     Traffic,
 )
+from actors.connection.refused_items.port import RefusedItem
 from actors.connection.state_manager.port import StateAway
 from tests.integration.queue.names import Learnt
 
@@ -56,6 +57,7 @@ class ScriptedEngine(Learnt, Unable):
         self.marked: list[tuple[str, ReadMark]] = []
         self.changed: list[tuple[str, ChatChange]] = []
         self.inbox: dict[int, InboxItem] = {}
+        self.aside: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
         self.strangers: set[str] = set()
@@ -196,6 +198,30 @@ class ScriptedEngine(Learnt, Unable):
     async def settle(self, keys: Sequence[int]) -> None:
         for key in keys:
             self.inbox.pop(key, None)
+
+    async def set_aside(self, key: int) -> None:
+        self.aside[key] = self.inbox.pop(key)
+
+    async def refused_count(self) -> int:
+        return len(self.aside)
+
+    async def refused_items(self, limit: int, after: int) -> list[RefusedItem]:
+        return [
+            RefusedItem(key, "message", ACCOUNT, ACCOUNT, "ID", "text", 1.0, 2.0, 2, "hi")
+            for key in sorted(self.aside)
+            if key > after
+        ][:limit]
+
+    async def retry_refused(self, key: int) -> bool:
+        if (item := self.aside.pop(key, None)) is not None:
+            self.inbox[key] = item
+            await self.events.on_inbox()
+        return item is not None
+
+    async def discard_refused(self, key: int) -> bool:
+        there = self.aside.pop(key, None) is not None
+        await self.events.on_inbox()
+        return there
 
     async def logout(self) -> None:
         self.account, self.logged_out = None, True

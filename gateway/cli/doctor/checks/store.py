@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from actors.connection.engine import UNPROVEN
 from actors.state.connections import Connections
-from actors.state.documents import API_KEYS, StoreAway
+from actors.state.documents import API_KEYS, HEALTH_ALERTS, Order, StoreAway, Where
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import is_private_host, is_public
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook
     from gateway.cli.doctor.finding import Finding
+
+
+ALERTS = 200
+REFUSED = "document_refused"
 
 
 async def store(settings: Settings, *, simulated: bool) -> list[Finding]:
@@ -36,6 +40,7 @@ async def store(settings: Settings, *, simulated: bool) -> list[Finding]:
             await _answers(settings, documents),
             await _keys(settings, documents),
             *await _webhooks(settings, documents),
+            *await _refused(documents),
             *([] if simulated else await _engines(settings, documents)),
         ]
     except StoreAway as away:
@@ -73,6 +78,21 @@ async def _keys(settings: Settings, documents: Documents) -> Finding:
             "api keys", "TEIMOSO_API_KEY is none of this instance's", f"set another one; {make}"
         )
     return ok("api keys", f"{len(there)}")
+
+
+async def _refused(documents: Documents) -> list[Finding]:
+    """What the store refuses for good, by the alerts that are active."""
+    page = await documents.query(
+        HEALTH_ALERTS,
+        where=[Where("active", "==", value=True)],
+        order=[Order("at", descending=True)],
+        limit=ALERTS,
+    )
+    names = sorted(str(one.get("subject")) for one in page.items if one["name"] == REFUSED)
+    if not names:
+        return []
+    do = "`teimoso refused list CONNECTION` shows what is kept; then `retry` or `discard`"
+    return [warn("refused documents", f"the store refuses some of {', '.join(names)}", do)]
 
 
 async def _engines(settings: Settings, documents: Documents) -> list[Finding]:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -25,6 +25,7 @@ from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.open_store import open_documents
+from tests.integration.gateway.api.test_refused_documents import item
 from tests.integration.gateway.api.test_traces import TOLD
 from tests.integration.gateway.served import KEY
 
@@ -62,7 +63,7 @@ expected-statuses = ["2xx", 401, 403, 404, 409, 422]
 [[operations]]
 include-operation-id = [
     "listMessages", "listConnections", "listDead", "redrive", "listAlerts", "listRecoveries",
-    "listDeliveries", "listContacts", "listChats"
+    "listDeliveries", "listContacts", "listChats", "listRefusedDocuments"
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404]
@@ -144,11 +145,19 @@ class Rest:
 
     @staticmethod
     async def _answer(commands: Commands, connection: str) -> None:
-        """A code and a trace are all that a connection is asked for that is not open."""
+        """A code, a trace and refused documents are all that a connection is asked for that is not open."""
         command = await commands.next(connection, 0.01)
         if command is not None:
             code = {"text": "K7RM-2V9D", "expires_at": time.time() + 100}
-            await commands.answer(command, {"pairing_code": code, "trace": TOLD}[command.kind])
+            there = {"there": True}
+            told: dict[str, Any] = {
+                "pairing_code": code,
+                "trace": TOLD,
+                "refused_items": {"items": [item(4711)]},
+                "retry_refused": there,
+                "discard_refused": there,
+            }
+            await commands.answer(command, told[command.kind])
 
     async def _send(self, lanes: Lanes, connection: str, epoch: int) -> None:
         for job in (await lanes.claim(connection, epoch, 10, time.time())).jobs:

@@ -86,6 +86,11 @@ def four(**others: Seen) -> dict[str, Seen]:
             ["protocol_mistake"],
         ),
         ({"connections": four(a=replace(OPEN, mistaken_at=1000.0 - 86_400))}, "healthy", []),
+        (
+            {"connections": {"x": Seen("stopped", "stopped", refused_documents=2)}},
+            "healthy",
+            ["document_refused"],
+        ),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
@@ -303,6 +308,9 @@ def test_the_document() -> None:
 def test_what_cannot_leave_the_spool_is_a_reason(name: str) -> None:
     (reason,) = judge(replace(WELL, spools=replace(Spools(), **{name: 2})), THRESHOLDS).reasons
     assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
+    (reason,) = judge(replace(WELL, spools=Spools(refused_at=999.0)), THRESHOLDS).reasons
+    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
+    assert not judge(replace(WELL, spools=Spools(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
     unknown = judge(replace(WELL, spools=None), THRESHOLDS)
     assert unknown.reasons == ()
     assert f"spool_{name}" in unknown.unknown  # an alert that is active stays

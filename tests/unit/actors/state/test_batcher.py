@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.state.batcher import Batcher
-from actors.state.documents import StoreAway, Write
+from actors.state.documents import Refused, StoreAway, Write
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
@@ -206,4 +206,65 @@ async def test_what_the_store_takes_and_does_not_take_is_measured() -> None:
         await batcher.add(writes("c"))
     assert measured.rise("teimoso_state_store_seconds", operation="write") == 1
     assert measured.rise("teimoso_state_store_failures", operation="write") == 1
+    await batcher.close()
+
+
+async def test_a_batch_is_bounded_by_bytes_as_well() -> None:
+    store = Store()
+    batcher = Batcher(store.commit, limit=100, limit_bytes=2_000)
+
+    def heavy(*names: str) -> list[Write]:
+        return [Write("set", "things", name, {"text": "x" * 500}) for name in names]
+
+    calls = ("a", "bcd", "efghij", "k")
+    await asyncio.gather(*(batcher.add(heavy(*call)) for call in calls))
+    # A call that a batch has room for stays whole; one that none has room for is spread.
+    assert ["".join(batch) for batch in store.batches] == ["a", "bcd", "efg", "hij", "k"]
+    await batcher.close()
+
+
+async def test_a_change_weighs_what_it_says() -> None:
+    store = Store()
+    batcher = Batcher(store.commit, limit_bytes=2_000)
+    changes = [Write("change", "things", name, bytes=1_500) for name in "ab"]
+    await asyncio.gather(*(batcher.add([change]) for change in changes))
+    assert store.batches == [["a"], ["b"]]
+    await batcher.add([Write("change", "things", "huge", bytes=5_000)])
+    assert store.batches[-1] == ["huge"], "the store decides on what is too large by itself"
+    await batcher.close()
+
+
+async def test_a_refused_call_is_found_by_halves_and_fails_alone() -> None:
+    store = Store()
+    batcher = Batcher(store.commit)
+    measured = Measured()
+    names = [str(n) for n in range(64)]
+    names[40] = "bad"
+    store.open.clear()
+    first = asyncio.create_task(batcher.add(writes("first")))
+    await asyncio.sleep(0.01)
+    calls = [asyncio.create_task(batcher.add(writes(name))) for name in names]
+    await asyncio.sleep(0.01)
+    store.open.set()
+    await first
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each).__name__ for each in outcomes if each is not None] == ["ValueError"]
+    assert isinstance(outcomes[40], ValueError)
+    assert [name for batch in store.batches[1:] for name in batch] == [
+        name for name in names if name != "bad"
+    ]
+    assert store.tries <= 2 + 2 * 6  # the first batch, the whole, and two for each halving
+    assert measured.rise("teimoso_state_store_refusals", reason="refused") == 0
+    await batcher.close()
+
+
+async def test_refusals_are_counted() -> None:
+    async def commit(_: Sequence[Write]) -> None:
+        raise Refused("too large")
+
+    batcher = Batcher(commit)
+    measured = Measured()
+    with pytest.raises(Refused):
+        await batcher.add(writes("a"))
+    assert measured.rise("teimoso_state_store_refusals", reason="refused") == 1
     await batcher.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.state.connections import Connections, Observed
-from actors.state.documents import TELLING_LIMIT, StoreAway
+from actors.state.documents import TELLING_LIMIT, Refused, StoreAway
 from actors.state.observed_states import Observing
 from actors.state.sqlite.store import SqliteDocuments
 
@@ -167,3 +167,22 @@ async def test_beats_go_out_by_themselves(store: Counted) -> None:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def test_a_beat_that_the_store_refuses_holds_up_no_other() -> None:
+    stored = set[str]()
+
+    async def write(writes: Sequence[Write]) -> None:
+        if any(write.id == "bad" for write in writes):
+            raise Refused("too large")
+        stored.update(write.id for write in writes)
+
+    observing = Observing(write, interval=3600)
+    for number, name in enumerate(("a", "b", "bad", "c", "d")):
+        if name != "bad":
+            await observing.report(name, OPEN)
+        observing._beats[name] = replace(OPEN, beat=200.0 + number)
+    stored.clear()
+    await observing.flush()
+    assert stored == {"a", "b", "c", "d"}
+    assert not observing._beats

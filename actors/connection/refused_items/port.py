@@ -1,0 +1,52 @@
+"""The port to items that the state store refuses: an engine has them in its session file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXCERPT: Final = 200
+"""Characters of an item's text that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """An item that is set aside: on disk, and in no list of pending ones.
+
+    `kind` is that of the inbox (`engine.InboxKind`), `type` that of the message or of the receipt. `at` is
+    WhatsApp's time and `refused_at` that of setting it aside, in seconds since the epoch; `size` is that of
+    its words, in bytes, `excerpt` the beginning of them.
+    """
+
+    key: int
+    kind: str
+    chat: str
+    sender: str
+    message_id: str
+    type: str
+    at: float
+    refused_at: float
+    size: int
+    excerpt: str | None
+
+
+class RefusedItems(Protocol):
+    """Each change is on disk when it returns; each may be repeated."""
+
+    async def set_aside(self, key: int) -> None:
+        """Take the item out of the pending ones; it stays until a person decides."""
+
+    async def refused_count(self) -> int:
+        """How many items are set aside."""
+
+    async def refused_items(self, limit: int, after: int) -> Sequence[RefusedItem]:
+        """Items that are set aside, in the order of their arrival, behind the key `after`."""
+
+    async def retry_refused(self, key: int) -> bool:
+        """Make the item pending again, at its old place; False where it is not set aside."""
+
+    async def discard_refused(self, key: int) -> bool:
+        """Forget the item, which nobody gets any more; False where it is not set aside."""

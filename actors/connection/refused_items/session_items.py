@@ -1,0 +1,50 @@
+"""The refused items of an engine whose inbox is in a session file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actors.connection.engine import EngineEvents
+    from actors.connection.refused_items.port import RefusedItem
+    from actors.connection.session.session import Session
+
+T = TypeVar("T")
+
+
+class SessionRefusedItems(ABC):
+    """`RefusedItems` on the session; raises as the engine's `settle` does."""
+
+    _session: Session
+    _events: EngineEvents
+
+    @abstractmethod
+    async def _change(self, change: Callable[[], T]) -> T:
+        """Run the change in a transaction of the session."""
+
+    async def _settled(self, keys: Sequence[int]) -> None:  # noqa: B027 - an engine may hold nothing
+        """Let go what waited until these items are stored elsewhere, or are set aside: nothing."""
+
+    async def set_aside(self, key: int) -> None:
+        await self._change(lambda: self._session.set_aside(key))
+        await self._settled([key])
+
+    async def refused_count(self) -> int:
+        return self._session.refused_count()
+
+    async def refused_items(self, limit: int, after: int) -> Sequence[RefusedItem]:
+        return self._session.refused_items(limit, after)
+
+    async def retry_refused(self, key: int) -> bool:
+        there = await self._change(lambda: self._session.retry_refused(key))
+        await self._events.on_inbox()
+        return there
+
+    async def discard_refused(self, key: int) -> bool:
+        there = await self._change(lambda: self._session.discard_refused(key))
+        await self._settled([key])
+        await self._events.on_inbox()
+        return there

@@ -1,0 +1,96 @@
+"""Rows of the inbox that the state store refuses: set aside, listed, made pending again, forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.refused_items.port import EXCERPT, RefusedItem
+from actors.connection.session.file import SessionFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REFUSED: Final = "refused"
+"""The kind of a row that is set aside."""
+
+
+class RefusedRows(SessionFile):
+    """A row that is set aside is in no list of pending ones, and keeps its place and its tombstone."""
+
+    def set_aside(self, key: int) -> None:
+        """Take the row out of the pending ones. One that is not there, or is set aside already, stays so."""
+        self._write(
+            "INSERT INTO refused (inbox, kind, at)"
+            " SELECT key, kind, ? FROM inbox WHERE key = ? AND kind <> ?",
+            (self._clock(), key, REFUSED),
+        )
+        self._write("UPDATE inbox SET kind = ? WHERE key = ?", (REFUSED, key))
+
+    def refused_count(self) -> int:
+        """How many rows are set aside."""
+        row = self._row("SELECT count(*) FROM refused")
+        return 0 if row is None else int(row[0])
+
+    def refused_items(self, limit: int, after: int) -> list[RefusedItem]:
+        """Those behind the key `after`, in the order of their arrival."""
+        rows = self._rows(
+            "SELECT inbox.key, refused.kind, chat, sender, message_id, type, inbox.at, refused.at,"
+            " coalesce(length(CAST(text AS BLOB)), 0) + coalesce(length(CAST(content AS BLOB)), 0),"
+            " substr(text, 1, ?)"
+            " FROM refused JOIN inbox ON inbox.key = refused.inbox"
+            " WHERE refused.inbox > ? ORDER BY refused.inbox LIMIT ?",
+            (EXCERPT, after, limit),
+        )
+        return [RefusedItem(*row) for row in rows]
+
+    def unsettled(self, chat: str, sender: str, message_id: str) -> int | None:
+        """The key of the message's item; None once it is stored elsewhere or set aside, or was never there."""
+        row = self._row(
+            "SELECT inbox FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?"
+            " AND inbox NOT IN (SELECT inbox FROM refused)",
+            (chat, sender, message_id),
+        )
+        return None if row is None else row[0]
+
+    def retry_refused(self, key: int) -> bool:
+        """Make the row pending again; False where it is not set aside."""
+        self._write(
+            "UPDATE inbox SET kind = (SELECT kind FROM refused WHERE inbox = ?1)"
+            " WHERE key = ?1 AND kind = ?2",
+            (key, REFUSED),
+        )
+        return self._write("DELETE FROM refused WHERE inbox = ?", (key,)) == 1
+
+    def discard_refused(self, key: int) -> bool:
+        """Forget the row, not its tombstone: the message does not come again. False as above."""
+        if self._row("SELECT 1 FROM refused WHERE inbox = ?", (key,)) is None:
+            return False
+        self._write("DELETE FROM inbox WHERE key = ?", (key,))
+        self._write(
+            "UPDATE tombstones SET inbox = NULL, at = ? WHERE inbox = ?", (self._clock(), key)
+        )
+        return True
+
+    def refused_rows(self) -> list[tuple[Any, ...]]:
+        """All of them whole, for `adopt_refused` of another file."""
+        return self._rows(
+            "SELECT refused.kind, refused.at, chat, sender, message_id, inbox.at, type, text, from_me,"
+            " push_name, source, body, content"
+            " FROM refused JOIN inbox ON inbox.key = refused.inbox ORDER BY inbox.key"
+        )
+
+    def adopt_refused(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Put rows of another file in, set aside as they were; one that is there already stays."""
+        for kind, refused_at, *row in rows:
+            self._write(
+                "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
+                " source, body, content) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS"
+                " (SELECT 1 FROM inbox WHERE kind = ?1 AND chat = ?2 AND sender = ?3"
+                " AND message_id = ?4 AND at = ?5 AND type = ?6)",
+                (REFUSED, *row),
+            )
+            self._write(
+                "INSERT INTO refused (inbox, kind, at) SELECT key, ?, ? FROM inbox WHERE kind = ?"
+                " AND key NOT IN (SELECT inbox FROM refused)",
+                (kind, refused_at, REFUSED),
+            )

@@ -1,0 +1,48 @@
+"""Stores the view of queued messages; one that the store refuses holds up no other."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.metrics.counters import measures
+from actors.queue import mirror
+from actors.state.documents import HEALTH_STATUS, commit_each
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.queue.records import Record
+    from actors.state.documents import Documents
+
+log = structlog.get_logger()
+
+MIRROR = "mirror"
+"""The document of `HEALTH_STATUS` that says when the store refused a view last."""
+
+
+async def store(documents: Documents, records: Sequence[Record]) -> None:
+    """Store the views of records; of one that the store refuses for good the view without its words.
+
+    The queue has the words itself, and sends them. Refusals are logged, counted, and noted for the health
+    monitor. Raises `StoreAway`, and may be repeated then.
+    """
+    billed = documents.billed
+    groups = [mirror.writes([record], billed=billed) for record in records]
+    refused = await commit_each(documents.batch, groups)
+    if not refused:
+        return
+    # Noted first: where this is cut off, all of it is done again.
+    await documents.set(HEALTH_STATUS, MIRROR, {"stuck": 0, "refused_at": time.time()})
+    bare = [mirror.without_words(records[place]) for place in refused]
+    lost = set(await commit_each(documents.batch, bare))
+    for number, place in enumerate(refused):
+        measures.count("teimoso_state_store_refusals", reason="refused")
+        log.error(
+            "view refused",
+            action="mirror_refused",
+            message=records[place].id,
+            without_words=number not in lost,
+        )

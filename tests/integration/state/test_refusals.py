@@ -1,0 +1,137 @@
+"""A document that the store never takes holds up nothing, and is nowhere lost: the real StateManager."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.session.session import Session
+from actors.state.documents import Refused
+from tests.integration.state.test_state_manager import (
+    CHAT,
+    documents,
+    item,
+    manager,
+    settings,
+    stored,
+)
+from tests.processes.measured import Measured
+
+if TYPE_CHECKING:
+    from actors.config.settings import Settings
+    from actors.state.actor import StateManager
+    from actors.state.documents import Documents
+
+__all__ = ["documents", "manager", "settings"]
+
+POISON = "unstorable"
+ROOT = Path(__file__).resolve().parents[3]
+MESSAGES = 5
+
+
+async def forbid(settings: Settings, documents: Documents) -> None:
+    """Let the store's file itself refuse each document with that word."""
+    await documents.set("others", "x", {})  # so that there is a file
+    with closing(sqlite3.connect(settings.state_file)) as database, database:
+        database.execute(
+            f"CREATE TRIGGER forbidden BEFORE INSERT ON documents WHEN instr(NEW.data, '{POISON}')"
+            " BEGIN SELECT RAISE(ABORT, 'forbidden'); END"
+        )
+
+
+async def test_a_refused_call_leaves_those_beside_it_and_says_so(
+    settings: Settings, documents: Documents, manager: StateManager
+) -> None:
+    await forbid(settings, documents)
+    measured = Measured()
+    with pytest.raises(Refused):
+        await manager.store_messages("shop", 1, [item(1), item(2, text=POISON)])
+    assert await stored(documents) == []
+    assert await manager.store_messages("shop", 1, [item(1)])
+    assert [one["text"] for one in await stored(documents)] == ["token 1"]
+    assert measured.rise("teimoso_state_store_refusals", reason="refused") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"text": "\ud800"}, {"at": float("nan")}, {"content": "{"}, {"key": None}]
+)
+async def test_a_mistake_of_the_service_is_refused_as_well(
+    documents: Documents, manager: StateManager, wrong: dict[str, Any]
+) -> None:
+    """Repeated for ever it would hold up all that came behind it."""
+    measured = Measured()
+    with pytest.raises(Refused) as told:
+        await manager.store_messages("shop", 1, [item(1), item(2, **wrong)])
+    assert "token" not in str(told.value)
+    assert measured.rise("teimoso_state_store_refusals", reason="mistake") == 1
+    assert await manager.store_messages("shop", 1, [item(1)])
+    assert len(await stored(documents)) == 1
+
+
+def run(data: Path, step: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("refusing_child.py")), str(data), str(step)],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def fill(settings: Settings) -> Path:
+    file = settings.sessions / "shop" / "session.db"
+    with closing(Session.open(file, 1)) as session:
+        async with session.transaction():
+            for number in range(MESSAGES):
+                session.add_message(
+                    chat=CHAT,
+                    sender=CHAT,
+                    message_id=f"M{number}",
+                    at=1_764_000_000 + number,
+                    type="text",
+                    text=POISON if number == 2 else f"token {number}",
+                )
+    return file
+
+
+async def test_killed_at_any_step_nothing_is_lost_and_nothing_doubled(
+    settings: Settings, documents: Documents
+) -> None:
+    """G5: each message is in the store, or set aside in the session; from each step on a repeat ends so."""
+    await forbid(settings, documents)
+    step, killed = 0, 0
+    while True:
+        step += 1
+        for one in await stored(documents):
+            await documents.delete("whatsapp_messages", one["id"])
+        for file in (settings.sessions / "shop").glob("session.db*"):
+            file.unlink()
+        file = await fill(settings)
+        first = run(settings.data, step)
+        if first.returncode == 0:
+            break
+        assert first.returncode == -9, first.stderr
+        killed += 1
+        with closing(Session.open(file, 1)) as session:
+            left = {one.message_id for one in session.pending("message", 10)}
+            aside = {one.message_id for one in session.refused_items(10, 0)}
+        there = {one["message_id"] for one in await stored(documents)}
+        assert left | aside | there == {f"M{number}" for number in range(MESSAGES)}
+        assert aside <= {"M2"}
+        again = run(settings.data, 0)
+        assert again.returncode == 0, again.stderr
+        with closing(Session.open(file, 1)) as session:
+            assert session.pending("message", 10) == []
+            assert [one.message_id for one in session.refused_items(10, 0)] == ["M2"]
+        texts = [one["text"] for one in await stored(documents)]
+        assert texts == [f"token {number}" for number in range(MESSAGES) if number != 2]
+    assert killed == int(first.stdout), "it was killed at each of its steps"
+    assert killed > 10

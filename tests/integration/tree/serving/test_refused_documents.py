@@ -1,0 +1,95 @@
+"""Refused documents of a connection: counted in its lease, listed and decided on by command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.engine import InboxMessage
+from actors.connection.state_manager.port import StateRefused
+from tests.integration.tree.scripted import ACCOUNT, Shelf
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.integration.tree.conftest import Served
+
+ANA = "15550100002@s.whatsapp.net"
+
+
+class Choosy(Shelf):
+    """A state manager that takes no message with this text, and no report with that cause."""
+
+    refusing = True
+
+    async def store_messages(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        if self.refusing and any(item["text"] == "unstorable" for item in items):
+            raise StateRefused
+        return await super().store_messages(connection, epoch, items)
+
+    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
+        if self.refusing and observed["state"] == "open":
+            raise StateRefused
+        await super().report_state(connection, observed)
+
+
+def message(key: int, text: str) -> InboxMessage:
+    return InboxMessage(key, ANA, ANA, f"M{key}", key, "text", text)
+
+
+async def counted(served: Served, wanted: int) -> None:
+    async def look() -> bool:
+        lease = await served.leases.read("shop")
+        return lease is not None and lease.refused_documents == wanted
+
+    await eventually(f"{wanted} refused documents", look, 10)
+
+
+async def test_the_lease_says_how_many_and_a_person_decides(served: Served) -> None:
+    shelf = served.shelf = Choosy()
+    texts = ["a", "unstorable", "b", "unstorable", "c"]
+    served.engine.inbox = {key: message(key, text) for key, text in enumerate(texts, 1)}
+    await served.begin()
+    await counted(served, 2)
+    assert set(shelf.messages) == {"shop.M1", "shop.M3", "shop.M5"}
+    assert not served.engine.inbox
+    ask = served.commands.ask
+    told = await ask("shop", "refused_items", {"limit": "1", "after": "0"}, 5)
+    assert [item["key"] for item in told["items"]] == [2]
+    told = await ask("shop", "refused_items", {"limit": "5", "after": "2"}, 5)
+    assert [item["key"] for item in told["items"]] == [4]
+    assert await ask("shop", "discard_refused", {"item": "4"}, 5) == {"there": True}
+    assert await ask("shop", "discard_refused", {"item": "4"}, 5) == {"there": False}
+    await counted(served, 1)
+    assert await ask("shop", "retry_refused", {"item": "2"}, 5) == {"there": True}
+    await counted(served, 1)
+    shelf.refusing = False
+    await ask("shop", "retry_refused", {"item": "2"}, 5)
+    await counted(served, 0)
+    assert set(shelf.messages) == {"shop.M1", "shop.M2", "shop.M3", "shop.M5"}
+
+
+async def test_a_connection_outlives_reports_that_are_refused(served: Served) -> None:
+    served.shelf = Choosy()
+    serving = await served.begin()
+    await served.state("open")
+    served.engine.inbox[1] = message(1, "a")
+    await served.engine.events.on_inbox()
+
+    async def stored() -> bool:
+        return "shop.M1" in served.shelf.messages
+
+    await eventually("what comes is stored", stored, 10)
+    assert serving.now.account == ACCOUNT
+    assert not serving._ended.done()
+
+
+async def test_the_next_owner_knows_how_many_there_are(served: Served) -> None:
+    served.shelf = Choosy()
+    served.engine.inbox = {1: message(1, "unstorable")}
+    serving = await served.begin()
+    await counted(served, 1)
+    await serving.stop()
+    await counted(served, 1)

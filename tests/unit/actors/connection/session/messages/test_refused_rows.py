@@ -1,0 +1,140 @@
+"""Rows of the inbox that are set aside: out of the way, on disk, and nowhere lost."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.connection.session.session import Session
+from tests.unit.actors.connection.sessions import ALICE, Clock, put
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def three(session: Session) -> None:
+    for name in "ABC":
+        await put(session, name)
+
+
+async def aside(session: Session, *keys: int) -> None:
+    for key in keys:
+        async with session.transaction():
+            session.set_aside(key)
+
+
+def waiting(session: Session) -> list[str]:
+    return [item.message_id for item in session.pending("message", 10)]
+
+
+async def test_a_row_that_is_set_aside_waits_for_nobody(
+    session: Session, clock: Clock, path: Path
+) -> None:
+    await three(session)
+    await aside(session, 2, 2, 77)
+    assert waiting(session) == ["A", "C"]
+    assert session.refused_count() == 1
+    (item,) = session.refused_items(10, 0)
+    assert (item.key, item.kind, item.chat, item.message_id) == (2, "message", ALICE, "B")
+    assert (item.type, item.at, item.refused_at) == ("text", 1_700_000_000, clock.now)
+    assert (item.size, item.excerpt) == (9, "text of B")
+    assert session.seen(ALICE, ALICE, "B")
+    assert not await put(session, "B"), "it does not come twice"
+    session.close()
+    with closing(Session.open(path, 4, clock=clock)) as again:
+        assert waiting(again) == ["A", "C"]
+        assert again.refused_count() == 1
+
+
+async def test_only_the_beginning_of_long_words_is_shown(session: Session) -> None:
+    await put(session, "A", text="ü" * 1000)
+    await aside(session, 1)
+    (item,) = session.refused_items(10, 0)
+    assert (item.size, item.excerpt) == (2000, "ü" * 200)
+
+
+async def test_they_are_listed_in_pages(session: Session) -> None:
+    await three(session)
+    await aside(session, 3, 1, 2)
+    assert [item.key for item in session.refused_items(2, 0)] == [1, 2]
+    assert [item.key for item in session.refused_items(2, 2)] == [3]
+
+
+async def test_a_retry_puts_it_back_to_its_place(session: Session) -> None:
+    await three(session)
+    await aside(session, 2)
+    async with session.transaction():
+        assert session.retry_refused(2)
+        assert not session.retry_refused(2)
+        assert not session.retry_refused(1), "it was never set aside"
+    assert waiting(session) == ["A", "B", "C"]
+    assert session.refused_count() == 0
+    async with session.transaction():
+        session.settle([2])
+    assert waiting(session) == ["A", "C"]
+
+
+async def test_what_is_discarded_does_not_come_again(session: Session) -> None:
+    await three(session)
+    await aside(session, 2)
+    async with session.transaction():
+        assert session.discard_refused(2)
+        assert not session.discard_refused(2)
+        assert not session.discard_refused(1)
+    assert (waiting(session), session.refused_count()) == (["A", "C"], 0)
+    assert not await put(session, "B")
+    assert session._rows("SELECT * FROM inbox WHERE text = 'text of B'") == []
+
+
+async def test_nobody_waits_until_it_is_stored(session: Session) -> None:
+    """Where WhatsApp is told only of what is stored elsewhere, a refusal holds up nothing."""
+    await three(session)
+    assert session.unsettled(ALICE, ALICE, "B") == 2
+    await aside(session, 2)
+    assert session.unsettled(ALICE, ALICE, "B") is None
+    assert session.unsettled(ALICE, ALICE, "C") == 3
+    assert not session.keeps_any(2) or session.keeps_any(1)
+
+
+async def test_a_message_takes_the_place_of_its_refused_placeholder(session: Session) -> None:
+    await put(session, "A", type=UNDECRYPTABLE, text=None, body=None)
+    await aside(session, 1)
+    assert await put(session, "A")
+    assert waiting(session) == ["A"]
+    assert session.refused_count() == 0
+
+
+async def test_its_chat_moves_with_all_others(session: Session) -> None:
+    lid = "200000000000001@lid"
+    await put(session, "A", chat=lid, sender=lid)
+    await aside(session, 1)
+    async with session.transaction():
+        session.learn_lid(lid, ALICE)
+    (item,) = session.refused_items(10, 0)
+    assert (item.chat, item.sender) == (ALICE, ALICE)
+
+
+async def test_another_file_takes_them_over_once(session: Session, tmp_path: Path) -> None:
+    await three(session)
+    await aside(session, 1, 3)
+    with closing(Session.open(tmp_path / "other" / "session.db", 3)) as other:
+        await put(other, "D")
+        for _ in range(2):
+            async with other.transaction():
+                other.adopt_refused(session.refused_rows())
+        assert [item.message_id for item in other.refused_items(10, 0)] == ["A", "C"]
+        assert [item.kind for item in other.refused_items(10, 0)] == ["message", "message"]
+        async with other.transaction():
+            assert other.retry_refused(other.refused_items(1, 0)[0].key)
+        assert waiting(other) == ["D", "A"]
+
+
+@pytest.mark.parametrize("kind", ["set_aside", "retry_refused", "discard_refused"])
+async def test_a_change_needs_a_transaction(session: Session, kind: str) -> None:
+    await three(session)
+    await aside(session, 1)
+    with pytest.raises(RuntimeError):
+        getattr(session, kind)(1)
