@@ -144,7 +144,7 @@ class Durability:
 
     @property
     def reason(self) -> str | None:
-        """Why G1 does not hold, for a person; None where it holds."""
+        """The reason for which G1 does not hold, for a person; None where it holds."""
         wanted = {
             "appendonly": (self.appendonly, "yes"),
             "appendfsync": (self.appendfsync, "always"),

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.mau.fi/whatsmeow/types/events"
 	waLog "go.mau.fi/whatsmeow/util/log"
 
 	"teimoso-whatsmeow/pipe"
