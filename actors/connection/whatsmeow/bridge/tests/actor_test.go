@@ -83,8 +83,7 @@ func start(t *testing.T, path string) *actor {
 		t.Fatal(err)
 	}
 	_ = own.Close()
-	one := &actor{t: t, path: path, stream: stream, waiting: map[uint64]chan pipe.Answer{}, store: stores}
-	one.changed = sync.NewCond(&one.lock)
+	one := newActor(t, path, stream)
 	one.command = exec.Command(program, "-fd", "3")
 	one.command.ExtraFiles = []*os.File{theirs}
 	one.command.Stderr = &one.stderr
@@ -99,6 +98,12 @@ func start(t *testing.T, path string) *actor {
 			t.Errorf("the program wrote: %s", log)
 		}
 	})
+	return one
+}
+
+func newActor(t *testing.T, path string, stream net.Conn) *actor {
+	one := &actor{t: t, path: path, stream: stream, waiting: map[uint64]chan pipe.Answer{}, store: stores}
+	one.changed = sync.NewCond(&one.lock)
 	return one
 }
 
@@ -121,8 +126,10 @@ func raced(log string) bool {
 }
 
 func (one *actor) kill() {
-	_ = one.command.Process.Kill()
-	_ = one.command.Wait()
+	if one.command != nil {
+		_ = one.command.Process.Kill()
+		_ = one.command.Wait()
+	}
 	_ = one.stream.Close()
 }
 

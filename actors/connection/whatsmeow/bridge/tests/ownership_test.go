@@ -100,6 +100,31 @@ func TestProgramEndsWithItsParent(t *testing.T) {
 	}
 }
 
+func TestWhatIsCommittedIsInTheFileOnceTheActorIsGone(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(*actor){
+		"renewed":   func(one *actor) { one.do("disconnect", nil, nil); one.do("renew", nil, nil) },
+		"logged in": func(*actor) {},
+	} {
+		one := paired(t)
+		prepare(one)
+		// The log has it; the file alone, as a copy of it would be taken, need not.
+		if held, err := os.Stat(one.path + "-wal"); err != nil || held.Size() == 0 {
+			t.Fatalf("%s: nothing waits in the log: %v", name, err)
+		}
+		_ = one.stream.Close()
+		if code := exitCode(one); code != 0 {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		if held, err := os.Stat(one.path + "-wal"); err == nil && held.Size() > 0 {
+			t.Errorf("%s: %d bytes are left in the log", name, held.Size())
+		}
+		if devices(t, one.path) != 1 {
+			t.Errorf("%s: the device is not in the file", name)
+		}
+	}
+}
+
 func TestProgramHasADeathSignal(t *testing.T) {
 	t.Parallel()
 	one := start(t, filepath.Join(t.TempDir(), "whatsmeow.db"))

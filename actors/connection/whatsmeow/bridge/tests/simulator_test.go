@@ -128,6 +128,9 @@ func startSimulator(directory string) func() {
 	// For the library as it comes, which has both as variables of the process.
 	copy(whatsmeow.WACertPubKey[:], key)
 	store.SetWAVersion(store.WAVersionContainer{2, 3000, 1050000000})
+	// For the engine that a test runs in this process, since a dead socket shows by its pings alone.
+	whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = 500*time.Millisecond, 700*time.Millisecond
+	whatsmeow.KeepAliveResponseDeadline = 500 * time.Millisecond
 	return func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
