@@ -86,7 +86,7 @@ func (one *overflows) Warnf(template string, _ ...any) {
 }
 
 // beyond is more than the queues of the library and of the program hold.
-const beyond = 2600
+const beyond = 2400
 
 // The handler is held until the library has given up the order of many stanzas, as it writes itself. The order in which
 // their goroutines come is up to Go's scheduler then: it cannot be forced, and is not what the test waits for.

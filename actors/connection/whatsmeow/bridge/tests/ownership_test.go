@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"teimoso-whatsmeow/frame"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -151,17 +152,22 @@ func deathSignal(t *testing.T, path string) error {
 	if err != nil {
 		return err
 	}
+	// A program that answers has asked for its signal.
+	if err := frame.Write(own, []byte(`{"id": 1, "do": "nonsense"}`), nil); err != nil {
+		return err
+	}
+	if _, _, err := frame.Read(own); err != nil {
+		return err
+	}
 	child := 0
-	eventually(t, "the program runs", func() bool {
+	eventually(t, "the program's id is known", func() bool {
 		written, err := os.ReadFile(notes)
 		if err != nil {
 			return false
 		}
 		_, err = fmt.Sscan(string(written), &child)
-		status, missing := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child))
-		return err == nil && missing == nil && strings.HasPrefix(string(status), "teimoso")
+		return err == nil
 	})
-	time.Sleep(300 * time.Millisecond)
 	if err := shell.Kill(); err != nil {
 		return err
 	}
