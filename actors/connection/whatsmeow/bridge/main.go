@@ -25,8 +25,8 @@ const (
 	exitStore     = 3
 )
 
-// closing is how long the database and the socket may take to close once the actor is gone.
-const closing = 5 * time.Second
+// closing is how long the socket and the database may take to close once the actor is gone, whose stop waits for 5 s.
+const closing = 3 * time.Second
 
 func main() {
 	descriptor := flag.Int("fd", 3, "the file descriptor of the socket to the parent")
