@@ -62,18 +62,18 @@ func TestMain(m *testing.M) {
 // the processor time.
 func build(directory string) {
 	program = filepath.Join(directory, "teimoso-whatsmeow")
-	arguments := []string{"build", "-o", program}
+	arguments, cgo := []string{"build", "-o", program}, "CGO_ENABLED=0"
 	if _, err := exec.LookPath(compiler()); err == nil {
 		flags, err := os.ReadFile("race.flags")
 		if err != nil {
 			panic(err)
 		}
-		arguments = append(arguments, strings.Fields(string(flags))...)
+		arguments, cgo = append(arguments, strings.Fields(string(flags))...), "CGO_ENABLED=1" // the detector needs it
 	} else {
 		fmt.Fprintln(os.Stderr, "No C compiler here: the program runs without the race detector.")
 	}
 	command := exec.Command("go", append(arguments, "..")...)
-	command.Env = append(os.Environ(), "CGO_ENABLED=1") // the detector needs it
+	command.Env = append(os.Environ(), cgo)
 	if output, err := command.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("%v: %s", err, output))
 	}
