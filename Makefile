@@ -10,7 +10,7 @@ MINUTES ?= 10
 SEED ?= 1
 GO ?= go
 GO_VERSION := 1.26
-FUZZ ?= 10s
+FUZZ ?= 300000x
 BRIDGE := actors/connection/whatsmeow/bridge
 HAVE_GO := command -v $(GO) >/dev/null
 # A host may have Go and no way to the modules.
@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow check check-go test-go test-go-all docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow check check-go test-go docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -91,18 +91,15 @@ check-go:
 		&& { [ -z "$$badly" ] || { echo "gofmt: $$badly" >&2; exit 1; }; } \
 		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./...
 
-## tests of the program, and of its decoder with made-up bytes; what it does against the simulator without the race detector
+## tests of the program under the race detector, against the simulator too, and of its decoder with made-up bytes
 test-go: setup
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the tests of teimoso-whatsmeow are skipped."; exit 0; }; \
-	cd $(BRIDGE) && export GOTOOLCHAIN=local && race=-race \
+	cd $(BRIDGE) && export GOTOOLCHAIN=local && race="$$(cat tests/race.flags)" \
 		&& { command -v $(CC) >/dev/null || { race=; echo "No C compiler here: no race detector."; }; } \
-		&& $(GO) test $$race ./frame ./intake ./logging \
-		&& PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -skip '^TestStock' ./vault ./tests \
+		&& $(GO) test $$race $$($(GO) list ./... | grep -v /tests$$) \
+		&& PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -count=1 ./tests \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
 
-## all tests of the program under the race detector, and those that show the holes of the library as it comes; minutes
-test-go-all: setup
-	cd $(BRIDGE) && PYTHON=$(CURDIR)/$(BIN)/python GOTOOLCHAIN=local $(GO) test -race -timeout 30m ./...
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +24,9 @@ const (
 	exitMalformed = 2
 	exitStore     = 3
 )
+
+// closing is how long the socket and the database may take to close once the actor is gone, whose stop waits for 5 s.
+const closing = 3 * time.Second
 
 func main() {
 	descriptor := flag.Int("fd", 3, "the file descriptor of the socket to the parent")
@@ -52,14 +56,28 @@ func serve(stream net.Conn) int {
 	go func() { ended <- one.Serve(account.Handle) }()
 	select {
 	case err := <-ended:
-		// The actor is gone: nothing is finished for it.
-		if errors.Is(err, io.EOF) {
-			return 0
+		if !errors.Is(err, io.EOF) {
+			return exitMalformed
 		}
-		return exitMalformed
+		// The actor is gone: nothing is finished for it. What is committed goes into the database's file.
+		within(closing, func() { _ = account.Close() })
+		return 0
 	case <-account.Closed():
 		return 0
 	case <-account.Fatal():
 		return exitStore
+	}
+}
+
+// within returns once `work` did, or after so long.
+func within(limit time.Duration, work func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work()
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
 	}
 }

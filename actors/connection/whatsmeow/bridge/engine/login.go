@@ -141,6 +141,7 @@ func (one *login) serve(connection *library.Connection) {
 	case <-one.ending:
 	case <-connection.Done():
 		one.connected.Store(false)
+		one.awaitLink() // a pairing that failed is the cause, not the server's answer to it
 		select {
 		case <-one.ending:
 		case <-time.After(lastWord):
@@ -156,12 +157,18 @@ func (one *login) serve(connection *library.Connection) {
 	one.qrs.stop()
 	one.queue.Close()
 	work.Wait()
-	if one.pairing.Load() {
-		// The server ends the socket as soon as it has the confirmation: the library reports that later.
-		select {
-		case <-one.linked:
-		case <-time.After(linkWithin):
-		}
+	one.awaitLink()
+}
+
+// awaitLink waits until the library is done with a pairing that a phone began. The server ends the socket as soon as
+// it has the confirmation or the refusal, and the library reports both later.
+func (one *login) awaitLink() {
+	if !one.pairing.Load() {
+		return
+	}
+	select {
+	case <-one.linked:
+	case <-time.After(linkWithin):
 	}
 }
 

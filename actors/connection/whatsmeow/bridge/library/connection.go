@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/socket"
 	waLog "go.mau.fi/whatsmeow/util/log"
@@ -70,10 +71,13 @@ func discard(ctx context.Context, queue <-chan *waBinary.Node) {
 func (connection *Connection) Done() <-chan struct{} { return connection.socket.Context().Done() }
 
 // Close closes the socket; requests of the library that wait for answers end.
+//
+// The socket closes first, under its own lock. The library's Disconnect clears the socket's callback without that
+// lock; a socket that the server closes at the same moment would call what has just been cleared, and end the program.
 func (connection *Connection) Close() {
 	connection.once.Do(func() {
+		connection.socket.Close(websocket.StatusNormalClosure)
 		connection.client.Disconnect()
-		connection.socket.Close(0)
 		connection.cancel()
 	})
 }

@@ -237,8 +237,10 @@ func TestStockReceiptsAResendThatItsHandlerRefused(t *testing.T) {
 	t.Parallel()
 	one := linked(t, careful)
 	friend := number()
+	// The library asks the phone by itself, in the session that the phone's keys came with.
+	one.await("the phone's keys", func(event any) bool { _, ok := event.(*events.AppStateSyncComplete); return ok })
 	one.handles(func(event any) bool { return !isMessage(event) })
-	say(t, friend, one.number, object{"unavailable": "plain"}) // the library asks the phone by itself
+	say(t, friend, one.number, object{"unavailable": "plain"})
 	one.await("the resend", func(event any) bool {
 		found, ok := event.(*events.Message)
 		return ok && found.UnavailableRequestID != ""

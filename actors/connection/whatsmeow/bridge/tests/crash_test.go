@@ -6,10 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"go.mau.fi/whatsmeow/types/events"
+	waLog "go.mau.fi/whatsmeow/util/log"
 
 	"teimoso-whatsmeow/pipe"
 )
@@ -70,47 +71,48 @@ func TestKillAtAnyMomentLosesNothing(t *testing.T) {
 	_ = waiting
 }
 
-func TestStockLosesTheOrderOfALongBacklog(t *testing.T) {
+// overflows counts what the library writes when its queue is full.
+type overflows struct {
+	waLog.Logger
+	count atomic.Int64
+}
+
+func (one *overflows) Sub(string) waLog.Logger { return one }
+
+func (one *overflows) Warnf(template string, _ ...any) {
+	if strings.Contains(template, "message ordering is no longer guaranteed") {
+		one.count.Add(1)
+	}
+}
+
+// beyond is more than the queues of the library and of the program hold.
+const beyond = 2400
+
+// The handler is held until the library has given up the order of many stanzas, as it writes itself. The order in which
+// their goroutines come is up to Go's scheduler then: it cannot be forced, and is not what the test waits for.
+func TestStockGivesUpTheOrderOfALongBacklog(t *testing.T) {
 	t.Parallel()
-	one, friend := linked(t, careful), number()
+	full := &overflows{Logger: waLog.Noop}
+	one, friend := linked(t, func(one *stock) { careful(one); one.Log = full }), number()
 	say(t, friend, one.number, nil)
 	one.await("the first", isMessage)
 	one.Disconnect()
-	post(t, "/contacts/"+friend+"/say", object{"to": one.number, "text": "waits", "count": 3000})
+	post(t, "/contacts/"+friend+"/say", object{"to": one.number, "text": "waits", "count": beyond})
 	hold := make(chan struct{})
-	var lock sync.Mutex
-	var order []string
-	one.handles(func(event any) bool {
+	t.Cleanup(sync.OnceFunc(func() { close(hold) }))
+	one.handles(func(any) bool {
 		<-hold
-		if found, ok := event.(*events.Message); ok {
-			lock.Lock()
-			defer lock.Unlock()
-			order = append(order, found.Info.ID)
-		}
 		return true
 	})
 	one.connect()
-	time.Sleep(4 * time.Second)
-	close(hold)
-	patiently(t, "all are handled", func() bool {
-		lock.Lock()
-		defer lock.Unlock()
-		return len(order) == 3000
-	})
-	var want []string
-	for _, each := range items(get(t, "/contacts/"+friend+"/said"), "items")[1:] {
-		want = append(want, each["id"].(string))
-	}
-	if slices.Equal(order, want) {
-		t.Error("they came in order")
-	}
+	patiently(t, "the order of stanzas is given up", func() bool { return full.count.Load() > 100 })
 }
 
 func TestBacklogIsBoundedAndInOrder(t *testing.T) {
 	t.Parallel()
 	one, friend := begun(t)
 	one.do("disconnect", nil, nil)
-	const count = 3000
+	const count = beyond
 	post(t, "/contacts/"+friend+"/say", object{"to": one.number, "text": "waits", "count": count})
 	hold := make(chan struct{})
 	one.answer(func(found record) (pipe.Fields, []byte, error) {
@@ -119,13 +121,13 @@ func TestBacklogIsBoundedAndInOrder(t *testing.T) {
 		}
 		return stores(found)
 	})
-	begin := time.Now()
-	one.login()
+	one.do("login", nil, nil)   // `open` may come behind the backlog
 	time.Sleep(3 * time.Second) // the program reads as far as it may
+	if early := len(one.all("message")); early > 0 {
+		t.Errorf("%d were stored before the actor did", early)
+	}
 	close(hold)
-	waitFor := time.Now()
 	patiently(t, "all are stored", func() bool { return len(one.all("message")) == count })
-	t.Logf("%d messages in %v, %v of it stored at once", count, time.Since(begin), time.Since(waitFor))
 	var order []string
 	for _, found := range one.all("message") {
 		order = append(order, found.Fields["message_id"].(string))

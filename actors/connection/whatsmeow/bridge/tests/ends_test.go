@@ -2,6 +2,8 @@ package tests
 
 import (
 	"fmt"
+	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +11,8 @@ import (
 
 	"go.mau.fi/whatsmeow/types/events"
 
+	"teimoso-whatsmeow/engine"
+	"teimoso-whatsmeow/logging"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -198,4 +202,44 @@ func TestRequestsOutOfTurnAreRefused(t *testing.T) {
 			t.Errorf("%v: %+v", wrong, found)
 		}
 	}
+}
+
+// inProcess runs the engine in the tests' process, with the program's code but for its main.
+func inProcess(t *testing.T) *actor {
+	t.Helper()
+	need(t)
+	own, theirs := net.Pipe()
+	one := newActor(t, filepath.Join(t.TempDir(), "whatsmeow.db"), own)
+	link := pipe.New(theirs)
+	account := engine.New(link, logging.New(&one.stderr))
+	go func() { _ = link.Serve(account.Handle) }()
+	go one.read()
+	t.Cleanup(func() {
+		one.kill()
+		if err := account.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return one
+}
+
+func TestSocketThatAnswersNoPingEndsTheLogin(t *testing.T) {
+	t.Parallel()
+	one := inProcess(t)
+	one.number = number()
+	post(t, "/phones", object{"number": one.number})
+	if err := one.hello(1, nil).Err; err != nil {
+		t.Fatal(err)
+	}
+	one.link()
+	one.login()
+	why := one.endsBy(func() { fault(t, one.number, "freeze", nil) }) // the socket stays open, and nothing moves
+	if why["by"] != "program" || why["cause"] != "keepalive" {
+		t.Errorf("ended by %v", why)
+	}
+	struck(t, one.number, "freeze")
+	if err := simulator.request(http.MethodDelete, "/faults?account="+one.number, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	one.login()
 }

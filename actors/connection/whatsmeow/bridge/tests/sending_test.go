@@ -357,14 +357,8 @@ func retryAfterRestart(t *testing.T, account, friend string, send, restart func(
 	fault(t, account, "withhold_acks", object{"count": 1})
 	fault(t, account, "lose", object{"count": 1})
 	send()
-	eventually(t, "the retry receipt is lost", func() bool {
-		for _, each := range items(get(t, "/faults?account="+account), "items") {
-			if each["kind"] == "lose" && each["struck"].(float64) > 0 {
-				return true
-			}
-		}
-		return false
+	eventually(t, "the ack is withheld and the retry receipt lost", func() bool {
+		return strikes(t, account, "withhold_acks") && strikes(t, account, "lose")
 	})
 	restart()
-	struck(t, account, "withhold_acks")
 }

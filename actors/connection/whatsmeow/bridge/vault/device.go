@@ -22,10 +22,14 @@ type keeper struct {
 
 var _ store.DeviceContainer = (*keeper)(nil)
 
-// PutDevice stores a device, and takes its place between library and database again.
+// PutDevice stores a device. A device that is stored for the first time gets the library's stores by that, and the
+// vault's in front of them; later the stores stay as they are, since others read them at the same time.
 func (keep *keeper) PutDevice(ctx context.Context, device *store.Device) error {
+	first := !device.Initialized
 	err := keep.vault.Container.PutDevice(ctx, device)
-	keep.attend(device)
+	if first {
+		keep.attend(device)
+	}
 	return err
 }
 
@@ -36,7 +40,7 @@ func (keep *keeper) DeleteDevice(ctx context.Context, device *store.Device) erro
 
 func (keep *keeper) attend(device *store.Device) {
 	device.Container = keep
-	if _, attended := device.PreKeys.(*preKeys); device.PreKeys != nil && !attended {
+	if device.PreKeys != nil {
 		device.PreKeys = &preKeys{device.PreKeys, device.EventBuffer}
 	}
 	if device.LIDs != nil {

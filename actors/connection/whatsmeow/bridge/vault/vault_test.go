@@ -171,6 +171,23 @@ func TestDevicesAreSetAsideAndNeverDeleted(t *testing.T) {
 	}
 }
 
+// The library saves a device when the account's name changes, beside whatever reads its stores.
+func TestSavedDeviceKeepsItsStores(t *testing.T) {
+	vault, _ := opened(t, directoryOf(t, somewhere(t)), 1)
+	device := pairedDevice(t, vault)
+	container, addresses, preKeys := device.Container, device.LIDs, device.PreKeys
+	device.PushName = "Shop"
+	if err := device.Save(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if device.Container != container || device.LIDs != addresses || device.PreKeys != preKeys {
+		t.Error("its stores were replaced")
+	}
+	if loaded, err := vault.Device(ctx, nobody); err != nil || loaded.PushName != "Shop" {
+		t.Errorf("%v loaded: %v", loaded, err)
+	}
+}
+
 func count(t *testing.T, db *sql.DB, table string) (found int) {
 	t.Helper()
 	if err := db.QueryRow("SELECT count(*) FROM " + table).Scan(&found); err != nil {
