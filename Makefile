@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow neonize check check-go test-go test-go-all docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-dist whatsmeow-bump neonize check check-go test-go test-go-all docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -83,6 +83,10 @@ whatsmeow:
 	@begun=$$(date +%s%N); cd $(BRIDGE) && CGO_ENABLED=0 GOTOOLCHAIN=local $(GO) build -mod=readonly -trimpath \
 		-ldflags "-s -w" -o teimoso-whatsmeow . \
 		&& echo "teimoso-whatsmeow is built, in $$((($$(date +%s%N) - begun) / 1000000)) ms."
+
+## the program as a distribution of its own, under GPL-3.0: a wheel with it, and an sdist of its source; in dist/
+whatsmeow-dist: setup-test whatsmeow
+	@GO=$(GO) .ci/whatsmeow-dist dist && ls dist/teimoso_whatsmeow-*
 
 ## format, vet and staticcheck of the program
 check-go:
@@ -155,4 +159,4 @@ lock: setup-test
 		--no-header --group install -c requirements-dev.lock -o requirements-uv.lock
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
