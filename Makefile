@@ -6,6 +6,7 @@ DATA ?= data
 PORT ?=
 CONTROL_PORT ?=
 TESTS ?=
+COMMIT ?=
 MINUTES ?= 10
 SEED ?= 1
 GO ?= go
@@ -22,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-dist whatsmeow-bump neonize check check-go test-go test-go-all docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-dist whatsmeow-bump neonize check check-go test-go test-go-all test-whatsmeow docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -84,6 +85,11 @@ whatsmeow:
 		-ldflags "-s -w" -o teimoso-whatsmeow . \
 		&& echo "teimoso-whatsmeow is built, in $$((($$(date +%s%N) - begun) / 1000000)) ms."
 
+## the newest whatsmeow that builds here, or COMMIT; the pin stays where a check fails
+whatsmeow-bump: setup-test
+	@$(HAVE_GO) || { echo "This takes Go $(GO_VERSION) or newer." >&2; exit 1; }
+	@GO=$(GO) .ci/whatsmeow-bump $(COMMIT)
+
 ## the program as a distribution of its own, under GPL-3.0: a wheel with it, and an sdist of its source; in dist/
 whatsmeow-dist: setup-test whatsmeow
 	@GO=$(GO) .ci/whatsmeow-dist dist && ls dist/teimoso_whatsmeow-*
@@ -107,6 +113,12 @@ test-go: setup
 ## all tests of the program under the race detector, and those that show the holes of the library as it comes; minutes
 test-go-all: setup
 	cd $(BRIDGE) && PYTHON=$(CURDIR)/$(BIN)/python GOTOOLCHAIN=local $(GO) test -race -timeout 30m ./...
+
+## the engine with its program: its column of the conformance scenarios, and its deaths
+test-whatsmeow: setup-test
+	$(BIN)/python -m pytest -q -n 2 -k "[whatsmeow" tests/conformance
+	$(BIN)/python -m pytest -q -n 2 tests/integration/whatsmeow/test_kills.py
+	$(BIN)/python -m pytest -q -k licence_of_each tests/integration/test_distributions.py
 
 ## the engine on neonize, docs/engines.md
 neonize: setup
