@@ -91,7 +91,7 @@ def test_the_programs_distributions_have_their_licences_and_the_source(
 ) -> None:
     wheel, sources = map(names, distributions)
     assert {name.rpartition("/")[2] for name in wheel} >= {"COPYING", "NOTICE.md"}
-    told = ["go", "version", "-m", files.BUILT]
+    told = ["go", "version", "-m", str(files.BUILT)]
     lines = subprocess.run(told, check=True, capture_output=True, text=True).stdout.splitlines()
     contained = [words[1] for line in lines if (words := line.split())[0] == "dep"]
     assert "go.mau.fi/libsignal" in contained
