@@ -86,6 +86,7 @@ class Settings(BaseModel):
     redis_host: str | None = Field(None, validation_alias="REDIS_HOST")
     redis_port: Port = Field(6379, validation_alias="REDIS_PORT")
     redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
+    redis_replicas: int = Field(0, ge=0, le=16, validation_alias="REDIS_REPLICAS")
     redis_max_clients: int = Field(10_000, ge=16, le=10**6, validation_alias="REDIS_MAX_CLIENTS")
 
     # Firestore: the state store where a project or an emulator is named, else a file of SQLite.

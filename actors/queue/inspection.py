@@ -57,6 +57,10 @@ SCRIPTS = {
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""
 
 
+ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
+"""Transitions that a caller of the API is told of: they survive the loss of the primary, too."""
+
+
 class Ledger:
     """Reads messages and counters of the queue; changes nothing. Raises `RedisAway`."""
 
@@ -178,7 +182,14 @@ class Ledger:
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         script = SCRIPTS.get(transition, KEEPING)
-        return await script.run(self._line, keys.of(connection), transition, now, *args)
+        return await script.run(
+            self._line,
+            keys.of(connection),
+            transition,
+            now,
+            *args,
+            durable=transition in ACKNOWLEDGED,
+        )
 
     async def _records(self, connection: str, ids: Sequence[str]) -> list[Record]:
         if not ids:

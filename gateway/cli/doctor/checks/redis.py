@@ -66,7 +66,7 @@ async def redis(settings: Settings) -> list[Finding]:
         return [*found, ok("durability", kept)]
     unknown = None in {durable.appendonly, durable.appendfsync, durable.maxmemory_policy}
     told = warn if unknown else fail
-    do = "`CONFIG SET appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`, and the same in its file"
+    do = "`CONFIG SET appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`, and the same in its file; with replicas REDIS_REPLICAS"
     return [*found, told("durability", durable.reason, do)]
 
 
