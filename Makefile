@@ -6,6 +6,7 @@ DATA ?= data
 PORT ?=
 CONTROL_PORT ?=
 TESTS ?=
+COMMIT ?=
 MINUTES ?= 10
 SEED ?= 1
 GO ?= go
@@ -22,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow check check-go test-go docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-dist whatsmeow-bump check check-go test-go test-whatsmeow docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -84,6 +85,15 @@ whatsmeow:
 		-ldflags "-s -w" -o teimoso-whatsmeow . \
 		&& echo "teimoso-whatsmeow is built, in $$((($$(date +%s%N) - begun) / 1000000)) ms."
 
+## the newest whatsmeow that builds here, or COMMIT; the pin stays where a check fails
+whatsmeow-bump: setup-test
+	@$(HAVE_GO) || { echo "This takes Go $(GO_VERSION) or newer." >&2; exit 1; }
+	@GO=$(GO) .ci/whatsmeow-bump $(COMMIT)
+
+## the program as a distribution of its own, under GPL-3.0: a wheel with it, and an sdist of its source; in dist/
+whatsmeow-dist: setup-test whatsmeow
+	@GO=$(GO) .ci/whatsmeow-dist dist && ls dist/teimoso_whatsmeow-*
+
 ## format, vet and staticcheck of the program
 check-go:
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
@@ -99,6 +109,12 @@ test-go: setup
 		&& $(GO) test $$race $$($(GO) list ./... | grep -v /tests$$) \
 		&& PYTHON=$(CURDIR)/$(BIN)/python $(GO) test -count=1 ./tests \
 		&& $(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZ) ./frame
+
+## the engine with its program: its column of the conformance scenarios, and its deaths
+test-whatsmeow: setup-test
+	$(BIN)/python -m pytest -q -n 2 -k "[whatsmeow" tests/conformance
+	$(BIN)/python -m pytest -q -n 2 tests/integration/whatsmeow/test_kills.py
+	$(BIN)/python -m pytest -q -k licence_of_each tests/integration/test_distributions.py
 
 
 .venv/python:
@@ -148,4 +164,4 @@ lock: setup-test
 		--no-header --group install -c requirements-dev.lock -o requirements-uv.lock
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -164,10 +164,9 @@ class ConnectionActor(Shell):
     def _introduce(self, lease: Lease) -> None:
         """Show in Ray's dashboard whom it serves, in the process's title and in the actor's log.
 
-        Of a name and a `repr` Ray keeps what the standby was called, but it makes the title anew at
-        each call, of the class's name.
+        Of a name and a `repr` Ray keeps what the standby was called.
         """
-        type(self).__name__ = f"ConnectionActor {lease.connection}"
+        self._entitle(f"ConnectionActor {lease.connection}")
         sys.stdout.write(f"serves {lease.connection} under epoch {lease.epoch}\n")
         sys.stdout.flush()
 
@@ -386,6 +385,7 @@ class ConnectionActor(Shell):
     def _health(self) -> dict[str, Any]:
         if self._lease is None:
             return {}
+        self._entitle(f"ConnectionActor {self._lease.connection}")
         serving = self._serving
         return {
             "connection": self._lease.connection,

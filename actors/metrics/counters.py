@@ -188,6 +188,12 @@ SERIES: Mapping[str, Series] = {
             ("role", "connection"),
         ),
         Series(
+            "teimoso_process_cpu_seconds",
+            "counter",
+            "Processor time of the process, and of those before it.",
+            ("role", "connection"),
+        ),
+        Series(
             "teimoso_process_uptime_seconds",
             "gauge",
             "Age of the process.",

@@ -11,22 +11,25 @@ import asyncio
 import os
 import resource
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config import handover
 from actors.config.settings import Settings
 from actors.metrics.counters import Lag, measures
-from actors.runtime import hosts, processes
+from actors.runtime import child_processes, hosts, processes
 from actors.runtime.logs import log_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from actors.metrics.counters import Sample
 
 STATM = Path("/proc/self/statm")
+
+CPU = "teimoso_process_cpu_seconds"
+PROGRAM = "program"
+"""The role of a program that an actor started, in series that have roles."""
 
 PULSE = 0.25
 """Seconds between two signs of life of the main loop."""
@@ -40,6 +43,8 @@ class Shell:
         self.name = name
         self._born = self._beat = time.monotonic()
         self._lag = Lag()
+        self._programs: Sequence[child_processes.Program] = ()
+        self._programs_cpu = child_processes.ProcessorTime()
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._ended: asyncio.Event = asyncio.Event()
@@ -72,17 +77,23 @@ class Shell:
         return {**self._reason, "measures": measures.samples}
 
     async def health(self) -> dict[str, Any]:
-        """The pid, the main loop's lag in seconds, resident bytes, what it measured and what it adds."""
+        """The pid, the main loop's lag in seconds, resident bytes, what it measured and what it adds.
+
+        `memory` is with the programs that it started, `own_memory` without.
+        """
         now = time.monotonic()
         lag = max(0.0, now - self._beat - PULSE) if self._starting is not None else 0.0
+        own, programs = resident(), child_processes.running()
+        self._programs = programs
         return {
             "pid": os.getpid(),
             "node": hosts.here(),
             "lag": lag,
             "uptime": now - self._born,
-            "memory": resident(),
-            "measures": measures.samples,
-            "gauges": self._gauges(),
+            "memory": own + sum(one.memory for one in programs),
+            "own_memory": own,
+            "measures": [*measures.samples, *cpu(), *self._cpu_of_programs()],
+            "gauges": [*self._gauges(), *_of(programs)],
             "lagged": self._lag.worst(now),
             **self._health(),
         }
@@ -112,6 +123,14 @@ class Shell:
         finally:
             self._end("stopped")
 
+    def _entitle(self, words: str) -> None:
+        """Give the process this title, and behind it the programs that it started.
+
+        Ray makes the title of the class's name, anew at each call.
+        """
+        pids = "".join(f", {PROGRAM} {one.pid}" for one in self._programs)
+        type(self).__name__ = f"{words}{pids}"
+
     def _end(self, reason: str, **more: Any) -> None:
         if not self._ended.is_set():
             self._reason = {"reason": reason, **more}
@@ -140,6 +159,11 @@ class Shell:
     async def _peers(self, **handles: Any) -> None:
         """Use these handles from now on."""
 
+    def _cpu_of_programs(self) -> list[Sample]:
+        """Their processor time; nothing before the first one."""
+        seconds = self._programs_cpu.add(self._programs)
+        return [(CPU, {"role": PROGRAM}, seconds)] if seconds or self._programs else []
+
     def _gauges(self) -> list[Sample]:
         """The gauges of this actor for Prometheus; called from another thread, too."""
         return []
@@ -150,31 +174,30 @@ class Shell:
 
 
 def resident() -> int:
-    """Bytes of memory that this process and its children hold.
+    """Bytes of memory that this process holds, without its children.
 
-    Where the system has no /proc it is the most that the process alone ever held.
+    Where the system has no /proc it is the most that it ever held.
     """
     try:
-        pages = _pages(STATM)
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for child in _children():
-        with suppress(OSError):  # it ended while we looked
-            pages += _pages(Path(f"/proc/{child}/statm"))
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _pages(statm: Path) -> int:
-    return int(statm.read_text().split()[1])
+def cpu() -> list[Sample]:
+    """The processor time of this process, as a sample."""
+    return [(CPU, {}, time.process_time())]
 
 
-def _children() -> list[str]:
-    """The pids of the processes that threads of this one started."""
-    found: list[str] = []
-    for task in Path("/proc/self/task").iterdir():
-        with suppress(OSError):
-            found += (task / "children").read_text().split()
-    return found
+def _of(programs: Sequence[child_processes.Program]) -> list[Sample]:
+    """Gauges of the programs that a process started."""
+    if not programs:
+        return []
+    labels = {"role": PROGRAM}
+    return [
+        ("teimoso_process_memory_bytes", labels, float(sum(one.memory for one in programs))),
+        ("teimoso_process_uptime_seconds", labels, max(one.age for one in programs)),
+    ]
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], within: float) -> bool:

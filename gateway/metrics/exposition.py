@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from actors.metrics.counters import Lag, measures
-from actors.runtime.actor_base import PULSE, resident
+from actors.runtime.actor_base import PULSE, cpu, resident
 from actors.runtime.connection_ids import name_of
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Metrics:
         now = time.monotonic()
         return [
             *measures.samples,
+            *cpu(),
             ("teimoso_process_memory_bytes", {}, float(resident())),
             ("teimoso_event_loop_lag_seconds", {}, self._lag.worst(now)),
             ("teimoso_process_uptime_seconds", {}, now - self._born),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from actors.connection.backup.envelope import Tampered
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
-from actors.connection.session.session import Session, SessionTooNew
+from actors.connection.backup.session_snapshot import beside, check, disclose
+from actors.connection.session.session import Session, SessionDamaged, SessionTooNew
 from supervision.jobs.job import CannotDo, only
 
 if TYPE_CHECKING:
@@ -60,11 +61,18 @@ async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
     except SessionTooNew as newer:
         return {"ok": False, "code": newer.code, "why": "A newer release wrote it."}
     try:
-        own = session.credentials()
+        linked, keys_within = session.linked_device() is not None, session.has_keys
         waiting = len(session.pending("message", 1_000_000))
     finally:
         session.close()
-    linked = own is not None and own.account is not None
+    try:
+        keys = [beside(target, name) for name in disclose(target)]
+        for file in keys:
+            check(file)
+    except SessionDamaged:
+        return {"ok": False, "code": Tampered.code, "why": "Its keys cannot be read."}
+    if linked and not keys_within and not keys:
+        return {"ok": False, "code": Tampered.code, "why": "It has no keys."}
     return {"ok": True, "linked": linked, "waiting": waiting, "why": None}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.metrics.counters import Lag, measures
-from actors.runtime.actor_base import resident
+from actors.runtime.actor_base import cpu, resident
 from actors.runtime.connection_ids import name_of
 from supervision.reports import metrics_file
 from supervision.reports.recovery_log import count
@@ -30,7 +30,7 @@ EVERY = 2.0
 """Seconds between two writes."""
 
 FALLS = ("crashed", "hung")
-ROLES = ("connection", "state", "queue", "health", "root", "gateway", "valkey", "ray")
+ROLES = ("connection", "state", "queue", "health", "root", "gateway", "valkey", "ray", "program")
 
 
 class Tallying:
@@ -61,7 +61,9 @@ class Tallying:
         gauges: list[Sample] = list(told.get("gauges", ()))
         if "memory" in told:
             lag = max(told["lag"], told.get("lagged", 0.0))
-            gauges += _process(told["memory"], lag, told["uptime"])
+            # An actor of an older release has one number.
+            own = told.get("own_memory", told["memory"])
+            gauges += _process(own, lag, told["uptime"])
         self._tally.report(
             child.name,
             str(child.pid),
@@ -96,7 +98,8 @@ class Tallying:
         while True:
             now = time.monotonic()
             gauges = _process(resident(), self._lag.worst(now), now - self._born)
-            self._tally.report("root", self._life, measures.samples, gauges, role="root")
+            counted = [*measures.samples, *cpu()]
+            self._tally.report("root", self._life, counted, gauges, role="root")
             self._tally.only(["root", *(child.name for child in children)])
             try:
                 await asyncio.to_thread(metrics_file.write, self._data, self._tally.plain)

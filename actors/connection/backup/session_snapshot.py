@@ -87,6 +87,19 @@ def disclose(copy: Path) -> list[str]:
     return [name for name, _ in rows]
 
 
+def check(keys: Path) -> None:
+    """See that a file with keys can be read. Raises `SessionUnavailable` or `SessionDamaged`."""
+    try:
+        with closing(sqlite3.connect(f"{keys.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("PRAGMA quick_check(1)").fetchone()
+    except (OSError, sqlite3.OperationalError) as error:
+        raise SessionUnavailable(type(error).__name__) from None
+    except sqlite3.DatabaseError as error:
+        raise SessionDamaged(type(error).__name__) from None
+    if found != ("ok",):
+        raise SessionDamaged("quick_check")
+
+
 def beside(copy: Path, name: str) -> Path:
     """The place of the file of this name that belongs to a snapshot."""
     return copy.with_name(f"{copy.name}.{name}")

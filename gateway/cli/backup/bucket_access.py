@@ -6,7 +6,8 @@ import asyncio
 import os
 import re
 import tempfile
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +18,7 @@ from actors.connection.backup.envelope import Tampered, TooLarge
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import OLDER, RESTORING, put_in_place
-from actors.connection.backup.session_snapshot import beside, disclose, remove
+from actors.connection.backup.session_snapshot import BESIDE, beside, disclose, remove
 from actors.connection.backup.vault import SCRATCH, Copy
 from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import (
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 T = TypeVar("T")
+
+ABANDONED = 3600.0
+"""Seconds after which no command can still be at work on its scratch file."""
 
 
 class CannotDo(Exception):  # noqa: N818 - reads as what it is
@@ -102,6 +106,7 @@ class Desk:
             if not found:
                 raise CannotDo(f"There is no session of {connection} here.")
         for file in found:
+            await asyncio.to_thread(_clear, file.parent)
             # Not where the owner puts its own.
             scratch = file.with_name(f"{SCRATCH}-{os.getpid()}")
             copy = await self._keep(file, scratch)
@@ -134,7 +139,7 @@ class Desk:
     async def restore(self, named: str, which: str | None) -> dict[str, Any]:
         """Put a copy in the place of the session, under a lease where anybody may take one.
 
-        An unknown connection is registered under the copy's id: stopped, on the native engine, without
+        An unknown connection is registered under the copy's id: stopped, on the copy's engine, without
         a webhook, and not shown as online (`registered` in the answer). A connection never gets the copy of another one that had its name.
         """
         known = await self._registered(named)
@@ -143,16 +148,22 @@ class Desk:
         connection = known or copy.connection
         file = self._settings.sessions / connection / SESSION_FILE
         await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(_clear, file.parent)
         restoring = file.with_name(f"{RESTORING}-{os.getpid()}")
         await self._vault.restore(copy, restoring)
         try:
+            enclosed = await asyncio.to_thread(disclose, restoring)
+            engine = "whatsmeow" if whatsmeow.DATABASE in enclosed else "native"
             newest = max(one.position.epoch for one in copies)
-            epoch = await self._under_lease(connection, file, restoring, newest)
+            epoch = await self._under_lease(connection, engine, file, restoring, newest)
         finally:
-            await asyncio.to_thread(remove, restoring)
+            for left in (restoring, *(beside(restoring, name) for name in BESIDE)):
+                await asyncio.to_thread(remove, left)
         if known is None:
             async with self._registry() as registry:
-                await registry.create(name_of(connection), id=connection, desired="stopped")
+                await registry.create(
+                    name_of(connection), engine=engine, id=connection, desired="stopped"
+                )
         return _shown(copy) | {"epoch": epoch, "registered": known is None}
 
     async def rewrap(self) -> dict[str, Any]:
@@ -160,11 +171,13 @@ class Desk:
         done = [await self._vault.rewrap(copy) for copy in copies]
         return {"copies": len(done), "rewrapped": sum(done)}
 
-    async def _under_lease(self, connection: str, file: Path, restoring: Path, known: int) -> int:
+    async def _under_lease(
+        self, connection: str, engine: str, file: Path, restoring: Path, known: int
+    ) -> int:
         with_file = max(known, _epoch(file))
         if self._asleep():
             # Its own Redis is stopped and so is everything else: nobody can take a lease.
-            await self._place(file, restoring, with_file + 1)
+            await self._place(engine, file, restoring, with_file + 1)
             return with_file + 1
         redis = connect(self._settings)
         leases = Leases(redis)
@@ -181,7 +194,7 @@ class Desk:
             except LeaseLost:
                 raise CannotDo(f"{connection} was deleted.") from None
             try:
-                await self._place(file, restoring, lease.epoch)
+                await self._place(engine, file, restoring, lease.epoch)
                 position = await asyncio.to_thread(Session.known_position, file)
                 await leases.note_session(connection, lease.epoch, position)
             finally:
@@ -190,10 +203,9 @@ class Desk:
         finally:
             await redis.aclose()
 
-    async def _place(self, file: Path, restoring: Path, epoch: int) -> None:
-        enclosed = await asyncio.to_thread(disclose, restoring)
-        engine = whatsmeow if whatsmeow.DATABASE in enclosed else native
-        await engine.renew_session(restoring, epoch)
+    async def _place(self, engine: str, file: Path, restoring: Path, epoch: int) -> None:
+        package = whatsmeow if engine == "whatsmeow" else native
+        await package.renew_session(restoring, epoch)
         try:
             there = (await asyncio.to_thread(Session.check, file)).epoch > 0
             aside = OLDER if there else None
@@ -247,6 +259,15 @@ class Desk:
 def _matches(connection: str, named: str) -> bool:
     """Whether a connection is meant by a name, or by an id."""
     return named in (connection, name_of(connection))
+
+
+def _clear(directory: Path) -> None:
+    """Remove what a command left that was killed: it is as secret as the session."""
+    for kind in (SCRATCH, RESTORING):
+        for file in directory.glob(f"{kind}-*"):
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > ABANDONED:
+                    file.unlink()
 
 
 def _epoch(file: Path) -> int:

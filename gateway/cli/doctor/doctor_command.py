@@ -13,6 +13,7 @@ from actors.config.settings import Settings
 from gateway.cli import output
 from gateway.cli.doctor import machine
 from gateway.cli.doctor.checks.bucket import bucket
+from gateway.cli.doctor.checks.engines import whatsmeow
 from gateway.cli.doctor.checks.redis import redis
 from gateway.cli.doctor.checks.store import store
 from gateway.cli.doctor.checks.whatsapp import whatsapp
@@ -61,6 +62,7 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[Finding
     ]
     if (found := systemd.version()) is not None:
         findings.append(found)
+    findings += await whatsmeow()
     try:
         known = Plan.load(data)
     except Unreadable as error:

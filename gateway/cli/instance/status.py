@@ -25,7 +25,8 @@ def run(data: Path, as_json: bool) -> None:
     if as_json:
         output.plain(seen.as_json())
     else:
-        output.table(("role", "connection", "pid", "state"), rows(seen), f"Nothing of {data} runs.")
+        columns = ("role", "connection", "pid", "memory", "cpu", "state")
+        output.table(columns, rows(seen), f"Nothing of {data} runs.")
         console = output.console()
         if seen.ready:
             console.print("\nready", style="green")
@@ -49,11 +50,14 @@ def rows(seen: View) -> Iterator[tuple[object, ...]]:
         shown.add(entry.role)
         note = seen.notes.get(entry.role)
         name = name_of(entry.connection or "")
+        usage = seen.usage.get(entry.pid)
         yield (
             entry.role,
             name or None,
             entry.pid,
+            usage and f"{usage.memory >> 20} MiB",
+            usage and f"{usage.cpu:.0f} s",
             states.get(name) or (note.state if note else "runs"),
         )
     if helpers:
-        yield "ray", None, f"and {helpers} more", "runs"
+        yield "ray", None, f"and {helpers} more", None, None, "runs"

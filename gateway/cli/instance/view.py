@@ -55,11 +55,23 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """A process of this host: its name, resident bytes, and seconds of processor time."""
+
+    name: str
+    memory: int
+    cpu: float
+
+
+@dataclass(frozen=True)
 class View:
-    """An instance at one moment. `missing` says what keeps it from being ready, for a person."""
+    """An instance at one moment. `missing` says what keeps it from being ready, for a person.
+
+    `usage` is by pid, of the processes on this host.
+    """
 
     entries: list[Entry]
-    names: Mapping[int, str]
+    usage: Mapping[int, Usage]
     notes: Mapping[str, Note]
     connections: list[Line]
     missing: list[str]
@@ -74,19 +86,22 @@ class View:
         return {
             "ready": self.ready,
             "missing": self.missing,
-            "processes": [
-                {
-                    "role": entry.role,
-                    "connection": entry.connection and name_of(entry.connection),
-                    "pid": entry.pid,
-                    "name": self.names.get(entry.pid),
-                }
-                for entry in self.entries
-            ],
+            "processes": [self._plain(entry) for entry in self.entries],
             "connections": [
                 {"id": line.id, "desired": line.desired, "state": line.state, "pid": line.pid}
                 for line in self.connections
             ],
+        }
+
+    def _plain(self, entry: Entry) -> dict[str, Any]:
+        usage = self.usage.get(entry.pid)
+        return {
+            "role": entry.role,
+            "connection": entry.connection and name_of(entry.connection),
+            "pid": entry.pid,
+            "name": usage and usage.name,
+            "memory_bytes": usage and usage.memory,
+            "cpu_seconds": usage and usage.cpu,
         }
 
 
@@ -107,7 +122,7 @@ async def look(data: Path) -> View:
     lines = await _connections(data, tree)
     return View(
         entries=entries,
-        names={entry.pid: name for entry in entries if (name := _name(entry)) is not None},
+        usage={entry.pid: usage for entry in entries if (usage := _usage(entry)) is not None},
         notes=notes,
         connections=lines or [],
         missing=unreadable or missing(plan, entries, notes, lines),
@@ -204,10 +219,13 @@ def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
     return [entry for *_, entry in sorted(ranked, key=lambda one: (one[0], one[1]))]
 
 
-def _name(entry: Entry) -> str | None:
+def _usage(entry: Entry) -> Usage | None:
     if not entry.here:
         return None
     try:
-        return psutil.Process(entry.pid).name()
+        seen = psutil.Process(entry.pid)
+        with seen.oneshot():
+            times = seen.cpu_times()
+            return Usage(seen.name(), seen.memory_info().rss, round(times.user + times.system, 2))
     except psutil.Error:
         return None

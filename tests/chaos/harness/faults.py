@@ -12,14 +12,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import psutil
+
+from actors.connection.engine import installed
+from actors.connection.whatsmeow.program.files import NAME as PROGRAM
+from supervision.keeper import process as processes
 from tests.processes.instance import gone, until
 from tests.waiting import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import psutil
-
+    from supervision.reports.process_files import Entry
     from tests.chaos.harness.scene import Scene
     from tests.chaos.harness.traffic import Party
 
@@ -57,6 +61,7 @@ class Fault:
 
     `alert` is the name of one that has to be raised meanwhile, and cleared afterwards. `long` ones
     take a while, and are left to `make chaos`. Beside one that strikes `alone` no connection is struck.
+    One of an `engine` strikes connections of it alone.
     """
 
     name: str
@@ -66,6 +71,7 @@ class Fault:
     alert: str | None = None
     long: bool = False
     alone: bool = False
+    engine: str | None = None
 
     @property
     def limit(self) -> float:
@@ -102,6 +108,23 @@ def _kill(role: str) -> Callable[[Scene, Party], Struck]:
         return Struck(at, lambda: scene.replaced(role, process.pid, connection))
 
     return strike
+
+
+def _kill_program(scene: Scene, party: Party) -> Struck:
+    """The process that started it goes on, and starts another one."""
+
+    def look() -> Entry | None:
+        owned = [one for one in scene.instance.entries() if one.connection == party.connection]
+        return next(iter(processes.programs(owned, PROGRAM)), None)
+
+    def back() -> bool:
+        now = look()
+        return now is not None and now.pid != program.pid and owner.is_running()
+
+    owner = holder(scene, "connection", party.connection)
+    program = psutil.Process(until("there is a program", look, REACH).pid)
+    scene.burst(party)
+    return Struck(killed(program), back)
 
 
 def _kill_keeper(scene: Scene, party: Party) -> Struck:
@@ -225,6 +248,7 @@ def _replaced(scene: Scene, party: Party) -> Struck:
 
 FAULTS = (
     Fault("kill connection", 3, _kill("connection")),
+    Fault("kill program", 3, _kill_program, engine="whatsmeow"),
     Fault("kill queue", 3, _kill("queue"), "nobody"),
     Fault("kill state", 3, _kill("state"), "nobody"),
     Fault("kill health", 3, _kill("health"), "nobody"),
@@ -269,4 +293,8 @@ FAULTS = (
     Fault("replaced", 5, _replaced, alert="connection_failed"),
 )
 SHARED = tuple(fault for fault in FAULTS if fault.scope != "connection")
-SINGLE = tuple(fault for fault in FAULTS if fault.scope == "connection")
+SINGLE = tuple(
+    fault
+    for fault in FAULTS
+    if fault.scope == "connection" and (fault.engine is None or installed(fault.engine))
+)

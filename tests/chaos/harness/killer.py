@@ -92,14 +92,16 @@ def schedule(
 ) -> Iterator[Planned]:
     """Every fault once in an order of chance, then again in another, for ever; pure.
 
-    The same seed gives the same faults and victims, however long each takes.
+    The same seed gives the same faults and victims, however long each takes. A fault of an engine
+    strikes connections of it alone; without any, IndexError.
     """
     chance = random.Random(seed)
     while True:
         deck = list(faults)
         chance.shuffle(deck)
         for fault in deck:
-            yield Planned(fault, chance.choice(parties), chance.uniform(*gap))
+            whom = [party for party in parties if fault.engine in (None, party.engine)]
+            yield Planned(fault, chance.choice(whom), chance.uniform(*gap))
 
 
 def run(scene: Scene, plans: Sequence[Iterable[Planned]], until: float) -> list[Strike]:

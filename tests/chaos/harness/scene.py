@@ -71,6 +71,8 @@ def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) ->
         )
     counted = Counter(party.engine for party in whom)
     print(f"\nconnections by engine: {dict(counted)}")
+    if left := [name for name, one in ENGINES.items() if one == BOTH and not installed(name)]:
+        print(f"not installed, and so not struck by faults of their own: {', '.join(left)}")
     instance.ready(seconds)
 
 

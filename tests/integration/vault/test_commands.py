@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
 import shutil
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
-from typer.testing import CliRunner
+import pytest
 
+from actors.connection.engine import obstacle
 from actors.runtime.connection_options import ConnectionOptions
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
-from gateway.cli.app import app
 from tests.integration.engine.simulated import CONTACT
+from tests.integration.vault.commands import items, left_behind, run
 from tests.integration.vault.conftest import KEY, SHOP, Host, World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 
-async def test_copies_are_listed_made_verified_and_restored(world: World) -> None:
+@pytest.fixture(params=["native", "whatsmeow"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine whose sessions are copied, where it is installed."""
+    name = str(request.param)
+    if (missing := obstacle(name, None)) is not None:
+        pytest.skip(missing)
+    return name
+
+
+async def test_copies_are_listed_made_verified_and_restored(world: World, engine: str) -> None:
     """An old copy is put back by hand: its device is linked, and both directions go on."""
-    host = Host(world, "a")
+    host = Host(world, "a", engine=engine)
     async with host.serves() as actor:
         first = await world.pair()
         await world.copied(first.epoch)
         await world.hear("one")
         await world.send(actor, "one")
-        (made,) = await _items(host, "create", SHOP)
+        (made,) = await items(host, "create", SHOP)
         await world.hear("two")
         await world.send(actor, "two")
-        status, _, said = await _run(host, "restore", SHOP)
+        status, _, said = await run(host, "restore", SHOP)
         assert (status, said) == (
             1,
             "shop is served: `teimoso connections stop shop` first.\n",
         )
-    copies = await _items(host, "list")
+        assert left_behind(host) == []
+    copies = await items(host, "list")
     assert made["copy"] in [one["copy"] for one in copies]
     assert copies[-1]["copy"] != made["copy"]
-    verified = await _items(host, "verify", "--all")
+    verified = await items(host, "verify", "--all")
     assert [one["ok"] for one in verified] == [True] * len(copies)
     assert all(one["linked"] for one in verified[1:])
     before = await world.lease()
-    status, restored, _ = await _run(host, "restore", SHOP, "--copy", made["copy"], "--json")
+    status, restored, _ = await run(host, "restore", SHOP, "--copy", made["copy"], "--json")
     assert status == 0
     assert json.loads(restored)["epoch"] == before.epoch + 1
     after = await world.lease()
@@ -66,11 +77,11 @@ async def test_what_cannot_be_done_is_a_sentence(world: World, tmp_path: Path) -
         (("create", SHOP), "There is no session of shop here."),
         (("list", "../x"), "'../x' is not the id of a connection."),
     ):
-        assert (await _run(host, *arguments))[::2] == (1, f"{sentence}\n")
+        assert (await run(host, *arguments))[::2] == (1, f"{sentence}\n")
     async with host.serves():
         first = await world.pair()
         await world.copied(first.epoch)
-    status, _, said = await _run(host, "restore", SHOP, "--copy", "9-9")
+    status, _, said = await run(host, "restore", SHOP, "--copy", "9-9")
     assert (status, said) == (
         1,
         "There is no copy 9-9 of shop; `teimoso backup list` names them.\n",
@@ -79,48 +90,65 @@ async def test_what_cannot_be_done_is_a_sentence(world: World, tmp_path: Path) -
     newest = world.bucket / copies[-1].name
     content = newest.read_bytes()
     newest.write_bytes(content[:-1])
-    (found,) = await _items(host, "verify", status=1)
+    (found,) = await items(host, "verify", status=1)
     assert (found["ok"], found["code"]) == (False, "backup_damaged")
     newest.write_bytes(content)
     other = Host(world, "b", session_encryption_key="77" * 32)
-    status, _, said = await _run(other, "restore", SHOP)
+    status, _, said = await run(other, "restore", SHOP)
     assert status == 1
     assert "which is none of those in SESSION_ENCRYPTION_KEY" in said
     world.bucket.rename(tmp_path / "away")
-    assert (await _run(host, "list"))[::2] == (1, "The bucket does not answer: ENOENT.\n")
+    assert (await run(host, "list"))[::2] == (1, "The bucket does not answer: ENOENT.\n")
 
 
-async def test_copies_are_put_under_a_new_key(world: World) -> None:
+async def test_what_a_killed_command_left_is_removed(world: World) -> None:
     host = Host(world, "a")
+    async with host.serves():
+        first = await world.pair()
+        await world.copied(first.epoch)
+    names = ("snapshot-7", "snapshot-7.whatsmeow.db", "snapshot-7-wal", "restoring-7")
+    left = [host.file.with_name(f"session.{name}") for name in names]
+    for command in (("create", SHOP), ("restore", SHOP)):
+        for age in (60, 4000):
+            for file in left:
+                file.touch()
+                os.utime(file, (time.time() - age,) * 2)
+            assert (await run(host, *command))[0] == 0
+            assert sorted(left_behind(host)) == (sorted(left) if age < 3600 else [])
+    assert host.file.exists()
+
+
+async def test_copies_are_put_under_a_new_key(world: World, engine: str) -> None:
+    host = Host(world, "a", engine=engine)
     async with host.serves():
         first = await world.pair()
         await world.copied(first.epoch)
     newer = "77" * 32
     both = Host(world, "b", session_encryption_key=f"{newer},{KEY}")
-    (count,) = {len(await _items(both, "list"))}
+    (count,) = {len(await items(both, "list"))}
     for wrapped in (count, 0):
-        status, told, _ = await _run(both, "rewrap", "--json")
+        status, told, _ = await run(both, "rewrap", "--json")
         assert (status, json.loads(told)) == (0, {"copies": count, "rewrapped": wrapped})
     alone = Host(world, "c", session_encryption_key=newer)
-    assert all(one["ok"] for one in await _items(alone, "verify", "--all"))
-    assert [one["code"] for one in await _items(host, "verify", status=1)] == ["wrong_key"]
+    assert all(one["ok"] for one in await items(alone, "verify", "--all"))
+    assert [one["code"] for one in await items(host, "verify", status=1)] == ["wrong_key"]
 
 
 async def test_without_an_instance_the_environment_names_the_bucket(
-    world: World, tmp_path: Path
+    world: World, engine: str, tmp_path: Path
 ) -> None:
-    host = Host(world, "a")
+    host = Host(world, "a", engine=engine)
     async with host.serves():
         first = await world.pair()
         await world.copied(first.epoch)
     shutil.rmtree(host.data)
     host.data.mkdir()
     named = {"STORAGE_BUCKET": str(world.bucket), "SESSION_ENCRYPTION_KEY": KEY}
-    assert all(one["ok"] for one in await _items(host, "verify", named=named))
-    status, _, said = await _run(host, "list")
+    assert all(one["ok"] for one in await items(host, "verify", named=named))
+    status, _, said = await run(host, "list")
     assert (status, said) == (1, "There is no bucket: STORAGE_BUCKET names one.\n")
     # Nothing runs, so nobody holds a lease: the session is put where the next start finds it.
-    status, told, said = await _run(host, "restore", SHOP, named=named)
+    status, told, said = await run(host, "restore", SHOP, named=named)
     assert (status, said) == (0, "")
     assert "settings (show_online, proxy, reject_calls) to be set" in " ".join(told.split())
     documents = open_documents(host.settings)
@@ -128,27 +156,10 @@ async def test_without_an_instance_the_environment_names_the_bucket(
     await documents.close()
     assert registered is not None
     assert (registered.desired, registered.options) == ("stopped", ConnectionOptions())
-    status, told, said = await _run(host, "restore", SHOP, named=named)
+    assert registered.engine == engine
+    status, told, said = await run(host, "restore", SHOP, named=named)
     assert (status, said, "show_online" in told) == (0, "", False), "it is known now"
     host.settings.save()
     async with host.serves() as actor:
         await world.opened()
         await world.send(actor, "from a new machine")
-
-
-async def _items(
-    host: Host, *arguments: str, status: int = 0, named: dict[str, str] | None = None
-) -> Sequence[Any]:
-    ended, told, said = await _run(host, *arguments, "--json", named=named)
-    assert ended == status, said
-    items: Sequence[Any] = json.loads(told)["items"]
-    return items
-
-
-async def _run(
-    host: Host, *arguments: str, named: dict[str, str] | None = None
-) -> tuple[int, str, str]:
-    words = ["backup", *arguments, "--data", str(host.data)]
-    # In a thread: a command has an event loop of its own.
-    done = await asyncio.to_thread(CliRunner().invoke, app, words, env=named)
-    return done.exit_code, done.stdout, done.stderr

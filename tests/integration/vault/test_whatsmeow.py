@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from actors.connection.whatsmeow.program import files
+from actors.runtime import child_processes
+from supervision.keeper.process import COMMAND
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, until
+from tests.integration.vault.commands import items, left_behind, run
 from tests.integration.vault.conftest import SHOP, Host, World
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from actors.connection.actor import ConnectionActor
 
 pytestmark = pytest.mark.skipif(
@@ -18,6 +27,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 COUNT = 40
+
+Run: TypeAlias = "tuple[int, str, str]"
+"""Exit status, output and errors of a command."""
 
 
 async def unacknowledged(world: World) -> int:
@@ -102,3 +114,78 @@ async def test_nothing_is_acknowledged_that_the_store_has_not(world: World) -> N
 
         await until(all_of_it)
     assert world.texts == ["before", *(f"held {n}" for n in range(1, COUNT + 1)), "later in"]
+
+
+async def test_copies_by_hand_outlive_kills(world: World) -> None:
+    """G7: of the program that copies the keys, of the one that serves, and of all with its disk."""
+    host = Host(world, "a", engine="whatsmeow")
+    async with host.serves(clean=False) as actor:
+        await world.pair()
+        await goes_on(world, actor, "one")
+        (serving,) = programs()
+
+        status, _, said = await killed(serving, run(host, "create", SHOP))
+        assert status == 1
+        assert said.startswith("The session cannot be copied: ")
+        assert left_behind(host) == []
+
+        os.kill(serving, signal.SIGKILL)
+        (made,) = await items(host, "create", SHOP)
+        await world.opened()
+        await goes_on(world, actor, "two")
+        assert serving not in programs()
+    assert [one["linked"] for one in await items(host, "verify", "--all")][-1]
+
+    host.lose_disk()
+    # As the root does where its connection is stopped.
+    await world.leases.release(SHOP, (await world.lease()).epoch, state="stopped", cause=None)
+    status, _, said = await killed(0, run(host, "restore", SHOP, "--copy", made["copy"]))
+    assert status == 1
+    assert said.startswith("The session cannot be copied: ")
+    assert not host.file.exists()
+    assert left_behind(host) == []
+    status, _, said = await run(host, "restore", SHOP, "--copy", made["copy"])
+    assert (status, said) == (0, "")
+    async with host.serves() as actor:
+        await world.opened()
+        assert await world.leases.qr(SHOP) is None
+        for word in ("three", "four"):
+            await goes_on(world, actor, word)
+    assert len(world.texts) == len(set(world.texts))
+
+
+async def test_a_copy_without_its_keys_is_no_copy(world: World, tmp_path: Path) -> None:
+    host = Host(world, "a", engine="whatsmeow")
+    async with host.serves():
+        await world.pair()
+    damaged = tmp_path / "keys"
+    damaged.write_bytes((host.file.with_name(files.DATABASE)).read_bytes()[:4096])
+    for enclosed, why in (
+        ({}, "It has no keys."),
+        ({files.DATABASE: damaged}, "Its keys cannot be read."),
+    ):
+        await world.vault.forget(SHOP)
+        await world.vault.keep(SHOP, host.file, tmp_path / "scratch", enclosed=enclosed)
+        (found,) = await items(host, "verify", status=1)
+        assert (found["ok"], found["code"], found["why"]) == (False, "backup_damaged", why)
+
+
+def programs() -> set[int]:
+    """The programs that this process started, by pid."""
+    comms = {one.pid: Path(f"/proc/{one.pid}/comm") for one in child_processes.running()}
+    return {
+        pid
+        for pid, comm in comms.items()
+        if comm.exists() and comm.read_text().startswith(files.NAME[:COMMAND])
+    }
+
+
+async def killed(spared: int, command: Awaitable[Run]) -> Run:
+    """Run a command, and kill the first program that it starts."""
+    running = asyncio.ensure_future(command)
+    async with asyncio.timeout(20):
+        while not (there := programs() - {spared}):
+            assert not running.done(), f"no program was seen: {running.result()}"
+            await asyncio.sleep(0.001)
+    os.kill(there.pop(), signal.SIGKILL)
+    return await running

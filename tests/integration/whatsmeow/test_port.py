@@ -40,6 +40,23 @@ def test_a_program_that_dies_is_started_again(town: Town, device: Device) -> Non
     town.goes_on(device)
 
 
+@pytest.mark.parametrize("kind", ["corrupt", "lose"])
+def test_a_frame_that_cannot_be_read_ends_the_login(town: Town, device: Device, kind: str) -> None:
+    """What was in it comes at the next login, and before what followed it."""
+    fault = town.simulator.fault(town.number, kind, count=1)
+    texts = [f"{kind} {number}" for number in range(10)]
+    for text in texts:
+        town.say(text)
+    until(lambda: town.simulator.struck(fault) == 1)
+    assert device.wait("ended", 15)["kind"] == "network"
+    device.wait("open")
+    device.until_pending("message", lambda one: bool(one["text"] == texts[-1]))
+    town.simulator.settled(town.number)
+    pending = [one["text"] for one in device.pending("message")]
+    assert [text for text in pending if text in texts] == texts
+    town.goes_on(device)
+
+
 def test_nothing_leaves_after_the_owners_lease(town: Town, device: Device) -> None:
     """The program is told for how long it may send, and holds to it whatever its owner does."""
     device.process.command(do="extend", seconds=0.1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from actors.connection.whatsmeow.program import files
 from tests.integration.whole.shop import SHOP
@@ -65,6 +66,15 @@ def hears(instance: Instance, connection: str, account: str, text: str) -> None:
     until("it is stored", stored, 20)
 
 
+def measured(instance: Instance, name: str, **labels: str) -> float:
+    """A series of `/metrics`; 0 where there is none."""
+    for family in text_string_to_metric_families(instance.api.get("/metrics").text):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return sample.value
+    return 0.0
+
+
 def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
     instance: Instance, stall: str
 ) -> None:
@@ -83,8 +93,10 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
         (found,) = instance.process("connection", stall).children()
         return found
 
-    shown = [one for one in instance.status()["processes"] if one["role"] == "program"]
-    assert [(one["connection"], one["pid"]) for one in shown] == [(stall, program().pid)]
+    (shown,) = (one for one in instance.status()["processes"] if one["role"] == "program")
+    assert (shown["connection"], shown["pid"]) == (stall, program().pid)
+    assert shown["memory_bytes"] > 10 * 2**20
+    assert shown["cpu_seconds"] > 0
     epoch, former = seen["epoch"], program().pid
     instance.kill("connection", stall)
 
@@ -98,10 +110,30 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
     hears(instance, stall, ACCOUNT, "to the next one")
 
     owner = instance.process("connection", stall).pid
-    program().kill()
+    restarts = measured(instance, "teimoso_restarts_total", cause="crashed", role="program")
+    killed = program()
+    killed.kill()
     sends(instance, stall, "by the next program")
     hears(instance, stall, ACCOUNT, "to the next program")
     assert instance.process("connection", stall).pid == owner, "its actor was ended"
+    until(
+        "Prometheus sees the next one",
+        lambda: (
+            measured(instance, "teimoso_restarts_total", cause="crashed", role="program")
+            == restarts + 1
+        ),
+        20,
+    )
+    of_program = {"connection": stall, "role": "program"}
+    assert 10 * 2**20 < measured(instance, "teimoso_process_memory_bytes", **of_program) < 2**30
+    assert measured(instance, "teimoso_process_cpu_seconds_total", **of_program) > 0
+    assert 0 < measured(instance, "teimoso_process_uptime_seconds", **of_program) < 60
+    title = f"{instance.incarnation(stall)}, program {program().pid}"
+    until(
+        "its title names it",
+        lambda: " ".join(instance.process("connection", stall).cmdline()).rstrip().endswith(title),
+        20,
+    )
     assert instance.process("connection", SHOP).pid == shop, "its neighbour was disturbed"
     logs = (instance.data / "logs").glob("connection*")
     words = "".join(path.read_text(errors="replace") for path in logs)

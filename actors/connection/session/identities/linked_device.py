@@ -28,6 +28,12 @@ class LinkedDevices(SessionFile):
             return None
         return LinkedDevice(named["device"], named.get("lid"), named.get("banned_until"))
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether the keys of the device are in the session, and not beside it."""
+        row = self._row("SELECT data FROM credentials")
+        return row is not None and "noise_private" in json.loads(row[0])
+
     def save_linked_device(self, device: LinkedDevice) -> None:
         """Replace the device."""
         self._write(

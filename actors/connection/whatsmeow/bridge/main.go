@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"teimoso-whatsmeow/engine"
+	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/logging"
 	"teimoso-whatsmeow/pipe"
 )
@@ -30,7 +32,12 @@ const closing = 3 * time.Second
 
 func main() {
 	descriptor := flag.Int("fd", 3, "the file descriptor of the socket to the parent")
+	version := flag.Bool("version", false, "print the version of whatsmeow in the program, and end")
 	flag.Parse()
+	if *version {
+		fmt.Println("whatsmeow", library.Version())
+		return
+	}
 	// The program dies with the thread of the parent that started it, and with the end of the socket.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
 		os.Exit(exitMalformed)

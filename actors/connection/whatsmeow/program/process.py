@@ -30,6 +30,7 @@ class Program:
         self._process = process
         self.pipe = pipe
         self._log = ProgramLog()
+        self._hung = False
         assert process.stdout is not None
         self._tasks = (
             asyncio.ensure_future(self._log.follow(process.stdout)),
@@ -66,6 +67,13 @@ class Program:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def fell(self) -> str | None:
+        """How it ended, where it did so by itself: `crashed`, or `hung` at its end; None otherwise."""
+        if not self.over.done() or not self.over.result():
+            return None
+        return "hung" if self._hung else "crashed"
+
     async def stop(self) -> None:
         """End it: by the end of the pipe, or by a signal where that is not enough."""
         self.pipe.close()
@@ -73,6 +81,7 @@ class Program:
             async with asyncio.timeout(GRACE):
                 await asyncio.shield(self.over)
         except TimeoutError:
+            self._hung = True
             self.kill()
             await self.over
 

@@ -9,6 +9,7 @@ from actors.connection.engine import NotConnected
 from actors.connection.whatsmeow.program import database
 from actors.connection.whatsmeow.program.files import DATABASE
 from actors.connection.whatsmeow.program.process import Program
+from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,7 @@ class Supervisor:
         self._recorder = recorder
         self._on_request, self._on_event = on_request, on_event
         self._program: Program | None = None
+        self._fell: str | None = None
         self._until: float | None = None
         if recorder is not None:
             recorder.on_turn = self._trace
@@ -60,8 +62,13 @@ class Supervisor:
         """The program, and what a new one says of its device. Raises what starting it raises, or `Refused`."""
         if (running := self.running) is not None:
             return running, None
+        if (former := self._program) is not None:
+            self._fell = former.fell
         program = await Program.start(on_request=self._on_request, on_event=self._on_event)
         self._program = program
+        if self._fell is not None:
+            measures.count("teimoso_restarts", role="program", cause=self._fell)
+            self._fell = None
         authority = self._settings.whatsapp_media_authority
         answer = await program.pipe.request(
             "hello",
@@ -81,6 +88,7 @@ class Supervisor:
         program, self._program = self._program, None
         if program is not None:
             await program.stop()
+            self._fell = program.fell
 
     def extend(self, seconds: float) -> None:
         """Let it send for so long from now, also while this process hangs."""

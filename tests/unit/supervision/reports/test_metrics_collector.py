@@ -64,6 +64,27 @@ async def test_a_child_is_shown_with_what_the_root_knows_of_it(tmp_path: Path) -
     assert gone not in series, "it is no child of the root's any more"
 
 
+async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: Path) -> None:
+    tallying, shop = Tallying(tmp_path, Lag()), child()
+    labels = {"role": "program"}
+    told: dict[str, Any] = {
+        "own_memory": 3,
+        "gauges": [("teimoso_process_memory_bytes", labels, 2)],
+        "measures": [
+            ("teimoso_process_cpu_seconds", {}, 1.5),
+            ("teimoso_process_cpu_seconds", labels, 0.5),
+            ("teimoso_restarts", {"role": "program", "cause": "crashed"}, 1),
+        ],
+    }
+    tallying.told(shop, health(0) | told)
+    series = await written(tallying, tmp_path, shop)
+    for role, memory, cpu in (("connection", 3, 1.5), ("program", 2, 0.5)):
+        key = ("connection=shop", f"role={role}")
+        assert series["teimoso_process_memory_bytes", *key] == memory
+        assert series["teimoso_process_cpu_seconds", *key] == cpu
+    assert series["teimoso_restarts", "cause=crashed", "role=program"] == 1
+
+
 async def test_a_standby_is_one(tmp_path: Path) -> None:
     tallying, standby = Tallying(tmp_path, Lag()), child(connection=None)
     tallying.told(standby, health(0) | {"measures": [], "gauges": []})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +18,10 @@ import (
 // ErrHandshake reports that the server is there, and is not the one that it should be.
 var ErrHandshake = errors.New("handshake failed")
 
-const dialTimeout = 30 * time.Second
+const (
+	dialTimeout  = 30 * time.Second
+	drainTimeout = 5 * time.Second
+)
 
 // Connection is one open socket.
 type Connection struct {
@@ -32,7 +37,9 @@ func (client *Client) Connect(ctx context.Context, url string, log waLog.Logger)
 	own, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(dialTimeout, cancel)
 	defer timer.Stop()
-	frames := socket.NewFrameSocket(log, client.websocket)
+	watched := &frameLog{Logger: log}
+	frames := socket.NewFrameSocket(watched, client.websocket)
+	watched.frames = frames
 	frames.URL = url
 	if err := frames.Connect(own); err != nil {
 		cancel()
@@ -55,6 +62,35 @@ func (client *Client) Connect(ctx context.Context, url string, log waLog.Logger)
 	go discard(frames.Context(), queue)
 	go client.keepAlive(ctx, frames.Context())
 	return connection, nil
+}
+
+// frameLog ends a socket as soon as a frame of it cannot be decrypted. The library writes that to its log and goes on:
+// a stanza that was in it would come at the next login, after those that followed it, and where a frame was lost
+// none that follows can be read.
+type frameLog struct {
+	waLog.Logger
+	frames *socket.FrameSocket
+}
+
+// Warnf writes the warning; one of a frame that cannot be decrypted does not return, so that none is read after it.
+func (log *frameLog) Warnf(message string, args ...any) {
+	log.Logger.Warnf(message, args...)
+	if strings.HasPrefix(message, "Failed to decrypt frame") {
+		log.frames.Close(0)
+		go log.drain()
+		runtime.Goexit()
+	}
+}
+
+// drain takes what was read already, for which the reader of the socket would wait for ever.
+func (log *frameLog) drain() {
+	for {
+		select {
+		case <-log.frames.Frames:
+		case <-time.After(drainTimeout):
+			return
+		}
+	}
 }
 
 func discard(ctx context.Context, queue <-chan *waBinary.Node) {

@@ -1,0 +1,122 @@
+"""Distributions: Teimoso's own has nothing of the program that is under the GPL, which has one of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from actors.connection.whatsmeow.program import files
+
+ROOT = Path(__file__).parents[2]
+BRIDGE = files.BUILT.parent
+UV = (sys.executable, "-m", "uv", "--offline", "--quiet")
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def names(archive: Path) -> list[str]:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.namelist()
+    with tarfile.open(archive) as sources:
+        return sources.getnames()
+
+
+def pinned() -> list[str]:
+    """The modules of which versions are pinned for the program."""
+    lines = (BRIDGE / "go.mod").read_text().splitlines()
+    return [line.split()[0] for line in lines if line.startswith("\t")]
+
+
+def test_teimosos_own_has_nothing_of_the_program(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for name in ("actors", "gateway", "supervision", "simulator"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy2(ROOT / name, tree)
+    # As a release that packs each file that is there.
+    everything = (tree / "pyproject.toml").read_text().replace('"*.lua",', '"*.lua", "*.go", "*",')
+    (tree / "pyproject.toml").write_text(everything)
+    command = [*UV, "build", "--no-build-isolation", "--out-dir", str(tmp_path / "dist"), str(tree)]
+    subprocess.run([*command, "--sdist"], check=True)
+    subprocess.run([*command, "--wheel"], check=True)
+    wheel, sources = sorted((tmp_path / "dist").glob("teimoso-*"))
+    bridge = BRIDGE.relative_to(ROOT)
+    for archive in (wheel, sources):
+        packed = names(archive)
+        assert any(name.endswith("connection/whatsmeow/engine.py") for name in packed)
+        assert not [name for name in packed if str(bridge) in name or "COPYING" in name]
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The program's wheel and sdist."""
+    if shutil.which("go") is None:
+        pytest.skip("Go is not installed: the program has no distribution")
+    if not files.BUILT.exists():
+        pytest.skip(f"{files.NAME} is not built: `make whatsmeow` does it")
+    place = tmp_path_factory.mktemp("dist")
+    subprocess.run([ROOT / ".ci/whatsmeow-dist", place], check=True)
+    (wheel,), (sources,) = place.glob("*.whl"), place.glob("*.tar.gz")
+    return wheel, sources
+
+
+def test_the_programs_wheel_puts_it_on_the_path(
+    distributions: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel, _ = distributions
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv/bin/python"
+    subprocess.run([*UV, "pip", "install", "--python", python, "--no-deps", wheel], check=True)
+    found = shutil.which(files.NAME, path=str(tmp_path / "venv/bin"))
+    assert found is not None
+    told = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
+    assert told.startswith("whatsmeow v0.0.0-")
+    # An installation of Teimoso alone finds it there.
+    monkeypatch.setattr(files, "BUILT", tmp_path / "none")
+    monkeypatch.setenv("PATH", str(tmp_path / "venv/bin"))
+    assert files.find() == Path(found)
+
+
+def test_the_programs_distributions_have_their_licences_and_the_source(
+    distributions: tuple[Path, Path],
+) -> None:
+    wheel, sources = map(names, distributions)
+    assert {name.rpartition("/")[2] for name in wheel} >= {"COPYING", "NOTICE.md"}
+    told = ["go", "version", "-m", str(files.BUILT)]
+    lines = subprocess.run(told, check=True, capture_output=True, text=True).stdout.splitlines()
+    contained = [words[1] for line in lines if (words := line.split())[0] == "dep"]
+    assert "go.mau.fi/libsignal" in contained
+    for module in contained:
+        for packed in (wheel, sources):
+            assert any(f"licenses/{module.replace('/', '_')}-LICENSE" in name for name in packed)
+    ours = {str(file.relative_to(BRIDGE)) for file in BRIDGE.rglob("*.go")}
+    ours |= {"go.mod", "go.sum", "COPYING", "NOTICE.md"}
+    assert ours <= {name.partition("/")[2] for name in sources}
+    assert not [name for name in sources if name.endswith(f"/{files.NAME}")]
+
+
+def test_the_licence_of_each_module_is_named() -> None:
+    notice = (BRIDGE / "NOTICE.md").read_text()
+    missing = [
+        module
+        for module in pinned()
+        if f"`{module}`" not in notice and f"`…/{module.rpartition('/')[2]}`" not in notice
+    ]
+    assert missing == []
+
+
+def test_both_distributions_have_one_version() -> None:
+    own, program = (
+        tomllib.loads((place / "pyproject.toml").read_text())["project"]["version"]
+        for place in (ROOT, BRIDGE)
+    )
+    assert own == program

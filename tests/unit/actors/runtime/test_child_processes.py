@@ -1,0 +1,79 @@
+"""What the programs use that a process started, and an actor's own share beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.runtime import child_processes
+from actors.runtime.actor_base import STATM, Shell
+from actors.runtime.child_processes import ProcessorTime, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOLDS, USES = 64 * 2**20, 0.2
+WORK = f"""
+import time
+held = b"x" * {HOLDS}
+while time.process_time() < {USES}:
+    pass
+print(flush=True)
+input()
+"""
+
+pytestmark = pytest.mark.skipif(not STATM.exists(), reason="there is no /proc on this system")
+
+
+@contextmanager
+def working() -> Iterator[int]:
+    """A child that has used its time and holds its memory; its pid."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", WORK], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child.pid
+    finally:
+        child.communicate(b"\n")
+
+
+async def test_a_program_is_shown_beside_its_actor(tmp_path: Path) -> None:
+    shell = Shell(str(tmp_path), "connection:a")
+    before = await shell.health()
+    assert [labels for _, labels, _ in (*before["gauges"], *before["measures"]) if labels] == []
+    with working() as pid:
+        (program,) = (one for one in child_processes.running() if one.pid == pid)
+        health = await shell.health()
+    after = await shell.health()
+    assert program.memory > HOLDS
+    assert USES / 2 < program.cpu <= program.age + 0.1 < 60
+    assert health["memory"] - health["own_memory"] > HOLDS
+    assert abs(health["own_memory"] - before["own_memory"]) < HOLDS
+    of_program = {name: value for name, labels, value in health["gauges"] if labels}
+    assert of_program["teimoso_process_memory_bytes"] > HOLDS
+    assert of_program["teimoso_process_uptime_seconds"] < 60
+    assert after["memory"] == after["own_memory"]
+    assert pid not in [one.pid for one in child_processes.running()]
+    spent = [
+        [value for name, labels, value in each["measures"] if labels == {"role": "program"}]
+        for each in (health, after)
+    ]
+    assert spent[0] == spent[1] == [pytest.approx(program.cpu, abs=0.1)]
+
+
+def test_processor_time_of_programs_only_rises() -> None:
+    spent = ProcessorTime()
+    assert spent.add([]) == 0
+    assert spent.add([Program(7, 1, 0, 2.0, 9.0)]) == 2
+    assert spent.add([Program(7, 1, 0, 3.0, 9.0)]) == 3
+    # Another one, also under the same pid, begins at 0.
+    assert spent.add([Program(7, 2, 0, 0.5, 1.0)]) == 3.5
+    assert spent.add([]) == 3.5
+    assert spent.add([Program(8, 3, 0, 1.0, 1.0), Program(9, 3, 0, 1.0, 1.0)]) == 5.5
