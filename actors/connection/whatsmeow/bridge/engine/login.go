@@ -89,9 +89,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	}
 	one.states = &accountstate.States{
 		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
-		Deliver: func(fields pipe.Fields, raw []byte) error {
-			return engine.pipe.Wait(one.deliver("app_state", fields, raw)).Err
-		},
+		Deliver: one.deliverState,
 	}
 	engine.ratchet.Serve(one.queue)
 	engine.login = one
@@ -102,7 +100,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 func (one *login) run() {
 	connection, err := one.connect()
 	if err != nil {
-		one.end(ends.Cause{Word: dialling(err)})
+		one.end(dialling(err))
 	} else {
 		one.serve(connection)
 	}
@@ -170,6 +168,9 @@ func (one *login) finish() {
 	told := pipe.Fields{"by": why.By}
 	if why.Word != "" {
 		told = pipe.Fields{"by": "program", "cause": why.Word}
+		if why.Detail != "" {
+			told["detail"] = why.Detail
+		}
 	}
 	if why.Attrs != nil {
 		told["attrs"] = why.Attrs
@@ -200,16 +201,17 @@ func (one *login) end(why ends.Cause) {
 	})
 }
 
-func dialling(err error) string {
+func dialling(err error) ends.Cause {
+	var failed *transport.Failed
 	switch {
 	case errors.Is(err, library.ErrHandshake):
-		return "handshake_failed"
-	case errors.Is(err, transport.ErrProxy):
-		return "proxy_failed"
+		return ends.Cause{Word: "handshake_failed"}
+	case errors.As(err, &failed):
+		return ends.Cause{Word: failed.Kind, Detail: failed.Detail}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return "unreachable_in_time"
+		return ends.Cause{Word: "unreachable_in_time"}
 	default:
-		return "unreachable"
+		return ends.Cause{Word: "unreachable"}
 	}
 }
 
