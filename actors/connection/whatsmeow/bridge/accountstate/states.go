@@ -32,6 +32,8 @@ type States struct {
 	Deliver func(fields pipe.Fields, raw []byte) (pipe.Fields, error)
 	// TellPhone sends a message to the account's phone.
 	TellPhone func(context.Context, *waE2E.Message) (string, error)
+	// Renamed is called once the account's own name is another one.
+	Renamed func()
 
 	turn  sync.Mutex
 	asked map[string]bool
@@ -139,9 +141,13 @@ func (all *States) apply(
 	case after.Version == state.Version:
 		return after.Version, nil
 	}
+	before := all.Client.Store.PushName
 	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
 		return all.Client.LearnChanges(ctx, name, changes, state.Version == 0)
 	})
+	if err == nil && all.Client.Store.PushName != before {
+		all.Renamed()
+	}
 	return after.Version, err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 
 	"teimoso-whatsmeow/accountstate"
 	"teimoso-whatsmeow/ends"
@@ -51,6 +52,8 @@ type login struct {
 	over   chan struct{} // closed once `ended` was told
 
 	traffic traffic
+	// shown is the account's presence as the actor asked for it; nil before that.
+	shown atomic.Pointer[types.Presence]
 	// retries has a place for each message that is sent again at the same time.
 	retries chan struct{}
 	// collected are deliveries that the library's event brought while the worker handles a stanza.
@@ -89,7 +92,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	}
 	one.states = &accountstate.States{
 		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
-		Deliver: one.deliverState,
+		Deliver: one.deliverState, Renamed: one.renamed,
 	}
 	engine.ratchet.Serve(one.queue)
 	engine.login = one

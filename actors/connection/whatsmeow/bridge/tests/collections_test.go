@@ -85,3 +85,17 @@ func TestStateOfWhichNothingIsToldComesAtTheNextLogin(t *testing.T) {
 	next.await(0, "app_state", muted(t, false))
 	settled(t, one.number)
 }
+
+func TestNameOfTheAccountIsToldOnceItIsKnown(t *testing.T) {
+	t.Parallel()
+	one, friend := paired(t), number()
+	one.await(0, "app_state", nil)
+	settled(t, one.number)
+	one.do("presence", pipe.Fields{"available": false}, nil)
+	post(t, "/phones/"+one.number+"/app-state", object{"type": "push_name", "name": "Harbour Shop"})
+	settled(t, one.number)
+	one.send(person(friend), "3EB0000000000000000070", "x")
+	if item := inbox(t, friend, "3EB0000000000000000070"); item["name"] != "Harbour Shop" {
+		t.Errorf("others see %v", item["name"])
+	}
+}
