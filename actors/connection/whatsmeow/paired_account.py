@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
 from actors.connection.native.limits import mex
@@ -31,7 +31,7 @@ from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from actors.connection.account.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
@@ -73,7 +73,8 @@ class PairedAccount:
         self._visibility = visibility
         self._counts = counts
         self._carrying = carrying
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks(link)
+        self._start = self._tasks.start
         self.logged_in = False
         self._calls = Calls(people)
         self._rosters = Rosters(session, people, link, ByProgram(link), on_inbox=events.on_inbox)
@@ -146,10 +147,7 @@ class PairedAccount:
         self.logged_in = False
         if self._carrying is not None:
             self._carrying.detach()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.end()
 
     async def send(self, message: Outgoing) -> float:
         """See `Sender.send`. Raises `NotConnected` before the login is done."""
@@ -307,22 +305,6 @@ class PairedAccount:
             )  # it comes again at the next login
             return
         await self._receiver.put(stanza)
-
-    def _start(self, name: str, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.ensure_future(self._guarded(name, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
-        try:
-            await work
-        except ConnectionLost as lost:
-            self._link.fail(lost.cause)
-        except SessionRefusal as refusal:
-            self._link.fail(cause_of(refusal))
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
-            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
-            self._link.fail(Cause(Kind.NETWORK, f"{name}_failed"))
 
 
 def _chat(named: str) -> Address:
