@@ -54,7 +54,9 @@ COPIED = frozenset({"native", "whatsmeow"})
 
 ABILITIES: Mapping[str, frozenset[Ability]] = {
     "native": frozenset({"calls", "files", "groups", "proxies", "resends"}),
-    "whatsmeow": frozenset({"calls", "files", "groups", "passkeys", "resends"}),
+    "whatsmeow": frozenset(
+        {"calls", "files", "groups", "passkeys", "proxies", "resends"}
+    ),
     "neonize": frozenset(),
 }
 """Abilities of each engine beside texts with persons; the gateway refuses the rest unasked."""

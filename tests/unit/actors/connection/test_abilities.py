@@ -17,7 +17,13 @@ from actors.connection.whatsmeow.engine import WhatsmeowEngine
 
 ABLE = {
     "native": {"reject_call", "request_resend", "use_proxy"},
-    "whatsmeow": {"request_resend", "passkey_assertion", "confirm_passkey", "reject_call"},
+    "whatsmeow": {
+        "confirm_passkey",
+        "passkey_assertion",
+        "reject_call",
+        "request_resend",
+        "use_proxy",
+    },
     "neonize": set[str](),
 }
 ENGINE_CLASSES = {
