@@ -55,7 +55,7 @@ COPIED = frozenset({"native", "whatsmeow"})
 ABILITIES: Mapping[str, frozenset[Ability]] = {
     "native": frozenset({"calls", "files", "groups", "proxies", "resends"}),
     "whatsmeow": frozenset(
-        {"calls", "files", "groups", "passkeys", "proxies", "resends"}
+        {"app_state", "calls", "files", "groups", "passkeys", "proxies", "resends"}
     ),
     "neonize": frozenset(),
 }

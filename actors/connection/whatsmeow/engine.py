@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.frames import Frame
     from actors.connection.whatsmeow.program.process import Program
     from actors.media.store import MediaStore
-    from actors.messages.content import ReadMark
+    from actors.messages.content import ChatChange, ReadMark
 
 log = structlog.get_logger()
 
@@ -179,6 +179,12 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
 
     async def reject_call(self, call: str) -> None:
         await self._open_account.reject_call(call)
+
+    async def sync_app_state(self) -> None:
+        await self._open_account.sync_app_state()
+
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+        await self._open_account.change_chat(chat, change, at)
 
     def extend(self, seconds: float) -> None:
         """Let the program send for so long, also while this process hangs; see the port."""

@@ -22,7 +22,7 @@ from actors.connection.native.receive.transactions import SessionRefusal, cause_
 from actors.connection.native.send.outcomes import told
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.unread import readings
-from actors.connection.whatsmeow import media
+from actors.connection.whatsmeow import app_state, media
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.groups import ByProgram
 from actors.connection.whatsmeow.incoming import Incoming
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.link import Link
     from actors.connection.whatsmeow.stanzas import Delivery
-    from actors.messages.content import ReadMark
+    from actors.messages.content import ChatChange, ReadMark
 
 log = structlog.get_logger()
 
@@ -73,6 +73,7 @@ class PairedAccount:
         self._visibility = visibility
         self._counts = counts
         self._carrying = carrying
+        self._ack_timeout = ack_timeout
         self._tasks = BackgroundTasks(link)
         self._start = self._tasks.start
         self.logged_in = False
@@ -186,6 +187,34 @@ class PairedAccount:
         """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
         self._require_login()
         await self._resends.ask(chat, sender, message_id)
+
+    async def sync_app_state(self) -> None:
+        """Have all collections fetched anew. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        with told():
+            await self._link.ask("app_state_sync", whole=True)
+
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+        """Change settings of a chat. Raises `NotConnected` before the login is done, else `SendError`.
+
+        A person's chat is named by the number where that is known, as whatsmeow's own users do.
+        """
+        self._require_login()
+        where = _chat(chat)
+        with told():
+            async with transaction(
+                self._session, self._link
+            ):  # an older owner changes nothing (G6)
+                named = str(self._people.canonical(where))
+        for collection, entries in app_state.patches(named, change, at).items():
+            await self._link.post(
+                "app_state_patch",
+                time.time,
+                within=self._ack_timeout,
+                collection=collection,
+                at_ms=int(at * 1000),
+                changes=entries,
+            )
 
     async def reject_call(self, call: str) -> None:
         """Refuse a call that rings. Raises `SendError`, `NotConnected` before the login is done."""

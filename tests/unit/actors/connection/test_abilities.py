@@ -18,10 +18,12 @@ from actors.connection.whatsmeow.engine import WhatsmeowEngine
 ABLE = {
     "native": {"reject_call", "request_resend", "use_proxy"},
     "whatsmeow": {
+        "change_chat",
         "confirm_passkey",
         "passkey_assertion",
         "reject_call",
         "request_resend",
+        "sync_app_state",
         "use_proxy",
     },
     "neonize": set[str](),

@@ -96,11 +96,17 @@ func (all *States) page(ctx context.Context, name appstate.WAPatchName, whole bo
 	if err != nil {
 		return false, err
 	}
+	if version == 0 && !whole {
+		// What comes of a collection that the actor knows to be empty is news, else it is all there ever was.
+		if whole, err = all.hand(name, &version, 0, nil); err != nil {
+			return false, err
+		}
+	}
 	patches, err := all.Client.Patches(ctx, name, version, version == 0)
 	if err != nil {
 		return false, err
 	}
-	after, err := all.apply(ctx, name, appstate.HashState{Version: version, Hash: hash}, patches)
+	after, err := all.apply(ctx, name, appstate.HashState{Version: version, Hash: hash}, patches, whole)
 	// A server that promises more and brings nothing is not asked for ever.
 	return patches.HasMorePatches && after != version, err
 }
@@ -109,7 +115,7 @@ func (all *States) page(ctx context.Context, name appstate.WAPatchName, whole bo
 //
 // They are decoded twice: waiting for the actor inside of a transaction would keep messages from being decrypted.
 func (all *States) apply(
-	ctx context.Context, name appstate.WAPatchName, state appstate.HashState, patches *appstate.PatchList,
+	ctx context.Context, name appstate.WAPatchName, state appstate.HashState, patches *appstate.PatchList, whole bool,
 ) (uint64, error) {
 	changes, after, err := all.decode(ctx, state, patches, func(context.Context, []appstate.Mutation) error {
 		return errNotYet
@@ -122,21 +128,16 @@ func (all *States) apply(
 		return 0, fmt.Errorf("%w: %w", errUnfit, err)
 	case !errors.Is(err, errNotYet):
 		return 0, err
-	case after.Version == 0:
-		return 0, nil // nobody ever set anything
 	}
-	header, raw, err := changesOf(changes)
-	if err != nil {
-		return 0, err
+	from := &state.Version
+	if whole {
+		from = nil
 	}
-	fields := pipe.Fields{"collection": string(name), "version": after.Version, "after": nil, "changes": header}
-	if state.Version != 0 {
-		fields["after"] = state.Version
-	}
-	switch answer, err := all.Deliver(fields, raw); {
+	behind, err := all.hand(name, from, after.Version, changes)
+	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%w: %w", ErrNotStored, err)
-	case answer["whole"] == true:
+		return 0, err
+	case behind:
 		return 0, errUnfit
 	case after.Version == state.Version:
 		return after.Version, nil
@@ -149,6 +150,25 @@ func (all *States) apply(
 		all.Renamed()
 	}
 	return after.Version, err
+}
+
+// hand has the actor commit changes that lead from a version, nil for all of a collection, to the next one.
+//
+// It returns whether the actor is behind that version, and committed nothing.
+func (all *States) hand(
+	name appstate.WAPatchName, from *uint64, version uint64, changes []appstate.Mutation,
+) (behind bool, err error) {
+	header, raw, err := changesOf(changes)
+	if err != nil {
+		return false, err
+	}
+	answer, err := all.Deliver(pipe.Fields{
+		"collection": string(name), "after": from, "version": version, "changes": header,
+	}, raw)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	return answer["whole"] == true, nil
 }
 
 // ErrNotStored reports that the actor did not commit changes: they come again.
