@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +58,10 @@ class Cause:
     def __str__(self) -> str:
         parts = [self.kind, self.detail, self.stanza]
         return ": ".join(part for part in parts if part)
+
+
+PROXY_CHANGED: Final = Cause(Kind.RESTART_REQUIRED, "proxy_changed")
+"""A connection goes through another proxy from now on, or through none."""
 
 
 # whatsmeow, types/events/events.go: 403 is LOCKED and 406 is BANNED to WhatsApp Web, and after

@@ -50,7 +50,7 @@ UNPROVEN = frozenset({"native"})
 
 ABILITIES: Mapping[str, frozenset[Ability]] = {
     "native": frozenset({"proxies"}),
-    "whatsmeow": frozenset({"passkeys"}),
+    "whatsmeow": frozenset({"app_state", "passkeys", "proxies"}),
 }
 """Abilities of each engine beyond those of all; the gateway refuses the rest unasked."""
 

@@ -55,7 +55,7 @@ def cannot_set(client: Client, chat: str) -> bool:
     return True
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(native="D9")
 def test_learns_what_the_owner_sets(simulator: Simulator, versatile: Client, friend: str) -> None:
     own(simulator, versatile, "contact", friend, name="Ana Lima")
     has(versatile, friend, name="Ana Lima", muted=False, pinned=False, archived=False)
@@ -77,7 +77,7 @@ def test_learns_what_was_read_and_starred(
         has(versatile, friend, read=on, star=["3EB0AA", on])
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(native="D9")
 def test_learns_at_pairing_what_was_set(
     simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
 ) -> None:
@@ -95,7 +95,7 @@ def test_learns_at_pairing_what_was_set(
     simulator.settled(client.number)
 
 
-@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+@pytest.mark.differs(tryx="D9", native="D9")
 def test_begins_with_a_snapshot(
     simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
 ) -> None:
@@ -112,7 +112,7 @@ def test_begins_with_a_snapshot(
     has(client, friend, muted=False)
 
 
-@pytest.mark.differs(neonize="D12", native="D9", whatsmeow="D9")
+@pytest.mark.differs(neonize="D12", native="D9")
 def test_sets_what_the_phone_shows(simulator: Simulator, versatile: Client, friend: str) -> None:
     if cannot_set(versatile, friend):
         return
@@ -124,7 +124,7 @@ def test_sets_what_the_phone_shows(simulator: Simulator, versatile: Client, frie
     assert state["patches_refused"] == 0
 
 
-@pytest.mark.differs(neonize="D12", native="D9", whatsmeow="D9")
+@pytest.mark.differs(neonize="D12", native="D9")
 def test_sets_on_what_it_had_missed(simulator: Simulator, versatile: Client, friend: str) -> None:
     if cannot_set(versatile, friend):
         return
@@ -136,7 +136,7 @@ def test_sets_on_what_it_had_missed(simulator: Simulator, versatile: Client, fri
     has(versatile, friend, muted=False)
 
 
-@pytest.mark.differs(native="D9", whatsmeow="D9")
+@pytest.mark.differs(native="D9")
 def test_asks_for_a_key_that_it_lacks(simulator: Simulator, versatile: Client, friend: str) -> None:
     path = f"/phones/{versatile.number}/app-state"
     simulator.post(f"{path}/keys", share=False)

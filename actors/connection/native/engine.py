@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
 from actors.connection.account.unable import Unable
-from actors.connection.causes import Cause, Kind
+from actors.connection.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.names.session_names import SessionNames
 from actors.connection.native.identities.addresses import Address, parse_optional
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
-
-PROXY_CHANGED: Final = Cause(Kind.RESTART_REQUIRED, "proxy_changed")
 
 
 class NativeEngine(SessionInbox, SessionNames, Unable):

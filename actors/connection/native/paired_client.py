@@ -12,6 +12,7 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.calls import RingingCalls
 from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
@@ -89,6 +90,8 @@ class Linked:
         self._carrying = carrying
         self._session = session
         self._socket = socket
+        self._tasks = BackgroundTasks(socket)
+        self._start = self._tasks.start
         self._events = events
         self._counts = counts
         self._versions = versions
@@ -168,7 +171,6 @@ class Linked:
         )
         self._calls = RingingCalls(self._people, socket, events.on_call)
         self._offline = OfflineQueue(socket)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
 
@@ -176,7 +178,8 @@ class Linked:
         """Serve until the socket ends."""
         receiving = asyncio.create_task(self._receiver.run())
         reading = asyncio.create_task(self._read())
-        self._tasks |= {receiving, reading}
+        self._tasks.add(receiving)
+        self._tasks.add(reading)
         self._start("login", self._expect_success())
         done, _ = await asyncio.wait((receiving, reading), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -275,10 +278,7 @@ class Linked:
         """End what runs in the background."""
         if self._carrying is not None:
             self._carrying.detach()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.end()
         await self._sender.close()
 
     async def _read(self) -> None:
@@ -382,19 +382,3 @@ class Linked:
         log.info("another identity key", action="identity.changed")
         self._devices.forget(person)
         self._session.drop_own_sender_keys(str(person))
-
-    def _start(self, name: str, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.ensure_future(self._guarded(name, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
-        try:
-            await work
-        except ConnectionLost:
-            return  # the reader meets it too, and ends the run
-        except SessionRefusal as refusal:
-            self._socket.fail(cause_of(refusal))
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
-            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
-            self._socket.fail(Cause(Kind.NETWORK, f"{name}_failed"))

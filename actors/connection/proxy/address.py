@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 LONGEST: Final = 2048
 """Characters of a URL, at most."""
@@ -62,9 +62,17 @@ class ProxyAddress:
     password: str | None = field(default=None, repr=False)
 
     @property
+    def url(self) -> str:
+        """Its URL, with the user and the password."""
+        words = (quote(word or "", safe="") for word in (self.user, self.password))
+        return self._with("" if self.user is None else f"{':'.join(words)}@")
+
+    @property
     def shown(self) -> str:
         """Its URL with stars in place of the user and the password."""
-        secret = "" if self.user is None else "***:***@"
+        return self._with("" if self.user is None else "***:***@")
+
+    def _with(self, secret: str) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{secret}{host}:{self.port}"
 

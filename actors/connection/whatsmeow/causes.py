@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.causes import Cause, Kind, from_close, from_failure, from_stream_error
@@ -20,19 +21,22 @@ _WORDS: Final[Mapping[str, Kind]] = {
 """Words of the program that mean another kind than the network's."""
 
 _KNOWN: Final = frozenset(
-    {
-        *_WORDS,
-        "handshake_failed",
-        "pairing_failed",
-        "proxy_failed",
-        "unreachable",
-        "unreachable_in_time",
-    }
+    {*_WORDS, "handshake_failed", "pairing_failed", "unreachable", "unreachable_in_time"}
 )
 
+_OF_PROXIES: Final = frozenset(
+    {Kind.PROXY_UNREACHABLE, Kind.PROXY_AUTHENTICATION, Kind.PROXY_REFUSED}
+)
+_DETAIL: Final = re.compile(r"connect|timeout|broke_off|answer(_[0-9]{1,3})?", re.ASCII)
 
-def from_word(word: str) -> Cause:
-    """The cause in a word of the program's own; one that is not known goes no further."""
+
+def from_word(word: str, detail: str = "") -> Cause:
+    """The cause in a word of the program's own; one that is not known goes no further.
+
+    `detail` is the step at which a proxy failed.
+    """
+    if word in _OF_PROXIES:
+        return Cause(Kind(word), detail if _DETAIL.fullmatch(detail) else "answer")
     return Cause(_WORDS.get(word, Kind.NETWORK), word if word in _KNOWN else "program")
 
 
@@ -48,7 +52,7 @@ def from_ended(told: Mapping[str, Any], now: float) -> Cause:
         return from_stream_error(attrs, {str(tag): _texts(part) for tag, part in parts})
     if by == "close":
         return from_close(None)
-    return from_word(str(told.get("cause")))
+    return from_word(str(told.get("cause")), str(told.get("detail")))
 
 
 def _texts(attrs: object) -> dict[str, str]:

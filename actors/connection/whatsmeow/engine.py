@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.account.unable import Unable
-from actors.connection.causes import Cause, Kind
+from actors.connection.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
 from actors.connection.names.session_names import SessionNames
 from actors.connection.native.media.transfers import Carrying
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.pairing_window import Offering
+from actors.connection.proxy.address import parse
 from actors.connection.session.engine_inbox import SessionInbox
 from actors.connection.whatsapp_version import Versions
 from actors.connection.whatsmeow import causes
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.frames import Frame
     from actors.connection.whatsmeow.program.process import Program
     from actors.media.store import MediaStore
-    from actors.messages.content import ReadMark
+    from actors.messages.content import ChatChange, ReadMark
 
 log = structlog.get_logger()
 
@@ -179,6 +180,12 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
     async def reject_call(self, call: str) -> None:
         await self._open_account.reject_call(call)
 
+    async def sync_app_state(self) -> None:
+        await self._open_account.sync_app_state()
+
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+        await self._open_account.change_chat(chat, change, at)
+
     def extend(self, seconds: float) -> None:
         """Let the program send for so long, also while this process hangs; see the port."""
         self._programs.extend(seconds)
@@ -201,6 +208,15 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         self._visibility.configure(always=show_online)
         if self._paired is not None:
             await self._paired.show()
+
+    async def use_proxy(self, proxy: str | None) -> None:
+        """Go through this proxy from now on; see the port."""
+        through = None if proxy is None else parse(proxy)
+        if through != self._programs.proxy:
+            self._programs.proxy = self._versions.proxy = through
+            if self._carrying is not None:
+                await self._carrying.web.use(through)
+            self._interrupt(PROXY_CHANGED)
 
     async def typing(self, chat: str, state: str) -> None:
         await self._open_account.typing(chat, state)
@@ -251,10 +267,13 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         """Let `run` return with this cause, now and whenever it is called again."""
         if self._closing is None:
             self._closing = cause
+            self._interrupt(cause)
+
+    def _interrupt(self, cause: Cause) -> None:
         if self._opening is not None:
             self._opening.cancel()
         if self._link is not None:
-            self._link.fail(self._closing)
+            self._link.fail(cause)
 
     # one login
 
@@ -269,6 +288,8 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
             self._opening = asyncio.ensure_future(self._open())
             program, version = await self._opening
             self._opening = None
+            if self._programs.goes_astray:
+                return PROXY_CHANGED
             if before is not None and self.account is None:
                 # A crash came between setting the keys aside and noting it here, or the keys are lost.
                 return Cause(Kind.LOGGED_OUT, "keys_gone")
@@ -282,10 +303,10 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
             await self._programs.stop()
             return Cause(Kind.NETWORK, "program_lost")
         except asyncio.CancelledError:
-            # `close` cancels the opening, its owner cancels this task: only the latter is passed on.
-            if self._closing is None or asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            # `_interrupt` cancels the opening, the owner cancels this task: only the latter is passed on.
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
-            return self._closing
+            return self._closing or PROXY_CHANGED
         except Exception as error:  # noqa: BLE001 - told as the cause of the end
             log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
             await self._programs.stop()

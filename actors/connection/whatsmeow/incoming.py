@@ -18,6 +18,7 @@ from actors.connection.native.receive.messages.messages import Messages, RosterW
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.messages.receipt_writer import ReceiptWriter
 from actors.connection.native.transport.nodes import MalformedMessage, Node
+from actors.connection.whatsmeow import app_state
 from actors.connection.whatsmeow.stanzas import Delivery
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Incoming:
             "mex": self._mex,
             "media_retried": self._media_retried,
             "call": self._call,
+            "app_state": self._app_state,
         }
 
     async def take(self, stanza: Node) -> Outcome:
@@ -174,6 +176,21 @@ class Incoming:
     def _call(self, stanza: Delivery) -> Outcome:
         """A call is stored nowhere: one that still rings is told again."""
         return Outcome("call.heard", (stanza,), task="call")
+
+    def _app_state(self, stanza: Delivery) -> Outcome:
+        """Note changes with the version that brings them; where some before them lack, ask for all."""
+        told = stanza.told or {}
+        found = app_state.read(told, stanza.body)
+        session, collection, after = self._session, str(told["collection"]), told.get("after")
+        # What a library that has nothing calls a change is one where the session knows that nothing was set.
+        fits = after != 0 or session.app_state_version(collection) == 0
+        version = int(told["version"])
+        if not fits or not session.note_app_state(collection, version, found.changes, after=after):
+            return Outcome("app_state.behind", (replace(stanza, answer={"whole": True}),))
+        if found.name is not None:
+            session.save_push_name(str(self._people.account), found.name)
+        news = bool(found.changes) or after is None
+        return Outcome("app_state.noted", (stanza,), news=news)
 
     def _media_retried(self, stanza: Delivery) -> Outcome:
         """The account's phone was asked for a file that the servers lost."""

@@ -56,7 +56,7 @@ class Link:
             raise ConnectionLost(self.cause, written=False)
         for stanza in stanzas:
             assert isinstance(stanza, Delivery)
-            self._pipe.answer(stanza.request)
+            self._pipe.answer(stanza.request, stanza.answer)
 
     async def ask(self, do: str, *, body: bytes = b"", **values: Any) -> Frame:
         """Have the program ask WhatsApp.
@@ -93,9 +93,9 @@ class Link:
         return Node("iq", {}, (Node("result", {}, b'{"data":%b}' % answer.body),))
 
     async def post(
-        self, do: str, now: Callable[[], float], *, within: float, body: bytes, **values: Any
+        self, do: str, now: Callable[[], float], *, within: float, body: bytes = b"", **values: Any
     ) -> Frame:
-        """Have the program send a message. Raises `SendError`.
+        """Have the program send a message, or a change. Raises `SendError`.
 
         `within`: seconds that WhatsApp has for its acknowledgement.
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
 from actors.connection.native.limits import mex
@@ -22,7 +22,7 @@ from actors.connection.native.receive.transactions import SessionRefusal, cause_
 from actors.connection.native.send.outcomes import told
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.unread import readings
-from actors.connection.whatsmeow import media
+from actors.connection.whatsmeow import app_state, media
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.groups import ByProgram
 from actors.connection.whatsmeow.incoming import Incoming
@@ -31,7 +31,7 @@ from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from actors.connection.account.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.link import Link
     from actors.connection.whatsmeow.stanzas import Delivery
-    from actors.messages.content import ReadMark
+    from actors.messages.content import ChatChange, ReadMark
 
 log = structlog.get_logger()
 
@@ -73,7 +73,9 @@ class PairedAccount:
         self._visibility = visibility
         self._counts = counts
         self._carrying = carrying
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ack_timeout = ack_timeout
+        self._tasks = BackgroundTasks(link)
+        self._start = self._tasks.start
         self.logged_in = False
         self._calls = Calls(people)
         self._rosters = Rosters(session, people, link, ByProgram(link), on_inbox=events.on_inbox)
@@ -146,10 +148,7 @@ class PairedAccount:
         self.logged_in = False
         if self._carrying is not None:
             self._carrying.detach()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.end()
 
     async def send(self, message: Outgoing) -> float:
         """See `Sender.send`. Raises `NotConnected` before the login is done."""
@@ -188,6 +187,34 @@ class PairedAccount:
         """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
         self._require_login()
         await self._resends.ask(chat, sender, message_id)
+
+    async def sync_app_state(self) -> None:
+        """Have all collections fetched anew. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        with told():
+            await self._link.ask("app_state_sync", whole=True)
+
+    async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
+        """Change settings of a chat. Raises `NotConnected` before the login is done, else `SendError`.
+
+        A person's chat is named by the number where that is known, as whatsmeow's own users do.
+        """
+        self._require_login()
+        where = _chat(chat)
+        with told():
+            async with transaction(
+                self._session, self._link
+            ):  # an older owner changes nothing (G6)
+                named = str(self._people.canonical(where))
+        for collection, entries in app_state.patches(named, change, at).items():
+            await self._link.post(
+                "app_state_patch",
+                time.time,
+                within=self._ack_timeout,
+                collection=collection,
+                at_ms=int(at * 1000),
+                changes=entries,
+            )
 
     async def reject_call(self, call: str) -> None:
         """Refuse a call that rings. Raises `SendError`, `NotConnected` before the login is done."""
@@ -307,22 +334,6 @@ class PairedAccount:
             )  # it comes again at the next login
             return
         await self._receiver.put(stanza)
-
-    def _start(self, name: str, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.ensure_future(self._guarded(name, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
-        try:
-            await work
-        except ConnectionLost as lost:
-            self._link.fail(lost.cause)
-        except SessionRefusal as refusal:
-            self._link.fail(cause_of(refusal))
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
-            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
-            self._link.fail(Cause(Kind.NETWORK, f"{name}_failed"))
 
 
 def _chat(named: str) -> Address:

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.engine import SendError
+from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
@@ -71,8 +71,7 @@ class Sender:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
         outgoing = replace(outgoing, content=retargeted(outgoing.content, self._session.theirs))
-        if chat.is_person:
-            self._permit(chat)
+        self._check(chat)
         upload = await self._upload(outgoing, chat)
         try:
             return await self._attempt(outgoing, chat, upload)
@@ -80,7 +79,8 @@ class Sender:
             if chat.server == GROUP:
                 await self._explain(refused, chat)
             elif not refused.uncertain:
-                await forget_begun(self._session, self._link, chat, outgoing.message_id, refused)
+                whom = self._people.canonical(chat)
+                await forget_begun(self._session, self._link, whom, outgoing.message_id, refused)
             if refused.code != STALE_ADDRESSING:
                 raise
         try:
@@ -107,8 +107,7 @@ class Sender:
             with told():
                 message, to = await self._written(outgoing, chat, upload)
             async with self._line:
-                if chat.is_person:
-                    self._permit(chat)  # a limit that was told meanwhile: its refusal is for good
+                self._check(chat)  # another name, or a limit, may have been told meanwhile
                 answer = await self._link.post(
                     "send",
                     self._clock,
@@ -121,11 +120,21 @@ class Sender:
         at = answer.header.get("at")
         return float(at) if isinstance(at, int | float) and at > 0 else self._clock()
 
+    def _check(self, chat: Address) -> None:
+        """Raises `SendError` where nothing may leave for the chat now.
+
+        It may have another name, whose earlier messages leave first (G4), or a limit may hold it back.
+        """
+        if self._people.canonical(chat) != chat:
+            raise NotConnected
+        if chat.is_person:
+            self._permit(chat)
+
     async def _written(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None
     ) -> tuple[bytes, Address]:
         """The message, and its recipient on the wire; it is on disk. Raises `SendError`, too."""
-        chat = self._people.canonical(chat)  # the number may have become known meanwhile
+        self._check(chat)
         roster = await self._rosters.of(chat) if chat.server == GROUP else None
         to = chat if roster is not None else self._people.named(chat, "lid")
         message = plaintext(outgoing, self._place(outgoing, chat, to, roster), upload)

@@ -20,13 +20,14 @@ class Delivery(Node):
     """A stanza that waits for the answer to the program's request of this number (`request`).
 
     `kind` is that request, `told` its header, `body` the bytes that it brought: of a message, what was
-    decrypted.
+    decrypted. `answer` has what the program is told besides that it is stored.
     """
 
     request: int = 0
     kind: str = ""
     told: Mapping[str, Any] | None = None
     body: bytes = b""
+    answer: Mapping[str, Any] | None = None
 
 
 def delivery_of(request: int, kind: str, frame: Frame) -> Delivery:

@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from actors.connection.account.port import Call
     from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.messages.content import Content
-    from tests.conformance.clients import child, native_files, native_groups
+    from tests.conformance.clients import child, native_files, native_groups, native_settings
 else:
     import child
     import native_files
-    import native_groups  # by their place beside this program: `tests` is not a name to rely on
+    import native_groups
+    import native_settings  # by their place beside this program: `tests` is not a name to rely on
 
 BACKOFF = 0.2
 
@@ -86,7 +87,7 @@ class Owner:
     def __init__(self) -> None:
         self.engine: Engine
         self.files: native_files.Files
-        self.groups: native_groups.Groups
+        self.parts: dict[str, native_groups.Groups | native_settings.Settings] = {}
         self._telling = asyncio.Lock()
         self._seen: dict[str, InboxMessage] = {}
         self._polls: dict[str, Poll] = {}
@@ -222,8 +223,8 @@ class Owner:
             child.held.set()
             child.emit("held")
             return
-        if command["do"] in ("group", "groups"):
-            await self.groups.obey(command)
+        if (part := self.parts.get(command["do"])) is not None:
+            await part.obey(command)
             return
         if command["do"] == "download":
             number = command["id"]
@@ -280,8 +281,9 @@ async def main(engine: str = "native") -> None:
         settings, "conformance", time.time_ns(), events, directory, media=store
     )
     running = asyncio.create_task(owner.run())
-    owner.groups = native_groups.Groups(owner.engine)
-    watching = asyncio.create_task(owner.groups.watch())
+    groups, settings_ = native_groups.Groups(owner.engine), native_settings.Settings(owner.engine)
+    owner.parts = {"group": groups, "groups": groups, "settings": settings_, "set": settings_}
+    watching = asyncio.create_task(groups.watch())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 from contextlib import asynccontextmanager, suppress
@@ -298,19 +299,24 @@ async def device(
     reconnect: bool = True,
     recorder: Recorder | None = None,
     proxy: str | None = None,
+    kind: str = "native",
     **more: Any,
 ) -> AsyncIterator[Device]:
-    """A running device on the session file in `directory`; closed at the end."""
+    """A running device on the session file in `directory`; closed at the end.
+
+    Of another `kind` than native it has no `keepalive` and no `recorder`.
+    """
     events = EngineEvents()
-    session = Session.open(directory / SESSION_FILE, epoch)
-    engine = NativeEngine(
-        settings(simulator, directory, **more),
-        session,
-        events,
-        keepalive=keepalive,
-        media=DirectoryStore(directory / "media"),
-        recorder=recorder,
-    )
+    media, words = DirectoryStore(directory / "media"), settings(simulator, directory, **more)
+    engine: Any
+    if kind == "native":
+        session = Session.open(directory / SESSION_FILE, epoch)
+        engine = NativeEngine(
+            words, session, events, keepalive=keepalive, media=media, recorder=recorder
+        )
+    else:
+        package = importlib.import_module(f"actors.connection.{kind}")
+        engine = package.open_engine(words, "shop", epoch, events, directory, media=media)
     await engine.use_proxy(proxy)
     made = Device(engine, reconnect=reconnect)
 

@@ -137,6 +137,19 @@ class Driven:
             tell("logged_out", account=engine.account)
         elif do in ("extend", "trace", "run"):
             await self.attend(do, **command)
+        else:
+            await self.settings(do, **command)
+
+    async def settings(
+        self, do: str, *, chat: str = "", change: str | list[Any] = "", at: float = 0.0
+    ) -> None:
+        """Change settings of a chat, or ask for all of the account's."""
+        if do == "sync":
+            await self.engine.sync_app_state()
+            tell("synced")
+        else:
+            await self.engine.change_chat(chat, unpack(change), at)  # type: ignore[arg-type]
+            tell("changed")
 
     async def attend(self, do: str, *, seconds: float = 0.0, on: bool = False) -> None:
         """What its owner does beside all that."""

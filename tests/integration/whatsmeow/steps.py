@@ -30,14 +30,14 @@ class Step:
                 self._kill()
 
 
-def after_commit(step: Step) -> None:
-    original, added = Session.transaction, Session.add_message
+def after_commit(step: Step, write: str = "add_message") -> None:
+    original, added = Session.transaction, getattr(Session, write)
     calls = 0
 
-    def counted(self: Session, **message: Any) -> bool:
+    def counted(self: Session, *arguments: Any, **named: Any) -> Any:
         nonlocal calls
-        calls += 1
-        return added(self, **message)
+        calls += brings(write, *arguments)
+        return added(self, *arguments, **named)
 
     @asynccontextmanager
     async def transaction(self: Session) -> AsyncIterator[None]:
@@ -47,15 +47,36 @@ def after_commit(step: Step) -> None:
             yield
         step.reached(calls)
 
-    Session.add_message = counted  # type: ignore[method-assign,assignment]
+    setattr(Session, write, counted)
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
 
 
-def around_answering(step: Step, *, after: bool) -> None:
+def before_commit(step: Step, write: str) -> None:
+    original = getattr(Session, write)
+
+    def reached(self: Session, *arguments: Any, **named: Any) -> Any:
+        found = original(self, *arguments, **named)
+        step.reached(brings(write, *arguments))
+        return found
+
+    setattr(Session, write, reached)
+
+
+def brings(write: str, *arguments: Any) -> bool:
+    """Whether a write of the session brings anything: app state is told without changes, too."""
+    return write != "note_app_state" or bool(arguments[2])
+
+
+def around_answering(step: Step, *, after: bool, kind: str = "message") -> None:
     original = Link.send
 
     async def send(self: Link, *stanzas: Node) -> None:
-        count = sum(isinstance(one, Delivery) and one.kind == "message" for one in stanzas)
+        count = sum(
+            isinstance(one, Delivery)
+            and one.kind == kind
+            and bool((one.told or {}).get("changes", True))
+            for one in stanzas
+        )
         if not after:
             step.reached(count)
         await original(self, *stanzas)
@@ -94,6 +115,9 @@ STEPS: dict[str, Callable[[Step], None]] = {
     "after_commit": after_commit,
     "before_answer": lambda step: around_answering(step, after=False),
     "after_answer": lambda step: around_answering(step, after=True),
+    "state_before_commit": lambda step: before_commit(step, "note_app_state"),
+    "state_after_commit": lambda step: after_commit(step, "note_app_state"),
+    "state_after_answer": lambda step: around_answering(step, after=True, kind="app_state"),
     "before_post": lambda step: around_posting(step, after=False),
     "after_post": after_writing,
     "after_ack": lambda step: around_posting(step, after=True),

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.connection.whatsmeow.program import files
+from tests.integration.gateway.reader import KEY_HEADER, Reader
 from tests.integration.whole.shop import SHOP
 from tests.waiting import until
 
@@ -138,4 +139,41 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
     logs = (instance.data / "logs").glob("connection*")
     words = "".join(path.read_text(errors="replace") for path in logs)
     assert "program.died" in words
-    assert not [one for one in (ACCOUNT, CONTACT, "the stall") if one in words]
+    assert not [one for one in (ACCOUNT, "15550100052", "the stall") if one in words]
+
+
+def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
+    """What the phone sets is seen, and what is set here the phone has; each is told as an event."""
+    contact, phone = "15550100053", f"/phones/{ACCOUNT}/app-state"
+    path = f"/api/connections/{stall}"
+
+    def sees(where: str, **wanted: Any) -> None:
+        def look() -> bool:
+            seen = instance.api.get(f"{path}/{where}").raise_for_status().json()
+            found = seen["items"][0] if seen.get("items") else seen
+            return all(found.get(name) == value for name, value in wanted.items())
+
+        until(f"{where} has {wanted}", look, 30)
+
+    key = instance.api.headers[KEY_HEADER]
+    with Reader(instance, key, connection=stall) as reader:  # type: ignore[arg-type]
+        named = {"type": "contact", "chat": contact, "name": "Rui Costa"}
+        instance.simulator.post(phone, json=named).raise_for_status()
+        sees(f"contacts?addresses={contact}", full_name="Rui Costa", first_name="Rui")
+        change = {"archived": True, "muted": True, "muted_until": "2033-05-18T03:33:20Z"}
+        answer = instance.api.patch(f"{path}/chats/{contact}?wait=20", json=change)
+        assert (answer.status_code, answer.json()["status"]) == (202, "sent"), answer.text
+        shown = instance.simulator.get(phone).raise_for_status().json()
+        kinds = [one["type"] for one in shown["settings"] if one.get("chat") == contact]
+        assert {"archive", "mute"} <= set(kinds)
+        assert shown["patches_refused"] == 0
+        sees(f"chats/{contact}", archived=True, muted=True, name="Rui Costa")
+        undone = {"type": "archive", "chat": contact, "archived": False}
+        instance.simulator.post(phone, json=undone).raise_for_status()
+        sees(f"chats/{contact}", archived=False, muted=True)
+        assert instance.api.post(f"{path}/app-state").status_code == 204
+        until(
+            "all is told",
+            lambda: {"contact.updated", "chat.updated"} <= {event for _, event, _ in reader.events},
+            20,
+        )

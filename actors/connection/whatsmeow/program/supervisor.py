@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from actors.config.settings import Settings
+    from actors.connection.proxy.address import ProxyAddress
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsmeow.program.pipe import OnEvent, OnRequest, Pipe
 
 
 class Supervisor:
-    """Holds at most one program, which has the database in `directory` open for `epoch`."""
+    """Holds at most one program, which has the database in `directory` open for `epoch`.
+
+    It goes to WhatsApp through `proxy` alone; where that is another one since, `start` starts another program.
+    """
 
     def __init__(
         self,
@@ -39,8 +43,10 @@ class Supervisor:
         self._epoch = epoch
         self._recorder = recorder
         self._on_request, self._on_event = on_request, on_event
+        self.proxy: ProxyAddress | None = None
         self._program: Program | None = None
         self._fell: str | None = None
+        self._through: ProxyAddress | None = None
         self._until: float | None = None
         if recorder is not None:
             recorder.on_turn = self._trace
@@ -52,6 +58,11 @@ class Supervisor:
         return None if program is None or program.over.done() else program
 
     @property
+    def goes_astray(self) -> bool:
+        """Whether the program that runs goes another way than through `proxy`."""
+        return self._through != self.proxy
+
+    @property
     def pipe(self) -> Pipe:
         """The pipe to it. Raises `NotConnected`."""
         if (program := self.running) is None:
@@ -60,10 +71,13 @@ class Supervisor:
 
     async def start(self) -> tuple[Program, Mapping[str, Any] | None]:
         """The program, and what a new one says of its device. Raises what starting it raises, or `Refused`."""
+        if self.goes_astray:
+            await self.stop()
         if (running := self.running) is not None:
             return running, None
         if (former := self._program) is not None:
             self._fell = former.fell
+        self._through = through = self.proxy
         program = await Program.start(on_request=self._on_request, on_event=self._on_event)
         self._program = program
         if self._fell is not None:
@@ -77,6 +91,7 @@ class Supervisor:
             url=self._settings.whatsapp_url,
             root_key=self._settings.whatsapp_root_key,
             media_authority="" if authority is None else str(authority),
+            proxy="" if through is None else through.url,
             trace=self._recorder is not None and self._recorder.on,
         )
         if self._until is not None:

@@ -1,12 +1,13 @@
 """An engine in a process of its own that logs in, receives a message with a file, and sends one with a file.
 
-Called with one argument, JSON: `settings` (values), `directory`, `epoch`, `chat`, `content` (that of the
+Called with one argument, JSON: `engine`, `settings` (values), `directory`, `epoch`, `chat`, `content` (that of the
 message to send) and `proxy`. It prints ``opened``, and ``done`` once the file is here and the other is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents, Outgoing
-from actors.connection.native import open_engine
 from actors.media.directory import DirectoryStore
 from actors.messages.content import unpack
 from actors.runtime import logs
@@ -30,7 +30,8 @@ async def main(asked: dict[str, Any]) -> None:
     async def on_inbox() -> None:
         told.set()
 
-    engine = open_engine(
+    package = importlib.import_module(f"actors.connection.{asked['engine']}")
+    engine = package.open_engine(
         resolve_settings(**asked["settings"]),
         *("shop", asked["epoch"]),
         EngineEvents(on_open=on_open, on_inbox=on_inbox),

@@ -17,6 +17,7 @@ import pytest
 from actors.connection.causes import Kind
 from actors.connection.engine import Outgoing
 from actors.connection.whatsapp_version import FILE
+from actors.connection.whatsmeow.program import files
 from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import arrived, became, kept, says
 from tests.integration.engine.recovery.test_crash import prepare
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
     from tests.processes.proxy import Kind as ProxyKind
 
 CHILD = Path(__file__).with_name("proxied_child.py")
+MISSING = pytest.mark.skipif(
+    files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+)
+
+
+@pytest.fixture(params=["native", pytest.param("whatsmeow", marks=MISSING)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that uses proxies; that on whatsmeow has a program, which goes the same way."""
+    return str(request.param)
 
 
 def beyond(simulator: Simulator) -> str:
@@ -61,11 +71,13 @@ async def talk(simulator: Simulator, phone: Device, number: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_pairing_texts_and_files_both_ways(
-    kind: ProxyKind, simulator: Simulator, tmp_path: Path
+    kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     with Proxy(kind) as proxy:
         url = beyond(simulator)
-        async with device(simulator, tmp_path, proxy=proxy.url, whatsapp_url=url) as phone:
+        async with device(
+            simulator, tmp_path, proxy=proxy.url, whatsapp_url=url, kind=engine
+        ) as phone:
             await pair(simulator, phone)
             await talk(simulator, phone, 1)
             sockets = len(proxy.tunnels)
@@ -85,11 +97,13 @@ async def test_pairing_texts_and_files_both_ways(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_proxy_that_dies_and_comes_back(
-    kind: ProxyKind, simulator: Simulator, tmp_path: Path
+    kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     with Proxy(kind) as proxy:
         url = beyond(simulator)
-        async with device(simulator, tmp_path, proxy=proxy.url, whatsapp_url=url) as phone:
+        async with device(
+            simulator, tmp_path, proxy=proxy.url, whatsapp_url=url, kind=engine
+        ) as phone:
             await pair(simulator, phone)
             phone.causes.clear()
             proxy.stop()
@@ -105,12 +119,16 @@ async def test_a_proxy_that_dies_and_comes_back(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_proxy_that_refuses_is_told_and_never_passed_by(
-    kind: ProxyKind, simulator: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kind: ProxyKind,
+    engine: str,
+    simulator: Simulator,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Though the server could be reached directly."""
     with Proxy(kind) as proxy:
         wrong = proxy.url_of(USER, "n0t-the-passw0rd")
-        async with device(simulator, tmp_path, proxy=wrong) as phone:
+        async with device(simulator, tmp_path, proxy=wrong, kind=engine) as phone:
             await until(lambda: len(phone.causes) > 1)
             proxy.refuses = True
             await phone.engine.use_proxy(proxy.url)
@@ -127,10 +145,12 @@ async def test_a_proxy_that_refuses_is_told_and_never_passed_by(
     assert "n0t-the-passw0rd" not in repr([vars(phone.engine), phone.causes])
 
 
-async def test_another_proxy_while_it_runs(simulator: Simulator, tmp_path: Path) -> None:
+async def test_another_proxy_while_it_runs(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
     """From none to one, to another kind, and back: each time the old way carries nothing more."""
     with Proxy("http") as first, Proxy("socks5") as second:
-        async with device(simulator, tmp_path) as phone:
+        async with device(simulator, tmp_path, kind=engine) as phone:
             await pair(simulator, phone)
             await talk(simulator, phone, 1)
             assert (first.came, second.came) == (0, 0)
@@ -150,12 +170,16 @@ async def test_another_proxy_while_it_runs(simulator: Simulator, tmp_path: Path)
 
 
 async def test_a_change_reaches_a_login_that_is_under_way(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     with Proxy("http") as silent, Proxy("socks5") as proxy:
         silent.mute = True
         async with device(
-            simulator, tmp_path, proxy=silent.url, whatsapp_version="2.3000.1050000000"
+            simulator,
+            tmp_path,
+            proxy=silent.url,
+            kind=engine,
+            whatsapp_version="2.3000.1050000000",
         ) as phone:
             await until(lambda: silent.came > 0)
             async with asyncio.timeout(5):
@@ -167,10 +191,10 @@ async def test_a_change_reaches_a_login_that_is_under_way(
 @pytest.mark.skipif(STRACE is None, reason="no strace here: its connections cannot be counted")
 @pytest.mark.parametrize("kind", [*KINDS, None])
 async def test_every_connection_of_the_process_goes_to_the_proxy(
-    kind: ProxyKind | None, simulator: Simulator, tmp_path: Path
+    kind: ProxyKind | None, engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """Counted in the kernel's calls: a login, a file each way. Without a proxy none does."""
-    await prepare(simulator, tmp_path, talked=True)
+    await prepare(simulator, tmp_path, talked=True, kind=engine)
     data = secrets.token_bytes(10_000)
     file = Document(await kept(tmp_path, data, "application/pdf"))
     await simulator.says(CONTACT, ACCOUNT, type="document", size=1000)
@@ -178,6 +202,7 @@ async def test_every_connection_of_the_process_goes_to_the_proxy(
     trace = tmp_path / "connects"
     with Proxy(kind or "http") as proxy:
         asked = {
+            "engine": engine,
             "settings": {
                 "data": str(tmp_path),
                 "whatsapp_url": simulator.ws_url,

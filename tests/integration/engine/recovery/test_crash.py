@@ -91,9 +91,11 @@ async def died(child: forked.Popen, directory: Path) -> None:
     assert child.returncode == -signal.SIGKILL, (directory / "child.log").read_text()[-2000:]
 
 
-async def prepare(simulator: Simulator, directory: Path, *, talked: bool) -> None:
+async def prepare(
+    simulator: Simulator, directory: Path, *, talked: bool, kind: str = "native"
+) -> None:
     """Pair; with `talked` both have a session that the other has answered on."""
-    async with device(simulator, directory) as phone:
+    async with device(simulator, directory, kind=kind) as phone:
         await pair(simulator, phone)
         if talked:
             await phone.send(0, "opening", space=9)

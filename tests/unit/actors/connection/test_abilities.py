@@ -16,7 +16,13 @@ from actors.connection.whatsmeow.engine import WhatsmeowEngine
 
 ABLE = {
     "native": {"use_proxy"},
-    "whatsmeow": {"passkey_assertion", "confirm_passkey"},
+    "whatsmeow": {
+        "change_chat",
+        "confirm_passkey",
+        "passkey_assertion",
+        "sync_app_state",
+        "use_proxy",
+    },
 }
 ENGINE_CLASSES = {"native": NativeEngine, "whatsmeow": WhatsmeowEngine}
 METHODS = [name for name in vars(Account) if inspect.iscoroutinefunction(getattr(Account, name))]

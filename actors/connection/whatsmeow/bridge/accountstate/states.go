@@ -24,14 +24,16 @@ import (
 // States fetches the account's state (names, mutes, archives) collection by collection.
 //
 // The actor commits the changes of a collection before the library's version of it does: after a crash the same
-// changes come again.
+// changes come again. Where the actor is not as far as the library, it gets all of the collection anew.
 type States struct {
 	Client *library.Client
 	Log    waLog.Logger
-	// Deliver hands changes to the actor; it returns once they are committed.
-	Deliver func(fields pipe.Fields, raw []byte) error
+	// Deliver hands changes to the actor; it returns the answer once they are committed.
+	Deliver func(fields pipe.Fields, raw []byte) (pipe.Fields, error)
 	// TellPhone sends a message to the account's phone.
 	TellPhone func(context.Context, *waE2E.Message) (string, error)
+	// Renamed is called once the account's own name is another one.
+	Renamed func()
 
 	turn  sync.Mutex
 	asked map[string]bool
@@ -51,90 +53,143 @@ func (all *States) Look(ctx context.Context, done func(error), names ...appstate
 	}()
 }
 
-// LookAtNew is Look for collections of which nothing was fetched yet.
-func (all *States) LookAtNew(ctx context.Context) {
-	var names []appstate.WAPatchName
+// LookAtAll is Look for all collections, once the phone shared keys: an earlier login may have acknowledged what it
+// could not read, and a restored copy has not seen what the lost one acknowledged.
+func (all *States) LookAtAll(ctx context.Context) {
 	if key, err := all.Client.Store.AppStateKeys.GetLatestAppStateSyncKeyID(ctx); err != nil || key == nil {
 		return
 	}
-	for _, name := range appstate.AllPatchNames {
-		if version, _, err := all.Client.Store.AppState.GetAppStateVersion(ctx, string(name)); err == nil && version == 0 {
-			names = append(names, name)
-		}
-	}
-	all.Look(ctx, func(error) {}, names...)
+	all.Look(ctx, func(error) {}, appstate.AllPatchNames[:]...)
 }
 
 // Fetch fetches the changes of a collection, or with `whole` all of it anew.
+//
+// All of it comes anew, too, where the actor asks for that, and where changes do not fit what the library has.
 func (all *States) Fetch(ctx context.Context, name appstate.WAPatchName, whole bool) error {
 	all.turn.Lock()
 	defer all.turn.Unlock()
-	device := all.Client.Store
-	if whole {
-		if err := device.AppState.DeleteAppStateVersion(ctx, string(name)); err != nil {
-			return err
-		}
-	}
+	again := !whole
 	for more := true; more; {
-		version, hash, err := device.AppState.GetAppStateVersion(ctx, string(name))
+		var err error
+		more, err = all.page(ctx, name, whole)
+		if whole = again && errors.Is(err, errUnfit); whole {
+			all.Log.Warnf("app state is fetched anew")
+			more, again = true, false
+			continue
+		}
 		if err != nil {
 			return err
-		}
-		first := version == 0
-		patches, err := all.Client.Patches(ctx, name, version, first)
-		if err != nil {
-			return err
-		}
-		if err := all.apply(ctx, name, appstate.HashState{Version: version, Hash: hash}, patches, first); err != nil {
-			return err
-		}
-		if more = patches.HasMorePatches; more {
-			after, _, err := device.AppState.GetAppStateVersion(ctx, string(name))
-			if err != nil || after == version {
-				return err // the server promises more and brings nothing
-			}
 		}
 	}
 	return nil
 }
 
-// apply has the actor commit changes, then stores that they are known.
+// page fetches what the server gives at once, and returns whether it has more.
+func (all *States) page(ctx context.Context, name appstate.WAPatchName, whole bool) (more bool, err error) {
+	device := all.Client.Store
+	if whole {
+		if err := device.AppState.DeleteAppStateVersion(ctx, string(name)); err != nil {
+			return false, err
+		}
+	}
+	version, hash, err := device.AppState.GetAppStateVersion(ctx, string(name))
+	if err != nil {
+		return false, err
+	}
+	if version == 0 && !whole {
+		// What comes of a collection that the actor knows to be empty is news, else it is all there ever was.
+		if whole, err = all.hand(name, &version, 0, nil); err != nil {
+			return false, err
+		}
+	}
+	patches, err := all.Client.Patches(ctx, name, version, version == 0)
+	if err != nil {
+		return false, err
+	}
+	after, err := all.apply(ctx, name, appstate.HashState{Version: version, Hash: hash}, patches, whole)
+	// A server that promises more and brings nothing is not asked for ever.
+	return patches.HasMorePatches && after != version, err
+}
+
+// apply has the actor commit changes, then stores that they are known; it returns the version that they lead to.
 //
 // They are decoded twice: waiting for the actor inside of a transaction would keep messages from being decrypted.
 func (all *States) apply(
 	ctx context.Context, name appstate.WAPatchName, state appstate.HashState, patches *appstate.PatchList, whole bool,
-) error {
+) (uint64, error) {
 	changes, after, err := all.decode(ctx, state, patches, func(context.Context, []appstate.Mutation) error {
 		return errNotYet
 	})
 	switch {
 	case errors.Is(err, appstate.ErrKeyNotFound):
 		go all.askForKeys(ctx, patches)
-		return err
-	case err != nil && !errors.Is(err, errNotYet):
-		return err
-	case after.Version == state.Version && len(changes) == 0:
-		return nil
+		return 0, err
+	case state.Version != 0 && doesNotFit(err):
+		return 0, fmt.Errorf("%w: %w", errUnfit, err)
+	case !errors.Is(err, errNotYet):
+		return 0, err
 	}
+	from := &state.Version
+	if whole {
+		from = nil
+	}
+	behind, err := all.hand(name, from, after.Version, changes)
+	switch {
+	case err != nil:
+		return 0, err
+	case behind:
+		return 0, errUnfit
+	case after.Version == state.Version:
+		return after.Version, nil
+	}
+	before := all.Client.Store.PushName
+	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
+		return all.Client.LearnChanges(ctx, name, changes, state.Version == 0)
+	})
+	if err == nil && all.Client.Store.PushName != before {
+		all.Renamed()
+	}
+	return after.Version, err
+}
+
+// hand has the actor commit changes that lead from a version, nil for all of a collection, to the next one.
+//
+// It returns whether the actor is behind that version, and committed nothing.
+func (all *States) hand(
+	name appstate.WAPatchName, from *uint64, version uint64, changes []appstate.Mutation,
+) (behind bool, err error) {
 	header, raw, err := changesOf(changes)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := all.Deliver(pipe.Fields{
-		"collection": string(name), "version": after.Version, "whole": whole, "changes": header,
-	}, raw); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	answer, err := all.Deliver(pipe.Fields{
+		"collection": string(name), "after": from, "version": version, "changes": header,
+	}, raw)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
-	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
-		return all.Client.LearnChanges(ctx, name, changes, whole)
-	})
-	return err
+	return answer["whole"] == true, nil
 }
 
 // ErrNotStored reports that the actor did not commit changes: they come again.
 var ErrNotStored = errors.New("changes not stored")
 
-var errNotYet = errors.New("not stored by the actor yet")
+var (
+	errNotYet = errors.New("not stored by the actor yet")
+	errUnfit  = errors.New("all of the collection is needed")
+)
+
+// doesNotFit holds for changes that do not lead on from what the library has of a collection.
+func doesNotFit(err error) bool {
+	for _, each := range []error{
+		appstate.ErrMismatchingLTHash, appstate.ErrMismatchingPatchMAC, appstate.ErrMissingPreviousSetValueOperation,
+	} {
+		if errors.Is(err, each) {
+			return true
+		}
+	}
+	return false
+}
 
 // decode decodes changes in a transaction that commits where `learn` returns no error.
 func (all *States) decode(

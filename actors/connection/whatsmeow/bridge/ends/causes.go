@@ -10,6 +10,7 @@ import (
 // Cause is why a login ended: a word of the program's own, or what the server said, for the actor to judge.
 type Cause struct {
 	Word     string                       // of the program: closed, keepalive, unreachable, …
+	Detail   string                       // of the program: how a proxy failed
 	By       string                       // of the server: failure, stream_error, close
 	Attrs    map[string]string            // of the server's stanza
 	Children map[string]map[string]string // of the server's stanza, by tag

@@ -9,6 +9,7 @@ import (
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 
 	"teimoso-whatsmeow/accountstate"
 	"teimoso-whatsmeow/ends"
@@ -55,6 +56,8 @@ type login struct {
 	over   chan struct{} // closed once `ended` was told
 
 	traffic traffic
+	// shown is the account's presence as the actor asked for it; nil before that.
+	shown atomic.Pointer[types.Presence]
 	// retries has a place for each message that is sent again at the same time.
 	retries chan struct{}
 	// collected are deliveries that the library's event brought while the worker handles a stanza.
@@ -93,9 +96,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	}
 	one.states = &accountstate.States{
 		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
-		Deliver: func(fields pipe.Fields, raw []byte) error {
-			return engine.pipe.Wait(one.deliver("app_state", fields, raw)).Err
-		},
+		Deliver: one.deliverState, Renamed: one.renamed,
 	}
 	engine.ratchet.Serve(one.queue)
 	engine.login = one
@@ -106,7 +107,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 func (one *login) run() {
 	connection, err := one.connect()
 	if err != nil {
-		one.end(ends.Cause{Word: dialling(err)})
+		one.end(dialling(err))
 	} else {
 		one.serve(connection)
 	}
@@ -186,6 +187,9 @@ func (one *login) finish() {
 	told := pipe.Fields{"by": why.By}
 	if why.Word != "" {
 		told = pipe.Fields{"by": "program", "cause": why.Word}
+		if why.Detail != "" {
+			told["detail"] = why.Detail
+		}
 	}
 	if why.Attrs != nil {
 		told["attrs"] = why.Attrs
@@ -216,16 +220,17 @@ func (one *login) end(why ends.Cause) {
 	})
 }
 
-func dialling(err error) string {
+func dialling(err error) ends.Cause {
+	var failed *transport.Failed
 	switch {
 	case errors.Is(err, library.ErrHandshake):
-		return "handshake_failed"
-	case errors.Is(err, transport.ErrProxy):
-		return "proxy_failed"
+		return ends.Cause{Word: "handshake_failed"}
+	case errors.As(err, &failed):
+		return ends.Cause{Word: failed.Kind, Detail: failed.Detail}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return "unreachable_in_time"
+		return ends.Cause{Word: "unreachable_in_time"}
 	default:
-		return "unreachable"
+		return ends.Cause{Word: "unreachable"}
 	}
 }
 

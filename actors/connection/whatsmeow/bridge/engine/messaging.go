@@ -76,10 +76,11 @@ func (one *login) syncStates(request *pipe.Request) (pipe.Fields, error) {
 }
 
 // patchState changes the account's state for all its devices: each change is a path (`index`), a version of the
-// format, and the action as protobuf's JSON.
+// format, and the action as protobuf's JSON. They count as made `at_ms`, or now.
 func (one *login) patchState(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Collection string `json:"collection"`
+		At         int64  `json:"at_ms"`
 		Changes    []struct {
 			Index   []string        `json:"index"`
 			Version int32           `json:"version"`
@@ -90,6 +91,9 @@ func (one *login) patchState(request *pipe.Request) (pipe.Fields, error) {
 		return nil, err
 	}
 	patch := appstate.PatchInfo{Type: appstate.WAPatchName(wanted.Collection)}
+	if wanted.At != 0 {
+		patch.Timestamp = time.UnixMilli(wanted.At)
+	}
 	for _, change := range wanted.Changes {
 		action := &waSyncAction.SyncActionValue{}
 		if protojson.Unmarshal(change.Action, action) != nil {

@@ -118,6 +118,16 @@ func (one *login) changedStates(node *waBinary.Node, answer func()) {
 	}, names...)
 }
 
+// deliverState hands changes of the account's state to the actor, unless the login ends before they are committed.
+func (one *login) deliverState(fields pipe.Fields, raw []byte) (pipe.Fields, error) {
+	select {
+	case answer := <-one.deliver("app_state", fields, raw):
+		return answer.Fields, answer.Err
+	case <-one.over:
+		return nil, outcome.NotConnected
+	}
+}
+
 func tags(node *waBinary.Node) []string {
 	found := []string{}
 	for _, child := range node.GetChildren() {

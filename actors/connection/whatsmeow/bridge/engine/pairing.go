@@ -169,7 +169,7 @@ func (one *login) opened() {
 	told := engine.account(pipe.Fields{})
 	engine.lock.Unlock()
 	engine.pipe.Tell("open", told, nil)
-	one.states.LookAtNew(engine.ctx)
+	one.states.LookAtAll(engine.ctx)
 }
 
 // keepAliveFailures is after how many unanswered pings a socket counts as dead.

@@ -21,6 +21,7 @@ func (one *login) presenceRequest(request *pipe.Request) (pipe.Fields, error) {
 	if wanted.Available {
 		state = types.PresenceAvailable
 	}
+	one.shown.Store(&state)
 	if one.client.Store.PushName != "" {
 		return nil, outcome.Of(one.client.SendPresence(one.engine.ctx, state))
 	}
@@ -29,6 +30,13 @@ func (one *login) presenceRequest(request *pipe.Request) (pipe.Fields, error) {
 	return nil, outcome.Of(one.client.SendStanza(one.engine.ctx, waBinary.Node{
 		Tag: "presence", Attrs: waBinary.Attrs{"type": string(state)},
 	}))
+}
+
+// renamed tells WhatsApp the account's name, which it learns from a presence alone; where that fails the next login does.
+func (one *login) renamed() {
+	if state := one.shown.Load(); state != nil && one.mayLeave() == nil {
+		_ = one.client.SendPresence(one.engine.ctx, *state)
+	}
 }
 
 func (one *login) typing(request *pipe.Request) (pipe.Fields, error) {

@@ -145,12 +145,12 @@ func TestSocketsGoThroughTheProxy(t *testing.T) {
 			}
 			refused := start(t, filepath.Join(t.TempDir(), "whatsmeow.db"))
 			refused.hello(1, pipe.Fields{"proxy": scheme + "://user:wrong@" + address})
-			if why := refused.endsBy(func() { refused.do("login", nil, nil) }); why["cause"] != "proxy_failed" {
+			if why := refused.endsBy(func() { refused.do("login", nil, nil) }); why["cause"] != "proxy_authentication_failed" {
 				t.Errorf("ended by %v", why)
 			}
 			gone := start(t, filepath.Join(t.TempDir(), "whatsmeow.db"))
 			gone.hello(1, pipe.Fields{"proxy": scheme + "://user:secret@127.0.0.1:1"})
-			if why := gone.endsBy(func() { gone.do("login", nil, nil) }); why["cause"] != "proxy_failed" {
+			if why := gone.endsBy(func() { gone.do("login", nil, nil) }); why["cause"] != "proxy_unreachable" {
 				t.Errorf("ended by %v", why)
 			}
 			if used := through.used.Load(); used != 2 {

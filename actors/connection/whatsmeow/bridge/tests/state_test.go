@@ -73,7 +73,7 @@ func TestStateOfTheAccountComesAndGoes(t *testing.T) {
 	}
 	count := len(one.all("app_state"))
 	one.do("app_state_sync", pipe.Fields{"whole": true}, nil)
-	if again := one.all("app_state")[count:]; len(again) == 0 || again[0].Fields["whole"] != true {
+	if again := one.all("app_state")[count:]; len(again) == 0 || again[0].Fields["after"] != nil {
 		t.Errorf("told anew: %v", again)
 	}
 	settled(t, one.number)

@@ -8,21 +8,37 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/proxy"
 )
 
-// ErrProxy reports that the proxy could not be reached, or refused.
-var ErrProxy = errors.New("proxy failed")
+// Failed reports that a proxy let nothing through: `Kind` is the cause, `Detail` says at which step. It has no address.
+type Failed struct{ Kind, Detail string }
+
+func (failed *Failed) Error() string { return failed.Kind + ": " + failed.Detail }
+
+// The kinds of Failed.
+const (
+	Unreachable    = "proxy_unreachable"
+	Authentication = "proxy_authentication_failed"
+	Rejected       = "proxy_refused"
+)
 
 // ErrUnknown reports an address that is none of a proxy.
 var ErrUnknown = errors.New("unknown kind of proxy")
 
-const patience = 30 * time.Second
+const (
+	patience = 30 * time.Second
+	// within is how long a proxy has to connect to the server.
+	within = 10 * time.Second
+)
 
 type dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -43,7 +59,7 @@ func New(through string) (*http.Transport, error) {
 		made.DialContext = connect(found, direct)
 	case "socks5", "socks5h":
 		found.Scheme = "socks5" // the proxy resolves names in any case
-		dialer, err := proxy.FromURL(found, direct)
+		dialer, err := proxy.FromURL(found, reached{direct})
 		if err != nil {
 			return nil, ErrUnknown
 		}
@@ -54,21 +70,59 @@ func New(through string) (*http.Transport, error) {
 	return made, nil
 }
 
+// reached dials a proxy itself.
+type reached struct{ *net.Dialer }
+
+func (direct reached) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	connection, err := direct.Dialer.DialContext(ctx, network, address)
+	if err != nil && !timedOut(err) {
+		err = &Failed{Unreachable, "connect"}
+	}
+	return connection, err
+}
+
 // reported tells failures of the proxy from those of the server behind it.
 func reported(open dial) dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
 		connection, err := open(ctx, network, address)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrProxy, err)
+			return nil, failure(err)
 		}
 		return connection, nil
 	}
 }
 
+// failure says why nothing came through. The library for SOCKS has texts, and no types, for a proxy's answers.
+func failure(err error) *Failed {
+	var known *Failed
+	switch text := err.Error(); {
+	case errors.As(err, &known):
+		return known
+	case timedOut(err):
+		return &Failed{Unreachable, "timeout"}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE):
+		return &Failed{Unreachable, "broke_off"}
+	case strings.Contains(text, "authentication"):
+		return &Failed{Authentication, "answer"}
+	case strings.Contains(text, "unknown error"):
+		return &Failed{Rejected, "answer"}
+	default:
+		return &Failed{Unreachable, "answer"}
+	}
+}
+
+func timedOut(err error) bool {
+	var found net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &found) && found.Timeout()
+}
+
 // connect opens a tunnel for servers with and without TLS alike: only a tunnel carries a WebSocket for sure.
 func connect(through *url.URL, direct *net.Dialer) dial {
 	return reported(func(ctx context.Context, network, address string) (net.Conn, error) {
-		connection, err := direct.DialContext(ctx, network, through.Host)
+		connection, err := reached{direct}.DialContext(ctx, network, through.Host)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +140,7 @@ func connect(through *url.URL, direct *net.Dialer) dial {
 }
 
 func tunnel(connection net.Conn, user *url.Userinfo, address string) error {
-	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
 	request := &http.Request{
@@ -106,7 +160,11 @@ func tunnel(connection net.Conn, user *url.Userinfo, address string) error {
 		return err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("refused with %d", answer.StatusCode)
+		kind := Rejected
+		if answer.StatusCode == http.StatusProxyAuthRequired {
+			kind = Authentication
+		}
+		return &Failed{kind, fmt.Sprint("answer_", answer.StatusCode)}
 	}
 	return connection.SetDeadline(time.Time{})
 }

@@ -34,6 +34,7 @@ def test_a_proxy_is_read(url: str, address: tuple[object, ...], as_shown: str | 
     if as_shown is not None:
         assert (found.shown, shown(url)) == (as_shown, as_shown)
     assert "s3cret" not in repr(found)
+    assert parse(found.url) == found
 
 
 @pytest.mark.parametrize(

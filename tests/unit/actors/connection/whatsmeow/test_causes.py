@@ -36,6 +36,18 @@ NOW = 1_000_000.0
         ({"by": "close"}, Cause(Kind.NETWORK, "reset")),
         ({"by": "program", "cause": "keepalive"}, Cause(Kind.KEEPALIVE, "keepalive")),
         ({"by": "program", "cause": "unreachable"}, Cause(Kind.NETWORK, "unreachable")),
+        (
+            {"by": "program", "cause": "proxy_unreachable", "detail": "timeout"},
+            Cause(Kind.PROXY_UNREACHABLE, "timeout"),
+        ),
+        (
+            {"by": "program", "cause": "proxy_authentication_failed", "detail": "answer_407"},
+            Cause(Kind.PROXY_AUTHENTICATION, "answer_407"),
+        ),
+        (
+            {"by": "program", "cause": "proxy_refused", "detail": "s3cret"},
+            Cause(Kind.PROXY_REFUSED, "answer"),
+        ),
         ({"by": "program", "cause": "15550100002"}, Cause(Kind.NETWORK, "program")),
         ({}, Cause(Kind.NETWORK, "program")),
         ({"by": "failure", "attrs": 7}, Cause(Kind.NETWORK, "failure")),

@@ -1,0 +1,54 @@
+"""Tasks that run beside the reading of one link to WhatsApp, and end with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.native.transport.errors import ConnectionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from actors.connection.native.receive.transactions import Link
+
+log = structlog.get_logger()
+
+
+class BackgroundTasks:
+    """Ends the link with a cause where a task fails, so that another one is opened (G8)."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, name: str, work: Coroutine[object, object, None]) -> None:
+        """Do this work; `name` begins the cause of its failure."""
+        self.add(asyncio.ensure_future(self._guarded(name, work)))
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """End this task, too, whose failures are its caller's."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self) -> None:
+        """End all of them."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except ConnectionLost as lost:
+            self._link.fail(lost.cause)
+        except SessionRefusal as refusal:
+            self._link.fail(cause_of(refusal))
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
+            self._link.fail(Cause(Kind.NETWORK, f"{name}_failed"))

@@ -1,0 +1,176 @@
+"""App state: what the account's phone sets is noted once, whatever dies, and what is changed here reaches the phone."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.messages.content import ChatChange, pack
+from tests.conformance.processes import until
+from tests.integration.whatsmeow.device import chat
+from tests.integration.whatsmeow.test_kills import died, killed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.whatsmeow.conftest import Town
+    from tests.integration.whatsmeow.device import Device
+
+pytestmark = pytest.mark.timeout(180)
+
+LOW = "regular_low"
+COUNT = 5
+
+
+def sets(town: Town, kind: str, **more: Any) -> None:
+    """The account's phone changes a setting."""
+    town.simulator.post(f"/phones/{town.number}/app-state", type=kind, **more)
+
+
+def synced(town: Town) -> Device:
+    """A device that was linked, and has had a first look at all collections."""
+    device = town.linked()
+    noted(device, collection=LOW, until=noted(device, collection="regular")["key"])
+    return device
+
+
+def noted(device: Device, **wanted: Any) -> dict[str, Any]:
+    """The last change in the inbox of this kind, once it is there."""
+
+    def matches(one: dict[str, Any]) -> bool:
+        return all(one.get(name) == value for name, value in wanted.items())
+
+    return device.until_pending("app_state", matches)
+
+
+def at_phone(town: Town) -> dict[str, Any]:
+    """The settings that the account's phone has, and their versions."""
+    shown: dict[str, Any] = town.simulator.http.get(f"/phones/{town.number}/app-state").json()
+    return shown
+
+
+def version(directory: Path, collection: str = LOW) -> int | None:
+    with closing(sqlite3.connect(directory / "session.db")) as file:
+        row = file.execute("SELECT version FROM app_state WHERE collection = ?", (collection,))
+        found = row.fetchone()
+    return None if found is None else int(found[0])
+
+
+def test_settings_of_the_phone_are_noted(town: Town) -> None:
+    device, friend = synced(town), chat(town.friend)
+    town.goes_on(device)  # it knows both addresses of the friend then
+    sets(town, "contact", chat=town.friend, name="Ana Lima")
+    names = {"full_name": "Ana Lima", "first_name": "Ana"}
+    found = noted(device, subject="contact", id=friend, setting="name", value=names)
+    assert abs(found["at"] - time.time()) < 60
+    sets(town, "archive", chat=town.friend)
+    noted(device, subject="chat", id=friend, setting="archived", value=True, news=True)
+    sets(town, "mute", chat=town.friend, until=1_893_456_000)
+    noted(device, id=friend, setting="mute", value={"until": 1_893_456_000.0})
+    sets(town, "pin", chat=town.friend, addressing="lid")
+    assert noted(device, id=friend, setting="pinned", value=True)["noted_as"].endswith("@lid")
+    sets(town, "read", chat=town.friend, read=False)
+    noted(device, id=friend, setting="unread", value=True)
+    sets(town, "archive", chat=town.friend, remove=True)
+    noted(device, id=friend, setting="archived", value=None, removed=True)
+    town.simulator.settled(town.number)
+
+
+CHANGES: dict[str, tuple[ChatChange, dict[str, Any]]] = {
+    "archived": (ChatChange(archived=True), {"setting": "archived", "value": True}),
+    "pinned": (ChatChange(pinned=True), {"setting": "pinned", "value": True}),
+    "unread": (ChatChange(unread=True), {"setting": "unread", "value": True}),
+    "muted": (ChatChange(muted=True), {"setting": "mute", "value": {"until": None}}),
+}
+
+
+def test_a_chat_is_changed_for_all_devices(town: Town) -> None:
+    """What WhatsApp makes of it comes back; a repeated change has the same result."""
+    device, friend, at = synced(town), chat(town.friend), time.time() - 100
+
+    def change(wanted: ChatChange) -> None:
+        device.process.command(do="change", chat=friend, change=pack(wanted), at=at)
+        told = device.wait(("changed", "failed"))
+        assert told["event"] == "changed", told
+
+    for wanted, found in CHANGES.values():
+        change(wanted)
+        change(wanted)
+        assert abs(noted(device, id=friend, **found)["at"] - at) < 1
+    end = time.time() + 3600
+    change(ChatChange(archived=False, pinned=False, unread=False, muted=True, muted_until=end))
+    noted(device, id=friend, setting="mute", value={"until": int(end * 1000) / 1000})
+    for name in ("archived", "pinned", "unread"):
+        noted(device, id=friend, setting=name, value=None, removed=False)
+    shown = at_phone(town)
+    kinds = {one["type"] for one in shown["settings"] if one.get("chat") == town.friend}
+    assert {"archive", "pin", "read", "mute"} <= kinds
+    assert shown["patches_refused"] == 0
+    town.goes_on(device)
+
+
+STEPS = ("state_before_commit", "state_after_commit", "state_after_answer")
+
+
+@pytest.mark.parametrize("victim", ["self", "program"])
+@pytest.mark.parametrize("dies", STEPS)
+def test_no_change_is_lost_whatever_dies(town: Town, dies: str, victim: str) -> None:
+    """G5: the library's version of a collection is stored after the session's: what comes again is news still."""
+    directory = town.acquainted()
+    before = version(directory)
+    chats = [f"{int(town.friend) + 1000 * number}" for number in range(1, COUNT + 1)]
+    for each in chats:
+        sets(town, "archive", chat=each)
+    newest = at_phone(town)["collections"][LOW]
+    dying = town.made(directory=directory, epoch=2, dies_at=1, dies=dies, victim=victim)
+    if victim == "self":
+        killed(dying)
+        assert version(directory) == (before if dies == "state_before_commit" else newest)
+        dying = town.made(directory=directory, epoch=3)
+    else:
+        died(dying)
+    for each in chats:
+        noted(dying, id=chat(each), setting="archived", value=True, news=True)
+    until(lambda: version(directory) == newest)
+    town.goes_on(dying)
+    sets(town, "pin", chat=chats[0])
+    noted(dying, id=chat(chats[0]), setting="pinned", value=True, news=True)
+
+
+@pytest.mark.parametrize(
+    "older", ["UPDATE app_state SET version = version - 1", "DELETE FROM app_state"]
+)
+def test_a_session_that_is_behind_gets_all_anew(town: Town, older: str) -> None:
+    """An older session, or one of a release that noted none: the library does not tell it again by itself."""
+    device = synced(town)
+    sets(town, "archive", chat=town.friend)
+    sets(town, "pin", chat=town.friend)
+    noted(device, id=chat(town.friend), setting="pinned", value=True)
+    town.simulator.settled(town.number)
+    keys = [one["key"] for one in device.pending("app_state")]
+    device.process.command(do="settle", keys=keys)
+    device.wait("settled")
+    device.close()
+    newest = version(device.directory)
+    with closing(sqlite3.connect(device.directory / "session.db")) as file, file:
+        assert file.execute(older).rowcount > 0
+    again = town.made(directory=device.directory, epoch=2)
+    for setting in ("archived", "pinned"):
+        noted(again, id=chat(town.friend), setting=setting, value=True, news=False)
+    again.until_pending("app_state", lambda one: bool(one.get("until", 0) >= max(keys)))
+    assert version(device.directory) == newest
+    town.goes_on(again)
+
+
+def test_all_is_asked_for_anew(town: Town) -> None:
+    device = synced(town)
+    sets(town, "archive", chat=town.friend)
+    noted(device, id=chat(town.friend), setting="archived", news=True)
+    device.process.command(do="sync")
+    device.wait("synced")
+    noted(device, id=chat(town.friend), setting="archived", news=False)
+    town.goes_on(device)
