@@ -139,12 +139,12 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
     logs = (instance.data / "logs").glob("connection*")
     words = "".join(path.read_text(errors="replace") for path in logs)
     assert "program.died" in words
-    assert not [one for one in (ACCOUNT, "15550100052", "the stall") if one in words]
+    assert not [one for one in (ACCOUNT, CONTACT, "the stall") if one in words]
 
 
 def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
     """What the phone sets is seen, and what is set here the phone has; each is told as an event."""
-    contact, phone = "15550100053", f"/phones/{ACCOUNT}/app-state"
+    contact, phone = "15550100063", f"/phones/{ACCOUNT}/app-state"
     path = f"/api/connections/{stall}"
 
     def sees(where: str, **wanted: Any) -> None:
