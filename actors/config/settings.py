@@ -251,14 +251,10 @@ class Settings(BaseModel):
 
     @field_validator("engine", mode="before")
     @classmethod
-    def _servable(cls, value: object) -> object:
-        from actors.connection.engine import REPLACED, installed  # noqa: PLC0415 - seldom needed
+    def _servable(cls, value: object) -> str:
+        from actors.connection.engine import servable  # noqa: PLC0415 - seldom needed
 
-        engine = REPLACED.get(str(value), str(value))
-        if not installed(engine):
-            replaces = "" if engine == value else f", which replaces {value},"
-            raise ValueError(f"{engine}{replaces} is not installed; `make {engine}` builds it")
-        return engine
+        return servable(str(value))
 
     @field_validator("whatsapp_version", mode="before")
     @classmethod

@@ -63,6 +63,15 @@ def installed(engine: str) -> bool:
     return engine != "whatsmeow" or files.find() is not None
 
 
+def servable(named: str) -> str:
+    """Return the engine that serves in the name of this one. Raises ValueError where it is not installed."""
+    engine = REPLACED.get(named, named)
+    if not installed(engine):
+        replaces = "" if engine == named else f", which replaces {named},"
+        raise ValueError(f"{engine}{replaces} is not installed; `make {engine}` builds it")
+    return engine
+
+
 class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
     """A dependency of the engine is not installed on this host."""
 
