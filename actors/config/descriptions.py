@@ -65,6 +65,7 @@ SECTIONS = (
             "REDIS_HOST": "a server by its name",
             "REDIS_PORT": "its port",
             "REDIS_PASSWORD": "its password",
+            "REDIS_REPLICAS": "how many replicas of Redis have a message on disk before it is accepted",
             "REDIS_MAX_CLIENTS": "how many connections the own Valkey takes",
             "RAY_ADDRESS": (
                 "a cluster, which may have several hosts: each has the data directory "

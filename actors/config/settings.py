@@ -86,6 +86,7 @@ class Settings(BaseModel):
     redis_host: str | None = Field(None, validation_alias="REDIS_HOST")
     redis_port: Port = Field(6379, validation_alias="REDIS_PORT")
     redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
+    redis_replicas: int = Field(0, ge=0, le=16, validation_alias="REDIS_REPLICAS")
     redis_max_clients: int = Field(10_000, ge=16, le=10**6, validation_alias="REDIS_MAX_CLIENTS")
 
     # Firestore: the state store where a project or an emulator is named, else a file of SQLite.
@@ -338,7 +339,7 @@ class Settings(BaseModel):
 
     @property
     def sessions(self) -> Path:
-        """Where the session files lie, one directory per connection."""
+        """The directory of the session files, with one directory per connection."""
         return self.data / "sessions"
 
     @property
@@ -370,22 +371,22 @@ class Settings(BaseModel):
 
     @property
     def media(self) -> Path:
-        """Where the files of messages lie on this host."""
+        """The directory of the messages' files on this host."""
         return self.data / "media"
 
     @property
     def logs(self) -> Path:
-        """Where each process of the instance logs."""
+        """The directory of the logs, with one file per process."""
         return self.data / "logs"
 
     @property
     def traces(self) -> Path:
-        """Where the shapes of connections' traffic are recorded, on request."""
+        """The directory of the traces: shapes of connections' traffic, recorded on request."""
         return self.logs / "trace"
 
 
 def written_at(data: Path) -> float:
-    """When the settings of the instance in `data` were last written, in seconds since the epoch."""
+    """The time at which the settings of the instance in `data` were last written, in seconds since the epoch."""
     try:
         return (data / RUNTIME_FILE).stat().st_mtime
     except OSError:

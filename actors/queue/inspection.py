@@ -57,8 +57,12 @@ SCRIPTS = {
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""
 
 
+ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
+"""Transitions that a caller of the API is told of: they survive the loss of the primary, too."""
+
+
 class Ledger:
-    """What is known of the messages; changes none of them. Raises `RedisAway`."""
+    """Reads messages and counters of the queue; changes nothing. Raises `RedisAway`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -86,7 +90,7 @@ class Ledger:
         return {chat: found.get(chat, chat) for chat in chats}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
-        """What was accepted first under this key within its time; None if nothing was.
+        """The message accepted first under this idempotency key within its time; None if there is none.
 
         Raises `IdempotencyConflict` where that was another send.
         """
@@ -122,7 +126,7 @@ class Ledger:
         }
 
     async def flows_many(self, connections: Sequence[str]) -> dict[str, Flow]:
-        """What became of each connection's messages, all in one round trip."""
+        """The counters of many connections, read in one round trip."""
         pipeline = self._redis.pipeline(transaction=False)
         for connection in connections:
             of = keys.of(connection)
@@ -178,7 +182,14 @@ class Ledger:
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         script = SCRIPTS.get(transition, KEEPING)
-        return await script.run(self._line, keys.of(connection), transition, now, *args)
+        return await script.run(
+            self._line,
+            keys.of(connection),
+            transition,
+            now,
+            *args,
+            durable=transition in ACKNOWLEDGED,
+        )
 
     async def _records(self, connection: str, ids: Sequence[str]) -> list[Record]:
         if not ids:

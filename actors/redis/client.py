@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -64,11 +64,17 @@ _AWAY_CODES = (
 )
 
 
+class Client(Redis):
+    """A client that knows how many `replicas` have to have on disk what is acknowledged to callers."""
+
+    replicas = 0
+
+
 class RedisAway(Exception):  # noqa: N818 - reads as what it is
     """Redis does not serve now; what was asked may have been applied. Carries no secret."""
 
 
-def connect(settings: Settings, *, blocking: bool = False) -> Redis:
+def connect(settings: Settings, *, blocking: bool = False) -> Client:
     """A client that reconnects by itself. Nothing is sent before the first command.
 
     With `blocking` the socket has no read timeout: for commands that block on the server
@@ -84,14 +90,27 @@ def connect(settings: Settings, *, blocking: bool = False) -> Redis:
         socket_keepalive=True,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 0 if blocking else RETRIES),
     )
-    return Redis.from_pool(pool)
+    client = cast("Client", Client.from_pool(pool))  # it is of the class that is asked
+    client.replicas = settings.redis_replicas
+    return client
+
+
+@dataclass(slots=True)
+class Outage:
+    """An outage that somebody in this process watches: while it is noted, no call waits for Redis."""
+
+    noted: bool = False
+
+
+outage = Outage()
 
 
 class _Telling:
     """Turns every way in which Redis can be away into `RedisAway`."""
 
     def __enter__(self) -> None:
-        pass
+        if outage.noted:
+            raise RedisAway("outage")
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, _AWAY):
@@ -130,12 +149,15 @@ async def is_cluster(redis: Redis) -> bool:
 class Durability:
     """Whether G1 holds on this Redis: what it acknowledged is on disk, and it evicts nothing.
 
-    Each value is None where the server does not tell (managed ones forbid CONFIG).
+    Each value is None where the server does not tell (managed ones forbid CONFIG). `replicas`: those
+    that are in step now; `wanted`: those that acknowledged data waits for.
     """
 
     appendonly: str | None
     appendfsync: str | None
     maxmemory_policy: str | None
+    replicas: int = 0
+    wanted: int = 0
 
     @property
     def holds(self) -> bool:
@@ -144,7 +166,7 @@ class Durability:
 
     @property
     def reason(self) -> str | None:
-        """Why G1 does not hold, for a person; None where it holds."""
+        """The reason for which G1 does not hold, for a person; None where it holds."""
         wanted = {
             "appendonly": (self.appendonly, "yes"),
             "appendfsync": (self.appendfsync, "always"),
@@ -155,6 +177,13 @@ class Durability:
             for name, (value, want) in wanted.items()
             if value != want
         ]
+        if self.replicas > self.wanted:
+            wrong.append(
+                f"{self.replicas} replicas, and REDIS_REPLICAS is {self.wanted}: one that is promoted "
+                "may lack what was accepted"
+            )
+        elif self.replicas < self.wanted:
+            wrong.append(f"{self.replicas} of {self.wanted} replicas are in step")
         return "Redis: " + ", ".join(wrong) + "." if wrong else None
 
 
@@ -170,6 +199,17 @@ async def durability(redis: Redis) -> Durability:
             if "unknown command" not in str(error).lower():
                 raise
             answer = {}
+        try:
+            replication: Any = await redis.info("replication")
+        except ResponseError:
+            replication = {}
+    wanted = redis.replicas if isinstance(redis, Client) else 0
     return Durability(
-        answer.get("appendonly"), answer.get("appendfsync"), answer.get("maxmemory-policy")
+        answer.get("appendonly"),
+        answer.get("appendfsync"),
+        answer.get("maxmemory-policy"),
+        replicas=sum(
+            each.get("state") == "online" for each in replication.values() if isinstance(each, dict)
+        ),
+        wanted=wanted,
     )

@@ -68,8 +68,7 @@ class Owner:
 class Obstacle:
     """An obstacle to a connection's login that holds for each owner, and across crashes.
 
-    `cause` is why; no login is tried before `until` (seconds since the epoch). Without it a person
-    has to link the device again.
+    No login is tried before `until` (seconds since the epoch); without it a person has to link again.
     """
 
     cause: str
@@ -346,7 +345,9 @@ class Leases:
             await self._redis.eval(BURY, 1, keys.of(connection).deleted, field, at, TOMBSTONE)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
-        return await SCRIPT.run(self._line, keys.of(connection), transition, now, *args)
+        durable = transition == "take"  # a replica that is promoted gives no epoch twice (G6)
+        names = keys.of(connection)
+        return await SCRIPT.run(self._line, names, transition, now, *args, durable=durable)
 
 
 def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:

@@ -10,14 +10,14 @@ import asyncio
 import math
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hiredis import pack_command
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from actors.metrics.counters import measures
-from actors.redis.client import DEADLINE, SOCKET_TIMEOUT
+from actors.redis.client import DEADLINE, SOCKET_TIMEOUT, Client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,21 @@ if TYPE_CHECKING:
 BATCH = 128
 """Scripts that go together at most: a batch holds up Redis and its callers for about 5 ms."""
 
+REPLICAS_WITHIN = (4, 16, 80, 400, 1500)
+"""Milliseconds of the waits for replicas, one after the other; the last one's answer counts.
+
+A replica reports what it has on disk when a wait begins, before it has synced what came just then, and
+each second: with one wait alone a send would take half a second.
+"""
+
 ON_THE_WAY = 2
 """Batches: while Redis works on one, the next is written and the last is read."""
+
+
+class _Call(NamedTuple):
+    command: tuple[Any, ...]
+    answer: asyncio.Future[Any]
+    durable: bool
 
 
 class Line:
@@ -36,25 +49,30 @@ class Line:
 
     A call ends within `DEADLINE` seconds: one timer watches the oldest, for all. When the connection breaks, all callers of the batch get the error: any of theirs may have been
     applied. A caller that gives up before its batch leaves is not sent at all.
+
+    A durable call has its answer once the server and as many replicas as the client asks for have its
+    writes on disk (`WAITAOF`); where they have not in time it fails, though it was applied. Replicas
+    that are away delay no other call than those of the same batch.
     """
 
     def __init__(self, redis: Redis, deadline: float = DEADLINE) -> None:
         self._redis = redis
+        self._replicas = redis.replicas if isinstance(redis, Client) else 0
         self._deadline = deadline
         self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
+        self._waiting: list[_Call] = []
         self._moving: set[asyncio.Task[None]] = set()
 
-    async def evalsha(self, sha: str, keys: int, *parameters: Any) -> Any:
+    async def evalsha(self, sha: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
         """The answer of a script that Redis knows; raises what redis-py does."""
-        return await self._ask("EVALSHA", sha, keys, *parameters)
+        return await self._ask("EVALSHA", sha, keys, *parameters, durable=durable)
 
-    async def eval(self, text: str, keys: int, *parameters: Any) -> Any:
+    async def eval(self, text: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
         """The answer of a script, which Redis then knows; raises what redis-py does."""
-        return await self._ask("EVAL", text, keys, *parameters)
+        return await self._ask("EVAL", text, keys, *parameters, durable=durable)
 
-    async def _ask(self, *command: Any) -> Any:
+    async def _ask(self, *command: Any, durable: bool) -> Any:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
         while self._asked and self._asked[0][1].done():
@@ -62,7 +80,7 @@ class Line:
         self._asked.append((loop.time() + self._deadline, answer))
         if self._timer is None:
             self._expire()
-        self._waiting.append((command, answer))
+        self._waiting.append(_Call(command, answer, durable and self._replicas > 0))
         if len(self._moving) < ON_THE_WAY:
             self._moving.add(asyncio.create_task(self._move()))
         return await answer
@@ -83,7 +101,7 @@ class Line:
     async def _move(self) -> None:
         try:
             while self._waiting:
-                batch = [one for one in self._waiting[:BATCH] if not one[1].done()]
+                batch = [one for one in self._waiting[:BATCH] if not one.answer.done()]
                 del self._waiting[:BATCH]
                 await self._send(batch)
         finally:
@@ -123,23 +141,34 @@ class Line:
         finally:
             await pool.release(connection)
 
-    async def _send(self, batch: list[tuple[tuple[Any, ...], asyncio.Future[Any]]]) -> None:
+    async def _send(self, batch: list[_Call]) -> None:
         outcomes: list[Any]
         began = time.monotonic()
+        commands = [one.command for one in batch]
+        waits = any(one.durable for one in batch)
+        if waits:
+            commands += [("WAITAOF", 1, self._replicas, within) for within in REPLICAS_WITHIN]
+        kept: list[int] | Exception = []
         try:
-            outcomes = await self.exchange([command for command, _ in batch])
+            outcomes = await self.exchange(commands)
+            if waits:
+                kept = outcomes[-1]
+                del outcomes[len(batch) :]
             measures.observe("teimoso_redis_seconds", time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - every caller gets it
             outcomes = [error] * len(batch)
         except asyncio.CancelledError:
-            for _, answer in (*batch, *self._waiting):
-                answer.cancel()
+            for one in (*batch, *self._waiting):
+                one.answer.cancel()
             self._waiting.clear()
             raise
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
-            if answer.done():
+        replicated = isinstance(kept, list) and kept >= [1, self._replicas]
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if one.answer.done():
                 continue  # its caller gave up; what it asked was applied
             if isinstance(outcome, Exception):
-                answer.set_exception(outcome)
+                one.answer.set_exception(outcome)
+            elif one.durable and not replicated:
+                one.answer.set_exception(RedisTimeout("too few replicas have it on disk"))
             else:
-                answer.set_result(outcome)
+                one.answer.set_result(outcome)

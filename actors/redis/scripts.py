@@ -46,9 +46,17 @@ class Script:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     async def run(
-        self, line: Line, keys: ConnectionKeys, transition: str, now: float, *args: object
+        self,
+        line: Line,
+        keys: ConnectionKeys,
+        transition: str,
+        now: float,
+        *args: object,
+        durable: bool = False,
     ) -> Any:
         """Run one transition atomically at the caller's `now`; raises `RedisAway`.
+
+        `durable`: replicas have it on disk as well (`pipeline.Line`).
 
         It may be applied twice (a retry) or applied although this raises: transitions are safe
         to repeat.
@@ -57,7 +65,7 @@ class Script:
         began = time.monotonic()
         with telling:
             try:
-                return await line.evalsha(self.sha, 1, *parameters)
+                return await line.evalsha(self.sha, 1, *parameters, durable=durable)
             except NoScriptError:
                 async with asyncio.timeout(began + DEADLINE - time.monotonic()):
-                    return await line.eval(self.text, 1, *parameters)
+                    return await line.eval(self.text, 1, *parameters, durable=durable)

@@ -42,7 +42,7 @@ class Link:
 
     @property
     def cause(self) -> Cause | None:
-        """Why it ended; None while it lasts."""
+        """The cause of its end; None while it lasts."""
         return self.ended.result() if self.ended.done() else None
 
     def fail(self, cause: Cause) -> None:

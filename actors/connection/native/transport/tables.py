@@ -1,4 +1,4 @@
-"""What of pyaileys the engine stands on: the token tables and the generated protobuf classes.
+"""Parts of pyaileys that the engine uses: the token tables and the generated protobuf classes.
 
 Loaded from their files: the package itself would bring its client along, 2 MB in each connection.
 """

@@ -66,12 +66,12 @@ async def redis(settings: Settings) -> list[Finding]:
         return [*found, ok("durability", kept)]
     unknown = None in {durable.appendonly, durable.appendfsync, durable.maxmemory_policy}
     told = warn if unknown else fail
-    do = "`CONFIG SET appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`, and the same in its file"
+    do = "`CONFIG SET appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`, and the same in its file; with replicas REDIS_REPLICAS"
     return [*found, told("durability", durable.reason, do)]
 
 
 async def _held(client: Redis) -> str:
-    """How much it holds in memory, as a part of a sentence; nothing where it does not tell."""
+    """The memory that Redis holds, as a part of a sentence; nothing where it is not reported."""
     try:
         told: Any = await client.info("memory")
     except ResponseError:
