@@ -355,9 +355,8 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         return None
     owner = None
     if fields.get("released") != "1":
-        owner = Owner(
-            fields["actor"], int(fields["pid"]), fields["node"], fields.get("started", "")
-        )
+        started = fields.get("started", "")
+        owner = Owner(fields["actor"], int(fields["pid"]), fields["node"], started)
     return Lease(
         connection=connection,
         epoch=int(fields["epoch"]),

@@ -11,7 +11,7 @@ from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.account import app_state
-from actors.state.batcher import Batcher, refusing
+from actors.state.batcher import Batcher, refusing, shares
 from actors.state.calls import calling
 from actors.state.connections import Observed, limiting, showing
 from actors.state.documents import (
@@ -251,7 +251,9 @@ class StateManager(Shell):
         fencing: Callable[[str, int], Write] = fence,
     ) -> bool:
         try:
-            await self._batcher.add([fencing(connection, epoch), *writes])
+            # Each batch has a fence of its own: an owner may be superseded between two.
+            for share in shares(writes):
+                await self._batcher.add([fencing(connection, epoch), *share])
         except Gone:
             return True
         except Superseded:

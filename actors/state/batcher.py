@@ -28,6 +28,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries while the sto
 MISTAKES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """Errors that come of what is to be written, and come again whenever it is."""
 
+FENCE = 4096  # bytes that a fence takes at most
+
 S = TypeVar("S", bound="Shell")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,6 +58,18 @@ def refusing(
             raise Refused("mistake") from None
 
     return call
+
+
+def shares(writes: Sequence[Write]) -> list[Sequence[Write]]:
+    """The writes in order, in shares for each of which a batch has room, with a fence before it."""
+    found: list[Sequence[Write]] = []
+    begin = size = 0
+    for place, write in enumerate(writes):
+        size += weight(write)
+        if place - begin == TELLING_LIMIT - 1 or (place > begin and size > BATCH_BYTES - FENCE):
+            found.append(writes[begin:place])
+            begin, size = place, weight(write)
+    return [*found, writes[begin:]]
 
 
 @dataclass(slots=True, eq=False)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.config.sources import resolve_settings
 from actors.connection.session.session import Session
+from actors.state.actor import StateManager
 from actors.state.documents import Refused
+from actors.state.events.log import EventLog
+from actors.state.open_store import open_documents
 from tests.integration.state.test_state_manager import (
     CHAT,
     documents,
@@ -21,11 +27,13 @@ from tests.integration.state.test_state_manager import (
     settings,
     stored,
 )
+from tests.processes.firestore import Firestore
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actors.config.settings import Settings
-    from actors.state.actor import StateManager
     from actors.state.documents import Documents
 
 __all__ = ["documents", "manager", "settings"]
@@ -72,6 +80,53 @@ async def test_a_mistake_of_the_service_is_refused_as_well(
     assert measured.rise("teimoso_state_store_refusals", reason="mistake") == 1
     assert await manager.store_messages("shop", 1, [item(1)])
     assert len(await stored(documents)) == 1
+
+
+async def test_an_actor_that_cannot_start_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no word on what is to be stored: that is given to the next one."""
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+    (tmp_path / "runtime.json").write_text("{")
+    broken = StateManager(str(tmp_path), "state")
+    with pytest.raises(ValueError, match=r".") as told:
+        await broken.store_messages("shop", 1, [item(1)])
+    assert not isinstance(told.value, Refused)
+
+
+@pytest.fixture(scope="module")
+def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    with Firestore(tmp_path_factory.mktemp("firestore")) as started:
+        yield started
+
+
+async def test_much_at_once_is_no_request_above_firestores_bound(
+    firestore: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two connections 11 MB of messages each, which are told as events, too; one alone is too large."""
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.state.firestore.store.ANSWER_SECONDS", 30.0)  # a busy machine
+    chosen = resolve_settings(data=tmp_path, firestore_emulator_host=firestore.host)
+    chosen.save()
+    manager, documents = StateManager(str(tmp_path), "state"), open_documents(chosen)
+    try:
+        await EventLog(documents).want(time.time() + 3600)
+        measured = Measured()
+        names = [f"shop{number}" for number in range(2)]
+        items = [item(number, text=f"{number} " + "x" * 60_000) for number in range(180)]
+        calls = [manager.store_messages(name, 1, items) for name in names]
+        assert await asyncio.gather(*calls) == [True] * 2
+        for name in names:
+            assert len(await stored(documents, name)) == 180
+        assert measured.rise("teimoso_state_store_refusals", reason="refused") == 0
+        large = item(201, text="x" * 1_200_000)
+        with pytest.raises(Refused):
+            await manager.store_messages("shop0", 1, [item(202), large])
+        assert await manager.store_messages("shop0", 1, [item(202)])
+        assert len(await stored(documents, "shop0")) == 181
+    finally:
+        await manager.stop()
+        await documents.close()
 
 
 def run(data: Path, step: int) -> subprocess.CompletedProcess[str]:

@@ -29,11 +29,11 @@ from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.state.documents import Documents
+    from actors.state.documents import Documents, Write
 
 CHAT = "15550100002@s.whatsapp.net"
 
@@ -397,3 +397,25 @@ async def test_an_owner_is_stale_once_a_newer_one_was_seen(
     assert not await manager.store_messages("shop", 3, [item(1)])
     assert await manager.store_messages("shop", 4, [item(1)])
     assert len(await stored(documents)) == 2
+
+
+@pytest.mark.parametrize(("count", "size"), [(1_000, 1), (200, 60_000), (0, 0)])
+async def test_each_batch_of_a_call_is_fenced(
+    manager: StateManager, documents: Documents, count: int, size: int
+) -> None:
+    """G6: an owner may be superseded between two of them."""
+    await documents.set(CONNECTIONS, "shop", {"id": "shop", "deleted": False})
+    await manager.start()
+    commit, batches = manager._batcher._commit, list[list[str]]()
+
+    async def watched(writes: Sequence[Write]) -> None:
+        batches.append([write.collection for write in writes])
+        await commit(writes)
+
+    manager._batcher._commit = watched
+    items = [item(number, text="x" * size) for number in range(count)]
+    assert await manager.store_messages("shop", 1, items)
+    assert [batch[0] for batch in batches] == [CONNECTIONS] * len(batches)
+    assert [batch.count(CONNECTIONS) for batch in batches] == [1] * len(batches)
+    assert len(batches) == {1_000: 3, 200: 3, 0: 1}[count]
+    assert sum(map(len, batches)) == count + len(batches)

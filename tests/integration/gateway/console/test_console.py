@@ -260,7 +260,11 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
     connection = incarnation(gateway, "limited")
     lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
     until = time.time() + 3600
-    limit: dict[str, Any] = {"limited_until": until, "limit_reason": "new_chats_capped"}
+    limit: dict[str, Any] = {
+        "limited_until": until,
+        "limit_reason": "new_chats_capped",
+        "refused_documents": 7,
+    }
     assert await leases.report(
         connection, lease.epoch, state="open", cause=None, since=lease.since, **limit
     )
@@ -271,6 +275,7 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
         text = admin.get(page).text
         assert "messages that would begin another wait." in text
         assert shown["limited_until"] in text
+    assert "teimoso refused list limited" in text
 
 
 def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, admin: Person) -> None:

@@ -152,6 +152,11 @@ def test_a_limit_is_told_by_the_time_that_is_left() -> None:
     assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 0
 
 
+def test_refused_documents_are_counted() -> None:
+    one = presenters.connection(REGISTERED, replace(LEASE, refused_documents=3), alive=True)
+    assert rendered(connections=[one])["teimoso_connection_refused_documents", ("shop",)] == 3
+
+
 def test_the_end_of_a_version_is_told_by_the_time_that_is_left() -> None:
     name = "teimoso_connection_version_ends_seconds"
     for ends_at, left in ((700.0, 600), (50.0, 0), (None, math.inf)):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from actors.config.sources import resolve_settings
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.session.session import Session
+from actors.state.documents import HEALTH_ALERTS
+from actors.state.open_store import open_documents
 from tests.integration.gateway.cli.doctor.examination import apart, begun, failed
 from tests.integration.gateway.served import SHOP
 from tests.processes.gcs import Gcs
@@ -61,6 +63,23 @@ def test_the_key_is_not_that_of_the_copies(data: Path, tmp_path: Path, doctor: E
     examined = doctor(data, SESSION_ENCRYPTION_KEY=OTHER_KEY)
     assert "former key" in failed(examined, "session key", "none of those in")
     assert [one.name for one in bucket.rglob("doctor*")] == []
+
+
+def test_documents_that_the_store_refuses(data: Path, doctor: Examine) -> None:
+    begun(data)
+
+    async def alert(active: bool) -> None:
+        documents = open_documents(resolve_settings(data=data))
+        told = {"name": "document_refused", "subject": SHOP, "active": active, "at": 1.0}
+        await documents.set(HEALTH_ALERTS, "a", told)
+        await documents.close()
+
+    asyncio.run(alert(active=True))
+    finding = doctor(data)[1]["refused documents"]
+    assert (finding["result"], SHOP in finding["found"]) == ("warn", True)
+    assert "teimoso refused list" in finding["do"]
+    asyncio.run(alert(active=False))
+    assert "refused documents" not in doctor(data)[1]
 
 
 def test_firestore_is_not_there(data: Path) -> None:

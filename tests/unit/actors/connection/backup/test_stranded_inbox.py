@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.backup.restore import OLDER
 from actors.connection.backup.stranded_inbox import DRAINED, Leftovers
 from actors.connection.sender import Ticket
 from actors.connection.session.files.downloads import Transfer
 from actors.connection.session.session import Session, SessionUnavailable
+from actors.connection.state_manager.port import StateRefused
 from actors.messages.content import Edit, Target, decode, encode
 from tests.integration.tree.scripted import Shelf
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pytest
@@ -97,3 +99,28 @@ async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
         await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), Shelf()).run()
         assert refused == ["A"]
         assert [one.name for one in live.due_transfers(2e9, 9)] == [transfer.name]
+
+
+class Choosy(Shelf):
+    async def store_messages(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        if any(item["message_id"] == "REFUSED" for item in items):
+            raise StateRefused
+        return await super().store_messages(connection, epoch, items)
+
+
+async def test_what_the_store_refuses_is_the_live_sessions_to_keep(tmp_path: Path) -> None:
+    with closing(Session.open(tmp_path / OLDER / "1" / "session.db", 1)) as older:
+        async with older.transaction():
+            for name in ("A", "REFUSED", "B"):
+                older.add_message(
+                    chat=CHAT, sender=CHAT, message_id=name, at=900, type="text", text="hi"
+                )
+    shelf = Choosy()
+    with closing(Session.open(tmp_path / "session.db", 2)) as live:
+        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+        assert set(shelf.messages) == {"shop.A", "shop.B"}
+        (item,) = live.refused_items(10, 0)
+        assert (item.message_id, item.kind, item.excerpt) == ("REFUSED", "message", "hi")
+    assert (tmp_path / DRAINED / "1" / "session.db").is_file()

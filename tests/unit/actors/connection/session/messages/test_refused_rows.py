@@ -9,7 +9,7 @@ import pytest
 
 from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.sessions import ALICE, Clock, put
+from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +87,23 @@ async def test_what_is_discarded_does_not_come_again(session: Session) -> None:
     assert (waiting(session), session.refused_count()) == (["A", "C"], 0)
     assert not await put(session, "B")
     assert session._rows("SELECT * FROM inbox WHERE text = 'text of B'") == []
+
+
+async def test_a_tombstone_of_what_is_discarded_ends_as_others_do(
+    session: Session, clock: Clock
+) -> None:
+    await three(session)
+    await aside(session, 2)
+    clock.now += 40 * DAY
+    async with session.transaction():
+        session.prune(clock.now)
+    assert session.seen(ALICE, ALICE, "B"), "a person may have it stored yet"
+    async with session.transaction():
+        session.discard_refused(2)
+        clock.now += 31 * DAY
+        session.prune(clock.now)
+    assert not session.seen(ALICE, ALICE, "B")
+    assert session.seen(ALICE, ALICE, "C")
 
 
 async def test_nobody_waits_until_it_is_stored(session: Session) -> None:
