@@ -31,7 +31,6 @@ HUNG = "hung"
 UNREADABLE = frozenset(
     {
         "engine_not_installed",
-        "engine_unfit",
         "session_blocked",
         "session_too_new",
         "unknown_engine",
@@ -42,7 +41,6 @@ UNREADABLE = frozenset(
 FOR_GOOD = frozenset(
     {
         "EngineNotInstalled",
-        "EngineUnfit",
         "SessionBlocked",
         "SessionDamaged",
         "SessionTooNew",

@@ -20,13 +20,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.connection_backup import Keeping
 from actors.connection.backup.quarantine import move_aside
 from actors.connection.causes import Kind
-from actors.connection.engine import (
-    ABILITIES,
-    ENGINES,
-    EngineNotInstalled,
-    EngineUnfit,
-    installed,
-)
+from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.sender import Ticket
 from actors.connection.serving import Serving
 from actors.connection.session import incarnation
@@ -116,7 +110,7 @@ class ConnectionActor(Shell):
         it is removed: `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
         A damaged session is moved aside, and where that of an account that was linked is gone there is
         nothing to move: either way the account has to be linked again. Raises `Busy`,
-        `UnknownEngine`, `EngineNotInstalled`, `EngineUnfit`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
+        `UnknownEngine`, `EngineNotInstalled`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
         session, and it is away), or what opening the session raises besides (the lease is then given
         back as ``failed``, with its code as the cause).
         """
@@ -196,8 +190,6 @@ class ConnectionActor(Shell):
                 raise UnknownEngine(engine)  # noqa: TRY301
             if not installed(engine):
                 raise EngineNotInstalled(engine)  # noqa: TRY301
-            if self._proxy is not None and "proxies" not in ABILITIES[engine]:
-                raise EngineUnfit("uses_no_proxy")  # noqa: TRY301
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}.engine")
             there = known > 0 or damage is not None
             if restorer is not None and damage is None and not forget:

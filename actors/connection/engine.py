@@ -49,8 +49,8 @@ UNPROVEN = frozenset({"native"})
 """The engines that no real account was served with yet; a connection of one is allowed by name."""
 
 ABILITIES: Mapping[str, frozenset[Ability]] = {
-    "native": frozenset({"proxies"}),
-    "whatsmeow": frozenset({"app_state", "passkeys", "proxies"}),
+    "native": frozenset(),
+    "whatsmeow": frozenset({"app_state", "passkeys"}),
 }
 """Abilities of each engine beyond those of all; the gateway refuses the rest unasked."""
 
@@ -76,12 +76,6 @@ class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
     """A dependency of the engine is not installed on this host."""
 
     code: Final = "engine_not_installed"
-
-
-class EngineUnfit(Exception):  # noqa: N818
-    """The engine cannot serve under these settings; the word that it has says why."""
-
-    code: Final = "engine_unfit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,6 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
             "engine_not_installed",
             f"The engine {chosen} is not installed here; `make {chosen}` builds it.",
         )
-    if settings.whatsapp_proxy is not None:
-        require(chosen, "proxies")
     return chosen
 
 
@@ -74,5 +72,4 @@ def require(engine: str, ability: Ability) -> None:
 _CANNOT: Mapping[Ability, str] = {
     "passkeys": "links no account by its passkey",
     "app_state": "neither reads nor changes settings of chats",
-    "proxies": "uses no proxies",
 }

@@ -51,7 +51,6 @@ async def create(call: Call[NewConnection, None]) -> Response:
     allowed = wanted.allow_unproven_engine
     engine = engine_limits.usable(wanted.engine, call.backends.settings, allow_unproven=allowed)
     options = wanted.options
-    _require_able(engine, options.proxy)
     webhook, id = None, new_id(wanted.id)  # noqa: A001 - the field's word
     if wanted.webhook is not None:
         webhook = webhooks.made(call.backends, wanted.webhook, connections=[id])
@@ -122,7 +121,6 @@ async def delete(call: Call[None, None]) -> Response:
 async def configure(call: Call[ConnectionSettings, None]) -> Response:
     """The root hands what changed to the owner, and again to each owner after it."""
     registered, changes = await resolve_path(call, fresh=True), call.body.changes
-    _require_able(registered.engine, changes.get("proxy"))
     if changes:
         try:
             registered = await call.backends.registry.configure(registered.id, **changes)
@@ -130,12 +128,6 @@ async def configure(call: Call[ConnectionSettings, None]) -> Response:
             raise Problem("unknown_connection") from None
         await _noted(call.backends, registered)
     return await _as_it_is(call.backends, registered)
-
-
-def _require_able(engine: str, proxy: str | None) -> None:
-    """Raise `Problem` where the engine uses no proxy, and is to use one."""
-    if proxy is not None:
-        engine_limits.require(engine, "proxies")
 
 
 async def start(call: Call[None, None]) -> Response:

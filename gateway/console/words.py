@@ -62,7 +62,6 @@ CAUSES: Final[Mapping[str, str]] = {
     "backup_damaged": "No copy of the session in the bucket can be read.",
     "wrong_key": "No configured key opens the session's copies. Add the key, then start.",
     "engine_not_installed": "Its engine is not installed here: `make whatsmeow` builds it. Then start.",
-    "engine_unfit": "The engine cannot serve under these settings.",
     "session_blocked": "Something else is where the session's file belongs. Move it away.",
     "other_account": "Another number scanned. Scan with the first number.",
     "crash_loop": "It fell too often, and is left alone for a while. Recover tries at once.",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from actors.messages.content import ChatChange
 
-Ability = Literal["passkeys", "app_state", "proxies"]
+Ability = Literal["passkeys", "app_state"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,3 @@ class Unable:
 
     async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:  # noqa: ARG002
         raise SendError(UNSUPPORTED, permanent=True)
-
-    async def use_proxy(self, proxy: str | None) -> None:
-        if proxy is not None:
-            raise SendError(UNSUPPORTED, permanent=True)

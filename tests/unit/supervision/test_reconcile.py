@@ -230,7 +230,6 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
             "session_blocked",
             "unknown_engine",
             "engine_not_installed",
-            "engine_unfit",
         )
     ),
     ("logged out", wanted("logged_out"), lease("logged_out"), None, None, NOTHING),

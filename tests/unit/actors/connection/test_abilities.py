@@ -15,13 +15,12 @@ from actors.connection.native.engine import NativeEngine
 from actors.connection.whatsmeow.engine import WhatsmeowEngine
 
 ABLE = {
-    "native": {"use_proxy"},
+    "native": set[str](),
     "whatsmeow": {
         "change_chat",
         "confirm_passkey",
         "passkey_assertion",
         "sync_app_state",
-        "use_proxy",
     },
 }
 ENGINE_CLASSES = {"native": NativeEngine, "whatsmeow": WhatsmeowEngine}
@@ -48,10 +47,6 @@ async def test_an_engine_without_an_ability_refuses_for_good(name: str) -> None:
     for kind, engine in ENGINE_CLASSES.items():
         refuses = getattr(engine, name) is getattr(Unable, name)
         assert refuses == (name not in ABLE[kind])
-
-
-async def test_an_engine_without_proxies_goes_on_without_one() -> None:
-    await Unable().use_proxy(None)
 
 
 def test_each_is_a_command_with_its_arguments() -> None:

@@ -96,15 +96,3 @@ def test_the_setting_may_name_a_former_engine(program: Path) -> None:
         InvalidSettings, match="whatsmeow, which replaces neonize, is not installed"
     ):
         resolve_settings(engine="neonize")
-
-
-def test_an_engine_without_proxies_serves_nobody_where_all_need_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    proxy = {"whatsapp_proxy": "http://shop:s3cret@proxy.example:3128", **SIMULATED}
-    assert usable("native", resolve_settings(**proxy)) == "native"
-    monkeypatch.setitem(engine.ABILITIES, "native", frozenset())
-    with pytest.raises(Problem) as found:
-        usable("native", resolve_settings(**proxy))
-    assert (found.value.kind.status, found.value.kind.code) == (422, "unsupported_by_engine")
-    assert "uses no proxies" in found.value.detail
