@@ -361,6 +361,10 @@ async def test_where_everything_is_refused_it_is_no_fault_of_an_item() -> None:
     shelf.shut = False
     assert await drain.once()
     assert (list(engine.inbox), list(engine.aside)) == ([], [2])
+    shelf.shut = True
+    engine.inbox = {4: InboxMerge(4, "200000000000001@lid", CHAT)}
+    assert not await drain.once()
+    assert list(engine.inbox) == [4]
 
 
 async def test_words_that_nobody_can_read_are_set_aside_as_well() -> None:
