@@ -28,7 +28,7 @@ from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
     from actors.connection.names.lane_joins import LaneJoins
@@ -151,7 +151,7 @@ class Drain:
         if isinstance(left, Progress):
             return left
         measures.count("teimoso_messages_received", len(left))
-        deleted = _deleted(messages)
+        deleted = _deleted(left)
         try:
             for message_id in deleted.values():
                 await self._lanes.redact(self._connection, message_id)
@@ -184,7 +184,16 @@ class Drain:
         return [item for item in items if item.key not in refused]
 
     async def _set_aside(self, key: int) -> None:
-        """Take an item that is refused by itself out of the pending ones. Raises `SessionUnavailable`."""
+        """Take an item that is refused by itself out of the pending ones. Raises `SessionUnavailable`.
+
+        Raises `StateAway` where a call without any item is refused as well: it is no fault of the item.
+        """
+        try:
+            kept = await self._state.store_messages(self._connection, self._epoch, [])
+        except StateRefused:
+            kept = False
+        if not kept:
+            raise StateAway("it takes nothing of this connection")
         await self._engine.set_aside(key)
         measures.count("teimoso_documents_set_aside")
         log.error("set aside", action="set_aside", connection=self._connection, item=key)
@@ -200,7 +209,7 @@ class Drain:
         except StateRefused:
             try:
                 await self._set_aside(key)
-            except SessionUnavailable:
+            except (StateAway, SessionUnavailable):
                 return Progress.AWAY
             return Progress.SETTLED
         return await self._settle([key]) if progress == "done" else self._lose()
@@ -288,7 +297,7 @@ class Drain:
         return Progress.SETTLED
 
 
-def _deleted(messages: Sequence[InboxMessage]) -> dict[int, str]:
+def _deleted(messages: Iterable[InboxMessage]) -> dict[int, str]:
     """By key, WhatsApp's id of what this service sent and that message deleted.
 
     It is the phone's, or an admin's of the group: whoever else deletes others' messages is not read.

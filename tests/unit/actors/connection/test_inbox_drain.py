@@ -338,3 +338,39 @@ async def test_a_session_that_cannot_be_written_keeps_it_pending() -> None:
     assert await drain_of(engine, shelf).once()
     assert list(engine.aside) == [3]
     assert len(shelf.messages) == 4
+
+
+async def test_where_everything_is_refused_it_is_no_fault_of_an_item() -> None:
+    """Its connection's own document, say, is what the store does not take."""
+
+    class Closed(Choosy):
+        shut = True
+
+        async def store_messages(
+            self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+        ) -> bool:
+            if self.shut:
+                raise StateRefused
+            return await super().store_messages(connection, epoch, items)
+
+    engine, shelf = ScriptedEngine(), Closed(2)
+    engine.inbox = {key: message(key) for key in range(1, 4)}
+    drain = drain_of(engine, shelf)
+    assert not await drain.once()
+    assert (list(engine.inbox), engine.aside) == ([1, 2, 3], {})
+    shelf.shut = False
+    assert await drain.once()
+    assert (list(engine.inbox), list(engine.aside)) == ([], [2])
+    shelf.shut = True
+    engine.inbox = {4: InboxMerge(4, "200000000000001@lid", CHAT)}
+    assert not await drain.once()
+    assert list(engine.inbox) == [4]
+
+
+async def test_words_that_nobody_can_read_are_set_aside_as_well() -> None:
+    engine, shelf = ScriptedEngine(), Choosy(2)
+    unreadable = InboxMessage(2, CHAT, ME, "B", 2, "delete", None, from_me=True, content="{")
+    engine.inbox = {1: message(1), 2: unreadable, 3: message(3)}
+    assert await drain_of(engine, shelf).once()
+    assert list(engine.aside) == [2]
+    assert list(shelf.messages) == ["shop.M1", "shop.M3"]
