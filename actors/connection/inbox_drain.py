@@ -68,7 +68,7 @@ class Source(Protocol):
         """Take the item out of the pending ones, until a person decides."""
 
     async def refused_count(self) -> int:
-        """How many items are set aside."""
+        """The number of items that are set aside."""
 
 
 class Drain:

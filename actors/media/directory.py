@@ -96,7 +96,7 @@ class DirectoryStore:
         return await self.find(sha256) is not None
 
     def place(self, sha256: str) -> Path | None:
-        """Where the file is if it is here; None for what is no digest."""
+        """The path of a file on this host; None for what is no digest."""
         return place(self._directory, sha256)
 
     def _prepare(self) -> None:

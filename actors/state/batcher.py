@@ -80,7 +80,7 @@ class _Call:
     taken: int = 0  # writes that a batch has taken
 
     def share(self, count: int, size: int) -> tuple[int, int]:
-        """How many of the writes that are left fit into that room, and their bytes."""
+        """The number of the writes left that fit into that room, and their bytes."""
         fitting = taken = 0
         for each in self.weights[self.taken : self.taken + count]:
             if taken + each > size:

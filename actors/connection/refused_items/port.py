@@ -40,7 +40,7 @@ class RefusedItems(Protocol):
         """Take the item out of the pending ones; it stays until a person decides."""
 
     async def refused_count(self) -> int:
-        """How many items are set aside."""
+        """The number of items that are set aside."""
 
     async def refused_items(self, limit: int, after: int) -> Sequence[RefusedItem]:
         """Items that are set aside, in the order of their arrival, behind the key `after`."""

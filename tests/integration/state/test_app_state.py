@@ -23,9 +23,6 @@ from actors.state.open_store import open_documents
 from gateway.schemas import event_presenters
 from tests.integration.state.test_changes import drained, sent
 from tests.integration.state.test_changes import valkey as valkey  # noqa: PLC0414
-from tests.integration.state.test_state_manager import documents as documents  # noqa: PLC0414
-from tests.integration.state.test_state_manager import manager as manager  # noqa: PLC0414
-from tests.integration.state.test_state_manager import settings as settings  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from pathlib import Path

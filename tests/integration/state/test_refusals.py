@@ -19,14 +19,7 @@ from actors.state.actor import StateManager
 from actors.state.documents import Refused
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
-from tests.integration.state.test_state_manager import (
-    CHAT,
-    documents,
-    item,
-    manager,
-    settings,
-    stored,
-)
+from tests.integration.state.received import CHAT, item, stored
 from tests.processes.firestore import Firestore
 from tests.processes.measured import Measured
 
@@ -36,7 +29,6 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.state.documents import Documents
 
-__all__ = ["documents", "manager", "settings"]
 
 POISON = "unstorable"
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,73 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.config.sources import resolve_settings
 from actors.connection.account.port import Call
-from actors.connection.engine import InboxMessage
 from actors.connection.limits.account_limits import LimitNotice
 from actors.connection.reporter import PairingNotice
-from actors.state.actor import SHARE, StateManager
+from actors.state.actor import StateManager
 from actors.state.connections import Connections, Observed
 from actors.state.documents import (
     CONNECTIONS,
-    MESSAGES,
     RECOVERY_ACTIONS,
-    Order,
     StoreAway,
-    Where,
 )
 from actors.state.events.log import EventLog
-from actors.state.open_store import open_documents
+from tests.integration.state.received import CHAT, LID, by_lid, item, stored
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from actors.config.settings import Settings
     from actors.state.documents import Documents, Write
-
-CHAT = "15550100002@s.whatsapp.net"
-
-
-def item(number: int, **fields: Any) -> dict[str, Any]:
-    message = InboxMessage(
-        key=number,
-        chat=CHAT,
-        sender=CHAT,
-        message_id=f"3EB0{number:04X}",
-        at=1_764_000_000 + number,
-        type="text",
-        text=f"token {number}",
-    )
-    return asdict(replace(message, **fields))
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
-    settings = resolve_settings(data=tmp_path, heartbeat_interval=100)
-    settings.save()
-    return settings
-
-
-@pytest.fixture
-async def documents(settings: Settings) -> AsyncIterator[Documents]:
-    store = open_documents(settings)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def manager(settings: Settings) -> AsyncIterator[StateManager]:
-    manager = StateManager(str(settings.data), "state")
-    yield manager
-    await manager.stop()
-
-
-async def stored(documents: Documents, connection: str = "shop") -> list[dict[str, Any]]:
-    where = [Where("connection", "==", connection)]
-    return (await documents.query(MESSAGES, where=where, order=[Order("at")])).items
 
 
 async def test_messages_are_in_the_store_when_the_call_returns(
@@ -211,88 +162,6 @@ async def test_stopping_before_the_start(settings: Settings) -> None:
     manager = StateManager(str(settings.data), "state")
     await manager.stop()
     assert repr(manager) == "<state>"
-
-
-LID = "90000000000002@lid"
-
-
-def by_lid(number: int, **fields: Any) -> dict[str, Any]:
-    return item(number, **{"chat": LID, "sender": LID, **fields})
-
-
-async def merge(manager: StateManager, *connections: str) -> list[int]:
-    """How many calls it took for each."""
-    calls = []
-    for connection in connections:
-        made = 1
-        while await manager.merge_chat(connection, 1, LID, CHAT) == "more":
-            made += 1
-        calls.append(made)
-    return calls
-
-
-async def test_two_chats_that_are_one_are_merged(
-    manager: StateManager, documents: Documents
-) -> None:
-    placeholder = {"type": "undecryptable", "text": None}
-    own = {"sender": "15550100001@s.whatsapp.net", "from_me": True}
-    await manager.store_messages(
-        "shop",
-        1,
-        [
-            by_lid(0),
-            by_lid(1, **placeholder),
-            by_lid(2),
-            by_lid(3),
-            by_lid(4, **own),
-            item(2, **placeholder),
-            item(3, text="token 3, stored first"),
-            item(5),
-        ],
-    )
-    await manager.store_messages("desk", 1, [by_lid(0)])
-    assert await merge(manager, "shop") == [1]
-    found = await stored(documents)
-    assert [one["text"] for one in found] == [
-        "token 0",
-        None,
-        "token 2",
-        "token 3, stored first",
-        "token 4",
-        "token 5",
-    ]
-    assert {one["chat"] for one in found} == {CHAT}
-    assert [one["sender"] == CHAT for one in found] == [True, True, True, True, False, True]
-    # What comes again, or is resent, by the number now, is the message that moved.
-    await manager.store_messages("shop", 1, [item(0), item(1), item(4, **own)])
-    found = await stored(documents)
-    assert [one["text"] for one in found][1] == "token 1"
-    assert len(found) == 6
-    assert await merge(manager, "shop") == [1]
-    assert await stored(documents) == found
-    assert [one["chat"] for one in await stored(documents, "desk")] == [LID]
-
-
-async def test_a_long_chat_is_merged_in_shares(manager: StateManager, documents: Documents) -> None:
-    count = 2 * SHARE + 1
-    await manager.store_messages("shop", 1, [by_lid(n) for n in range(count)])
-    assert await merge(manager, "shop", "shop") == [3, 1]
-    found = await stored(documents)
-    assert [one["text"] for one in found] == [f"token {n}" for n in range(count)]
-    assert {one["chat"] for one in found} == {CHAT}
-
-
-async def test_what_was_given_before_the_merge_is_merged(
-    manager: StateManager, documents: Documents
-) -> None:
-    """By a caller that is dead or gave up, and is not in the store yet."""
-    await manager.start()
-    for n in range(5):
-        given = asyncio.create_task(manager.store_messages("shop", 1, [by_lid(n)]))
-        await asyncio.sleep(0)
-        assert await merge(manager, "shop") == [1]
-        await given
-        assert {one["chat"] for one in await stored(documents)} == {CHAT}
 
 
 async def test_a_stale_owner_writes_nothing(

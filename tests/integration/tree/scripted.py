@@ -73,6 +73,9 @@ class ScriptedEngine(Learnt, Unable):
     ) -> None:
         self._causes.put_nowait(Cause(kind, until=until, stanza=stanza))
 
+    async def use_proxy(self, proxy: str | None) -> None:
+        """It goes to nobody."""
+
     async def run(self) -> Cause:
         self.runs.append(time.monotonic())
         if self.closed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.engine import obstacle
+from actors.connection.engine import installed
 from actors.runtime.connection_options import ConnectionOptions
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine whose sessions are copied, where it is installed."""
     name = str(request.param)
-    if (missing := obstacle(name, None)) is not None:
-        pytest.skip(missing)
+    if not installed(name):
+        pytest.skip(f"{name} is not installed; `make {name}` builds it")
     return name
 
 

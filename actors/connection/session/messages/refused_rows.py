@@ -27,7 +27,7 @@ class RefusedRows(SessionFile):
         self._write("UPDATE inbox SET kind = ? WHERE key = ?", (REFUSED, key))
 
     def refused_count(self) -> int:
-        """How many rows are set aside."""
+        """The number of rows that are set aside."""
         row = self._row("SELECT count(*) FROM refused")
         return 0 if row is None else int(row[0])
 

@@ -69,7 +69,7 @@ class Program:
 
     @property
     def fell(self) -> str | None:
-        """How it ended, where it did so by itself: `crashed`, or `hung` at its end; None otherwise."""
+        """The kind of its end, where it ended by itself: `crashed`, or `hung` at its end; None otherwise."""
         if not self.over.done() or not self.over.result():
             return None
         return "hung" if self._hung else "crashed"

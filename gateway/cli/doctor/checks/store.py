@@ -81,7 +81,7 @@ async def _keys(settings: Settings, documents: Documents) -> Finding:
 
 
 async def _refused(documents: Documents) -> list[Finding]:
-    """What the store refuses for good, by the alerts that are active."""
+    """Findings on refused documents, by the alerts that are active."""
     page = await documents.query(
         HEALTH_ALERTS,
         where=[Where("active", "==", value=True)],
