@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.connection.native.transport.nodes import MAX_NODE, MalformedNode, Node, decode, encode
+from actors.connection.native.transport.codec import MAX_NODE, MalformedNode, decode, encode
+from actors.connection.native.transport.nodes import Node
 
 STANZA = Node(
     "message",
@@ -56,11 +57,3 @@ def test_depth_is_bounded() -> None:
 def test_inflation_is_bounded() -> None:
     with pytest.raises(MalformedNode):
         decode(b"\x02" + zlib.compress(bytes(MAX_NODE + 1)))
-
-
-def test_children_and_data() -> None:
-    assert STANZA.child("enc") is STANZA.children()[1]
-    assert STANZA.child("nothing") is None
-    assert STANZA.bytes_of("enc") == bytes(range(256)) * 5
-    assert STANZA.bytes_of("participants") == b""
-    assert Node("x", {}, b"data").children() == []
