@@ -126,8 +126,10 @@ class Settings(BaseModel):
     whatsapp_proxy: SecretStr | None = Field(None, validation_alias="WHATSAPP_PROXY")
     whatsapp_trace: bool = Field(False, validation_alias="WHATSAPP_TRACE")
 
-    # What speaks WhatsApp's protocol for connections that name no engine.
-    engine: Literal["native", "whatsmeow", "neonize"] = Field("native", validation_alias="ENGINE")
+    # The engine of new connections that name none; unset, `actors.connection.engine.of_new` decides.
+    engine: Literal["native", "whatsmeow", "neonize"] | None = Field(
+        None, validation_alias="ENGINE"
+    )
 
     # sessions
     storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")
@@ -251,7 +253,9 @@ class Settings(BaseModel):
 
     @field_validator("engine", "session_storage_type")
     @classmethod
-    def _servable(cls, value: str, info: ValidationInfo) -> str:
+    def _servable(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None or (info.field_name != "engine" and info.data.get("engine") is None):
+            return value
         from actors.connection.engine import obstacle  # noqa: PLC0415 - seldom needed
 
         if (found := obstacle(value, info.data.get("engine"))) is not None:

@@ -28,6 +28,7 @@ from actors.connection.engine import (
     EngineNotInstalled,
     EngineUnfit,
     installed,
+    of_new,
 )
 from actors.connection.sender import Ticket
 from actors.connection.serving import Serving
@@ -104,7 +105,7 @@ class ConnectionActor(Shell):
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
         # Another engine than most connections have is loaded by who serves with it.
-        for module in (f"{self._settings.engine}.engine", "session.session"):
+        for module in (f"{of_new(self._settings)}.engine", "session.session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")

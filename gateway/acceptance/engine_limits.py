@@ -13,6 +13,7 @@ from actors.connection.engine import (
     UNPROVEN,
     UNSUPPORTED,
     installed,
+    of_new,
 )
 from actors.messages.content import MEDIA_KINDS
 from gateway.http.problems import Problem
@@ -38,14 +39,14 @@ class EngineGuarantees(BaseModel):
 
 
 def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = False) -> str:
-    """The engine that is asked for, or the setting's. Raises `Problem` where it cannot serve here.
+    """The engine that is asked for, or that of new connections. Raises `Problem` where it cannot serve here.
 
     An engine that never met WhatsApp links a real account only where the caller says
     `allow_unproven`.
     """
-    chosen = engine or settings.engine
+    chosen = engine or of_new(settings)
     if chosen in UNPROVEN and settings.links_real_accounts and not allow_unproven:
-        raise _unproven(engine, chosen)
+        raise _unproven(engine, chosen, settings)
     if not installed(chosen):
         raise Problem(
             "engine_not_installed",
@@ -62,8 +63,14 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
     return chosen
 
 
-def _unproven(asked: str | None, chosen: str) -> Problem:
-    chooser = "" if asked else ", which ENGINE names,"
+def _unproven(asked: str | None, chosen: str, settings: Settings) -> Problem:
+    chooser = ""
+    if asked is None:
+        chooser = (
+            ", which ENGINE names,"
+            if settings.engine
+            else ", taken since whatsmeow is not installed (`make whatsmeow`),"
+        )
     proven = " or ".join(name for name in ENGINES if name not in UNPROVEN)
     return Problem(
         "unproven_engine",

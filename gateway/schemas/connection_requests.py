@@ -62,8 +62,8 @@ class NewConnection(Body):
     )
     engine: Engine | None = Field(
         None,
-        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
-        " needs its optional extra, and guarantees less.",
+        description="The program that speaks WhatsApp's protocol, for the life of the connection; without it, the one"
+        " that `ENGINE` names, else `whatsmeow` for real accounts where it is installed, else `native`.",
     )
     allow_unproven_engine: bool = Field(
         False,

@@ -50,7 +50,9 @@ def add(
     connection: Id,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="native, whatsmeow or neonize; else what ENGINE names."),
+        typer.Option(
+            "--engine", help="native, whatsmeow or neonize; else what ENGINE names, or fits."
+        ),
     ] = None,
     allow_unproven_engine: Annotated[
         bool,

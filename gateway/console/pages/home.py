@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from actors.connection.engine import ENGINES, UNPROVEN
+from actors.connection.engine import ENGINES, UNPROVEN, of_new
 from gateway.console.page import Ask
 from gateway.console.view import Part
 from gateway.http.problems import Problem, from_validation
@@ -41,7 +41,7 @@ async def connections(view: View, problem: Problem | None = None) -> Response:
         lanes=lanes,
         queue=queue.data,
         alerts=_alerts(health),
-        engine=view.backends.settings.engine,
+        engine=of_new(view.backends.settings),
         engines=list(ENGINES),
         unproven=UNPROVEN if view.backends.settings.links_real_accounts else (),
         given=view.form,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.config.settings import InvalidSettings
+from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
 from actors.connection import engine
+from actors.connection.whatsmeow.program import files
 from gateway.acceptance.engine_limits import require_able, usable
 from gateway.http.problems import Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = "ab" * 32
 SIMULATED: dict[str, Any] = {"whatsapp_root_key": "cd" * 32}
@@ -32,9 +36,9 @@ def test_the_setting_decides_where_the_caller_does_not() -> None:
     ("engine", "flags", "allowed", "refused"),
     [
         ("native", {}, False, True),
-        (None, {}, False, True),  # ENGINE is native
+        (None, {"engine": "native"}, False, True),
         ("native", {}, True, False),
-        (None, {}, True, False),
+        (None, {"engine": "native"}, True, False),
         ("neonize", {}, False, False),
         (None, {"engine": "neonize"}, False, False),
         ("native", {"engine": "neonize"}, False, True),
@@ -58,6 +62,63 @@ def test_an_engine_that_never_met_whatsapp_links_no_real_account_unless_allowed(
     assert "Use the engine whatsmeow or neonize" in found.value.detail
     assert "allow_unproven_engine" in found.value.detail
     assert ("ENGINE" in found.value.detail) == (engine is None)
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the engine on whatsmeow looks for its program: it is not there yet."""
+    monkeypatch.setattr(files, "BUILT", tmp_path / files.NAME)
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    return files.BUILT
+
+
+def install(program: Path) -> None:
+    program.touch(0o755)
+
+
+@pytest.mark.parametrize(
+    ("flags", "there", "expected"),
+    [
+        ({}, True, "whatsmeow"),
+        ({}, False, "native"),
+        (SIMULATED, True, "native"),
+        (SIMULATED, False, "native"),
+        ({"engine": "native"}, True, "native"),
+        ({"engine": "whatsmeow", **SIMULATED}, True, "whatsmeow"),
+    ],
+)
+def test_the_server_and_what_is_installed_decide_where_nobody_names_an_engine(
+    program: Path, tmp_path: Path, flags: dict[str, Any], there: bool, expected: str
+) -> None:
+    if there:
+        install(program)
+    settings = resolve_settings(data=tmp_path, **flags)
+    assert engine.of_new(settings) == expected
+    assert usable(None, settings, allow_unproven=True) == expected
+    settings.save()
+    assert engine.of_new(Settings.load(tmp_path)) == expected
+
+
+def test_the_simulator_is_known_once_it_runs(program: Path) -> None:
+    """`--simulate` changes settings that were resolved before."""
+    install(program)
+    settings = resolve_settings()
+    assert engine.of_new(settings) == "whatsmeow"
+    assert engine.of_new(settings.model_copy(update=SIMULATED)) == "native"
+
+
+def test_a_program_that_comes_and_goes_decides_for_new_connections_alone(
+    program: Path, tmp_path: Path
+) -> None:
+    settings = resolve_settings(data=tmp_path)
+    settings.save()
+    with pytest.raises(Problem, match="unproven_engine") as refused:
+        usable(None, settings)
+    assert "make whatsmeow" in str(refused.value.detail)
+    install(program)
+    assert usable(None, settings) == "whatsmeow"
+    program.unlink()
+    assert Settings.load(tmp_path) == settings
 
 
 def test_one_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
