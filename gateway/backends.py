@@ -39,6 +39,7 @@ from gateway.http.limits import Limits
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.tree_counters import Tree
 from gateway.observation import Observer
+from gateway.redis_watch import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
@@ -97,6 +98,7 @@ class Backends:
         """Open everything and keep it fresh; starts also while Redis or the store is away."""
         redis = connect(settings)
         listening = connect(settings, blocking=True)
+        watching = connect(settings)
         documents = open_documents(settings)
         registry = Connections(documents, limit=settings.max_connections)
         lanes, leases = Lanes(redis, settings), Leases(redis)
@@ -155,6 +157,7 @@ class Backends:
         )
         await backends.known.refresh()
         running = (
+            watch(watching),
             backends.known.run(),
             drain.run(),
             files.upkeep(backends.accepting.waits).run(),
@@ -173,6 +176,7 @@ class Backends:
             await backends.files.close()
             await backends.lanes.close()
             await listening.aclose()
+            await watching.aclose()
             await redis.aclose()
             await documents.close()
 

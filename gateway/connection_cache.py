@@ -1,4 +1,4 @@
-"""Which connections exist, in memory: a send asks here and never the state store."""
+"""Caches the connections in memory: a send is checked here and never asks the state store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class KnownConnections:
-    """What the registry said last: renewed on every poke and every `REFRESH` seconds.
+    """The registry's last answer: renewed on every poke and every `REFRESH` seconds.
 
     While the store is away, what was known stays known. Only a name that is not known is asked of
     the store, since another process may have created it just now. Where the store was not there

@@ -89,7 +89,7 @@ class Observer:
         psutil.cpu_percent()  # the first call only begins the measurement
 
     async def look(self) -> Observation:
-        """How things are, at most `FRESH` seconds old; answers within `PATIENCE`."""
+        """The state of the instance, at most `FRESH` seconds old; answers within `PATIENCE`."""
         if self._last is not None and time.monotonic() - self._at < FRESH:
             return self._last
         if self._reading is None:

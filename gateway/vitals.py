@@ -98,7 +98,7 @@ class FullHealth(Health):
 
 
 class Load(Answer):
-    """What the machine and this instance used at one moment."""
+    """The resources that the machine and this instance used at one moment."""
 
     at: Time
     cpu: float = Field(description="Percent of the machine.")

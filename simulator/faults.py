@@ -120,7 +120,7 @@ class Fault:
         return self.seconds if self.kind in RULES and self.kind not in TIMING else None
 
     def left_at(self, now: float) -> int | None:
-        """What a refused login is told: whole seconds until a ban is over, at least 1.
+        """The `expire` of a refused login: whole seconds until a ban is over, at least 1.
 
         And what was asked for where there is no ban. `now` and `ends_at` are of the loop's clock.
         """

@@ -90,7 +90,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a child ended: ``crashed``, ``hung``, ``memory``, or the reason that it gave itself."""
+    """The ending of a child: ``crashed``, ``hung``, ``memory``, or the reason that it gave itself."""
 
     reason: str
     cause: str | None = None
@@ -236,7 +236,7 @@ class Children:
         await self._cluster.kill(child.handle)
 
     def assign(self, child: Child, connection: str | None, epoch: int | None = None) -> None:
-        """What the child serves from now on."""
+        """Set the connection that the child serves from now on."""
         child.connection, child.epoch = connection, epoch
         if epoch is not None:
             child.since = time.monotonic()

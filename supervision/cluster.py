@@ -72,7 +72,7 @@ class Handle:
         return await _answer(called.remote(*args), within)
 
     async def health(self, within: float) -> dict[str, Any]:
-        """How the actor is; raises as `call` does."""
+        """The health of the actor; raises as `call` does."""
         answer: dict[str, Any] = await self.aside("health", within=within)
         return answer
 
@@ -169,7 +169,7 @@ def authenticate(data: Path) -> None:
 
 
 def address(settings: Settings) -> str:
-    """Where the cluster is: a setting, or what the keeper wrote beside its head."""
+    """The cluster's address: a setting, or the one that the keeper wrote beside its head."""
     if settings.ray_address is not None:
         return settings.ray_address
     return (settings.data / ADDRESS).read_text().strip()

@@ -30,7 +30,7 @@ def restart_after(streak: int, base: float, cap: float, chance: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """How often something may fall before it is left lying (G9).
+    """The restart intensity: falls in a window after which a connection is given up (G9).
 
     A life shorter than `min_uptime` is unstable. At most `limit` unstable lives are answered with
     a restart; the next one exhausts the budget, which is whole again only after `quiet` seconds
@@ -68,7 +68,7 @@ class Intensity:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """How many starts run at once after a mass failure.
+    """The number of concurrent starts after a mass failure.
 
     A start that takes longer than `patience` seconds keeps running and no longer counts: one stuck
     connection does not hold the wave.
@@ -81,12 +81,12 @@ class Wave:
     def admit(
         self, waiting: Sequence[str], running: Mapping[str, float], now: float
     ) -> tuple[str, ...]:
-        """Which of `waiting` may start now, in their order; `running` maps a start to its time."""
+        """The starts of `waiting` that may run now, in their order; `running` maps a start to its time."""
         counted = sum(now - since < self.patience for since in running.values())
         return tuple(waiting[: max(0, self.size - counted)])
 
     def jitter(self, company: int, chance: float) -> float:
-        """How long to hold back a start that has `company` others beside it; alone, not at all."""
+        """The delay of a start that has `company` others beside it, in seconds; alone, none."""
         return 0.0 if company == 0 else self.spread * chance
 
     def next_look(self, running: Mapping[str, float], now: float) -> float | None:
@@ -97,7 +97,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """When a silent child counts as hung: `failures` probes in a row, within 15 seconds (G8).
+    """The rule for a hung child: `failures` unanswered probes in a row, within 15 seconds (G8).
 
     A probe fails when it is not answered within `timeout`, or is answered with a main loop that
     lags by more than `lag`. A probe whose own timer came late says more about this process or the
@@ -117,13 +117,13 @@ class Probes:
         return took <= self.timeout + self.own_lag
 
     def pause(self, failed: int) -> float:
-        """How long to wait until the next probe after `failed` ones in a row."""
+        """The wait before the next probe after `failed` ones in a row, in seconds."""
         return self.interval if failed == 0 else min(self.interval, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """When a process has grown too large: over `limit` bytes at `probes` probes in a row.
+    """The rule for a process that grew too large: over `limit` bytes at `probes` probes in a row.
 
     Never before it has lived for `rest` seconds, or a limit below what it needs from the start
     would restart it without end.
@@ -149,7 +149,7 @@ class Memory:
 
 @dataclass(slots=True)
 class Expiry:
-    """When a lease ran out whose owner cannot be reached, by the reader's own clock.
+    """The expiry of a lease whose owner cannot be reached, by the reader's own clock.
 
     An owner that does not renew for `seconds` lets go of its socket, counted from when its last
     renewal began. Whoever reads that renewal reads it later, so that waiting as long from there is
@@ -187,7 +187,7 @@ class Lives:
         return self._of.get(name, self.template).exhausted(now)
 
     def delay(self, name: str, chance: float) -> float:
-        """How long to wait before the next start of `name`."""
+        """The wait before the next start of `name`, in seconds."""
         return restart_after(self._of.get(name, self.template).streak, self.base, self.cap, chance)
 
     def forgive(self, name: str) -> bool:
@@ -199,7 +199,7 @@ class Lives:
         self._of[name] = self._of.get(name, self.template).on_trial(now)
 
     def record(self, name: str) -> Intensity | None:
-        """What is known of `name`; None when nothing fell."""
+        """The record of `name`; None when nothing fell."""
         return self._of.get(name)
 
     def restore(self, name: str, falls: Sequence[float], streak: int) -> None:

@@ -68,7 +68,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """How its last actor ended, unless that was asked for; `exhausted` when it fell too often.
+    """The ending of the last actor, unless it was asked for; `exhausted` when it fell too often.
 
     `final`: it gave up by itself, and a further one would only meet the same.
     """
@@ -85,7 +85,7 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What was asked for is so already: remember that it was answered."""
+    """The wish is met already: records that it was answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Registry:
         return self._applied.get(connection, Applied())
 
     async def apply(self, wanted: Connection) -> None:
-        """What was asked for so far was acted upon. What the store misses, it is told next time."""
+        """Record that the wishes were acted upon. A record that the store misses is written next time."""
         applied = Applied(wanted.generation, wanted.recover)
         if self._applied.get(wanted.id) == applied:
             return

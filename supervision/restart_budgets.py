@@ -25,7 +25,7 @@ AGAIN = 1.0
 
 
 class Budgets:
-    """How often each connection may still fall; a root that dies returns no budget (G9).
+    """The falls left to each connection; a root that dies returns no budget (G9).
 
     Nobody waits for the store: while it is away the newest record waits in memory, and only a root
     that dies just then forgets it.

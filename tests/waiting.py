@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NOISE = 3
+NOISE = 5
 """How many times a recovery bound may take while other tests share the cores."""
 
 

@@ -342,7 +342,7 @@ class Settings(BaseModel):
 
     @property
     def sessions(self) -> Path:
-        """Where the session files lie, one directory per connection."""
+        """The directory of the session files, with one directory per connection."""
         return self.data / "sessions"
 
     @property
@@ -374,22 +374,22 @@ class Settings(BaseModel):
 
     @property
     def media(self) -> Path:
-        """Where the files of messages lie on this host."""
+        """The directory of the messages' files on this host."""
         return self.data / "media"
 
     @property
     def logs(self) -> Path:
-        """Where each process of the instance logs."""
+        """The directory of the logs, with one file per process."""
         return self.data / "logs"
 
     @property
     def traces(self) -> Path:
-        """Where the shapes of connections' traffic are recorded, on request."""
+        """The directory of the traces: shapes of connections' traffic, recorded on request."""
         return self.logs / "trace"
 
 
 def written_at(data: Path) -> float:
-    """When the settings of the instance in `data` were last written, in seconds since the epoch."""
+    """The time at which the settings of the instance in `data` were last written, in seconds since the epoch."""
     try:
         return (data / RUNTIME_FILE).stat().st_mtime
     except OSError:

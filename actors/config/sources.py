@@ -131,7 +131,7 @@ def resolve_settings(file: Path | None = None, **flags: Any) -> Settings:
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    """What is wrong, a sentence each that names the setting and quotes no value."""
+    """A sentence for each invalid setting: it names the setting and quotes no value."""
     found = []
     for problem in error.errors(include_url=False, include_input=False):
         if problem["type"] == "default_factory_not_called":

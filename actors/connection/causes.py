@@ -1,4 +1,4 @@
-"""Why a socket closed (pure); `consequences.py` has the consequence of each cause.
+"""Causes of a socket's end (pure); `consequences.py` has the consequence of each.
 
 Sources of the numbers: the ``reason`` of WhatsApp's ``<failure>``
 stanza at login and the ``code`` and ``<conflict>`` of its ``<stream:error>`` afterwards.
@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why `Engine.run` returned.
+    """The cause for which `Engine.run` returned.
 
     `detail` is a stable word for logs, never text of a person. `until` is the end of a temporary
     ban in seconds since the epoch. `stanza` is class and type of what was not answered.

@@ -82,7 +82,7 @@ FALLS = frozenset({"broke", "zombie"})
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why serving ended.
+    """The end of serving.
 
     `reason` is ``stopped``, ``failed`` or ``logged_out`` (the lease was given back in that state),
     ``lost`` or ``lease_missing`` (the lease was taken away), ``broke`` (a loop ended that never

@@ -87,7 +87,7 @@ def of_new(settings: Settings) -> str:
 
 
 def obstacle(chosen: str, engine: str | None) -> str | None:
-    """Why the settings cannot be met: `chosen` is an engine, or how sessions are kept by `engine`."""
+    """The reason for which the settings cannot be met: `chosen` is an engine, or how sessions are kept by `engine`."""
     if engine is None:
         return None if installed(chosen) else f"{chosen} is not installed; `make {chosen}` does it"
     if chosen == "local" or engine in COPIED:

@@ -56,7 +56,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class PairingNotice:
-    """That a QR, a pairing code or a passkey's challenge is shown, without it: the lease alone has that.
+    """A notice that a QR, a pairing code or a passkey's challenge is shown, without it: the lease alone has that.
 
     `number` counts those of the epoch, from 1; times are seconds since the epoch.
     """

@@ -316,7 +316,7 @@ class Sender:
         await self._tell(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
 
     async def _said(self, job: Job) -> Content:
-        """What to send. Raises `SendError` where nobody would make anything of it any more."""
+        """The content to send. Raises `SendError` where it can be made into nothing any more."""
         try:
             said = job.said
         except UnknownContent:

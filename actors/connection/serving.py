@@ -309,7 +309,7 @@ class Serving:
 
     @property
     def _unlinked_by(self) -> str | None:
-        """Why the device has to be linked again; None where it never was."""
+        """The reason for which the device has to be linked again; None where it never was."""
         return None if self._obstacle is None else self._obstacle.cause
 
     def _report(

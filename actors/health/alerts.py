@@ -79,7 +79,7 @@ class Alert:
         return replace(self, told_at=at, repeats=self.repeats + 1)
 
     def became(self, before: Alert | None) -> str:
-        """What a change from `before` is, for the log."""
+        """The change from `before`, as the log reports it."""
         if before is None:
             return "alert_raised"
         if self.cleared_at is not None:
@@ -94,7 +94,7 @@ class Alert:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """What ``health_status/latest`` says of an active one."""
+        """The entry of an active alert in ``health_status/latest``."""
         return {
             "name": self.name,
             "subject": self.subject,

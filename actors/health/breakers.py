@@ -32,14 +32,14 @@ class Breaker:
     trying: bool = False
 
     def state(self, now: float) -> State:
-        """Where it stands at `now`."""
+        """The breaker's state at `now`."""
         if self.opened_at is None:
             return "closed"
         return "half_open" if now - self.opened_at >= self.pause else "open"
 
     @property
     def pause(self) -> float:
-        """How long the present opening lasts, in seconds."""
+        """The length of the present opening, in seconds."""
         return min(self.longest, self.cooldown * 2.0 ** min(max(self.openings - 1, 0), 32))
 
     def allows(self, now: float) -> bool:

@@ -43,7 +43,7 @@ SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What the leases and the queues say; `owners` are the pids that serve."""
+    """The leases and queues of one round; `owners` are the pids that serve."""
 
     connections: Mapping[str, Seen]
     queue: Backlog
@@ -51,7 +51,7 @@ class Swept:
 
 
 class Probes:
-    """What each probe cannot see it says is unknown (None); none raises, none takes long.
+    """Probes of all dependencies. A value that cannot be read is unknown (None); none raises, none takes long.
 
     What fails again and again is left alone for a while by a circuit breaker of its own, and counts
     as away meanwhile: Redis, the state store, the bucket, and the sweep over all connections, which
@@ -90,7 +90,7 @@ class Probes:
 
     @property
     def breakers(self) -> dict[str, State]:
-        """Where each breaker stands now."""
+        """The state of each breaker now."""
         now = self._clock()
         return {of: breaker.state(now) for of, breaker in self._breakers.items()}
 
@@ -141,7 +141,7 @@ class Probes:
         return Answer(ok=True, seconds=seconds)
 
     async def spools(self) -> Spools | None:
-        """What cannot leave the spools of all hosts; None while the store is away."""
+        """The sends that cannot leave the spools of all hosts; None while the store is away."""
         if self.leaves_alone("store"):
             return None
         try:
@@ -155,7 +155,7 @@ class Probes:
         )
 
     async def zombies(self) -> Mapping[str, int] | None:
-        """How often each connection was restarted as a zombie of late; None while the store is away."""
+        """The number of recent restarts of each connection as a zombie; None while the store is away."""
         if self.leaves_alone("store"):
             return None
         try:
@@ -171,7 +171,7 @@ class Probes:
         return Counter(each["connection"] for each in page.items if each["cause"] == "zombie")
 
     async def vault(self) -> str | None:
-        """Why the bucket is away, in a word; None where it answers, or there is none."""
+        """The reason, in a word, for which the bucket is away; None where it answers, or there is none."""
         if self._bucket is None or not self._may("bucket"):
             return self._vault
         self._vault = None
@@ -186,7 +186,7 @@ class Probes:
         return self._vault
 
     async def durability(self) -> str | None:
-        """Why Redis may lose what it acknowledged (G1); None where it does not, or is away."""
+        """The reason for which Redis may lose acknowledged data (G1); None where it cannot, or is away."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return (await durability(self._redis)).reason

@@ -37,7 +37,7 @@ class Point:
 
     @classmethod
     def of(cls, usage: Usage, at: float) -> Self:
-        """What was measured at that time."""
+        """The figures measured at that time."""
         return cls(
             round(at, 1),
             round(usage.cpu, 1),
@@ -69,7 +69,7 @@ def write(data: Path, points: tuple[Point, ...]) -> None:
 
 
 def read(data: Path) -> tuple[Point, ...]:
-    """What was written last, oldest first; nothing where there is none, or of another release."""
+    """The last written figures, oldest first; none where there are none, or of another release."""
     try:
         return tuple(Point(**point) for point in json.loads((data / FILE).read_text()))
     except (OSError, ValueError, TypeError):

@@ -64,6 +64,6 @@ def document(
 
 
 def news(word: Mapping[str, Any]) -> object:
-    """What of ``health_status/latest`` is news when it changes; figures that drift are none."""
+    """The part of ``health_status/latest`` whose change is news; drifting figures are not."""
     reasons = [(each["name"], each["status"], each["subject"]) for each in word["reasons"]]
     return word["status"], reasons, word["breakers"], word["connections"]

@@ -174,7 +174,7 @@ class Writing:
 
 
 def place(directory: Path, sha256: str) -> Path | None:
-    """Where a file is kept; None for what is no digest, and so might lead elsewhere."""
+    """The path of a file in the store; None for what is no digest, and so might lead elsewhere."""
     return directory / sha256[:2] / sha256 if DIGEST.fullmatch(sha256) else None
 
 
@@ -191,7 +191,7 @@ def sweep(directory: Path) -> None:
 
 
 async def step(work: Callable[..., Any], *arguments: object) -> Any:
-    """What `work` returns, in a thread. Raises `StoreUnavailable` for an OSError."""
+    """Run `work` in a thread and return its result. Raises `StoreUnavailable` for an OSError."""
     try:
         return await asyncio.to_thread(work, *arguments)
     except OSError as error:
@@ -199,7 +199,7 @@ async def step(work: Callable[..., Any], *arguments: object) -> Any:
 
 
 def unavailable(error: OSError) -> StoreUnavailable:
-    """What the port raises for it."""
+    """The port's error for an OSError."""
     reason = errno.errorcode.get(error.errno or 0, "OSError")
     return StoreFull(reason) if error.errno in _FULL else StoreUnavailable(reason)
 

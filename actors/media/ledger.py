@@ -114,7 +114,7 @@ class Ledger:
             raise LimitReached("MEDIA_LIMIT")
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
-        """What its uploader calls it."""
+        """Record the name that the uploader gives a file."""
         await self._ask(
             lambda database: database.execute(
                 "UPDATE files SET mime = ?, name = ? WHERE sha256 = ?", (mime, name, sha256)
@@ -161,7 +161,7 @@ class Ledger:
         return bool(await self._ask(run, writes=True))
 
     async def to_copy(self, limit: int) -> list[Entry]:
-        """What the bucket lacks, the oldest first."""
+        """Files that the bucket lacks, the oldest first."""
         rows = await self._ask(
             lambda database: database.execute(
                 "SELECT sha256, size, needed_at, copied_at, mime, name FROM files WHERE to_copy"
@@ -186,7 +186,7 @@ class Ledger:
         await self._ask(partial(_forget, sha256=sha256), writes=True)
 
     async def unneeded(self, since: float, limit: int, *, used: bool) -> list[Entry]:
-        """What was last needed before `since`, the longest unneeded first.
+        """Files last needed before `since`, the longest unneeded first.
 
         Those that messages were accepted with (`used`), or the others.
         """

@@ -93,7 +93,7 @@ class Files:
         return await self.find(sha256) is not None and await self._ledger.renew(sha256, time.time())
 
     async def entry(self, sha256: str) -> Entry | None:
-        """What is known of a file that can be sent; None where there is none.
+        """The facts of a file that can be sent; None where there is none.
 
         Raises as `find`.
         """
@@ -132,7 +132,7 @@ class Files:
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Upkeep:
-        """What a process that lasts has to run (`Upkeep.run`)."""
+        """The background work that a long-lived process has to run (`Upkeep.run`)."""
         return Upkeep(
             self._ledger,
             self._store,

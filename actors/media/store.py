@@ -40,7 +40,7 @@ class StoreFull(StoreUnavailable):
 
 
 class LimitReached(StoreFull):
-    """What callers may put here is used up. Nothing was kept."""
+    """The caller's budget of stored bytes is used up. Nothing was kept."""
 
     code: str = "media_limit_reached"
 

@@ -51,7 +51,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a reply answers. `text` is shown with it, where that is known; `type` is its kind."""
+    """The message that a reply quotes. `text` is shown with it, where it is known; `type` is its kind."""
 
     target: Target
     text: str | None = None
@@ -194,7 +194,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class PollVote:
-    """What its sender chooses in a poll, instead of what he chose before.
+    """The options that a voter chooses in a poll, in place of their earlier ones.
 
     `options` None: it could not be read. `secret` (hex) is the poll's, in a vote that is to be sent.
     `at_ms` is the sender's time in milliseconds, where it is told: of two votes the later one counts.
@@ -289,7 +289,7 @@ KINDS: Final = MEDIA_KINDS | {
 
 
 def text_of(content: Content) -> str | None:
-    """What a person reads as the text (or caption) of the message; None for kinds without one.
+    """The text or caption of the message as a person reads it; None for kinds without one.
 
     An edit has none: its words are those of the message that it changes.
     """

@@ -38,11 +38,11 @@ class Hands:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def attempt(self, message_id: str) -> int | str:
-        """Which attempt an outcome is about; "" (whichever is in flight) if not handed out here."""
+        """The attempt that an outcome belongs to; "" (whichever is in flight) if not handed out here."""
         return self.tries.get(message_id, "")
 
     def putting_down(self, message_ids: Sequence[str]) -> Callable[[], None]:
-        """What puts the attempts of these down that are in hand now, and none that come later."""
+        """A function that releases the attempts claimed now for these messages, and none that come later."""
         held = {name: self.tries[name] for name in message_ids if name in self.tries}
 
         def put_down() -> None:
@@ -53,7 +53,7 @@ class Hands:
         return put_down
 
     def proofs(self, sent: Mapping[str, float], now: float) -> dict[str, Outcome]:
-        """What tells that WhatsApp acknowledged messages: their ids and its times."""
+        """Proofs that WhatsApp acknowledged messages: their ids and its times."""
         found = {}
         for message_id, at in sent.items():
             attempt = self.attempt(message_id)

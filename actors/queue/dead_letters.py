@@ -31,7 +31,7 @@ A caller that names the code, or the letters, takes that upon itself.
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which dead letters are meant: those that fit everything that is given."""
+    """A filter of dead letters: those that match every given field."""
 
     chat: str | None = field(default=None, repr=False)
     code: str | None = None
@@ -56,7 +56,7 @@ class Letter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """How many went back into their lanes, of how many that were looked at.
+    """Counts of letters that were queued again, and of letters that were looked at.
 
     `behind` is where to go on, None when all were seen.
     """
@@ -67,7 +67,7 @@ class Redriven:
 
 
 class DeadLetters(Ledger):
-    """What is done with the letters of one connection after the other. Raises `RedisAway`."""
+    """Lists, redrives and deletes dead letters, one connection after the other. Raises `RedisAway`."""
 
     async def dead(self, connection: str, limit: int, behind: int = 0) -> list[Letter]:
         """Dead letters, oldest first, behind the place `behind`, whatever became of the one there."""

@@ -58,7 +58,7 @@ SCRIPTS = {
 
 
 class Ledger:
-    """What is known of the messages; changes none of them. Raises `RedisAway`."""
+    """Reads messages and counters of the queue; changes nothing. Raises `RedisAway`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -86,7 +86,7 @@ class Ledger:
         return {chat: found.get(chat, chat) for chat in chats}
 
     async def first(self, send: Send, idempotency_key: str) -> Record | None:
-        """What was accepted first under this key within its time; None if nothing was.
+        """The message accepted first under this idempotency key within its time; None if there is none.
 
         Raises `IdempotencyConflict` where that was another send.
         """
@@ -122,7 +122,7 @@ class Ledger:
         }
 
     async def flows_many(self, connections: Sequence[str]) -> dict[str, Flow]:
-        """What became of each connection's messages, all in one round trip."""
+        """The counters of many connections, read in one round trip."""
         pipeline = self._redis.pipeline(transaction=False)
         for connection in connections:
             of = keys.of(connection)

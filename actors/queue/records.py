@@ -50,7 +50,7 @@ _MINT = b"teimoso message id"
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """What is to be sent. `chat` is a canonical address; `priority` 0 is first, 9 is last.
+    """A send to be queued. `chat` is a canonical address; `priority` 0 is first, 9 is last.
 
     `send_at` holds the message back until then. `content` is the encoded content of what `type` and
     `text` do not say in full. `asked` is what the caller asked for where that became more with what
@@ -159,7 +159,7 @@ class Record:
 
     @property
     def changed_at(self) -> float:
-        """When its status changed last."""
+        """The time of the last change of its status."""
         return max([self.accepted_at, *self.times.values()])
 
 
@@ -245,7 +245,7 @@ TOOK = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What became of a connection's messages since its queue began.
+    """Counters of a connection's messages by outcome, since its queue began.
 
     `counts` has each of `COUNTED`, `open` what is not finished. `took` says how many of those sent
     took how long from when they could leave first: one number for each of `TOOK` and one for more;
@@ -266,7 +266,7 @@ class Flow:
 
 
 def flow_of(counters: Mapping[str, str], opened: int) -> Flow:
-    """What the hash of counters says."""
+    """The counters in a Redis hash."""
     return Flow(
         counts={name: int(counters.get(f"count:{name}", 0)) for name in COUNTED},
         open=opened,

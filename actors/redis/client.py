@@ -87,11 +87,22 @@ def connect(settings: Settings, *, blocking: bool = False) -> Redis:
     return Redis.from_pool(pool)
 
 
+@dataclass(slots=True)
+class Outage:
+    """An outage that somebody in this process watches: while it is noted, no call waits for Redis."""
+
+    noted: bool = False
+
+
+outage = Outage()
+
+
 class _Telling:
     """Turns every way in which Redis can be away into `RedisAway`."""
 
     def __enter__(self) -> None:
-        pass
+        if outage.noted:
+            raise RedisAway("outage")
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, _AWAY):
@@ -144,7 +155,7 @@ class Durability:
 
     @property
     def reason(self) -> str | None:
-        """Why G1 does not hold, for a person; None where it holds."""
+        """The reason for which G1 does not hold, for a person; None where it holds."""
         wanted = {
             "appendonly": (self.appendonly, "yes"),
             "appendfsync": (self.appendfsync, "always"),

@@ -47,7 +47,7 @@ class TooMany(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is asked. `args` may name people: never logged."""
+    """A request to the owner of a connection. `args` may name people: never logged."""
 
     id: str
     connection: str

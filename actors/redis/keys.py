@@ -132,11 +132,11 @@ class ConnectionKeys:
         )
 
     def command(self, id: str) -> str:  # noqa: A002 - the field's word
-        """What is asked of the owner under this id."""
+        """The key of the request to the owner under this id."""
         return f"{self.base}:command:{id}"
 
     def answer(self, id: str) -> str:  # noqa: A002 - the field's word
-        """What came of it."""
+        """The key of the answer to that request."""
         return f"{self.base}:answer:{id}"
 
     def presence(self, chat: str) -> str:
@@ -144,7 +144,7 @@ class ConnectionKeys:
         return f"{self.base}:presence:{chat}"
 
     def typing(self, chat: str) -> str:
-        """Who types in a chat."""
+        """The key of the people who type in a chat."""
         return f"{self.base}:typing:{chat}"
 
     def lane(self, chat: str) -> str:
@@ -161,7 +161,7 @@ class ConnectionKeys:
 
 
 def digest(idempotency_key: str) -> str:
-    """How an Idempotency-Key is stored: it may be anything, and may be long."""
+    """The stored form of an Idempotency-Key, which may be anything, and may be long."""
     return hashlib.sha256(idempotency_key.encode()).hexdigest()[:32]
 
 

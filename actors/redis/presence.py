@@ -40,7 +40,7 @@ TEXT: Final = files("actors.redis").joinpath("presence.lua").read_text()
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a person is seen doing since `at`; `chat` is the person's, or a group. Never logged."""
+    """An observed activity of a person since `at`; `chat` is the person's, or a group. Never logged."""
 
     chat: str = field(repr=False)
     who: str = field(repr=False)
@@ -56,7 +56,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of a chat. `at` is when `presence` was told of; both may be unknown.
+    """The presence in a chat. `at` is the time at which `presence` was observed; both may be unknown.
 
     `typing` is who types what, and since when.
     """
@@ -102,7 +102,7 @@ class Presences:
             )
 
     async def read(self, connection: str, chat: str, now: float) -> Seen:
-        """What is known of this chat."""
+        """The presence of this chat."""
         of = keys.of(connection)
         async with reach():
             asked = self._redis.pipeline(transaction=False)

@@ -132,16 +132,16 @@ class Shell:
             self._lag.note(now - self._beat - PULSE, now)
 
     async def _start(self) -> None:
-        """What has to be there before the first call."""
+        """Prepare everything that the first call needs."""
 
     async def _stop(self) -> None:
-        """What has to be done before the process may be killed."""
+        """Finish everything that has to be done before the process may be killed."""
 
     async def _peers(self, **handles: Any) -> None:
         """Use these handles from now on."""
 
     def _gauges(self) -> list[Sample]:
-        """What Prometheus is to see of this actor now; called from another thread, too."""
+        """The gauges of this actor for Prometheus; called from another thread, too."""
         return []
 
     def _health(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def backoff(failures: int, base: float, cap: float, chance: float, *, floor: flo
 async def persist(
     step: Callable[[], Awaitable[T]], away: type[Exception], *, first: float, longest: float
 ) -> T:
-    """What `step` returns, which is tried again for as long as it raises `away`.
+    """Repeat `step` for as long as it raises `away`, and return its result.
 
     The pauses double from `first` to `longest` seconds. Raises whatever else `step` raises.
     """

@@ -56,7 +56,7 @@ def end(pid: int, since: float, within: float) -> bool:
 
 
 def start_of(pid: int) -> str | None:
-    """When the process of `pid` started, opaque; ``None`` when it is gone or a zombie.
+    """The start time of the process `pid`, opaque; ``None`` when it is gone or a zombie.
 
     On Linux the kernel's own ticks since boot, since a wall-clock time moves when the clock is set.
     """

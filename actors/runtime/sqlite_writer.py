@@ -84,7 +84,7 @@ class Committer:
         return cast("Future[T]", job.future)
 
     async def ask(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
-        """What the job returned. Raises `away`, also where the disk hangs, or what `run` raised."""
+        """Run a job and return its result. Raises `away`, also where the disk hangs, or what `run` raised."""
         future = asyncio.wrap_future(self.submit(run, writes=writes))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

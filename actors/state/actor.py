@@ -53,7 +53,7 @@ SHARE = (TELLING_LIMIT - 1) // 2
 
 
 class StateManager(Shell):
-    """What it confirmed is in the store (G5); what it did not, the caller still has.
+    """Writes to the state store for all connections; a confirmed call is stored (G5).
 
     Nothing waits in its memory alone: when its process dies, every connection sees its call fail
     and asks the successor. While the store is away each call raises `StoreAway` within seconds

@@ -1,4 +1,4 @@
-"""Which connections there are and what is desired of them: the registry on the documents port.
+"""The registry on the documents port: the connections that exist, and their desired states.
 
 The gateway writes what is desired, the root reads it and reconciles (on a poke and every 2 s);
 what is observed lies beside it in a map of its own that nothing here writes but `observe`.
@@ -67,7 +67,7 @@ class TooManyConnections(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a connection was last seen to be; the lease in Redis is fresher while Redis answers."""
+    """The last observed state of a connection; its lease in Redis is fresher while Redis answers."""
 
     state: str
     cause: str | None = None

@@ -1,4 +1,4 @@
-"""Which endpoints are told of events, and how far each was told: webhooks on the documents port.
+"""Webhooks on the documents port: their endpoints, subscriptions and positions in the log.
 
 What is wanted of a webhook the API writes; its `progress` who delivers, and nobody else. That a
 webhook exists and that events are written for it is one batch: it is told of everything from then on.
@@ -57,7 +57,7 @@ class TooManyWebhooks(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What signs, until a time (seconds since the epoch), where that is set."""
+    """A signing secret, valid until a time (seconds since the epoch) where that is set."""
 
     secret: str = field(repr=False)
     until: float | None = None

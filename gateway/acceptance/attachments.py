@@ -100,7 +100,7 @@ def too_large(kind: str, limit: int) -> Problem:
 
 
 def mime_of(kind: str, told: str | None, *, voice: bool = False) -> str:
-    """What the file is said to be, or what is usual. Problem `media_type_mismatch`."""
+    """The declared type of the file, or its usual one. Problem `media_type_mismatch`."""
     if told is None or told.partition(";")[0].strip().lower() in UNKNOWN:
         return _VOICE if voice else _USUAL[kind]
     if not told.lower().startswith(_BEGINS.get(kind, "")):

@@ -1,4 +1,4 @@
-"""Which message another one speaks of: found, and fit for what is to be done with it.
+"""Finds the message that another one refers to, and checks that it fits the reference.
 
 What is wrong with it is refused before anything is accepted. What becomes of it afterwards is not:
 a message that is still to be sent stands before its edit in the lane, and if it dies there, so does
@@ -71,7 +71,7 @@ class Found:
 
 
 async def standing(backends: Backends, wanted: Standing, called: Called | None = None) -> Content:
-    """What is to be sent. Problems as in `find` and `bringing`."""
+    """The content of a send that may quote another message. Problems as in `find` and `bringing`."""
     quote = None
     if wanted.reply_to is not None:
         found = await find(backends, wanted.connection, wanted.to, wanted.reply_to)
@@ -92,7 +92,7 @@ async def standing(backends: Backends, wanted: Standing, called: Called | None =
 
 
 async def changing(backends: Backends, wanted: Changing) -> tuple[Content, int]:
-    """What is to be sent, and the priority of the message that it changes.
+    """The content that changes a message, and the priority of that message.
 
     Problems as in `find`, and where it may not be changed like that.
     """

@@ -176,7 +176,7 @@ class Drain:
             self._aside[chat] = (pause, time.monotonic() + pause)
 
     async def _tell(self) -> None:
-        """What the HealthMonitor makes an alert of. Which chats these are is nobody's to read."""
+        """Report blocked chats to the HealthMonitor, which raises an alert. The chats themselves are not named."""
         unreadable = (await self._spool.depth()).unreadable
         if self._told == (len(self._stuck), unreadable):
             return
@@ -222,7 +222,7 @@ class Drain:
             await self._end(spooled, IdempotencyConflict.code)
 
     async def _end(self, spooled: Spooled, error: str) -> None:
-        """What cannot be queued ends visibly (G2). Raises `StoreAway`."""
+        """End sends that cannot be queued, visibly (G2). Raises `StoreAway`."""
         now = time.time()
         record = replace(
             spooled.record,

@@ -76,7 +76,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def fetch(self, url: str, *, limit: int) -> AsyncIterator[Fetched]:
-        """What is at `url`, as it arrives. Raises `Refused`, `Unreachable` and `TooLarge`."""
+        """Yield the file at `url` as it arrives. Raises `Refused`, `Unreachable` and `TooLarge`."""
         try:
             async with asyncio.timeout(WHOLE):
                 for _ in range(REDIRECTS + 1):
@@ -136,7 +136,7 @@ def checked(url: str) -> str:
 
 
 class _told:  # noqa: N801 - reads as what it does
-    """What httpcore raises, as what this module does."""
+    """Turns httpcore's errors into those of this module."""
 
     def __enter__(self) -> None:
         pass

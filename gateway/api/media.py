@@ -132,7 +132,7 @@ def disposition(name: str | None) -> str:
 
 
 async def _some(given: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What is given, if it is anything: nothing is kept of an empty body."""
+    """The body, unless it is empty: nothing is kept of an empty one."""
     empty = True
     async for chunk in given:
         empty = empty and not chunk

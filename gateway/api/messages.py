@@ -62,7 +62,7 @@ async def message_of(call: Call[None, None]) -> responses.Message:
 
 
 async def _changes(call: Call[None, None], id: str) -> Document | None:  # noqa: A002
-    """What others did to an outgoing message; while the store is away, that nothing is known."""
+    """Changes that others made to an outgoing message; none while the store is away."""
     try:
         document = await call.backends.documents.get(MESSAGES, id)
     except StoreAway:

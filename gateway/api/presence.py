@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Subscription(Body):
-    """Whose presence is to be told."""
+    """The chat whose presence is subscribed to."""
 
     chat: Person
 

@@ -217,7 +217,7 @@ async def _accept_bringing(
 
 
 def _asked(wanted: Standing | Changing) -> Send:
-    """What is asked for, before what it speaks of is known; enough to tell it from other sends."""
+    """The request before its target is known; enough to tell it from other sends."""
     if isinstance(wanted, Changing):
         return Send(wanted.connection, wanted.to, "", wanted.type, asked=wanted.model_dump_json())
     plain = isinstance(wanted, NewText) and wanted.reply_to is None

@@ -25,7 +25,7 @@ _FILMS = ("video/mp4", "video/3gpp")
 
 
 def mime_of(file: Path) -> str:
-    """What the file is, by its name."""
+    """The type of the file, by its name."""
     import mimetypes
 
     return mimetypes.guess_type(file.name)[0] or "application/octet-stream"
@@ -94,7 +94,7 @@ def _write(target: Path, pieces: Iterator[bytes]) -> int:
 
 
 def _named(disposition: str, message: str) -> Path:
-    """Where it goes if nobody says: beside us, as it is called, without what leads elsewhere."""
+    """The default path of a download: this directory and the file's own name, without a path in it."""
     from pathlib import Path
     from urllib.parse import unquote
 

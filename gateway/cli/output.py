@@ -21,7 +21,7 @@ WIDE = 10_000
 
 
 def console() -> Console:
-    """Where a person reads; square brackets are what they are, for words of others are shown."""
+    """The terminal; square brackets stay as they are, since words of others are shown."""
     from rich.console import Console  # noqa: PLC0415 - loaded where it prints
 
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
@@ -85,5 +85,5 @@ def _cell(value: object) -> str | Text:
 
 
 def safe(text: str) -> str:
-    """What a terminal would obey is spelled out."""
+    """The text with control characters spelled out."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -35,7 +35,7 @@ PART = "x-teimoso-part"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a page shows of one thing, or why it cannot."""
+    """The part of a page for one thing, or the reason for which it cannot be shown."""
 
     data: Any
     problem: Problem | None = None
@@ -85,7 +85,7 @@ class View:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """What the API answers to the person's key. Raises `Problem`, and ValidationError."""
+        """The API's answer to the person's key. Raises `Problem`, and ValidationError."""
         asked = self.operations[operation]
         if asked.scope is not None:
             _, refusal = self.backends.limits.take(self.key.id)

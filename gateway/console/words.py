@@ -185,7 +185,7 @@ def number(address: str | None) -> str:
 
 
 def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
-    """What a message says, on one line."""
+    """A message's content, on one line."""
     if message["deleted_at"]:
         return "Deleted"
     text = " ".join((message["text"] or "").split())
@@ -195,7 +195,7 @@ def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
 
 
 def votes(cast: Sequence[Mapping[str, Any]], option: str) -> int:
-    """How many chose the option of a poll."""
+    """The number of votes for an option of a poll."""
     return sum(option in vote["options"] for vote in cast)
 
 

@@ -98,7 +98,7 @@ def _require_plain(scope: Scope) -> None:
 
 
 def _refused(refusal: HTTPException) -> Problem:
-    """What the router refuses: unknown paths and methods."""
+    """The router's refusals: unknown paths and methods."""
     if refusal.status_code == 405:
         assert refusal.headers is not None
         allow = ", ".join(sorted(refusal.headers["Allow"].split(", ")))

@@ -94,7 +94,7 @@ class Key:
 
 
 def digest(token: str) -> str:
-    """What is stored of a key."""
+    """The stored form of a key."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Which part of a file is asked for (RFC 9110, 13 and 14): one range of bytes, or all of it. Pure."""
+"""Byte ranges of a request for a file (RFC 9110, 13 and 14): one range, or all of it. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Unsatisfiable(Exception):  # noqa: N818 - reads as what it is
 
 
 def part(asked: str | None, condition: str | None, tag: str, size: int) -> tuple[int, int] | None:
-    """Where the part begins and where it is over; None for all of it. Raises `Unsatisfiable`.
+    """The begin and the end of the requested part; None for all of it. Raises `Unsatisfiable`.
 
     What cannot be read is not asked for, and neither is a part of another file (`condition` is
     If-Range). Several ranges at once are answered by all of it.

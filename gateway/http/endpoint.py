@@ -122,7 +122,7 @@ class Endpoint:
 
 
 class _TellingWhatIsAway:
-    """What does not answer becomes the `Problem` that says so."""
+    """Turns errors of unreachable services into the `Problem` that names the service."""
 
     def __enter__(self) -> None:
         pass
@@ -194,7 +194,7 @@ def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:
 
 @cache
 def _defaults(model: type[BaseModel]) -> BaseModel:
-    """What no parameters at all mean; raises ValidationError."""
+    """The request model of a call without parameters; raises ValidationError."""
     return model.model_validate({})
 
 

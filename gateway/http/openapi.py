@@ -166,7 +166,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _told() -> dict[str, Any]:
-    """What endpoints of webhooks are told; readers of `/api/events` are told the same."""
+    """The events that webhooks receive; readers of `/api/events` receive the same."""
     named = ("webhook-id", "webhook-timestamp", "webhook-signature")
     return {
         "operationId": "event",

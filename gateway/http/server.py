@@ -33,7 +33,7 @@ class _TooLarge(Exception):  # noqa: N818 - raised through the parser, which wra
 
 
 class _Answering:
-    """What answers are written to: the socket, but that its end leaves time to read them."""
+    """The transport that answers are written to: the socket, whose end leaves time to read them."""
 
     def __init__(self, transport: Transport, end: Callable[[], None]) -> None:
         self.write = transport.write

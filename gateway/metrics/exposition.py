@@ -103,7 +103,7 @@ class Metrics:
 
     @property
     def own(self) -> list[Sample]:
-        """What this process measured under the names that actors use as well."""
+        """The figures of this process under the names that actors use as well."""
         now = time.monotonic()
         return [
             *measures.samples,

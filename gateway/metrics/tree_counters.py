@@ -45,7 +45,7 @@ class Tree:
         self._last = NOTHING
 
     async def look(self) -> Told:
-        """What was written last."""
+        """The counters that the root wrote last."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.to_thread(self._read)

@@ -225,13 +225,13 @@ class Recovery(Body):
 
 
 class Retry(Body):
-    """Whose dead letters to send again; without a connection, those of all."""
+    """The connection whose dead letters are sent again; without one, those of all."""
 
     connection: ConnectionId | None = Field(None, examples=["shop"])
 
 
 class Redrive(Body):
-    """Which dead letters to send again: those that fit everything that is given."""
+    """A filter of the dead letters to send again: those that match every given field."""
 
     connection: ConnectionId | None = Field(None, examples=["shop"])
     chat: Chat | None = None

@@ -344,7 +344,7 @@ class FieldError(Answer):
 
 
 class ProblemAnswer(BaseModel):
-    """Why a request was refused (RFC 9457). `code` is stable."""
+    """The reason of a refused request (RFC 9457). `code` is stable."""
 
     model_config = ConfigDict(extra="allow", title="Problem")
 

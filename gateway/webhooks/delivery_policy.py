@@ -36,7 +36,7 @@ HOPELESS = (UNREADABLE, SUPERSEDED)
 
 
 def judged(attempt: Attempt, told: Told, now: float) -> Verdict:
-    """What an attempt at this event came to."""
+    """The verdict on an attempt to deliver an event."""
     if attempt.error is None:
         return "delivered"
     if attempt.status == GONE:

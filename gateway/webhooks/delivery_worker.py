@@ -133,7 +133,7 @@ class Courier:
         )
 
     def update(self, webhook: Webhook) -> None:
-        """What is wanted of it now."""
+        """Take over a changed webhook."""
         if webhook.asked != self._webhook.asked:
             self._endpoint.reset()
             self._lanes.retry_now()

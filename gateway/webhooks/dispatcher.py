@@ -76,7 +76,7 @@ class Deliverer:
         self._wake.set()
 
     def behind(self) -> list[Behind] | None:
-        """How far each webhook is that is on; None before it is known which there are.
+        """The lag of each enabled webhook; None before the webhooks are known.
 
         Of those that another process delivers to, what that one noted last.
         """

@@ -60,7 +60,7 @@ class Tail:
             self._followers -= 1
 
     async def after(self, seq: int) -> Look:
-        """What comes behind a number. Raises `StoreAway`."""
+        """The events behind a number. Raises `StoreAway`."""
         kept = self._kept
         if self._seq is not None and seq >= self._seq:
             return Look([], more=False)

@@ -24,7 +24,7 @@ DAY = 86_400.0
 
 
 class Streams:
-    """How many read at once, and that events are written for them.
+    """Counts the readers that read at once, and has events written for them.
 
     They are written from the first reader on, and for `EVENT_RETENTION_DAYS` after the last.
     """

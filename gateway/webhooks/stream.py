@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events a reader wants, and may read."""
+    """The events that a reader wants, and may read."""
 
     key: Key
     connection: str | None

@@ -85,7 +85,7 @@ class Devices:
         return participant_hash(person.address(server, device) for device in self.of(number))
 
     def signed_list(self, number: str) -> SignedList:
-        """What the phone signed last: a client drops devices whose index is not in it.
+        """The device list that the phone signed last: a client drops devices whose index is not in it.
 
         Its `current_index` is the highest index ever given, its `valid_indexes` those that still
         hold, 0 being the phone's.

@@ -1,4 +1,4 @@
-"""What arrived at the people whom the simulator plays: the oracle that tests judge by."""
+"""The inboxes of the people whom the simulator plays: the oracle that tests judge by."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ class Inbox:
         return first > 0
 
     def received(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
-        """What others sent to this number."""
+        """Messages that others sent to this number."""
         return self._items(number, page, own=False)
 
     def copies(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
-        """What the account's own phone saw its companions send."""
+        """Messages of the companions, as the account's own phone received them."""
         return self._items(number, page, own=True)
 
     def _items(self, number: str, page: Page, *, own: bool) -> list[dict[str, Any]]:

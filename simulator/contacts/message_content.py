@@ -1,4 +1,4 @@
-"""What a message says: from a request's fields to protobuf, and back to what an inbox shows.
+"""Converts message content: from a request's fields to protobuf, and back to an inbox's entry.
 
 Shapes after whatsmeow `send.go` (BuildEdit, BuildRevoke, BuildReaction, getTypeFromMessage,
 getMediaTypeFromMessage, getEditAttribute) and WAWebProtobufsE2E.
@@ -182,7 +182,7 @@ def quoting(message: Any, target: Target) -> Any:
 
 
 def attributes(message: Any) -> dict[str, str]:
-    """What a message's stanza says of its content: `type`, and `edit` where it changes another."""
+    """The attributes of a message's stanza for its content: `type`, and `edit` where it changes another."""
     message = unwrapped(message)
     attrs = {"type": "text"}
     if message.HasField("reaction_message"):
@@ -205,7 +205,7 @@ def attributes(message: Any) -> dict[str, str]:
 
 
 def sealed_attributes(message: Any) -> dict[str, str]:
-    """What a ciphertext says of its content: the media, and that nothing is lost if it fails."""
+    """The attributes of a ciphertext for its content: the media, and that nothing is lost if it fails."""
     attrs, media_kind = {}, media_type(message)
     if media_kind:
         attrs["mediatype"] = media_kind
@@ -237,7 +237,7 @@ def is_for_companions(message: Any) -> bool:
 
 
 def unwrapped(message: Any) -> Any:
-    """What is inside the envelopes that disappear, are seen once, are edited or carry a caption."""
+    """The content inside the envelopes that disappear, are seen once, are edited or carry a caption."""
     for _ in _WRAPPERS:
         inner = next((name for name in _WRAPPERS if message.HasField(name)), None)
         if inner is None:

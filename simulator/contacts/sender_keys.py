@@ -41,7 +41,7 @@ class SenderKeys:
         self._store = store
 
     def encrypt(self, group: Group, endpoint: Endpoint, plaintext: bytes) -> tuple[bytes, bytes]:
-        """What hands the key over to a device that lacks it, and the ciphertext for all."""
+        """The distribution message for a device that lacks the key, and the ciphertext for all."""
         states = self._states(group, endpoint, _own(endpoint))
         state = states[0] if states else create_sender_key_state(secrets.randbelow(1 << 31))
         handed_over = build_distribution_message(state)

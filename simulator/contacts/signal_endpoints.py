@@ -50,7 +50,7 @@ class UndecryptableError(Exception):
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a device publishes so that others can open a session with it."""
+    """The prekey bundle that a device publishes so that others can open a session with it."""
 
     registration: int
     identity: bytes

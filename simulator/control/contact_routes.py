@@ -37,7 +37,7 @@ class ContactRoutes:
         self._world = world
 
     async def change(self, request: Request) -> JSONResponse:
-        """How a person behaves. `prekeys`: so many more bundles carry a one-time prekey."""
+        """Change a person's behaviour. `prekeys`: so many more bundles carry a one-time prekey."""
         body = await body_of(request)
         kinds: dict[str, type | tuple[type, ...]] = {
             "name": str,
@@ -201,7 +201,7 @@ class ContactRoutes:
         return self._paged(request, self._world.inbox.received)
 
     async def copies(self, request: Request) -> JSONResponse:
-        """What the account's own phone saw its companions send."""
+        """Messages of the companions, as the account's own phone received them."""
         return self._paged(request, self._world.inbox.copies)
 
     async def said(self, request: Request) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What a request to the control API says, and what is wrong with it."""
+"""Parses requests to the control API, and reports what is wrong with them."""
 
 from __future__ import annotations
 

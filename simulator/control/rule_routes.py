@@ -36,7 +36,7 @@ class RuleRoutes:
         return JSONResponse(world.switches.described(number))
 
     async def version(self, request: Request) -> JSONResponse:
-        """Which version is current, which is the oldest, and when those below the current one end."""
+        """Set the current version, the oldest one, and the end of those below the current one."""
         world = self._world
         if request.method == "POST":
             world.versions.change(await body_of(request))

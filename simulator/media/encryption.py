@@ -111,7 +111,7 @@ def opened(source: BinaryIO, size: int, kind: str, media_key: bytes) -> tuple[by
 
 
 def decrypted(source: BinaryIO, size: int, kind: str, media_key: bytes) -> Iterator[bytes]:
-    """What an encrypted file of `size` bytes holds. Raises MediaError, at its end at the latest."""
+    """The plaintext of an encrypted file of `size` bytes. Raises MediaError, at its end at the latest."""
     if size <= _MAC or (size - _MAC) % 16 or len(media_key) != 32:
         raise MediaError("malformed")
     keys = _keys(media_key, kind)

@@ -51,12 +51,12 @@ class MediaStore:
         """The certificate that they have to trust for it: a PEM file."""
 
     def auth(self, companion: Companion, now: float) -> str:
-        """What an upload has to show: it holds for AUTH_SECONDS, whatever dies meanwhile."""
+        """The token that an upload has to show: it holds for AUTH_SECONDS, whatever dies meanwhile."""
         signed = f"{companion.number}.{companion.device}.{int(now) + AUTH_SECONDS}"
         return f"{signed}.{self._mac(signed)}"
 
     def account(self, auth: str, now: float) -> str | None:
-        """Whose auth it is; None when it is nobody's, or no longer good."""
+        """The account of a token; None when it is nobody's, or no longer good."""
         signed, _, mac = auth.rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(signed).encode()):
             return None
@@ -64,7 +64,7 @@ class MediaStore:
         return number if now < int(expires) else None
 
     def file(self, token: str) -> Path:
-        """Where the encrypted bytes with this hash are, or will be."""
+        """The path of the encrypted bytes with this hash."""
         return self._directory / hash_of(token).hex()
 
     def temporary(self) -> Path:
@@ -106,7 +106,7 @@ class MediaStore:
         return self.keep(held.token, held.kind, held.size)
 
     def at(self, path: str) -> Held | None:
-        """What a direct path leads to."""
+        """The file that a direct path leads to."""
         name = path.partition("?")[0].removeprefix(_FOLDER)
         row = self._store.row("SELECT * FROM media WHERE name = ?", name)
         return None if row is None else Held(**{key: row[key] for key in row.keys()})  # noqa: SIM118
@@ -127,7 +127,7 @@ class MediaStore:
         self.file(token).unlink(missing_ok=True)
 
     def read(self, kind: str, part: Any) -> dict[str, Any]:
-        """What a person's phone finds who downloads the file that a message names.
+        """The file that a message names, as a person's phone downloads it.
 
         `media` is `ok` when it is what the message says, else a word for what is wrong.
         """
@@ -150,7 +150,7 @@ class MediaStore:
 
 
 def token_of(enc_sha256: bytes) -> str:
-    """How an upload names a file: by the hash of its encrypted bytes."""
+    """The name of a file in an upload: the hash of its encrypted bytes."""
     return base64.urlsafe_b64encode(enc_sha256).decode()
 
 

@@ -248,7 +248,7 @@ def _refusal(code: int | None) -> QueryError:
 
 
 def _written(asked: Any, tag: str) -> bytes:
-    """What a descendant carries: clients write these as text or as bytes."""
+    """The content of a descendant: clients write these as text or as bytes."""
     child = asked.get_child(tag)
     content = b"" if child is None else child.content
     return content if isinstance(content, bytes) else str(content).encode()

@@ -72,7 +72,7 @@ class History:
         self._tokens = tokens
 
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
-        """What a request describes, and the ids of its messages. Raises ProblemError."""
+        """The history chunk that a request describes, and the ids of its messages. Raises ProblemError."""
         kind = optional(body, "type", "recent")
         if kind not in TYPES:
             raise ProblemError(400, "bad_type", f"type must be one of {', '.join(TYPES)}")

@@ -33,7 +33,7 @@ _ITERATIONS: Final = 1 << 17
 
 
 class WrongCodeError(Exception):
-    """What was typed is not the code that the client shows."""
+    """The typed code is not the one that the client shows."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _SEEN: Final = 1000
 
 @dataclass
 class _Shown:
-    """What others can see of a person."""
+    """The presence of a person as others see it."""
 
     available: bool = False
     last_seen: float = 0.0

@@ -48,7 +48,7 @@ to be at, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryRece
 
 
 class Receipts:
-    """What a receipt removes from the queue, whom it reaches, and the server's ack for it."""
+    """Handles receipts: removes entries from the queue, forwards them, and acknowledges them."""
 
     def __init__(
         self,

@@ -132,7 +132,7 @@ def retry_content(
     keys: Bundle | None,
     adv: bytes = b"",
 ) -> list[Any]:
-    """What a retry receipt carries, with `keys` for a new session where they are given.
+    """The content of a retry receipt, with `keys` for a new session where they are given.
 
     A linked device (`adv`) shows with its keys that its phone vouches for it.
     """

@@ -34,7 +34,7 @@ def public_key(private: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class ServerIdentity:
-    """What the server proves in the Noise handshake: its static key and the chain that vouches."""
+    """The server's proof in the Noise handshake: its static key and the chain that vouches."""
 
     static_private: bytes
     static_public: bytes

@@ -70,7 +70,7 @@ def _failed(job: Job, code: str, sentence: str) -> int:
 
 
 def _settings(data: Path) -> Settings:
-    """What the instance goes by; where none was ever started, what the environment says."""
+    """The instance's settings; where none was ever started, those of the environment."""
     data = data.expanduser().absolute()
     try:
         return Settings.load(data)

@@ -68,12 +68,12 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 
 
 async def _size(job: Job) -> int:
-    """What Redis holds in memory; the file is smaller."""
+    """The memory that Redis holds; the file is smaller."""
     return int((await job.redis().info("memory"))["used_memory"])
 
 
 def _mark(data: Path) -> str:
-    """What tells this instance's copies from others in the same place; made where there is none.
+    """The mark of this instance's copies among others in the same place; made where there is none.
 
     It is the data directory's, wherever that goes. Raises OSError.
     """

@@ -40,7 +40,7 @@ class Client:
         return str(status.value), bool(status.is_terminal())
 
     def told(self, identity: str) -> list[dict[str, Any]]:
-        """What the job wrote of itself, the last of it its result."""
+        """The job's own lines, the last of them its result."""
         lines = self._client.get_job_logs(identity).splitlines()
         return [json.loads(line) for line in lines if line.startswith('{"job"')]
 

@@ -43,7 +43,7 @@ class Job:
     _opened: list[Any] = field(default_factory=list)
 
     def tell(self, **facts: object) -> None:
-        """How far it is."""
+        """Report the job's progress."""
         sys.stdout.write(json.dumps({"job": self.name, **facts}) + "\n")
         sys.stdout.flush()
 

@@ -26,7 +26,7 @@ def options(parser: ArgumentParser) -> None:
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """What waits to be sent stays, and so does a dead letter that can be sent again."""
+    """Delete documents past their retention; sends that wait, and dead letters that can be retried, stay."""
     if given.days < LEAST:
         raise CannotDo("too_few_days", f"--days must be {LEAST} or more.")
     documents = job.documents()

@@ -20,7 +20,7 @@ CONTROL_PORT = 18_081
 
 
 class Unreadable(Exception):  # noqa: N818 - reads as what it is
-    """What an instance consists of is not known, and nothing can be started or found by it."""
+    """The manifest of the instance cannot be read: nothing can be started or found by it."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(

@@ -34,7 +34,7 @@ POLL = 0.1  # seconds, where the system cannot tell that a process ended
 
 @dataclass(frozen=True)
 class Command:
-    """What to run; `environment` is added to the keeper's own, an empty value removes the name."""
+    """A command line; `environment` is added to the keeper's own, an empty value removes the name."""
 
     arguments: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
@@ -172,7 +172,7 @@ def programs(entries: Iterable[Entry], name: str) -> list[Entry]:
 
 
 def _part(process: psutil.Process, data: str) -> str | None:
-    """Which part of the instance in `data` a process belongs to; ``None`` if to none."""
+    """The part of the instance in `data` that a process belongs to; ``None`` if to none."""
     environment = process.environ()
     if environment.get(INSTANCE) == data:
         return environment.get(PART)
@@ -184,7 +184,7 @@ def _part(process: psutil.Process, data: str) -> str | None:
 
 
 def log_of(data: Path, role: str) -> Path:
-    """Where a part logs."""
+    """The path of a part's log."""
     return data / "logs" / f"{role}.log"
 
 

@@ -9,7 +9,7 @@ from supervision import policy
 
 @dataclass(frozen=True, slots=True)
 class Falls:
-    """How often in a row a part fell before it had lived for `min_uptime` seconds.
+    """Counts consecutive falls of a part before it had lived for `min_uptime` seconds.
 
     There is no last try: nobody else would start the part, so a part in a crash loop is tried
     again for ever, ever more slowly, until the pause reaches its cap.
@@ -28,7 +28,7 @@ class Falls:
 
 
 def lived(ready_at: float | None, now: float) -> float:
-    """How long a part served. One that never became ready did not live, however long it took."""
+    """The time for which a part served. A part that never became ready did not live, however long it took."""
     return 0.0 if ready_at is None else now - ready_at
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def kept(file: Path, make: Callable[[], str]) -> str:
-    """What `file` holds; made with `make` where it is not there or empty."""
+    """The content of `file`; made with `make` where it is missing or empty."""
     try:
         found = file.read_text().strip()
     except FileNotFoundError:

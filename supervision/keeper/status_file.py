@@ -17,7 +17,7 @@ State = Literal["waiting", "starting", "ready", "fallen"]
 
 @dataclass(frozen=True)
 class Note:
-    """What a part does: `waiting` for another one, `starting`, `ready`, or `fallen` with a reason.
+    """The state of a part: `waiting` for another one, `starting`, `ready`, or `fallen` with a reason.
 
     `since` is seconds since the epoch; `falls` counts how often it fell under this keeper and
     `streak` how often in a row; `attached` tells a part that ran before this keeper began.

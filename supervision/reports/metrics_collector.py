@@ -72,7 +72,7 @@ class Tallying:
         )
 
     def heard(self, noted: Iterable[Restart]) -> None:
-        """What the keeper started again; each counts once, also for a new root."""
+        """The keeper's restarts; each counts once, also for a new root."""
         # Not the root: each counts itself.
         ids = {one.action["id"]: one for one in noted if one.role != "root"}
         for id_ in ids.keys() - self._tally.heard:

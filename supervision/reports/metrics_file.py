@@ -106,7 +106,7 @@ class Tally:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Self:
-        """What `plain` said; raises LookupError, TypeError or ValueError where it says nothing."""
+        """Read the result of `plain`; raises LookupError, TypeError or ValueError where it is malformed."""
         tally = cls()
         tally._totals = _keyed(plain["totals"])
         tally.heard = set(plain["heard"])
@@ -134,7 +134,7 @@ def write(data: Path, plain: Mapping[str, Any]) -> None:
 
 
 def read(data: Path) -> dict[str, Any] | None:
-    """What was written last, None where nothing can be read."""
+    """The last written metrics, None where nothing can be read."""
     try:
         plain = json.loads((data / FILE).read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Which processes an instance has, in files that need neither Ray nor Redis to be read.
+"""Lists the processes of an instance in files that need neither Ray nor Redis to be read.
 
 A pid alone names nobody: it may have been given to a stranger since. Every entry therefore carries
 the start of its process, and whoever reads an entry gets it only while that very process lives.

@@ -29,7 +29,7 @@ class AppStateChange:
     removed: bool = False
 
     def entry_removed(self) -> Self:
-        """That the entry was taken out of the collection, whatever it said.
+        """The change for an entry taken out of the collection, whatever it held.
 
         Where a person's entry moves from the number to the LID, WhatsApp removes the one and sets the other,
         in any order: a removal takes back only what was set under the same address.

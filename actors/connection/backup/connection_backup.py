@@ -54,14 +54,14 @@ class Keeping:
     def restorer(
         self, connection: str, file: Path, renew: Callable[[Path, int], Awaitable[None]]
     ) -> Restorer:
-        """What puts the live session in its place."""
+        """The restorer, which puts the live session in its place."""
         alone = not self._settings.several_hosts
         return Restorer(self._vault, connection, file, alone=alone, renew=renew)
 
     def copies(
         self, ticket: Ticket, lease: Lease, restorer: Restorer, lanes: Lanes, state: State
     ) -> Kept:
-        """What keeps copies of the session that was put in its place."""
+        """The maker of copies of the session that was put in its place."""
         directory = self._settings.sessions / ticket.connection
         every = self._settings.session_backup_interval / 1000
         file = directory / "session.db"

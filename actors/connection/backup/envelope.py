@@ -79,7 +79,7 @@ class Header:
 
 
 class Sink(Protocol):
-    """What is unsealed is written to it."""
+    """A target for unsealed bytes."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -110,7 +110,7 @@ def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6)
 
 
 def peek(sealed: BinaryIO) -> Header:
-    """What the backup says of itself; nothing of it is proven. Raises `Tampered`."""
+    """The header of the backup; nothing of it is proven. Raises `Tampered`."""
     return _read_header(sealed)[0]
 
 

@@ -79,7 +79,7 @@ class Keyring:
         return tuple(self._keys)
 
     def pseudonyms(self, name: str) -> tuple[str, ...]:
-        """What stands for a name where it must not be read: by each key, the newest first."""
+        """Pseudonyms of a name where it must not be read: by each key, the newest first."""
         return tuple(
             hmac.new(key, name.encode(), "sha256").hexdigest() for key in self._names.values()
         )

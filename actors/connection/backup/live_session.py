@@ -1,4 +1,4 @@
-"""Which session is live, and whether what there is of it may be trusted: pure."""
+"""Chooses the live session, and decides whether the one that is there may be trusted: pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def choose(
     final: bool = False,
     blind: bool = False,
 ) -> Choice:
-    """What is live is the newest known to the lease record or the vault, not whatever lies there.
+    """The newest session known to the lease record or the vault, not whatever lies in the directory.
 
     `file` is None where there is none, or none that can be read. `recorded` is how far the last
     owner's session was known to be, `final` that it was no further when it was given back. `kept` is

@@ -85,7 +85,7 @@ class Safekeeping:
         return max(time.monotonic() - self._kept_at, behind)
 
     def look(self) -> None:
-        """What changed just now is not to wait for the interval."""
+        """Make a copy soon: a change just now is not to wait for the interval."""
         self._look.set()
 
     async def begin(self) -> None:

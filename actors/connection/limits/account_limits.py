@@ -63,7 +63,7 @@ class ShownLimit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LimitNotice:
-    """That WhatsApp limits the account until then for this reason, or does not any more (None).
+    """A notice: WhatsApp limits the account until then for this reason, or does not any more (None).
 
     `at` is when that was told; times are seconds since the epoch.
     """

@@ -48,7 +48,7 @@ class Histories(SessionFile):
         return None if row is None else Told(*row)
 
     def next_history_at(self) -> float | None:
-        """When the next one is to be read; None where there is none."""
+        """The time at which the next history sync is to be read; None where there is none."""
         row = self._row("SELECT min(next_at) FROM histories WHERE told = 0")
         return None if row is None else row[0]
 

@@ -265,9 +265,13 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
             until = self._identity.banned_until
             if until is not None and until > time.time():
                 return Cause(Kind.TEMPORARILY_BANNED, "not_over", until)
+            before = self.account
             self._opening = asyncio.ensure_future(self._open())
             program, version = await self._opening
             self._opening = None
+            if before is not None and self.account is None:
+                # A crash came between setting the keys aside and noting it here, or the keys are lost.
+                return Cause(Kind.LOGGED_OUT, "keys_gone")
             return await self._after(await self._serve(program, version))
         except SessionRefusal as refusal:
             return cause_of(refusal)

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 NOT_CONNECTED = frozenset({"not_connected", "lease_over", "fenced", "disk_full", "store_failed"})
 """Codes of the program for what did not leave, since it could not."""
 
+_GONE = frozenset({"not_connected", "disconnected"})
+"""Codes of the program for a question whose socket is gone: it tells why a moment later."""
+
+WHY_WITHIN = 2.0
+"""Seconds within which the program tells why a socket ended that a question found gone."""
+
 _NUMBERS = {"not_in_group": 403, "unknown_group": 404}
 """WhatsApp's numbers, where the program has a word instead."""
 
@@ -36,7 +42,7 @@ class Link:
 
     @property
     def cause(self) -> Cause | None:
-        """Why it ended; None while it lasts."""
+        """The cause of its end; None while it lasts."""
         return self.ended.result() if self.ended.done() else None
 
     def fail(self, cause: Cause) -> None:
@@ -55,23 +61,29 @@ class Link:
     async def ask(self, do: str, *, body: bytes = b"", **values: Any) -> Frame:
         """Have the program ask WhatsApp.
 
-        Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`.
+        Raises `ConnectionLost`, with the program's own cause where it tells one in time,
+        `RequestFailed` or `RequestTimeout`.
         """
-        lost = self.cause or Cause(Kind.NETWORK, "program_lost")
-        if self.ended.done():
-            raise ConnectionLost(lost, written=False)
+        if self.cause is not None:
+            raise ConnectionLost(self.cause, written=False)
         try:
             return await self._pipe.request(do, body=body, **values)
         except PipeLost as error:
-            raise ConnectionLost(lost, written=error.written) from None
+            raise ConnectionLost(self._cause_now, written=error.written) from None
         except PipeTimeout:
             raise RequestTimeout from None
         except Refused as error:
-            if error.code in NOT_CONNECTED:
-                raise ConnectionLost(lost, written=error.uncertain) from None
+            if error.code in _GONE:
+                await asyncio.wait((self.ended,), timeout=WHY_WITHIN)
+            if error.code in NOT_CONNECTED | _GONE:
+                raise ConnectionLost(self._cause_now, written=error.uncertain) from None
             if error.code == "timeout":
                 raise RequestTimeout from None
             raise RequestFailed(error.number or _NUMBERS.get(error.code, 0)) from None
+
+    @property
+    def _cause_now(self) -> Cause:
+        return self.cause or Cause(Kind.NETWORK, "program_lost")
 
     async def request(self, stanza: Node) -> Node:
         """Ask a question of GraphQL; see `limits/mex.py`. Raises as `ask`."""

@@ -72,7 +72,7 @@ class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many sends wait, and since when the oldest does; how many were no sends any more."""
+    """Counts of the sends that wait and of rows that are no sends, and the age of the oldest."""
 
     count: int
     oldest_at: float | None
@@ -211,7 +211,7 @@ class Spool:
             await self._committer.ask(partial(_move, moved=broken), writes=True)
 
     async def unreadable(self, behind: int, limit: int) -> tuple[int, list[Record]]:
-        """How those end that are no sends, in the order of their moving, and the last one's number.
+        """The endings of rows that are no sends, in the order of their moving, and the last one's number.
 
         `behind` is the number to go on from.
         """

@@ -90,7 +90,7 @@ def _check(send: Send) -> None:
 
 
 def ended(row: Sequence[Any], now: float) -> Record | None:
-    """How a message ends whose row is no send, as far as `id`, `chat` and `accepted_at` tell.
+    """The ending of a message whose row is no send, as far as `id`, `chat` and `accepted_at` can be read.
 
     None where not even its id does. An accepted message ends visibly (G2).
     """

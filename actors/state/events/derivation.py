@@ -51,7 +51,7 @@ _KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote:
 
 
 def of_message(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """What a write of a message's document tells."""
+    """The events that a write of a message's document emits."""
     if after is None or "type" not in after or source_of(after) == HISTORY:
         return ()
     known = before is not None and "type" in before
@@ -76,7 +76,7 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
 def of_change(
     change: Change, *, who: str, at: float, message_id: str, target: str, chat: str
 ) -> Event:
-    """That a message, whose id is `target`, was changed; `message_id` is that of the change."""
+    """The event for a change of the message `target`; `message_id` is that of the change."""
     connection = target.partition(".")[0]
     data: dict[str, Any] = {
         "id": target,
@@ -99,7 +99,7 @@ def of_change(
 
 
 def of_connection(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """What a write of a connection's document tells."""
+    """The events that a write of a connection's document emits."""
     seen = None if after is None else after.get("observed")
     if after is None or seen is None:
         return ()
@@ -152,7 +152,7 @@ def of_app_state(data: Document, *key: object) -> Event:
 
 
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """What a write of an alert's document tells."""
+    """The events that a write of an alert's document emits."""
     if after is None:
         return ()
     told: list[Event] = []

@@ -33,7 +33,7 @@ class EventLog:
         self._documents = documents
 
     async def head(self) -> Head:
-        """How far it is."""
+        """The head of the log."""
         return Head.of(await self._documents.get(EVENT_LOG, HEAD))
 
     async def after(self, seq: int, *, packs: int = PACKS) -> Look:

@@ -45,7 +45,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far the log is, and who wants it: webhooks by id, or readers until a time."""
+    """The log's last number, and its subscribers: webhooks by id, or readers until a time."""
 
     seq: int = 0
     webhooks: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ def written(told: Told) -> str:
 
 
 def read(text: str) -> Told:
-    """What `written` wrote."""
+    """The value that `written` wrote."""
     known = json.loads(text)
     return Told(known["seq"], known["at"], Event(**known["event"]), known["cut"], len(text))
 

@@ -352,7 +352,7 @@ class _Step:
         return there if changed is None else encode(self.name, changed)
 
     def told(self, before: Any | None, after: Any | None) -> Sequence[Event]:
-        """What the write tells, having made `after` of `before`."""
+        """The events that the write emits, having made `after` of `before`."""
         if self._write.tells is None or _same(before, after):
             return ()
         return self._write.tells(

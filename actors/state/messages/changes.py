@@ -128,7 +128,7 @@ def text_now(document: Mapping[str, Any]) -> str | None:
 
 
 def former(document: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """What the text was before each of its edits, oldest first, each with the time it ended."""
+    """The text before each of its edits, oldest first, each with the time of its end."""
     edits = _edits(document)
     words = [document.get("text") or "", *(edit["text"] for edit in edits)]
     return [(text, edit["at"]) for text, edit in zip(words, edits, strict=False)]

@@ -42,6 +42,6 @@ def settling(connection: str, item: Mapping[str, Any]) -> Write:
 
 
 def later(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> Document | None:
-    """Which of two states of a file counts: what is stored stays so."""
+    """The one of two states of a file that counts: a stored file stays stored."""
     known = [dict(each) for each in (one, other) if each is not None]
     return max(known, key=lambda each: _RANK.get(each["state"], -1), default=None)

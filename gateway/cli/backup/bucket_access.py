@@ -50,7 +50,7 @@ class CannotDo(Exception):  # noqa: N818 - reads as what it is
 
 
 def run(data: Path, work: Callable[[Desk], Awaitable[T]]) -> T:
-    """What `work` returns; ends the command with a sentence where it cannot be done."""
+    """Return the result of `work`; end the command with a sentence where it fails."""
     try:
         settings = _settings(data)
         if settings.session_storage_type == "local":

@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"[\w./:@,+-]*", re.ASCII)
 
 
 class Refused(Exception):  # noqa: N818 - reads as what it is
-    """Why the setting stays as it is, in a sentence for a person."""
+    """A change of a setting was refused; the reason is a sentence for a person."""
 
 
 @app.command("set")

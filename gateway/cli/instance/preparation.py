@@ -45,7 +45,7 @@ class CannotStart(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True)
 class Wish:
-    """What the flags of `teimoso up` ask for; ``None`` leaves it as it was the last time."""
+    """The flags of `teimoso up`; ``None`` keeps the value of the last time."""
 
     simulate: bool | None = None
     port: int | None = None
@@ -157,7 +157,7 @@ def exists(path: Path) -> bool:
 
 
 def could_be_made(data: Path) -> str | None:
-    """Why a data directory that is not there could not be made; it is not there afterwards, too."""
+    """The reason for which a missing data directory cannot be made; it is missing afterwards, too."""
     there = next(parent for parent in data.parents if exists(parent))
     place = there / data.relative_to(there).parts[0]
     try:
@@ -263,14 +263,14 @@ def _check_lines(file: Path) -> None:
 
 
 def _line(binding: Binding) -> int:
-    """Where it is written; the blank lines before it belong to it."""
+    """The line of a setting in its file; the blank lines before it belong to it."""
     text = binding.original.string
     blank = len(text) - len(text.lstrip("\r\n"))
     return binding.original.line + text[:blank].count("\n")
 
 
 def conflict(wish: Wish, running: Plan) -> str | None:
-    """Why what is asked for cannot be had while the instance runs; ``None`` where it can."""
+    """The reason for which a flag cannot take effect while the instance runs; ``None`` where it can."""
     if wish.port not in (None, running.port):
         return f"It runs already, on port {running.port}: `teimoso down` first."
     if wish.simulate is not None and wish.simulate != running.simulate:
@@ -299,7 +299,7 @@ def check_ports(settings: Settings, plan: Plan) -> None:
 
 
 def running(data: Path) -> list[process_files.Entry]:
-    """What lives of the instance, by its roster and by the marks that its processes bear."""
+    """The living processes of the instance, by its roster and by the marks that they bear."""
     known = process_files.read(data, PROCESSES)
     pids = {entry.pid for entry in known}
     return known + [entry for entry in process.strays(data) if entry.pid not in pids]

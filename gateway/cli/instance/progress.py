@@ -34,7 +34,7 @@ class NotStarted(Exception):  # noqa: N818 - reads as what it is
 
 
 class Shown(Protocol):
-    """Where progress is seen."""
+    """A place where progress is displayed."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -101,7 +101,7 @@ class Screen:
 
 
 def display(*, quiet: bool) -> Shown:
-    """What fits the place where the output goes."""
+    """A display that fits the place where the output goes."""
     if quiet:
         return Silent()
     return Screen() if sys.stdout.isatty() else Lines()

@@ -35,7 +35,7 @@ class Asked(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True)
 class Begun:
-    """What `up` found and did: the plan, the key made now, and what ran before."""
+    """The result of `up`: the plan, a key that was made, and the parts that ran before."""
 
     plan: Plan
     key: str | None

@@ -59,12 +59,12 @@ ERRAND = 300.0
 
 
 class Stopped(Exception):  # noqa: N818 - reads as what it is
-    """Why the upgrade did not go on, in a sentence for a person; what is left runs as it did."""
+    """The upgrade stopped; the reason is a sentence for a person. The parts left over run as they did."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the upgrade is to do: pause between connections, and wait so long for each, in seconds."""
+    """Options of an upgrade: the pause between connections and the longest wait for each, in seconds."""
 
     pause: float = 1.0
     within: float = 60.0
@@ -123,7 +123,7 @@ def _check() -> None:
 
 
 def _old(data: Path) -> Old:
-    """What ran when this upgrade began, or the one that it goes on with.
+    """The parts that ran when this upgrade, or the one that it continues, began.
 
     By pid and start, and not by times: the wall clock may be set meanwhile.
     """
@@ -265,7 +265,7 @@ def _there(data: Path, role: str, file: Path | None = None) -> list[process_file
 
 
 def _missing(data: Path) -> str:
-    """What the keeper has not got ready, and why, in words."""
+    """The parts that the keeper has not got ready, with reasons, in words."""
     there = [one for one in status_file.read(data) if one.state != "ready"]
     return "; ".join(f"{one.role} is {one.state}: {one.reason}" for one in there)
 

@@ -120,7 +120,7 @@ def missing(
     notes: Mapping[str, Note],
     lines: list[Line] | None,
 ) -> list[str]:
-    """What is not as it should be, a phrase each; pure. `lines` None: nobody could say."""
+    """A phrase for each thing that is not as it should be; pure. `lines` None: unknown."""
     if plan is None:
         return ["it was never started"]
     there = {entry.role for entry in entries}

@@ -78,7 +78,7 @@ def welcome(told: dict[str, Any]) -> None:
 
 
 def further(told: dict[str, Any]) -> list[str]:
-    """Where to look then; pure."""
+    """Hints on where to look next; pure."""
     arrived = f"{told['command']} simulate inbox 15550100002 --data {told['data']}"
     where = f"The console is at {told['url']}/, the API is described at {told['url']}/docs."
     return [f"What arrived then: {arrived}", where] if told["simulate"] else [where]

@@ -182,7 +182,7 @@ def _command() -> Path:
 
 
 def _run_as(user: str | None, scope: Scope, data: Path) -> str | None:
-    """Whose a system unit's processes are: the one who is named, or who owns the directory."""
+    """The owner of a system unit's processes: the named user, or the directory's owner."""
     import pwd
 
     if scope == "user":

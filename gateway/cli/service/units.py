@@ -65,7 +65,7 @@ WantedBy={target}
 
 @dataclass(frozen=True)
 class Unit:
-    """What to run, as whom, and where."""
+    """A unit's command, user and directory."""
 
     scope: Scope
     command: Path
@@ -102,7 +102,7 @@ def interval(settings: Settings) -> int:
 
 
 def directory(scope: Scope, root: Path, home: Path) -> Path:
-    """Where a unit file belongs; `root` is the tree of another system where it is not ``/``."""
+    """The directory of unit files; `root` is the tree of another system where it is not ``/``."""
     if scope == "system":
         return root / "etc" / "systemd" / "system"
     if str(root) != "/":

@@ -46,7 +46,7 @@ def chats(newest_first: Iterable[Message]) -> list[Chat]:
 
 
 def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> list[Message]:
-    """What is shown of a conversation, oldest first.
+    """The messages of a conversation on the page, oldest first.
 
     What was `just_sent` may not be listed yet; where it is, the queue knows its status sooner.
     """

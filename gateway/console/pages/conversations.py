@@ -147,7 +147,7 @@ async def _names(view: View, name: str, people: Iterable[str]) -> dict[str, str]
 
 
 async def _just_sent(view: View, incarnation: str, chat: str) -> Any:
-    """What was sent from here last: the list is up to two seconds behind."""
+    """The message sent from this page last: the list is up to two seconds behind."""
     sent = view.query.get("sent")
     if not sent:
         return None

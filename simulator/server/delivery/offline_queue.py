@@ -119,7 +119,7 @@ class OfflineQueue:
         )
 
     def counts(self, device: DeviceKey) -> dict[str, int]:
-        """How many wait, by class."""
+        """The number of waiting stanzas, by class."""
         rows = self._store.rows(
             "SELECT class, count(*) AS n FROM queue WHERE number = ? AND device = ? GROUP BY class",
             *device,
@@ -162,7 +162,7 @@ class OfflineQueue:
 
 
 def _peer(address: Any, stanza: Any) -> str:
-    """Whose it is: in a group a member's."""
+    """The sender of a stanza: in a group a member."""
     member = stanza.attrs.get("participant")
     receipt = "receipt" in (stanza.tag, stanza.attrs.get("class"))
     in_group = isinstance(address, JID) and address.server == GROUP_SERVER
@@ -170,7 +170,7 @@ def _peer(address: Any, stanza: Any) -> str:
 
 
 def _resend(message: Any) -> str:
-    """Which request for the message its ciphertext answers, empty for none."""
+    """The request for the message that its ciphertext answers, empty for none."""
     counts = [text_of(enc, "count") for enc in message.get_children("enc")]
     return max((one for one in counts if one.isdecimal()), key=int, default="").lstrip("0")
 

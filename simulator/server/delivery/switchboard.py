@@ -1,4 +1,4 @@
-"""Which companion is on which socket, and the way from the offline queue to it."""
+"""Routes stanzas from the offline queue to the socket of each companion."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Group:
 
     @property
     def chat(self) -> str:
-        """How inboxes and requests name it."""
+        """The group's name in inboxes and requests."""
         return f"{self.id}{_SUFFIX}"
 
 

@@ -229,7 +229,7 @@ class GroupMessages:
             self.confirm(endpoint, sender.number, message_id, group)
 
     def confirm(self, endpoint: Endpoint, account: str, message_id: str, group: Group) -> None:
-        """What a played member tells the account whose message it got."""
+        """Send a played member's receipt to the account whose message it got."""
         person, now = self._people.named(endpoint.number), time.time()
         member = person.address(group.server, endpoint.device)
         for companion in self._companions.of(account):

@@ -49,7 +49,7 @@ class Versions:
 
     @property
     def ends(self) -> float | None:
-        """When all versions below the current one end, in seconds since the epoch."""
+        """The end of all versions below the current one, in seconds since the epoch."""
         kept = self._properties.get(EVERYONE, "version_ends")
         return None if kept is None else float(kept)
 

@@ -43,7 +43,7 @@ class Part:
 
 
 def parts(data: Path, settings: Settings, plan: Plan) -> list[Part]:
-    """What the plan asks for, in the order of its roles (the root is no process of the keeper)."""
+    """The parts in the plan, in the order of its roles (the root is no process of the keeper)."""
     makers = {"valkey": _valkey, "simulator": _simulator, "ray": _ray, "gateway": _gateway}
     return [makers[role](data, settings, plan) for role in plan.roles if role in makers]
 

@@ -1,4 +1,4 @@
-"""Which TCP ports an instance uses for what only it itself talks to.
+"""The TCP ports of an instance for its internal traffic.
 
 Several instances on one machine keep out of each other's way: each begins to look at a place that
 follows from its directory, below the range from which the system serves outgoing connections.

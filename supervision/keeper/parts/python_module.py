@@ -21,7 +21,7 @@ def module(name: str, *arguments: str, environment: dict[str, str] | None = None
 
 
 def paths() -> dict[str, str]:
-    """What makes the packages importable, also for the workers that Ray starts.
+    """The entries of PYTHONPATH that make the packages importable, also for the workers that Ray starts.
 
     Nothing where they are installed: naming site-packages would put it before the standard library.
     """

@@ -70,7 +70,7 @@ FALLBACK = Path("/tmp")  # noqa: S108 - made private, and checked
 
 
 def environment(data: Path) -> dict[str, str]:
-    """What every process that joins the head, or is it, has to have in its environment."""
+    """The environment of every process that is, or joins, the head."""
     return {
         # Ray replaces 127.0.0.1 by a public address unless it is told to stay on this host, and
         # would then listen on all interfaces.
@@ -172,7 +172,7 @@ def tidy(data: Path) -> None:
 
 
 def temporary(data: Path) -> Path:
-    """Where Ray puts sockets and logs: in the data directory if the sockets' paths fit."""
+    """The directory of Ray's sockets and logs: in the data directory if the sockets' paths fit."""
     own = data / "ray" / "tmp"
     if len(str(own)) <= LONGEST:
         return own

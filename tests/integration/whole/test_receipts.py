@@ -59,11 +59,11 @@ def test_a_message_is_read_through_the_api(instance: Instance) -> None:
 
 
 def test_a_chat_is_read_through_the_api(instance: Instance) -> None:
-    for text in ("first", "second"):
+    for text in ("read first", "read second"):
         message = arrives(instance, text)
     answer = instance.api.post(f"/api/chats/{SHOP}/{message['chat']}/read")
     assert answer.is_success, answer.text
-    for text in ("first", "second"):
+    for text in ("read first", "read second"):
         until("the contact sees it", lambda text=text: seen(instance, text)["read"], 30)  # type: ignore[misc]
 
 

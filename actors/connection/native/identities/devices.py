@@ -1,4 +1,4 @@
-"""Which devices a person has, from the session's cache or from WhatsApp."""
+"""Device lists of people, from the session's cache or from WhatsApp."""
 
 from __future__ import annotations
 

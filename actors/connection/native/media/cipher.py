@@ -109,7 +109,7 @@ class Opening:
         self._last = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """What can be read of it by now; the last block, which has the padding, only at the end."""
+        """The plaintext readable by now; the last block, which has the padding, only at the end."""
         self._sealed.update(chunk)
         held = self._tail + chunk
         whole = max(0, len(held) - MAC_BYTES) // BLOCK * BLOCK

@@ -47,7 +47,7 @@ PATIENCE: Final = 60.0
 
 
 class Trouble(Enum):
-    """Why a try failed."""
+    """The reason of a failed try."""
 
     GONE = "gone"
     LOST = "lost"

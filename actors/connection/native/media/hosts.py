@@ -24,7 +24,7 @@ _LEAST_TTL, _MOST_TTL = 30, 86_400
 
 
 class NoLink(Exception):  # noqa: N818 - reads as what it is
-    """Which servers there are is not known now: the connection is not open."""
+    """The media servers are not known now: the connection is not open."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def _part(message: Any, said: Media) -> Any:
 
 
 def _path(url: str) -> str:
-    """What the URL asks its server for; the server is another's word, and not believed."""
+    """The path of the URL; the server in it is another's word, and not believed."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -86,7 +86,7 @@ class Uploader:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def upload(self, message_id: str, said: Media) -> Upload:
-        """Where the file of the message is. Raises `SendError`, or what `Socket.request` raises.
+        """Upload the file of a message, and return its place. Raises `SendError`, or what `Socket.request` raises.
 
         ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
         will not take it; both are permanent.

@@ -108,7 +108,7 @@ def hello(opened: Opened, wrapped: bytes, noise_public: bytes) -> Node:
 
 
 def ref_of(stanza: Node) -> bytes:
-    """Which opening a stanza is about; empty where it does not say."""
+    """The reference of a stanza's pairing attempt; empty where it has none."""
     about = stanza.child(STANZA)
     return b"" if about is None else about.bytes_of("link_code_pairing_ref")
 

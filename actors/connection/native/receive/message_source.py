@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a message comes from; `sender` has a device.
+    """The origin of a message; `sender` has a device.
 
     `audience` is the group, or the sender's broadcast list, whose sender key may have encrypted it.
     """

@@ -302,7 +302,7 @@ class GroupSender:
             return
 
     async def _explain(self, refused: SendError, chat: Address) -> Roster | None:
-        """Where WhatsApp refused the message, ask who is in the group, and by which addresses.
+        """Refresh the group's members and addresses where WhatsApp refused the message.
 
         Returns the fresh list of members, None where there is none. Raises `SendError` where the
         account is not among them.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Turn:
-    """Whose turn it is in one chat; asyncio's lock wakes those who wait in their order."""
+    """A lock of one chat; asyncio's lock wakes those who wait in their order."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     wanted: int = 0

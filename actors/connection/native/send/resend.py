@@ -39,7 +39,7 @@ FRESH_SESSION_FROM: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """Whose device asks for a message of this chat again; `own` is one of the account's."""
+    """A device's request for a message of this chat; `own` is one of the account's devices."""
 
     chat: Address
     device: Address
@@ -149,7 +149,7 @@ class Resender:
         return "resent"
 
     def _claim(self, receipt: Node) -> _Claim | None:
-        """Who asks for a message of which chat; None where the receipt does not say it."""
+        """The request in a retry receipt; None where it is malformed."""
         origin = parse_optional(receipt.attrs.get("from"))
         if origin is not None and origin.server == GROUP:
             device = parse_optional(receipt.attrs.get("participant"))
@@ -177,7 +177,7 @@ class Resender:
         return wrappers.device_sent(message, str(named))
 
     def _plaintext(self, claim: _Claim, name: str, number: str, message: bytes) -> bytes:
-        """What the device gets, inside a transaction: in a group with the key for what follows."""
+        """The plaintext for the device, inside a transaction: in a group with the key for later messages."""
         chat = str(claim.chat)
         if not claim.in_group:
             return self._copy(claim.chat, number, message) if claim.own else message

@@ -49,7 +49,7 @@ _VOICE: Final = "ptt"
 
 @dataclass(frozen=True, slots=True)
 class Dress:
-    """What a stanza says of the message in it: its own `attrs`, those of each ciphertext, and parts.
+    """The attributes of a message's stanza: its own `attrs`, those of each ciphertext, and parts.
 
     Servers and clients look at it before, or instead of, the plaintext.
     """

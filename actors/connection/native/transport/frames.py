@@ -38,7 +38,7 @@ class FrameBuffer:
 
 
 def routing_header(routing: bytes | None) -> bytes:
-    """What stands before the protocol's own header where WhatsApp told how to route; else nothing.
+    """The bytes before the protocol's own header where WhatsApp sent routing information; else nothing.
 
     It is no part of the handshake: an edge server takes it off.
     """

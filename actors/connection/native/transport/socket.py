@@ -136,7 +136,7 @@ class Socket:
 
     @property
     def cause(self) -> Cause | None:
-        """Why the socket ended; None while it is open."""
+        """The cause of the socket's end; None while it is open."""
         return self._cause
 
     @property

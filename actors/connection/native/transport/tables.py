@@ -1,4 +1,4 @@
-"""Loads the modules that the engines take from pyaileys: the token tables, the generated protobuf classes.
+"""Loader of the modules that the engines take from pyaileys: token tables, generated protobuf classes.
 
 They are loaded from their files: the package itself would bring its client along, 2 MB in each connection.
 """

@@ -87,7 +87,7 @@ class Transfers(SessionFile):
         return [_transfer(row) for row in rows]
 
     def next_transfer_at(self, now: float) -> float | None:
-        """When the next one's time comes that is not due; None where there is none."""
+        """The time of the next transfer that is not due; None where there is none."""
         row = self._row("SELECT min(next_at) FROM transfers WHERE next_at > ?", (now,))
         return None if row is None else row[0]
 

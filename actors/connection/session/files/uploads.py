@@ -13,7 +13,7 @@ UPLOAD_SECONDS: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Where an uploaded file is, and what opens it; `at` is when, in seconds since the epoch."""
+    """The place and the key of an uploaded file; `at` is its time, in seconds since the epoch."""
 
     kind: str
     key: bytes = field(repr=False)

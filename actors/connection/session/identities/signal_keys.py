@@ -173,7 +173,7 @@ class Keys(SkippedKeys):
         return None if row is None else SignedPrekey(*row)
 
     def signed_prekey_created(self, prekey_id: int) -> float | None:
-        """When the signed prekey was made, in seconds; None where there is none under the id."""
+        """The time at which the signed prekey was made, in seconds; None where there is none under the id."""
         row = self._row("SELECT created FROM signed_prekeys WHERE id = ?", (prekey_id,))
         return None if row is None else float(row[0])
 

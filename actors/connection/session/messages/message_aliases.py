@@ -8,7 +8,7 @@ ALIAS_SECONDS = 90 * 86_400.0
 
 
 class Aliases(SessionFile):
-    """Which id of WhatsApp's stands for which of the service's, for 90 days.
+    """Maps WhatsApp's ids to the service's, for 90 days.
 
     A message that was tried again may have several; the newest is the one that others see.
     """

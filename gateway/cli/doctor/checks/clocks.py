@@ -15,7 +15,7 @@ SKEW = 30.0
 
 
 def skew(check: str, theirs: float) -> Finding | None:
-    """What is wrong where it is `theirs` over there, in seconds since the epoch."""
+    """The fault of a clock that shows `theirs`, in seconds since the epoch; None where it is right."""
     ahead = time.time() - theirs
     if abs(ahead) <= SKEW:
         return None

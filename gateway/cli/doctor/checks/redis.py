@@ -71,7 +71,7 @@ async def redis(settings: Settings) -> list[Finding]:
 
 
 async def _held(client: Redis) -> str:
-    """How much it holds in memory, as a part of a sentence; nothing where it does not tell."""
+    """The memory that Redis holds, as a part of a sentence; nothing where it is not reported."""
     try:
         told: Any = await client.info("memory")
     except ResponseError:

@@ -78,7 +78,7 @@ async def _way(host: str, port: int, proxy: ProxyAddress | None) -> dict[str, An
 
 
 def _version(settings: Settings) -> Finding:
-    """Which version of WhatsApp Web the native engine announces at the next login, and until when."""
+    """The version of WhatsApp Web for the native engine's next login, and its end."""
     name, now = "whatsapp version", time.time()
     known = whatsapp_version.read(settings.data / whatsapp_version.FILE)
     announced, whence = settings.whatsapp_version, "set by WHATSAPP_VERSION"
@@ -104,7 +104,7 @@ def _version(settings: Settings) -> Finding:
 
 
 def _dated(head: bytes) -> float | None:
-    """When an HTTP server says that it answered."""
+    """The date header of an HTTP server's answer."""
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"date":

@@ -22,6 +22,10 @@ import (
 // linkWithin is how long the library may take for a pairing whose socket has ended.
 const linkWithin = 5 * time.Second
 
+// lastWord is how long the library may take for the last stanza of a socket that has ended: it is decrypted
+// on another goroutine than the one that sees the end, and may say why.
+const lastWord = 250 * time.Millisecond
+
 // mostRetries is how many messages may be sent again at the same time.
 const mostRetries = 16
 
@@ -136,7 +140,12 @@ func (one *login) serve(connection *library.Connection) {
 	select {
 	case <-one.ending:
 	case <-connection.Done():
-		one.end(ends.Cause{By: "close"})
+		one.connected.Store(false)
+		select {
+		case <-one.ending:
+		case <-time.After(lastWord):
+			one.end(ends.Cause{By: "close"})
+		}
 	case <-one.engine.pipe.Broken():
 		one.end(ends.Cause{Word: "closed"})
 	}

@@ -67,7 +67,9 @@ async def test_late_reported_closed_and_sent_again(
     assert (await device.next()).tag == "xmlstreamend"
     await device.closed()
     (late,) = (await report(http))["late"]
-    assert late["seconds"] >= 0.3
+    assert round(late["seconds"], 3) >= 0.3, (
+        "a difference of two clocks' floats may lack a rounding"
+    )
     assert time.time() - 5 < late["at"] <= time.time()
     assert (late["times"], late["wrong"], late["device"]) == (1, [], device.device)
     await http.post("/answers", json={"seconds": 60})

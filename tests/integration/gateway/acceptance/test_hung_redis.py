@@ -1,0 +1,83 @@
+"""A Redis that hangs: once that is noticed, no page and no answer waits for it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.console.routes import ROOMS
+from tests.api_document import DOCUMENT
+from tests.integration.gateway.person import Person
+from tests.integration.gateway.served import KEY, SHOP, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.processes.valkey import Valkey
+    from tests.run.figures import Figure
+
+PATIENCE = 2.0
+"""Seconds: less than the least that a call of Redis itself would wait."""
+
+STREAMS = {"/api/events"}
+"""Answers that last for as long as their reader."""
+
+
+def filled(path: str, message: str) -> str:
+    """The path with the connection, a message of it, and names for the rest."""
+    path = path.replace("{connection}", SHOP).replace("{id}", message).replace("{rest:path}", "no")
+    path = path.replace("{number}", "15550100002").replace("{name}", "console.css")
+    return re.sub(r"{\w+}", "15550100002@s.whatsapp.net", path)
+
+
+def looks(message: str) -> Iterator[str]:
+    """Every address of the API and of the console that can be read."""
+    for path, methods in DOCUMENT["paths"].items():
+        if "get" in methods and path not in STREAMS:
+            yield filled(path, message)
+    for room in ROOMS:
+        for path, methods in room.ASKS.items():
+            if "GET" in methods:
+                yield filled(path, message)
+
+
+@pytest.fixture
+def message(own_gateway: Gateway) -> str:
+    body = {"connection": "shop", "to": "15550100002", "text": "hi"}
+    answer = own_gateway.api.post("/api/messages", json=body)
+    accepted: dict[str, Any] = answer.raise_for_status().json()
+    identity: str = accepted["id"]
+    return identity
+
+
+def test_no_answer_waits_for_a_redis_that_hangs(
+    own_gateway: Gateway, own_valkey: Valkey, message: str, figure: Figure
+) -> None:
+    body = {"connection": "shop", "to": "15550100003", "text": "while it hangs"}
+    took: dict[str, float] = {}
+    with Person(own_gateway, KEY) as person:
+        own_valkey.signal(signal.SIGSTOP)
+        try:
+            own_gateway.until(lambda: "redis away" in own_gateway.log(), 20)
+            for path in looks(message):
+                began = time.monotonic()
+                answer = person.get(path, headers={"X-Api-Key": KEY})
+                took[path] = time.monotonic() - began
+                assert answer.status_code != 500, path
+            with own_gateway.client(KEY, timeout=PATIENCE) as caller:
+                assert caller.post("/api/messages", json=body).status_code == 202
+                away = caller.get("/health").json()
+        finally:
+            own_valkey.signal(signal.SIGCONT)
+        slowest = max(took, key=lambda path: took[path])
+        figure(f"Redis hung: {len(took)} answers, the slowest after {took[slowest] * 1000:.0f} ms")
+    waited = {path: seconds for path, seconds in took.items() if seconds > PATIENCE}
+    assert (waited, len(took) > 40) == ({}, True)
+    assert away["status"] != "healthy"
+    own_gateway.until(lambda: "redis back" in own_gateway.log(), 20)
+    shown = own_gateway.api.get(f"/api/messages/{message}")
+    assert shown.json()["status"] == "queued"
