@@ -41,6 +41,8 @@ ROUNDS: Final = int(os.environ.get("ROUNDS", "3"))
 CONNECTIONS: Final = int(os.environ.get("ENGINE_CONNECTIONS", "4"))
 STARTED: Final = int(os.environ.get("STARTED", "50"))
 MESSAGES: Final = 1000
+SINGLY: Final = 300
+"""Messages to one chat, each after the one before."""
 IDLE: Final = 20.0
 """Seconds; the clock of processes ticks a hundred times in one."""
 
@@ -81,6 +83,10 @@ def test_messages_out(
                     seconds = bare[engine].seconds()
                 alone.add(turn, engine, "rate", MESSAGES / seconds, busy.value)
                 alone.add(turn, engine, "cost", spent.seconds / MESSAGES * 1000)
+                with share(*bare[engine].pids) as spent:
+                    bare[engine].ask(CONTACTS[:1], SINGLY, f"singly-{turn}")
+                    bare[engine].seconds()
+                alone.add(turn, engine, "one by one", spent.seconds / SINGLY * 1000)
             for engine in turns(turn, *ENGINES):
                 one = sides[engine][0]
                 with ExitStack() as busy_parts:
@@ -95,6 +101,8 @@ def test_messages_out(
                 whole.add_cost(turn, engine, spents, MESSAGES)
     alone.figure("engine alone: messages out", "rate", "/s")
     alone.figure("engine alone: processor time a message out", "cost", "ms", at_most=0.5)
+    name = "engine alone: processor time a message out, one by one"
+    alone.figure(name, "one by one", "ms", at_most=0.5)
     whole.figure("engine: messages out, through the whole service", "rate", "/s")
     whole.figure("engine: processor time a message out", "cost", "ms", at_most=0.5)
 
