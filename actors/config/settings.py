@@ -40,6 +40,7 @@ Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
 Latency = Annotated[int, Field(ge=1, le=60_000)]  # milliseconds
 Pause = Annotated[int, Field(ge=0, le=86_400_000)]
 Days = Annotated[int, Field(ge=1, le=3650)]
+EngineName = Literal["native", "whatsmeow", "neonize"]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -126,10 +127,8 @@ class Settings(BaseModel):
     whatsapp_proxy: SecretStr | None = Field(None, validation_alias="WHATSAPP_PROXY")
     whatsapp_trace: bool = Field(False, validation_alias="WHATSAPP_TRACE")
 
-    # The engine of new connections that name none; unset, `actors.connection.engine.of_new` decides.
-    engine: Literal["native", "whatsmeow", "neonize"] | None = Field(
-        None, validation_alias="ENGINE"
-    )
+    # The engine of new connections that name none; where this is unset, `default_engine` decides.
+    engine: EngineName | None = Field(None, validation_alias="ENGINE")
 
     # sessions
     storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")
@@ -254,11 +253,9 @@ class Settings(BaseModel):
     @field_validator("engine", "session_storage_type")
     @classmethod
     def _servable(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None or (info.field_name != "engine" and info.data.get("engine") is None):
-            return value
         from actors.connection.engine import obstacle  # noqa: PLC0415 - seldom needed
 
-        if (found := obstacle(value, info.data.get("engine"))) is not None:
+        if value is not None and (found := obstacle(value, info.data.get("engine"))) is not None:
             raise ValueError(found)
         return value
 

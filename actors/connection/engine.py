@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from actors.config.settings import Settings
     from actors.connection.account.port import Ability, Call, Passkey
     from actors.connection.causes import Cause
     from actors.connection.limits.account_limits import Limits
@@ -73,17 +72,6 @@ def installed(engine: str) -> bool:
         return files.find() is not None
     needed = NEEDS.get(engine)
     return needed is None or importlib.util.find_spec(needed) is not None
-
-
-def of_new(settings: Settings) -> str:
-    """The engine of a new connection that names none: that of ``ENGINE``, else the one for its server.
-
-    Real accounts get the engine on whatsmeow where its program is installed, all others the native one. A
-    connection keeps the engine that it was created with.
-    """
-    if settings.engine is not None:
-        return settings.engine
-    return "whatsmeow" if settings.links_real_accounts and installed("whatsmeow") else "native"
 
 
 def obstacle(chosen: str, engine: str | None) -> str | None:

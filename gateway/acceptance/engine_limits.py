@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.config import default_engine
 from actors.connection.engine import (
     ABILITIES,
     COPIED,
@@ -13,7 +14,6 @@ from actors.connection.engine import (
     UNPROVEN,
     UNSUPPORTED,
     installed,
-    of_new,
 )
 from actors.messages.content import MEDIA_KINDS
 from gateway.http.problems import Problem
@@ -44,7 +44,7 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
     An engine that never met WhatsApp links a real account only where the caller says
     `allow_unproven`.
     """
-    chosen = engine or of_new(settings)
+    chosen = engine or default_engine.of(settings)
     if chosen in UNPROVEN and settings.links_real_accounts and not allow_unproven:
         raise _unproven(engine, chosen, settings)
     if not installed(chosen):

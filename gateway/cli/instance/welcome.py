@@ -6,7 +6,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.engine import UNPROVEN, of_new
+from actors.config import default_engine
+from actors.connection.engine import UNPROVEN
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
 from gateway.cli.api_client import reachable
@@ -41,7 +42,7 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "simulate": plan.simulate,
         "control": f"http://127.0.0.1:{plan.control_port}" if plan.simulate else None,
         "engine": "whatsmeow"
-        if settings.links_real_accounts and of_new(settings) in UNPROVEN
+        if settings.links_real_accounts and default_engine.of(settings) in UNPROVEN
         else None,
         "api_key": key,
         "attached": list(attached),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.config import default_engine
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
 from actors.connection import engine
@@ -93,18 +94,18 @@ def test_the_server_and_what_is_installed_decide_where_nobody_names_an_engine(
     if there:
         install(program)
     settings = resolve_settings(data=tmp_path, **flags)
-    assert engine.of_new(settings) == expected
+    assert default_engine.of(settings) == expected
     assert usable(None, settings, allow_unproven=True) == expected
     settings.save()
-    assert engine.of_new(Settings.load(tmp_path)) == expected
+    assert default_engine.of(Settings.load(tmp_path)) == expected
 
 
 def test_the_simulator_is_known_once_it_runs(program: Path) -> None:
     """`--simulate` changes settings that were resolved before."""
     install(program)
     settings = resolve_settings()
-    assert engine.of_new(settings) == "whatsmeow"
-    assert engine.of_new(settings.model_copy(update=SIMULATED)) == "native"
+    assert default_engine.of(settings) == "whatsmeow"
+    assert default_engine.of(settings.model_copy(update=SIMULATED)) == "native"
 
 
 def test_a_program_that_comes_and_goes_decides_for_new_connections_alone(
