@@ -92,8 +92,8 @@ Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json
         """`--simulate` sets the server, its key and its media authority for the simulator that it starts.""",
         {
             "ENGINE": (
-                "what speaks WhatsApp's protocol where a connection names nothing: "
-                "`native` or [`whatsmeow`](engines.md)"
+                "the [engine](engines.md) of new connections that name none: `native` or `whatsmeow`; "
+                "without it `whatsmeow` for real accounts where its program is installed, else `native`"
             ),
             "WHATSAPP_URL": "the server",
             "WHATSAPP_ROOT_KEY": "the public key, in hex, that the server's certificate is checked by",

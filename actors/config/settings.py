@@ -40,6 +40,7 @@ Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
 Latency = Annotated[int, Field(ge=1, le=60_000)]  # milliseconds
 Pause = Annotated[int, Field(ge=0, le=86_400_000)]
 Days = Annotated[int, Field(ge=1, le=3650)]
+EngineName = Literal["native", "whatsmeow"]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -127,7 +128,8 @@ class Settings(BaseModel):
     whatsapp_proxy: SecretStr | None = Field(None, validation_alias="WHATSAPP_PROXY")
     whatsapp_trace: bool = Field(False, validation_alias="WHATSAPP_TRACE")
 
-    engine: Literal["native", "whatsmeow"] = Field("native", validation_alias="ENGINE")
+    # The engine of new connections that name none; where this is unset, `default_engine` decides.
+    engine: EngineName | None = Field(None, validation_alias="ENGINE")
 
     # sessions
     storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")
@@ -251,10 +253,10 @@ class Settings(BaseModel):
 
     @field_validator("engine", mode="before")
     @classmethod
-    def _servable(cls, value: object) -> str:
+    def _servable(cls, value: object) -> str | None:
         from actors.connection.engine import servable  # noqa: PLC0415 - seldom needed
 
-        return servable(str(value))
+        return None if value is None else servable(str(value))
 
     @field_validator("whatsapp_version", mode="before")
     @classmethod

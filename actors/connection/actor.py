@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.config import handover
+from actors.config import default_engine, handover
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.connection_backup import Keeping
@@ -96,7 +96,7 @@ class ConnectionActor(Shell):
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
         # Another engine than most connections have is loaded by who serves with it.
-        for module in (f"{self._settings.engine}.engine", "session.session"):
+        for module in (f"{default_engine.of(self._settings)}.engine", "session.session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.config import default_engine
 from actors.connection.engine import (
     ABILITIES,
     ENGINES,
@@ -36,14 +37,14 @@ class EngineGuarantees(BaseModel):
 
 
 def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = False) -> str:
-    """The engine that is asked for, or the setting's. Raises `Problem` where it cannot serve here.
+    """The engine that is asked for, or that of new connections. Raises `Problem` where it cannot serve here.
 
     An engine that never met WhatsApp links a real account only where the caller says
     `allow_unproven`.
     """
-    chosen = engine or settings.engine
+    chosen = engine or default_engine.of(settings)
     if chosen in UNPROVEN and settings.links_real_accounts and not allow_unproven:
-        raise _unproven(engine, chosen)
+        raise _unproven(engine, chosen, settings)
     if not installed(chosen):
         raise Problem(
             "engine_not_installed",
@@ -52,8 +53,14 @@ def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = Fal
     return chosen
 
 
-def _unproven(asked: str | None, chosen: str) -> Problem:
-    chooser = "" if asked else ", which ENGINE names,"
+def _unproven(asked: str | None, chosen: str, settings: Settings) -> Problem:
+    chooser = ""
+    if asked is None:
+        chooser = (
+            ", which ENGINE names,"
+            if settings.engine
+            else ", taken since whatsmeow is not installed (`make whatsmeow`),"
+        )
     proven = " or ".join(name for name in ENGINES if name not in UNPROVEN)
     return Problem(
         "unproven_engine",

@@ -62,7 +62,8 @@ class NewConnection(Body):
     )
     engine: Engine | None = Field(
         None,
-        description="The program that speaks WhatsApp's protocol; without it, the one that `ENGINE` names. `whatsmeow`"
+        description="The program that speaks WhatsApp's protocol, for the life of the connection; without it, the one"
+        " that `ENGINE` names, else `whatsmeow` for real accounts where it is installed, else `native`. `whatsmeow`"
         " needs `teimoso-whatsmeow`, which `make whatsmeow` builds.",
     )
     allow_unproven_engine: bool = Field(

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,10 +19,17 @@ if TYPE_CHECKING:
 class BareEngine:
     """Paired with the simulator of `instance` as the account `number`."""
 
-    def __init__(self, instance: Instance, directory: Path, number: str, epoch: int = 1) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        directory: Path,
+        number: str,
+        epoch: int = 1,
+        engine: str = "native",
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         told = instance.simulator.get("/").json()
-        words = (str(directory), told["ws_url"], told["root_key"], str(epoch))
+        words = (engine, str(directory), told["ws_url"], told["root_key"], str(epoch))
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("bare_engine.py"), *words],
             stdin=subprocess.PIPE,
@@ -45,6 +54,11 @@ class BareEngine:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its process, and the program that this may have."""
+        return self.pid, *(child.pid for child in psutil.Process(self.pid).children())
 
     def ask(self, contacts: Sequence[str], count: int, prefix: str) -> None:
         """Begin to send; `seconds` waits for the end."""

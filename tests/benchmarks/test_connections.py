@@ -12,30 +12,24 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.config.settings import Settings
-from actors.queue.lanes import Lanes, Send
-from actors.redis import keys
-from actors.redis.client import connect
 from tests.benchmarks.bare import BareEngine
 from tests.benchmarks.figures import Figure, Figures, median, share, turns
-from tests.benchmarks.footprint import pss
+from tests.benchmarks.footprint import memory
+from tests.benchmarks.traffic import CONTACTS, first_message, logged, mirrored, through
 from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import psutil
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "10"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-CONTACTS = [f"155501110{number:02d}" for number in range(10)]
 NAMES = [f"c{number}" for number in range(CONNECTIONS)]
 WAITING = 1000
 
@@ -50,38 +44,6 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         for number, name in enumerate(NAMES):
             running.pair(name, account(number))
         yield running
-
-
-async def through(settings: Settings, connections: Sequence[str], count: int) -> float:
-    """Seconds from the first accept until Redis knows that WhatsApp has the last of `count` each."""
-    redis = connect(settings)
-    lanes = Lanes(redis, settings)
-    begun = time.perf_counter()
-    await asyncio.gather(
-        *(
-            lanes.accept(Send(name, f"{CONTACTS[number % 10]}@s.whatsapp.net", f"m {number}"))
-            for number in range(count)
-            for name in connections
-        )
-    )
-    for name in connections:  # one after the other: a question costs as much as a message
-        while await redis.zcard(keys.of(name).open):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
-    seconds = time.perf_counter() - begun
-    await lanes.close()
-    await redis.aclose()
-    return seconds
-
-
-async def mirrored(settings: Settings, connections: Sequence[str]) -> None:
-    """Wait until no work is left over for whoever is measured next."""
-    redis = connect(settings)
-    lanes = Lanes(redis, settings)
-    async with asyncio.timeout(60):
-        while await lanes.unmirrored(connections):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.2)
-    await lanes.close()
-    await redis.aclose()
 
 
 @pytest.mark.timeout(600)
@@ -154,38 +116,6 @@ def test_messages_per_second(
     )
 
 
-def logged(instance: Instance, action: str, connection: str, after: float) -> float:
-    """When the root said that, as seconds since the epoch."""
-    for line in (instance.data / "logs" / "root.log").read_text().splitlines():
-        told = json.loads(line)
-        if told.get("action") == action and told.get("connection") == connection:
-            at = datetime.fromisoformat(told["timestamp"]).timestamp()
-            if at >= after:
-                return at
-    raise AssertionError(f"the root said nothing of {action}")
-
-
-async def first_message(
-    settings: Settings, connection: str, victim: psutil.Process
-) -> tuple[float, float]:
-    """Kill the actor and send at once: when it was killed, and when WhatsApp acknowledged."""
-    redis = connect(settings)
-    lanes = Lanes(redis, settings)
-    killed = time.time()
-    victim.kill()
-    send = Send(connection, f"{CONTACTS[0]}@s.whatsapp.net", "first again")
-    accepted = await lanes.accept(send)
-    async with asyncio.timeout(30):
-        while True:
-            record = await lanes.get(accepted.record.id)
-            if record is not None and record.status in {"sent", "delivered", "read"}:
-                break
-            await asyncio.sleep(0.005)
-    at = time.time()
-    await redis.aclose()
-    return killed, at
-
-
 @pytest.mark.timeout(300)
 def test_first_message_after_a_kill(figures: Figures, instance: Instance, tmp_path: Path) -> None:
     simulator = instance.process("simulator").pid
@@ -241,17 +171,26 @@ def test_memory_and_idle_processor(figures: Figures, instance: Instance) -> None
     with share(*pids) as idle:
         time.sleep(10)
     made = subprocess.run(
-        [sys.executable, HERE / "footprint.py"], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, HERE / "footprint.py", "native"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
-    steps: dict[str, float] = json.loads(made.stdout)
-    memory = median([pss(pid) for pid in pids])
+    imports: dict[str, tuple[float, float]] = json.loads(made.stdout)
+    own = {name: size for name, (_, size) in imports.items()}
+    found = [memory(pid) for pid in pids]
+    remarks = {name: size for name, size in own.items() if size >= 1}
     figures.add(
         Figure(
             "memory of an open connection (PSS)",
-            memory,
+            median([each.pss for each in found]),
             "MB",
             at_most=80,
-            remarks={**steps, "at run time": memory - sum(steps.values())},
+            remarks={
+                **remarks,
+                "other imports": sum(own.values()) - sum(remarks.values()),
+                "at run time": median([each.anonymous for each in found]) - sum(own.values()),
+            },
         )
     )
     figures.add(Figure("idle connection, share of a core", idle.value / len(pids) * 100, "%"))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from actors.connection.native.receive import wrappers
 from actors.connection.native.signal import device_sessions
 from actors.connection.native.transport import certificates, noise
-from actors.connection.native.transport.nodes import Node, decode, encode
+from actors.connection.native.transport.codec import decode, encode
+from actors.connection.native.transport.nodes import Node
 from tests.fuzz.corpus import FRAMES
 from tests.integration.engine import simulated
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator

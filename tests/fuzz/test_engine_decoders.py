@@ -25,16 +25,9 @@ from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.envelope import Malformed, PrekeyMessage, SignalMessage
 from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
 from actors.connection.native.transport.certificates import HandshakeRefused, verify_chain
+from actors.connection.native.transport.codec import MalformedNode, decode, encode
 from actors.connection.native.transport.frames import FrameBuffer, FrameTooLarge, frame
-from actors.connection.native.transport.nodes import (
-    MalformedMessage,
-    MalformedNode,
-    Node,
-    decode,
-    encode,
-    parse,
-    proto,
-)
+from actors.connection.native.transport.nodes import MalformedMessage, Node, parse, proto
 from actors.connection.native.transport.noise import Handshake, Resumption
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages import content as kinds

@@ -26,11 +26,8 @@ from actors.connection.native.signal.device_sessions import (
     Undecryptable,
     new_credentials,
 )
-from actors.connection.native.transport.nodes import (
-    Node,
-    decode,
-    encode,
-)
+from actors.connection.native.transport.codec import decode, encode
+from actors.connection.native.transport.nodes import Node
 from actors.connection.session.session import Session
 from tests.fuzz.corpus import (
     ACCOUNT,

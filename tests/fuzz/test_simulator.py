@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
-from actors.connection.native.transport.nodes import Node, encode
+from actors.connection.native.transport.codec import encode
+from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.noise import Login
 from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session

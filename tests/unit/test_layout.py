@@ -44,6 +44,7 @@ PORTS = {
 }
 # The modules that all of them share.
 SHARED = {
+    "actors.config.default_engine",
     "actors.config.handover",
     "actors.config.settings",
     "actors.messages.content",

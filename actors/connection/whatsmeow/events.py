@@ -13,7 +13,6 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, Presence, Qr
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
-from actors.connection.native.transport.nodes import MalformedNode, decode
 from actors.connection.whatsmeow import causes
 
 if TYPE_CHECKING:
@@ -180,6 +179,8 @@ class Events:
     def _record(self, frame: Frame) -> None:
         if self._recorder is None or not self._recorder.on:
             return
+        from actors.connection.native.transport.codec import MalformedNode, decode  # noqa: PLC0415 - 1 MB
+
         try:
             stanza = decode(frame.body)
         except MalformedNode:

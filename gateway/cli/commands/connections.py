@@ -50,7 +50,7 @@ def add(
     connection: Id,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="native or whatsmeow; else what ENGINE names."),
+        typer.Option("--engine", help="native or whatsmeow; else what ENGINE names, or fits."),
     ] = None,
     allow_unproven_engine: Annotated[
         bool,

@@ -6,6 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from actors.config import default_engine
 from actors.connection.engine import UNPROVEN
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
@@ -41,7 +42,7 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "simulate": plan.simulate,
         "control": f"http://127.0.0.1:{plan.control_port}" if plan.simulate else None,
         "engine": "whatsmeow"
-        if settings.links_real_accounts and settings.engine in UNPROVEN
+        if settings.links_real_accounts and default_engine.of(settings) in UNPROVEN
         else None,
         "api_key": key,
         "attached": list(attached),

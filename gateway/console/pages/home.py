@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from actors.config import default_engine
 from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.page import Ask
 from gateway.console.view import Part
@@ -41,7 +42,7 @@ async def connections(view: View, problem: Problem | None = None) -> Response:
         lanes=lanes,
         queue=queue.data,
         alerts=_alerts(health),
-        engine=view.backends.settings.engine,
+        engine=default_engine.of(view.backends.settings),
         engines=list(ENGINES),
         unproven=UNPROVEN if view.backends.settings.links_real_accounts else (),
         given=view.form,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from actors.connection.native.transport.tables import constants
+from actors.connection.native.transport.tables import generated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,7 @@ thousands."""
 MAX_DEPTH: Final = 64
 """Nodes in one another; WhatsApp's stanzas have less than ten levels."""
 
+constants: Final[Any] = generated("wabinary/constants.py")
 _SINGLE: Final[list[str]] = constants.SINGLE_BYTE_TOKENS
 _DOUBLE: Final[list[list[str]]] = constants.DOUBLE_BYTE_TOKENS
 _LIST_EMPTY, _LIST_8, _LIST_16 = 0, 248, 249

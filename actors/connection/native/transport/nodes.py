@@ -1,40 +1,27 @@
-"""Stanzas as nodes, and the protobuf messages of WhatsApp (their classes are pyaileys').
-
-Frames come from outside: whatever bytes arrive, `decode` returns a `Node` or raises
-`MalformedNode`, it never inflates a frame beyond `MAX_NODE`, and a node has no more parts than
-`binary` bounds.
-"""
+"""Stanzas as nodes, and the protobuf messages of WhatsApp; `codec` reads and writes stanzas as bytes."""
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
 from actors.connection.native.identities.addresses import SERVER
-from actors.connection.native.transport import binary, tables
+from actors.connection.native.transport.tables import generated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_NODE: Final = 8 * 1024 * 1024
-"""Bytes of a stanza once inflated; as many as a frame may have."""
-
 MAX_NUMBER: Final = 2**32 - 1
 """No time, count or code in a stanza is larger."""
 
-proto: Any = tables.proto
+proto: Any = generated("proto/WAProto_pb2.py")
 """The generated classes; they have no types."""
 
 
 class MalformedMessage(Exception):  # noqa: N818 - reads as what it is
     """These bytes are not the protobuf message they should be."""
-
-
-class MalformedNode(Exception):  # noqa: N818 - reads as what it is
-    """These bytes are not a binary node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +75,3 @@ def parse(kind: Any, data: bytes) -> Any:
     except DecodeError:
         raise MalformedMessage(kind.__name__) from None
     return message
-
-
-def encode(node: Node) -> bytes:
-    """The plaintext of a frame: a flag byte (not compressed) and the node.
-
-    Raises `ValueError` for a node without a tag or with too many parts.
-    """
-    return b"\0" + binary.write(node)
-
-
-def decode(frame: bytes) -> Node:
-    """The node in a decrypted frame. Raises `MalformedNode`, whatever the bytes are."""
-    if not frame:
-        raise MalformedNode("empty frame")
-    try:
-        return binary.read(_inflate(frame[1:]) if frame[0] & 2 else frame[1:], Node)
-    except (binary.Unreadable, zlib.error) as error:
-        raise MalformedNode(type(error).__name__) from error
-
-
-def _inflate(data: bytes) -> bytes:
-    inflater = zlib.decompressobj()
-    body = inflater.decompress(data, MAX_NODE)
-    if inflater.unconsumed_tail or not inflater.eof:
-        raise MalformedNode("inflates beyond the bound, or ends early")
-    return body

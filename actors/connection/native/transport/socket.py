@@ -21,6 +21,7 @@ from actors.connection import causes
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import Traffic
 from actors.connection.native.transport.certificates import HandshakeRefused
+from actors.connection.native.transport.codec import MalformedNode, decode, encode
 from actors.connection.native.transport.errors import (
     ConnectionLost,
     HandshakeLost,
@@ -34,7 +35,7 @@ from actors.connection.native.transport.frames import (
     frame,
     routing_header,
 )
-from actors.connection.native.transport.nodes import MalformedNode, Node, decode, encode, iq
+from actors.connection.native.transport.nodes import Node, iq
 from actors.connection.native.transport.noise import (
     HEADER,
     BadFrame,

@@ -1,19 +1,20 @@
-"""Parts of pyaileys that the engine uses: the token tables and the generated protobuf classes.
+"""Loader of the modules that the engines take from pyaileys: token tables, generated protobuf classes.
 
-Loaded from their files: the package itself would bring its client along, 2 MB in each connection.
+They are loaded from their files: the package itself would bring its client along, 2 MB in each connection.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 
-def _load(path: str) -> ModuleType:
+def generated(path: str) -> ModuleType:
+    """A new module of the file at this path inside the package; one module of the project loads each."""
     package = find_spec("pyaileys")
     assert package is not None
     assert package.origin is not None
@@ -24,7 +25,3 @@ def _load(path: str) -> ModuleType:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-constants: Any = _load("wabinary/constants.py")
-proto: Any = _load("proto/WAProto_pb2.py")

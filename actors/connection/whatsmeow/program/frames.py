@@ -14,6 +14,7 @@ MOST: Final = 64 * 1024 * 1024
 """Bytes of a frame after its own length."""
 
 _LENGTH: Final = struct.Struct(">I")
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 class Malformed(Exception):  # noqa: N818 - reads as what it is
@@ -29,7 +30,7 @@ class Frame(NamedTuple):
 
 def encode(header: Mapping[str, Any], body: bytes = b"") -> bytes:
     """The bytes of a frame. Raises `ValueError` where they are more than `MOST`."""
-    said = json.dumps(header, separators=(",", ":")).encode()
+    said = _JSON.encode(header).encode()
     length = _LENGTH.size + len(said) + len(body)
     if length > MOST:
         raise ValueError("frame too large")

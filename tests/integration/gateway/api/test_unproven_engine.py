@@ -43,19 +43,34 @@ def stored(gateway: Gateway, name: str) -> dict[str, Any] | None:
     return asyncio.run(read())
 
 
-@pytest.mark.parametrize("body", [{"engine": "native"}, {}, {"allow_unproven_engine": False}])
+@pytest.mark.parametrize("more", [{}, {"allow_unproven_engine": False}])
 def test_it_is_refused_with_the_reason_and_the_other_engine(
-    gateway: Gateway, body: dict[str, Any]
+    gateway: Gateway, more: dict[str, Any]
 ) -> None:
-    told = gateway.api.post("/api/connections", json={"id": "bare", **body})
+    body = {"id": "bare", "engine": "native", **more}
+    told = gateway.api.post("/api/connections", json=body)
     assert (told.status_code, told.json()["code"]) == (422, "unproven_engine")
     assert "never WhatsApp itself" in told.json()["detail"]
     assert "whatsmeow" in told.json()["detail"]
     assert stored(gateway, "bare") is None
 
 
+def test_a_connection_that_names_no_engine_gets_the_proven_one_where_it_is_installed(
+    gateway: Gateway,
+) -> None:
+    told = gateway.api.post("/api/connections", json={"id": "usual"})
+    document = stored(gateway, "usual")
+    if engine.installed("whatsmeow"):
+        assert told.status_code == 201, told.text
+        assert document is not None
+        assert (document["engine"], document["allow_unproven_engine"]) == ("whatsmeow", False)
+    else:
+        assert (told.status_code, told.json()["code"]) == (422, "unproven_engine")
+        assert document is None
+
+
 def test_it_is_taken_where_its_caller_allows_it(gateway: Gateway) -> None:
-    body = {"id": "bold", "allow_unproven_engine": True}
+    body = {"id": "bold", "engine": "native", "allow_unproven_engine": True}
     assert gateway.api.post("/api/connections", json=body).status_code == 201
     document = stored(gateway, "bold")
     assert document is not None
@@ -105,8 +120,9 @@ def test_the_command_has_a_flag_for_it(gateway: Gateway) -> None:
 def test_the_page_has_a_box_for_it(gateway: Gateway) -> None:
     with Person(gateway, KEY) as admin:
         assert 'name="allow_unproven_engine"' in admin.get("/").text
-        refused = admin.submit("/console/connections", id="ticked", engine="")
+        refused = admin.submit("/console/connections", id="ticked", engine="native")
         assert refused.status_code == 422
         assert "never WhatsApp itself" in refused.text
-        made = admin.submit("/console/connections", id="ticked", allow_unproven_engine="true")
+        given = {"id": "ticked", "engine": "native", "allow_unproven_engine": "true"}
+        made = admin.submit("/console/connections", **given)
         assert made.url.path == "/console/connections/ticked"

@@ -51,6 +51,8 @@ FOREIGN_TO_IT = (
     "actors.connection.native.paired_client",
     "actors.connection.native.pairing",
     "actors.connection.native.signal",
+    "actors.connection.native.transport.binary",
+    "actors.connection.native.transport.codec",
     "actors.connection.native.transport.noise",
     "actors.connection.native.transport.socket",
     "websockets",
@@ -58,8 +60,8 @@ FOREIGN_TO_IT = (
 BY_PROGRAM = LOADED.replace("native.engine", "whatsmeow.engine")
 
 
-def test_the_engine_on_whatsmeow_loads_no_signal_and_no_socket() -> None:
-    """Its program has both: here there is what becomes of a message."""
+def test_the_engine_on_whatsmeow_loads_no_signal_no_socket_and_no_binary_stanzas() -> None:
+    """Its program has all three: here there is what becomes of a message."""
     done = subprocess.run(
         [sys.executable, "-c", BY_PROGRAM], capture_output=True, text=True, check=True
     )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.config import default_engine
 from actors.config.settings import InvalidSettings, Settings
 from actors.config.sources import resolve_settings
-from actors.connection import engine
 from actors.connection.whatsmeow.program import files
 from gateway.acceptance.engine_limits import usable
 from gateway.http.problems import Problem
@@ -41,9 +41,9 @@ def test_the_setting_decides_where_the_caller_does_not() -> None:
     ("engine", "flags", "allowed", "refused"),
     [
         ("native", {}, False, True),
-        (None, {}, False, True),  # ENGINE is native
+        (None, {"engine": "native"}, False, True),
         ("native", {}, True, False),
-        (None, {}, True, False),
+        (None, {"engine": "native"}, True, False),
         ("whatsmeow", {}, False, False),
         (None, {"engine": "whatsmeow"}, False, False),
         ("native", {"engine": "whatsmeow"}, False, True),
@@ -67,6 +67,49 @@ def test_an_engine_that_never_met_whatsapp_links_no_real_account_unless_allowed(
     assert "Use the engine whatsmeow, or set" in found.value.detail
     assert "allow_unproven_engine" in found.value.detail
     assert ("ENGINE" in found.value.detail) == (engine is None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "there", "expected"),
+    [
+        ({}, True, "whatsmeow"),
+        ({}, False, "native"),
+        (SIMULATED, True, "native"),
+        (SIMULATED, False, "native"),
+        ({"engine": "native"}, True, "native"),
+        ({"engine": "whatsmeow", **SIMULATED}, True, "whatsmeow"),
+    ],
+)
+def test_the_server_and_what_is_installed_decide_where_nobody_names_an_engine(
+    program: Path, tmp_path: Path, flags: dict[str, Any], there: bool, expected: str
+) -> None:
+    if not there:
+        program.unlink()
+    settings = resolve_settings(data=tmp_path, **flags)
+    assert default_engine.of(settings) == expected
+    assert usable(None, settings, allow_unproven=True) == expected
+    settings.save()
+    assert default_engine.of(Settings.load(tmp_path)) == expected
+
+
+def test_the_simulator_is_known_once_it_runs() -> None:
+    """`--simulate` changes settings that were resolved before."""
+    settings = resolve_settings()
+    assert default_engine.of(settings) == "whatsmeow"
+    assert default_engine.of(settings.model_copy(update=SIMULATED)) == "native"
+
+
+def test_a_program_that_comes_and_goes_decides_for_new_connections_alone(
+    program: Path, tmp_path: Path
+) -> None:
+    settings = resolve_settings(data=tmp_path)
+    settings.save()
+    assert usable(None, settings) == "whatsmeow"
+    program.unlink()
+    with pytest.raises(Problem, match="unproven_engine") as refused:
+        usable(None, settings)
+    assert "make whatsmeow" in str(refused.value.detail)
+    assert Settings.load(tmp_path) == settings
 
 
 def test_one_that_is_not_installed_is_refused(program: Path) -> None:

@@ -43,6 +43,9 @@ func (keep *keeper) attend(device *store.Device) {
 	if device.PreKeys != nil {
 		device.PreKeys = &preKeys{device.PreKeys, device.EventBuffer}
 	}
+	if _, attended := device.Identities.(*identities); device.Identities != nil && !attended {
+		device.Identities = &identities{device.Identities, keep.vault.wrapped, device.GetJID().String()}
+	}
 	if device.LIDs != nil {
 		device.LIDs = &mappings{CachedLIDMap: keep.vault.Container.LIDMap, learnt: keep.learnt}
 	}

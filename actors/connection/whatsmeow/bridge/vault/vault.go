@@ -40,6 +40,7 @@ const ownTables = `
 // Vault is the open database. Every write of an older epoch than the newest fails with ErrFenced.
 type Vault struct {
 	Container *sqlstore.Container
+	wrapped   *dbutil.Database
 	db        *sql.DB
 }
 
@@ -54,7 +55,7 @@ func Open(ctx context.Context, path string, epoch int64, log waLog.Logger, faile
 	db := open(path, func(conn sqlite.ExecQuerierContext, _ string) error {
 		return fence(ctx, conn, epoch)
 	})
-	container, err := contain(db, log, failed)
+	wrapped, err := wrap(db, failed)
 	if err == nil {
 		err = db.PingContext(ctx)
 	}
@@ -62,7 +63,7 @@ func Open(ctx context.Context, path string, epoch int64, log waLog.Logger, faile
 		_ = db.Close()
 		return nil, classify(err)
 	}
-	return &Vault{Container: container, db: db}, nil
+	return &Vault{Container: sqlstore.NewWithWrappedDB(wrapped, log), wrapped: wrapped, db: db}, nil
 }
 
 // Close closes the database.
@@ -86,14 +87,14 @@ func prepare(ctx context.Context, path string, epoch int64, log waLog.Logger) er
 	if newest > epoch {
 		return ErrFenced
 	}
-	container, err := contain(db, log, func(error) {})
+	wrapped, err := wrap(db, func(error) {})
 	if err != nil {
 		return err
 	}
-	return classify(container.Upgrade(ctx))
+	return classify(sqlstore.NewWithWrappedDB(wrapped, log).Upgrade(ctx))
 }
 
-func contain(db *sql.DB, log waLog.Logger, failed func(error)) (*sqlstore.Container, error) {
+func wrap(db *sql.DB, failed func(error)) (*dbutil.Database, error) {
 	wrapped, err := dbutil.NewWithDB(db, "sqlite3")
 	if err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ func contain(db *sql.DB, log waLog.Logger, failed func(error)) (*sqlstore.Contai
 	wrapped.UpgradeTable = upgrades.Table
 	wrapped.VersionTable = "whatsmeow_version"
 	wrapped.Log = &watch{DatabaseLogger: dbutil.NoopLogger, failed: failed}
-	return sqlstore.NewWithWrappedDB(wrapped, log), nil
+	return wrapped, nil
 }
 
 type connector struct {
@@ -109,8 +110,15 @@ type connector struct {
 	dsn    string
 }
 
-func (one *connector) Connect(context.Context) (driver.Conn, error) { return one.driver.Open(one.dsn) }
-func (one *connector) Driver() driver.Driver                        { return one.driver }
+func (one *connector) Connect(context.Context) (driver.Conn, error) {
+	opened, err := one.driver.Open(one.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{opened.(sqliteConn), map[string]sqliteStatement{}}, nil
+}
+
+func (one *connector) Driver() driver.Driver { return one.driver }
 
 func open(path string, hook sqlite.ConnectionHookFn) *sql.DB {
 	one := &connector{&sqlite.Driver{}, "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas}

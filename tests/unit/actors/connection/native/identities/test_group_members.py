@@ -13,7 +13,8 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.group_members import Member, Roster, Rosters, changed, read
 from actors.connection.native.identities.group_queries import OverSocket, query_all
 from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.transport.nodes import Node, encode
+from actors.connection.native.transport.codec import encode
+from actors.connection.native.transport.nodes import Node
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from pyaileys.wabinary import BinaryNode, decode_decompressed_binary_node, encod
 
 from actors.connection.native.transport import binary
 from actors.connection.native.transport.binary import Unreadable, read, write
-from actors.connection.native.transport.nodes import MalformedNode, Node, decode, encode
+from actors.connection.native.transport.codec import MalformedNode, decode, encode
+from actors.connection.native.transport.nodes import Node
 from simulator.wire import protocol
 
 WORDS = st.sampled_from(
