@@ -33,7 +33,7 @@ class BackgroundTasks:
     def add(self, task: asyncio.Task[Any]) -> None:
         """End this task, too, whose failures are its caller's."""
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
 
     async def end(self) -> None:
         """End all of them."""
@@ -41,6 +41,11 @@ class BackgroundTasks:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: of two that fail together, their caller may look at one alone
 
     async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
         try:

@@ -79,6 +79,12 @@ class Learning(SessionNames):
         async with self._session.transaction():
             self._session.settle(keys)
 
+    async def set_aside(self, key: int) -> None:
+        raise AssertionError(f"the store refused {key}")
+
+    async def refused_count(self) -> int:
+        return self._session.refused_count()
+
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         async with self._session.transaction():
             self._session.merge_chats(chats)

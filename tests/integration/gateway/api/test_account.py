@@ -70,22 +70,6 @@ async def test_an_engine_that_cannot_is_not_asked(api: Api, rest: Rest) -> None:
         assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
 
 
-async def test_an_engine_without_proxies_is_given_none(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(engine.ABILITIES, "native", frozenset())
-    proxy = {"proxy": "socks5://shop:s3cret@proxy.example:1080"}
-    path = "/api/connections/shop"
-    async with here(gateway) as client:
-        for refused in (
-            await client.patch(path, json={**proxy, "show_online": True}),
-            await client.post("/api/connections", json={"id": "unable", **proxy}),
-        ):
-            assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine")
-        told = await client.patch(path, json={"proxy": None})
-        assert (told.status_code, told.json()["show_online"]) == (200, False)
-
-
 def test_an_assertion_has_webauthns_form(api: Api) -> None:
     for wrong in (
         {**ASSERTION, "type": "password"},

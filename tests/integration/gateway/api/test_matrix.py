@@ -375,6 +375,8 @@ def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operati
             expected = {(409, "not_cancellable")}
         if operation.id == "markMessageRead" and ".in." not in name:
             expected.add((409, "not_incoming"))  # it is the id of one that goes out
+        if "{document}" in operation.path:
+            expected.add((404, "unknown_document"))  # its id is none either
         if operation.id == "requestResend":
             expected.add((404, "unknown_connection"))
         assert (status, code) in expected, name

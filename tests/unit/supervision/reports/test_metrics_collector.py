@@ -73,7 +73,7 @@ async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: P
         "measures": [
             ("teimoso_process_cpu_seconds", {}, 1.5),
             ("teimoso_process_cpu_seconds", labels, 0.5),
-            ("teimoso_restarts", {"role": "program", "cause": "crashed"}, 1),
+            ("teimoso_restarts", {"role": "program", "cause": "a test"}, 1),
         ],
     }
     tallying.told(shop, health(0) | told)
@@ -82,7 +82,7 @@ async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: P
         key = ("connection=shop", f"role={role}")
         assert series["teimoso_process_memory_bytes", *key] == memory
         assert series["teimoso_process_cpu_seconds", *key] == cpu
-    assert series["teimoso_restarts", "cause=crashed", "role=program"] == 1
+    assert series["teimoso_restarts", "cause=a test", "role=program"] == 1
 
 
 async def test_a_standby_is_one(tmp_path: Path) -> None:
