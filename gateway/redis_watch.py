@@ -14,34 +14,37 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY: Final = 0.5
-"""Seconds between two pings."""
+EVERY, EVERY_HUNG = 0.5, 0.1
+"""Seconds between two pings, and while Redis hangs."""
 
 WITHIN: Final = 1.0
 """Seconds that Redis has for an answer; a busy one takes milliseconds."""
 
 
 async def watch(redis: Redis) -> None:
-    """Ping for as long as it runs, and note an outage for all calls of this process.
+    """Ping for as long as it runs, and note where Redis hangs, for all calls of this process.
 
-    While one is noted every call raises `RedisAway` at once; the first ping that is answered ends it.
+    While that is noted every call raises `RedisAway` at once; the first ping that is answered ends it.
     `redis` is a client of its own: its wait holds up no other call.
     """
     try:
         while True:
-            away = not await _answers(redis)
-            if away != outage.noted:
-                outage.noted = away
-                log.info("redis away" if away else "redis back", action="redis.watched")
-            await asyncio.sleep(EVERY)
+            hangs = await _hangs(redis)
+            if hangs != outage.noted:
+                outage.noted = hangs
+                log.info("redis hangs" if hangs else "redis back", action="redis.watched")
+            await asyncio.sleep(EVERY_HUNG if hangs else EVERY)
     finally:
         outage.noted = False
 
 
-async def _answers(redis: Redis) -> bool:
+async def _hangs(redis: Redis) -> bool:
+    """Whether Redis neither answers nor refuses: a server that is gone refuses each call at once."""
     try:
         async with asyncio.timeout(WITHIN):
             await redis.ping()
-    except Exception:  # noqa: BLE001 - in whichever way it does not
+    except TimeoutError:
+        return True
+    except Exception:  # noqa: BLE001 - a refusal, in whichever way
         return False
-    return True
+    return False

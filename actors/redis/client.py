@@ -97,7 +97,7 @@ def connect(settings: Settings, *, blocking: bool = False) -> Client:
 
 @dataclass(slots=True)
 class Outage:
-    """An outage that somebody in this process watches: while it is noted, no call waits for Redis."""
+    """A Redis that hangs, as somebody in this process watches it: while it is noted, no call waits for it."""
 
     noted: bool = False
 

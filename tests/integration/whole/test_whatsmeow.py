@@ -156,7 +156,9 @@ def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
         until(f"{where} has {wanted}", look, 30)
 
     # What is there when a connection learns of a collection first is no news.
-    assert instance.api.post(f"{path}/app-state").status_code == 204
+    first = {"type": "contact", "chat": contact, "name": "Rui"}
+    instance.simulator.post(phone, json=first).raise_for_status()
+    sees(f"contacts?addresses={contact}", full_name="Rui")
     key = instance.api.headers[KEY_HEADER]
     with Reader(instance, key, connection=stall) as reader:  # type: ignore[arg-type]
         named = {"type": "contact", "chat": contact, "name": "Rui Costa"}

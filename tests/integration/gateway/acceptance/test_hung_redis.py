@@ -62,7 +62,7 @@ def test_no_answer_waits_for_a_redis_that_hangs(
     with Person(own_gateway, KEY) as person:
         own_valkey.signal(signal.SIGSTOP)
         try:
-            own_gateway.until(lambda: "redis away" in own_gateway.log(), 20)
+            own_gateway.until(lambda: "redis hangs" in own_gateway.log(), 20)
             for path in looks(message):
                 began = time.monotonic()
                 answer = person.get(path, headers={"X-Api-Key": KEY})
