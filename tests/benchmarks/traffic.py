@@ -45,7 +45,7 @@ async def through(settings: Settings, connections: Sequence[str], count: int) ->
 
 
 async def mirrored(settings: Settings, connections: Sequence[str]) -> None:
-    """Wait until no work is left over for whoever is measured next."""
+    """Wait until no work is left over for the next measurement."""
     redis = connect(settings)
     lanes = Lanes(redis, settings)
     async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""What both engines took, side by side, and the connections that it is measured at."""
+"""Figures of both engines side by side, and the connections that they are measured at."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def test_memory_and_idle_processor(
 
 
 def test_memory_by_imports(figures: Figures) -> None:
-    """What a standby of each engine takes by its imports; `footprint.py` prints them."""
+    """Memory of a standby of each engine by its imports; `footprint.py` prints it."""
     found = Comparison(figures)
     for engine in ENGINES:
         words = [sys.executable, str(footprint.__file__), engine]

@@ -1,7 +1,7 @@
 """The engine on whatsmeow in a process of its own, driven through its port: commands in, events out, JSON a line.
 
 Called with one argument, JSON: `settings` (values), `directory`, `epoch`, whether it is to `reconnect` after
-what may pass, and `dies_at`: at the how manieth time that the step `dies` is reached the `victim` is killed
+what may pass, and `dies_at`: the count of the step `dies` at which the `victim` is killed
 (0: never): the process itself, or the program.
 """
 

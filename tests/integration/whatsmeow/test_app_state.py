@@ -89,7 +89,7 @@ CHANGES: dict[str, tuple[ChatChange, dict[str, Any]]] = {
 
 
 def test_a_chat_is_changed_for_all_devices(town: Town) -> None:
-    """What WhatsApp makes of it comes back; a repeated change has the same result."""
+    """The resulting state comes back from WhatsApp; a repeated change has the same result."""
     device, friend, at = synced(town), chat(town.friend), time.time() - 100
 
     def change(wanted: ChatChange) -> None:

@@ -42,7 +42,7 @@ def test_a_program_that_dies_is_started_again(town: Town, device: Device) -> Non
 
 @pytest.mark.parametrize("kind", ["corrupt", "lose"])
 def test_a_frame_that_cannot_be_read_ends_the_login(town: Town, device: Device, kind: str) -> None:
-    """What was in it comes at the next login, and before what followed it."""
+    """Its message comes at the next login, before those that followed it."""
     fault = town.simulator.fault(town.number, kind, count=1)
     texts = [f"{kind} {number}" for number in range(10)]
     for text in texts:

@@ -143,7 +143,7 @@ def test_it_keeps_both_promises_over_deaths_of_its_process_and_of_its_program(
 
 
 def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
-    """What the phone sets is seen, and what is set here the phone has; each is told as an event."""
+    """Settings of the phone are seen, and the phone has those made here; each is an event."""
     contact, phone = "15550100063", f"/phones/{ACCOUNT}/app-state"
     path = f"/api/connections/{stall}"
 

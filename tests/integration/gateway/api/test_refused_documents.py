@@ -54,7 +54,7 @@ async def owner(leases: Leases, redis: Redis, gateway: Gateway) -> AsyncIterator
 async def asked(
     api: Api, owner: Commands, method: str, path: str, told: dict[str, Any]
 ) -> tuple[httpx.Response, str, Any]:
-    """What the API answers when the owner tells this, and what the owner was asked."""
+    """The API's answer to this reply of the owner, and the command that the owner got."""
     asking = asyncio.ensure_future(asyncio.to_thread(api.request, method, path))
     command = await owner.next(SHOP, 10)
     assert command is not None
