@@ -15,46 +15,29 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from actors.config.units import (  # noqa: TC001 - pydantic reads them
+    Budget,
+    Bytes,
+    Days,
+    Latency,
+    Milliseconds,
+    Pause,
+    Percent,
+    Port,
+)
 from actors.runtime.atomic_files import write_atomically
 
 RUNTIME_FILE = "runtime.json"
 
-LIVE = frozenset({"whatsapp_version"})
+LIVE = frozenset({"whatsapp_version", "disk_reserve"})
 """The settings that may change while an instance runs: whoever uses one reads it afresh."""
 
 WHATSAPP_ROOT_KEY: Final = "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
 """The public key, in hex, under which WhatsApp certifies its own servers (whatsmeow, handshake.go)."""
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
-Latency = Annotated[int, Field(ge=1, le=60_000)]  # milliseconds
-Pause = Annotated[int, Field(ge=0, le=86_400_000)]
-Days = Annotated[int, Field(ge=1, le=3650)]
 EngineName = Literal["native", "whatsmeow"]
-Percent = Annotated[float, Field(gt=0, le=100)]
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-def _bytes(value: object) -> object:
-    """A number of bytes, also as ``800M`` or ``1G``; anything else is left to be refused."""
-    found = (
-        re.fullmatch(r"(\d+)([KMG]?)", value.strip().upper()) if isinstance(value, str) else None
-    )
-    return value if found is None else int(found[1]) * _UNITS[found[2]]
-
-
-Bytes = Annotated[int, BeforeValidator(_bytes)]
 
 
 class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
@@ -171,6 +154,11 @@ class Settings(BaseModel):
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
     media_limit: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(0, validation_alias="MEDIA_LIMIT")
+    disk_reserve: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
+        512 * 2**20, validation_alias="DISK_RESERVE"
+    )
+    # Bytes of files in a day.
+    media_upload_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_UPLOAD_BUDGET")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
@@ -228,6 +216,13 @@ class Settings(BaseModel):
             return path.expanduser().absolute().as_uri()
         if not re.fullmatch(r"(gs://)?[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
             raise ValueError("must be a bucket's name, or a directory as file:///PATH")
+        return value
+
+    @field_validator("media_upload_budget")
+    @classmethod
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        if 0 < value < info.data.get("media_max_bytes", 0):
+            raise ValueError("must be 0, or have room for a file of MEDIA_MAX_BYTES")
         return value
 
     @field_validator("session_encryption_key")

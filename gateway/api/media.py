@@ -47,11 +47,17 @@ async def upload(call: Call[None, Upload]) -> Response:
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem("unsupported_media_type", "Send the file as it is, without an encoding.")
     limit = backends.settings.media_max_bytes
-    announced = headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
+    length = headers.get("content-length", "")
+    announced = int(length) if length.isdigit() else 0
+    if announced > limit:
         raise _too_large(limit)
     try:
-        sha256, size = await backends.files.keep_given(_some(chunks(call.request)), limit=limit)
+        sha256, size = await backends.files.keep_given(
+            _some(chunks(call.request)),
+            limit=limit,
+            owners=call.key.connections or (),
+            announced=announced,
+        )
     except TooLarge:
         raise _too_large(limit) from None
     await backends.files.secure(sha256)
@@ -157,7 +163,7 @@ def _too_large(limit: int) -> Problem:
 
 
 _TAG = "messages"
-_KEPT = ("media_unavailable", "disk_full", "media_limit_reached", "vault_away")
+_KEPT = ("media_unavailable", "disk_full", "vault_away")
 OPERATIONS = (
     Operation(
         "POST",
@@ -170,7 +176,14 @@ OPERATIONS = (
         "send",
         upload=True,
         query=Upload,
-        refuses=("media_empty", "media_too_large", "store_away", *_KEPT),
+        refuses=(
+            "media_empty",
+            "media_too_large",
+            "media_limit_reached",
+            "upload_budget_reached",
+            "store_away",
+            *_KEPT,
+        ),
     ),
     Operation(
         "GET",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.gateway.files import digest, kept, send, upload
+from tests.integration.gateway.files import digest, kept, reserve, send, upload
 from tests.integration.gateway.served import Gateway
 from tests.processes.tracing import CALLS, STRACE, calls
 
@@ -79,6 +79,7 @@ def small_disk(own_gateway: Gateway) -> Iterator[Path]:
     """Where the gateway keeps files: 1 MB."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
+    reserve(own_gateway, 0)
     disk = own_gateway.settings.media
     disk.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
@@ -93,7 +94,8 @@ def test_a_full_disk_refuses_and_keeps_nothing_of_it(
     assert small_disk.is_mount()
     sha256 = upload(api, os.urandom(500_000))["sha256"]
     refused = api.post("/api/media", content=os.urandom(900_000), headers=headers)
-    assert (refused.status_code, refused.json()["code"]) == (507, "disk_full")
+    assert (refused.status_code, refused.json()["code"]) == (503, "disk_full")
+    assert int(refused.headers["Retry-After"]) > 0
     assert kept(own_gateway) == {sha256}
     assert send(api, {"sha256": sha256}).status_code == 202
     upload(api, os.urandom(400_000))
@@ -106,7 +108,8 @@ def test_no_more_is_taken_than_all_files_may_have(valkey: Valkey, tmp_path: Path
         sha256 = upload(api, first)["sha256"]
         headers = {"Content-Type": "image/png"}
         refused = api.post("/api/media", content=os.urandom(400_001), headers=headers)
-        assert (refused.status_code, refused.json()["code"]) == (507, "media_limit_reached")
+        assert (refused.status_code, refused.json()["code"]) == (503, "media_limit_reached")
+        assert int(refused.headers["Retry-After"]) > 0
         assert kept(limited) == {sha256}
         upload(api, first)  # it is there already
         last = upload(api, os.urandom(400_000))["sha256"]
