@@ -206,7 +206,7 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             ),
             "DISK_RESERVE": (
                 "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: "
-                "while no more are free, what arrives by file waits, and uploads are "
+                "while no more are free, what arrives by file waits (`deferred`), and uploads are "
                 "refused (503 `disk_full`); a change is taken up at once; `0` for none"
             ),
             "MEDIA_UPLOAD_BUDGET": (
@@ -214,6 +214,11 @@ the data directory; with a bucket an encrypted copy lies there as well. See
                 "file or by URL, on this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` "
                 "at least; `0` for no limit"
             ),
+            "MEDIA_CONNECTION_BUDGET": (
+                "bytes that files which arrive for one connection may have in a day (UTC); further "
+                "ones wait (`deferred`) for the next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+            ),
+            "MEDIA_SENDER_BUDGET": "the same of those that one sender sends to one connection",
             "MEDIA_RETENTION_DAYS": (
                 "days for which a file is kept after it was last needed; one that a "
                 "waiting message or a dead letter brings is always needed"

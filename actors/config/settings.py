@@ -159,6 +159,8 @@ class Settings(BaseModel):
     )
     # Bytes of files in a day.
     media_upload_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_UPLOAD_BUDGET")
+    media_connection_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_CONNECTION_BUDGET")
+    media_sender_budget: Budget = Field(512 * 2**20, validation_alias="MEDIA_SENDER_BUDGET")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
@@ -218,7 +220,7 @@ class Settings(BaseModel):
             raise ValueError("must be a bucket's name, or a directory as file:///PATH")
         return value
 
-    @field_validator("media_upload_budget")
+    @field_validator("media_upload_budget", "media_connection_budget", "media_sender_budget")
     @classmethod
     def _fits(cls, value: int, info: ValidationInfo) -> int:
         if 0 < value < info.data.get("media_max_bytes", 0):

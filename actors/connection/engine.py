@@ -149,19 +149,23 @@ class InboxMerge:
     new: str
 
 
+FileStatus = Literal["pending", "deferred", "stored", "failed"]
+
+
 @dataclass(frozen=True, slots=True)
 class InboxFile:
-    """The outcome of the file of a received message; on disk, not yet settled.
+    """News of the file of a received message; on disk, not yet settled.
 
     ``stored``: it is in the media store, whole and checked. ``failed``: `error` is a stable code,
-    and nobody asks for it by itself any more.
+    and nobody asks for it by itself any more. ``deferred``: it is fetched by itself once what
+    `error` names is over. ``pending``: that is over, and it is tried.
     """
 
     key: int
     chat: str
     sender: str
     message_id: str
-    status: Literal["stored", "failed"]
+    status: FileStatus
     error: str | None = None
 
 

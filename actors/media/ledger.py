@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.media import upload_budget
+from actors.media import ledger_budget
 from actors.media.directory import place
+from actors.media.ledger_budget import UPLOADED
 from actors.media.store import DIGEST, LimitReached, StoreFull, StoreUnavailable
-from actors.media.upload_budget import UPLOADED
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ class Ledger:
                 (used,) = database.execute(others, (sha256,)).fetchone()
                 if used + size > most and database.execute(known, (sha256,)).fetchone() is None:
                     return LimitReached("MEDIA_LIMIT")
-            refusal = upload_budget.refusal(database, size, owners, budget, now)
+            refusal = ledger_budget.refusal(database, size, owners, budget, now)
             if refusal is None:
-                upload_budget.charge(database, size, owners, now)
+                ledger_budget.charge(database, size, owners, now)
                 self._note(database, sha256, size, now)
             return refusal
 
@@ -132,7 +132,7 @@ class Ledger:
         """Raise what `note` would for a file of at least this size; nothing is counted."""
         if owners and budget:
             refusal = await self._ask(
-                lambda database: upload_budget.refusal(database, size, owners, budget, time.time()),
+                lambda database: ledger_budget.refusal(database, size, owners, budget, time.time()),
                 writes=False,
             )
             if refusal is not None:

@@ -10,9 +10,9 @@ from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import Copies
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
+from actors.media.ledger_budget import DAY
 from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
-from actors.media.upload_budget import DAY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Collection

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 PIECE: Final = 262_144
 _UNSAID: Final = "application/octet-stream"
+_DEFERRED: Final = {
+    "disk_full": "The file waits for room on the disk, and is fetched by itself then.",
+    "connection_budget": "The file waits for the next day (UTC): MEDIA_CONNECTION_BUDGET is used up.",
+    "sender_budget": "The file waits for the next day (UTC): MEDIA_SENDER_BUDGET is used up.",
+}
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
@@ -84,6 +89,8 @@ async def download(call: Call[None, None]) -> Response:
         raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
     file = await call.backends.files.find(media.sha256)
     if file is None:
+        if media.state == "deferred":
+            raise Problem("media_pending", _DEFERRED.get(media.error or ""))
         raise Problem("media_pending" if media.state == "pending" else "media_gone")
     try:
         stream = await asyncio.to_thread(file.open, "rb")

@@ -179,10 +179,14 @@ class MessageMedia(Answer):
     size: int = Field(description="Bytes.")
     mime: str
     name: str | None
-    state: Literal["pending", "stored", "failed"] = Field(
-        description="`pending`: it is still to be had from WhatsApp; `failed`: it cannot be."
+    state: Literal["pending", "deferred", "stored", "failed"] = Field(
+        description="`pending`: it is still to be had from WhatsApp; `failed`: it cannot be;"
+        " `deferred`: it is fetched by itself once there is room for it."
     )
-    error: str | None = Field(description="The code of what went wrong with it last.")
+    error: str | None = Field(
+        description="The code of what went wrong with it last; of one that is `deferred` what it"
+        " waits for: `disk_full`, or the next day (UTC) by `connection_budget` or `sender_budget`."
+    )
     url: str = Field(description="Its address in this service.")
 
 
