@@ -16,7 +16,7 @@ from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
 from gateway.schemas import presenters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -42,7 +42,8 @@ class Observation:
 
     `loaded`: the connections were read at least once. `durable` is None while Redis does not
     answer, `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu`
-    and `memory` are percent of the machine, `disk` is the fullest that the service writes to.
+    and `memory` are percent of the machine, `disk` is the fullest that the service writes to, `room` how
+    many bytes files of messages may still take.
     """
 
     connections: Sequence[Connection]
@@ -57,6 +58,7 @@ class Observation:
     cpu: float
     memory: float
     disk: Disk | None
+    room: int | None = None
 
 
 class Observer:
@@ -73,9 +75,10 @@ class Observer:
         liveness: Liveness,
         spool: Spool,
         places: Sequence[Path] = (),
+        room: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`places` are where the service writes to."""
-        self._places = places
+        """`places` are where the service writes to; `room` as of `Observation`, called in a thread."""
+        self._places, self._room = places, room
         self._redis = redis
         self._documents = documents
         self._lanes = lanes
@@ -99,7 +102,7 @@ class Observer:
     async def _read(self) -> Observation:
         try:
             registered = self._registered()
-            redis, latest, spool, disk = await asyncio.gather(
+            redis, latest, spool, (disk, room) = await asyncio.gather(
                 self._ask_redis([each.id for each in registered]),
                 self._ask_store(),
                 self._ask_spool(),
@@ -130,6 +133,7 @@ class Observer:
                 cpu=psutil.cpu_percent(),
                 memory=psutil.virtual_memory().percent,
                 disk=disk,
+                room=room,
             )
             self._at = time.monotonic()
             return self._last
@@ -166,12 +170,12 @@ class Observer:
         except (SpoolUnavailable, TimeoutError):
             return None
 
-    async def _ask_disk(self) -> Disk | None:
+    async def _ask_disk(self) -> tuple[Disk | None, int | None]:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await asyncio.to_thread(fullest, self._places)
+                return await asyncio.to_thread(lambda: (fullest(self._places), self._room()))
         except (OSError, TimeoutError):
-            return None
+            return None, None
 
     async def _ask_store(self) -> Mapping[str, Any] | None:
         """The monitor's last word, empty when it never spoke; None while the store is away."""

@@ -375,6 +375,12 @@ class Engine(Account, Names, RefusedItems, Protocol):
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget the bodies of items that are stored elsewhere; tombstones stay."""
 
+    async def deferred_counts(self) -> tuple[int, int]:
+        """The number of files that arrived and wait, and of those among them that wait for the next day.
+
+        They are fetched by themselves.
+        """
+
     async def copy_keys(self, target: Path) -> str | None:
         """Copy what is beside the session file, also after `close`; its name, or None. Raises its errors."""
 

@@ -46,6 +46,7 @@ FOLLOWED = frozenset(
         "connection_limited",
         "protocol_mistake",
         "document_refused",
+        "files_deferred",
         "version_expires",
     }
 )

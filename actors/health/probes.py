@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.checks import Answer, Backlog, Seen, Spools
+from actors.health.samples import Answer, Backlog, Seen, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, reach
 from actors.state.documents import (
@@ -243,6 +243,7 @@ class Probes:
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
                 refused_documents=0 if lease is None else lease.refused_documents,
+                over_budget_files=0 if lease is None else lease.over_budget_files,
             )
         return Swept(
             connections,

@@ -91,6 +91,15 @@ class Connection(Answer):
         " them (alert `document_refused`).",
         examples=[0],
     )
+    deferred_files: int = Field(
+        description="Files that arrived and wait for room on the disk (alert `disk_reserve`) or for the"
+        " next day; fetched by themselves.",
+        examples=[0],
+    )
+    over_budget_files: int = Field(
+        description="Those of them that wait for the next day (alert `files_deferred`).",
+        examples=[0],
+    )
     account: str | None = Field(description="The address of the paired account.")
     show_online: bool = Field(description="Whether the account is shown as online at all times.")
     proxy: str | None = Field(

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.media.failure_policy import LOCAL_PAUSE
-from actors.connection.session.files.downloads import DAY, LONGEST_WAIT
+from actors.connection.session.files.downloads import DAY, FULL, LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from actors.connection.session.files.downloads import Transfer
 
-DISK: Final = "disk_full"
 CONNECTION: Final = "connection_budget"
 SENDER: Final = "sender_budget"
 
@@ -82,7 +81,7 @@ def refusal(
     tomorrow = min((now // DAY + 1) * DAY + SPREAD * chance, now + LONGEST_WAIT)
     soon = now + LOCAL_PAUSE * (1 + chance)
     limits = (
-        (DISK, None, left.room, soon),
+        (FULL, None, left.room, soon),
         (CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
         (SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
     )
@@ -97,7 +96,7 @@ def refusal(
 
 def disk_full(transfer: Transfer, now: float, chance: float) -> Refusal:
     """The refusal of a file, and of all that are as large, that the disk did not take."""
-    return Refusal(DISK, transfer.size - 1, None, now + LOCAL_PAUSE * (1 + chance))
+    return Refusal(FULL, transfer.size - 1, None, now + LOCAL_PAUSE * (1 + chance))
 
 
 def _rest(budget: int, used: int) -> float:

@@ -172,7 +172,7 @@ class Courier:
     async def _reconsider(self) -> None:
         """Look again at what the owner before deferred: bounds may be others by now."""
         with suppress(SessionUnavailable):
-            if self._session.deferred_count():
+            if self._session.deferred_counts()[0]:
                 async with self._session.transaction():
                     self._session.reconsider_deferred()
 

@@ -21,6 +21,9 @@ FILE: Final = "file"
 PAST_FILE: Final = "past_file"
 """The same of a message of a history sync: it waits until all of those are stored."""
 
+FULL: Final = "disk_full"
+"""The reason of a file that waits for room on the disk; others wait for the next day."""
+
 DAY: Final = 86_400.0
 """Seconds of a day, which begins at midnight UTC."""
 
@@ -148,10 +151,14 @@ class Transfers(SessionFile):
         """Have those that are deferred looked at again now."""
         self._write("UPDATE transfers SET next_at = 0 WHERE deferred IS NOT NULL")
 
-    def deferred_count(self) -> int:
-        """The number of files that are deferred."""
-        row = self._row("SELECT count(*) FROM transfers WHERE deferred IS NOT NULL")
-        return 0 if row is None else int(row[0])
+    def deferred_counts(self) -> tuple[int, int]:
+        """The number of files that are deferred, and of those among them that wait for the next day."""
+        row = self._row(
+            "SELECT count(*), coalesce(sum(deferred <> ?), 0) FROM transfers"
+            " WHERE deferred IS NOT NULL",
+            (FULL,),
+        )
+        return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
     def received_today(self, sender: str = "") -> int:
         """Bytes of the files that came since midnight UTC; of one sender, or of all together."""

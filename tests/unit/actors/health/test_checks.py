@@ -10,17 +10,8 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.health.alerts import FOLLOWED
-from actors.health.checks import (
-    OF_CONNECTIONS,
-    OF_QUEUE,
-    Answer,
-    Backlog,
-    Sample,
-    Seen,
-    Spools,
-    Thresholds,
-    judge,
-)
+from actors.health.checks import OF_CONNECTIONS, OF_QUEUE, Thresholds, judge
+from actors.health.samples import Answer, Backlog, Sample, Seen, Spools
 from actors.health.status_document import document
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
@@ -55,6 +46,13 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"memory": 85.1}, "degraded", ["memory_high"]),
         ({"disk": 64 * 2**20}, "healthy", []),
         ({"disk": 64 * 2**20 - 1}, "degraded", ["disk_full"]),
+        ({"room": 1}, "healthy", []),
+        ({"room": 0}, "degraded", ["disk_reserve"]),
+        (
+            {"connections": four(a=replace(OPEN, over_budget_files=2))},
+            "healthy",
+            ["files_deferred"],
+        ),
         ({"redis": AWAY, "connections": None, "queue": None}, "degraded", ["redis_away"]),
         ({"store": AWAY}, "degraded", ["store_away"]),
         ({"vault": "no_answer"}, "degraded", ["vault_away"]),
