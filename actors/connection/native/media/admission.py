@@ -15,7 +15,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.media.failure_policy import LOCAL_PAUSE
 from actors.connection.session.files.downloads import DAY, FULL, LONGEST_WAIT
 
 if TYPE_CHECKING:
@@ -50,7 +49,10 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Files of more than `left` bytes wait for the `reason` until then, those of `sender` or all."""
+    """Files of more than `left` bytes wait for the `reason`, those of `sender` or all.
+
+    At `until` they are due again in any case; before that, once there is room.
+    """
 
     reason: str
     left: int
@@ -79,9 +81,8 @@ def refusal(
     if transfer.size > bounds.largest:
         return None
     tomorrow = min((now // DAY + 1) * DAY + SPREAD * chance, now + LONGEST_WAIT)
-    soon = now + LOCAL_PAUSE * (1 + chance)
     limits = (
-        (FULL, None, left.room, soon),
+        (FULL, None, left.room, now + LONGEST_WAIT),
         (CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
         (SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
     )
@@ -94,9 +95,9 @@ def refusal(
     return Busy() if busy else None
 
 
-def disk_full(transfer: Transfer, now: float, chance: float) -> Refusal:
+def disk_full(transfer: Transfer, now: float) -> Refusal:
     """The refusal of a file, and of all that are as large, that the disk did not take."""
-    return Refusal(FULL, transfer.size - 1, None, now + LOCAL_PAUSE * (1 + chance))
+    return Refusal(FULL, transfer.size - 1, None, now + LONGEST_WAIT)
 
 
 def _rest(budget: int, used: int) -> float:

@@ -21,6 +21,7 @@ from actors.connection.native.media.failure_policy import (
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.errors import ConnectionLost
+from actors.connection.session.files.downloads import FULL
 from actors.connection.session.session import SessionUnavailable
 from actors.media.store import StoreUnavailable
 from actors.metrics.counters import measures
@@ -46,6 +47,10 @@ AT_ONCE: Final = 3
 LONGEST_LOOK: Final = 60.0
 """Seconds after which it looks in any case: the clock may have been set, or another session's
 transfers put into this one."""
+
+
+ROOM_LOOK: Final = 10.0
+"""Seconds between looks for room while a file waits for it."""
 
 
 class Courier:
@@ -80,6 +85,7 @@ class Courier:
         self._link: AskPhone | None = None
         self._running: dict[Transfer, asyncio.Task[None]] = {}
         self._refusal: Exception | None = None
+        self._refused_until = 0.0
 
     def attach(self, ask: AskPhone) -> None:
         """The device is logged in; `ask` has its phone upload a file again, or raises `ConnectionLost`."""
@@ -115,16 +121,32 @@ class Courier:
     async def _begin(self) -> float | None:
         """Begin what is due; the seconds until more may be, None where whoever is done looks."""
         try:
+            longest = LONGEST_LOOK if await self._find_room() else ROOM_LOOK
             while (refused := await self._start_due()) is not None:
                 await self._defer(refused)
+                if refused.reason == FULL:
+                    longest = ROOM_LOOK
             next_at = self._session.next_transfer_at(self._clock())
         except (SessionUnavailable, StoreUnavailable):
             return LOCAL_PAUSE
         if len(self._running) >= AT_ONCE:
             return None
         if next_at is None:
-            return LONGEST_LOOK
-        return min(LONGEST_LOOK, next_at - self._clock() + 0.01)
+            return longest
+        return min(longest, next_at - self._clock() + 0.01)
+
+    async def _find_room(self) -> bool:
+        """Have the files that wait for room looked at again once one of them fits; whether none waits.
+
+        Nothing is written while there is none.
+        """
+        smallest = self._session.smallest_without_room()
+        if smallest is None:
+            return True
+        if time.monotonic() >= self._refused_until and await self._store.room() >= smallest:
+            async with self._session.transaction():
+                self._session.reconsider_deferred()
+        return False
 
     async def _start_due(self) -> Refusal | None:
         """Begin what is due and fits; the refusal of one that does not, where there is one."""
@@ -213,8 +235,9 @@ class Courier:
             await self._end(transfer, None)
             return
         if trouble is Trouble.FULL:
-            chance = random.random()  # noqa: S311 - spreads
-            await self._defer(disk_full(transfer, self._clock(), chance), also=transfer)
+            # Whatever room there is by its own word: it is not to be tried all the time.
+            self._refused_until = time.monotonic() + LOCAL_PAUSE
+            await self._defer(disk_full(transfer, self._clock()), also=transfer)
             return
         follows = verdict(transfer, trouble, self._clock(), random.random())  # noqa: S311 - spreads
         log.warning(

@@ -151,6 +151,11 @@ class Transfers(SessionFile):
         """Have those that are deferred looked at again now."""
         self._write("UPDATE transfers SET next_at = 0 WHERE deferred IS NOT NULL")
 
+    def smallest_without_room(self) -> int | None:
+        """The size of the smallest file that waits for room on the disk; None where none does."""
+        row = self._row("SELECT min(size) FROM transfers WHERE deferred = ?", (FULL,))
+        return None if row is None else row[0]
+
     def deferred_counts(self) -> tuple[int, int]:
         """The number of files that are deferred, and of those among them that wait for the next day."""
         row = self._row(

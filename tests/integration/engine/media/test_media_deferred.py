@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.connection.engine import Outgoing, installed
-from actors.connection.native.media import admission
+from actors.connection.native.media import download_worker
 from actors.messages.content import Text
 from tests.integration.engine.media.test_media import arrived, held
 from tests.integration.engine.media.test_media_faults import (
@@ -32,6 +34,7 @@ from tests.integration.engine.simulated import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 ENGINES = [
@@ -58,7 +61,7 @@ async def news(phone: Device, id_: str, count: int) -> Any:
 async def test_everything_but_the_file_goes_on(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(admission, "LOCAL_PAUSE", 0.2)
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
     id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
     reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
     async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
@@ -80,11 +83,47 @@ async def test_everything_but_the_file_goes_on(
     assert await held(tmp_path, DIGEST) == DATA
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB where files are kept, which only root can mount."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = tmp_path / "media"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_files_wait_for_a_disk_that_is_full_and_come_once_it_has_room(
+    simulator: Simulator,
+    tmp_path: Path,
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """At the reserve nothing of a file is written; what others need of the disk is theirs."""
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
+    id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
+    reserve(simulator, tmp_path, 2 * 2**20)
+    filler = small_disk / "what else there is"
+    filler.write_bytes(bytes(2 * 2**20 - len(DATA) + 4096))
+    async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
+        await message_of(phone, id_)
+        assert await news(phone, id_, 1) == [DEFERRED]
+        disk = os.statvfs(small_disk)
+        assert disk.f_bavail * disk.f_frsize >= 2 * 2**20, "the reserve is untouched"
+        filler.unlink()
+        assert await news(phone, id_, 2) == [DEFERRED, ("stored", None)]
+    assert await held(tmp_path, DIGEST) == DATA
+
+
 @pytest.mark.parametrize("kind", ENGINES)
 async def test_what_the_servers_lost_meanwhile_the_phone_uploads_again(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(admission, "LOCAL_PAUSE", 0.2)
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
     id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
     reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
     async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
@@ -108,7 +147,7 @@ async def test_killed_while_deferring(
     deferred: int,
 ) -> None:
     """Each file has its transfer and its news, or neither is told; all of them come."""
-    monkeypatch.setattr(admission, "LOCAL_PAUSE", 0.2)
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
     await prepare(simulator, tmp_path, talked=True)
     sizes = [70_000 + number for number in range(4)]
     ids = [await simulator.says(CONTACT, ACCOUNT, type="document", size=size) for size in sizes]

@@ -324,7 +324,9 @@ async def test_a_disk_that_is_full_is_waited_for(
         return await keep(self, *arguments, **named)
 
     monkeypatch.setattr(DirectoryStore, "keep", refusing)
-    monkeypatch.setattr("actors.connection.native.media.admission.LOCAL_PAUSE", 0.1)
+    worker = "actors.connection.native.media.download_worker"
+    monkeypatch.setattr(f"{worker}.LOCAL_PAUSE", 0.1)
+    monkeypatch.setattr(f"{worker}.ROOM_LOOK", 0.1)
     async with device(simulator, tmp_path, epoch=2) as phone:
         message = await message_of(phone, id_)
         await phone.engine.settle([message.key])

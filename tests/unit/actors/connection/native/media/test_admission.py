@@ -15,7 +15,6 @@ from actors.connection.native.media.admission import (
     disk_full,
     refusal,
 )
-from actors.connection.native.media.failure_policy import LOCAL_PAUSE
 from actors.connection.session.files.downloads import DAY, LONGEST_WAIT, Transfer
 
 NOW = 20_000 * DAY + 100.0
@@ -83,7 +82,6 @@ def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:
     assert until(midnight) == midnight + LONGEST_WAIT
 
 
-def test_a_disk_that_refused_a_file_is_asked_soon_for_all_that_are_as_large() -> None:
-    found = disk_full(FILE, NOW, 0.5)
-    assert (found.reason, found.left, found.sender) == ("disk_full", 49, None)
-    assert found.until == NOW + 1.5 * LOCAL_PAUSE
+def test_a_disk_that_refused_a_file_refuses_all_that_are_as_large() -> None:
+    found = disk_full(FILE, NOW)
+    assert found == Refusal("disk_full", 49, None, NOW + LONGEST_WAIT)
