@@ -93,4 +93,4 @@ def _at_the_reserve(scene: Scene, party: Party) -> Struck:
     return Struck(at, over=over, met=True, broke=broke)
 
 
-AT_RESERVE = Fault("disk at its reserve", 5, _at_the_reserve, "nobody", "disk_reserve")
+AT_RESERVE = Fault("disk at its reserve", 12, _at_the_reserve, "nobody", "disk_reserve")

@@ -52,15 +52,17 @@ def test_uploads_are_refused_at_the_reserve_and_all_else_goes_on(own_gateway: Ga
     upload(api, unlike())
 
 
-def test_an_upload_ends_where_the_reserve_begins(own_gateway: Gateway) -> None:
+def test_an_upload_ends_where_the_reserve_begins(own_gateway: Gateway, small_disk: Path) -> None:
     """Its size is announced by nobody: what was written of it goes again."""
-    disk = os.statvfs(own_gateway.settings.media.parent)
-    free = disk.f_bavail * disk.f_frsize
-    reserve(own_gateway, free - 32 * 2**20)
-    pieces = (os.urandom(2**20) for _ in range(90))
+    reserve(own_gateway, 2**19)
+    filler = small_disk / "what else there is"
+    filler.write_bytes(bytes(300_000))
+    pieces = (os.urandom(100_000) for _ in range(4))
     refused = own_gateway.api.post("/api/media", content=pieces, headers=PNG)
     assert code(refused) == (503, "disk_full")
-    assert kept(own_gateway) == set()
+    assert kept(own_gateway) == {filler.name}
+    filler.unlink()
+    upload(own_gateway.api, os.urandom(400_000))
 
 
 def test_a_connection_has_its_bytes_for_the_day(limited: Gateway) -> None:

@@ -15,7 +15,6 @@ from tests.integration.gateway.served import Gateway
 from tests.processes.tracing import CALLS, STRACE, calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.processes.valkey import Valkey
@@ -74,24 +73,12 @@ def test_g1_a_file_is_synced_to_disk_before_the_answer_leaves(
     assert synced_before_the_reply(unsynced, sha256) == set()
 
 
-@pytest.fixture
-def small_disk(own_gateway: Gateway) -> Iterator[Path]:
-    """Where the gateway keeps files: 1 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    reserve(own_gateway, 0)
-    disk = own_gateway.settings.media
-    disk.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 def test_a_full_disk_refuses_and_keeps_nothing_of_it(
     own_gateway: Gateway, small_disk: Path
 ) -> None:
     api, headers = own_gateway.api, {"Content-Type": "image/png"}
     assert small_disk.is_mount()
+    reserve(own_gateway, 0)
     sha256 = upload(api, os.urandom(500_000))["sha256"]
     refused = api.post("/api/media", content=os.urandom(900_000), headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (503, "disk_full")
