@@ -301,7 +301,6 @@ OPERATIONS = (
             "invalid_number",
             "unsupported_chat",
             "unsupported_type",
-            "unsupported_by_engine",
             "text_empty",
             "text_too_long",
             "control_character",
