@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup import stranded_inbox
 from actors.connection.sender import Ticket
-from actors.queue import mirror_store
+from actors.queue.mirror import mirror_store
 from actors.queue.refusals import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
 from actors.state.account.of_connection import forget

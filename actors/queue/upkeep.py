@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.queue import mirror, mirror_store
+from actors.queue.mirror import mirror_store, views
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.connection_ids import id_in
@@ -132,7 +132,7 @@ class Upkeep:
             return
         begun = time.monotonic()
         await mirror_store.store(self._documents, records)
-        for connection, message_id in mirror.deleted(records):
+        for connection, message_id in views.deleted(records):
             await self._lanes.redact(connection, message_id)
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))

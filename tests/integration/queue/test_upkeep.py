@@ -14,7 +14,7 @@ import pytest_asyncio
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
 from actors.queue.lanes import Lanes, Send
-from actors.queue.mirror_store import MIRROR
+from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
 from actors.redis.leases import Leases

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.metrics.counters import measures
-from actors.queue import mirror
+from actors.queue.mirror import views
 from actors.state.documents import HEALTH_STATUS, commit_each
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ async def store(documents: Documents, records: Sequence[Record]) -> None:
     monitor. Raises `StoreAway`, and may be repeated then.
     """
     billed = documents.billed
-    groups = [mirror.writes([record], billed=billed) for record in records]
+    groups = [views.writes([record], billed=billed) for record in records]
     refused = await commit_each(documents.batch, groups)
     if not refused:
         return
     # Noted first: where this is cut off, all of it is done again.
     await documents.set(HEALTH_STATUS, MIRROR, {"stuck": 0, "refused_at": time.time()})
-    bare = [mirror.without_words(records[place]) for place in refused]
+    bare = [views.without_words(records[place]) for place in refused]
     lost = set(await commit_each(documents.batch, bare))
     for number, place in enumerate(refused):
         measures.count("teimoso_state_store_refusals", reason="refused")
