@@ -32,13 +32,20 @@ ACCEPTING = Script.of(
     "transitions.lua", DUE, "actors.queue.scripts:accept.lua", package="actors.redis"
 )
 CLAIMS = "actors.queue.scripts:claims.lua"
-SENDING = Script.of(*PACED, CLAIMS, package="actors.redis")
-DEFERRING = Script.of(*PACED, CLAIMS, "actors.queue.scripts:deferrals.lua", package="actors.redis")
+SENDING = Script.of(*PACED, CLAIMS, package="actors.redis", at_maxmemory=True)
+DEFERRING = Script.of(
+    *PACED,
+    CLAIMS,
+    "actors.queue.scripts:deferrals.lua",
+    package="actors.redis",
+    at_maxmemory=True,
+)
 KEEPING = Script.of(
     *PACED,
     "actors.queue.scripts:dead_letters.lua",
     "actors.queue.scripts:lanes.lua",
     package="actors.redis",
+    at_maxmemory=True,
 )
 JOINING = Script.of(
     "transitions.lua",
@@ -47,6 +54,7 @@ JOINING = Script.of(
     "actors.queue.scripts:joins.lua",
     "actors.queue.scripts:renames.lua",
     package="actors.redis",
+    at_maxmemory=True,
 )
 SCRIPTS = {
     "accept": ACCEPTING,
@@ -54,7 +62,10 @@ SCRIPTS = {
     **dict.fromkeys(("defer", "lift"), DEFERRING),
     **dict.fromkeys(("rename", "note_renamed"), JOINING),
 }
-"""By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""
+"""By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not.
+
+At `maxmemory` all run but `accept`: each of them brings messages nearer to their end.
+"""
 
 
 ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
