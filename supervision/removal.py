@@ -115,5 +115,5 @@ class Removal:
     async def _mirror(self, connection: str) -> None:
         # The QueueActor looks at connections that are not deleted.
         while records := await self._lanes.changed(connection, RECORDS):
-            await mirror_store.store(self._documents, records)
-            await self._lanes.mirrored(connection, records)
+            bare = await mirror_store.store(self._documents, records)
+            await self._lanes.mirrored(connection, records, bare)

@@ -179,14 +179,20 @@ class Ledger:
                 await self._redis.zrem(of.changed, *expired)
         return records
 
-    async def mirrored(self, connection: str, records: Sequence[Record]) -> None:
-        """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since."""
+    async def mirrored(
+        self, connection: str, records: Sequence[Record], without_words: Collection[str] = ()
+    ) -> None:
+        """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since.
+
+        A message that WhatsApp has goes on without its words (`Record.stored`), but for those whose id is in
+        `without_words`: the state store refused theirs.
+        """
         names = await self.names(connection, {record.chat for record in records})
         known = [
             part
             for record in records
             if record.chat == names[record.chat]
-            for part in (record.message_id, record.revision)
+            for part in (record.message_id, record.revision, int(record.id not in without_words))
         ]
         if known:
             await self._run(connection, "mirrored", 0, *known)

@@ -131,13 +131,13 @@ class Upkeep:
         if not records:
             return
         begun = time.monotonic()
-        await mirror_store.store(self._documents, records)
+        bare = await mirror_store.store(self._documents, records)
         for connection, message_id in views.deleted(records):
             await self._lanes.redact(connection, message_id)
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(
-            *(self._lanes.mirrored(connection, list(group)) for connection, group in each)
+            *(self._lanes.mirrored(connection, list(group), bare) for connection, group in each)
         )
         await self._give_way(records, time.monotonic() - begun)
 

@@ -23,17 +23,17 @@ MIRROR = "mirror"
 """The document of `HEALTH_STATUS` that says when the store refused a view last."""
 
 
-async def store(documents: Documents, records: Sequence[Record]) -> None:
+async def store(documents: Documents, records: Sequence[Record]) -> frozenset[str]:
     """Store the views of records; of one that the store refuses for good the view without its words.
 
-    The queue has the words itself, and sends them. Refusals are logged, counted, and noted for the health
+    Returns the ids of the latter: the queue alone has their words. Refusals are logged, counted, and noted for the health
     monitor. Raises `StoreAway`, and may be repeated then.
     """
     billed = documents.billed
     groups = [views.writes([record], billed=billed) for record in records]
     refused = await commit_each(documents.batch, groups)
     if not refused:
-        return
+        return frozenset()
     # Noted first: where this is cut off, all of it is done again.
     await documents.set(HEALTH_STATUS, MIRROR, {"stuck": 0, "refused_at": time.time()})
     bare = [views.without_words(records[place]) for place in refused]
@@ -46,3 +46,4 @@ async def store(documents: Documents, records: Sequence[Record]) -> None:
             message=records[place].id,
             without_words=number not in lost,
         )
+    return frozenset(records[place].id for place in refused)

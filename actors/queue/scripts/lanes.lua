@@ -2,6 +2,7 @@
 --   chat, type, text, priority, content, send_at   as accepted; content where type and text do not
 --                say it all
 --   redacted     1: deleted for everyone, and text and content are gone
+--   stored       1: WhatsApp has it and the state store its words; text and content are gone from here
 --   status       queued waiting sending sent delivered read dead cancelled
 --   accepted_at, STATUS_at   times
 --   attempts     attempts begun, since the last redrive; paced_at, where messages are paced, when the
@@ -118,12 +119,40 @@ function transitions.close()
     return 'closed'
 end
 
--- Stored elsewhere in these revisions; a record that changed since stays marked.
+-- Drops the words of a message that WhatsApp has, since the state store has them. The record is made anew:
+-- Redis stores a hash compactly only if none of its values ever was a long one.
+local function shed(id)
+    local record, kept = call('HGETALL', message(id)), {'text', '', 'stored', '1'}
+    local fields = {}
+    for i = 1, #record, 2 do
+        fields[record[i]] = record[i + 1]
+        if record[i] ~= 'text' and record[i] ~= 'content' then
+            table.insert(kept, record[i])
+            table.insert(kept, record[i + 1])
+        end
+    end
+    if not PROOF[fields.status] or fields.stored then
+        return
+    end
+    local left = call('PTTL', message(id))
+    call('DEL', message(id))
+    call('HSET', message(id), unpack(kept))
+    if left > 0 then
+        call('PEXPIRE', message(id), left)
+    end
+end
+
+-- `...` are stored elsewhere: each three are an id, the revision that is stored, and 1 where it is stored with
+-- its words. A record that changed since stays marked.
 function transitions.mirrored(...)
-    local pairs = {...}
-    for i = 1, #pairs, 2 do
-        if call('ZSCORE', CHANGED, pairs[i]) == pairs[i + 1] then
-            call('ZREM', CHANGED, pairs[i])
+    local given = {...}
+    for i = 1, #given, 3 do
+        local id, revision, words = given[i], given[i + 1], given[i + 2]
+        if call('ZSCORE', CHANGED, id) == revision then
+            call('ZREM', CHANGED, id)
+            if words == '1' then
+                shed(id)
+            end
         end
     end
     return 'kept'
