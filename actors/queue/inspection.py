@@ -43,6 +43,7 @@ DEFERRING = Script.of(
 KEEPING = Script.of(
     *PACED,
     "actors.queue.scripts:dead_letters.lua",
+    "actors.queue.scripts:bytes.lua",
     "actors.queue.scripts:lanes.lua",
     package="actors.redis",
     at_maxmemory=True,

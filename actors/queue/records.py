@@ -250,13 +250,14 @@ class Flow:
 
     `counts` has each of `COUNTED`, `open` what is not finished. `took` says how many of those sent
     took how long from when they could leave first: one number for each of `TOOK` and one for more;
-    `took_seconds` is the sum.
+    `took_seconds` is the sum. `bytes` is what all messages take in Redis that are there, finished ones too.
     """
 
     counts: Mapping[str, int]
     open: int
     took: tuple[int, ...]
     took_seconds: float
+    bytes: int = 0
 
     @property
     def unaccounted(self) -> int:
@@ -273,6 +274,7 @@ def flow_of(counters: Mapping[str, str], opened: int) -> Flow:
         open=opened,
         took=tuple(int(counters.get(f"took:{n}", 0)) for n in range(1, len(TOOK) + 2)),
         took_seconds=int(counters.get("took:ms", 0)) / 1000,
+        bytes=int(counters.get("bytes", 0)),
     )
 
 

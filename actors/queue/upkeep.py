@@ -142,8 +142,11 @@ class Upkeep:
         await self._give_way(records, time.monotonic() - begun)
 
     async def prune(self) -> None:
-        """Forget the dead letters whose time is over."""
+        """Forget the dead letters whose time is over, and count what expired no longer."""
+        if weighed := await self._lanes.weigh(self._connections):
+            log.info("weighed", action="queue.weigh", connections=weighed)
         for connection in self._connections:
+            await self._lanes.forget_expired(connection)
             pruned = await self._lanes.prune(connection, self._keep_days)
             if pruned:
                 log.info("pruned", action="queue.prune", connection=connection, letters=pruned)

@@ -15,6 +15,7 @@
 --   uncertain    1: an attempt was made whose acknowledgement never came
 --   error        why the last attempt failed; retry_at when the next is due, by the clock of then
 --   ticket       its member in `scheduled`; died its score in `dead`
+--   bytes, leaves   what it counts of the connection's budget, and until which hour (`bytes.lua`)
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
 
@@ -86,7 +87,6 @@ function transitions.cancel(id)
         call('HDEL', message(id), 'retry_at', 'ticket')
         write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW)
         count('cancelled')
-        call('PEXPIRE', message(id), RETENTION)
     elseif record[1] ~= 'cancelled' then
         return {'refused', record[1]}
     end
@@ -104,7 +104,6 @@ function transitions.abandon(code, limit)
         call('HDEL', message(id), 'retry_at', 'ticket')
         write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW, 'error', code)
         count('cancelled')
-        call('PEXPIRE', message(id), RETENTION)
     end
     return call('ZCARD', OPEN)
 end
@@ -115,47 +114,8 @@ function transitions.close()
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
-        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING)
+        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING, LEAVING)
     return 'closed'
-end
-
--- Drops the words of a message that WhatsApp has, since the state store has them. The record is made anew:
--- Redis stores a hash compactly only if none of its values ever was a long one.
-local function shed(id)
-    local record, kept = call('HGETALL', message(id)), {'text', '', 'stored', '1'}
-    local fields = {}
-    for i = 1, #record, 2 do
-        fields[record[i]] = record[i + 1]
-        if record[i] ~= 'text' and record[i] ~= 'content' then
-            table.insert(kept, record[i])
-            table.insert(kept, record[i + 1])
-        end
-    end
-    if not PROOF[fields.status] or fields.stored then
-        return
-    end
-    local left = call('PTTL', message(id))
-    call('DEL', message(id))
-    call('HSET', message(id), unpack(kept))
-    if left > 0 then
-        call('PEXPIRE', message(id), left)
-    end
-end
-
--- `...` are stored elsewhere: each three are an id, the revision that is stored, and 1 where it is stored with
--- its words. A record that changed since stays marked.
-function transitions.mirrored(...)
-    local given = {...}
-    for i = 1, #given, 3 do
-        local id, revision, words = given[i], given[i + 1], given[i + 2]
-        if call('ZSCORE', CHANGED, id) == revision then
-            call('ZREM', CHANGED, id)
-            if words == '1' then
-                shed(id)
-            end
-        end
-    end
-    return 'kept'
 end
 
 -- Only what was sent: the rest may have to be sent (again).
