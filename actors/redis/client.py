@@ -242,10 +242,8 @@ async def memory(redis: Redis, limit: int = 0) -> Memory | None:
     async with reach():
         try:
             told: Any = await redis.info("memory")
-        except ResponseError as error:
-            if str(error).startswith(("NOPERM", "ERR")):
-                return None
-            raise
+        except (NoPermissionError, AuthorizationError):
+            return None
     return memory_of(told, limit)
 
 
