@@ -3,7 +3,7 @@
 
 -- Bytes that a message takes in Redis beside its text and content, with its places and its keys: an upper bound,
 -- measured (`make bench`).
-local WEIGHT = 900
+local WEIGHT = 1000
 
 -- `room` is how many bytes all messages of the connection may have (`counters.bytes`); '' is no limit.
 function transitions.accept(
