@@ -270,6 +270,8 @@ REFUSES = (
     "unknown_connection",
     "connection_deleted",
     "redis_away",
+    "redis_full",
+    "queue_full",
     "invalid_idempotency_key",
     "idempotency_conflict",
     "spool_unavailable",
