@@ -47,6 +47,8 @@ FOLLOWED = frozenset(
         "protocol_mistake",
         "document_refused",
         "files_deferred",
+        "queue_full",
+        "redis_full",
         "version_expires",
     }
 )

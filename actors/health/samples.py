@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.health.breakers import State
+    from actors.redis.client import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Seen:
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
     since the epoch). `refused_documents` is how many items the state store refuses for good,
-    `over_budget_files` how many files wait for the next day.
+    `over_budget_files` how many files wait for the next day, `queue_bytes` what its messages take in
+    Redis.
     """
 
     desired: str
@@ -46,6 +48,7 @@ class Seen:
     mistaken_at: float | None = None
     refused_documents: int = 0
     over_budget_files: int = 0
+    queue_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `room` how many of them files of messages may still take (None where nobody could
-    say), `vault` why the bucket is away,
+    say), `vault` why the bucket is away, `redis_memory` what Redis has in use,
     `spools` what cannot leave them, `zombies` how often each connection was one within the last half
     hour, both None where nobody could say.
     """
@@ -99,3 +102,4 @@ class Sample:
     vault: str | None = None
     spools: Spools | None = Spools()
     zombies: Mapping[str, int] | None = field(default_factory=dict)
+    redis_memory: Memory | None = None

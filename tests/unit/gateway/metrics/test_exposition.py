@@ -161,7 +161,7 @@ def test_files_that_wait_are_counted_and_so_is_the_room_for_them() -> None:
     one = presenters.connection(
         REGISTERED, replace(LEASE, deferred_files=3, over_budget_files=1), alive=True
     )
-    series = rendered(connections=[one], room=0)
+    series = rendered(connections=[one], files_room=0)
     assert series["teimoso_connection_deferred_files", ("shop", "room")] == 2
     assert series["teimoso_connection_deferred_files", ("shop", "next_day")] == 1
     assert series["teimoso_files_room_bytes", ()] == 0
