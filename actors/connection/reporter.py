@@ -71,7 +71,7 @@ class PairingNotice:
 
 
 class Counts(NamedTuple):
-    """What the session of a connection holds back, as the lease record has it (`leases.Lease`)."""
+    """Numbers of the items that a session holds back, as in the lease record (`leases.Lease`)."""
 
     refused_documents: int
     deferred_files: int
@@ -214,7 +214,7 @@ class Reporter:
         self._for_lease.set()
 
     def counted(self, counts: Counts) -> None:
-        """The session holds so much back."""
+        """The session holds back so many items."""
         if counts != self._counts:
             self._counts = counts
             self._for_lease.set()

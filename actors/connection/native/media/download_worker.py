@@ -180,7 +180,7 @@ class Courier:
 
     async def _defer(self, refused: Refusal, also: Transfer | None = None) -> None:
         """Have all wait that are refused as this one; `also` one that is being fetched."""
-        but = {one.message_id for one in self._running if one is not also}
+        but = [one.name for one in self._running if one is not also]
         async with self._session.transaction():
             news = self._session.defer(
                 refused.reason, refused.until, above=refused.left, sender=refused.sender, but=but
@@ -235,7 +235,7 @@ class Courier:
             await self._end(transfer, None)
             return
         if trouble is Trouble.FULL:
-            # Whatever room there is by its own word: it is not to be tried all the time.
+            # `room` may say otherwise, as with a quota: no try follows before the pause is over.
             self._refused_until = time.monotonic() + LOCAL_PAUSE
             await self._defer(disk_full(transfer, self._clock()), also=transfer)
             return

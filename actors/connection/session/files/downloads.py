@@ -122,17 +122,24 @@ class Transfers(SessionFile):
             self.add_file(*transfer.name, "pending")
 
     def defer(
-        self, reason: str, until: float, *, above: int, sender: str | None, but: Collection[str]
+        self,
+        reason: str,
+        until: float,
+        *,
+        above: int,
+        sender: str | None,
+        but: Collection[tuple[str, str, str]],
     ) -> int:
         """Put off what is due and has more than `above` bytes; return how many wait for it as news.
 
-        Of one `sender`, or of all, but not the files of messages with the ids `but`. What is news is
-        put into the inbox.
+        Of one `sender`, or of all, but not those of the messages `but`, by `Transfer.name`. News of them
+        are put into the inbox.
         """
         now = self._clock()
         which = (
             " WHERE (next_at <= ?1 OR next_at > ?2) AND size > ?3 AND (?4 IS NULL OR sender = ?4)"
-            " AND message_id NOT IN (SELECT value FROM json_each(?5))"
+            " AND (chat, sender, message_id) NOT IN (SELECT json_extract(value, '$[0]'),"
+            " json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?5))"
         )
         values = now, now + LONGEST_WAIT, above, sender, json.dumps(list(but)), reason
         into = "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"

@@ -223,7 +223,7 @@ async def test_files_are_put_off_together_and_told_once(session: Session, clock:
     await expect(session, *files)
     until = clock.now + 30
     async with session.transaction():
-        assert session.defer("full", until, above=5, sender=ALICE, but={"D"}) == 1
+        assert session.defer("full", until, above=5, sender=ALICE, but=[(ALICE, ALICE, "D")]) == 1
     assert session.deferred_counts()[0] == 1
     assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "C", "D"]
     async with session.transaction():

@@ -241,7 +241,7 @@ async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
 
 
 async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: Path) -> None:
-    """Who is greedy waits for midnight, over a restart too; who is not is served."""
+    """Greedy senders wait for midnight, over a restart too; the others are served."""
     now = 20_000 * 86_400.0 - 7200
     other = "15550100003@s.whatsapp.net"
     bounds = Bounds(largest=100, connection=250, sender=150)
@@ -306,3 +306,17 @@ async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) ->
         courier.attach(nobody)
         await until(lambda: session.deferred_counts()[0] == 0)
         assert news(session) == [("A", "deferred", "disk_full"), ("A", "pending", None)]
+
+
+async def test_messages_of_one_id_are_told_apart(tmp_path: Path) -> None:
+    """Ids are their senders': while the file of one is fetched, that of another one waits."""
+    fetching, bounds = Fetching(), Bounds(largest=100, sender=100)
+    other = sized("A", 90, "15550100003@s.whatsapp.net")
+    files = [sized("A", 60), replace(other, size=60), replace(sized("B", 60), sender=other.sender)]
+    fetching.becomes = {"A": NoLink()}
+    async with working(tmp_path, fetching, *files, bounds=bounds) as (session, courier, _):
+        async with session.transaction():
+            session._count(other.sender, 50)
+        courier.attach(nobody)
+        await until(lambda: session.deferred_counts() == (2, 2))
+        assert fetching.asked == ["A"]
