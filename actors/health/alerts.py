@@ -47,6 +47,7 @@ FOLLOWED = frozenset(
         "protocol_mistake",
         "document_refused",
         "queue_full",
+        "queue_differs",
         "redis_full",
         "version_expires",
     }
