@@ -303,7 +303,6 @@ OPERATIONS = (
             "invalid_number",
             "unsupported_chat",
             "unsupported_type",
-            "unsupported_by_engine",
             "text_empty",
             "text_too_long",
             "control_character",
