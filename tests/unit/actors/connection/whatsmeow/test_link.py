@@ -31,11 +31,14 @@ class Other:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._arriving = frames.Frames()
 
     async def asked(self) -> int:
         """The number of the next request."""
-        number: int = (await frames.read(self._reader)).header["id"]
-        return number
+        while True:
+            for frame in self._arriving.take(await self._reader.read(4096)):
+                number: int = frame.header["id"]
+                return number
 
     def say(self, header: dict[str, Any]) -> None:
         self._writer.write(frames.encode(header, b""))
