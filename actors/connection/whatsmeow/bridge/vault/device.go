@@ -46,6 +46,10 @@ func (keep *keeper) attend(device *store.Device) {
 	if _, attended := device.Identities.(*identities); device.Identities != nil && !attended {
 		device.Identities = &identities{device.Identities, keep.vault.wrapped, device.GetJID().String()}
 	}
+	if _, attended := device.Sessions.(*sessions); device.Sessions != nil && !attended {
+		device.Sessions = &sessions{device.Sessions, device}
+		device.SenderKeys = &senderKeys{device.SenderKeys}
+	}
 	if device.LIDs != nil {
 		device.LIDs = &mappings{CachedLIDMap: keep.vault.Container.LIDMap, learnt: keep.learnt}
 	}
