@@ -44,11 +44,15 @@ func (keep *keeper) attend(device *store.Device) {
 		device.PreKeys = &preKeys{device.PreKeys, device.EventBuffer}
 	}
 	if _, attended := device.Identities.(*identities); device.Identities != nil && !attended {
-		device.Identities = &identities{device.Identities, keep.vault.wrapped, device.GetJID().String()}
+		device.Identities = &identities{
+			IdentityStore: device.Identities, db: keep.vault.wrapped, own: device.GetJID().String(),
+		}
 	}
 	if _, attended := device.Sessions.(*sessions); device.Sessions != nil && !attended {
-		device.Sessions = &sessions{device.Sessions, device}
+		device.Sessions = &sessions{SessionStore: device.Sessions, device: device}
 		device.SenderKeys = &senderKeys{device.SenderKeys}
+		device.PrivacyTokens = &privacyTokens{PrivacyTokenStore: device.PrivacyTokens}
+		device.NCTSalt = &salt{NCTSaltStore: device.NCTSalt}
 	}
 	if device.LIDs != nil {
 		device.LIDs = &mappings{CachedLIDMap: keep.vault.Container.LIDMap, learnt: keep.learnt}

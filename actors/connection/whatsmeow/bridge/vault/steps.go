@@ -46,6 +46,11 @@ func (steps *Steps) Store(ctx context.Context, device *store.Device) error {
 		return nil
 	})
 	if err == nil {
+		if stores, ours := device.Sessions.(*sessions); ours {
+			for address, session := range steps.sessions {
+				stores.stored.put(address, session)
+			}
+		}
 		clear(steps.sessions)
 		clear(steps.senderKeys)
 	}
@@ -58,9 +63,14 @@ func gathered(ctx context.Context) *Steps {
 }
 
 // sessions gathers steps of sessions where the context says so.
+//
+// It remembers those that were gathered last, for the next message to the same person. What else writes a session
+// has it forgotten: a decryption's transaction may be rolled back.
 type sessions struct {
 	store.SessionStore
 	device *store.Device
+	stored remembered[[]byte]
+	moved  remembered[bool]
 }
 
 // GetSession returns a session, nil where there is none.
@@ -93,6 +103,8 @@ func (one *sessions) GetManySessions(ctx context.Context, addresses []string) (m
 	for _, address := range addresses {
 		if session, has := steps.sessions[address]; has {
 			found[address] = session
+		} else if session, has := one.stored.get(address); has {
+			found[address] = session
 		} else {
 			others = append(others, address)
 		}
@@ -113,19 +125,24 @@ func (one *sessions) PutSession(ctx context.Context, address string, session []b
 		steps.sessions[address] = session
 		return nil
 	}
+	one.stored.forget(address)
 	return one.SessionStore.PutSession(ctx, address, session)
 }
 
 // PutManySessions stores sessions, or gathers them.
 func (one *sessions) PutManySessions(ctx context.Context, all map[string][]byte) error {
 	steps := gathered(ctx)
-	if steps == nil {
-		return one.SessionStore.PutManySessions(ctx, all)
-	}
 	for address, session := range all {
-		steps.sessions[address] = session
+		if steps != nil {
+			steps.sessions[address] = session
+		} else {
+			one.stored.forget(address)
+		}
 	}
-	return nil
+	if steps != nil {
+		return nil
+	}
+	return one.SessionStore.PutManySessions(ctx, all)
 }
 
 // DeleteAllSessions deletes the sessions with a person.
@@ -133,6 +150,7 @@ func (one *sessions) DeleteAllSessions(ctx context.Context, person string) error
 	if err := one.settle(ctx); err != nil {
 		return err
 	}
+	defer one.stored.clear()
 	return one.SessionStore.DeleteAllSessions(ctx, person)
 }
 
@@ -141,15 +159,27 @@ func (one *sessions) DeleteSession(ctx context.Context, address string) error {
 	if err := one.settle(ctx); err != nil {
 		return err
 	}
+	defer one.stored.clear()
 	return one.SessionStore.DeleteSession(ctx, address)
 }
 
-// MigratePNToLID moves what is kept of a number to its LID.
+// MigratePNToLID moves what is kept of a number to its LID: once, as the library does.
 func (one *sessions) MigratePNToLID(ctx context.Context, number, lid types.JID) error {
+	if moved, _ := one.moved.get(number.SignalAddressUser()); moved {
+		return nil
+	}
 	if err := one.settle(ctx); err != nil {
 		return err
 	}
-	return one.SessionStore.MigratePNToLID(ctx, number, lid)
+	defer one.stored.clear()
+	if stored, ours := one.device.Identities.(*identities); ours {
+		defer stored.known.clear()
+	}
+	err := one.SessionStore.MigratePNToLID(ctx, number, lid)
+	if err == nil {
+		one.moved.put(number.SignalAddressUser(), true)
+	}
+	return err
 }
 
 // settle stores what was gathered so far: what follows changes the same rows.
