@@ -66,7 +66,8 @@ func serve(stream net.Conn) int {
 	go func() { ended <- one.Serve(account.Handle) }()
 	select {
 	case err := <-ended:
-		if !errors.Is(err, io.EOF) {
+		// An actor that dies with frames of ours unread resets the socket.
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			return exitMalformed
 		}
 		// The actor is gone: nothing is finished for it. What is committed goes into the database's file.
