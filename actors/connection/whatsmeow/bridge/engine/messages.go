@@ -27,11 +27,7 @@ func (one *login) message(node *waBinary.Node) {
 		one.acknowledge(node, 0)
 		return
 	}
-	if !info.SenderAlt.IsEmpty() {
-		client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
-	} else if !info.RecipientAlt.IsEmpty() {
-		client.StoreLIDPNMapping(ctx, info.RecipientAlt, info.Chat)
-	}
+	one.learn(ctx, info)
 	parts := node.GetChildrenByTag("enc")
 	if len(parts) == 0 {
 		kind := "empty"
@@ -46,12 +42,20 @@ func (one *login) message(node *waBinary.Node) {
 	one.encrypted(node, info, parts)
 }
 
+// learn stores who a message's sender and recipient are beside the addresses that it names.
+func (one *login) learn(ctx context.Context, info *types.MessageInfo) {
+	if !info.SenderAlt.IsEmpty() {
+		one.client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
+	} else if !info.RecipientAlt.IsEmpty() {
+		one.client.StoreLIDPNMapping(ctx, info.RecipientAlt, info.Chat)
+	}
+}
+
 // encrypted decrypts all parts of a message; the first that cannot be read makes it a placeholder.
 func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts []waBinary.Node) {
 	ctx, client := one.engine.ctx, one.client
 	from := one.identity(ctx, info)
-	whole := settlement{}
-	var receipts []func()
+	var whole opened
 	direct := false
 	for index := range parts {
 		part := &parts[index]
@@ -81,30 +85,60 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 			})
 			return
 		}
-		deliveries, after, err := one.content(node, info, part, &message, plaintext)
-		if err != nil {
+		if whole.add(one, node, info, part, &message, plaintext, hash) != nil {
 			return // the database failed: nothing is answered any more
 		}
-		whole.deliveries = append(whole.deliveries, deliveries...)
-		receipts = append(receipts, after...)
-		if hash != nil {
-			whole.hashes = append(whole.hashes, *hash)
-		}
 	}
+	whole.settle(one, node, info)
+}
+
+// opened is what the actor gets of a message.
+type opened struct {
+	settlement
+	receipts []func()
+}
+
+// add delivers a part. An error is the database's.
+func (whole *opened) add(
+	one *login, node *waBinary.Node, info *types.MessageInfo, part *waBinary.Node,
+	message *waE2E.Message, plaintext []byte, hash *[32]byte,
+) error {
+	deliveries, receipts, err := one.content(node, info, part, message, plaintext)
+	whole.deliveries = append(whole.deliveries, deliveries...)
+	whole.receipts = append(whole.receipts, receipts...)
+	if hash != nil {
+		whole.hashes = append(whole.hashes, *hash)
+	}
+	return err
+}
+
+// settle has the message receipted once the actor committed all of it.
+func (whole *opened) settle(one *login, node *waBinary.Node, info *types.MessageInfo) {
 	whole.done = func(stored bool) {
 		if !stored {
 			return
 		}
-		for _, receipt := range receipts {
+		for _, receipt := range whole.receipts {
 			receipt()
 		}
-		client.Deliver(ctx, info, node)
+		one.client.Deliver(one.engine.ctx, info, node)
 	}
-	one.settle.add(whole)
+	one.settle.add(whole.settlement)
 }
 
 // identity returns the address by which the sender's sessions are kept: the LID where it is known.
 func (one *login) identity(ctx context.Context, info *types.MessageInfo) types.JID {
+	lid := one.lidOf(ctx, info)
+	if lid != info.Sender {
+		done := one.engine.ratchet.Take()
+		defer done()
+		one.client.MigrateSession(ctx, info.Sender, lid)
+	}
+	return lid
+}
+
+// lidOf returns the sender's LID, where it is known; else its address.
+func (one *login) lidOf(ctx context.Context, info *types.MessageInfo) types.JID {
 	if info.Sender.Server != types.DefaultUserServer || info.Sender.IsBot() {
 		return info.Sender
 	}
@@ -116,9 +150,6 @@ func (one *login) identity(ctx context.Context, info *types.MessageInfo) types.J
 		}
 		lid, info.SenderAlt = found, found
 	}
-	done := one.engine.ratchet.Take()
-	defer done()
-	one.client.MigrateSession(ctx, info.Sender, lid)
 	return lid
 }
 

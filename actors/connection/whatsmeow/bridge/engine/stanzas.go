@@ -41,19 +41,28 @@ func (engine *Engine) trace(direction string, node *waBinary.Node) {
 	}
 }
 
-// work handles stanzas one after the other until the queue is closed.
+// work handles stanzas one after the other until the queue is closed; messages that wait are decrypted together.
 func (one *login) work() {
 	defer one.settle.close()
+	together := &together{login: one}
 	for {
 		node, ok := one.queue.Take()
 		if !ok {
+			together.drop()
 			return
 		}
-		one.handle(node)
+		if !together.take(node) {
+			together.finish()
+			one.guarded(node, func() { one.handle(node) })
+		}
+		if one.queue.Empty() {
+			together.finish()
+		}
 	}
 }
 
-func (one *login) handle(node *waBinary.Node) {
+// guarded has a stanza refused on which the program fails.
+func (one *login) guarded(node *waBinary.Node, handle func()) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			one.engine.logs.Module("engine").Errorf("handler panicked")
@@ -61,6 +70,10 @@ func (one *login) handle(node *waBinary.Node) {
 			one.unhandled(node)
 		}
 	}()
+	handle()
+}
+
+func (one *login) handle(node *waBinary.Node) {
 	ctx := one.engine.ctx
 	switch node.Tag {
 	case "message", "appdata":

@@ -52,6 +52,7 @@ func (keep *keeper) attend(device *store.Device) {
 		device.Sessions = &sessions{SessionStore: device.Sessions, device: device}
 		device.SenderKeys = &senderKeys{device.SenderKeys}
 		device.PrivacyTokens = &privacyTokens{PrivacyTokenStore: device.PrivacyTokens}
+		device.EventBuffer = &plaintexts{device.EventBuffer}
 		device.NCTSalt = &salt{NCTSaltStore: device.NCTSalt}
 	}
 	if device.LIDs != nil {
@@ -163,4 +164,12 @@ func (one *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (found []
 		return err
 	})
 	return found, err
+}
+
+// RemovePreKey removes a prekey that was used up, in the transaction of the message that used it.
+func (one *preKeys) RemovePreKey(ctx context.Context, id uint32) error {
+	if gathered(ctx) != nil {
+		return errAlone
+	}
+	return one.PreKeyStore.RemovePreKey(ctx, id)
 }

@@ -37,6 +37,9 @@ func (one *identities) PutIdentity(ctx context.Context, address string, key [32]
 		one.known.put(address, identity{key, inside && known.unsure})
 		return nil
 	}
+	if steps := gathered(ctx); steps != nil && steps.rest != nil {
+		return errAlone
+	}
 	one.known.put(address, identity{key, true})
 	if err := one.IdentityStore.PutIdentity(ctx, address, key); err != nil {
 		return err
