@@ -11,8 +11,9 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
+	"teimoso-whatsmeow/headers"
 	"teimoso-whatsmeow/outcome"
-	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/settlements"
 )
 
 // message decrypts a message, hands it to the actor, and has it receipted once that committed it.
@@ -94,7 +95,7 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 
 // opened is what the actor gets of a message.
 type opened struct {
-	settlement
+	settlements.Settlement
 	receipts []func()
 }
 
@@ -104,17 +105,17 @@ func (whole *opened) add(
 	message *waE2E.Message, plaintext []byte, hash *[32]byte,
 ) error {
 	deliveries, receipts, err := one.content(node, info, part, message, plaintext)
-	whole.deliveries = append(whole.deliveries, deliveries...)
+	whole.Deliveries = append(whole.Deliveries, deliveries...)
 	whole.receipts = append(whole.receipts, receipts...)
 	if hash != nil {
-		whole.hashes = append(whole.hashes, *hash)
+		whole.Hashes = append(whole.Hashes, *hash)
 	}
 	return err
 }
 
 // settle has the message receipted once the actor committed all of it.
 func (whole *opened) settle(one *login, node *waBinary.Node, info *types.MessageInfo) {
-	whole.done = func(stored bool) {
+	whole.Done = func(stored bool) {
 		if !stored {
 			return
 		}
@@ -123,7 +124,7 @@ func (whole *opened) settle(one *login, node *waBinary.Node, info *types.Message
 		}
 		one.client.Deliver(one.engine.ctx, info, node)
 	}
-	one.settle.add(whole.settlement)
+	one.settle.Add(whole.Settlement)
 }
 
 // identity returns the address by which the sender's sessions are kept: the LID where it is known.
@@ -172,14 +173,14 @@ func (one *login) decrypt(
 
 // known asks the actor whether it stored a message whose key is used up.
 func (one *login) known(info *types.MessageInfo) bool {
-	answer := one.engine.pipe.Wait(one.deliver("knows", envelope(info, nil), nil))
+	answer := one.engine.pipe.Wait(one.deliver("knows", headers.Message(info, nil), nil))
 	known, _ := answer.Fields["known"].(bool)
 	return answer.Err == nil && known
 }
 
 // placeholder has the actor store that a message came which cannot be read, before it is answered.
 func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind string, answer func()) {
-	fields := envelope(info, node)
+	fields := headers.Message(info, node)
 	fields["kind"] = kind
 	for _, part := range node.GetChildrenByTag("enc") {
 		if outcome.Text(part.Attrs["decrypt-fail"]) == "hide" {
@@ -189,24 +190,10 @@ func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind
 	one.stored(answer, one.deliver("undecryptable", fields, nil))
 }
 
-// envelope describes a message without its content.
-func envelope(info *types.MessageInfo, node *waBinary.Node) pipe.Fields {
-	fields := pipe.Fields{
-		"chat": info.Chat.String(), "sender": info.Sender.String(), "message_id": info.ID,
-		"at": info.Timestamp.Unix(), "from_me": info.IsFromMe, "group": info.IsGroup,
+// forget deletes the plaintexts of messages that the actor has.
+func (one *login) forget(hashes [][32]byte) {
+	engine := one.engine
+	if err := engine.vault.ForgetPlaintexts(engine.ctx, one.client.Store.GetJID(), hashes); err != nil {
+		engine.failed(err)
 	}
-	for name, value := range map[string]string{
-		"sender_alt": info.SenderAlt.String(), "recipient_alt": info.RecipientAlt.String(),
-		"push_name": info.PushName, "category": info.Category, "edit": string(info.Edit),
-		"addressing": string(info.AddressingMode), "type": info.Type,
-	} {
-		if value != "" {
-			fields[name] = value
-		}
-	}
-	if node != nil {
-		_, offline := node.Attrs["offline"]
-		fields["offline"] = offline
-	}
-	return fields
 }

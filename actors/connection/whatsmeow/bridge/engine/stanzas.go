@@ -9,6 +9,7 @@ import (
 	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/settlements"
 )
 
 // received sees each stanza on the goroutine that reads the socket; waiting here stops reading.
@@ -43,7 +44,7 @@ func (engine *Engine) trace(direction string, node *waBinary.Node) {
 
 // work handles stanzas one after the other until the queue is closed; messages that wait are decrypted together.
 func (one *login) work() {
-	defer one.settle.close()
+	defer one.settle.Close()
 	together := &together{login: one}
 	for {
 		node, ok := one.queue.Take()
@@ -125,7 +126,7 @@ func (one *login) deliver(kind string, fields pipe.Fields, raw []byte) <-chan pi
 
 // stored answers a stanza once the actor committed its deliveries; otherwise it stays unanswered.
 func (one *login) stored(answer func(), deliveries ...<-chan pipe.Answer) {
-	one.settle.add(settlement{deliveries: deliveries, done: func(stored bool) {
+	one.settle.Add(settlements.Settlement{Deliveries: deliveries, Done: func(stored bool) {
 		if stored {
 			answer()
 		}
