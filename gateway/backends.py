@@ -39,6 +39,7 @@ from gateway.http.limits import Limits
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.tree_counters import Tree
 from gateway.observation import Observer
+from gateway.redis_room import Room
 from gateway.redis_watch import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
@@ -77,6 +78,7 @@ class Backends:
     guesses: Guesses
     observer: Observer
     spool: Spool
+    room: Room
     accepting: Accepting
     metrics: Metrics
     tree: Tree
@@ -114,6 +116,7 @@ class Backends:
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
+        room = Room(redis, settings.redis_memory_limit)
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
@@ -139,11 +142,13 @@ class Backends:
                 known,
                 liveness=liveness,
                 spool=spool,
+                room=room,
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
             ),
             tree=Tree(settings.data),
             spool=spool,
-            accepting=Accepting(lanes, spool, drain, spools=settings.message_queue_enabled),
+            room=room,
+            accepting=Accepting(lanes, spool, drain, room, spools=settings.message_queue_enabled),
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),
@@ -160,6 +165,7 @@ class Backends:
             watch(watching),
             backends.known.run(),
             drain.run(),
+            room.run(),
             files.upkeep(backends.accepting.waits).run(),
             backends.metrics.pulse(),
             tail.run(),

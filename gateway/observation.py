@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts, Lanes
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
+    from actors.redis.client import Memory
     from actors.redis.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections
+    from gateway.redis_room import Room
     from gateway.schemas.responses import Connection
 
 FRESH = 1.0  # seconds
@@ -41,7 +43,7 @@ class Observation:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
     `loaded`: the connections were read at least once. `durable` is None while Redis does not
-    answer, `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu`
+    answer, nor is `memory_of_redis`; `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu`
     and `memory` are percent of the machine, `disk` is the fullest that the service writes to.
     """
 
@@ -57,6 +59,7 @@ class Observation:
     cpu: float
     memory: float
     disk: Disk | None
+    memory_of_redis: Memory | None = None
 
 
 class Observer:
@@ -72,6 +75,7 @@ class Observer:
         *,
         liveness: Liveness,
         spool: Spool,
+        room: Room | None = None,
         places: Sequence[Path] = (),
     ) -> None:
         """`places` are where the service writes to."""
@@ -83,6 +87,7 @@ class Observer:
         self._liveness = liveness
         self._known = known
         self._spool = spool
+        self._room = room
         self._last: Observation | None = None
         self._at = 0.0
         self._reading: asyncio.Task[Observation] | None = None
@@ -130,6 +135,7 @@ class Observer:
                 cpu=psutil.cpu_percent(),
                 memory=psutil.virtual_memory().percent,
                 disk=disk,
+                memory_of_redis=None if self._room is None else self._room.memory,
             )
             self._at = time.monotonic()
             return self._last

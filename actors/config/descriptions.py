@@ -166,6 +166,14 @@ the data directory; with a bucket an encrypted copy lies there as well. See
                 "the longest pause after the first failed attempt; it doubles with each one"
             ),
             "RETRY_BACKOFF_CAP": "and grows no longer than this",
+            "QUEUE_MEMORY_LIMIT": (
+                "bytes (also `500M`) of Redis that the messages of one connection may take, those that were"
+                " sent within seven days among them; beyond it sends are refused (429 `queue_full`)"
+            ),
+            "REDIS_MEMORY_LIMIT": (
+                "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine"
+                " tenths of its `maxmemory`, or where it has none for half of its machine's memory"
+            ),
             "DEAD_LETTER_RETENTION_DAYS": "days for which a dead letter is listed and can be sent again",
             "JOB_RETENTION_DAYS": (
                 "days for which `message_queue_jobs` tells of a message that is finished; "

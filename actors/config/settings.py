@@ -55,6 +55,7 @@ def _bytes(value: object) -> object:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]
+Room = Annotated[Bytes, Field(ge=0, le=2**60)]
 
 
 class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
@@ -151,6 +152,8 @@ class Settings(BaseModel):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
+    queue_memory_limit: Room = Field(2**30, validation_alias="QUEUE_MEMORY_LIMIT")
+    redis_memory_limit: Room = Field(0, validation_alias="REDIS_MEMORY_LIMIT")
     dead_letter_retention_days: Days = Field(30, validation_alias="DEAD_LETTER_RETENTION_DAYS")
     job_retention_days: Days = Field(30, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
@@ -170,7 +173,7 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
-    media_limit: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(0, validation_alias="MEDIA_LIMIT")
+    media_limit: Room = Field(0, validation_alias="MEDIA_LIMIT")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
@@ -193,9 +196,7 @@ class Settings(BaseModel):
     queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
-    disk_threshold: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
-        64 * 2**20, validation_alias="DISK_THRESHOLD"
-    )
+    disk_threshold: Room = Field(64 * 2**20, validation_alias="DISK_THRESHOLD")
     redis_latency_threshold: Latency = Field(250, validation_alias="REDIS_LATENCY_THRESHOLD")
     store_latency_threshold: Latency = Field(1000, validation_alias="STORE_LATENCY_THRESHOLD")
 

@@ -52,6 +52,7 @@ class HealthMonitor(Shell):
             liveness=Liveness(EXPIRES if settings.several_hosts else None),
             bucket=self._reach.bucket,
             interval=settings.health_check_interval / 1000,
+            redis_limit=settings.redis_memory_limit,
         )
         self._monitor = Monitor(
             probes,

@@ -46,6 +46,8 @@ FOLLOWED = frozenset(
         "connection_limited",
         "protocol_mistake",
         "document_refused",
+        "queue_full",
+        "redis_full",
         "version_expires",
     }
 )

@@ -7,23 +7,27 @@ an alert of its own; the service's status follows from how many are hit.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from actors.health.sentences import BY_HAND, CAUSES, LIMITS
+from actors.health import sentences
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from actors.config.settings import Settings
     from actors.health.breakers import State
+    from actors.redis.client import Memory
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 MISTAKE = 86_400.0  # seconds for which a message that WhatsApp took for malformed is worth a word
 ENDS_SOON = 72 * 3600.0
 """Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
+NEARLY, FULL = (
+    0.8,
+    0.98,
+)  # shares of a budget of bytes that are worth a word; that leave room for no long text
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 
 
@@ -33,7 +37,8 @@ class Thresholds:
 
     Percent of the machine, seconds between heartbeats, whether the service recovers alone, how many
     messages may wait, after how many seconds an alert is told again (0 for never), how many bytes a
-    disk must have left, and seconds for a ping of Redis and for reading one document.
+    disk must have left, seconds for a ping of Redis and for reading one document, bytes of Redis that the
+    messages of one connection may take (0: any number).
     """
 
     cpu: float
@@ -45,6 +50,7 @@ class Thresholds:
     disk: int = 64 * 2**20
     redis: float = 0.25
     store: float = 1.0
+    queue_memory: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> Thresholds:
@@ -59,6 +65,7 @@ class Thresholds:
             settings.disk_threshold,
             settings.redis_latency_threshold / 1000,
             settings.store_latency_threshold / 1000,
+            settings.queue_memory_limit,
         )
 
 
@@ -80,7 +87,8 @@ class Seen:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `refused_documents` is how many items the state store refuses for good.
+    since the epoch). `refused_documents` is how many items the state store refuses for good,
+    `queue_bytes` what its messages take in Redis.
     """
 
     desired: str
@@ -95,6 +103,7 @@ class Seen:
     limit_reason: str | None = None
     mistaken_at: float | None = None
     refused_documents: int = 0
+    queue_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `vault` why the bucket is away,
-    `spools` what cannot leave them, `zombies` how often each connection was one within the last half
+    `redis_memory` what Redis has in use, `spools` what cannot leave them, `zombies` how often each connection was one within the last half
     hour, both None where nobody could say.
     """
 
@@ -146,6 +155,7 @@ class Sample:
     vault: str | None = None
     spools: Spools | None = Spools()
     zombies: Mapping[str, int] | None = field(default_factory=dict)
+    redis_memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +190,7 @@ PER_CONNECTION = frozenset(
         "connection_limited",
         "protocol_mistake",
         "document_refused",
+        "queue_full",
     }
 )
 OF_CONNECTIONS = PER_CONNECTION | {
@@ -206,6 +217,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         reasons += _connections(sample.connections, thresholds)
         reasons += _versions(sample.connections, sample.at)
         reasons += _accounts(sample.connections, sample.at)
+        reasons += _budgets(sample.connections, thresholds.queue_memory)
     if sample.zombies is None:
         unknown |= {"connection_zombie"}
     else:
@@ -222,7 +234,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     else:
         reasons += _spools(sample.spools, sample.at)
     if not sample.redis.ok:
-        unknown |= {"redis_slow", "not_durable"}
+        unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
         unknown |= {"store_slow"}
     return Verdict(worst(reason.status for reason in reasons), tuple(reasons), unknown)
@@ -251,6 +263,12 @@ def _stores(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     elif redis.seconds > thresholds.redis:
         detail = f"Redis takes {redis.seconds:.2f} s for a ping."
         reasons.append(Reason("redis_slow", "degraded", detail))
+    memory = sample.redis_memory
+    if memory is not None and memory.limit and memory.used > NEARLY * memory.limit:
+        full: Status = "degraded" if memory.full else "healthy"
+        reasons.append(
+            Reason("redis_full", full, sentences.redis_memory(memory), urgent=memory.full)
+        )
     if redis.ok and sample.durability is not None:
         reasons.append(Reason("not_durable", "degraded", sample.durability))
     if not store.ok:
@@ -271,16 +289,14 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
         if seen.cause in BY_PROXY and name not in failed:
-            sentence = CAUSES[seen.cause]
+            sentence = sentences.CAUSES[seen.cause]
             reasons.append(Reason("connection_blocked", "healthy", sentence, name))
         if seen.silent is not None and seen.silent > STALE_BEATS * thresholds.heartbeat:
             detail = f"Its owner has been silent for {seen.silent:.0f} s."
             reasons.append(Reason("connection_stale", "degraded", detail, name))
     behind = [seen.behind for seen in connections.values() if seen.behind is not None]
     if behind:
-        detail = (
-            f"Sessions of {len(behind)} connections are not backed up, since {_at(min(behind))}."
-        )
+        detail = f"Sessions of {len(behind)} connections are not backed up, since {sentences.moment(min(behind))}."
         reasons.append(Reason("backups_behind", "degraded", detail))
     if failed and len(failed) == len(wanted):
         reasons.append(Reason("all_failed", "unhealthy", "Every connection has failed."))
@@ -297,7 +313,7 @@ def _versions(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     if not ends:
         return []
     soon = min(ends) - now <= ENDS_SOON
-    return [Reason("version_expires", "healthy", _expires(ends), urgent=soon)]
+    return [Reason("version_expires", "healthy", sentences.expires(ends), urgent=soon)]
 
 
 def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
@@ -305,46 +321,37 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     reasons = []
     for name, seen in connections.items():
         if seen.limited_until is not None and seen.limited_until > now:
-            why = LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
-            detail = f"{why} That ends at {_at(seen.limited_until)}; all others go on."
+            why = sentences.LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
+            detail = f"{why} That ends at {sentences.moment(seen.limited_until)}; all others go on."
             reasons.append(Reason("connection_limited", "healthy", detail, name))
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
-            detail = (
-                f"WhatsApp took a message for malformed at {_at(seen.mistaken_at)}:"
-                " a mistake of this service. Look for a newer release; please report it with a trace."
-            )
+            detail = sentences.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
         if seen.refused_documents:
-            count = seen.refused_documents
-            detail = (
-                f"The state store refuses {count} {'document' if count == 1 else 'documents'} for good, and the"
-                " rest goes on; `teimoso refused` lists what is kept, tries it again or discards it."
-            )
+            detail = sentences.refused_documents(seen.refused_documents)
             reasons.append(Reason("document_refused", "healthy", detail, name))
     return reasons
 
 
+def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
+    """The connections whose messages take nearly all of Redis that they may."""
+    shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
+    return [
+        Reason("queue_full", "healthy", sentences.queue_memory(share), name, urgent=share > FULL)
+        for name, share in shares.items()
+        if share > NEARLY
+    ]
+
+
 def _sentence(seen: Seen, auto_recovery: bool) -> str:
     cause = seen.cause if seen.state in ENDED else seen.obstacle
-    sentences = CAUSES if auto_recovery else {**CAUSES, **BY_HAND}
-    known = sentences.get(cause or "")
+    told = sentences.CAUSES if auto_recovery else {**sentences.CAUSES, **sentences.BY_HAND}
+    known = told.get(cause or "")
     if known is None:
         return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
     if seen.until is not None:
-        return f"{known} It logs in again by itself at {_at(seen.until)}."
+        return f"{known} It logs in again by itself at {sentences.moment(seen.until)}."
     return known
-
-
-def _expires(ends: Sequence[float]) -> str:
-    many = "a connection announces" if len(ends) == 1 else f"{len(ends)} connections announce"
-    return (
-        f"WhatsApp accepts the version that {many} until {_at(min(ends))}. Where WHATSAPP_VERSION is"
-        " set, set it to a newer one, or to nothing; a connection that is restarted announces it."
-    )
-
-
-def _at(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _queue(queue: Backlog, thresholds: Thresholds) -> list[Reason]:
@@ -380,18 +387,13 @@ def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
 def _spools(spools: Spools, now: float) -> list[Reason]:
     reasons = []
     if spools.refused_at is not None and 0 <= now - spools.refused_at < MISTAKE:
-        detail = (
-            f"The state store refused a message of the queue at {_at(spools.refused_at)}: it was sent, or will be,"
-            " and is stored without its words; the queue's log names it (`mirror_refused`)."
+        reasons.append(
+            Reason("mirror_refused", "healthy", sentences.mirror_refused(spools.refused_at))
         )
-        reasons.append(Reason("mirror_refused", "healthy", detail))
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))
     if spools.unreadable:
-        detail = (
-            f"{spools.unreadable} accepted messages were damaged in the spool and are cancelled;"
-            " what is left of them is in the table `unreadable` of its file until you delete it."
-        )
+        detail = sentences.spool_unreadable(spools.unreadable)
         reasons.append(Reason("spool_unreadable", "degraded", detail))
     return reasons

@@ -105,10 +105,10 @@ class Monitor:
             self._probes.zombies(),
             self._probes.vault(),
         )
-        swept, durability = None, None
+        swept, durability, memory = None, None, None
         if redis.ok:
-            swept, durability = await asyncio.gather(
-                self._probes.sweep(), self._probes.durability()
+            swept, durability, memory = await asyncio.gather(
+                self._probes.sweep(), self._probes.durability(), self._probes.redis_memory()
             )
         usage = await asyncio.to_thread(self._resources.measure, swept.owners if swept else ())
         at = self._clock()
@@ -130,6 +130,7 @@ class Monitor:
             vault=vault,
             spools=spools,
             zombies=zombies,
+            redis_memory=memory,
         )
 
     async def _keep(self, point: Point) -> None:

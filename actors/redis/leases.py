@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actors.redis import keys
 from actors.redis.client import reach
 from actors.redis.pipeline import Line
-from actors.redis.scripts import Script
+from actors.redis.scripts import AT_MAXMEMORY, Script
 from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 JOINS = "actors.queue.scripts:joins.lua"
-SCRIPT = Script.of("transitions.lua", "flight.lua", JOINS, "lease.lua", package="actors.redis")
-BURY = """#!lua flags=allow-oom
+PARTS = ("transitions.lua", "flight.lua", JOINS, "lease.lua")
+SCRIPT = Script.of(*PARTS, package="actors.redis", at_maxmemory=True)
+BURY = f"""{AT_MAXMEMORY}
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
-"""Runs at `maxmemory` too, where a deletion is what frees memory."""
 FORGET_BATCH = 1_000
 
 TOMBSTONE = 30 * 24 * 3600

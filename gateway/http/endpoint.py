@@ -16,11 +16,12 @@ from starlette.responses import Response
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import LimitReached, StoreFull, StoreUnavailable
+from actors.queue.refusals import QueueFull, RedisFull
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limits, problems
-from gateway.http.problems import Problem, from_validation
+from gateway.http.problems import FULL_RETRY_AFTER, Problem, from_validation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -131,12 +132,21 @@ class _TellingWhatIsAway:
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):
-                    raise Problem(code, detail) from None
+                    headers = {"Retry-After": str(FULL_RETRY_AFTER)} if kind in _FULL else {}
+                    raise Problem(code, detail, headers=headers) from None
 
 
 # Of two that fit, the first: what is full is a kind of what is unavailable.
 _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     RedisAway: ("redis_away", "Redis does not answer; try again soon."),
+    RedisFull: (
+        "redis_full",
+        "Messages leave it as they are sent; REDIS_MEMORY_LIMIT or the server's `maxmemory` is the bound.",
+    ),
+    QueueFull: (
+        "queue_full",
+        "Messages leave as they are sent and stored, finished ones after seven days; QUEUE_MEMORY_LIMIT is the bound.",
+    ),
     SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
     LimitReached: (
@@ -148,6 +158,7 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
     InvalidCursor: ("invalid_cursor", None),
 }
+_FULL = frozenset({RedisFull, QueueFull})
 telling_what_is_away = _TellingWhatIsAway()
 
 

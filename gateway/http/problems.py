@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within that
+FULL_RETRY_AFTER = 30  # seconds; messages leave meanwhile, and make room
 
 # What a caller names himself is repeated only if it can be nothing but a name: a number or a key
 # that stands where a name belongs is not.
@@ -131,6 +132,7 @@ KINDS = _kinds(
     Kind(422, "unknown_parameter", "There is no such query parameter"),
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
     Kind(422, "queue_disabled", "Nothing can wait: the queue is disabled"),
+    Kind(429, "queue_full", "The connection's messages take all the memory that they may"),
     Kind(429, "rate_limited", "The API key asked too often"),
     Kind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
@@ -139,6 +141,7 @@ KINDS = _kinds(
     Kind(503, "media_unavailable", "Where files are kept does not answer"),
     Kind(503, "vault_away", "The bucket does not answer"),
     Kind(503, "redis_away", "Redis does not answer"),
+    Kind(503, "redis_full", "Redis has no memory left for more messages"),
     Kind(503, "spool_unavailable", "Nothing can be put on disk now"),
     Kind(503, "store_away", "The state store does not answer"),
     Kind(503, "whatsapp_away", "WhatsApp cannot be reached now"),

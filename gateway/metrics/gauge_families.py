@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth
+    from actors.redis.client import Memory
     from gateway.observation import Observation
     from gateway.schemas.responses import Connection
 
@@ -70,11 +71,21 @@ class Snapshot(Collector):
                 "Whether Redis is known to have on disk what it acknowledged.",
                 value=float(seen.durable.holds),
             )
+        if seen.memory_of_redis is not None:
+            yield from _memory(seen.memory_of_redis)
         if seen.spool is not None:
             yield from self._spool(seen.spool)
         if seen.redis:
             yield from self._queue(seen.counts)
             yield from _flows(seen.flows)
+            taken = GaugeMetricFamily(
+                "teimoso_queue_bytes",
+                "Bytes of Redis that the messages of the connection take, finished ones too.",
+                labels=["connection"],
+            )
+            for connection, flow in seen.flows.items():
+                taken.add_metric([name_of(connection)], flow.bytes)
+            yield taken
         yield from self._states(seen.connections)
         yield from _machine(seen)
 
@@ -174,6 +185,18 @@ class Snapshot(Collector):
         """Seconds until then."""
         end = 0.0 if until is None else datetime.fromisoformat(until).timestamp()
         return max(0.0, end - self._now)
+
+
+def _memory(memory: Memory) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "teimoso_redis_memory_bytes", "Memory that Redis has in use.", value=memory.used
+    )
+    if memory.limit is not None:
+        yield GaugeMetricFamily(
+            "teimoso_redis_memory_limit_bytes",
+            "Memory of Redis from which sends are refused.",
+            value=memory.limit,
+        )
 
 
 def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
