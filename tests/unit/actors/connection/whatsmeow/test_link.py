@@ -109,3 +109,15 @@ async def test_a_program_that_died_is_the_network(ends: tuple[Link, Other]) -> N
         Cause(Kind.NETWORK, "program_lost"),
         True,
     )
+
+
+async def test_a_question_of_a_program_that_died_knows_that(ends: tuple[Link, Other]) -> None:
+    """Its process is seen to be over a moment after its pipe."""
+    link, other = ends
+    asking = asyncio.ensure_future(link.ask("groups"))
+    await other.asked()
+    other.close()
+    asyncio.get_running_loop().call_later(0.05, link.fail, Cause(Kind.NETWORK, "program_died"))
+    with pytest.raises(ConnectionLost) as caught:
+        await asking
+    assert caught.value.cause == Cause(Kind.NETWORK, "program_died")
