@@ -40,7 +40,7 @@ func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
 	defer func() { <-one.retries }()
 	done := one.engine.ratchet.Take()
 	defer done()
-	if one.engine.sound() != nil || one.engine.lease.Over() != nil {
+	if one.engine.sound() != nil || one.engine.lease.Over() != nil || !one.connected.Load() {
 		return
 	}
 	if err := one.client.AnswerRetry(one.engine.ctx, receipt, node); err != nil {

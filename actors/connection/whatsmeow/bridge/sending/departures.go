@@ -87,7 +87,11 @@ func (one *Sender) depart(share []*departure) {
 	defer done()
 	ctx, steps := vault.Gather(one.Context)
 	for _, each := range share {
-		if each.err = one.MayLeave(); each.err == nil {
+		// A login that ended knows sessions as it left them: the next one may have gone on from there.
+		if each.err = one.MayLeave(); each.err == nil && !one.Connected() {
+			each.err = outcome.NotConnected
+		}
+		if each.err == nil {
 			each.node, each.err = each.seal(ctx)
 		}
 	}
