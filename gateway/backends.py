@@ -6,11 +6,13 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from actors.connection.backup.open_vault import open_bucket
+from actors.health.resources import files_room
 from actors.media.open_store import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool.file import Spool
@@ -144,6 +146,7 @@ class Backends:
                 spool=spool,
                 room=room,
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+                files_room=partial(files_room, settings),
             ),
             tree=Tree(settings.data),
             spool=spool,

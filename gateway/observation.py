@@ -16,7 +16,7 @@ from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
 from gateway.schemas import presenters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -43,8 +43,9 @@ class Observation:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
     `loaded`: the connections were read at least once. `durable` is None while Redis does not
-    answer, nor is `memory_of_redis`; `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu`
-    and `memory` are percent of the machine, `disk` is the fullest that the service writes to.
+    answer, nor is `memory_of_redis`; `spool` while its disk does not. `latest` is what the HealthMonitor
+    wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
+    to, `files_room` how many bytes files of messages may still take.
     """
 
     connections: Sequence[Connection]
@@ -59,6 +60,7 @@ class Observation:
     cpu: float
     memory: float
     disk: Disk | None
+    files_room: int | None = None
     memory_of_redis: Memory | None = None
 
 
@@ -77,9 +79,10 @@ class Observer:
         spool: Spool,
         room: Room | None = None,
         places: Sequence[Path] = (),
+        files_room: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`places` are where the service writes to."""
-        self._places = places
+        """`places` are where the service writes to; `files_room` as of `Observation`, called in a thread."""
+        self._places, self._files_room = places, files_room
         self._redis = redis
         self._documents = documents
         self._lanes = lanes
@@ -104,7 +107,7 @@ class Observer:
     async def _read(self) -> Observation:
         try:
             registered = self._registered()
-            redis, latest, spool, disk = await asyncio.gather(
+            redis, latest, spool, (disk, files_room) = await asyncio.gather(
                 self._ask_redis([each.id for each in registered]),
                 self._ask_store(),
                 self._ask_spool(),
@@ -135,6 +138,7 @@ class Observer:
                 cpu=psutil.cpu_percent(),
                 memory=psutil.virtual_memory().percent,
                 disk=disk,
+                files_room=files_room,
                 memory_of_redis=None if self._room is None else self._room.memory,
             )
             self._at = time.monotonic()
@@ -172,12 +176,12 @@ class Observer:
         except (SpoolUnavailable, TimeoutError):
             return None
 
-    async def _ask_disk(self) -> Disk | None:
+    async def _ask_disk(self) -> tuple[Disk | None, int | None]:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await asyncio.to_thread(fullest, self._places)
+                return await asyncio.to_thread(lambda: (fullest(self._places), self._files_room()))
         except (OSError, TimeoutError):
-            return None
+            return None, None
 
     async def _ask_store(self) -> Mapping[str, Any] | None:
         """The monitor's last word, empty when it never spoke; None while the store is away."""

@@ -23,8 +23,8 @@ name in the file; in the environment, which is full of other names, one that is 
 setting's.
 
 `teimoso settings show` lists what an instance goes by, `teimoso settings set NAME=VALUE` changes it
-for good. Only `WHATSAPP_VERSION` may change while the instance runs; everything else needs
-`teimoso down` first.
+for good. Only `WHATSAPP_VERSION` and `DISK_RESERVE` may change while the instance runs; everything
+else needs `teimoso down` first.
 
 Intervals and pauses are milliseconds, where nothing else is said.
 """
@@ -209,9 +209,24 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "MEDIA_MAX_BYTES": "bytes (also `16M`) that a file may have, `250M` at most",
             "MEDIA_LIMIT": (
                 "bytes (also `20G`) that all files of this host may have together before no more "
-                "is taken from callers (507 `media_limit_reached`); what arrives from WhatsApp is "
+                "is taken from callers (503 `media_limit_reached`); what arrives from WhatsApp is "
                 "kept all the same; `0` for no limit but the disk's"
             ),
+            "DISK_RESERVE": (
+                "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: "
+                "while no more are free, what arrives by file waits (`deferred`), and uploads are "
+                "refused (503 `disk_full`); a change is taken up at once; `0` for none"
+            ),
+            "MEDIA_UPLOAD_BUDGET": (
+                "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by "
+                "file or by URL, on this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` "
+                "at least; `0` for no limit"
+            ),
+            "MEDIA_CONNECTION_BUDGET": (
+                "bytes that files which arrive for one connection may have in a day (UTC); further "
+                "ones wait (`deferred`) for the next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+            ),
+            "MEDIA_SENDER_BUDGET": "the same of those that one sender sends to one connection",
             "MEDIA_RETENTION_DAYS": (
                 "days for which a file is kept after it was last needed; one that a "
                 "waiting message or a dead letter brings is always needed"

@@ -15,47 +15,29 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from actors.config.units import (  # noqa: TC001 - pydantic reads them
+    Budget,
+    Bytes,
+    Days,
+    Latency,
+    Milliseconds,
+    Pause,
+    Percent,
+    Port,
+)
 from actors.runtime.atomic_files import write_atomically
 
 RUNTIME_FILE = "runtime.json"
 
-LIVE = frozenset({"whatsapp_version"})
+LIVE = frozenset({"whatsapp_version", "disk_reserve"})
 """The settings that may change while an instance runs: whoever uses one reads it afresh."""
 
 WHATSAPP_ROOT_KEY: Final = "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
 """The public key, in hex, under which WhatsApp certifies its own servers (whatsmeow, handshake.go)."""
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
-Latency = Annotated[int, Field(ge=1, le=60_000)]  # milliseconds
-Pause = Annotated[int, Field(ge=0, le=86_400_000)]
-Days = Annotated[int, Field(ge=1, le=3650)]
 EngineName = Literal["native", "whatsmeow"]
-Percent = Annotated[float, Field(gt=0, le=100)]
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-def _bytes(value: object) -> object:
-    """A number of bytes, also as ``800M`` or ``1G``; anything else is left to be refused."""
-    found = (
-        re.fullmatch(r"(\d+)([KMG]?)", value.strip().upper()) if isinstance(value, str) else None
-    )
-    return value if found is None else int(found[1]) * _UNITS[found[2]]
-
-
-Bytes = Annotated[int, BeforeValidator(_bytes)]
-Room = Annotated[Bytes, Field(ge=0, le=2**60)]
 
 
 class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
@@ -152,8 +134,8 @@ class Settings(BaseModel):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
-    queue_memory_limit: Room = Field(2**30, validation_alias="QUEUE_MEMORY_LIMIT")
-    redis_memory_limit: Room = Field(0, validation_alias="REDIS_MEMORY_LIMIT")
+    queue_memory_limit: Budget = Field(2**30, validation_alias="QUEUE_MEMORY_LIMIT")
+    redis_memory_limit: Budget = Field(0, validation_alias="REDIS_MEMORY_LIMIT")
     dead_letter_retention_days: Days = Field(30, validation_alias="DEAD_LETTER_RETENTION_DAYS")
     job_retention_days: Days = Field(30, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
@@ -173,7 +155,14 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
-    media_limit: Room = Field(0, validation_alias="MEDIA_LIMIT")
+    media_limit: Budget = Field(0, validation_alias="MEDIA_LIMIT")
+    disk_reserve: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
+        512 * 2**20, validation_alias="DISK_RESERVE"
+    )
+    # Bytes of files in a day.
+    media_upload_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_UPLOAD_BUDGET")
+    media_connection_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_CONNECTION_BUDGET")
+    media_sender_budget: Budget = Field(512 * 2**20, validation_alias="MEDIA_SENDER_BUDGET")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
@@ -196,7 +185,7 @@ class Settings(BaseModel):
     queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
-    disk_threshold: Room = Field(64 * 2**20, validation_alias="DISK_THRESHOLD")
+    disk_threshold: Budget = Field(64 * 2**20, validation_alias="DISK_THRESHOLD")
     redis_latency_threshold: Latency = Field(250, validation_alias="REDIS_LATENCY_THRESHOLD")
     store_latency_threshold: Latency = Field(1000, validation_alias="STORE_LATENCY_THRESHOLD")
 
@@ -229,6 +218,13 @@ class Settings(BaseModel):
             return path.expanduser().absolute().as_uri()
         if not re.fullmatch(r"(gs://)?[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
             raise ValueError("must be a bucket's name, or a directory as file:///PATH")
+        return value
+
+    @field_validator("media_upload_budget", "media_connection_budget", "media_sender_budget")
+    @classmethod
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        if 0 < value < info.data.get("media_max_bytes", 0):
+            raise ValueError("must be 0, or have room for a file of MEDIA_MAX_BYTES")
         return value
 
     @field_validator("session_encryption_key")

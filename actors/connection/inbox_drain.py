@@ -20,7 +20,7 @@ import structlog
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.refused_items.bisection import store_each
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE, Counts
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateAway, StateRefused
 from actors.messages.content import Delete, decode
@@ -70,6 +70,9 @@ class Source(Protocol):
     async def refused_count(self) -> int:
         """The number of items that are set aside."""
 
+    async def deferred_counts(self) -> tuple[int, int]:
+        """The number of files that wait, and of those among them that wait for the next day."""
+
 
 class Drain:
     """Empties the inbox of one connection for as long as `run` runs.
@@ -99,9 +102,9 @@ class Drain:
         """Is called with messages that arrived, before they are stored."""
         self.joins: LaneJoins | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
-        self.on_refused: Callable[[int], None] | None = None
-        """Is called with the number of items that are set aside, at first and whenever it changes."""
-        self._refused: int | None = None
+        self.on_counts: Callable[[Counts], None] | None = None
+        """Is called with what the session holds back, at first and whenever it changes."""
+        self._counts: Counts | None = None
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
 
@@ -131,7 +134,7 @@ class Drain:
             await asyncio.sleep(PAUSE)
 
     async def _store(self) -> Progress:
-        await self._count_refused()
+        await self._count()
         # Before the messages, and by the same stage: no message is on its way to the old chat now.
         merges = await self._engine.pending("merge", 1)
         if merges:
@@ -214,11 +217,12 @@ class Drain:
             return Progress.SETTLED
         return await self._settle([key]) if progress == "done" else self._lose()
 
-    async def _count_refused(self) -> None:
-        count = await self._engine.refused_count()
-        if count != self._refused and self.on_refused is not None:
-            self._refused = count
-            self.on_refused(count)
+    async def _count(self) -> None:
+        refused = await self._engine.refused_count()
+        counts = Counts(refused, *await self._engine.deferred_counts())
+        if counts != self._counts and self.on_counts is not None:
+            self._counts = counts
+            self.on_counts(counts)
 
     async def _note_what_became(self) -> Progress:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 import structlog
 
@@ -70,6 +70,14 @@ class PairingNotice:
     at: float
 
 
+class Counts(NamedTuple):
+    """What the session of a connection holds back, as the lease record has it (`leases.Lease`)."""
+
+    refused_documents: int
+    deferred_files: int
+    over_budget_files: int
+
+
 class Reporter:
     """Carries the newest state of one epoch to where others read it.
 
@@ -112,7 +120,9 @@ class Reporter:
         self._limit_notice: LimitNotice | None = None
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
-        self._refused_documents = lease.refused_documents
+        self._counts = Counts(
+            lease.refused_documents, lease.deferred_files, lease.over_budget_files
+        )
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -203,10 +213,10 @@ class Reporter:
         self._mistaken_at = self._clock()
         self._for_lease.set()
 
-    def refused(self, documents: int) -> None:
-        """The state store refuses so many documents; they are set aside in the session."""
-        if documents != self._refused_documents:
-            self._refused_documents = documents
+    def counted(self, counts: Counts) -> None:
+        """The session holds so much back."""
+        if counts != self._counts:
+            self._counts = counts
             self._for_lease.set()
 
     async def tell_limit(self) -> None:
@@ -267,7 +277,7 @@ class Reporter:
             limited_until=self._limit.until,
             limit_reason=self._limit.reason,
             mistaken_at=self._mistaken_at,
-            refused_documents=self._refused_documents,
+            **self._counts._asdict(),
         )
         if kept:
             self._in_lease = shown

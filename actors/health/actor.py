@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,7 +15,7 @@ from actors.health.breakers import LEVELS
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
-from actors.health.resources import Resources
+from actors.health.resources import Resources, files_room
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import EXPIRES, Leases
@@ -56,7 +57,11 @@ class HealthMonitor(Shell):
         )
         self._monitor = Monitor(
             probes,
-            Resources(settings.data, (settings.sessions, settings.spool_file, settings.state_file)),
+            Resources(
+                settings.data,
+                (settings.sessions, settings.spool_file, settings.state_file),
+                partial(files_room, settings),
+            ),
             self._documents,
             Thresholds.of(settings),
             data=settings.data,

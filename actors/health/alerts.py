@@ -46,7 +46,9 @@ FOLLOWED = frozenset(
         "connection_limited",
         "protocol_mistake",
         "document_refused",
+        "files_deferred",
         "queue_full",
+        "queue_differs",
         "redis_full",
         "version_expires",
     }

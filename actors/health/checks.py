@@ -6,18 +6,18 @@ an alert of its own; the service's status follows from how many are hit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health import sentences
+from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE, OF_SPOOLS
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.health.breakers import State
-    from actors.redis.client import Memory
+    from actors.health.samples import Backlog, Sample, Seen, Spools
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
@@ -70,95 +70,6 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Whether something answered, and in how many seconds."""
-
-    ok: bool
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A connection: what is desired, what its lease says, and how long its owner is silent.
-
-    `silent` is in seconds, None where nobody owns it. `state` is None where it never had an owner.
-    `obstacle` keeps it from being open until a time (`until`) or until a person links the device
-    again.
-    `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
-    accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
-    nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `refused_documents` is how many items the state store refuses for good,
-    `queue_bytes` what its messages take in Redis.
-    """
-
-    desired: str
-    state: str | None
-    silent: float | None = None
-    cause: str | None = None
-    obstacle: str | None = None
-    until: float | None = None
-    behind: float | None = None
-    version_ends_at: float | None = None
-    limited_until: float | None = None
-    limit_reason: str | None = None
-    mistaken_at: float | None = None
-    refused_documents: int = 0
-    queue_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """The queue of all connections together; `waiting` includes what waits for its time."""
-
-    waiting: int = 0
-    active: int = 0
-    dead: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Spools:
-    """Chats that no host can move to the queue, and sends whose row is none any more.
-
-    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last.
-    """
-
-    stuck: int = 0
-    unreadable: int = 0
-    refused_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One look at everything. `connections` and `queue` are None where nobody could say.
-
-    `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
-    the processes of this instance. `durability` says why Redis may lose what it acknowledged,
-    `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
-    there are fewest, `vault` why the bucket is away,
-    `redis_memory` what Redis has in use, `spools` what cannot leave them, `zombies` how often each connection was one within the last half
-    hour, both None where nobody could say.
-    """
-
-    at: float
-    cpu: float
-    memory: float
-    own_cpu: float
-    own_memory: int
-    processes: int
-    redis: Answer
-    store: Answer
-    durability: str | None
-    connections: Mapping[str, Seen] | None
-    queue: Backlog | None
-    breakers: Mapping[str, State] = field(default_factory=dict)
-    disk: int | None = None
-    vault: str | None = None
-    spools: Spools | None = Spools()
-    zombies: Mapping[str, int] | None = field(default_factory=dict)
-    redis_memory: Memory | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Reason:
     """Something that is not as it should be. `healthy`: worth a look, and no degradation.
 
@@ -182,29 +93,10 @@ class Verdict:
     unknown: frozenset[str] = frozenset()
 
 
-PER_CONNECTION = frozenset(
-    {
-        "connection_failed",
-        "connection_blocked",
-        "connection_stale",
-        "connection_limited",
-        "protocol_mistake",
-        "document_refused",
-        "queue_full",
-    }
-)
-OF_CONNECTIONS = PER_CONNECTION | {
-    "connections_failed",
-    "all_failed",
-    "backups_behind",
-    "version_expires",
-}
-OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 ENDED = FAILED | {"logged_out"}
 """Of a connection that should run: it needs somebody."""
 BY_PROXY = frozenset({"proxy_authentication_failed", "proxy_refused"})
 """Causes of a connection that tries again, and needs somebody all the same."""
-OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "mirror_refused"})
 
 
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
@@ -217,6 +109,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         reasons += _connections(sample.connections, thresholds)
         reasons += _versions(sample.connections, sample.at)
         reasons += _accounts(sample.connections, sample.at)
+        reasons += _files(sample.connections)
         reasons += _budgets(sample.connections, thresholds.queue_memory)
     if sample.zombies is None:
         unknown |= {"connection_zombie"}
@@ -251,6 +144,12 @@ def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     if sample.disk is not None and sample.disk < thresholds.disk:
         detail = f"A disk of the service is full: {sample.disk // 2**20} MB are left."
         reasons.append(Reason("disk_full", "degraded", detail))
+    if sample.room == 0:
+        detail = (
+            "The disk has no more left than DISK_RESERVE, which is not for files: files that arrive wait,"
+            " uploads are refused, and everything else goes on. Make room."
+        )
+        reasons.append(Reason("disk_reserve", "degraded", detail))
     return reasons
 
 
@@ -333,6 +232,21 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     return reasons
 
 
+def _files(connections: Mapping[str, Seen]) -> list[Reason]:
+    """Files that wait for the next day, by connection."""
+    return [
+        Reason(
+            "files_deferred",
+            "healthy",
+            f"{seen.over_budget_files} files that arrived wait: today's (UTC) have as many bytes as MEDIA_CONNECTION_BUDGET or"
+            " MEDIA_SENDER_BUDGET allow. They are fetched by themselves.",
+            name,
+        )
+        for name, seen in connections.items()
+        if seen.over_budget_files
+    ]
+
+
 def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
     """The connections whose messages take nearly all of Redis that they may."""
     shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
@@ -390,10 +304,15 @@ def _spools(spools: Spools, now: float) -> list[Reason]:
         reasons.append(
             Reason("mirror_refused", "healthy", sentences.mirror_refused(spools.refused_at))
         )
+    if any(spools.differences):
+        reasons.append(
+            Reason("queue_differs", "degraded", sentences.queue_differs(*spools.differences))
+        )
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))
     if spools.unreadable:
-        detail = sentences.spool_unreadable(spools.unreadable)
-        reasons.append(Reason("spool_unreadable", "degraded", detail))
+        reasons.append(
+            Reason("spool_unreadable", "degraded", sentences.spool_unreadable(spools.unreadable))
+        )
     return reasons

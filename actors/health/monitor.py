@@ -11,8 +11,9 @@ import structlog
 
 from actors.health import resource_history
 from actors.health.alerts import Alert, Alerts
-from actors.health.checks import Sample, judge
+from actors.health.checks import judge
 from actors.health.resource_history import Point
+from actors.health.samples import Sample
 from actors.health.status_document import document, news
 from actors.state.documents import (
     BATCH_LIMIT,
@@ -127,6 +128,7 @@ class Monitor:
             queue=swept.queue if swept else None,
             breakers=self._probes.breakers,
             disk=usage.disk,
+            room=usage.room,
             vault=vault,
             spools=spools,
             zombies=zombies,

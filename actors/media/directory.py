@@ -18,6 +18,8 @@ from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
 
+    Before = Callable[[str, int], Awaitable[None]]
+
 BATCH: Final = 2**20
 """Bytes that are collected before a thread writes them."""
 
@@ -39,17 +41,37 @@ class DirectoryStore:
         self,
         directory: Path,
         *,
-        before: Callable[[str, int], Awaitable[None]] | None = None,
+        before: Before | None = None,
+        reserve: Callable[[], int] = int,
     ) -> None:
-        """`before` is awaited with digest and size before a file appears; what it raises, `keep` does."""
+        """`before` is awaited with digest and size before a file appears; what it raises, `keep` does.
+
+        `reserve` is called in a thread, for the bytes of the disk that files leave to others.
+        """
         self._directory = directory
         self._before = before
+        self._reserve = reserve
         self._swept = False
 
-    async def keep(
-        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
-    ) -> tuple[str, int]:
+    async def room(self) -> int:
         """See the port."""
+
+        def run() -> int:
+            self._prepare()
+            return max(0, _free(os.statvfs(self._directory)) - self._reserve())
+
+        found: int = await step(run)
+        return found
+
+    async def keep(
+        self,
+        chunks: AsyncIterable[bytes],
+        *,
+        limit: int,
+        expected: str | None = None,
+        before: Before | None = None,
+    ) -> tuple[str, int]:
+        """See the port; this `before` is awaited in place of the store's."""
 
         async def fill(writing: Writing) -> None:
             held, size = bytearray(), 0
@@ -63,13 +85,18 @@ class DirectoryStore:
                     held.clear()
             await step(writing.write, bytes(held))
 
-        return await self.keep_filled(fill, expected=expected)
+        return await self.keep_filled(fill, expected=expected, before=before)
 
     async def keep_filled(
-        self, fill: Callable[[Writing], Awaitable[None]], *, expected: str | None = None
+        self,
+        fill: Callable[[Writing], Awaitable[None]],
+        *,
+        expected: str | None = None,
+        before: Before | None = None,
     ) -> tuple[str, int]:
         """As `keep`, of what `fill` writes."""
-        writing = Writing(self._directory)
+        writing = Writing(self._directory, await step(self._reserve))
+        before = before or self._before
         try:
             await step(self._prepare)
             await step(writing.open)
@@ -78,8 +105,8 @@ class DirectoryStore:
             if expected is not None and digest != expected:
                 raise ValueError("not what was expected")
             await step(writing.sync)
-            if self._before is not None:
-                await self._before(digest, writing.size)
+            if before is not None:
+                await before(digest, writing.size)
             await step(writing.publish)
         finally:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
@@ -109,8 +136,10 @@ class DirectoryStore:
 class Writing:
     """A file on its way in, for one thread at a time. `drop` ends it, whatever became of it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, reserve: int = 0) -> None:
+        """`reserve`: as many bytes of the disk are left free."""
         self._directory = directory
+        self._reserve = reserve
         self._hash = hashlib.sha256()
         self.size = 0
         self._turn = threading.Lock()
@@ -135,9 +164,14 @@ class Writing:
                     self._descriptor, self._name = -1, None
 
     def write(self, data: bytes) -> None:
+        """Raises `StoreFull` where less than the reserve would be left."""
         self._hash.update(data)
         self.size += len(data)
         with self._turn:
+            if self._reserve and not self._dropped:
+                free = _free(os.fstatvfs(self._descriptor))
+                if free < self._reserve + len(data):
+                    raise StoreFull("DISK_RESERVE")
             rest = memoryview(data)
             while rest and not self._dropped:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -202,6 +236,11 @@ def unavailable(error: OSError) -> StoreUnavailable:
     """The port's error for an OSError."""
     reason = errno.errorcode.get(error.errno or 0, "OSError")
     return StoreFull(reason) if error.errno in _FULL else StoreUnavailable(reason)
+
+
+def _free(disk: os.statvfs_result) -> int:
+    """Bytes that are left to those who are not root."""
+    return disk.f_bavail * disk.f_frsize
 
 
 def _sync(directory: Path) -> None:

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.media import ledger_budget
 from actors.media.directory import place
+from actors.media.ledger_budget import UPLOADED
 from actors.media.store import DIGEST, LimitReached, StoreFull, StoreUnavailable
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 SCHEMA = (
@@ -43,6 +45,7 @@ SCHEMA = (
         message TEXT NOT NULL,
         PRIMARY KEY (sha256, message)
     ) WITHOUT ROWID""",
+    UPLOADED,
     "CREATE INDEX IF NOT EXISTS needed ON files (needed_at)",
     "CREATE INDEX IF NOT EXISTS copying ON files (needed_at) WHERE to_copy",
     "CREATE TABLE IF NOT EXISTS scanned (at REAL NOT NULL)",
@@ -91,27 +94,49 @@ class Ledger:
         self._committer: Committer | None = None
 
     async def note(
-        self, sha256: str, size: int, now: float | None = None, *, most: int = 0
+        self,
+        sha256: str,
+        size: int,
+        now: float | None = None,
+        *,
+        most: int = 0,
+        owners: Collection[str] = (),
+        budget: int = 0,
     ) -> None:
-        """It is about to be kept, and needed from now on.
+        """It is about to be kept, and needed from now on; its size counts for its `owners` today.
 
-        Raises `LimitReached`, and notes nothing, where all files would have more than `most` bytes
-        with it (0: no limit); one that is there already adds nothing.
+        Raises `LimitReached` where all files would have more than `most` bytes with it: one that is
+        there already adds nothing. Raises `BudgetReached` where an owner would have been given more
+        than `budget` bytes today, such a file included. 0 is no limit. Then nothing is noted.
         """
         now = time.time() if now is None else now
 
-        def run(database: sqlite3.Connection) -> bool:
+        def run(database: sqlite3.Connection) -> Exception | None:
             if most:
                 others = "SELECT coalesce(sum(size), 0) FROM files WHERE sha256 != ?"
                 known = "SELECT 1 FROM files WHERE sha256 = ?"
                 (used,) = database.execute(others, (sha256,)).fetchone()
                 if used + size > most and database.execute(known, (sha256,)).fetchone() is None:
-                    return False
-            self._note(database, sha256, size, now)
-            return True
+                    return LimitReached("MEDIA_LIMIT")
+            refusal = ledger_budget.refusal(database, size, owners, budget, now)
+            if refusal is None:
+                ledger_budget.charge(database, size, owners, now)
+                self._note(database, sha256, size, now)
+            return refusal
 
-        if not await self._ask(run, writes=True):
-            raise LimitReached("MEDIA_LIMIT")
+        refusal = await self._ask(run, writes=True)
+        if refusal is not None:
+            raise refusal
+
+    async def check_budget(self, size: int, owners: Collection[str], budget: int) -> None:
+        """Raise what `note` would for a file of at least this size; nothing is counted."""
+        if owners and budget:
+            refusal = await self._ask(
+                lambda database: ledger_budget.refusal(database, size, owners, budget, time.time()),
+                writes=False,
+            )
+            if refusal is not None:
+                raise refusal
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
         """Record the name that the uploader gives a file."""

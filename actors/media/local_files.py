@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import platform
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import Copies
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
+from actors.media.ledger_budget import DAY
+from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Collection
     from pathlib import Path
 
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import Writing
     from actors.media.ledger import Entry
-
-DAY: Final = 24 * 3600.0
 
 
 class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
@@ -43,9 +43,12 @@ class Files:
         self._ledger = Ledger(
             settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
-        self._store = DirectoryStore(settings.media, before=self._ledger.note)
-        self._limit = settings.media_limit
-        self._given = DirectoryStore(settings.media, before=self._admit)
+        self._store = DirectoryStore(
+            settings.media,
+            before=self._ledger.note,
+            reserve=lambda: settings.current().disk_reserve,
+        )
+        self._limit, self._budget = settings.media_limit, settings.media_upload_budget
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
@@ -61,15 +64,34 @@ class Files:
         """See the port."""
         return await self._store.keep(chunks, limit=limit, expected=expected)
 
-    async def keep_given(self, chunks: AsyncIterable[bytes], *, limit: int) -> tuple[str, int]:
+    async def room(self) -> int:
+        """See the port."""
+        return await self._store.room()
+
+    async def keep_given(
+        self,
+        chunks: AsyncIterable[bytes],
+        *,
+        limit: int,
+        owners: Collection[str] = (),
+        announced: int = 0,
+    ) -> tuple[str, int]:
         """As `keep`, of what a caller gives: MEDIA_LIMIT holds for it. Raises `LimitReached`.
 
-        What arrives from WhatsApp is kept all the same: nobody could send it again.
+        `owners` are the connections for which it is given: MEDIA_UPLOAD_BUDGET holds for each of
+        them. Raises `BudgetReached`. A file for whose `announced` size there is no room, or nothing
+        left of a budget, is refused before a byte of it is read.
         """
-        return await self._given.keep(chunks, limit=limit)
+        if await self.room() < max(announced, 1):
+            raise StoreFull("DISK_RESERVE")
+        await self._ledger.check_budget(max(announced, 1), owners, self._budget)
 
-    async def _admit(self, sha256: str, size: int) -> None:
-        await self._ledger.note(sha256, size, most=self._limit)
+        async def admit(sha256: str, size: int) -> None:
+            await self._ledger.note(
+                sha256, size, most=self._limit, owners=owners, budget=self._budget
+            )
+
+        return await self._store.keep(chunks, limit=limit, before=admit)
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""

@@ -132,6 +132,13 @@ SERIES: Mapping[str, Series] = {
             ("connection",),
         ),
         Series(
+            "teimoso_files_deferred",
+            "counter",
+            "Files that arrived and wait: for room (disk_full), or for the next day (connection_budget,"
+            " sender_budget).",
+            ("connection", "reason"),
+        ),
+        Series(
             "teimoso_webhook_attempts",
             "counter",
             "Attempts to deliver an event to a webhook, by what follows: delivered, retry, dead or gone.",

@@ -13,6 +13,8 @@
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   refused_documents    how many items the state store refuses, set aside in the session
+--   deferred_files       how many files that arrived wait, and how many of them for the next day
+--   over_budget_files
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
@@ -75,7 +77,8 @@ end
 
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
     obstacle, until_, code, code_expires_at, code_left, version_ends_at, passkey, passkey_expires_at,
-    passkey_left, limited_until, limit_reason, mistaken_at, refused_documents)
+    passkey_left, limited_until, limit_reason, mistaken_at, refused_documents,
+    deferred_files, over_budget_files)
     if not owns(epoch) then
         return 'lost'
     end
@@ -89,6 +92,9 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     end
     if refused_documents then
         call('HSET', LEASE, 'refused_documents', refused_documents)
+    end
+    if deferred_files then
+        call('HSET', LEASE, 'deferred_files', deferred_files, 'over_budget_files', over_budget_files)
     end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)

@@ -86,7 +86,8 @@ class Lease:
     `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
-    `refused_documents` is how many items the state store refuses.
+    `refused_documents` is how many items the state store refuses, `deferred_files` how many files wait,
+    `over_budget_files` how many of them for the next day.
     """
 
     connection: str
@@ -109,6 +110,8 @@ class Lease:
     limit_reason: str | None = None
     mistaken_at: float | None = None
     refused_documents: int = 0
+    deferred_files: int = 0
+    over_budget_files: int = 0
 
 
 class Shown(Protocol):
@@ -139,18 +142,8 @@ class Leases:
         Raises `LeaseLost` once the connection was deleted and `forget` was called.
         """
         now = time.time() if now is None else now
-        token = secrets.token_hex(8)
-        fields = await self._run(
-            connection,
-            "take",
-            now,
-            known_epoch,
-            owner.actor,
-            owner.pid,
-            owner.node,
-            token,
-            owner.started,
-        )
+        who = owner.actor, owner.pid, owner.node, secrets.token_hex(8), owner.started
+        fields = await self._run(connection, "take", now, known_epoch, *who)
         lease = _lease(connection, dict(zip(fields[::2], fields[1::2], strict=True)))
         if lease is None:
             raise LeaseLost(connection)
@@ -183,6 +176,8 @@ class Leases:
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
         refused_documents: int = 0,
+        deferred_files: int = 0,
+        over_budget_files: int = 0,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -208,6 +203,8 @@ class Leases:
             limit_reason or "",
             mistaken_at or "",
             refused_documents,
+            deferred_files,
+            over_budget_files,
         )
         return bool(outcome == "kept")
 
@@ -378,6 +375,8 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         limit_reason=fields.get("limit_reason") or None,
         mistaken_at=_time(fields.get("mistaken_at")),
         refused_documents=int(fields.get("refused_documents") or 0),
+        deferred_files=int(fields.get("deferred_files") or 0),
+        over_budget_files=int(fields.get("over_budget_files") or 0),
     )
 
 

@@ -327,6 +327,7 @@ OPERATIONS = (
             "media_unavailable",
             "disk_full",
             "media_limit_reached",
+            "upload_budget_reached",
             "vault_away",
             "queue_disabled",
         ),

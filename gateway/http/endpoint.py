@@ -6,6 +6,7 @@ what it does not do. The order of refusals is fixed: method, key, rate, scope, q
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.media.store import LimitReached, StoreFull, StoreUnavailable
+from actors.media.store import BudgetReached, LimitReached, StoreFull, StoreUnavailable
 from actors.queue.refusals import QueueFull, RedisFull
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
@@ -129,6 +130,12 @@ class _TellingWhatIsAway:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, BudgetReached):
+            raise Problem(
+                error.code,
+                "MEDIA_UPLOAD_BUDGET allows no more today (UTC).",
+                headers={"Retry-After": str(math.ceil(error.seconds))},
+            ) from None
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):
@@ -153,7 +160,10 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
         "media_limit_reached",
         "MEDIA_LIMIT allows no more; files go MEDIA_RETENTION_DAYS after they were needed last.",
     ),
-    StoreFull: ("disk_full", None),
+    StoreFull: (
+        "disk_full",
+        "The disk is full but for DISK_RESERVE, which is not for files; everything else goes on.",
+    ),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
     InvalidCursor: ("invalid_cursor", None),

@@ -41,6 +41,8 @@ class Kind:
     status: int
     code: str
     title: str
+    retry_after: int = RETRY_AFTER
+    """Seconds after which it may be over; told to callers where the status is 429 or 503."""
 
 
 def _kinds(*kinds: Kind) -> dict[str, Kind]:
@@ -135,10 +137,13 @@ KINDS = _kinds(
     Kind(429, "queue_full", "The connection's messages take all the memory that they may"),
     Kind(429, "rate_limited", "The API key asked too often"),
     Kind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
+    Kind(429, "upload_budget_reached", "The connection's files of today are too many bytes"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "connection_busy", "Too much is asked of the connection at once"),
     Kind(503, "media_unavailable", "Where files are kept does not answer"),
+    Kind(503, "disk_full", "The disk has no room for the file", 60),
+    Kind(503, "media_limit_reached", "The room for files is used up", 3600),
     Kind(503, "vault_away", "The bucket does not answer"),
     Kind(503, "redis_away", "Redis does not answer"),
     Kind(503, "redis_full", "Redis has no memory left for more messages"),
@@ -147,8 +152,6 @@ KINDS = _kinds(
     Kind(503, "whatsapp_away", "WhatsApp cannot be reached now"),
     Kind(503, "not_sent", "The message could not be sent in time, and was cancelled"),
     Kind(503, "too_many_readers", "Too many read events at once"),
-    Kind(507, "disk_full", "The disk has no room for the file"),
-    Kind(507, "media_limit_reached", "The room for files is used up"),
     Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
 
@@ -173,7 +176,7 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
     def response(self) -> Response:
         headers = self.headers
         if self.kind.status == 503:
-            headers = {"Retry-After": str(RETRY_AFTER), **headers}
+            headers = {"Retry-After": str(self.kind.retry_after), **headers}
         content = {
             "type": f"/docs#{self.kind.code}",
             "title": self.kind.title,

@@ -155,6 +155,11 @@ class Snapshot(Collector):
             "Received items that the state store refuses for good, until a person decides.",
             labels=["connection"],
         )
+        deferred = GaugeMetricFamily(
+            "teimoso_connection_deferred_files",
+            "Files that arrived and wait until there is room on the disk, or until the next_day.",
+            labels=["connection", "until"],
+        )
         restarts = CounterMetricFamily(
             "teimoso_connection_restarts",
             "Times that the connection was taken over from an owner that had died.",
@@ -170,6 +175,9 @@ class Snapshot(Collector):
             breaker.add_metric([connection.id], LEVELS[connection.breaker])
             limited.add_metric([connection.id], self._left(connection.limited_until))
             refused.add_metric([connection.id], connection.refused_documents)
+            tomorrow = connection.over_budget_files
+            deferred.add_metric([connection.id, "room"], connection.deferred_files - tomorrow)
+            deferred.add_metric([connection.id, "next_day"], tomorrow)
             end = connection.version_ends_at
             ends.add_metric([connection.id], math.inf if end is None else self._left(end))
         yield state
@@ -179,6 +187,7 @@ class Snapshot(Collector):
         yield breaker
         yield limited
         yield refused
+        yield deferred
         yield ends
 
     def _left(self, until: str | None) -> float:
@@ -236,6 +245,12 @@ def _machine(seen: Observation) -> Iterator[Metric]:
         "Memory of the machine in use, 0 to 1.",
         value=seen.memory / 100,
     )
+    if seen.files_room is not None:
+        yield GaugeMetricFamily(
+            "teimoso_files_room_bytes",
+            "Bytes that files of messages may still take: those free on their disk beyond DISK_RESERVE.",
+            value=seen.files_room,
+        )
     if seen.disk is not None:
         yield GaugeMetricFamily(
             "teimoso_disk_free_bytes",

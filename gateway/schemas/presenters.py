@@ -81,6 +81,8 @@ def connection(
         limited_until=rfc3339(limited_until),
         limit_reason=limit_reason,
         refused_documents=0 if lease is None else lease.refused_documents,
+        deferred_files=0 if lease is None else lease.deferred_files,
+        over_budget_files=0 if lease is None else lease.over_budget_files,
         account=next((account for account in accounts if account), None),
         pairing_step=cast("Any", lease.pairing_step)
         if lease is not None and state == "pairing"

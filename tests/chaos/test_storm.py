@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.harness import report
+from tests.chaos.harness.disk_reserve import AT_RESERVE
 from tests.chaos.harness.faults import SHARED, SINGLE
+from tests.chaos.harness.full_redis import FULL
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
 from tests.chaos.harness.refusal import REFUSAL
@@ -35,7 +37,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
 
     A fault that met no message in flight has proven nothing: it strikes again, under other chats.
     """
-    shared = (REUSE, REFUSAL, *SHARED)
+    shared = (REUSE, REFUSAL, AT_RESERVE, FULL, *SHARED)
     left = [[fault for fault in faults if not fault.long] for faults in (shared, SINGLE)]
     pair_all(instance, parties(4, 3))
     for turn in range(TURNS):
@@ -64,7 +66,7 @@ def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     whom = parties(20, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((REUSE, REFUSAL, *SHARED), SINGLE))
+        for number, faults in enumerate(((REUSE, REFUSAL, AT_RESERVE, FULL, *SHARED), SINGLE))
     ]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)

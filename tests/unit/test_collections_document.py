@@ -13,7 +13,8 @@ from actors.connection.account.app_state import AppStateChange
 from actors.connection.account.port import Call
 from actors.connection.reporter import PairingNotice
 from actors.health.alerts import Alert
-from actors.health.checks import Answer, Backlog, Sample, Verdict
+from actors.health.checks import Verdict
+from actors.health.samples import Answer, Backlog, Sample
 from actors.health.status_document import document
 from actors.queue.mirror import views
 from actors.queue.records import Crash, record_of

@@ -58,6 +58,7 @@ class ScriptedEngine(Learnt, Unable):
         self.changed: list[tuple[str, ChatChange]] = []
         self.inbox: dict[int, InboxItem] = {}
         self.aside: dict[int, InboxItem] = {}
+        self.deferred = 0, 0
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
         self.strangers: set[str] = set()
@@ -204,6 +205,9 @@ class ScriptedEngine(Learnt, Unable):
 
     async def set_aside(self, key: int) -> None:
         self.aside[key] = self.inbox.pop(key)
+
+    async def deferred_counts(self) -> tuple[int, int]:
+        return self.deferred
 
     async def refused_count(self) -> int:
         return len(self.aside)

@@ -16,7 +16,7 @@ from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import Unreachable, patience
 from actors.connection.native.media.upload import way
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.media.store import StoreUnavailable, TooLarge
+from actors.media.store import StoreFull, StoreUnavailable, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,13 +100,15 @@ class Fetcher:
         except TooLarge:
             # More than the message says: it is not the file that it speaks of.
             return Trouble.DAMAGED if transfer.size < self._limit else Trouble.TOO_LARGE
+        except StoreFull:
+            return Trouble.FULL
         except (StoreUnavailable, BucketAway) as error:
             log.error("not kept", action="media.keep", error=type(error).__name__)  # noqa: TRY400
             return Trouble.LOCAL
         return None
 
 
-_FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL})
+_FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL, Trouble.FULL})
 """What another server would not do better."""
 
 _ORDER: Final = (Trouble.GONE, Trouble.DAMAGED, Trouble.UNREACHABLE)
