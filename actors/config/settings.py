@@ -16,8 +16,6 @@ from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,6 +23,7 @@ from pydantic import (
     field_validator,
 )
 
+from actors.config.quota_settings import Bytes, QuotaSettings
 from actors.runtime.atomic_files import write_atomically
 
 RUNTIME_FILE = "runtime.json"
@@ -43,25 +42,12 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 EngineName = Literal["native", "whatsmeow"]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-def _bytes(value: object) -> object:
-    """A number of bytes, also as ``800M`` or ``1G``; anything else is left to be refused."""
-    found = (
-        re.fullmatch(r"(\d+)([KMG]?)", value.strip().upper()) if isinstance(value, str) else None
-    )
-    return value if found is None else int(found[1]) * _UNITS[found[2]]
-
-
-Bytes = Annotated[int, BeforeValidator(_bytes)]
-
 
 class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
     """A bad value or an unknown name; the message is one sentence a line, each naming a setting."""
 
 
-class Settings(BaseModel):
+class Settings(QuotaSettings):
     """The settings of one instance. Intervals are milliseconds; `docs/settings.md` explains each."""
 
     model_config = ConfigDict(
@@ -79,8 +65,6 @@ class Settings(BaseModel):
         2**25, validation_alias="LOG_MAX_BYTES"
     )
     teimoso_api_key: SecretStr | None = Field(None, validation_alias="TEIMOSO_API_KEY")
-    # What each API key may ask of one gateway process in a minute; 0 for no limit.
-    rate_limit: int = Field(120_000, ge=0, le=100_000_000, validation_alias="RATE_LIMIT")
 
     # Redis: embedded Valkey unless one is named
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
@@ -170,13 +154,11 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
-    media_limit: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(0, validation_alias="MEDIA_LIMIT")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
     # supervision and health
     auto_recovery: bool = Field(True, validation_alias="AUTO_RECOVERY")
-    max_connections: int = Field(100, ge=1, le=10_000, validation_alias="MAX_CONNECTIONS")
     standby_actors: int = Field(1, ge=0, le=10, validation_alias="STANDBY_ACTORS")
     max_restarts: int = Field(10, ge=1, le=1000, validation_alias="MAX_RESTARTS")
     min_uptime: Milliseconds = Field(10_000, validation_alias="MIN_UPTIME")

@@ -132,6 +132,12 @@ SERIES: Mapping[str, Series] = {
             ("connection",),
         ),
         Series(
+            "teimoso_limits_reached",
+            "counter",
+            "Requests that a limit refused, by the setting that names the limit.",
+            ("limit",),
+        ),
+        Series(
             "teimoso_webhook_attempts",
             "counter",
             "Attempts to deliver an event to a webhook, by what follows: delivered, retry, dead or gone.",

@@ -18,6 +18,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import LimitReached, StoreFull, StoreUnavailable
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
+from actors.runtime.quotas import QuotaReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limits, problems
 from gateway.http.problems import Problem, from_validation
@@ -122,12 +123,14 @@ class Endpoint:
 
 
 class _TellingWhatIsAway:
-    """Turns errors of unreachable services into the `Problem` that names the service."""
+    """Turns errors of unreachable services, and limits that are reached, into the `Problem` that names them."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, QuotaReached):
+            raise limits.refused(error) from None
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):
@@ -156,7 +159,7 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     key: Any = None
     if operation.scope is not None:
         key = await auth.authenticate(backends.ring, request.scope["headers"])
-        request.scope[limits.FIELDS], refusal = backends.limits.take(key.id)
+        request.scope[limits.FIELDS], refusal = backends.limits.take(key)
         if refusal is not None:
             raise refusal
         auth.require(key, operation.scope)

@@ -1,8 +1,9 @@
-"""Rate limits of API keys.
+"""Rate limits of API keys and of connections, and the refusals of every limit.
 
-A key has a minute's worth of requests at once, and gets them back at an even rate. It is counted in
-the memory of one gateway process, so that no request waits for it and none is refused because Redis
-is away; several gateways each give a key the whole.
+A key has a minute's worth of requests at once, and gets them back at an even rate; so has each connection,
+over all keys that are for it. Behind them stands the limit of the process, of which each connection has
+a part of its own (`Quota`). It is counted in the memory of one gateway process, so that no request waits
+for it and none is refused because Redis is away; several gateways each give the whole.
 """
 
 from __future__ import annotations
@@ -11,14 +12,30 @@ import math
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from actors.metrics.counters import measures
+from actors.runtime.quotas import ALL, Of
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.runtime.quotas import Quota, QuotaReached
+    from gateway.http.api_keys import Key
+
 WINDOW: Final = 60  # seconds
 FIELDS: Final = "teimoso.rate"
 """In a request's scope: the header fields that tell its key's quota."""
+
+REFUSALS: Final = "teimoso_limits_reached"
+
+_WHOSE: Final = {
+    "connection": "each connection, and one that this API key is for has them",
+    "key": "each API key, and this one has them",
+    "instance": "all together, and what is not reserved for other connections is used up",
+}
+
+
+_SHARED: Final[tuple[Of, str]] = ("instance", "shared")
 
 
 class Verdict(NamedTuple):
@@ -45,32 +62,87 @@ def judge(full_at: float, now: float, quota: int) -> Verdict:
     return Verdict(before + cost, int(0.001 - over / cost))
 
 
-class Limits:
-    """No key gets more than its quota of any process; one key's requests cost another nothing."""
+def refused(reached: QuotaReached, code: str | None = None) -> Problem:
+    """The refusal of a limit: 429 for a connection's or a key's, 503 for that of the instance; counted."""
+    measures.count(REFUSALS, limit=reached.setting)
+    if code is None or reached.of == "instance":
+        code = "instance_limit_reached" if reached.of == "instance" else "quota_reached"
+    return Problem(
+        code,
+        f"{reached.setting} allows {reached.limit} for {_WHOSE[reached.of]}.",
+        headers={"Retry-After": str(reached.retry_after)},
+        setting=reached.setting,
+        limit=reached.limit,
+        of=reached.of,
+    )
 
-    def __init__(self, quota: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`quota` requests a minute for each key; 0 for no limit."""
+
+class Limits:
+    """No key and no connection gets more than its quota of any process, and none takes another's part.
+
+    What is refused costs nothing, neither the caller nor anybody else.
+    """
+
+    def __init__(self, quota: Quota, clock: Callable[[], float] = time.monotonic) -> None:
+        """`quota` is in requests a minute."""
         self._quota = quota
         self._clock = clock
-        self._full_at: dict[str, float] = {}
-        self._policy = (b"ratelimit-policy", f'"key";q={quota};w={WINDOW}'.encode())
+        self._full_at: dict[tuple[Of, str], float] = {}
+        self._policy = (b"ratelimit-policy", f'"key";q={quota.each};w={WINDOW}'.encode())
 
-    def take(self, key: str) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
-        """The header fields that tell of the key's quota, and the refusal `rate_limited` if it is used up.
+    def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
+        """The header fields that tell of the key's quota, and the refusal if one is used up.
 
-        The fields are those of the IETF's draft "RateLimit header fields for HTTP".
+        Problems `rate_limited` for the key and its connections, `instance_limit_reached`. The fields are
+        those of the IETF's draft "RateLimit header fields for HTTP".
         """
-        if not self._quota:
-            return (), None
-        now = self._clock()
-        verdict = judge(self._full_at.get(key, now), now, self._quota)
-        self._full_at[key] = verdict.full_at
-        left = b'"key";r=%d;t=%d' % (verdict.left, math.ceil(verdict.full_at - now))
-        fields = (self._policy, (b"ratelimit", left))
-        if not verdict.wait:
-            return fields, None
-        return fields, Problem(
-            "rate_limited",
-            f"This API key asked {self._quota} times within a minute.",
-            headers={"Retry-After": str(math.ceil(verdict.wait))},
-        )
+        quota, now = self._quota, self._clock()
+        taken: dict[tuple[Of, str], float] = {}
+        fields: tuple[tuple[bytes, bytes], ...] = ()
+        if quota.each:
+            left, full_in = quota.each, 0.0
+            for name in self._own(key):
+                verdict = self._judge(name, now, quota.each)
+                left = min(left, verdict.left)
+                if name[0] == "key":
+                    full_in = verdict.full_at - now
+                if verdict.wait:
+                    fields = self._fields(0, full_in)
+                    reached = quota.reached(name[0], math.ceil(verdict.wait))
+                    return fields, refused(reached, "rate_limited")
+                taken[name] = verdict.full_at
+            fields = self._fields(left, full_in)
+        if quota.total:
+            refusal = self._part(key, now, taken)
+            if refusal is not None:
+                return fields, refusal
+        self._full_at.update(taken)
+        return fields, None
+
+    def _own(self, key: Key) -> list[tuple[Of, str]]:
+        """The key first, then its connections; a key for all connections counts for none."""
+        return [("key", key.id), *(("connection", each) for each in key.units if each != ALL)]
+
+    def _part(self, key: Key, now: float, taken: dict[tuple[Of, str], float]) -> Problem | None:
+        """Take one request from the reserved part of each unit, or else from what is shared."""
+        quota = self._quota
+        over = self._full_at.get(_SHARED, now)
+        for unit in key.units:
+            name: tuple[Of, str] = ("instance", f"part of {unit}")
+            verdict = self._judge(name, now, quota.reserved) if quota.reserved else None
+            if verdict is not None and not verdict.wait:
+                taken[name] = verdict.full_at
+                continue
+            common = judge(over, now, quota.shared)
+            if common.wait:
+                wait = common.wait if verdict is None else min(common.wait, verdict.wait)
+                return refused(quota.reached("instance", math.ceil(wait)))
+            over = taken[_SHARED] = common.full_at
+        return None
+
+    def _judge(self, name: tuple[Of, str], now: float, quota: int) -> Verdict:
+        return judge(self._full_at.get(name, now), now, quota)
+
+    def _fields(self, left: int, full_in: float) -> tuple[tuple[bytes, bytes], ...]:
+        told = b'"key";r=%d;t=%d' % (left, math.ceil(full_in))
+        return (self._policy, (b"ratelimit", told))

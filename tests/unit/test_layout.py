@@ -67,6 +67,7 @@ SHARED = {
     "actors.runtime.lazy_imports",
     "actors.runtime.liveness",
     "actors.runtime.processes",
+    "actors.runtime.quotas",
     "actors.runtime.sqlite_writer",
 }
 
