@@ -82,6 +82,16 @@ no connection takes another's part, however many are greedy. See
             "MAX_API_KEYS": (
                 "API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10"
             ),
+            "MEDIA_LIMIT_PER_CONNECTION": (
+                "bytes (also `2G`) of [files](media.md#how-many-files) that each connection may have on a host: "
+                "no more is taken from callers, and what arrives waits; `0` for no limit. Set it where "
+                "connections are of several tenants"
+            ),
+            "MEDIA_LIMIT": (
+                "bytes (also `20G`) that all files of this host may have together before no more is "
+                "taken from callers; what arrives from WhatsApp is kept all the same; `0` for no limit "
+                "but the disk's"
+            ),
         },
     ),
     Section(
@@ -227,11 +237,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
         """See [media](media.md).""",
         {
             "MEDIA_MAX_BYTES": "bytes (also `16M`) that a file may have, `250M` at most",
-            "MEDIA_LIMIT": (
-                "bytes (also `20G`) that all files of this host may have together before no more "
-                "is taken from callers (507 `media_limit_reached`); what arrives from WhatsApp is "
-                "kept all the same; `0` for no limit but the disk's"
-            ),
             "MEDIA_RETENTION_DAYS": (
                 "days for which a file is kept after it was last needed; one that a "
                 "waiting message or a dead letter brings is always needed"

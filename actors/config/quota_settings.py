@@ -58,6 +58,9 @@ class QuotaSettings(BaseModel):
     )
 
     # bytes of messages' files, on one host; 0 for no limit
+    media_limit_per_connection: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(
+        0, validation_alias="MEDIA_LIMIT_PER_CONNECTION"
+    )
     media_limit: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(0, validation_alias="MEDIA_LIMIT")
 
     @field_validator("max_event_readers", "max_webhooks", "max_api_keys")
@@ -89,6 +92,11 @@ class QuotaSettings(BaseModel):
     def key_quota(self) -> Quota:
         """API keys of the instance."""
         return self._quota("API_KEYS_PER_CONNECTION", "MAX_API_KEYS", 60)
+
+    @property
+    def file_quota(self) -> Quota:
+        """Bytes of files on one host."""
+        return self._quota("MEDIA_LIMIT_PER_CONNECTION", "MEDIA_LIMIT", 3600)
 
     def _quota(self, each: str, total: str, retry_after: int) -> Quota:
         return Quota(

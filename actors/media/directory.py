@@ -17,6 +17,9 @@ from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
+    from typing import TypeAlias
+
+    Before: TypeAlias = Callable[[str, int], Awaitable[None]]
 
 BATCH: Final = 2**20
 """Bytes that are collected before a thread writes them."""
@@ -39,7 +42,7 @@ class DirectoryStore:
         self,
         directory: Path,
         *,
-        before: Callable[[str, int], Awaitable[None]] | None = None,
+        before: Before | None = None,
     ) -> None:
         """`before` is awaited with digest and size before a file appears; what it raises, `keep` does."""
         self._directory = directory
@@ -47,9 +50,14 @@ class DirectoryStore:
         self._swept = False
 
     async def keep(
-        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
+        self,
+        chunks: AsyncIterable[bytes],
+        *,
+        limit: int,
+        expected: str | None = None,
+        before: Before | None = None,
     ) -> tuple[str, int]:
-        """See the port."""
+        """See the port; `before` in place of the usual one."""
 
         async def fill(writing: Writing) -> None:
             held, size = bytearray(), 0
@@ -63,12 +71,17 @@ class DirectoryStore:
                     held.clear()
             await step(writing.write, bytes(held))
 
-        return await self.keep_filled(fill, expected=expected)
+        return await self.keep_filled(fill, expected=expected, before=before)
 
     async def keep_filled(
-        self, fill: Callable[[Writing], Awaitable[None]], *, expected: str | None = None
+        self,
+        fill: Callable[[Writing], Awaitable[None]],
+        *,
+        expected: str | None = None,
+        before: Before | None = None,
     ) -> tuple[str, int]:
         """As `keep`, of what `fill` writes."""
+        before = before or self._before
         writing = Writing(self._directory)
         try:
             await step(self._prepare)
@@ -78,13 +91,17 @@ class DirectoryStore:
             if expected is not None and digest != expected:
                 raise ValueError("not what was expected")
             await step(writing.sync)
-            if self._before is not None:
-                await self._before(digest, writing.size)
+            if before is not None:
+                await before(digest, writing.size)
             await step(writing.publish)
         finally:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
             await asyncio.shield(asyncio.to_thread(writing.drop))
         return digest, writing.size
+
+    async def has_room(self, size: int) -> bool:  # noqa: ARG002 - no limit but the disk's
+        """See the port."""
+        return True
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""

@@ -1,7 +1,8 @@
 """The list of a host's files: one SQLite file, shared by its processes.
 
 A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
-is how long each is needed, by which messages, and what is still to be copied to the bucket. Where
+is how long each is needed, by which messages, for which connections it is kept (`holders`, and in `held`
+how many bytes of each), and what is still to be copied to the bucket. Where
 several hosts share the directory each has a ledger of its own, and a file's time of change tells
 all of them when it was needed last.
 """
@@ -20,13 +21,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.media import holders
 from actors.media.directory import place
-from actors.media.store import DIGEST, LimitReached, StoreFull, StoreUnavailable
+from actors.media.store import DIGEST, StoreFull, StoreUnavailable
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
+
+    from actors.media.holders import Usage
+    from actors.runtime.quotas import Quota
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS files (
@@ -43,6 +48,7 @@ SCHEMA = (
         message TEXT NOT NULL,
         PRIMARY KEY (sha256, message)
     ) WITHOUT ROWID""",
+    *holders.SCHEMA,
     "CREATE INDEX IF NOT EXISTS needed ON files (needed_at)",
     "CREATE INDEX IF NOT EXISTS copying ON files (needed_at) WHERE to_copy",
     "CREATE TABLE IF NOT EXISTS scanned (at REAL NOT NULL)",
@@ -91,27 +97,37 @@ class Ledger:
         self._committer: Committer | None = None
 
     async def note(
-        self, sha256: str, size: int, now: float | None = None, *, most: int = 0
+        self,
+        sha256: str,
+        size: int,
+        now: float | None = None,
+        *,
+        units: Collection[str] = (),
+        quota: Quota | None = None,
+        living: Collection[str] | None = None,
     ) -> None:
-        """It is about to be kept, and needed from now on.
+        """It is about to be kept, for these units, and needed from now on.
 
-        Raises `LimitReached`, and notes nothing, where all files would have more than `most` bytes
-        with it (0: no limit); one that is there already adds nothing.
+        Raises `QuotaReached`, and notes nothing, where a unit that does not have it yet has no room for
+        it (`Quota.check`).
         """
         now = time.time() if now is None else now
 
-        def run(database: sqlite3.Connection) -> bool:
-            if most:
-                others = "SELECT coalesce(sum(size), 0) FROM files WHERE sha256 != ?"
-                known = "SELECT 1 FROM files WHERE sha256 = ?"
-                (used,) = database.execute(others, (sha256,)).fetchone()
-                if used + size > most and database.execute(known, (sha256,)).fetchone() is None:
-                    return False
+        def run(database: sqlite3.Connection) -> None:
+            new = holders.lacking(database, sha256, units)
+            if quota is not None and new:
+                usage = holders.usage(database, elsewhere=quota.total > 0)
+                quota.check(new, usage.held, size, living=living, elsewhere=usage.elsewhere)
             self._note(database, sha256, size, now)
-            return True
+            holders.add(database, sha256, size, new)
 
-        if not await self._ask(run, writes=True):
-            raise LimitReached("MEDIA_LIMIT")
+        await self._ask(run, writes=True)
+
+    async def usage(self, *, elsewhere: bool) -> Usage:
+        """How many bytes each has, and with `elsewhere` how many nobody has."""
+        look = partial(holders.usage, elsewhere=elsewhere)
+        usage: Usage = await self._ask(look, writes=False)
+        return usage
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
         """Record the name that the uploader gives a file."""
@@ -352,6 +368,7 @@ def _set_aside(path: Path) -> None:
 
 
 def _forget(database: sqlite3.Connection, sha256: str) -> None:
+    holders.remove(database, sha256)
     database.execute("DELETE FROM files WHERE sha256 = ?", (sha256,))
     database.execute("DELETE FROM uses WHERE sha256 = ?", (sha256,))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.backup.keyring import Keyring
@@ -13,7 +15,14 @@ from actors.media.ledger import Ledger
 from actors.media.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Collection,
+        Mapping,
+    )
     from pathlib import Path
 
     from actors.config.settings import Settings
@@ -26,6 +35,45 @@ DAY: Final = 24 * 3600.0
 
 class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
     pass
+
+
+class ConnectionFiles:
+    """See the port: files of one connection, which has room for `most` bytes of them (0: no limit).
+
+    What arrives is never refused for others' sake, and never thrown away: beyond its own limit it waits at
+    WhatsApp until files of the connection have gone.
+    """
+
+    def __init__(
+        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str, most: int
+    ) -> None:
+        self._files = files
+        self._store = store
+        self._ledger = ledger
+        self._connection = connection
+        self._most = most
+
+    async def has_room(self, size: int) -> bool:
+        """See the port."""
+        if not self._most:
+            return True
+        held = (await self._ledger.usage(elsewhere=False)).held
+        return held.get(self._connection, 0) + size <= self._most
+
+    async def keep(
+        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
+    ) -> tuple[str, int]:
+        """See the port."""
+        before = partial(self._ledger.note, units=[self._connection])
+        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
+
+    async def find(self, sha256: str) -> Path | None:
+        """See the port."""
+        return await self._files.find(sha256)
+
+    async def need(self, sha256: str) -> bool:
+        """See the port."""
+        return await self._files.need(sha256)
 
 
 class Files:
@@ -44,8 +92,8 @@ class Files:
             settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
         self._store = DirectoryStore(settings.media, before=self._ledger.note)
-        self._limit = settings.media_limit
-        self._given = DirectoryStore(settings.media, before=self._admit)
+        self._quota = settings.file_quota
+        self._arriving = Counter[str]()
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
@@ -61,15 +109,55 @@ class Files:
         """See the port."""
         return await self._store.keep(chunks, limit=limit, expected=expected)
 
-    async def keep_given(self, chunks: AsyncIterable[bytes], *, limit: int) -> tuple[str, int]:
-        """As `keep`, of what a caller gives: MEDIA_LIMIT holds for it. Raises `LimitReached`.
+    async def keep_given(
+        self,
+        chunks: AsyncIterable[bytes],
+        *,
+        limit: int,
+        units: Collection[str],
+        living: Collection[str] | None = None,
+    ) -> tuple[str, int]:
+        """As `keep`, of what a caller gives for these units. Raises `QuotaReached`.
 
-        What arrives from WhatsApp is kept all the same: nobody could send it again.
+        `living` are the connections that exist; None where nobody can say.
         """
-        return await self._given.keep(chunks, limit=limit)
+        quota = self._quota
+        before = partial(self._ledger.note, units=units, quota=quota, living=living)
+        if quota.each or quota.total:
+            usage = await self._ledger.usage(elsewhere=quota.total > 0)
+            check = partial(quota.check, units, living=living, elsewhere=usage.elsewhere)
+            chunks = self._counted(chunks, units, Counter(usage.held), check)
+        return await self._store.keep(chunks, limit=limit, before=before)
 
-    async def _admit(self, sha256: str, size: int) -> None:
-        await self._ledger.note(sha256, size, most=self._limit)
+    async def _counted(
+        self,
+        chunks: AsyncIterable[bytes],
+        units: Collection[str],
+        held: Counter[str],
+        check: Callable[[Mapping[str, int], int], None],
+    ) -> AsyncIterator[bytes]:
+        """The chunks; of what arrives at once no more is let in than there is room for.
+
+        A single file is let in whole: only once its hash is known can it turn out to be there already.
+        """
+        mine = 0
+        try:
+            async for chunk in chunks:
+                if any(self._arriving[each] > mine for each in units):
+                    check(held + self._arriving, len(chunk))
+                mine += len(chunk)
+                self._arriving.update(dict.fromkeys(units, len(chunk)))
+                yield chunk
+        finally:
+            self._arriving.subtract(dict.fromkeys(units, mine))
+
+    def of(self, connection: str) -> ConnectionFiles:
+        """The same files, as the connection keeps them."""
+        return ConnectionFiles(self, self._store, self._ledger, connection, self._quota.each)
+
+    async def has_room(self, size: int) -> bool:  # noqa: ARG002 - see `of`
+        """See the port."""
+        return True
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""

@@ -39,12 +39,6 @@ class StoreFull(StoreUnavailable):
     code: str = "disk_full"
 
 
-class LimitReached(StoreFull):
-    """The caller's budget of stored bytes is used up. Nothing was kept."""
-
-    code: str = "media_limit_reached"
-
-
 class MediaStore(Protocol):
     """Files by the SHA-256 (hex) of their bytes, so the same file is kept once.
 
@@ -60,6 +54,12 @@ class MediaStore(Protocol):
 
         Raises `TooLarge` beyond `limit` bytes, `StoreUnavailable`, ValueError where it is not the
         `expected` one, and whatever `chunks` raises; nothing is left of it then.
+        """
+
+    async def has_room(self, size: int) -> bool:
+        """Whether a file of so many bytes may be kept beside those that are; to be asked before it is fetched.
+
+        Raises `StoreUnavailable`.
         """
 
     async def find(self, sha256: str) -> Path | None:

@@ -134,7 +134,8 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_limits_reached",
             "counter",
-            "Requests that a limit refused, by the setting that names the limit.",
+            "Requests that a limit refused, and tries to fetch a file that waits for its limit, by the setting"
+            " that names the limit.",
             ("limit",),
         ),
         Series(

@@ -59,7 +59,8 @@ async def bringing(
     """The content to send, its file on this disk; `called` in place of what the last upload said.
 
     Problems: `unknown_media`, `media_empty`, `media_too_large`, `media_type_mismatch`,
-    `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep`.
+    `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep_given`. A file that is
+    fetched is the connection's, whichever key asks for it.
     """
     voice = isinstance(wanted, outbound_messages.NewAudio) and wanted.voice
     if wanted.media.url is None:
@@ -129,7 +130,12 @@ async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | 
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:
             mime = mime_told(found.mime)
             mime_of(wanted.type, wanted.mime or mime)  # before a byte is kept
-            sha256, size = await backends.files.keep_given(found.chunks, limit=limit)
+            sha256, size = await backends.files.keep_given(
+                found.chunks,
+                limit=limit,
+                units=[wanted.connection],
+                living=backends.known.ids,
+            )
     except url_fetch.Refused as error:
         raise Problem("media_refused", f"The URL is refused: {error}.") from None
     except url_fetch.Unreachable as error:

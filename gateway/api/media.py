@@ -51,7 +51,12 @@ async def upload(call: Call[None, Upload]) -> Response:
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     try:
-        sha256, size = await backends.files.keep_given(_some(chunks(call.request)), limit=limit)
+        sha256, size = await backends.files.keep_given(
+            _some(chunks(call.request)),
+            limit=limit,
+            units=call.key.units,
+            living=backends.known.ids,
+        )
     except TooLarge:
         raise _too_large(limit) from None
     await backends.files.secure(sha256)
@@ -157,7 +162,7 @@ def _too_large(limit: int) -> Problem:
 
 
 _TAG = "messages"
-_KEPT = ("media_unavailable", "disk_full", "media_limit_reached", "vault_away")
+_KEPT = ("media_unavailable", "disk_full", "vault_away")
 OPERATIONS = (
     Operation(
         "POST",
@@ -170,7 +175,7 @@ OPERATIONS = (
         "send",
         upload=True,
         query=Upload,
-        refuses=("media_empty", "media_too_large", "store_away", *_KEPT),
+        refuses=("media_empty", "media_too_large", "quota_reached", "store_away", *_KEPT),
     ),
     Operation(
         "GET",

@@ -325,7 +325,7 @@ OPERATIONS = (
             "media_unreachable",
             "media_unavailable",
             "disk_full",
-            "media_limit_reached",
+            "quota_reached",
             "vault_away",
             "queue_disabled",
         ),

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.media.store import LimitReached, StoreFull, StoreUnavailable
+from actors.media.store import StoreFull, StoreUnavailable
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.runtime.quotas import QuotaReached
@@ -142,10 +142,6 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     RedisAway: ("redis_away", "Redis does not answer; try again soon."),
     SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
-    LimitReached: (
-        "media_limit_reached",
-        "MEDIA_LIMIT allows no more; files go MEDIA_RETENTION_DAYS after they were needed last.",
-    ),
     StoreFull: ("disk_full", None),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),

@@ -145,7 +145,6 @@ KINDS = _kinds(
     Kind(503, "not_sent", "The message could not be sent in time, and was cancelled"),
     Kind(503, "instance_limit_reached", "The instance has no more to give to this one"),
     Kind(507, "disk_full", "The disk has no room for the file"),
-    Kind(507, "media_limit_reached", "The room for files is used up"),
     Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
 

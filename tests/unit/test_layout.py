@@ -84,6 +84,7 @@ ADAPTERS = {
         "actors/connection/session/file.py",
         "actors/connection/session/migration.py",
         "actors/connection/backup/session_snapshot.py",
+        "actors/media/holders.py",
         "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {

@@ -8,7 +8,7 @@
 | its sender sealed it so | ``media_corrupt`` |
 | it is larger than is fetched | ``media_too_large`` |
 | no server answers, or none as it should | other tries with growing pauses; then ``media_unreachable`` |
-| this disk or the bucket takes nothing | other tries for as long as that lasts |
+| this disk or the bucket takes nothing, or the connection has all the files that it may | other tries for as long as that lasts |
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from actors.connection.native.media.https import Unreachable, patience
 from actors.connection.native.media.upload import way
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.media.store import StoreUnavailable, TooLarge
+from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,6 +52,8 @@ class Fetcher:
             return None
         if transfer.size > self._limit:
             return Trouble.TOO_LARGE
+        if not await self._has_room(transfer.size):
+            return Trouble.LOCAL
         try:
             connection = await self._hosts.get()
         except ConnectionLost:
@@ -75,6 +78,17 @@ class Fetcher:
             return await self._store.need(transfer.sha256.hex())
         except (BucketAway, StoreUnavailable):
             return False
+
+    async def _has_room(self, size: int) -> bool:
+        try:
+            if await self._store.has_room(size):
+                return True
+        except StoreUnavailable as error:
+            log.error("not kept", action="media.keep", error=type(error).__name__)  # noqa: TRY400
+            return False
+        measures.count("teimoso_limits_reached", limit="MEDIA_LIMIT_PER_CONNECTION")
+        log.warning("no room for the file", action="media.keep", limit="MEDIA_LIMIT_PER_CONNECTION")
+        return False
 
     async def _from(self, host: str, transfer: Transfer) -> Trouble | None:
         try:

@@ -24,6 +24,7 @@ BY_CONNECTION = {
     "event_readers_per_connection": 4,
     "webhooks_per_connection": 4,
     "api_keys_per_connection": 4,
+    "media_limit_per_connection": 100_000,
 }
 """What one connection may have ends first; the instance has room for all of them."""
 
@@ -34,6 +35,7 @@ BY_INSTANCE = {
     "max_webhooks": 10,
     "api_keys_per_connection": MANY,
     "max_api_keys": 10,
+    "media_limit": 500_000,
 }
 """One connection may have more than there is. Of ten each has one, and five are for whoever comes first."""
 
