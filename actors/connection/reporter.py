@@ -112,7 +112,7 @@ class Reporter:
         self._limit_notice: LimitNotice | None = None
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
-        self._refused_documents = lease.refused_documents
+        self._refused_documents, self._refused_full = lease.refused_documents, lease.refused_full
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -203,10 +203,10 @@ class Reporter:
         self._mistaken_at = self._clock()
         self._for_lease.set()
 
-    def refused(self, documents: int) -> None:
-        """The state store refuses so many documents; they are set aside in the session."""
-        if documents != self._refused_documents:
-            self._refused_documents = documents
+    def refused(self, documents: int, full: bool) -> None:
+        """The state store refuses so many documents, set aside in the session; `full`: no more have room."""
+        if (documents, full) != (self._refused_documents, self._refused_full):
+            self._refused_documents, self._refused_full = documents, full
             self._for_lease.set()
 
     async def tell_limit(self) -> None:
@@ -268,6 +268,7 @@ class Reporter:
             limit_reason=self._limit.reason,
             mistaken_at=self._mistaken_at,
             refused_documents=self._refused_documents,
+            refused_full=self._refused_full,
         )
         if kept:
             self._in_lease = shown

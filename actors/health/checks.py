@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from actors.health.sentences import BY_HAND, CAUSES, LIMITS
+from actors.health.sentences import BY_HAND, CAUSES, LIMITS, refused_documents
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class Seen:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `refused_documents` is how many items the state store refuses for good.
+    since the epoch). `refused_documents` items are refused by the state store for good; `refused_full`: no
+    more have room, and storing pauses.
     """
 
     desired: str
@@ -95,6 +96,7 @@ class Seen:
     limit_reason: str | None = None
     mistaken_at: float | None = None
     refused_documents: int = 0
+    refused_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,12 +317,9 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
             )
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
         if seen.refused_documents:
-            count = seen.refused_documents
-            detail = (
-                f"The state store refuses {count} {'document' if count == 1 else 'documents'} for good, and the"
-                " rest goes on; `teimoso refused` lists what is kept, tries it again or discards it."
-            )
-            reasons.append(Reason("document_refused", "healthy", detail, name))
+            detail = refused_documents(seen.refused_documents, full=seen.refused_full)
+            urgent = seen.refused_full
+            reasons.append(Reason("document_refused", "healthy", detail, name, urgent=urgent))
     return reasons
 
 

@@ -243,6 +243,7 @@ class Probes:
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
                 refused_documents=0 if lease is None else lease.refused_documents,
+                refused_full=lease is not None and lease.refused_full,
             )
         return Swept(
             connections,

@@ -65,3 +65,18 @@ BY_HAND: Mapping[str, str] = {
     " WHATSAPP_VERSION to a newer one, or to nothing where it is set, then start the connection.",
     "zombie": "It was open and carried nothing, and was ended; start tries it again.",
 }
+
+
+def refused_documents(count: int, *, full: bool) -> str:
+    """What is to be said of documents that the state store refuses."""
+    how_many = "1 document" if count == 1 else f"{count} documents"
+    follows = (
+        "no more have room in the session: nothing that arrives is stored until some are decided on, and all"
+        " of it is kept in the session"
+        if full
+        else "the rest goes on"
+    )
+    return (
+        f"The state store refuses {how_many} for good, and {follows}; `teimoso refused` lists what is kept,"
+        " tries it again or discards it."
+    )

@@ -13,6 +13,7 @@
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   refused_documents    how many items the state store refuses, set aside in the session
+--   refused_full         1 where one more has no room there
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
@@ -75,7 +76,8 @@ end
 
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
     obstacle, until_, code, code_expires_at, code_left, version_ends_at, passkey, passkey_expires_at,
-    passkey_left, limited_until, limit_reason, mistaken_at, refused_documents)
+    passkey_left, limited_until, limit_reason, mistaken_at, refused_documents,
+    refused_full)
     if not owns(epoch) then
         return 'lost'
     end
@@ -88,7 +90,7 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
             'mistaken_at', mistaken_at)
     end
     if refused_documents then
-        call('HSET', LEASE, 'refused_documents', refused_documents)
+        call('HSET', LEASE, 'refused_documents', refused_documents, 'refused_full', refused_full or '')
     end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)

@@ -86,7 +86,7 @@ class Lease:
     `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
-    `refused_documents` is how many items the state store refuses.
+    `refused_documents` items are refused by the state store; `refused_full`: one more has no room.
     """
 
     connection: str
@@ -109,6 +109,7 @@ class Lease:
     limit_reason: str | None = None
     mistaken_at: float | None = None
     refused_documents: int = 0
+    refused_full: bool = False
 
 
 class Shown(Protocol):
@@ -183,6 +184,7 @@ class Leases:
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
         refused_documents: int = 0,
+        refused_full: bool = False,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -208,6 +210,7 @@ class Leases:
             limit_reason or "",
             mistaken_at or "",
             refused_documents,
+            "1" if refused_full else "",
         )
         return bool(outcome == "kept")
 
@@ -369,7 +372,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         account=fields.get("account") or None,
         retry_at=_time(fields.get("retry_at")),
         obstacle=_obstacle(fields),
-        session=_position(fields.get("session")),
+        session=Position.read(fields.get("session")),
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
         version_ends_at=_time(fields.get("version_ends_at")),
@@ -378,6 +381,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         limit_reason=fields.get("limit_reason") or None,
         mistaken_at=_time(fields.get("mistaken_at")),
         refused_documents=int(fields.get("refused_documents") or 0),
+        refused_full=fields.get("refused_full") == "1",
     )
 
 
@@ -390,10 +394,6 @@ def _lasting(shown: Shown | None) -> tuple[str, float, int]:
 def _obstacle(fields: Mapping[str, str]) -> Obstacle | None:
     cause = fields.get("obstacle")
     return Obstacle(cause, _time(fields.get("until"))) if cause else None
-
-
-def _position(value: str | None) -> Position | None:
-    return Position(*map(int, value.split())) if value else None
 
 
 def _time(value: str | None) -> float | None:

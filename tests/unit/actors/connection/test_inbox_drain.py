@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
-from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxStatus
+from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxReceipt, InboxStatus
 from actors.connection.inbox_drain import Drain, Progress, Stage
 from actors.connection.sender import Ticket
 from actors.connection.session.file import SessionUnavailable
@@ -282,7 +282,7 @@ async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> Non
     engine.inbox = {key: message(key, "history" if key > 20 else "live") for key in range(1, 41)}
     drain = drain_of(engine, shelf)
     counts = list[int]()
-    drain.on_refused = counts.append
+    drain.on_refused = lambda count, _: counts.append(count)
     measured = Measured()
     assert await drain.once()
     assert not engine.inbox
@@ -323,10 +323,38 @@ async def test_so_is_whatever_else_an_inbox_has(item: Any) -> None:
     assert list(shelf.messages) == ["shop.M8"]
 
 
+async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_receipts() -> None:
+    engine, shelf = ScriptedEngine(), Choosy(2, 4, 5)
+    engine.inbox = {key: message(key) for key in range(1, 8)}
+    engine.room_aside = 2
+    told = list[tuple[int, bool]]()
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Noting()), shelf, on_lost=lambda _: None)
+    drain.on_refused = lambda count, full: told.append((count, full))
+    engine.inbox[8] = InboxReceipt(8, CHAT, ("M0",), "read", 5)
+    for _ in range(2):
+        assert not await drain.once()
+        assert list(engine.aside) == [2, 4]
+        assert set(engine.inbox) >= {5, 6, 7}, "nothing is forgotten"
+        assert 8 not in engine.inbox, "receipts go on"
+        assert told == [(0, False), (2, True)]
+    assert drain.age > 0
+    del engine.aside[2]  # a person decided
+    assert await drain.once()
+    assert list(engine.aside) == [4, 5]
+    assert not engine.inbox
+    assert list(shelf.messages) == [f"shop.M{key}" for key in (1, 3, 6, 7)]
+    assert told == [(0, False), (2, True), (1, False), (2, False)]
+
+
+class Noting:
+    async def receipts(self, *_: Any) -> None:
+        pass
+
+
 async def test_a_session_that_cannot_be_written_keeps_it_pending() -> None:
     engine, shelf = ScriptedEngine(), Choosy(3)
 
-    async def full(key: int) -> None:
+    async def full(key: int) -> bool:
         del key
         raise SessionUnavailable("SQLITE_FULL")
 
