@@ -11,6 +11,7 @@ import pytest
 
 from tests.chaos.harness import report
 from tests.chaos.harness.faults import SHARED, SINGLE
+from tests.chaos.harness.hostile import FORGER, GREEDY
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
 from tests.chaos.harness.refusal import REFUSAL
@@ -35,8 +36,8 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
 
     A fault that met no message in flight has proven nothing: it strikes again, under other chats.
     """
-    shared = (REUSE, REFUSAL, *SHARED)
-    left = [[fault for fault in faults if not fault.long] for faults in (shared, SINGLE)]
+    shared, single = (REUSE, REFUSAL, GREEDY, *SHARED), (FORGER, *SINGLE)
+    left = [[fault for fault in faults if not fault.long] for faults in (shared, single)]
     pair_all(instance, parties(4, 3))
     for turn in range(TURNS):
         whom = parties(4, 3, first=3 * turn)
@@ -64,7 +65,7 @@ def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     whom = parties(20, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((REUSE, REFUSAL, *SHARED), SINGLE))
+        for number, faults in enumerate(((REUSE, REFUSAL, GREEDY, *SHARED), (FORGER, *SINGLE)))
     ]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)
@@ -85,7 +86,7 @@ def test_the_storm_with_everything_elsewhere(tmp_path: Path, figure: Figure) -> 
     whom = parties(10, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((*OUTSIDE, *SHARED), (DISK, *SINGLE)))
+        for number, faults in enumerate(((*OUTSIDE, GREEDY, *SHARED), (DISK, FORGER, *SINGLE)))
     ]
     with (
         Outside(tmp_path / "outside") as outside,
