@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-dist whatsmeow-bump check check-go test-go test-whatsmeow docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump check check-go test-go test-whatsmeow docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -36,8 +36,7 @@ down: setup
 test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@if $(HAVE_MODULES); then $(MAKE) -s whatsmeow; \
-	else echo "No Go here, or no modules: the tests with teimoso-whatsmeow are skipped."; fi
+	@$(MAKE) -s whatsmeow-if-possible
 	@# The types are checked while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
@@ -47,6 +46,7 @@ test: setup-test debian
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian
+	@$(MAKE) -s whatsmeow-if-possible
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@export COVERAGE_ROOT="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/build/coverage/data" PYTHONPATH="$(CURDIR)"; \
 	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
@@ -55,6 +55,7 @@ coverage: setup-test debian
 
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian
+	@$(MAKE) -s whatsmeow-if-possible
 	@MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m long tests/chaos/test_storm.py; \
 	storm=$$?; \
 	$(BIN)/python -m pytest -q -s -m long --ignore=tests/benchmarks --ignore=tests/chaos/test_storm.py \
@@ -62,6 +63,7 @@ chaos: setup-test debian
 
 ## figures, side by side in one run; nothing here fails for being slow
 bench: setup-test
+	@$(MAKE) -s whatsmeow-if-possible
 	$(BIN)/python -m pytest -q -s tests/benchmarks
 
 check: setup-test check-go
@@ -76,6 +78,10 @@ docs: setup
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
 setup-test: .venv/test .venv/neonize/installed .venv/tryx/installed
+
+whatsmeow-if-possible:
+	@if $(HAVE_MODULES); then $(MAKE) -s whatsmeow; \
+	else echo "No Go here, or no modules: the tests with teimoso-whatsmeow are skipped."; fi
 
 ## the program of the second engine, docs/engines.md: static, without cgo, of pinned modules
 whatsmeow:
