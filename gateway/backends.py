@@ -6,11 +6,13 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from actors.connection.backup.open_vault import open_bucket
+from actors.health.resources import files_room
 from actors.media.open_store import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool.file import Spool
@@ -39,6 +41,7 @@ from gateway.http.limits import Limits
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.tree_counters import Tree
 from gateway.observation import Observer
+from gateway.redis_room import Room
 from gateway.redis_watch import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
@@ -77,6 +80,7 @@ class Backends:
     guesses: Guesses
     observer: Observer
     spool: Spool
+    room: Room
     accepting: Accepting
     metrics: Metrics
     tree: Tree
@@ -114,6 +118,7 @@ class Backends:
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
+        room = Room(redis, settings.redis_memory_limit)
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
@@ -139,11 +144,14 @@ class Backends:
                 known,
                 liveness=liveness,
                 spool=spool,
+                room=room,
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+                files_room=partial(files_room, settings),
             ),
             tree=Tree(settings.data),
             spool=spool,
-            accepting=Accepting(lanes, spool, drain, spools=settings.message_queue_enabled),
+            room=room,
+            accepting=Accepting(lanes, spool, drain, room, spools=settings.message_queue_enabled),
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),
@@ -162,6 +170,7 @@ class Backends:
             watch(watching),
             backends.known.run(),
             drain.run(),
+            room.run(),
             files.upkeep(backends.accepting.waits).run(),
             backends.metrics.pulse(),
             tail.run(),

@@ -16,7 +16,7 @@ from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
 from gateway.schemas import presenters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts, Lanes
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
+    from actors.redis.client import Memory
     from actors.redis.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections
+    from gateway.redis_room import Room
     from gateway.schemas.responses import Connection
 
 FRESH = 1.0  # seconds
@@ -41,8 +43,9 @@ class Observation:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
     `loaded`: the connections were read at least once. `durable` is None while Redis does not
-    answer, `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu`
-    and `memory` are percent of the machine, `disk` is the fullest that the service writes to.
+    answer, nor is `memory_of_redis`; `spool` while its disk does not. `latest` is what the HealthMonitor
+    wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
+    to, `files_room` how many bytes files of messages may still take.
     """
 
     connections: Sequence[Connection]
@@ -57,6 +60,8 @@ class Observation:
     cpu: float
     memory: float
     disk: Disk | None
+    files_room: int | None = None
+    memory_of_redis: Memory | None = None
 
 
 class Observer:
@@ -72,10 +77,12 @@ class Observer:
         *,
         liveness: Liveness,
         spool: Spool,
+        room: Room | None = None,
         places: Sequence[Path] = (),
+        files_room: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`places` are where the service writes to."""
-        self._places = places
+        """`places` are where the service writes to; `files_room` as of `Observation`, called in a thread."""
+        self._places, self._files_room = places, files_room
         self._redis = redis
         self._documents = documents
         self._lanes = lanes
@@ -83,6 +90,7 @@ class Observer:
         self._liveness = liveness
         self._known = known
         self._spool = spool
+        self._room = room
         self._last: Observation | None = None
         self._at = 0.0
         self._reading: asyncio.Task[Observation] | None = None
@@ -99,7 +107,7 @@ class Observer:
     async def _read(self) -> Observation:
         try:
             registered = self._registered()
-            redis, latest, spool, disk = await asyncio.gather(
+            redis, latest, spool, (disk, files_room) = await asyncio.gather(
                 self._ask_redis([each.id for each in registered]),
                 self._ask_store(),
                 self._ask_spool(),
@@ -130,6 +138,8 @@ class Observer:
                 cpu=psutil.cpu_percent(),
                 memory=psutil.virtual_memory().percent,
                 disk=disk,
+                files_room=files_room,
+                memory_of_redis=None if self._room is None else self._room.memory,
             )
             self._at = time.monotonic()
             return self._last
@@ -166,12 +176,12 @@ class Observer:
         except (SpoolUnavailable, TimeoutError):
             return None
 
-    async def _ask_disk(self) -> Disk | None:
+    async def _ask_disk(self) -> tuple[Disk | None, int | None]:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await asyncio.to_thread(fullest, self._places)
+                return await asyncio.to_thread(lambda: (fullest(self._places), self._files_room()))
         except (OSError, TimeoutError):
-            return None
+            return None, None
 
     async def _ask_store(self) -> Mapping[str, Any] | None:
         """The monitor's last word, empty when it never spoke; None while the store is away."""

@@ -61,6 +61,8 @@ class RedisHealth(Answer):
         description="Whether an accepted message is on disk before the answer (G1)."
     )
     reason: str | None
+    memory: int | None = Field(description="Bytes that it has in use.")
+    memory_limit: int | None = Field(description="Bytes from which every send is refused.")
 
 
 class StoreHealth(Answer):

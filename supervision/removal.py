@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup import stranded_inbox
 from actors.connection.sender import Ticket
-from actors.queue import mirror_store
+from actors.queue.mirror import mirror_store
 from actors.queue.refusals import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
 from actors.state.account.of_connection import forget
@@ -115,5 +115,5 @@ class Removal:
     async def _mirror(self, connection: str) -> None:
         # The QueueActor looks at connections that are not deleted.
         while records := await self._lanes.changed(connection, RECORDS):
-            await mirror_store.store(self._documents, records)
-            await self._lanes.mirrored(connection, records)
+            bare = await mirror_store.store(self._documents, records)
+            await self._lanes.mirrored(connection, records, bare)

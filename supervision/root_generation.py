@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from actors.redis import keys
 from actors.redis.client import reach
+from actors.redis.scripts import AT_MAXMEMORY
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+_BEGIN = f"{AT_MAXMEMORY}return redis.call('INCR', KEYS[1])"
 
 
 class Newest:
@@ -30,7 +33,7 @@ class Newest:
         async with self._beginning:
             if self._number is None:
                 async with reach():
-                    self._number = int(await self._redis.incr(keys.ROOT))
+                    self._number = int(await self._redis.eval(_BEGIN, 1, keys.ROOT))
             return self._number
 
     async def still(self) -> bool:

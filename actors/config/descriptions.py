@@ -23,8 +23,8 @@ name in the file; in the environment, which is full of other names, one that is 
 setting's.
 
 `teimoso settings show` lists what an instance goes by, `teimoso settings set NAME=VALUE` changes it
-for good. Only `WHATSAPP_VERSION` may change while the instance runs; everything else needs
-`teimoso down` first.
+for good. Only `WHATSAPP_VERSION` and `DISK_RESERVE` may change while the instance runs; everything
+else needs `teimoso down` first.
 
 Intervals and pauses are milliseconds, where nothing else is said.
 """
@@ -81,11 +81,6 @@ no connection takes another's part, however many are greedy. See
             "API_KEYS_PER_CONNECTION": "API keys that each connection may have",
             "MAX_API_KEYS": (
                 "API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10"
-            ),
-            "MEDIA_LIMIT_PER_CONNECTION": (
-                "bytes (also `2G`) of [files](media.md#how-many-files) that each connection may have on a host: "
-                "no more is taken from callers, and what arrives waits; `0` for no limit. Set it where "
-                "connections are of several tenants"
             ),
             "MEDIA_LIMIT": (
                 "bytes (also `20G`) that all files of this host may have together before no more is "
@@ -204,6 +199,14 @@ the data directory; with a bucket an encrypted copy lies there as well. See
                 "the longest pause after the first failed attempt; it doubles with each one"
             ),
             "RETRY_BACKOFF_CAP": "and grows no longer than this",
+            "QUEUE_MEMORY_LIMIT": (
+                "bytes (also `500M`) of Redis that the messages of one connection may take, those that were"
+                " sent within seven days among them; beyond it sends are refused (429 `queue_full`)"
+            ),
+            "REDIS_MEMORY_LIMIT": (
+                "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine"
+                " tenths of its `maxmemory`, or where it has none for half of its machine's memory"
+            ),
             "DEAD_LETTER_RETENTION_DAYS": "days for which a dead letter is listed and can be sent again",
             "JOB_RETENTION_DAYS": (
                 "days for which `message_queue_jobs` tells of a message that is finished; "
@@ -237,6 +240,21 @@ the data directory; with a bucket an encrypted copy lies there as well. See
         """See [media](media.md).""",
         {
             "MEDIA_MAX_BYTES": "bytes (also `16M`) that a file may have, `250M` at most",
+            "DISK_RESERVE": (
+                "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: "
+                "while no more are free, what arrives by file waits (`deferred`), and uploads are "
+                "refused (503 `disk_full`); a change is taken up at once; `0` for none"
+            ),
+            "MEDIA_UPLOAD_BUDGET": (
+                "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by "
+                "file or by URL, on this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` "
+                "at least; `0` for no limit"
+            ),
+            "MEDIA_CONNECTION_BUDGET": (
+                "bytes that files which arrive for one connection may have in a day (UTC); further "
+                "ones wait (`deferred`) for the next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+            ),
+            "MEDIA_SENDER_BUDGET": "the same of those that one sender sends to one connection",
             "MEDIA_RETENTION_DAYS": (
                 "days for which a file is kept after it was last needed; one that a "
                 "waiting message or a dead letter brings is always needed"

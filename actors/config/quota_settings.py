@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from actors.config.units import Budget  # noqa: TC001 - pydantic reads it
 from actors.runtime.quotas import Quota
 
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-def _bytes(value: object) -> object:
-    """A number of bytes, also as ``800M`` or ``1G``; anything else is left to be refused."""
-    found = (
-        re.fullmatch(r"(\d+)([KMG]?)", value.strip().upper()) if isinstance(value, str) else None
-    )
-    return value if found is None else int(found[1]) * _UNITS[found[2]]
-
-
-Bytes = Annotated[int, BeforeValidator(_bytes)]
 Requests = Annotated[int, Field(ge=0, le=100_000_000)]
 Each = Annotated[int, Field(ge=1, le=100_000)]
 Total = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -58,10 +46,7 @@ class QuotaSettings(BaseModel):
     )
 
     # bytes of messages' files, on one host; 0 for no limit
-    media_limit_per_connection: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(
-        0, validation_alias="MEDIA_LIMIT_PER_CONNECTION"
-    )
-    media_limit: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(0, validation_alias="MEDIA_LIMIT")
+    media_limit: Budget = Field(0, validation_alias="MEDIA_LIMIT")
 
     @field_validator("max_event_readers", "max_webhooks", "max_api_keys")
     @classmethod
@@ -95,8 +80,8 @@ class QuotaSettings(BaseModel):
 
     @property
     def file_quota(self) -> Quota:
-        """Bytes of files on one host."""
-        return self._quota("MEDIA_LIMIT_PER_CONNECTION", "MEDIA_LIMIT", 3600)
+        """Bytes of files on one host; what a connection may have of them, budgets of a day say."""
+        return Quota(0, self.media_limit, self.max_connections, "", "MEDIA_LIMIT", 3600)
 
     def _quota(self, each: str, total: str, retry_after: int) -> Quota:
         return Quota(

@@ -15,32 +15,30 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from actors.config.quota_settings import Bytes, QuotaSettings
+from actors.config.quota_settings import QuotaSettings
+from actors.config.units import (  # noqa: TC001 - pydantic reads them
+    Budget,
+    Bytes,
+    Days,
+    Latency,
+    Milliseconds,
+    Pause,
+    Percent,
+    Port,
+)
 from actors.runtime.atomic_files import write_atomically
 
 RUNTIME_FILE = "runtime.json"
 
-LIVE = frozenset({"whatsapp_version"})
+LIVE = frozenset({"whatsapp_version", "disk_reserve"})
 """The settings that may change while an instance runs: whoever uses one reads it afresh."""
 
 WHATSAPP_ROOT_KEY: Final = "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
 """The public key, in hex, under which WhatsApp certifies its own servers (whatsmeow, handshake.go)."""
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
-Latency = Annotated[int, Field(ge=1, le=60_000)]  # milliseconds
-Pause = Annotated[int, Field(ge=0, le=86_400_000)]
-Days = Annotated[int, Field(ge=1, le=3650)]
 EngineName = Literal["native", "whatsmeow"]
-Percent = Annotated[float, Field(gt=0, le=100)]
 
 
 class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
@@ -135,6 +133,8 @@ class Settings(QuotaSettings):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
+    queue_memory_limit: Budget = Field(2**30, validation_alias="QUEUE_MEMORY_LIMIT")
+    redis_memory_limit: Budget = Field(0, validation_alias="REDIS_MEMORY_LIMIT")
     dead_letter_retention_days: Days = Field(30, validation_alias="DEAD_LETTER_RETENTION_DAYS")
     job_retention_days: Days = Field(30, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
@@ -154,6 +154,13 @@ class Settings(QuotaSettings):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
+    disk_reserve: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
+        512 * 2**20, validation_alias="DISK_RESERVE"
+    )
+    # Bytes of files in a day.
+    media_upload_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_UPLOAD_BUDGET")
+    media_connection_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_CONNECTION_BUDGET")
+    media_sender_budget: Budget = Field(512 * 2**20, validation_alias="MEDIA_SENDER_BUDGET")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
@@ -175,9 +182,7 @@ class Settings(QuotaSettings):
     queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
-    disk_threshold: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
-        64 * 2**20, validation_alias="DISK_THRESHOLD"
-    )
+    disk_threshold: Budget = Field(64 * 2**20, validation_alias="DISK_THRESHOLD")
     redis_latency_threshold: Latency = Field(250, validation_alias="REDIS_LATENCY_THRESHOLD")
     store_latency_threshold: Latency = Field(1000, validation_alias="STORE_LATENCY_THRESHOLD")
 
@@ -210,6 +215,13 @@ class Settings(QuotaSettings):
             return path.expanduser().absolute().as_uri()
         if not re.fullmatch(r"(gs://)?[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
             raise ValueError("must be a bucket's name, or a directory as file:///PATH")
+        return value
+
+    @field_validator("media_upload_budget", "media_connection_budget", "media_sender_budget")
+    @classmethod
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        if 0 < value < info.data.get("media_max_bytes", 0):
+            raise ValueError("must be 0, or have room for a file of MEDIA_MAX_BYTES")
         return value
 
     @field_validator("session_encryption_key")

@@ -149,19 +149,23 @@ class InboxMerge:
     new: str
 
 
+FileStatus = Literal["pending", "deferred", "stored", "failed"]
+
+
 @dataclass(frozen=True, slots=True)
 class InboxFile:
-    """The outcome of the file of a received message; on disk, not yet settled.
+    """News of the file of a received message; on disk, not yet settled.
 
     ``stored``: it is in the media store, whole and checked. ``failed``: `error` is a stable code,
-    and nobody asks for it by itself any more.
+    and nobody asks for it by itself any more. ``deferred``: it is fetched by itself once what
+    `error` names is over. ``pending``: that is over, and it is tried.
     """
 
     key: int
     chat: str
     sender: str
     message_id: str
-    status: Literal["stored", "failed"]
+    status: FileStatus
     error: str | None = None
 
 
@@ -370,6 +374,12 @@ class Engine(Account, Names, RefusedItems, Protocol):
 
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget the bodies of items that are stored elsewhere; tombstones stay."""
+
+    async def deferred_counts(self) -> tuple[int, int]:
+        """The number of files that arrived and wait, and of those among them that wait for the next day.
+
+        They are fetched by themselves.
+        """
 
     async def copy_keys(self, target: Path) -> str | None:
         """Copy what is beside the session file, also after `close`; its name, or None. Raises its errors."""

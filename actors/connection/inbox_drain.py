@@ -21,7 +21,7 @@ import structlog
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.refused_items.bisection import store_each
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE, Counts
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateAway, StateRefused
 from actors.messages.content import Delete, decode
@@ -71,6 +71,9 @@ class Source(Protocol):
     async def refused_count(self) -> int:
         """The number of items that are set aside."""
 
+    async def deferred_counts(self) -> tuple[int, int]:
+        """The number of files that wait, and of those among them that wait for the next day."""
+
 
 class Drain:
     """Empties the inbox of one connection for as long as `run` runs.
@@ -100,10 +103,9 @@ class Drain:
         """Is called with messages that arrived, before they are stored."""
         self.joins: LaneJoins | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
-        self.on_refused: Callable[[int, bool], None] | None = None
-        """Is called with the number of items that are set aside, and whether one more has no room, at first
-        and whenever that changes."""
-        self._refused: tuple[int, bool] | None = None
+        self.on_counts: Callable[[Counts], None] | None = None
+        """Is called with what the session holds back, at first and whenever it changes."""
+        self._counts: Counts | None = None
         self._full = False
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
@@ -134,7 +136,7 @@ class Drain:
             await asyncio.sleep(PAUSE)
 
     async def _store(self) -> Progress:
-        await self._count_refused()
+        await self._count()
         # Before the messages, and by the same stage: no message is on its way to the old chat now.
         merges = await self._engine.pending("merge", 1)
         if merges:
@@ -200,7 +202,7 @@ class Drain:
             raise StateAway("it takes nothing of this connection")
         self._full = not await self._engine.set_aside(key)
         if self._full:
-            await self._count_refused()
+            await self._count()
             log.error("not set aside", action="set_aside", connection=self._connection, item=key)
             raise StateAway("as many are set aside as may be")
         measures.count("teimoso_documents_set_aside")
@@ -222,13 +224,14 @@ class Drain:
             return Progress.SETTLED
         return await self._settle([key]) if progress == "done" else self._lose()
 
-    async def _count_refused(self) -> None:
-        count = await self._engine.refused_count()
-        if self._refused is not None and count < self._refused[0]:
+    async def _count(self) -> None:
+        refused = await self._engine.refused_count()
+        if self._counts is not None and refused < self._counts.refused_documents:
             self._full = False
-        if (now := (count, self._full)) != self._refused and self.on_refused is not None:
-            self.on_refused(*now)
-        self._refused = now
+        counts = Counts(refused, *await self._engine.deferred_counts(), self._full)
+        if counts != self._counts and self.on_counts is not None:
+            self.on_counts(counts)
+        self._counts = counts
 
     async def _note_what_became(self) -> Progress:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""

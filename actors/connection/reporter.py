@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 import structlog
 
@@ -70,6 +70,15 @@ class PairingNotice:
     at: float
 
 
+class Counts(NamedTuple):
+    """What the session of a connection holds back, as the lease record has it (`leases.Lease`)."""
+
+    refused_documents: int
+    deferred_files: int
+    over_budget_files: int
+    refused_full: bool = False
+
+
 class Reporter:
     """Carries the newest state of one epoch to where others read it.
 
@@ -112,7 +121,12 @@ class Reporter:
         self._limit_notice: LimitNotice | None = None
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
-        self._refused_documents, self._refused_full = lease.refused_documents, lease.refused_full
+        self._counts = Counts(
+            lease.refused_documents,
+            lease.deferred_files,
+            lease.over_budget_files,
+            lease.refused_full,
+        )
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -203,10 +217,10 @@ class Reporter:
         self._mistaken_at = self._clock()
         self._for_lease.set()
 
-    def refused(self, documents: int, full: bool) -> None:
-        """The state store refuses so many documents, set aside in the session; `full`: no more have room."""
-        if (documents, full) != (self._refused_documents, self._refused_full):
-            self._refused_documents, self._refused_full = documents, full
+    def counted(self, counts: Counts) -> None:
+        """The session holds so much back."""
+        if counts != self._counts:
+            self._counts = counts
             self._for_lease.set()
 
     async def tell_limit(self) -> None:
@@ -267,8 +281,7 @@ class Reporter:
             limited_until=self._limit.until,
             limit_reason=self._limit.reason,
             mistaken_at=self._mistaken_at,
-            refused_documents=self._refused_documents,
-            refused_full=self._refused_full,
+            **self._counts._asdict(),
         )
         if kept:
             self._in_lease = shown

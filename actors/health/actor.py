@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,7 +15,7 @@ from actors.health.breakers import LEVELS
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
-from actors.health.resources import Resources
+from actors.health.resources import Resources, files_room
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import EXPIRES, Leases
@@ -52,10 +53,15 @@ class HealthMonitor(Shell):
             liveness=Liveness(EXPIRES if settings.several_hosts else None),
             bucket=self._reach.bucket,
             interval=settings.health_check_interval / 1000,
+            redis_limit=settings.redis_memory_limit,
         )
         self._monitor = Monitor(
             probes,
-            Resources(settings.data, (settings.sessions, settings.spool_file, settings.state_file)),
+            Resources(
+                settings.data,
+                (settings.sessions, settings.spool_file, settings.state_file),
+                partial(files_room, settings),
+            ),
             self._documents,
             Thresholds.of(settings),
             data=settings.data,

@@ -46,6 +46,9 @@ FOLLOWED = frozenset(
         "connection_limited",
         "protocol_mistake",
         "document_refused",
+        "files_deferred",
+        "queue_full",
+        "redis_full",
         "version_expires",
     }
 )

@@ -6,24 +6,27 @@ an alert of its own; the service's status follows from how many are hit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.health.sentences import BY_HAND, CAUSES, LIMITS, refused_documents
+from actors.health import sentences
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.health.breakers import State
+    from actors.health.samples import Backlog, Sample, Seen, Spools
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 MISTAKE = 86_400.0  # seconds for which a message that WhatsApp took for malformed is worth a word
 ENDS_SOON = 72 * 3600.0
 """Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
+NEARLY, FULL = (
+    0.8,
+    0.98,
+)  # shares of a budget of bytes that are worth a word; that leave room for no long text
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 
 
@@ -33,7 +36,8 @@ class Thresholds:
 
     Percent of the machine, seconds between heartbeats, whether the service recovers alone, how many
     messages may wait, after how many seconds an alert is told again (0 for never), how many bytes a
-    disk must have left, and seconds for a ping of Redis and for reading one document.
+    disk must have left, seconds for a ping of Redis and for reading one document, bytes of Redis that the
+    messages of one connection may take (0: any number).
     """
 
     cpu: float
@@ -45,6 +49,7 @@ class Thresholds:
     disk: int = 64 * 2**20
     redis: float = 0.25
     store: float = 1.0
+    queue_memory: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> Thresholds:
@@ -59,95 +64,8 @@ class Thresholds:
             settings.disk_threshold,
             settings.redis_latency_threshold / 1000,
             settings.store_latency_threshold / 1000,
+            settings.queue_memory_limit,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Whether something answered, and in how many seconds."""
-
-    ok: bool
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A connection: what is desired, what its lease says, and how long its owner is silent.
-
-    `silent` is in seconds, None where nobody owns it. `state` is None where it never had an owner.
-    `obstacle` keeps it from being open until a time (`until`) or until a person links the device
-    again.
-    `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
-    accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
-    nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `refused_documents` items are refused by the state store for good; `refused_full`: no
-    more have room, and storing pauses.
-    """
-
-    desired: str
-    state: str | None
-    silent: float | None = None
-    cause: str | None = None
-    obstacle: str | None = None
-    until: float | None = None
-    behind: float | None = None
-    version_ends_at: float | None = None
-    limited_until: float | None = None
-    limit_reason: str | None = None
-    mistaken_at: float | None = None
-    refused_documents: int = 0
-    refused_full: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """The queue of all connections together; `waiting` includes what waits for its time."""
-
-    waiting: int = 0
-    active: int = 0
-    dead: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Spools:
-    """Chats that no host can move to the queue, and sends whose row is none any more.
-
-    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last.
-    """
-
-    stuck: int = 0
-    unreadable: int = 0
-    refused_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One look at everything. `connections` and `queue` are None where nobody could say.
-
-    `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
-    the processes of this instance. `durability` says why Redis may lose what it acknowledged,
-    `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
-    there are fewest, `vault` why the bucket is away,
-    `spools` what cannot leave them, `zombies` how often each connection was one within the last half
-    hour, both None where nobody could say.
-    """
-
-    at: float
-    cpu: float
-    memory: float
-    own_cpu: float
-    own_memory: int
-    processes: int
-    redis: Answer
-    store: Answer
-    durability: str | None
-    connections: Mapping[str, Seen] | None
-    queue: Backlog | None
-    breakers: Mapping[str, State] = field(default_factory=dict)
-    disk: int | None = None
-    vault: str | None = None
-    spools: Spools | None = Spools()
-    zombies: Mapping[str, int] | None = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +100,8 @@ PER_CONNECTION = frozenset(
         "connection_limited",
         "protocol_mistake",
         "document_refused",
+        "files_deferred",
+        "queue_full",
     }
 )
 OF_CONNECTIONS = PER_CONNECTION | {
@@ -208,6 +128,8 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         reasons += _connections(sample.connections, thresholds)
         reasons += _versions(sample.connections, sample.at)
         reasons += _accounts(sample.connections, sample.at)
+        reasons += _files(sample.connections)
+        reasons += _budgets(sample.connections, thresholds.queue_memory)
     if sample.zombies is None:
         unknown |= {"connection_zombie"}
     else:
@@ -224,7 +146,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     else:
         reasons += _spools(sample.spools, sample.at)
     if not sample.redis.ok:
-        unknown |= {"redis_slow", "not_durable"}
+        unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
         unknown |= {"store_slow"}
     return Verdict(worst(reason.status for reason in reasons), tuple(reasons), unknown)
@@ -241,6 +163,12 @@ def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     if sample.disk is not None and sample.disk < thresholds.disk:
         detail = f"A disk of the service is full: {sample.disk // 2**20} MB are left."
         reasons.append(Reason("disk_full", "degraded", detail))
+    if sample.room == 0:
+        detail = (
+            "The disk has no more left than DISK_RESERVE, which is not for files: files that arrive wait,"
+            " uploads are refused, and everything else goes on. Make room."
+        )
+        reasons.append(Reason("disk_reserve", "degraded", detail))
     return reasons
 
 
@@ -253,6 +181,12 @@ def _stores(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     elif redis.seconds > thresholds.redis:
         detail = f"Redis takes {redis.seconds:.2f} s for a ping."
         reasons.append(Reason("redis_slow", "degraded", detail))
+    memory = sample.redis_memory
+    if memory is not None and memory.limit and memory.used > NEARLY * memory.limit:
+        full: Status = "degraded" if memory.full else "healthy"
+        reasons.append(
+            Reason("redis_full", full, sentences.redis_memory(memory), urgent=memory.full)
+        )
     if redis.ok and sample.durability is not None:
         reasons.append(Reason("not_durable", "degraded", sample.durability))
     if not store.ok:
@@ -273,16 +207,14 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
         if seen.cause in BY_PROXY and name not in failed:
-            sentence = CAUSES[seen.cause]
+            sentence = sentences.CAUSES[seen.cause]
             reasons.append(Reason("connection_blocked", "healthy", sentence, name))
         if seen.silent is not None and seen.silent > STALE_BEATS * thresholds.heartbeat:
             detail = f"Its owner has been silent for {seen.silent:.0f} s."
             reasons.append(Reason("connection_stale", "degraded", detail, name))
     behind = [seen.behind for seen in connections.values() if seen.behind is not None]
     if behind:
-        detail = (
-            f"Sessions of {len(behind)} connections are not backed up, since {_at(min(behind))}."
-        )
+        detail = f"Sessions of {len(behind)} connections are not backed up, since {sentences.moment(min(behind))}."
         reasons.append(Reason("backups_behind", "degraded", detail))
     if failed and len(failed) == len(wanted):
         reasons.append(Reason("all_failed", "unhealthy", "Every connection has failed."))
@@ -299,7 +231,7 @@ def _versions(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     if not ends:
         return []
     soon = min(ends) - now <= ENDS_SOON
-    return [Reason("version_expires", "healthy", _expires(ends), urgent=soon)]
+    return [Reason("version_expires", "healthy", sentences.expires(ends), urgent=soon)]
 
 
 def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
@@ -307,43 +239,53 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     reasons = []
     for name, seen in connections.items():
         if seen.limited_until is not None and seen.limited_until > now:
-            why = LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
-            detail = f"{why} That ends at {_at(seen.limited_until)}; all others go on."
+            why = sentences.LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
+            detail = f"{why} That ends at {sentences.moment(seen.limited_until)}; all others go on."
             reasons.append(Reason("connection_limited", "healthy", detail, name))
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
-            detail = (
-                f"WhatsApp took a message for malformed at {_at(seen.mistaken_at)}:"
-                " a mistake of this service. Look for a newer release; please report it with a trace."
-            )
+            detail = sentences.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
         if seen.refused_documents:
-            detail = refused_documents(seen.refused_documents, full=seen.refused_full)
-            urgent = seen.refused_full
-            reasons.append(Reason("document_refused", "healthy", detail, name, urgent=urgent))
+            full = seen.refused_full
+            detail = sentences.refused_documents(seen.refused_documents, full=full)
+            reasons.append(Reason("document_refused", "healthy", detail, name, urgent=full))
     return reasons
+
+
+def _files(connections: Mapping[str, Seen]) -> list[Reason]:
+    """Files that wait for the next day, by connection."""
+    return [
+        Reason(
+            "files_deferred",
+            "healthy",
+            f"{seen.over_budget_files} files that arrived wait: today's (UTC) have as many bytes as MEDIA_CONNECTION_BUDGET or"
+            " MEDIA_SENDER_BUDGET allow. They are fetched by themselves.",
+            name,
+        )
+        for name, seen in connections.items()
+        if seen.over_budget_files
+    ]
+
+
+def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
+    """The connections whose messages take nearly all of Redis that they may."""
+    shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
+    return [
+        Reason("queue_full", "healthy", sentences.queue_memory(share), name, urgent=share > FULL)
+        for name, share in shares.items()
+        if share > NEARLY
+    ]
 
 
 def _sentence(seen: Seen, auto_recovery: bool) -> str:
     cause = seen.cause if seen.state in ENDED else seen.obstacle
-    sentences = CAUSES if auto_recovery else {**CAUSES, **BY_HAND}
-    known = sentences.get(cause or "")
+    told = sentences.CAUSES if auto_recovery else {**sentences.CAUSES, **sentences.BY_HAND}
+    known = told.get(cause or "")
     if known is None:
         return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
     if seen.until is not None:
-        return f"{known} It logs in again by itself at {_at(seen.until)}."
+        return f"{known} It logs in again by itself at {sentences.moment(seen.until)}."
     return known
-
-
-def _expires(ends: Sequence[float]) -> str:
-    many = "a connection announces" if len(ends) == 1 else f"{len(ends)} connections announce"
-    return (
-        f"WhatsApp accepts the version that {many} until {_at(min(ends))}. Where WHATSAPP_VERSION is"
-        " set, set it to a newer one, or to nothing; a connection that is restarted announces it."
-    )
-
-
-def _at(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _queue(queue: Backlog, thresholds: Thresholds) -> list[Reason]:
@@ -379,18 +321,13 @@ def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
 def _spools(spools: Spools, now: float) -> list[Reason]:
     reasons = []
     if spools.refused_at is not None and 0 <= now - spools.refused_at < MISTAKE:
-        detail = (
-            f"The state store refused a message of the queue at {_at(spools.refused_at)}: it was sent, or will be,"
-            " and is stored without its words; the queue's log names it (`mirror_refused`)."
+        reasons.append(
+            Reason("mirror_refused", "healthy", sentences.mirror_refused(spools.refused_at))
         )
-        reasons.append(Reason("mirror_refused", "healthy", detail))
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))
     if spools.unreadable:
-        detail = (
-            f"{spools.unreadable} accepted messages were damaged in the spool and are cancelled;"
-            " what is left of them is in the table `unreadable` of its file until you delete it."
-        )
+        detail = sentences.spool_unreadable(spools.unreadable)
         reasons.append(Reason("spool_unreadable", "degraded", detail))
     return reasons

@@ -11,8 +11,9 @@ import structlog
 
 from actors.health import resource_history
 from actors.health.alerts import Alert, Alerts
-from actors.health.checks import Sample, judge
+from actors.health.checks import judge
 from actors.health.resource_history import Point
+from actors.health.samples import Sample
 from actors.health.status_document import document, news
 from actors.state.documents import (
     BATCH_LIMIT,
@@ -105,10 +106,10 @@ class Monitor:
             self._probes.zombies(),
             self._probes.vault(),
         )
-        swept, durability = None, None
+        swept, durability, memory = None, None, None
         if redis.ok:
-            swept, durability = await asyncio.gather(
-                self._probes.sweep(), self._probes.durability()
+            swept, durability, memory = await asyncio.gather(
+                self._probes.sweep(), self._probes.durability(), self._probes.redis_memory()
             )
         usage = await asyncio.to_thread(self._resources.measure, swept.owners if swept else ())
         at = self._clock()
@@ -127,9 +128,11 @@ class Monitor:
             queue=swept.queue if swept else None,
             breakers=self._probes.breakers,
             disk=usage.disk,
+            room=usage.room,
             vault=vault,
             spools=spools,
             zombies=zombies,
+            redis_memory=memory,
         )
 
     async def _keep(self, point: Point) -> None:

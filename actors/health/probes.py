@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.checks import Answer, Backlog, Seen, Spools
+from actors.health.samples import Answer, Backlog, Seen, Spools
 from actors.metrics.counters import measures
-from actors.redis.client import RedisAway, durability, reach
+from actors.redis.client import RedisAway, durability, memory, reach
 from actors.state.documents import (
     HEALTH_STATUS,
     LATEST,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.health.breakers import State
     from actors.queue.lanes import Lanes
+    from actors.redis.client import Memory
     from actors.redis.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection, Connections
@@ -69,10 +70,12 @@ class Probes:
         liveness: Liveness,
         bucket: Bucket | None = None,
         interval: float = 30.0,
+        redis_limit: int = 0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._redis = redis
+        self._redis_limit = redis_limit
         self._leases = leases
         self._lanes = lanes
         self._documents = documents
@@ -196,6 +199,14 @@ class Probes:
         except (RedisAway, TimeoutError):
             return None
 
+    async def redis_memory(self) -> Memory | None:
+        """The memory that Redis has in use, and its bound; None where it is away or does not tell."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await memory(self._redis, self._redis_limit)
+        except (RedisAway, TimeoutError):
+            return None
+
     async def sweep(self) -> Swept | None:
         """The leases and queues of all connections; None where Redis, or both, cannot say.
 
@@ -214,6 +225,7 @@ class Probes:
             async with asyncio.timeout(SWEEP):
                 leases = await self._leases.read_all(names)
                 counts = await self._lanes.counts_many(names)
+                flows = await self._lanes.flows_many(names)
         except (RedisAway, TimeoutError):
             self._went("connections", well=False)
             return None
@@ -232,6 +244,7 @@ class Probes:
                 owners.append(owner.pid)
             connections[connection.id] = Seen(
                 desired=connection.desired,
+                queue_bytes=flows[connection.id].bytes,
                 state=state,
                 silent=None if lease is None or owner is None else self._silent(lease),
                 cause=None if lease is None else lease.cause,
@@ -243,6 +256,7 @@ class Probes:
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
                 refused_documents=0 if lease is None else lease.refused_documents,
+                over_budget_files=0 if lease is None else lease.over_budget_files,
                 refused_full=lease is not None and lease.refused_full,
             )
         return Swept(

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from actors.config.settings import Settings
 
 PROCESSES_FILE = "processes.json"  # written by the keeper: role and pid of what it started
 
@@ -24,7 +26,8 @@ class Usage:
     """`cpu`, `memory` and `own_cpu` are percent of the machine, `own_memory` is bytes.
 
     `own_memory` sums what is resident, so that memory shared by processes counts more than once.
-    `disk` is how many bytes are left where there are fewest, None where nobody can say.
+    `disk` is how many bytes are left where there are fewest, `room` how many files of messages may
+    still take, both None where nobody can say.
     """
 
     cpu: float
@@ -33,14 +36,23 @@ class Usage:
     own_memory: int
     processes: int
     disk: int | None
+    room: int | None = None
 
 
 class Resources:
     """Each `measure` tells of the time since the one before; blocking (it reads ``/proc``)."""
 
-    def __init__(self, data: Path, places: Iterable[Path] = ()) -> None:
-        """`places` are files and directories that may lie on other disks than `data`."""
-        self._data = data
+    def __init__(
+        self,
+        data: Path,
+        places: Iterable[Path] = (),
+        room: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`places` are files and directories that may lie on other disks than `data`.
+
+        `room` returns the bytes that files of messages may still take (`files_room`).
+        """
+        self._data, self._room = data, room
         self._places = (data, *places)
         self._spent: dict[tuple[int, float], float] = {}  # (pid, start) -> CPU seconds
         self._at = time.monotonic()
@@ -72,6 +84,7 @@ class Resources:
             own_memory=resident,
             processes=len(spent),
             disk=left(self._places),
+            room=self._room(),
         )
 
 
@@ -115,6 +128,12 @@ def left(places: Iterable[Path]) -> int | None:
     """The bytes that are free on the fullest of the disks of these places."""
     disk = fullest(places)
     return None if disk is None else disk.free
+
+
+def files_room(settings: Settings) -> int | None:
+    """The bytes that files of messages may still take: those free on their disk beyond DISK_RESERVE."""
+    free = left((settings.media,))
+    return None if free is None else max(0, free - settings.current().disk_reserve)
 
 
 def fullest(places: Iterable[Path]) -> Disk | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from actors.redis.client import Memory
 
 LIMITS: Mapping[str, str] = {
     "time_lock": "WhatsApp takes the account for one that reaches out too much: messages to people who never"
@@ -67,8 +70,47 @@ BY_HAND: Mapping[str, str] = {
 }
 
 
+def moment(time: float) -> str:
+    """A time in seconds since the epoch, as a person reads it."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def expires(ends: Sequence[float]) -> str:
+    """Connections announce versions of WhatsApp Web that WhatsApp accepts until these times."""
+    many = "a connection announces" if len(ends) == 1 else f"{len(ends)} connections announce"
+    return (
+        f"WhatsApp accepts the version that {many} until {moment(min(ends))}. Where WHATSAPP_VERSION is"
+        " set, set it to a newer one, or to nothing; a connection that is restarted announces it."
+    )
+
+
+def redis_memory(memory: Memory) -> str:
+    """Redis has nearly all of the memory in use that it may, or all."""
+    what = "sends are refused" if memory.full else "at that sends are refused"
+    return (
+        f"Redis has {memory.used // 2**20} of {(memory.limit or 0) // 2**20} MB in use; {what}. Messages leave it"
+        " seven days after their end; REDIS_MEMORY_LIMIT and its `maxmemory` are the bounds."
+    )
+
+
+def queue_memory(share: float) -> str:
+    """A connection's messages take this share of what they may, 0 to 1."""
+    return (
+        f"Its messages take {share:.0%} of QUEUE_MEMORY_LIMIT; beyond that its sends are refused. They leave seven"
+        " days after their end; dead letters wait to be sent again."
+    )
+
+
+def protocol_mistake(at: float) -> str:
+    """WhatsApp took a message for malformed at that time."""
+    return (
+        f"WhatsApp took a message for malformed at {moment(at)}:"
+        " a mistake of this service. Look for a newer release; please report it with a trace."
+    )
+
+
 def refused_documents(count: int, *, full: bool) -> str:
-    """What is to be said of documents that the state store refuses."""
+    """The state store refuses so many items of a connection; `full`: no more have room."""
     how_many = "1 document" if count == 1 else f"{count} documents"
     follows = (
         "no more have room in the session: nothing that arrives is stored until some are decided on, and all"
@@ -79,4 +121,20 @@ def refused_documents(count: int, *, full: bool) -> str:
     return (
         f"The state store refuses {how_many} for good, and {follows}; `teimoso refused` lists what is kept,"
         " tries it again or discards it."
+    )
+
+
+def mirror_refused(at: float) -> str:
+    """The state store refused the view of a queued message at that time."""
+    return (
+        f"The state store refused a message of the queue at {moment(at)}: it was sent, or will be,"
+        " and is stored without its words; the queue's log names it (`mirror_refused`)."
+    )
+
+
+def spool_unreadable(count: int) -> str:
+    """So many rows of the spool are no sends any more."""
+    return (
+        f"{count} accepted messages were damaged in the spool and are cancelled;"
+        " what is left of them is in the table `unreadable` of its file until you delete it."
     )

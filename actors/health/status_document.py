@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.health.alerts import Alert
-    from actors.health.checks import Sample, Verdict
+    from actors.health.checks import Verdict
+    from actors.health.samples import Sample
 
 
 def document(

@@ -17,9 +17,8 @@ from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
-    from typing import TypeAlias
 
-    Before: TypeAlias = Callable[[str, int], Awaitable[None]]
+    Before = Callable[[str, int], Awaitable[None]]
 
 BATCH: Final = 2**20
 """Bytes that are collected before a thread writes them."""
@@ -43,11 +42,26 @@ class DirectoryStore:
         directory: Path,
         *,
         before: Before | None = None,
+        reserve: Callable[[], int] = int,
     ) -> None:
-        """`before` is awaited with digest and size before a file appears; what it raises, `keep` does."""
+        """`before` is awaited with digest and size before a file appears; what it raises, `keep` does.
+
+        `reserve` is called in a thread, for the bytes of the disk that files leave to others.
+        """
         self._directory = directory
         self._before = before
+        self._reserve = reserve
         self._swept = False
+
+    async def room(self) -> int:
+        """See the port."""
+
+        def run() -> int:
+            self._prepare()
+            return max(0, _free(os.statvfs(self._directory)) - self._reserve())
+
+        found: int = await step(run)
+        return found
 
     async def keep(
         self,
@@ -57,7 +71,7 @@ class DirectoryStore:
         expected: str | None = None,
         before: Before | None = None,
     ) -> tuple[str, int]:
-        """See the port; `before` in place of the usual one."""
+        """See the port; this `before` is awaited in place of the store's."""
 
         async def fill(writing: Writing) -> None:
             held, size = bytearray(), 0
@@ -81,8 +95,8 @@ class DirectoryStore:
         before: Before | None = None,
     ) -> tuple[str, int]:
         """As `keep`, of what `fill` writes."""
+        writing = Writing(self._directory, await step(self._reserve))
         before = before or self._before
-        writing = Writing(self._directory)
         try:
             await step(self._prepare)
             await step(writing.open)
@@ -98,10 +112,6 @@ class DirectoryStore:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
             await asyncio.shield(asyncio.to_thread(writing.drop))
         return digest, writing.size
-
-    async def has_room(self, size: int) -> bool:  # noqa: ARG002 - no limit but the disk's
-        """See the port."""
-        return True
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""
@@ -126,8 +136,10 @@ class DirectoryStore:
 class Writing:
     """A file on its way in, for one thread at a time. `drop` ends it, whatever became of it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, reserve: int = 0) -> None:
+        """`reserve`: as many bytes of the disk are left free."""
         self._directory = directory
+        self._reserve = reserve
         self._hash = hashlib.sha256()
         self.size = 0
         self._turn = threading.Lock()
@@ -152,9 +164,14 @@ class Writing:
                     self._descriptor, self._name = -1, None
 
     def write(self, data: bytes) -> None:
+        """Raises `StoreFull` where less than the reserve would be left."""
         self._hash.update(data)
         self.size += len(data)
         with self._turn:
+            if self._reserve and not self._dropped:
+                free = _free(os.fstatvfs(self._descriptor))
+                if free < self._reserve + len(data):
+                    raise StoreFull("DISK_RESERVE")
             rest = memoryview(data)
             while rest and not self._dropped:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -219,6 +236,11 @@ def unavailable(error: OSError) -> StoreUnavailable:
     """The port's error for an OSError."""
     reason = errno.errorcode.get(error.errno or 0, "OSError")
     return StoreFull(reason) if error.errno in _FULL else StoreUnavailable(reason)
+
+
+def _free(disk: os.statvfs_result) -> int:
+    """Bytes that are left to those who are not root."""
+    return disk.f_bavail * disk.f_frsize
 
 
 def _sync(directory: Path) -> None:

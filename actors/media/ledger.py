@@ -1,8 +1,8 @@
 """The list of a host's files: one SQLite file, shared by its processes.
 
 A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
-is how long each is needed, by which messages, for which connections it is kept (`holders`, and in `held`
-how many bytes of each), and what is still to be copied to the bucket. Where
+is how long each is needed, by which messages, for which connections it is kept (`holders`), and what is
+still to be copied to the bucket. Where
 several hosts share the directory each has a ledger of its own, and a file's time of change tells
 all of them when it was needed last.
 """
@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.media import holders
+from actors.media import holders, ledger_budget
 from actors.media.directory import place
+from actors.media.ledger_budget import UPLOADED
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
+from actors.runtime.quotas import ALL
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from actors.media.holders import Usage
     from actors.runtime.quotas import Quota
 
 SCHEMA = (
@@ -48,6 +49,7 @@ SCHEMA = (
         message TEXT NOT NULL,
         PRIMARY KEY (sha256, message)
     ) WITHOUT ROWID""",
+    UPLOADED,
     *holders.SCHEMA,
     "CREATE INDEX IF NOT EXISTS needed ON files (needed_at)",
     "CREATE INDEX IF NOT EXISTS copying ON files (needed_at) WHERE to_copy",
@@ -105,29 +107,44 @@ class Ledger:
         units: Collection[str] = (),
         quota: Quota | None = None,
         living: Collection[str] | None = None,
+        budget: int | None = None,
     ) -> None:
-        """It is about to be kept, for these units, and needed from now on.
+        """It is about to be kept, for these units (`actors.runtime.quotas`), and needed from now on.
 
-        Raises `QuotaReached`, and notes nothing, where a unit that does not have it yet has no room for
-        it (`Quota.check`).
+        Raises `QuotaReached` where a unit that does not have it yet has no room for it. With a `budget` its
+        size counts for what its connections were given today: raises `BudgetReached` where one would have
+        been given more than so many bytes (0: no limit), such a file included. Then nothing is noted.
         """
         now = time.time() if now is None else now
+        owners = [each for each in units if each != ALL]
 
-        def run(database: sqlite3.Connection) -> None:
+        def run(database: sqlite3.Connection) -> Exception | None:
             new = holders.lacking(database, sha256, units)
             if quota is not None and new:
                 usage = holders.usage(database, elsewhere=quota.total > 0)
                 quota.check(new, usage.held, size, living=living, elsewhere=usage.elsewhere)
+            if budget is not None:
+                refusal = ledger_budget.refusal(database, size, owners, budget, now)
+                if refusal is not None:
+                    return refusal
+                ledger_budget.charge(database, size, owners, now)
             self._note(database, sha256, size, now)
             holders.add(database, sha256, size, new)
+            return None
 
-        await self._ask(run, writes=True)
+        refusal = await self._ask(run, writes=True)
+        if refusal is not None:
+            raise refusal
 
-    async def usage(self, *, elsewhere: bool) -> Usage:
-        """How many bytes each has, and with `elsewhere` how many nobody has."""
-        look = partial(holders.usage, elsewhere=elsewhere)
-        usage: Usage = await self._ask(look, writes=False)
-        return usage
+    async def check_budget(self, size: int, owners: Collection[str], budget: int) -> None:
+        """Raise what `note` would for a file of at least this size; nothing is counted."""
+        if owners and budget:
+            refusal = await self._ask(
+                lambda database: ledger_budget.refusal(database, size, owners, budget, time.time()),
+                writes=False,
+            )
+            if refusal is not None:
+                raise refusal
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
         """Record the name that the uploader gives a file."""

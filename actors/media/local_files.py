@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import Copies
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
+from actors.media.ledger_budget import DAY
+from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
+from actors.runtime.quotas import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncIterable,
-        AsyncIterator,
-        Awaitable,
-        Callable,
-        Collection,
-        Mapping,
-    )
+    from collections.abc import AsyncIterable, Awaitable, Callable, Collection
     from pathlib import Path
 
     from actors.config.settings import Settings
@@ -30,35 +25,25 @@ if TYPE_CHECKING:
     from actors.media.directory import Writing
     from actors.media.ledger import Entry
 
-DAY: Final = 24 * 3600.0
-
 
 class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
     pass
 
 
 class ConnectionFiles:
-    """See the port: files of one connection, which has room for `most` bytes of them (0: no limit).
-
-    What arrives is never refused for others' sake, and never thrown away: beyond its own limit it waits at
-    WhatsApp until files of the connection have gone.
-    """
+    """See the port: the files of this host, each kept for one connection; MEDIA_LIMIT refuses none of them."""
 
     def __init__(
-        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str, most: int
+        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
     ) -> None:
         self._files = files
         self._store = store
         self._ledger = ledger
         self._connection = connection
-        self._most = most
 
-    async def has_room(self, size: int) -> bool:
+    async def room(self) -> int:
         """See the port."""
-        if not self._most:
-            return True
-        held = (await self._ledger.usage(elsewhere=False)).held
-        return held.get(self._connection, 0) + size <= self._most
+        return await self._files.room()
 
     async def keep(
         self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
@@ -91,9 +76,12 @@ class Files:
         self._ledger = Ledger(
             settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
-        self._store = DirectoryStore(settings.media, before=self._ledger.note)
-        self._quota = settings.file_quota
-        self._arriving = Counter[str]()
+        self._store = DirectoryStore(
+            settings.media,
+            before=self._ledger.note,
+            reserve=lambda: settings.current().disk_reserve,
+        )
+        self._quota, self._budget = settings.file_quota, settings.media_upload_budget
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
@@ -109,6 +97,10 @@ class Files:
         """See the port."""
         return await self._store.keep(chunks, limit=limit, expected=expected)
 
+    async def room(self) -> int:
+        """See the port."""
+        return await self._store.room()
+
     async def keep_given(
         self,
         chunks: AsyncIterable[bytes],
@@ -116,48 +108,27 @@ class Files:
         limit: int,
         units: Collection[str],
         living: Collection[str] | None = None,
+        announced: int = 0,
     ) -> tuple[str, int]:
-        """As `keep`, of what a caller gives for these units. Raises `QuotaReached`.
+        """As `keep`, of what a caller gives for these units (`actors.runtime.quotas`).
 
-        `living` are the connections that exist; None where nobody can say.
+        Raises `QuotaReached` where MEDIA_LIMIT has no room for them, and `BudgetReached`: for each
+        connection of them MEDIA_UPLOAD_BUDGET holds. `living` are the connections that exist; None where
+        nobody can say. A file for whose `announced` size there is no room on the disk, or nothing left of a
+        budget, is refused before a byte of it is read.
         """
-        quota = self._quota
-        before = partial(self._ledger.note, units=units, quota=quota, living=living)
-        if quota.each or quota.total:
-            usage = await self._ledger.usage(elsewhere=quota.total > 0)
-            check = partial(quota.check, units, living=living, elsewhere=usage.elsewhere)
-            chunks = self._counted(chunks, units, Counter(usage.held), check)
-        return await self._store.keep(chunks, limit=limit, before=before)
-
-    async def _counted(
-        self,
-        chunks: AsyncIterable[bytes],
-        units: Collection[str],
-        held: Counter[str],
-        check: Callable[[Mapping[str, int], int], None],
-    ) -> AsyncIterator[bytes]:
-        """The chunks; of what arrives at once no more is let in than there is room for.
-
-        A single file is let in whole: only once its hash is known can it turn out to be there already.
-        """
-        mine = 0
-        try:
-            async for chunk in chunks:
-                if any(self._arriving[each] > mine for each in units):
-                    check(held + self._arriving, len(chunk))
-                mine += len(chunk)
-                self._arriving.update(dict.fromkeys(units, len(chunk)))
-                yield chunk
-        finally:
-            self._arriving.subtract(dict.fromkeys(units, mine))
+        if await self.room() < max(announced, 1):
+            raise StoreFull("DISK_RESERVE")
+        owners = [each for each in units if each != ALL]
+        await self._ledger.check_budget(max(announced, 1), owners, self._budget)
+        admit = partial(
+            self._ledger.note, units=units, quota=self._quota, living=living, budget=self._budget
+        )
+        return await self._store.keep(chunks, limit=limit, before=admit)
 
     def of(self, connection: str) -> ConnectionFiles:
-        """The same files, as the connection keeps them."""
-        return ConnectionFiles(self, self._store, self._ledger, connection, self._quota.each)
-
-    async def has_room(self, size: int) -> bool:  # noqa: ARG002 - see `of`
-        """See the port."""
-        return True
+        """The same files, as the connection keeps them: what arrives counts for it."""
+        return ConnectionFiles(self, self._store, self._ledger, connection)
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""

@@ -34,9 +34,22 @@ class StoreUnavailable(Exception):  # noqa: N818
 
 
 class StoreFull(StoreUnavailable):
-    """The disk has no room. Nothing was kept."""
+    """The disk has no room for files: it is full, or would have less than DISK_RESERVE. Nothing was kept."""
 
     code: str = "disk_full"
+
+
+class BudgetReached(Exception):  # noqa: N818
+    """A connection's budget of bytes for the day is used up. Nothing was kept.
+
+    `seconds` are left of the day, which ends at midnight UTC.
+    """
+
+    code: Final = "upload_budget_reached"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("MEDIA_UPLOAD_BUDGET")
+        self.seconds = seconds
 
 
 class MediaStore(Protocol):
@@ -56,10 +69,10 @@ class MediaStore(Protocol):
         `expected` one, and whatever `chunks` raises; nothing is left of it then.
         """
 
-    async def has_room(self, size: int) -> bool:
-        """Whether a file of so many bytes may be kept beside those that are; to be asked before it is fetched.
+    async def room(self) -> int:
+        """Bytes that files may still take on this disk: those that are free beyond DISK_RESERVE.
 
-        Raises `StoreUnavailable`.
+        `keep` raises `StoreFull` for more. Raises `StoreUnavailable`.
         """
 
     async def find(self, sha256: str) -> Path | None:

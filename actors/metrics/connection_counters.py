@@ -17,6 +17,9 @@ _FIRST: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
     ("teimoso_zombies", {}),
     ("teimoso_documents_set_aside", {}),
+    ("teimoso_files_deferred", {"reason": "disk_full"}),
+    ("teimoso_files_deferred", {"reason": "connection_budget"}),
+    ("teimoso_files_deferred", {"reason": "sender_budget"}),
 )
 
 

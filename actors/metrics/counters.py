@@ -134,9 +134,15 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_limits_reached",
             "counter",
-            "Requests that a limit refused, and tries to fetch a file that waits for its limit, by the setting"
-            " that names the limit.",
+            "Requests that a limit refused, by the setting that names the limit.",
             ("limit",),
+        ),
+        Series(
+            "teimoso_files_deferred",
+            "counter",
+            "Files that arrived and wait: for room (disk_full), or for the next day (connection_budget,"
+            " sender_budget).",
+            ("connection", "reason"),
         ),
         Series(
             "teimoso_webhook_attempts",

@@ -32,13 +32,21 @@ ACCEPTING = Script.of(
     "transitions.lua", DUE, "actors.queue.scripts:accept.lua", package="actors.redis"
 )
 CLAIMS = "actors.queue.scripts:claims.lua"
-SENDING = Script.of(*PACED, CLAIMS, package="actors.redis")
-DEFERRING = Script.of(*PACED, CLAIMS, "actors.queue.scripts:deferrals.lua", package="actors.redis")
+SENDING = Script.of(*PACED, CLAIMS, package="actors.redis", at_maxmemory=True)
+DEFERRING = Script.of(
+    *PACED,
+    CLAIMS,
+    "actors.queue.scripts:deferrals.lua",
+    package="actors.redis",
+    at_maxmemory=True,
+)
 KEEPING = Script.of(
     *PACED,
     "actors.queue.scripts:dead_letters.lua",
+    "actors.queue.scripts:bytes.lua",
     "actors.queue.scripts:lanes.lua",
     package="actors.redis",
+    at_maxmemory=True,
 )
 JOINING = Script.of(
     "transitions.lua",
@@ -47,6 +55,7 @@ JOINING = Script.of(
     "actors.queue.scripts:joins.lua",
     "actors.queue.scripts:renames.lua",
     package="actors.redis",
+    at_maxmemory=True,
 )
 SCRIPTS = {
     "accept": ACCEPTING,
@@ -54,7 +63,10 @@ SCRIPTS = {
     **dict.fromkeys(("defer", "lift"), DEFERRING),
     **dict.fromkeys(("rename", "note_renamed"), JOINING),
 }
-"""By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""
+"""By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not.
+
+At `maxmemory` all run but `accept`: each of them brings messages nearer to their end.
+"""
 
 
 ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
@@ -168,14 +180,20 @@ class Ledger:
                 await self._redis.zrem(of.changed, *expired)
         return records
 
-    async def mirrored(self, connection: str, records: Sequence[Record]) -> None:
-        """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since."""
+    async def mirrored(
+        self, connection: str, records: Sequence[Record], without_words: Collection[str] = ()
+    ) -> None:
+        """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since.
+
+        A message that WhatsApp has goes on without its words (`Record.stored`), but for those whose id is in
+        `without_words`: the state store refused theirs.
+        """
         names = await self.names(connection, {record.chat for record in records})
         known = [
             part
             for record in records
             if record.chat == names[record.chat]
-            for part in (record.message_id, record.revision)
+            for part in (record.message_id, record.revision, int(record.id not in without_words))
         ]
         if known:
             await self._run(connection, "mirrored", 0, *known)

@@ -39,6 +39,7 @@ from actors.queue.refusals import (
     NotCancellable,
     NotDead,
     NotFound,
+    QueueFull,
 )
 from actors.queue.retry_policy import decide
 from actors.redis import keys
@@ -60,7 +61,7 @@ GRACE = 5.0
 
 __all__ = [
     "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
-    "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway",
+    "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "QueueFull", "Record", "RedisAway",
     "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
 ]  # fmt: skip
 
@@ -81,6 +82,7 @@ class Lanes(Joins):
         idempotency_key: str | None = None,
         message_id: str | None = None,
         now: float | None = None,
+        budgeted: bool = True,
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
@@ -90,7 +92,8 @@ class Lanes(Joins):
 
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
-        Raises `ConnectionDeleted` from `Leases.delete` on.
+        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `budgeted`, `QueueFull` once the
+        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes; what was accepted before is not.
         """
         now = clock(now)
         key, fingerprint, spare = "", "", ""
@@ -115,9 +118,12 @@ class Lanes(Joins):
             send.priority,
             "" if send.send_at is None else repr(send.send_at),
             send.content,
+            (budgeted and self._settings.queue_memory_limit) or "",
         )
         if outcome == "deleted":
             raise ConnectionDeleted(send.connection)
+        if outcome == "full":
+            raise QueueFull(send.connection)
         if outcome == "conflict":
             raise IdempotencyConflict
         if outcome == "replayed":

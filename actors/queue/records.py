@@ -114,7 +114,7 @@ class Record:
 
     `uncertain` says that an attempt was made whose acknowledgement never came: a dead or cancelled
     message with it may have arrived. `retry_at` is when it is tried again, by the clock of its failure. `crashes` are those since the last redrive. `times` holds the time at which each status was last reached.
-    `expired_at` is when a dead letter left their list for good. `redacted` says that the message was deleted for everyone, and what it said is gone. `revision` grows with each change of any record of the connection.
+    `expired_at` is when a dead letter left their list for good. `redacted` says that the message was deleted for everyone, and what it said is gone; `stored` that `text` and `content` are in the state store alone. `revision` grows with each change of any record of the connection.
     """
 
     id: str
@@ -137,11 +137,12 @@ class Record:
     revision: int = 0
     content: str = field(default="", repr=False)
     redacted: bool = False
+    stored: bool = False
 
     @property
     def said(self) -> Content | None:
-        """The whole content; None once it is `redacted`. Raises `UnknownContent`."""
-        return None if self.redacted else _said(self.content, self.text)
+        """The whole content; None once it is `redacted` or `stored`. Raises `UnknownContent`."""
+        return None if self.redacted or self.stored else _said(self.content, self.text)
 
     @property
     def said_at(self) -> float:
@@ -249,13 +250,14 @@ class Flow:
 
     `counts` has each of `COUNTED`, `open` what is not finished. `took` says how many of those sent
     took how long from when they could leave first: one number for each of `TOOK` and one for more;
-    `took_seconds` is the sum.
+    `took_seconds` is the sum. `bytes` is what all messages take in Redis that are there, finished ones too.
     """
 
     counts: Mapping[str, int]
     open: int
     took: tuple[int, ...]
     took_seconds: float
+    bytes: int = 0
 
     @property
     def unaccounted(self) -> int:
@@ -272,6 +274,7 @@ def flow_of(counters: Mapping[str, str], opened: int) -> Flow:
         open=opened,
         took=tuple(int(counters.get(f"took:{n}", 0)) for n in range(1, len(TOOK) + 2)),
         took_seconds=int(counters.get("took:ms", 0)) / 1000,
+        bytes=int(counters.get("bytes", 0)),
     )
 
 
@@ -359,6 +362,7 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
         revision=int(fields["revision"]),
         content=fields.get("content") or "",
         redacted=fields.get("redacted") == "1",
+        stored=fields.get("stored") == "1",
     )
 
 

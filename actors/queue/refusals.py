@@ -15,6 +15,18 @@ class ConnectionDeleted(Exception):  # noqa: N818 - reads as what it is
     code = "connection_deleted"
 
 
+class QueueFull(Exception):  # noqa: N818 - reads as what it is
+    """The messages of the connection take `QUEUE_MEMORY_LIMIT` bytes of Redis (HTTP 429)."""
+
+    code = "queue_full"
+
+
+class RedisFull(Exception):  # noqa: N818 - reads as what it is
+    """Redis is nearly full, whosever messages fill it (HTTP 503)."""
+
+    code = "redis_full"
+
+
 class NotFound(Exception):  # noqa: N818 - reads as what it is
     """No such message, or its record has expired (HTTP 404)."""
 

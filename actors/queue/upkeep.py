@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.queue import mirror, mirror_store
+from actors.queue.mirror import mirror_store, views
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.connection_ids import id_in
@@ -131,19 +131,22 @@ class Upkeep:
         if not records:
             return
         begun = time.monotonic()
-        await mirror_store.store(self._documents, records)
-        for connection, message_id in mirror.deleted(records):
+        bare = await mirror_store.store(self._documents, records)
+        for connection, message_id in views.deleted(records):
             await self._lanes.redact(connection, message_id)
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(
-            *(self._lanes.mirrored(connection, list(group)) for connection, group in each)
+            *(self._lanes.mirrored(connection, list(group), bare) for connection, group in each)
         )
         await self._give_way(records, time.monotonic() - begun)
 
     async def prune(self) -> None:
-        """Forget the dead letters whose time is over."""
+        """Forget the dead letters whose time is over, and count what expired no longer."""
+        if weighed := await self._lanes.weigh(self._connections):
+            log.info("weighed", action="queue.weigh", connections=weighed)
         for connection in self._connections:
+            await self._lanes.forget_expired(connection)
             pruned = await self._lanes.prune(connection, self._keep_days)
             if pruned:
                 log.info("pruned", action="queue.prune", connection=connection, letters=pruned)

@@ -213,3 +213,46 @@ async def durability(redis: Redis) -> Durability:
         ),
         wanted=wanted,
     )
+
+
+MAXMEMORY_SHARE = 0.9
+"""Of `maxmemory`: the rest is for what becomes of the messages that are there."""
+MACHINE_SHARE = 0.5
+"""Of the memory of its machine, where Redis has no `maxmemory`: a rewrite of its log may take as much again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes in use and the bound, which is None where the server does not report it."""
+
+    used: int
+    limit: int | None
+
+    @property
+    def full(self) -> bool:
+        """Whether no message may be added."""
+        return self.limit is not None and self.used >= self.limit
+
+
+async def memory(redis: Redis, limit: int = 0) -> Memory | None:
+    """Read the memory of Redis, with `limit` (bytes; 0: none) as an upper bound of its bound.
+
+    None where the server forbids it. Raises `RedisAway`.
+    """
+    async with reach():
+        try:
+            told: Any = await redis.info("memory")
+        except (NoPermissionError, AuthorizationError):
+            return None
+    return memory_of(told, limit)
+
+
+def memory_of(told: Any, limit: int = 0) -> Memory:
+    """The memory in an answer to INFO."""
+    maxmemory = int(told.get("maxmemory") or 0)
+    machine = int(told.get("total_system_memory") or 0)
+    bounds = [
+        limit or (0 if maxmemory else int(MACHINE_SHARE * machine)),
+        int(MAXMEMORY_SHARE * maxmemory),
+    ]
+    return Memory(int(told["used_memory"]), min((each for each in bounds if each), default=None))

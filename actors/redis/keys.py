@@ -17,7 +17,9 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
                                               clock, set_back: the last second, and how far it
                                               ever went back;
                                               count:WHAT, took:BUCKET, took:ms: what became of
-                                              messages (`records.Flow`)
+                                              messages (`records.Flow`); bytes: what their records
+                                              take; weighed: all records count in it
+    teimoso:{shop}:leaving            hash    hour -> the bytes of the records that expire in it
     teimoso:{shop}:lane:CHAT          zset    open messages of a chat, by priority, then order
     teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
     teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
@@ -68,6 +70,8 @@ from functools import lru_cache
 
 from actors.runtime.connection_ids import is_connection
 
+MESSAGES = "teimoso:{*}:message:*"
+"""A pattern of the records of all connections."""
 POKE = "teimoso:poke"
 WEBHOOKS = "teimoso:webhooks"
 ROOT = "teimoso:newest_root"
@@ -97,6 +101,7 @@ class ConnectionKeys:
     nameless: str
     unasked: str
     joining: str
+    leaving: str
     dead: str
     changed: str
     wake: str
@@ -124,6 +129,7 @@ class ConnectionKeys:
             self.nameless,
             self.unasked,
             self.joining,
+            self.leaving,
             self.dead,
             self.changed,
             self.wake,
@@ -158,6 +164,12 @@ class ConnectionKeys:
     def idempotency(self, key: str) -> str:
         """The first answer given to an Idempotency-Key."""
         return f"{self.base}:idempotency:{digest(key)}"
+
+
+def message_in(key: str) -> tuple[str, str]:
+    """The connection and the message id in the key of a record."""
+    base, _, message_id = key.partition(":message:")
+    return base.removeprefix("teimoso:{").removesuffix("}"), message_id
 
 
 def digest(idempotency_key: str) -> str:
@@ -195,6 +207,7 @@ def of(connection: str) -> ConnectionKeys:
         nameless=f"{base}:nameless",
         unasked=f"{base}:unasked",
         joining=f"{base}:joining",
+        leaving=f"{base}:leaving",
         dead=f"{base}:dead",
         changed=f"{base}:changed",
         wake=f"{base}:wake",

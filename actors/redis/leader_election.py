@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.redis.client import reach
+from actors.redis.scripts import AT_MAXMEMORY
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 """For which it is held without being renewed: as long as a successor of a dead one waits at most."""
 
-_HOLD = """
+_HOLD = f"""{AT_MAXMEMORY}
 -- KEYS: the turn, a string: the token of who has it · ARGV: a token, milliseconds
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end

@@ -14,6 +14,8 @@
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   refused_documents    how many items the state store refuses, set aside in the session
 --   refused_full         1 where one more has no room there
+--   deferred_files       how many files that arrived wait, and how many of them for the next day
+--   over_budget_files
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
@@ -77,7 +79,7 @@ end
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
     obstacle, until_, code, code_expires_at, code_left, version_ends_at, passkey, passkey_expires_at,
     passkey_left, limited_until, limit_reason, mistaken_at, refused_documents,
-    refused_full)
+    deferred_files, over_budget_files, refused_full)
     if not owns(epoch) then
         return 'lost'
     end
@@ -90,7 +92,11 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
             'mistaken_at', mistaken_at)
     end
     if refused_documents then
-        call('HSET', LEASE, 'refused_documents', refused_documents, 'refused_full', refused_full or '')
+        call('HSET', LEASE, 'refused_documents', refused_documents)
+    end
+    if deferred_files then
+        call('HSET', LEASE, 'deferred_files', deferred_files, 'over_budget_files', over_budget_files,
+            'refused_full', refused_full or '')
     end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)

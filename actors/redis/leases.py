@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actors.redis import keys
 from actors.redis.client import reach
 from actors.redis.pipeline import Line
-from actors.redis.scripts import Script
+from actors.redis.scripts import AT_MAXMEMORY, Script
 from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 JOINS = "actors.queue.scripts:joins.lua"
-SCRIPT = Script.of("transitions.lua", "flight.lua", JOINS, "lease.lua", package="actors.redis")
-BURY = """#!lua flags=allow-oom
+PARTS = ("transitions.lua", "flight.lua", JOINS, "lease.lua")
+SCRIPT = Script.of(*PARTS, package="actors.redis", at_maxmemory=True)
+BURY = f"""{AT_MAXMEMORY}
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
-"""Runs at `maxmemory` too, where a deletion is what frees memory."""
 FORGET_BATCH = 1_000
 
 TOMBSTONE = 30 * 24 * 3600
@@ -86,7 +86,8 @@ class Lease:
     `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
-    `refused_documents` items are refused by the state store; `refused_full`: one more has no room.
+    `refused_documents` is how many items the state store refuses, `deferred_files` how many files wait,
+    `over_budget_files` how many of them for the next day; `refused_full`: one more refused has no room.
     """
 
     connection: str
@@ -109,6 +110,8 @@ class Lease:
     limit_reason: str | None = None
     mistaken_at: float | None = None
     refused_documents: int = 0
+    deferred_files: int = 0
+    over_budget_files: int = 0
     refused_full: bool = False
 
 
@@ -140,18 +143,8 @@ class Leases:
         Raises `LeaseLost` once the connection was deleted and `forget` was called.
         """
         now = time.time() if now is None else now
-        token = secrets.token_hex(8)
-        fields = await self._run(
-            connection,
-            "take",
-            now,
-            known_epoch,
-            owner.actor,
-            owner.pid,
-            owner.node,
-            token,
-            owner.started,
-        )
+        who = owner.actor, owner.pid, owner.node, secrets.token_hex(8), owner.started
+        fields = await self._run(connection, "take", now, known_epoch, *who)
         lease = _lease(connection, dict(zip(fields[::2], fields[1::2], strict=True)))
         if lease is None:
             raise LeaseLost(connection)
@@ -184,6 +177,8 @@ class Leases:
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
         refused_documents: int = 0,
+        deferred_files: int = 0,
+        over_budget_files: int = 0,
         refused_full: bool = False,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
@@ -210,6 +205,8 @@ class Leases:
             limit_reason or "",
             mistaken_at or "",
             refused_documents,
+            deferred_files,
+            over_budget_files,
             "1" if refused_full else "",
         )
         return bool(outcome == "kept")
@@ -381,6 +378,8 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         limit_reason=fields.get("limit_reason") or None,
         mistaken_at=_time(fields.get("mistaken_at")),
         refused_documents=int(fields.get("refused_documents") or 0),
+        deferred_files=int(fields.get("deferred_files") or 0),
+        over_budget_files=int(fields.get("over_budget_files") or 0),
         refused_full=fields.get("refused_full") == "1",
     )
 

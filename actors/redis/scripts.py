@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from actors.redis.keys import ConnectionKeys
     from actors.redis.pipeline import Line
 
+AT_MAXMEMORY = "#!lua flags=allow-oom\n"
+"""The first line of a script that Redis runs at `maxmemory` too (Redis 7.0, "Script flags")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -33,16 +36,19 @@ class Script:
     sha: str
 
     @classmethod
-    def of(cls, *names: str, package: str) -> Script:
+    def of(cls, *names: str, package: str, at_maxmemory: bool = False) -> Script:
         """Put the Lua files of `package` (or ``package:file``) behind one another, and run them.
 
-        The first is `transitions.lua`, which says how.
+        The first is `transitions.lua`, which says how. `at_maxmemory`: Redis runs it also once it has no memory
+        left, since what is there already cannot leave without it; it may add no message.
         """
         texts = []
         for name in names:
             room, _, file = name.rpartition(":")
             texts.append(files(room or package).joinpath(file).read_text())
         text = "\n".join((*texts, "return run()"))
+        if at_maxmemory:
+            text = AT_MAXMEMORY + text
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     async def run(

@@ -32,6 +32,7 @@ local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BA
 local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'
 local SINCE, ALIASES = BASE .. ':since', BASE .. ':aliases'
 local NAMELESS, UNASKED, JOINING = BASE .. ':nameless', BASE .. ':unasked', BASE .. ':joining'
+local LEAVING = BASE .. ':leaving'
 local call = redis.call
 local transitions = {}
 
@@ -39,8 +40,6 @@ local transitions = {}
 local PRIORITY = 2 ^ 48
 -- Turn of a chat: a level of priority is worth this many turns, so a late one is never starved.
 local LEVEL = 1000
--- Records of finished messages, in milliseconds: seven days, longer than a spool may last.
-local RETENTION = 7 * 24 * 3600 * 1000
 -- Addresses that `aliases` has at most, and `nameless`; some megabytes.
 local NAMES = 20000
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
 from actors.queue.records import api_id, derive
+from actors.queue.refusals import RedisFull
 from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes, Record, Send
     from actors.queue.spool.file import Spool
     from gateway.acceptance.spool_drain import Drain
+    from gateway.redis_room import Room
 
 
 class Accepting:
@@ -22,10 +24,16 @@ class Accepting:
     Redis being away refuses none, and a Redis that hangs delays only the first (G11): what it
     cannot take waits in the spool. So does what follows, in any chat until the drain has found
     Redis again, and in the same chat until the drain has moved what is before it.
+
+    A Redis that is nearly full refuses sends (G13), rather than have them wait on disk for a room that nobody
+    makes: the spool takes only those that come between two looks at it.
     """
 
-    def __init__(self, lanes: Lanes, spool: Spool, drain: Drain, *, spools: bool = True) -> None:
+    def __init__(
+        self, lanes: Lanes, spool: Spool, drain: Drain, room: Room, *, spools: bool = True
+    ) -> None:
         """`spools`: whether what Redis does not take waits on disk; else it is refused."""
+        self._room = room
         self._spools = spools
         self._lanes = lanes
         self._spool = spool
@@ -41,13 +49,19 @@ class Accepting:
     ) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
 
-        Where nothing waits on disk it raises `RedisAway`.
+        Where nothing waits on disk it raises `RedisAway`. Raises `RedisFull` and `QueueFull`, but not for what was
+        accepted under the same key.
 
         `message_id` is one that was minted before; what a key names has its own.
         """
         # An id that is known before: a script whose answer was lost may have run.
         message_id = None if idempotency_key else message_id or mint()
         now = time.time() if now is None else now  # an id that a key names has its time in it
+        if self._room.full:
+            known = idempotency_key and await self.first(send, idempotency_key)
+            if not known:
+                raise RedisFull
+            return known
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
                 if not await self._waits_by_another_name(send):

@@ -59,8 +59,7 @@ async def bringing(
     """The content to send, its file on this disk; `called` in place of what the last upload said.
 
     Problems: `unknown_media`, `media_empty`, `media_too_large`, `media_type_mismatch`,
-    `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep_given`. A file that is
-    fetched is the connection's, whichever key asks for it.
+    `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep_given`.
     """
     voice = isinstance(wanted, outbound_messages.NewAudio) and wanted.voice
     if wanted.media.url is None:
@@ -133,7 +132,7 @@ async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | 
             sha256, size = await backends.files.keep_given(
                 found.chunks,
                 limit=limit,
-                units=[wanted.connection],
+                units=(wanted.connection,),
                 living=backends.known.ids,
             )
     except url_fetch.Refused as error:

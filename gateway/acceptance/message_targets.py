@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import (
@@ -74,7 +74,7 @@ async def standing(backends: Backends, wanted: Standing, called: Called | None =
     """The content of a send that may quote another message. Problems as in `find` and `bringing`."""
     quote = None
     if wanted.reply_to is not None:
-        found = await find(backends, wanted.connection, wanted.to, wanted.reply_to)
+        found = await find(backends, wanted.connection, wanted.to, wanted.reply_to, words=True)
         quote = Quote(found.target, found.text, found.type)
     if isinstance(wanted, outbound_messages.NewText):
         return Text(wanted.text, quote)
@@ -96,7 +96,8 @@ async def changing(backends: Backends, wanted: Changing) -> tuple[Content, int]:
 
     Problems as in `find`, and where it may not be changed like that.
     """
-    found = await find(backends, wanted.connection, wanted.to, wanted.message)
+    words = isinstance(wanted, outbound_messages.NewPollVote)
+    found = await find(backends, wanted.connection, wanted.to, wanted.message, words=words)
     return change(wanted, found, time.time()), found.priority
 
 
@@ -135,12 +136,19 @@ def _vote(wanted: outbound_messages.NewPollVote, found: Found) -> PollVote:
     return PollVote(found.target, options, poll.secret)
 
 
-async def find(backends: Backends, connection: str, chat: str, id: str) -> Found:  # noqa: A002
-    """The message of this id, which is in this chat and can be spoken of.
+async def find(
+    backends: Backends,
+    connection: str,
+    chat: str,
+    id: str,  # noqa: A002 - the field's word
+    *,
+    words: bool,
+) -> Found:
+    """The message of this id, which is in this chat and can be spoken of; with its `words` only where asked.
 
-    Problems: `unknown_target`, `target_elsewhere`, `target_deleted`, `target_not_sent`.
+    Problems: `unknown_target`, `target_elsewhere`, `target_deleted`, `target_not_sent`. Raises `StoreAway`.
     """
-    found = await _look(backends, connection, id)
+    found = await _look(backends, connection, id, words=words)
     if found is None or found.type in _NO_TARGETS:
         raise Problem("unknown_target")
     if found.chat != chat and not await _is_same(backends, connection, found.chat, chat):
@@ -159,14 +167,18 @@ async def _is_same(backends: Backends, connection: str, one: str, other: str) ->
     return names[one] == names[other]
 
 
-async def _look(backends: Backends, connection: str, id_: str) -> Found | None:
+async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -> Found | None:
     named, _, rest = id_.partition(".")
     if named != connection:
         return None
     if not rest.startswith("in."):
         record = await backends.accepting.get(id_)
         if record is not None:
-            return _of_record(record)
+            found = _of_record(record)
+            if not words or not record.stored or record.redacted:
+                return found
+            stored = await backends.documents.get(MESSAGES, id_) or {}
+            return replace(found, text=text_now(stored), poll=_poll(stored.get("content")))
     document = await backends.documents.get(MESSAGES, id_)
     if document is None or is_early(document) or document["connection"] != connection:
         return None

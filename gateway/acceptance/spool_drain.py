@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.queue import mirror_store
 from actors.queue.lanes import ConnectionDeleted, IdempotencyConflict, Lanes, RedisAway
+from actors.queue.mirror import mirror_store
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held
@@ -214,6 +214,7 @@ class Drain:
                 message_id=spooled.message_id,
                 idempotency_key=spooled.idempotency_key,
                 now=spooled.accepted_at,
+                budgeted=False,  # it was accepted already
             )
         except ConnectionDeleted:
             await self._end(spooled, ConnectionDeleted.code)

@@ -35,7 +35,6 @@ _ASKED = Gives("Noted; the connection as it is now.", responses.Connection)
 
 
 _SETTINGS = (
-    "unsupported_by_engine",
     "invalid_proxy",
     "text_empty",
     "text_too_long",

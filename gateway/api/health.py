@@ -73,6 +73,8 @@ async def health(call: Call[None, None]) -> Response:
             up=seen.redis,
             durable=None if durable is None else durable.holds,
             reason="Redis does not answer." if durable is None else durable.reason,
+            memory=None if seen.memory_of_redis is None else seen.memory_of_redis.used,
+            memory_limit=None if seen.memory_of_redis is None else seen.memory_of_redis.limit,
         ),
         "store": vitals.StoreHealth(up=seen.store),
         "spool": vitals.SpoolHealth(
@@ -120,10 +122,15 @@ def _status(seen: Observation, interval: float) -> tuple[summary.Status, list[st
     status, reasons = summary.overall(
         seen.latest, redis=seen.redis, store=seen.store, now=time.time(), interval=interval
     )
+    found = []
     if seen.durable is not None and not seen.durable.holds:
         # G1 does not hold on this Redis: the service works, and promises less
-        return summary.worst([status, "degraded"]), [*reasons, "redis_not_durable"]
-    return status, reasons
+        found.append("redis_not_durable")
+    if seen.memory_of_redis is not None and seen.memory_of_redis.full:
+        found.append("redis_full")
+    if not found:
+        return status, reasons
+    return summary.worst([status, "degraded"]), list(dict.fromkeys([*reasons, *found]))
 
 
 async def _shown(call: Call[None, None]) -> Key | None:

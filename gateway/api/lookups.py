@@ -35,7 +35,6 @@ REFUSES = (
     "connection_busy",
     "not_answered",
     "redis_away",
-    UNSUPPORTED,
 )
 
 
@@ -68,7 +67,7 @@ async def typing(call: Call[Typing, None]) -> Response:
 async def ask(
     call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The answer of the connection's owner. Problems: those of `REFUSES`, and `unsupported_chat`."""
+    """The answer of the connection's owner. Problems: those of `REFUSES`, and where asking again is no use."""
     connection = registered.id
     lease = (await call.backends.leases.read_all([connection])).get(connection)
     alive = lease is not None and call.backends.liveness.of(connection, lease)

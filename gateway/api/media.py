@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 PIECE: Final = 262_144
 _UNSAID: Final = "application/octet-stream"
+_DEFERRED: Final = {
+    "disk_full": "The file waits for room on the disk, and is fetched by itself then.",
+    "connection_budget": "The file waits for the next day (UTC): MEDIA_CONNECTION_BUDGET is used up.",
+    "sender_budget": "The file waits for the next day (UTC): MEDIA_SENDER_BUDGET is used up.",
+}
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
@@ -47,8 +52,9 @@ async def upload(call: Call[None, Upload]) -> Response:
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem("unsupported_media_type", "Send the file as it is, without an encoding.")
     limit = backends.settings.media_max_bytes
-    announced = headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
+    length = headers.get("content-length", "")
+    announced = int(length) if length.isdigit() else 0
+    if announced > limit:
         raise _too_large(limit)
     try:
         sha256, size = await backends.files.keep_given(
@@ -56,6 +62,7 @@ async def upload(call: Call[None, Upload]) -> Response:
             limit=limit,
             units=call.key.units,
             living=backends.known.ids,
+            announced=announced,
         )
     except TooLarge:
         raise _too_large(limit) from None
@@ -83,6 +90,8 @@ async def download(call: Call[None, None]) -> Response:
         raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
     file = await call.backends.files.find(media.sha256)
     if file is None:
+        if media.state == "deferred":
+            raise Problem("media_pending", _DEFERRED.get(media.error or ""))
         raise Problem("media_pending" if media.state == "pending" else "media_gone")
     try:
         stream = await asyncio.to_thread(file.open, "rb")
@@ -175,7 +184,14 @@ OPERATIONS = (
         "send",
         upload=True,
         query=Upload,
-        refuses=("media_empty", "media_too_large", "quota_reached", "store_away", *_KEPT),
+        refuses=(
+            "media_empty",
+            "media_too_large",
+            "instance_limit_reached",
+            "upload_budget_reached",
+            "store_away",
+            *_KEPT,
+        ),
     ),
     Operation(
         "GET",

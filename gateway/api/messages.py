@@ -25,6 +25,7 @@ from gateway.schemas.requests import ListMessages
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from actors.queue.lanes import Record
     from actors.state.documents import Document
     from gateway.backends import Backends
 
@@ -51,7 +52,7 @@ async def message_of(call: Call[None, None]) -> responses.Message:
             away = error
         else:
             if record is not None:
-                return presenters.queued(record, await _changes(call, id))
+                return presenters.queued(record, await _document(call, record))
     document = await call.backends.documents.get(MESSAGES, id)
     mine = document is not None and document["connection"] == connection
     if document is not None and (mine or call.key.is_admin_of_all) and not is_early(document):
@@ -61,13 +62,17 @@ async def message_of(call: Call[None, None]) -> responses.Message:
     raise Problem("unknown_message")
 
 
-async def _changes(call: Call[None, None], id: str) -> Document | None:  # noqa: A002
-    """Changes that others made to an outgoing message; none while the store is away."""
+async def _document(call: Call[None, None], record: Record) -> Document | None:
+    """The document of an outgoing message: it has changes by others, and the words where they are `stored`.
+
+    None while the store is away, if the words are in the record; else raises `StoreAway`.
+    """
     try:
-        document = await call.backends.documents.get(MESSAGES, id)
+        return await call.backends.documents.get(MESSAGES, record.id)
     except StoreAway:
+        if record.stored:
+            raise
         return None
-    return None if document is None else document.get("changes")
 
 
 async def cancel(call: Call[None, None]) -> Response:

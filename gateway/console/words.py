@@ -143,6 +143,11 @@ PROMISES: Final[Mapping[str, str]] = {
     "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",
 }
 
+DEFERRED: Final[Mapping[str, str]] = {
+    "disk_full": "waits for room on the disk, and comes by itself",
+    "connection_budget": "waits for tomorrow (UTC): the connection's files of today are too many",
+    "sender_budget": "waits for tomorrow (UTC): this sender's files of today are too many",
+}
 KINDS: Final[Mapping[str, str]] = {
     "image": "Picture",
     "video": "Video",

@@ -6,6 +6,7 @@ what it does not do. The order of refusals is fixed: method, key, rate, scope, q
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.media.store import StoreFull, StoreUnavailable
+from actors.media.store import BudgetReached, StoreFull, StoreUnavailable
+from actors.queue.refusals import QueueFull, RedisFull
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.runtime.quotas import QuotaReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limits, problems
-from gateway.http.problems import Problem, from_validation
+from gateway.http.problems import FULL_RETRY_AFTER, Problem, from_validation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -131,22 +133,41 @@ class _TellingWhatIsAway:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, QuotaReached):
             raise limits.refused(error) from None
+        if isinstance(error, BudgetReached):
+            raise Problem(
+                error.code,
+                "MEDIA_UPLOAD_BUDGET allows no more today (UTC).",
+                headers={"Retry-After": str(math.ceil(error.seconds))},
+            ) from None
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):
-                    raise Problem(code, detail) from None
+                    headers = {"Retry-After": str(FULL_RETRY_AFTER)} if kind in _FULL else {}
+                    raise Problem(code, detail, headers=headers) from None
 
 
 # Of two that fit, the first: what is full is a kind of what is unavailable.
 _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     RedisAway: ("redis_away", "Redis does not answer; try again soon."),
+    RedisFull: (
+        "redis_full",
+        "Messages leave it as they are sent; REDIS_MEMORY_LIMIT or the server's `maxmemory` is the bound.",
+    ),
+    QueueFull: (
+        "queue_full",
+        "Messages leave as they are sent and stored, finished ones after seven days; QUEUE_MEMORY_LIMIT is the bound.",
+    ),
     SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
-    StoreFull: ("disk_full", None),
+    StoreFull: (
+        "disk_full",
+        "The disk is full but for DISK_RESERVE, which is not for files; everything else goes on.",
+    ),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
     InvalidCursor: ("invalid_cursor", None),
 }
+_FULL = frozenset({RedisFull, QueueFull})
 telling_what_is_away = _TellingWhatIsAway()
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth
+    from actors.redis.client import Memory
     from gateway.observation import Observation
     from gateway.schemas.responses import Connection
 
@@ -70,11 +71,21 @@ class Snapshot(Collector):
                 "Whether Redis is known to have on disk what it acknowledged.",
                 value=float(seen.durable.holds),
             )
+        if seen.memory_of_redis is not None:
+            yield from _memory(seen.memory_of_redis)
         if seen.spool is not None:
             yield from self._spool(seen.spool)
         if seen.redis:
             yield from self._queue(seen.counts)
             yield from _flows(seen.flows)
+            taken = GaugeMetricFamily(
+                "teimoso_queue_bytes",
+                "Bytes of Redis that the messages of the connection take, finished ones too.",
+                labels=["connection"],
+            )
+            for connection, flow in seen.flows.items():
+                taken.add_metric([name_of(connection)], flow.bytes)
+            yield taken
         yield from self._states(seen.connections)
         yield from _machine(seen)
 
@@ -144,6 +155,11 @@ class Snapshot(Collector):
             "Received items that the state store refuses for good, until a person decides.",
             labels=["connection"],
         )
+        deferred = GaugeMetricFamily(
+            "teimoso_connection_deferred_files",
+            "Files that arrived and wait until there is room on the disk, or until the next_day.",
+            labels=["connection", "until"],
+        )
         restarts = CounterMetricFamily(
             "teimoso_connection_restarts",
             "Times that the connection was taken over from an owner that had died.",
@@ -159,6 +175,9 @@ class Snapshot(Collector):
             breaker.add_metric([connection.id], LEVELS[connection.breaker])
             limited.add_metric([connection.id], self._left(connection.limited_until))
             refused.add_metric([connection.id], connection.refused_documents)
+            tomorrow = connection.over_budget_files
+            deferred.add_metric([connection.id, "room"], connection.deferred_files - tomorrow)
+            deferred.add_metric([connection.id, "next_day"], tomorrow)
             end = connection.version_ends_at
             ends.add_metric([connection.id], math.inf if end is None else self._left(end))
         yield state
@@ -168,12 +187,25 @@ class Snapshot(Collector):
         yield breaker
         yield limited
         yield refused
+        yield deferred
         yield ends
 
     def _left(self, until: str | None) -> float:
         """Seconds until then."""
         end = 0.0 if until is None else datetime.fromisoformat(until).timestamp()
         return max(0.0, end - self._now)
+
+
+def _memory(memory: Memory) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "teimoso_redis_memory_bytes", "Memory that Redis has in use.", value=memory.used
+    )
+    if memory.limit is not None:
+        yield GaugeMetricFamily(
+            "teimoso_redis_memory_limit_bytes",
+            "Memory of Redis from which sends are refused.",
+            value=memory.limit,
+        )
 
 
 def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
@@ -213,6 +245,12 @@ def _machine(seen: Observation) -> Iterator[Metric]:
         "Memory of the machine in use, 0 to 1.",
         value=seen.memory / 100,
     )
+    if seen.files_room is not None:
+        yield GaugeMetricFamily(
+            "teimoso_files_room_bytes",
+            "Bytes that files of messages may still take: those free on their disk beyond DISK_RESERVE.",
+            value=seen.files_room,
+        )
     if seen.disk is not None:
         yield GaugeMetricFamily(
             "teimoso_disk_free_bytes",

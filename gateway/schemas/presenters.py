@@ -81,6 +81,8 @@ def connection(
         limited_until=rfc3339(limited_until),
         limit_reason=limit_reason,
         refused_documents=0 if lease is None else lease.refused_documents,
+        deferred_files=0 if lease is None else lease.deferred_files,
+        over_budget_files=0 if lease is None else lease.over_budget_files,
         account=next((account for account in accounts if account), None),
         pairing_step=cast("Any", lease.pairing_step)
         if lease is not None and state == "pairing"
@@ -130,16 +132,20 @@ def first_status(record: Record) -> Status:
     return "waiting" if later else "queued"
 
 
-def queued(record: Record, changes: Document | None = None) -> Message:
-    """An outgoing message as the queue knows it; `changes` are those of its document."""
-    times = record.times
+def queued(record: Record, document: Document | None = None) -> Message:
+    """An outgoing message as the queue knows it, and its `document` the changes by others.
+
+    Where its words are `stored`, the document has them too.
+    """
+    times, shown = record.times, document or {}
+    stored = record.stored and not record.redacted
     said = {
         "id": record.id,
         "connection": record.connection,
         "chat": record.chat,
-        "text": None if record.redacted else record.text or None,
-        "content": said_in(record),
-        "changes": changes,
+        "text": shown.get("text") if stored else None if record.redacted else record.text or None,
+        "content": shown.get("content") if stored else said_in(record),
+        "changes": shown.get("changes"),
     }
     return Message(
         **said_and_done(said),

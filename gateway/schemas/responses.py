@@ -91,6 +91,15 @@ class Connection(Answer):
         " them (alert `document_refused`).",
         examples=[0],
     )
+    deferred_files: int = Field(
+        description="Files that arrived and wait for room on the disk (alert `disk_reserve`) or for the"
+        " next day; fetched by themselves.",
+        examples=[0],
+    )
+    over_budget_files: int = Field(
+        description="Those of them that wait for the next day (alert `files_deferred`).",
+        examples=[0],
+    )
     account: str | None = Field(description="The address of the paired account.")
     show_online: bool = Field(description="Whether the account is shown as online at all times.")
     proxy: str | None = Field(
@@ -179,10 +188,14 @@ class MessageMedia(Answer):
     size: int = Field(description="Bytes.")
     mime: str
     name: str | None
-    state: Literal["pending", "stored", "failed"] = Field(
-        description="`pending`: it is still to be had from WhatsApp; `failed`: it cannot be."
+    state: Literal["pending", "deferred", "stored", "failed"] = Field(
+        description="`pending`: it is still to be had from WhatsApp; `failed`: it cannot be;"
+        " `deferred`: it is fetched by itself once there is room for it."
     )
-    error: str | None = Field(description="The code of what went wrong with it last.")
+    error: str | None = Field(
+        description="The code of what went wrong with it last; of one that is `deferred` what it"
+        " waits for: `disk_full`, or the next day (UTC) by `connection_budget` or `sender_budget`."
+    )
     url: str = Field(description="Its address in this service.")
 
 

@@ -29,7 +29,10 @@ class AppStateRoutes:
         with world.store.transaction():
             setting = world.app_state.actions.described(body)
             version = world.app_state.settings.change(
-                number, setting, notify=optional(body, "notify", True)
+                number,
+                setting,
+                notify=optional(body, "notify", True),
+                external=optional(body, "external", False),
             )
         name = setting.kind.collection
         return JSONResponse({"collection": name, "version": version}, status_code=201)

@@ -101,6 +101,8 @@ _MESSAGES: Final[_Fields] = {
     "ServerErrorReceipt": [("stanza_id", 1, _TEXT)],
     "PollVoteMessage": [("selected_options", 1, [_BYTES])],
     "StarAction": [("starred", 1, _BOOL)],
+    "LabelEditAction": [("name", 1, _TEXT), ("color", 2, _INT32), ("deleted", 4, _BOOL)],
+    "LabelAssociationAction": [("labeled", 1, _BOOL)],
     "MarkChatAsReadAction": [("read", 1, _BOOL), ("message_range", 2, "SyncActionMessageRange")],
     "SyncActionMessageRange": [
         ("last_message_timestamp", 1, _INT64),
@@ -173,6 +175,8 @@ _LACKING: Final[_Fields] = {
     ],
     "SyncActionValue": [
         ("star_action", 2, "StarAction"),
+        ("label_edit_action", 14, "LabelEditAction"),
+        ("label_association_action", 15, "LabelAssociationAction"),
         ("mark_chat_as_read_action", 20, "MarkChatAsReadAction"),
     ],
     "ArchiveChatAction": [("message_range", 2, "SyncActionMessageRange")],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.harness import report
+from tests.chaos.harness.disk_reserve import AT_RESERVE
 from tests.chaos.harness.faults import SHARED, SINGLE
 from tests.chaos.harness.hostile import FORGER, GREEDY
 from tests.chaos.harness.killer import schedule
@@ -36,7 +37,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
 
     A fault that met no message in flight has proven nothing: it strikes again, under other chats.
     """
-    shared, single = (REUSE, REFUSAL, GREEDY, *SHARED), (FORGER, *SINGLE)
+    shared, single = (REUSE, REFUSAL, GREEDY, AT_RESERVE, *SHARED), (FORGER, *SINGLE)
     left = [[fault for fault in faults if not fault.long] for faults in (shared, single)]
     pair_all(instance, parties(4, 3))
     for turn in range(TURNS):
@@ -65,7 +66,9 @@ def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     whom = parties(20, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((REUSE, REFUSAL, GREEDY, *SHARED), (FORGER, *SINGLE)))
+        for number, faults in enumerate(
+            ((REUSE, REFUSAL, GREEDY, AT_RESERVE, *SHARED), (FORGER, *SINGLE))
+        )
     ]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)

@@ -112,6 +112,18 @@ def test_begins_with_a_snapshot(
     has(client, friend, muted=False)
 
 
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_reads_a_patch_whose_mutations_are_in_a_file(
+    simulator: Simulator, versatile: Client, friend: str
+) -> None:
+    has(versatile, friend, muted=False)
+    own(simulator, versatile, "mute", friend, external=True)
+    has(versatile, friend, muted=True)
+    own(simulator, versatile, "mute", friend, muted=False)
+    has(versatile, friend, muted=False)
+    simulator.settled(versatile.number)
+
+
 @pytest.mark.differs(neonize="D12", native="D9")
 def test_sets_what_the_phone_shows(simulator: Simulator, versatile: Client, friend: str) -> None:
     if cannot_set(versatile, friend):

@@ -13,9 +13,10 @@ from actors.connection.account.app_state import AppStateChange
 from actors.connection.account.port import Call
 from actors.connection.reporter import PairingNotice
 from actors.health.alerts import Alert
-from actors.health.checks import Answer, Backlog, Sample, Verdict
+from actors.health.checks import Verdict
+from actors.health.samples import Answer, Backlog, Sample
 from actors.health.status_document import document
-from actors.queue import mirror
+from actors.queue.mirror import views
 from actors.queue.records import Crash, record_of
 from actors.state.account.app_state import changing
 from actors.state.calls import calling
@@ -98,8 +99,8 @@ RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x",
 
 def test_messages_and_jobs() -> None:
     assert RECORD.crashes == (Crash(1.0, 2.0, 3, "crashed"),)
-    check(MESSAGES, mirror.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
-    check(JOBS, mirror.job(RECORD))
+    check(MESSAGES, views.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
+    check(JOBS, views.job(RECORD))
 
 
 def test_recovery_actions_and_alerts() -> None:
@@ -173,4 +174,4 @@ async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["colour", "size"])
 def test_a_field_that_is_not_told_is_noticed(name: str) -> None:
     with pytest.raises(AssertionError, match=name):
-        check(JOBS, {**mirror.job(RECORD), name: 1})
+        check(JOBS, {**views.job(RECORD), name: 1})

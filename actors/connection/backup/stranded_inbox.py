@@ -167,3 +167,6 @@ class _Held:
 
     async def refused_count(self) -> int:
         return self.session.refused_count()
+
+    async def deferred_counts(self) -> tuple[int, int]:
+        return self.session.deferred_counts()

@@ -37,6 +37,9 @@ class SessionRefusedItems(ABC):
     async def refused_count(self) -> int:
         return self._session.refused_count()
 
+    async def deferred_counts(self) -> tuple[int, int]:
+        return self._session.deferred_counts()
+
     async def refused_items(self, limit: int, after: int) -> Sequence[RefusedItem]:
         return self._session.refused_items(limit, after)
 

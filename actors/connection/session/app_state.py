@@ -40,11 +40,12 @@ class AppState(Renumbered):
         changes: Sequence[AppStateChange],
         *,
         after: int | None,
+        begun: int | None = None,
     ) -> bool:
         """Put changes of a collection in, in order: those that lead from version `after` to `version`.
 
-        `after` None is a full sync: what the collection had and `changes` have not is gone. A version
-        that was noted already changes nothing. False, and nothing is noted, where the session is not
+        `after` None is a full sync: what the collection had and `changes` have not is gone; `begun` is what
+        `note_app_state_part` returned, where parts came before. A version that was noted already changes nothing. False, and nothing is noted, where the session is not
         at `after` yet, or never had a full sync: the engine has to do one.
         """
         known = self.app_state_version(collection)
@@ -53,15 +54,31 @@ class AppState(Renumbered):
                 return False
             if known >= version:
                 return True
-        before = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'")
-        for change in changes:
-            self._put_change(collection, change, news=after is not None)
+        begun = self.note_app_state_part(collection, changes, begun, news=after is not None)
         if after is None:
-            until = 0 if before is None else before[0]
-            end = {"epoch": self.epoch, "until": until, "at": self._clock()}
+            end = {"epoch": self.epoch, "until": begun, "at": self._clock()}
             self._put_row(("", "", collection, REPLACED, "history", json.dumps(end)))
         self._write("INSERT OR REPLACE INTO app_state VALUES (?, ?)", (collection, version))
         return True
+
+    def note_app_state_part(
+        self,
+        collection: str,
+        changes: Sequence[AppStateChange],
+        begun: int | None = None,
+        *,
+        news: bool = False,
+    ) -> int:
+        """Put a part of a full sync in; returns where the sync began, for its next part and its end.
+
+        A sync whose end never comes takes nothing away, and its parts come again.
+        """
+        if begun is None:
+            last = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'")
+            begun = 0 if last is None else int(last[0])
+        for change in changes:
+            self._put_change(collection, change, news=news)
+        return begun
 
     def pending_app_state(self, limit: int) -> list[InboxAppState | InboxReplaced]:
         """The oldest unsettled rows, oldest first."""

@@ -1,6 +1,6 @@
-"""The step of the schema that gives skipped message keys rows, and the move of those that there are into them.
+"""Steps of the schema with a story: skipped message keys get rows, files that arrive get budgets.
 
-Releases whose session files had version 18 or less kept them in the text of a session and in a blob of a
+Skipped keys that there are are moved. Releases whose session files had version 18 or less kept them in the text of a session and in a blob of a
 sender key. Each share of the move is a
 transaction of its own, and one that was cut short goes on at the next opening: the column `skipped` of
 `sender_keys` is there until all is moved.
@@ -40,6 +40,21 @@ ALTER TABLE sender_keys ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX sender_keys_kept ON sender_keys (sender, kept) WHERE kept > 0
 """
 """Step 19 of the schema."""
+
+FILE_BUDGETS: Final = """
+-- Why a file is not fetched yet, none where it is tried.
+ALTER TABLE transfers ADD COLUMN deferred TEXT;
+CREATE INDEX transfers_deferred ON transfers (next_at) WHERE deferred IS NOT NULL;
+
+-- Bytes of the files that came on a day (of the epoch, UTC), by sender, and of all together under ''.
+CREATE TABLE received_bytes (
+    day INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (day, sender)
+) STRICT, WITHOUT ROWID
+"""
+"""Step 22 of the schema."""
 
 SESSIONS: Final = 20
 """Sessions in a transaction, of up to half a megabyte each."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from actors.connection.session.migration import SKIPPED_KEYS
+from actors.connection.session.migration import FILE_BUDGETS, SKIPPED_KEYS
 
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 21
+VERSION = 22
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -392,9 +392,9 @@ CREATE TABLE app_state_lids (lid TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
 """,
     21: """
 -- Rows of the inbox that the state store refuses, each with the kind that it had before.
-CREATE TABLE refused (
-    inbox INTEGER PRIMARY KEY REFERENCES inbox (key) ON DELETE CASCADE, kind TEXT NOT NULL, at REAL NOT NULL
-) STRICT
+CREATE TABLE refused (inbox INTEGER PRIMARY KEY REFERENCES inbox (key) ON DELETE CASCADE,
+    kind TEXT NOT NULL, at REAL NOT NULL) STRICT
 """,
+    22: FILE_BUDGETS,
 }
 """Changes of each version over the one before; `SCHEMA` is the first."""

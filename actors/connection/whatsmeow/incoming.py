@@ -182,13 +182,19 @@ class Incoming:
         told = stanza.told or {}
         found = app_state.read(told, stanza.body)
         session, collection, after = self._session, str(told["collection"]), told.get("after")
-        # What a library that has nothing calls a change is one where the session knows that nothing was set.
-        fits = after != 0 or session.app_state_version(collection) == 0
-        version = int(told["version"])
-        if not fits or not session.note_app_state(collection, version, found.changes, after=after):
-            return Outcome("app_state.behind", (replace(stanza, answer={"whole": True}),))
+        begun = told.get("begun")
         if found.name is not None:
             session.save_push_name(str(self._people.account), found.name)
+        if told.get("more"):
+            begun = session.note_app_state_part(collection, found.changes, begun)
+            return Outcome("app_state.part", (replace(stanza, answer={"begun": begun}),), news=True)
+        # What a library that has nothing calls a change is one where the session knows that nothing was set.
+        fits = after != 0 or session.app_state_version(collection) == 0
+        version, changes = int(told["version"]), found.changes
+        if not fits or not session.note_app_state(
+            collection, version, changes, after=after, begun=begun
+        ):
+            return Outcome("app_state.behind", (replace(stanza, answer={"whole": True}),))
         news = bool(found.changes) or after is None
         return Outcome("app_state.noted", (stanza,), news=news)
 

@@ -1,8 +1,13 @@
 -- The tail of the lanes: what the gateway accepts. A script of its own, as short as may be: each run of
 -- one defines anew all that is in it.
 
+-- Bytes that a message takes in Redis beside its text and content, with its places and its keys: an upper bound,
+-- measured (`make bench`).
+local WEIGHT = 1000
+
+-- `room` is how many bytes all messages of the connection may have (`counters.bytes`); '' is no limit.
 function transitions.accept(
-    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content)
+    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content, room)
     if call('EXISTS', BASE .. ':deleted') == 1 then
         return {'deleted'}
     end
@@ -23,6 +28,13 @@ function transitions.accept(
     if call('EXISTS', message(id)) == 1 then
         return {'replayed', id, call('HGETALL', message(id))}
     end
+    local bytes = WEIGHT + #text + #content
+    -- The first write: where Redis has no memory left nothing else of it is done.
+    local all = call('HINCRBY', COUNTERS, 'bytes', bytes)
+    if room ~= '' and all > tonumber(room) then
+        call('HINCRBY', COUNTERS, 'bytes', -bytes)
+        return {'full'}
+    end
     if key ~= '' then
         call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)
     end
@@ -32,7 +44,7 @@ function transitions.accept(
     count('queued')
     local seq = sequence()
     local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,
-        'attempts', 0, 'accepted_at', NOW}
+        'attempts', 0, 'accepted_at', NOW, 'bytes', bytes}
     if content ~= '' then
         table.insert(record, 'content')
         table.insert(record, content)

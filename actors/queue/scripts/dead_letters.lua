@@ -8,7 +8,11 @@ local function redrive(id, chat, priority)
     chat = destined(chat)
     call('ZREM', DEAD, id)
     call('ZADD', OPEN, NOW, id)
-    call('HDEL', message(id), 'error', 'cut', 'crashes', 'crash_log', 'expired_at')
+    local gone = call('HMGET', message(id), 'leaves', 'bytes')
+    if gone[1] then
+        call('HINCRBY', LEAVING, gone[1], -(gone[2] or 0))
+    end
+    call('HDEL', message(id), 'error', 'cut', 'crashes', 'crash_log', 'expired_at', 'leaves')
     call('PERSIST', message(id))
     write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW, 'chat', chat)
     place(id, chat, priority, seq)
@@ -76,7 +80,6 @@ function transitions.prune(before, limit)
         call('ZREM', DEAD, id)
         if died then
             write(id, sequence(), 'expired_at', NOW)
-            call('PEXPIRE', message(id), RETENTION)
         end
         count = count + 1
     end

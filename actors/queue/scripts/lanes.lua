@@ -2,6 +2,7 @@
 --   chat, type, text, priority, content, send_at   as accepted; content where type and text do not
 --                say it all
 --   redacted     1: deleted for everyone, and text and content are gone
+--   stored       1: WhatsApp has it and the state store its words; text and content are gone from here
 --   status       queued waiting sending sent delivered read dead cancelled
 --   accepted_at, STATUS_at   times
 --   attempts     attempts begun, since the last redrive; paced_at, where messages are paced, when the
@@ -14,6 +15,7 @@
 --   uncertain    1: an attempt was made whose acknowledgement never came
 --   error        why the last attempt failed; retry_at when the next is due, by the clock of then
 --   ticket       its member in `scheduled`; died its score in `dead`
+--   bytes, leaves   what it counts of the connection's budget, and until which hour (`bytes.lua`)
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
 
@@ -85,7 +87,6 @@ function transitions.cancel(id)
         call('HDEL', message(id), 'retry_at', 'ticket')
         write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW)
         count('cancelled')
-        call('PEXPIRE', message(id), RETENTION)
     elseif record[1] ~= 'cancelled' then
         return {'refused', record[1]}
     end
@@ -103,7 +104,6 @@ function transitions.abandon(code, limit)
         call('HDEL', message(id), 'retry_at', 'ticket')
         write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW, 'error', code)
         count('cancelled')
-        call('PEXPIRE', message(id), RETENTION)
     end
     return call('ZCARD', OPEN)
 end
@@ -114,19 +114,8 @@ function transitions.close()
         return 'open'
     end
     call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
-        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING)
+        RESTING, OPEN, SINCE, DEAD, CHANGED, WAKE, ALIASES, NAMELESS, UNASKED, JOINING, LEAVING)
     return 'closed'
-end
-
--- Stored elsewhere in these revisions; a record that changed since stays marked.
-function transitions.mirrored(...)
-    local pairs = {...}
-    for i = 1, #pairs, 2 do
-        if call('ZSCORE', CHANGED, pairs[i]) == pairs[i + 1] then
-            call('ZREM', CHANGED, pairs[i])
-        end
-    end
-    return 'kept'
 end
 
 -- Only what was sent: the rest may have to be sent (again).

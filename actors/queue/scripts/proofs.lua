@@ -30,7 +30,6 @@ local function arrived(id, record, at)
     if record[10] or record[11] or record[12] or record[13] or record[14] then
         call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket', 'expired_at')
     end
-    call('PEXPIRE', message(id), RETENTION)
 end
 
 -- An acknowledgement or receipt proves a message sent in whatever state it is; `proofs` are pairs

@@ -1,7 +1,8 @@
 """The state of a message's file, in the message's document (pure).
 
 ``media`` is a map: ``state`` is ``pending`` from the moment the message is stored, then ``stored``, or
-``failed`` with a stable code as ``error``. The result is the same in whatever order this comes, and
+``failed`` with a stable code as ``error``; before that ``deferred`` while it waits for room or for the next
+day, which ``error`` names, and ``pending`` again. The result is the same in whatever order this comes, and
 however often (G5), also before the message: a document with ``media`` alone stands for that until it
 is stored, and no list shows it.
 """
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 PENDING: Final[Mapping[str, Any]] = {"state": "pending", "error": None}
 
-_RANK: Final = {"pending": 0, "failed": 1, "stored": 2}
+_RANK: Final = {"pending": 0, "deferred": 1, "failed": 2, "stored": 3}
+_OPEN: Final = frozenset({None, "pending", "deferred"})
 
 
 def settling(connection: str, item: Mapping[str, Any]) -> Write:
@@ -34,7 +36,9 @@ def settling(connection: str, item: Mapping[str, Any]) -> Write:
         deleted = (document.get("changes") or {}).get("deleted")
         if deleted or document["connection"] != connection:
             return None  # it says nothing any more, or is that of one who is gone
-        media = later(known, news)
+        # While it is open, news come in their order; what ended does so for good.
+        is_open = (known or {}).get("state") in _OPEN
+        media = news if is_open else later(known, news)
         return None if media == known else {**document, "media": media}
 
     identity = incoming_id(connection, chat, sender, message_id)

@@ -66,7 +66,7 @@ def compile_advance(by: tuple[str, ...], keep: tuple[str, ...] = ()) -> str:
         path = f"'$.{check_field(name)}'"
         data = (
             f"iif(json_type(documents.data, {path}) IS NULL, {data},"
-            f" json_set({data}, {path}, json(json_extract(documents.data, {path}))))"
+            f" json_set({data}, {path}, json_quote(json_extract(documents.data, {path}))))"
         )
     return (
         "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (collection, id) "  # noqa: S608 - field paths only

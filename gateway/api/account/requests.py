@@ -76,7 +76,7 @@ OPERATIONS = (
         sync,
         {204: Gives("Asked.")},
         "admin",
-        refuses=REFUSES,
+        refuses=(*REFUSES, "unsupported_by_engine"),
     ),
     Operation(
         "POST",

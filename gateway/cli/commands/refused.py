@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,8 @@ from gateway.cli import output
 from gateway.cli.options import DATA, Data, Json, Key, directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from gateway.cli.api_client import Api
 
@@ -50,12 +52,9 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Store them again, once what refused them has changed."""
-    from gateway.cli.api_client import Api, segment
-
-    with Api(directory(data), key) as api:
-        chosen = _chosen(api, connection, documents, every)
-        for document in chosen:
-            api.post(f"{_path(connection)}/{segment(document)}/retry")
+    with _chosen(connection, documents, every, data, key) as (api, chosen):
+        for path in chosen.values():
+            api.post(f"{path}/retry")
     _tell("tried again", chosen, as_json)
 
 
@@ -69,12 +68,9 @@ def discard(
     as_json: Json = False,
 ) -> None:
     """Forget them for good."""
-    from gateway.cli.api_client import Api, segment
-
-    with Api(directory(data), key) as api:
-        chosen = _chosen(api, connection, documents, every)
-        for document in chosen:
-            api.delete(f"{_path(connection)}/{segment(document)}")
+    with _chosen(connection, documents, every, data, key) as (api, chosen):
+        for path in chosen.values():
+            api.delete(path)
     _tell("discarded", chosen, as_json)
 
 
@@ -94,14 +90,22 @@ def _each(api: Api, connection: str) -> Iterator[Any]:
             return
 
 
-def _chosen(api: Api, connection: str, documents: list[str] | None, every: bool) -> list[str]:
+@contextmanager
+def _chosen(
+    connection: str, documents: list[str] | None, every: bool, data: Path, key: str | None
+) -> Iterator[tuple[Api, dict[str, str]]]:
+    """The API, and the paths of the documents that were named, by id."""
+    from gateway.cli.api_client import Api, segment
+
     if every == bool(documents):
         raise typer.BadParameter("name documents, or --all")
-    return documents or [item["id"] for item in _each(api, connection)]
+    with Api(directory(data), key) as api:
+        ids = documents or [item["id"] for item in _each(api, connection)]
+        yield api, {id_: f"{_path(connection)}/{segment(id_)}" for id_ in ids}
 
 
-def _tell(done: str, documents: list[str], as_json: bool) -> None:
+def _tell(done: str, documents: Collection[str], as_json: bool) -> None:
     if as_json:
-        output.plain({"documents": documents})
+        output.plain({"documents": list(documents)})
     else:
         output.console().print(f"{len(documents)} {done}.")

@@ -42,7 +42,7 @@ def set_(
 ) -> None:
     """Change a setting for good: in the settings file, and in what runs where that can be.
 
-    What runs takes it up by itself; WHATSAPP_VERSION is announced at the next login.
+    What runs takes it up by itself: DISK_RESERVE at once, WHATSAPP_VERSION at the next login.
     """
     from actors.config.settings import InvalidSettings
 

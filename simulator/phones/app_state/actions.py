@@ -43,11 +43,15 @@ KINDS: Final = {
     "read": Kind("regular_low", "markChatAsRead", "mark_chat_as_read_action", 3, "read"),
     "mute": Kind("regular_high", "mute", "mute_action", 2, "muted"),
     "star": Kind("regular_high", "star", "star_action", 2, "starred"),
+    "label": Kind("regular", "label_edit", "label_edit_action", 3, "deleted"),
+    "label_chat": Kind("regular", "label_jid", "label_association_action", 3, "labeled"),
     "push_name": Kind("critical_block", PUSH_NAME, "push_name_setting", 1),
 }
+_COLORS: Final = 20
 _FOREVER: Final = -1
 _LATEST: Final = 1e12
 """Seconds since the epoch."""
+_LABELS: Final = ("label", "label_chat")
 _RANGED: Final = ("archive", "read")
 """Kinds that hold for messages up to a time."""
 
@@ -65,6 +69,14 @@ def _end(body: dict[str, Any]) -> int:
     if not 0 < until < _LATEST:
         raise ProblemError(400, "bad_number", "until must be seconds since the epoch")
     return int(until * 1000)
+
+
+def _color(body: dict[str, Any]) -> int:
+    """Returns the number of a label's color. Raises ProblemError."""
+    color = optional(body, "color", 0)
+    if not 0 <= color < _COLORS:
+        raise ProblemError(400, "bad_number", f"color must be 0 to {_COLORS - 1}")
+    return color
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,9 @@ class Actions:
             if not is_name(name := field(body, "name", str)):
                 raise ProblemError(400, "bad_name", "name must be 1 to 254 characters, without @")
             return self.push_name(name)
-        index: tuple[str, ...] = (self._jid(field(body, "chat", str), ADDRESSINGS[mode]),)
+        index: tuple[str, ...] = (field(body, "label", str),) if kind in _LABELS else ()
+        if kind != "label":
+            index += (self._jid(field(body, "chat", str), ADDRESSINGS[mode]),)
         if kind == "star":
             index += self._message(body, ADDRESSINGS[mode])
         if optional(body, "remove", False):
@@ -130,16 +144,23 @@ class Actions:
             shown["until"] = end / 1000 if end > 0 else None
         if word == "star" and len(index) > 2:
             shown["message"] = index[2]
-        if len(index) > 1:
-            shown["chat"] = self._chat(index[1])
+        index = index[1:]
+        if word in _LABELS:
+            shown["label"], index = index[0], index[1:]
+        if word == "label":
+            shown |= {"name": part.name, "color": part.color}
+        if index:
+            shown["chat"] = self._chat(index[0])
         return shown
 
     def _fields(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         flag = KINDS[kind].flag
         if flag:
-            fields = {flag: optional(body, flag, True)}
+            fields: dict[str, Any] = {flag: optional(body, flag, kind != "label")}
             if kind == "mute" and fields[flag]:
                 fields["mute_end_timestamp"] = _end(body)
+            if kind == "label":
+                fields |= {"name": field(body, "name", str), "color": _color(body)}
             return fields
         name = field(body, "name", str)
         person = self._people.named(field(body, "chat", str).lstrip("+"))

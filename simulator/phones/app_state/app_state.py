@@ -44,6 +44,7 @@ class AppState:
             keys=keys,
             collections=collections,
             actions=self.actions,
+            media=media,
             notices=notices,
             speech=speech,
         )

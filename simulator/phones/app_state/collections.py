@@ -87,10 +87,10 @@ class Collections:
         )
         return HashState() if row is None else HashState(row["version"], bytes(row["hash"]))
 
-    def apply(self, number: str, name: str, patch: Any) -> list[Any]:
+    def apply(self, number: str, name: str, patch: Any, *, sent: Any = None) -> list[Any]:
         """Stores a patch that follows the newest one; returns what it changes, opened.
 
-        Raises PatchError, and then changes nothing.
+        `sent` is the patch as companions get it, where that is another one. Raises PatchError, and then changes nothing.
         """
         before = self.state(number, name)
         try:
@@ -116,7 +116,7 @@ class Collections:
             number,
             name,
             result.state.version,
-            patch.SerializeToString(),
+            (sent or patch).SerializeToString(),
             result.state.hash,
         )
         for mutation, sealed in zip(result.mutations, patch.mutations, strict=True):

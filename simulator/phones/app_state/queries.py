@@ -13,8 +13,9 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from simulator.phones.app_state.collections import NAMES, PatchError
+from simulator.phones.app_state.files import reference_of
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol import ExternalBlobReference, Node, SyncdPatch, text_of
+from simulator.wire.protocol import Node, SyncdPatch, text_of
 
 if TYPE_CHECKING:
     from simulator.media.store import MediaStore
@@ -81,7 +82,8 @@ class AppStateQueries:
             snapshot = self._collections.snapshot(number, name)
             if snapshot is not None:
                 version = snapshot.version.version
-                nodes.append(Node("snapshot", {}, self._uploaded(snapshot.SerializeToString())))
+                file = reference_of(snapshot.SerializeToString(), self._media)
+                nodes.append(Node("snapshot", {}, file.SerializeToString()))
         patches = self._collections.since(number, name, version, PAGE)
         if patches:
             listed = [Node("patch", {}, patch.SerializeToString()) for patch in patches]
@@ -91,18 +93,6 @@ class AppStateQueries:
         if reached < newest:
             attrs["has_more_patches"] = "true"
         return Node("collection", attrs, nodes or None)
-
-    def _uploaded(self, snapshot: bytes) -> bytes:
-        """Puts a snapshot on the media servers; returns the reference by which a client finds it."""
-        sealed, path = self._media.put([snapshot], "md-app-state")
-        reference = ExternalBlobReference(
-            media_key=sealed.key,
-            direct_path=path,
-            file_size_bytes=sealed.length,
-            file_sha256=sealed.sha256,
-            file_enc_sha256=sealed.enc_sha256,
-        )
-        return bytes(reference.SerializeToString())
 
 
 def _version(asked: Any) -> int | None:

@@ -13,6 +13,7 @@ import structlog
 
 from simulator.phones.app_state.actions import PUSH_NAME, is_name
 from simulator.phones.app_state.collections import NAMES
+from simulator.phones.app_state.files import with_external_mutations
 from simulator.phones.app_state.patches import REMOVE, SET, Change, sealed_patch
 from simulator.phones.app_state.sync_keys import shared
 from simulator.wire.proto_schema import SyncActionValue
@@ -20,6 +21,7 @@ from simulator.wire.proto_schema import SyncActionValue
 if TYPE_CHECKING:
     from simulator.contacts.contact_behaviour import Speech
     from simulator.contacts.people import People
+    from simulator.media.store import MediaStore
     from simulator.phones.app_state.actions import Actions, Setting
     from simulator.phones.app_state.collections import Collections
     from simulator.phones.app_state.sync_keys import SyncKeys
@@ -42,10 +44,12 @@ class Settings:
         keys: SyncKeys,
         collections: Collections,
         actions: Actions,
+        media: MediaStore,
         notices: Notices,
         speech: Speech,
     ) -> None:
         self._store = store
+        self._media = media
         self._people = people
         self._companions = companions
         self._keys = keys
@@ -83,18 +87,20 @@ class Settings:
         self._store.count(companion.number, "app_state_keys_requested")
         self._speech.to_companion(companion, shared(found))
 
-    def change(self, number: str, setting: Setting, *, notify: bool = True) -> int:
+    def change(
+        self, number: str, setting: Setting, *, notify: bool = True, external: bool = False
+    ) -> int:
         """Sets, or removes, what the phone's owner says; the collection's version afterwards.
 
-        Without `notify` the companions are not told of it.
+        Without `notify` the companions are not told of it. An `external` patch has its mutations in a file.
         """
-        if self._apply(number, setting):
+        if self._apply(number, setting, external=external):
             self.read(number, setting.kind.collection)
             if notify:
                 self.notify(number, setting.kind.collection)
         return self._collections.state(number, setting.kind.collection).version
 
-    def _apply(self, number: str, setting: Setting) -> bool:
+    def _apply(self, number: str, setting: Setting, *, external: bool = False) -> bool:
         """Seals and stores a setting; False where there is nothing to remove.
 
         A record of the same index under an older key is removed along with it: its sealed index is
@@ -118,7 +124,8 @@ class Settings:
             changes,
             lambda index: self._collections.value_mac_of(number, name, index),
         )
-        self._collections.apply(number, name, patch)
+        sent = with_external_mutations(patch, self._media) if external else None
+        self._collections.apply(number, name, patch, sent=sent)
         return True
 
     def read(self, number: str, name: str) -> None:

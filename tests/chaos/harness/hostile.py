@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.chaos.harness.traffic import Party
     from tests.processes.instance import Instance
 
-REACHED = ("quota_reached", "instance_limit_reached", "rate_limited")
+REACHED = ("quota_reached", "instance_limit_reached", "rate_limited", "upload_budget_reached")
 FILE = 100_000
 NOBODY = "http://127.0.0.1:9/"
 FORGED = 30

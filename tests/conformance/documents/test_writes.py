@@ -219,6 +219,14 @@ async def test_an_advance_takes_a_number_as_equal_to_itself(documents: Documents
     assert found["revision"] == 2
 
 
+@pytest.mark.parametrize("there", ['a "word"', {"type": "poll"}, ["a"], 1.5, None])
+async def test_an_advance_keeps_what_is_there(documents: Documents, there: Any) -> None:
+    await documents.set(THINGS, "x", {"at": 1, "text": there})
+    write = Write("advance", THINGS, "x", {"at": 2, "text": None}, by=("at",), keep=("text", "n"))
+    await documents.batch([write])
+    assert await documents.get(THINGS, "x") == {"at": 2, "text": there, "id": "x"}
+
+
 async def test_an_advance_says_by_what(documents: Documents) -> None:
     for by in ((), ("a'b",)):
         with pytest.raises(ValueError, match="field"):

@@ -307,7 +307,8 @@ async def device(
     Of another `kind` than native it has no `keepalive` and no `recorder`.
     """
     events = EngineEvents()
-    media, words = DirectoryStore(directory / "media"), settings(simulator, directory, **more)
+    words = settings(simulator, directory, **more)
+    media = DirectoryStore(directory / "media", reserve=lambda: words.current().disk_reserve)
     engine: Any
     if kind == "native":
         session = Session.open(directory / SESSION_FILE, epoch)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +53,18 @@ def own_gateway(own_valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
     with Gateway(tmp_path / "gateway", own_valkey) as served:
         served.connect()
         yield served
+
+
+@pytest.fixture
+def small_disk(own_gateway: Gateway) -> Iterator[Path]:
+    """A disk of 1 MB where the gateway keeps files."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = own_gateway.settings.media
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
 
 
 @pytest_asyncio.fixture

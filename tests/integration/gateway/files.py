@@ -44,3 +44,9 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 def kept(gateway: Gateway) -> set[str]:
     """Whatever lies where files are kept, halves included."""
     return {each.name for each in gateway.settings.media.rglob("*") if each.is_file()}
+
+
+def reserve(gateway: Gateway, size: int) -> None:
+    """Set DISK_RESERVE while the gateway runs, as `teimoso settings set` does."""
+    gateway.settings = gateway.settings.model_copy(update={"disk_reserve": size})
+    gateway.settings.save()

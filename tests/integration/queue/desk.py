@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -254,6 +255,7 @@ class Desk:
             chat for old, join in joining.items() for chat in (old, join.split()[0])
         }
 
+        bytes_, changed = Counter[str | None](), set(found.sorted_set(of.changed))
         for key, message_id in found.named(of.message("")):
             record = found.hash(key)
             status, chat = record["status"], record["chat"]
@@ -265,7 +267,17 @@ class Desk:
             assert given == (status == "sending")
             assert queued.get(message_id, chat) == chat
             finished = expired or status in {"sent", "delivered", "read", "cancelled"}
-            assert (found[key][1] > 0) == finished
+            mirrored = message_id not in changed
+            assert (found[key][1] > 0) == ("leaves" in record)
+            assert finished or "leaves" not in record
+            assert "leaves" in record or not (finished and mirrored)
+            bytes_[record.get("leaves")] += int(record["bytes"])
+        if of.counters in found:  # else the queue was removed, and its records are left
+            leaving = {
+                hour: int(each) for hour, each in found.hash(of.leaving).items() if each != "0"
+            }
+            assert leaving == {hour: each for hour, each in bytes_.items() if hour}
+            assert int(found.hash(of.counters).get("bytes", 0)) == bytes_.total()
         flow = (await self.lanes.flows_many([SHOP]))[SHOP]
         assert flow.unaccounted == 0, flow
         counts = await self.counts()

@@ -9,7 +9,6 @@ import pytest
 from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.queue.lanes import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
 from actors.redis import keys
-from actors.redis.client import RedisAway
 from actors.redis.leases import TOMBSTONE, Lease, LeaseLost, LeaseMissing, Leases, Owner
 from actors.redis.session_position import Position
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
@@ -263,23 +262,6 @@ async def test_a_dead_letter_of_a_deleted_connection_is_not_sent_again(desk: Des
     assert await desk.lanes.retry_all(SHOP) == 0
     with pytest.raises(NotFound):
         await desk.lanes.retry(desk.ids["e"])
-
-
-@pytest.mark.parametrize("kind", ["once"], indirect=True)
-async def test_a_connection_is_deleted_where_redis_has_no_memory_left(
-    redis: Redis, leases: Leases
-) -> None:
-    """G13: that is what frees some."""
-    await leases.take(SHOP, FIRST)
-    await redis.config_set("maxmemory", 1)
-    try:
-        with pytest.raises(RedisAway):
-            await leases.take("shop-2", FIRST)
-        await leases.delete(SHOP)
-        await leases.forget(SHOP)
-        assert await redis.keys("*") == [keys.of(SHOP).deleted]
-    finally:
-        await redis.config_set("maxmemory", 0)
 
 
 @SEVERAL_CONNECTIONS

@@ -14,7 +14,7 @@ import pytest_asyncio
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
 from actors.queue.lanes import Lanes, Send
-from actors.queue.mirror_store import MIRROR
+from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
 from actors.redis.leases import Leases
@@ -378,6 +378,13 @@ async def test_a_message_that_the_store_refuses_holds_up_no_other(
     record = await desk.lanes.get(records[9].id)
     assert record is not None
     assert record.text == "unstorable", "its words are in the queue"
+    await desk.drain(10)
+    mirroring_._all_at = 0.0
+    await mirroring_.mirror()
+    ends = [await desk.lanes.get(each.id) for each in records]
+    assert [(one.status, one.text) for one in ends if one] == [
+        ("sent", text if text == "unstorable" else "") for text in words
+    ], "and stay there alone"
     noted = await documents.get(HEALTH_STATUS, MIRROR)
     assert noted is not None
     assert noted["refused_at"] > 0

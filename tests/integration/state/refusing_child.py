@@ -42,6 +42,9 @@ class Inbox:
     async def pending(self, kind: Any, limit: int) -> Any:
         return self.session.pending(kind, limit)
 
+    async def deferred_counts(self) -> tuple[int, int]:
+        return self.session.deferred_counts()
+
     async def refused_count(self) -> int:
         return self.session.refused_count()
 

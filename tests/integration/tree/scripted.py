@@ -59,6 +59,7 @@ class ScriptedEngine(Learnt, Unable):
         self.inbox: dict[int, InboxItem] = {}
         self.aside: dict[int, InboxItem] = {}
         self.room_aside = 1000
+        self.deferred = 0, 0
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
         self.strangers: set[str] = set()
@@ -208,6 +209,9 @@ class ScriptedEngine(Learnt, Unable):
             return False
         self.aside[key] = self.inbox.pop(key)
         return True
+
+    async def deferred_counts(self) -> tuple[int, int]:
+        return self.deferred
 
     async def refused_count(self) -> int:
         return len(self.aside)

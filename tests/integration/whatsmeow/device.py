@@ -53,6 +53,7 @@ class Device:
                 "data": str(directory),
                 "whatsapp_url": simulator.ws_url,
                 "whatsapp_root_key": simulator.root_key,
+                "whatsapp_media_authority": simulator.media_authority,
                 **settings,
             },
             "directory": str(directory),

@@ -73,6 +73,10 @@ def test_settings_of_the_phone_are_noted(town: Town) -> None:
     noted(device, id=friend, setting="mute", value={"until": 1_893_456_000.0})
     sets(town, "pin", chat=town.friend, addressing="lid")
     assert noted(device, id=friend, setting="pinned", value=True)["noted_as"].endswith("@lid")
+    sets(town, "label", label="5", name="New customer", color=2)
+    noted(device, subject="label", id="5", value={"name": "New customer", "colour": 2})
+    sets(town, "label_chat", label="5", chat=town.friend, external=True)
+    noted(device, subject="chat", id=friend, setting="label:5", value=True)
     sets(town, "read", chat=town.friend, read=False)
     noted(device, id=friend, setting="unread", value=True)
     sets(town, "archive", chat=town.friend, remove=True)
@@ -163,6 +167,36 @@ def test_a_session_that_is_behind_gets_all_anew(town: Town, older: str) -> None:
         noted(again, id=chat(town.friend), setting=setting, value=True, news=False)
     again.until_pending("app_state", lambda one: bool(one.get("until", 0) >= max(keys)))
     assert version(device.directory) == newest
+    town.goes_on(again)
+
+
+def test_all_of_a_large_collection_comes_in_parts(town: Town) -> None:
+    """Killed between two of them, all comes again; its end alone counts."""
+    town.simulator.post("/phones", number=town.number)
+    chats = [f"{int(town.friend) + 1000 * number}" for number in range(1, 451)]
+    for each in chats:
+        sets(town, "archive", chat=each)
+    newest = at_phone(town)["collections"][LOW]
+    dying = town.made(dies_at=2, dies="state_after_answer")
+    town.simulator.post(f"/phones/{town.number}/scan", qr=dying.wait("qr")["qr"])
+    killed(dying)
+    directory = dying.directory
+    assert version(directory) is None
+    with closing(sqlite3.connect(directory / "session.db")) as file:
+        (parts, last) = file.execute(
+            "SELECT count(*), max(key) FROM inbox WHERE kind = 'app_state' AND type = 'archived'"
+        ).fetchone()
+    assert parts in {200, 400}
+    again = town.made(directory=directory, epoch=2)
+    end = again.until_pending(
+        "app_state", lambda one: one.get("collection") == LOW and one.get("until", 0) >= last
+    )
+    assert version(directory) == newest
+    waiting = again.pending("app_state")
+    archived = [one["id"] for one in waiting if one.get("setting") == "archived"]
+    assert archived[parts:] == archived[:parts] + archived[2 * parts :]
+    assert sorted(archived[parts:]) == sorted(map(chat, chats))
+    assert end["key"] == end["until"] + len(chats) + 1
     town.goes_on(again)
 
 

@@ -6,10 +6,11 @@ import asyncio
 import random
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.native.media.admission import Left, Refusal, disk_full, refusal
 from actors.connection.native.media.failure_policy import (
     LOCAL_PAUSE,
     Again,
@@ -20,16 +21,21 @@ from actors.connection.native.media.failure_policy import (
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.errors import ConnectionLost
+from actors.connection.session.files.downloads import FULL
 from actors.connection.session.session import SessionUnavailable
+from actors.media.store import StoreUnavailable
+from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable
 
-    from actors.connection.engine import EngineEvents
+    from actors.connection.engine import EngineEvents, FileStatus
+    from actors.connection.native.media.admission import Bounds
     from actors.connection.native.media.fetch import Fetcher
     from actors.connection.session.files.downloads import Transfer
     from actors.connection.session.session import Session
+    from actors.media.store import MediaStore
 
     AskPhone = Callable[[Transfer], Awaitable[None]]
 
@@ -43,32 +49,43 @@ LONGEST_LOOK: Final = 60.0
 transfers put into this one."""
 
 
+ROOM_LOOK: Final = 10.0
+"""Seconds between looks for room while a file waits for it."""
+
+
 class Courier:
     """Fetches the file of every message that brought one, once, whatever dies meanwhile (G5).
 
     What is to be fetched is in the session file, and so is what became of it, in the transaction
     that ends the transfer. A file that is in the store and not noted yet is found there by the next
     owner. While the connection is not open nothing counts as a try; a download that runs goes on.
+    A file for which there is no room, or no budget today, is deferred: that is in the session file and
+    in the inbox, and it is looked at again by itself, also by the next owner.
     """
 
     def __init__(
         self,
         session: Session,
         fetcher: Fetcher,
+        store: MediaStore,
         *,
+        bounds: Bounds,
         counts: Counter[str],
         events: EngineEvents,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
         self._fetcher = fetcher
+        self._store = store
+        self._bounds = bounds
         self._counts = counts
         self._events = events
         self._clock = clock
         self._look = asyncio.Event()
         self._link: AskPhone | None = None
-        self._running: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self._running: dict[Transfer, asyncio.Task[None]] = {}
         self._refusal: Exception | None = None
+        self._refused_until = 0.0
 
     def attach(self, ask: AskPhone) -> None:
         """The device is logged in; `ask` has its phone upload a file again, or raises `ConnectionLost`."""
@@ -86,9 +103,10 @@ class Courier:
     async def run(self) -> None:
         """Fetch until cancelled. Raises what the session refuses with, but for a full disk."""
         try:
+            await self._reconsider()
             while True:
                 self._look.clear()
-                pause = self._begin() if self._link is not None else None
+                pause = await self._begin() if self._link is not None else None
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._look.wait()
@@ -100,29 +118,92 @@ class Courier:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    def _begin(self) -> float | None:
+    async def _begin(self) -> float | None:
         """Begin what is due; the seconds until more may be, None where whoever is done looks."""
         try:
-            # As many more as run: those are due as well.
-            due = self._session.due_transfers(self._clock(), AT_ONCE + len(self._running))
-            for transfer in due:
-                if len(self._running) >= AT_ONCE:
-                    return None
-                if transfer.name not in self._running:
-                    self._start(transfer)
+            longest = LONGEST_LOOK if await self._find_room() else ROOM_LOOK
+            while (refused := await self._start_due()) is not None:
+                await self._defer(refused)
+                if refused.reason == FULL:
+                    longest = ROOM_LOOK
             next_at = self._session.next_transfer_at(self._clock())
-        except SessionUnavailable:
+        except (SessionUnavailable, StoreUnavailable):
             return LOCAL_PAUSE
+        if len(self._running) >= AT_ONCE:
+            return None
         if next_at is None:
-            return LONGEST_LOOK
-        return min(LONGEST_LOOK, next_at - self._clock() + 0.01)
+            return longest
+        return min(longest, next_at - self._clock() + 0.01)
+
+    async def _find_room(self) -> bool:
+        """Have the files that wait for room looked at again once one of them fits; whether none waits.
+
+        Nothing is written while there is none.
+        """
+        smallest = self._session.smallest_without_room()
+        if smallest is None:
+            return True
+        if time.monotonic() >= self._refused_until and await self._store.room() >= smallest:
+            async with self._session.transaction():
+                self._session.reconsider_deferred()
+        return False
+
+    async def _start_due(self) -> Refusal | None:
+        """Begin what is due and fits; the refusal of one that does not, where there is one."""
+        if not self._waiting():
+            return None
+        room = await self._store.room()
+        for transfer in self._waiting():
+            if len(self._running) >= AT_ONCE:
+                return None
+            left = Left(
+                room,
+                self._session.received_today(),
+                self._session.received_today(transfer.sender),
+            )
+            chance = random.random()  # noqa: S311 - spreads
+            found = refusal(
+                transfer, self._running, self._bounds, left, now=self._clock(), chance=chance
+            )
+            if isinstance(found, Refusal):
+                return found
+            if found is None:
+                self._start(transfer)
+        return None
+
+    def _waiting(self) -> list[Transfer]:
+        """Those that are due and not being fetched, the first of them."""
+        running = {one.name for one in self._running}
+        # As many more as run: those are due as well.
+        due = self._session.due_transfers(self._clock(), AT_ONCE + len(running))
+        return [one for one in due if one.name not in running]
+
+    async def _defer(self, refused: Refusal, also: Transfer | None = None) -> None:
+        """Have all wait that are refused as this one; `also` one that is being fetched."""
+        but = {one.message_id for one in self._running if one is not also}
+        async with self._session.transaction():
+            news = self._session.defer(
+                refused.reason, refused.until, above=refused.left, sender=refused.sender, but=but
+            )
+        if news:
+            log.warning("files wait", action="media.deferred", reason=refused.reason, count=news)
+            self._counts["file.deferred"] += news
+            measures.count("teimoso_files_deferred", news, reason=refused.reason)
+            await self._events.on_inbox()
+
+    async def _reconsider(self) -> None:
+        """Look again at what the owner before deferred: bounds may be others by now."""
+        with suppress(SessionUnavailable):
+            if self._session.deferred_counts()[0]:
+                async with self._session.transaction():
+                    self._session.reconsider_deferred()
 
     def _start(self, transfer: Transfer) -> None:
         task = asyncio.ensure_future(self._guarded(transfer))
-        self._running[transfer.name] = task
+        self._running[transfer] = task
 
         def done(_: asyncio.Task[None]) -> None:
-            del self._running[transfer.name]
+            del self._running[transfer]
             self._look.set()
 
         task.add_done_callback(done)
@@ -153,6 +234,11 @@ class Courier:
         if trouble is None:
             await self._end(transfer, None)
             return
+        if trouble is Trouble.FULL:
+            # Whatever room there is by its own word: it is not to be tried all the time.
+            self._refused_until = time.monotonic() + LOCAL_PAUSE
+            await self._defer(disk_full(transfer, self._clock()), also=transfer)
+            return
         follows = verdict(transfer, trouble, self._clock(), random.random())  # noqa: S311 - spreads
         log.warning(
             "file not fetched",
@@ -167,7 +253,7 @@ class Courier:
 
     async def _end(self, transfer: Transfer, error: str | None) -> None:
         async with self._session.transaction():
-            status: Literal["stored", "failed"] = "stored" if error is None else "failed"
+            status: FileStatus = "stored" if error is None else "failed"
             ended = self._session.end_transfer(transfer, status, error)
         if ended:
             self._counts[f"file.{error or status}"] += 1
@@ -181,6 +267,8 @@ class Courier:
             self._session.put_off(
                 transfer, follows.at, attempts=follows.attempts, asked=follows.asked
             )
+        if transfer.deferred is not None:  # that is over, and told
+            await self._events.on_inbox()
         if not follows.ask or link is None:
             return
         # Asked only now: the answer finds the transfer as it is to be from here on.

@@ -8,7 +8,8 @@
 | its sender sealed it so | ``media_corrupt`` |
 | it is larger than is fetched | ``media_too_large`` |
 | no server answers, or none as it should | other tries with growing pauses; then ``media_unreachable`` |
-| this disk or the bucket takes nothing, or the connection has all the files that it may | other tries for as long as that lasts |
+| this store or the bucket takes nothing | other tries for as long as that lasts |
+| this disk has no room | deferred for as long as that lasts (`admission`) |
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Trouble(Enum):
     TOO_LARGE = "too large"
     UNREACHABLE = "unreachable"
     LOCAL = "local"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import Unreachable, patience
 from actors.connection.native.media.upload import way
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.media.store import StoreUnavailable, TooLarge
-from actors.metrics.counters import measures
+from actors.media.store import StoreFull, StoreUnavailable, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,8 +51,6 @@ class Fetcher:
             return None
         if transfer.size > self._limit:
             return Trouble.TOO_LARGE
-        if not await self._has_room(transfer.size):
-            return Trouble.LOCAL
         try:
             connection = await self._hosts.get()
         except ConnectionLost:
@@ -79,17 +76,6 @@ class Fetcher:
         except (BucketAway, StoreUnavailable):
             return False
 
-    async def _has_room(self, size: int) -> bool:
-        try:
-            if await self._store.has_room(size):
-                return True
-        except StoreUnavailable as error:
-            log.error("not kept", action="media.keep", error=type(error).__name__)  # noqa: TRY400
-            return False
-        measures.count("teimoso_limits_reached", limit="MEDIA_LIMIT_PER_CONNECTION")
-        log.warning("no room for the file", action="media.keep", limit="MEDIA_LIMIT_PER_CONNECTION")
-        return False
-
     async def _from(self, host: str, transfer: Transfer) -> Trouble | None:
         try:
             async with (
@@ -114,13 +100,15 @@ class Fetcher:
         except TooLarge:
             # More than the message says: it is not the file that it speaks of.
             return Trouble.DAMAGED if transfer.size < self._limit else Trouble.TOO_LARGE
+        except StoreFull:
+            return Trouble.FULL
         except (StoreUnavailable, BucketAway) as error:
             log.error("not kept", action="media.keep", error=type(error).__name__)  # noqa: TRY400
             return Trouble.LOCAL
         return None
 
 
-_FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL})
+_FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL, Trouble.FULL})
 """What another server would not do better."""
 
 _ORDER: Final = (Trouble.GONE, Trouble.DAMAGED, Trouble.UNREACHABLE)

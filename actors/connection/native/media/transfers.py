@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from actors.connection.native.media.admission import Bounds
 from actors.connection.native.media.download_worker import Courier
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.media.hosts import Hosts
@@ -45,7 +46,12 @@ class Carrying:
         self._on_refusal = on_refusal
         self.uploader = Uploader(session, store, self.web, self.hosts)
         fetcher = Fetcher(store, self.web, self.hosts, limit=settings.media_max_bytes)
-        self._courier = Courier(session, fetcher, counts=counts, events=events)
+        bounds = Bounds(
+            settings.media_max_bytes, settings.media_connection_budget, settings.media_sender_budget
+        )
+        self._courier = Courier(
+            session, fetcher, store, bounds=bounds, counts=counts, events=events
+        )
         self._fetching: asyncio.Task[None] | None = None
 
     def start(self) -> None:

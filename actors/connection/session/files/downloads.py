@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import InboxFile
 from actors.connection.session.file import SessionFile
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
+
+    from actors.connection.engine import FileStatus
 
 FILE: Final = "file"
 """The kind of an inbox item with the outcome of a download."""
@@ -17,12 +21,18 @@ FILE: Final = "file"
 PAST_FILE: Final = "past_file"
 """The same of a message of a history sync: it waits until all of those are stored."""
 
+FULL: Final = "disk_full"
+"""The reason of a file that waits for room on the disk; others wait for the next day."""
+
+DAY: Final = 86_400.0
+"""Seconds of a day, which begins at midnight UTC."""
+
 LONGEST_WAIT: Final = 3600.0
 """Seconds until the next try at most; a time beyond that was noted before the clock was set back."""
 
 _COLUMNS: Final = (
     "chat, sender, message_id, from_me, kind, media_key, direct_path, sha256, sealed_sha256, size,"
-    " attempts, asked, next_at"
+    " attempts, asked, next_at, deferred"
 )
 
 
@@ -31,7 +41,7 @@ class Transfer:
     """The file of one message, by canonical addresses; hashes and key are bytes, `size` in bytes.
 
     `attempts` counts tries that failed, `asked` how often the phone was asked to upload it again
-    since, `next_at` is when it is tried next, in seconds since the epoch.
+    since, `next_at` is when it is tried next, in seconds since the epoch, `deferred` why not before.
     """
 
     chat: str
@@ -47,6 +57,7 @@ class Transfer:
     attempts: int = 0
     asked: int = 0
     next_at: float = 0.0
+    deferred: str | None = None
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -61,7 +72,7 @@ class Transfers(SessionFile):
         """Note that a file is to be fetched; one that is noted already stays as it is."""
         self._write(
             f"INSERT OR IGNORE INTO transfers ({_COLUMNS})"  # noqa: S608
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *transfer.name,
                 int(transfer.from_me),
@@ -74,6 +85,7 @@ class Transfers(SessionFile):
                 transfer.attempts,
                 transfer.asked,
                 transfer.next_at,
+                transfer.deferred,
             ),
         )
 
@@ -100,12 +112,68 @@ class Transfers(SessionFile):
         return [_transfer(row) for row in rows]
 
     def put_off(self, transfer: Transfer, next_at: float, *, attempts: int, asked: int) -> None:
-        """Try it again then; one that is elsewhere by now, or done, stays so."""
-        self._write(
-            "UPDATE transfers SET next_at = ?, attempts = ?, asked = ?"
+        """Try it again then, deferred no more; one that is elsewhere by now, or done, stays so."""
+        there = self._write(
+            "UPDATE transfers SET next_at = ?, attempts = ?, asked = ?, deferred = NULL"
             " WHERE chat = ? AND sender = ? AND message_id = ? AND direct_path = ?",
             (next_at, attempts, asked, *transfer.name, transfer.direct_path),
         )
+        if there and transfer.deferred is not None:
+            self.add_file(*transfer.name, "pending")
+
+    def defer(
+        self, reason: str, until: float, *, above: int, sender: str | None, but: Collection[str]
+    ) -> int:
+        """Put off what is due and has more than `above` bytes; return how many wait for it as news.
+
+        Of one `sender`, or of all, but not the files of messages with the ids `but`. What is news is
+        put into the inbox.
+        """
+        now = self._clock()
+        which = (
+            " WHERE (next_at <= ?1 OR next_at > ?2) AND size > ?3 AND (?4 IS NULL OR sender = ?4)"
+            " AND message_id NOT IN (SELECT value FROM json_each(?5))"
+        )
+        values = now, now + LONGEST_WAIT, above, sender, json.dumps(list(but)), reason
+        into = "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
+        what = " SELECT ?7, chat, sender, message_id, ?8, 'deferred', ?6, 0, 'live' FROM transfers"
+        news = self._write(
+            f"{into}{what}{which} AND deferred IS NOT ?6 ORDER BY rowid",
+            (*values, FILE, int(now)),
+        )
+        self._write(
+            f"UPDATE transfers SET deferred = ?6, next_at = ?7{which}",  # noqa: S608
+            (*values, until),
+        )
+        return news
+
+    def reconsider_deferred(self) -> None:
+        """Have those that are deferred looked at again now."""
+        self._write("UPDATE transfers SET next_at = 0 WHERE deferred IS NOT NULL")
+
+    def smallest_without_room(self) -> int | None:
+        """The size of the smallest file that waits for room on the disk; None where none does."""
+        row = self._row("SELECT min(size) FROM transfers WHERE deferred = ?", (FULL,))
+        return None if row is None else row[0]
+
+    def deferred_counts(self) -> tuple[int, int]:
+        """The number of files that are deferred, and of those among them that wait for the next day."""
+        row = self._row(
+            "SELECT count(*), coalesce(sum(deferred <> ?), 0) FROM transfers"
+            " WHERE deferred IS NOT NULL",
+            (FULL,),
+        )
+        return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
+    def received_today(self, sender: str = "") -> int:
+        """Bytes of the files that came since midnight UTC; of one sender, or of all together."""
+        row = self._row(
+            "SELECT bytes FROM received_bytes WHERE day = ? AND sender = ?", (self._today(), sender)
+        )
+        return 0 if row is None else int(row[0])
+
+    def _today(self) -> int:
+        return int(self._clock() // DAY)
 
     def find_transfer_at(self, transfer: Transfer, direct_path: str) -> None:
         """The file is there now: try it at once."""
@@ -116,32 +184,44 @@ class Transfers(SessionFile):
         )
 
     def end_transfer(
-        self, transfer: Transfer, status: Literal["stored", "failed"], error: str | None = None
+        self, transfer: Transfer, status: FileStatus, error: str | None = None
     ) -> bool:
         """Put what became of the file into the inbox; False where it is done already.
 
-        Where its chat was merged meanwhile, the transfer is found under its other address.
+        The bytes of one that is stored count for this day. Where its chat was merged meanwhile, the
+        transfer is found under its other address.
         """
         ended = self._rows(
             "DELETE FROM transfers WHERE message_id = ? AND media_key = ? AND from_me = ?"
-            " RETURNING chat, sender",
+            " RETURNING chat, sender, size",
             (transfer.message_id, transfer.key, int(transfer.from_me)),
         )
-        for chat, sender in ended:
+        for chat, sender, size in ended:
             self.add_file(chat, sender, transfer.message_id, status, error)
+            if status == "stored":
+                self._count(sender, size)
         return bool(ended)
+
+    def _count(self, sender: str, size: int) -> None:
+        today = self._today()
+        self._write("DELETE FROM received_bytes WHERE day < ?", (today,))
+        self._write(
+            "INSERT INTO received_bytes VALUES (?1, '', ?3), (?1, ?2, ?3)"
+            " ON CONFLICT (day, sender) DO UPDATE SET bytes = bytes + excluded.bytes",
+            (today, sender, size),
+        )
 
     def add_file(
         self,
         chat: str,
         sender: str,
         message_id: str,
-        status: Literal["stored", "failed"],
+        status: FileStatus,
         error: str | None = None,
         *,
         past: bool = False,
     ) -> None:
-        """Put the outcome of a message's file into the inbox; `past`: the message came by history sync."""
+        """Put news of a message's file into the inbox; `past`: the message came by history sync."""
         self._write(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'live')",

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from redis.exceptions import ResponseError
-
-from actors.redis.client import RedisAway, connect, durability, is_cluster, reach
+from actors.health.checks import NEARLY
+from actors.redis.client import RedisAway, connect, durability, is_cluster, memory, reach
 from gateway.cli.doctor.checks.clocks import skew
 from gateway.cli.doctor.finding import fail, ok, warn
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from actors.config.settings import Settings
+    from actors.redis.client import Memory
     from gateway.cli.doctor.finding import Finding
 
 
@@ -28,7 +26,7 @@ async def redis(settings: Settings) -> list[Finding]:
             await client.ping()
             took = (time.perf_counter() - begun) * 1000
             seconds, microseconds = await client.time()
-            held = await _held(client)
+        held = await memory(client, settings.redis_memory_limit)
         durable = await durability(client)
         cluster = await is_cluster(client)
     except RedisAway as away:
@@ -58,7 +56,9 @@ async def redis(settings: Settings) -> list[Finding]:
                 "name a single primary, which may have replicas",
             )
         ]
-    found = [ok("redis", f"{where} answers within {took:.1f} ms{held}")]
+    found = [ok("redis", f"{where} answers within {took:.1f} ms")]
+    if held is not None:
+        found.append(_memory(held))
     if (wrong := skew("redis clock", seconds + microseconds / 1e6)) is not None:
         found.append(wrong)
     if durable.reason is None:
@@ -70,14 +70,19 @@ async def redis(settings: Settings) -> list[Finding]:
     return [*found, told("durability", durable.reason, do)]
 
 
-async def _held(client: Redis) -> str:
-    """The memory that Redis holds, as a part of a sentence; nothing where it is not reported."""
-    try:
-        told: Any = await client.info("memory")
-    except ResponseError:
-        return ""
-    most = f" of {told['maxmemory_human']}" if told.get("maxmemory") else ""
-    return f" and holds {told['used_memory_human']}{most}"
+def _memory(held: Memory) -> Finding:
+    used = f"Redis holds {held.used / 2**20:.0f} MB"
+    if held.limit is None:
+        return ok("redis memory", used)
+    said = f"{used} of {held.limit / 2**20:.0f} MB"
+    if held.used < NEARLY * held.limit:
+        return ok("redis memory", said)
+    do = "give it more: REDIS_MEMORY_LIMIT, and where it is set the server's `maxmemory`; `teimoso queue show` says what waits"
+    return (
+        fail("redis memory", f"{said}: sends are refused", do)
+        if held.full
+        else warn("redis memory", said, do)
+    )
 
 
 def _where(settings: Settings) -> str:

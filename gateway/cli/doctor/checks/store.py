@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 ALERTS = 200
-REFUSED = "document_refused"
+REFUSED, DEFERRED, RESERVE = "document_refused", "files_deferred", "disk_reserve"
 
 
 async def store(settings: Settings, *, simulated: bool) -> list[Finding]:
@@ -40,7 +40,7 @@ async def store(settings: Settings, *, simulated: bool) -> list[Finding]:
             await _answers(settings, documents),
             await _keys(settings, documents),
             *await _webhooks(settings, documents),
-            *await _refused(documents),
+            *await _alerts(documents),
             *([] if simulated else await _engines(settings, documents)),
         ]
     except StoreAway as away:
@@ -80,19 +80,31 @@ async def _keys(settings: Settings, documents: Documents) -> Finding:
     return ok("api keys", f"{len(there)}")
 
 
-async def _refused(documents: Documents) -> list[Finding]:
-    """Findings on refused documents, by the alerts that are active."""
+async def _alerts(documents: Documents) -> list[Finding]:
+    """Findings on refused documents and on files that wait, by the alerts that are active."""
     page = await documents.query(
         HEALTH_ALERTS,
         where=[Where("active", "==", value=True)],
         order=[Order("at", descending=True)],
         limit=ALERTS,
     )
-    names = sorted(str(one.get("subject")) for one in page.items if one["name"] == REFUSED)
-    if not names:
-        return []
-    do = "`teimoso refused list CONNECTION` shows what is kept; then `retry` or `discard`"
-    return [warn("refused documents", f"the store refuses some of {', '.join(names)}", do)]
+
+    def subjects(alert: str) -> str:
+        found = (str(one.get("subject")) for one in page.items if one["name"] == alert)
+        return ", ".join(sorted(found))
+
+    findings = []
+    if refused := subjects(REFUSED):
+        do = "`teimoso refused list CONNECTION` shows what is kept; then `retry` or `discard`"
+        findings.append(warn("refused documents", f"the store refuses some of {refused}", do))
+    if subjects(RESERVE):
+        do = "make room, or lower it: `teimoso settings set DISK_RESERVE=…`"
+        found = "the disk is at DISK_RESERVE: files that arrive wait, uploads are refused"
+        findings.append(warn("files", found, do))
+    if deferred := subjects(DEFERRED):
+        do = "they come tomorrow (UTC); MEDIA_CONNECTION_BUDGET and MEDIA_SENDER_BUDGET allow more"
+        findings.append(warn("files", f"some wait for {deferred}: today's are too many", do))
+    return findings
 
 
 async def _engines(settings: Settings, documents: Documents) -> list[Finding]:

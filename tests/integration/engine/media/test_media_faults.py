@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.connection.engine import InboxMessage
+    from actors.connection.engine import FileStatus, InboxMessage
     from actors.connection.native.transport.nodes import Node
 
 DATA = b"a file of the contact" * 5000
@@ -47,10 +47,15 @@ NOWHERE = "127.0.0.1:9"
 
 
 async def said_meanwhile(
-    simulator: Simulator, directory: Path, speaker: str = f"contacts/{CONTACT}", **more: Any
+    simulator: Simulator,
+    directory: Path,
+    speaker: str = f"contacts/{CONTACT}",
+    *,
+    kind: str = "native",
+    **more: Any,
 ) -> str:
     """Pair, close, and let somebody send a file that waits for the next login; its message's id."""
-    async with device(simulator, directory) as phone:
+    async with device(simulator, directory, kind=kind) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "opening")
         await until(phone.messages)
@@ -59,6 +64,14 @@ async def said_meanwhile(
     to = CONTACT if speaker.startswith("phones") else ACCOUNT
     said = await simulator._call("POST", f"/{speaker}/say", to=to, **what)
     return str(said["id"])
+
+
+async def news_of(
+    phone: Device, id_: str, count: int
+) -> list[tuple[FileStatus, str | None]] | None:
+    """News of a message's file, once there are so many."""
+    news = [(one.status, one.error) for one in await phone.files() if one.message_id == id_]
+    return news if len(news) >= count else None
 
 
 async def message_of(phone: Device, id_: str) -> InboxMessage:
@@ -311,7 +324,12 @@ async def test_a_disk_that_is_full_is_waited_for(
         return await keep(self, *arguments, **named)
 
     monkeypatch.setattr(DirectoryStore, "keep", refusing)
-    monkeypatch.setattr("actors.connection.native.media.failure_policy.LOCAL_PAUSE", 0.1)
+    worker = "actors.connection.native.media.download_worker"
+    monkeypatch.setattr(f"{worker}.LOCAL_PAUSE", 0.1)
+    monkeypatch.setattr(f"{worker}.ROOM_LOOK", 0.1)
     async with device(simulator, tmp_path, epoch=2) as phone:
-        assert (await became(phone, await message_of(phone, id_))).status == "stored"
+        message = await message_of(phone, id_)
+        await phone.engine.settle([message.key])
+        news = await until(lambda: news_of(phone, id_, 2))
+        assert news == [("deferred", "disk_full"), ("stored", None)]
     assert full == 4

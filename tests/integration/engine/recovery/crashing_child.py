@@ -64,8 +64,11 @@ def before_decrypting(step: Step) -> None:
     Signal.decrypt = decrypt  # type: ignore[assignment,method-assign]
 
 
-def before_commit(step: Step, method: str) -> None:
-    """In a transaction that called this method of the session, when all but the commit is done."""
+def before_commit(step: Step, method: str, *, after: bool = False) -> None:
+    """In a transaction that called this method of the session, when all but the commit is done.
+
+    `after`: once that is done as well.
+    """
     original, called = Session.transaction, getattr(Session, method)
     calls = 0
 
@@ -80,8 +83,10 @@ def before_commit(step: Step, method: str) -> None:
         async with original(self):
             calls = 0
             yield
-            for _ in range(calls):
+            for _ in range(0 if after else calls):
                 step.reached()
+        for _ in range(calls if after else 0):
+            step.reached()
 
     setattr(Session, method, counted)
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
@@ -147,6 +152,8 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_download": lambda step: before_calling(step, Fetcher, "fetch"),
     "in_mid_download": lambda step: before_calling(step, Opening, "feed"),
     "before_file_commit": lambda step: before_commit(step, "end_transfer"),
+    "before_deferral_commit": lambda step: before_commit(step, "defer"),
+    "after_deferral_commit": lambda step: before_commit(step, "defer", after=True),
     "in_mid_upload": lambda step: before_calling(step, Sealing, "feed"),
     "before_upload_commit": lambda step: before_commit(step, "remember_upload"),
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),
@@ -177,7 +184,7 @@ async def main(asked: dict[str, Any]) -> None:
 
     directory = Path(asked["directory"])
     events = EngineEvents(on_open=on_open)
-    media = DirectoryStore(directory / "media")
+    media = DirectoryStore(directory / "media", reserve=lambda: settings.current().disk_reserve)
     engine = open_engine(settings, "shop", asked["epoch"], events, directory, media=media)
 
     async def run() -> None:

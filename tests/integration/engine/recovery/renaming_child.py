@@ -82,6 +82,9 @@ class Learning(SessionNames):
     async def set_aside(self, key: int) -> bool:
         raise AssertionError(f"the store refused {key}")
 
+    async def deferred_counts(self) -> tuple[int, int]:
+        return self._session.deferred_counts()
+
     async def refused_count(self) -> int:
         return self._session.refused_count()
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.gateway.files import digest, kept, send, upload
+from tests.integration.gateway.files import digest, kept, reserve, send, upload
 from tests.integration.gateway.served import Gateway
 from tests.processes.tracing import CALLS, STRACE, calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.processes.valkey import Valkey
@@ -74,26 +73,16 @@ def test_g1_a_file_is_synced_to_disk_before_the_answer_leaves(
     assert synced_before_the_reply(unsynced, sha256) == set()
 
 
-@pytest.fixture
-def small_disk(own_gateway: Gateway) -> Iterator[Path]:
-    """Where the gateway keeps files: 1 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    disk = own_gateway.settings.media
-    disk.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 def test_a_full_disk_refuses_and_keeps_nothing_of_it(
     own_gateway: Gateway, small_disk: Path
 ) -> None:
     api, headers = own_gateway.api, {"Content-Type": "image/png"}
     assert small_disk.is_mount()
+    reserve(own_gateway, 0)
     sha256 = upload(api, os.urandom(500_000))["sha256"]
     refused = api.post("/api/media", content=os.urandom(900_000), headers=headers)
-    assert (refused.status_code, refused.json()["code"]) == (507, "disk_full")
+    assert (refused.status_code, refused.json()["code"]) == (503, "disk_full")
+    assert int(refused.headers["Retry-After"]) > 0
     assert kept(own_gateway) == {sha256}
     assert send(api, {"sha256": sha256}).status_code == 202
     upload(api, os.urandom(400_000))
@@ -109,7 +98,7 @@ def test_no_more_is_taken_than_all_files_may_have(valkey: Valkey, tmp_path: Path
         headers = {"Content-Type": "image/png"}
         refused = api.post("/api/media", content=os.urandom(400_001), headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (503, "instance_limit_reached")
-        assert refused.json()["setting"] == "MEDIA_LIMIT"
+        assert int(refused.headers["Retry-After"]) > 0
         assert kept(limited) == {sha256}
         upload(api, first)  # it is there already
         last = upload(api, os.urandom(400_000))["sha256"]

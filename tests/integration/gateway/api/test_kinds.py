@@ -164,6 +164,42 @@ async def test_a_reply_quotes_what_it_answers(api: Api, rest: Rest) -> None:
     assert listed(api, also["id"])["reply_to"]["id"] == ours["id"]
 
 
+async def test_words_that_the_state_store_has_alone_are_quoted_and_voted_on(
+    api: Api, rest: Rest, lanes: Lanes
+) -> None:
+    """G13: Redis drops them once the message is sent and stored."""
+    poll = {"type": "poll", "question": "Tea?", "options": ["yes", "no"]}
+    asked = api.post("/api/messages", json={"connection": "shop", "to": CHAT, **poll}).json()
+    told = send(api, "at noon?")
+    jobs = {job.id: job.said for job in await rest.sends()}
+    for each in (asked, told):
+        record = await lanes.get(each["id"])
+        assert record is not None
+        assert (record.text, record.content, record.stored) == ("", "", True)
+    assert message(api, told["id"])["text"] == "at noon?"
+    await lanes.receipts(SHOP, [(told["message_id"], "read", time.time())])
+    await rest.mirrors()
+    for look in (message, listed):
+        found = look(api, told["id"])
+        assert (found["text"], found["status"]) == ("at noon?", "read")
+    send(api, "yes", reply_to=told["id"])
+    change(api, "poll_vote", asked["id"], options=["no"])
+    change(api, "reaction", told["id"], emoji="👍")
+    reply, vote, reaction = [job.said for job in await rest.sends()]
+    assert isinstance(reply, Text)
+    assert reply.reply_to is not None
+    assert reply.reply_to.text == "at noon?"
+    secret = getattr(jobs[asked["id"]], "secret", None)
+    assert vote == PollVote(Target(asked["message_id"], None), ("no",), secret)
+    assert isinstance(reaction, Reaction)
+    assert change(api, "delete", told["id"]).status_code == 202
+    await rest.sends()
+    await rest.mirrors()
+    for look in (message, listed):
+        found = look(api, told["id"])
+        assert (found["text"], found["deleted_at"] is None) == (None, False)
+
+
 async def test_an_edit_changes_the_text_and_keeps_what_it_was(api: Api, rest: Rest) -> None:
     """It stands behind its message in the lane, with its priority (G4)."""
     first = send(api, "hello", priority=7)

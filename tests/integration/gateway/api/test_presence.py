@@ -138,7 +138,6 @@ async def test_the_owner_is_asked_to_subscribe(
 @pytest.mark.parametrize(
     ("error", "refusal"),
     [
-        ("unsupported_by_engine", (422, "unsupported_by_engine")),
         ("unsupported_chat", (422, "unsupported_chat")),
         ("not_connected", (409, "connection_not_open")),
         ("ack_timeout", (504, "not_answered")),

@@ -265,6 +265,8 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
         "limited_until": until,
         "limit_reason": "new_chats_capped",
         "refused_documents": 7,
+        "deferred_files": 5,
+        "over_budget_files": 2,
     }
     assert await leases.report(
         connection, lease.epoch, state="open", cause=None, since=lease.since, **limit
@@ -277,6 +279,8 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
         assert "messages that would begin another wait." in text
         assert shown["limited_until"] in text
     assert "teimoso refused list limited" in text
+    assert "<dt>Files that wait</dt><dd>5 " in text
+    assert (shown["deferred_files"], shown["over_budget_files"]) == (5, 2)
 
 
 def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, admin: Person) -> None:

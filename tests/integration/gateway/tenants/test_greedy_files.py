@@ -25,7 +25,12 @@ def test_files(tenants: Tenants) -> None:
         if answer.status_code != 201:
             break
         made.append(answer.json()["sha256"])
-    tenants.require_refused(answer, "MEDIA_LIMIT_PER_CONNECTION", "MEDIA_LIMIT")
+    if tenants.of == "instance":
+        tenants.require_refused(answer, "", "MEDIA_LIMIT")
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (429, "upload_budget_reached")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "MEDIA_UPLOAD_BUDGET" in answer.json()["detail"]
     assert 1 < len(made) < AT_MOST
     assert len(list(tenants.gateway.settings.media.glob(".tmp-*"))) == 0
     assert send(tenants.greedy, {"sha256": made[0]}).status_code == 202, "what it has it sends"

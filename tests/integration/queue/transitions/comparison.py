@@ -106,7 +106,7 @@ class Comparison(RuleBasedStateMachine):
         await self.desk.check()
         of = keys.of(SHOP)
         left = {key async for key in self.desk.redis.scan_iter("*") if ":message:" not in key}
-        assert left <= {of.lease, of.counters, of.wake, of.aliases, of.nameless}
+        assert left <= {of.lease, of.counters, of.wake, of.leaving, of.aliases, of.nameless}
         assert await self.desk.lanes.remove(SHOP)
         # Records of what is finished go by themselves: `check` saw that each has its time.
         assert all([":message:" in key async for key in self.desk.redis.scan_iter("*")])

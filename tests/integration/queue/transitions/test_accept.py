@@ -50,7 +50,7 @@ async def test_a_script_that_ends_in_an_error_gives_no_number_twice(
 
 
 async def test_each_number_of_an_acceptance_is_one_command(desk: Desk, redis: Redis) -> None:
-    """Its order, its chat's turn, and its count."""
+    """Its order, its chat's turn, its count, and its bytes."""
     await desk.accept("a")
     before = await _counted(redis)
     await desk.accept("b", BEN)
@@ -58,7 +58,7 @@ async def test_each_number_of_an_acceptance_is_one_command(desk: Desk, redis: Re
     scripts = after["evalsha"] - before["evalsha"]
     assert scripts in {1, 2}  # the second is one that runs twice
     assert after["hget"] == before["hget"] + 1  # the chat's name today
-    assert after["hincrby"] - before["hincrby"] == 3
+    assert after["hincrby"] - before["hincrby"] == 4
 
 
 async def _counted(redis: Redis) -> dict[str, int]:

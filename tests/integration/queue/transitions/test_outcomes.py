@@ -20,7 +20,10 @@ async def test_a_completed_message_is_sent_and_kept_for_a_while(desk: Desk) -> N
     sent = await desk.get("a")
     assert (sent.status, sent.error, sent.uncertain) == ("sent", None, False)
     assert sent.times["sent"] == desk.now
-    left = await desk.redis.ttl(keys.of(SHOP).message(record.message_id))
+    key = keys.of(SHOP).message(record.message_id)
+    assert await desk.redis.ttl(key) == -1, "not before the state store has it"
+    await desk.lanes.mirrored(SHOP, await desk.lanes.changed(SHOP, 10))
+    left = await desk.redis.ttl(key)
     assert WEEK - 60 < left <= WEEK
     assert await desk.claimed() == []
 

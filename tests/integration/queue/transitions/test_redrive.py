@@ -230,7 +230,7 @@ async def test_when_all_is_over_no_key_is_without_an_end(desk: Desk) -> None:
     await desk.lanes.prune(SHOP, 30, desk.now + 31 * 86_400)
     while changed := await desk.lanes.changed(SHOP, 100):
         await desk.lanes.mirrored(SHOP, changed)
-    stays = {f"teimoso:{{{SHOP}}}:{name}" for name in ("lease", "counters", "wake")}
+    stays = {f"teimoso:{{{SHOP}}}:{name}" for name in ("lease", "counters", "wake", "leaving")}
     found = [key async for key in desk.redis.scan_iter("*")]
     ends = {key: await desk.redis.ttl(key) for key in found if key not in stays}
     assert len(ends) == 5  # four records and a key

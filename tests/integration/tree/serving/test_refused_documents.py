@@ -55,6 +55,15 @@ async def test_the_lease_says_how_many_and_a_person_decides(served: Served) -> N
     await counted(served, 2)
     assert set(shelf.messages) == {"shop.M1", "shop.M3", "shop.M5"}
     assert not served.engine.inbox
+    served.engine.deferred = 4, 3
+    await served.engine.events.on_inbox()
+
+    async def waits() -> bool:
+        lease = await served.leases.read("shop")
+        found = lease and (lease.refused_documents, lease.deferred_files, lease.over_budget_files)
+        return found == (2, 4, 3)
+
+    await eventually("4 files wait", waits, 10)
     ask = served.commands.ask
     told = await ask("shop", "refused_items", {"limit": "1", "after": "0"}, 5)
     assert [item["key"] for item in told["items"]] == [2]

@@ -11,7 +11,8 @@ ALICE = "15550100002@s.whatsapp.net"
 DAY = 86_400.0
 
 AS_IN_18 = """
-DROP TABLE refused;
+DROP TABLE refused; DROP TABLE received_bytes;
+DROP INDEX transfers_deferred; ALTER TABLE transfers DROP COLUMN deferred;
 DROP TABLE app_state; DROP TABLE app_state_lids;
 DROP TABLE skipped_keys; DROP TABLE skipped_sender_keys;
 DROP INDEX ratchets_kept; DROP INDEX sender_keys_kept;

@@ -10,20 +10,12 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.health.alerts import FOLLOWED
-from actors.health.checks import (
-    OF_CONNECTIONS,
-    OF_QUEUE,
-    Answer,
-    Backlog,
-    Sample,
-    Seen,
-    Spools,
-    Thresholds,
-    judge,
-)
+from actors.health.checks import OF_CONNECTIONS, OF_QUEUE, Thresholds, judge
+from actors.health.samples import Answer, Backlog, Sample, Seen, Spools
 from actors.health.status_document import document
+from actors.redis.client import Memory
 
-THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
+THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
 HOUR = 3600.0
 QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
 OPEN = Seen("running", "open", silent=5.0)
@@ -55,6 +47,13 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"memory": 85.1}, "degraded", ["memory_high"]),
         ({"disk": 64 * 2**20}, "healthy", []),
         ({"disk": 64 * 2**20 - 1}, "degraded", ["disk_full"]),
+        ({"room": 1}, "healthy", []),
+        ({"room": 0}, "degraded", ["disk_reserve"]),
+        (
+            {"connections": four(a=replace(OPEN, over_budget_files=2))},
+            "healthy",
+            ["files_deferred"],
+        ),
         ({"redis": AWAY, "connections": None, "queue": None}, "degraded", ["redis_away"]),
         ({"store": AWAY}, "degraded", ["store_away"]),
         ({"vault": "no_answer"}, "degraded", ["vault_away"]),
@@ -94,6 +93,12 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
+        ({"redis_memory": Memory(90, 100)}, "healthy", ["redis_full"]),
+        ({"redis_memory": Memory(80, 100)}, "healthy", []),
+        ({"redis_memory": Memory(100, 100)}, "degraded", ["redis_full"]),
+        ({"redis_memory": Memory(100, None)}, "healthy", []),
+        ({"connections": {"x": replace(OPEN, queue_bytes=801)}}, "healthy", ["queue_full"]),
+        ({"connections": {"x": replace(OPEN, queue_bytes=800)}}, "healthy", []),
         ({"durability": "Redis: appendfsync is no, not always."}, "degraded", ["not_durable"]),
         # one of five: an alert, and a healthy service
         ({"connections": four(x=FAILED)}, "healthy", ["connection_failed"]),
@@ -235,7 +240,7 @@ def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
     blind = replace(WELL, redis=AWAY, connections=None, queue=None)
     assert judge(WELL, THRESHOLDS).unknown == frozenset()
     assert judge(blind, THRESHOLDS).unknown == (
-        OF_CONNECTIONS | OF_QUEUE | {"redis_slow", "not_durable"}
+        OF_CONNECTIONS | OF_QUEUE | {"redis_slow", "not_durable", "redis_full"}
     )
     assert judge(replace(WELL, store=AWAY), THRESHOLDS).unknown == {"store_slow"}
 
@@ -251,6 +256,7 @@ def test_the_thresholds_are_settings() -> None:
         alert_repeat_interval=250,
         disk_threshold=1000,
         redis_latency_threshold=20,
+        queue_memory_limit=5,
         store_latency_threshold=30,
     )
     low = Thresholds.of(settings)
@@ -264,6 +270,7 @@ def test_the_thresholds_are_settings() -> None:
         disk=1000,
         redis=0.02,
         store=0.03,
+        queue_memory=5,
     )
     at = replace(
         WELL, disk=1000, redis=Answer(ok=True, seconds=0.02), store=Answer(ok=True, seconds=0.03)

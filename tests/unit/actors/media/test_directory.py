@@ -193,3 +193,29 @@ async def test_a_full_disk_keeps_what_it_has_and_nothing_of_the_rest(small_disk:
     assert (raised.value.code, raised.value.reason) == ("disk_full", "ENOSPC")
     assert [file.name for file in everything(small_disk)] == [digest]
     assert await store.keep(pieces(b"z" * 400_000), limit=LIMIT)
+
+
+async def test_the_reserve_of_the_disk_is_left_to_others(tmp_path: Path) -> None:
+    """Also where nobody knows how large the file will be; `room` says beforehand what fits."""
+    room = 64 * 2**20
+
+    def reserve() -> int:
+        disk = os.statvfs(tmp_path)
+        return max(0, disk.f_bavail * disk.f_frsize - room)
+
+    store = DirectoryStore(tmp_path / "media", reserve=reserve)
+    assert await store.room() == pytest.approx(room, abs=room / 2), "others write to it as well"
+
+    async def more_than_there_is_room_for() -> AsyncIterator[bytes]:
+        for _ in range(256):
+            yield bytes(2**20)
+
+    with pytest.raises(StoreFull) as raised:
+        await store.keep(more_than_there_is_room_for(), limit=2**30)
+    assert (raised.value.code, raised.value.reason) == ("disk_full", "DISK_RESERVE")
+    assert everything(tmp_path) == []
+    assert await store.keep(pieces(b"x" * 1000), limit=LIMIT)
+    room = -(2**60)
+    assert await store.room() == 0
+    with pytest.raises(StoreFull):
+        await store.keep(pieces(b"y"), limit=LIMIT)

@@ -6,7 +6,7 @@ import pytest
 
 from actors.messages.content import Quote, Reaction, ReadMark, Target, Text, UnknownContent, encode
 from actors.queue.chat_names import addresses, renamed
-from tests.unit.actors.queue.test_mirror import ANA, RECORD
+from tests.unit.actors.queue.mirror.test_views import ANA, RECORD
 
 LID = "90000000000002@lid"
 NAMES = {LID: ANA, ANA: ANA}

@@ -12,15 +12,20 @@ from actors.redis.client import RedisAway
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.spool_drain import Drain
+from gateway.redis_room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from redis.asyncio import Redis
+
     from actors.queue.lanes import Lanes, Record
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
+ROOM = Room(cast("Redis", None), 0)
+"""Of a Redis whose memory nobody read."""
 
 
 class MovedAfterTheLook:
@@ -40,7 +45,7 @@ async def test_the_drain_hides_nothing(tmp_path: Path) -> None:
     spooled, _ = await spool.put(Send("shop", CHAT, "hi"))
     lanes = cast("Lanes", MovedAfterTheLook(spool))
     drain: Any = cast("Drain", None)
-    found = await Accepting(lanes, spool, drain).get(spooled.record.id)
+    found = await Accepting(lanes, spool, drain, ROOM).get(spooled.record.id)
     assert found == spooled.record
     assert (await spool.depth()).count == 0
     await spool.close()
@@ -71,7 +76,7 @@ def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Accepting, Dra
     stand_in: Any = lanes
     nobody: Any = None
     drain = Drain(spool, stand_in, nobody, nobody, tmp_path / "lock")
-    return Accepting(stand_in, spool, drain), drain
+    return Accepting(stand_in, spool, drain, ROOM), drain
 
 
 async def test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file(

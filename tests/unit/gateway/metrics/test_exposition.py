@@ -157,6 +157,17 @@ def test_refused_documents_are_counted() -> None:
     assert rendered(connections=[one])["teimoso_connection_refused_documents", ("shop",)] == 3
 
 
+def test_files_that_wait_are_counted_and_so_is_the_room_for_them() -> None:
+    one = presenters.connection(
+        REGISTERED, replace(LEASE, deferred_files=3, over_budget_files=1), alive=True
+    )
+    series = rendered(connections=[one], files_room=0)
+    assert series["teimoso_connection_deferred_files", ("shop", "room")] == 2
+    assert series["teimoso_connection_deferred_files", ("shop", "next_day")] == 1
+    assert series["teimoso_files_room_bytes", ()] == 0
+    assert ("teimoso_files_room_bytes", ()) not in rendered(), "nobody can say"
+
+
 def test_the_end_of_a_version_is_told_by_the_time_that_is_left() -> None:
     name = "teimoso_connection_version_ends_seconds"
     for ends_at, left in ((700.0, 600), (50.0, 0), (None, math.inf)):

@@ -97,6 +97,18 @@ CHANGES: list[tuple[dict[str, Any], str, list[str], dict[str, Any]]] = [
         {"star_action": {"starred": True}},
     ),
     (
+        {"type": "label", "label": "5", "name": "New customer", "color": 2},
+        "regular",
+        ["label_edit", "5"],
+        {"label_edit_action": {"name": "New customer", "color": 2, "deleted": False}},
+    ),
+    (
+        {"type": "label_chat", "label": "5", "chat": FRIEND},
+        "regular",
+        ["label_jid", "5", CHAT],
+        {"label_association_action": {"labeled": True}},
+    ),
+    (
         {"type": "push_name", "name": "Ana"},
         "critical_block",
         ["setting_pushName"],
@@ -363,6 +375,9 @@ async def test_it_outlives_the_simulator(
         ({"type": "star", "chat": FRIEND}, 400, "missing_field"),
         ({"type": "mute", "chat": FRIEND, "until": "noon"}, 400, "wrong_type"),
         ({"type": "mute", "chat": FRIEND, "until": 1e17}, 400, "bad_number"),
+        ({"type": "label", "label": "5"}, 400, "missing_field"),
+        ({"type": "label", "label": "5", "name": "New", "color": 20}, 400, "bad_number"),
+        ({"type": "label_chat", "chat": FRIEND}, 400, "missing_field"),
         ({"type": "push_name"}, 400, "missing_field"),
         ({"type": "push_name", "name": "me@home"}, 400, "bad_name"),
         ({"type": "push_name", "name": ""}, 400, "bad_name"),

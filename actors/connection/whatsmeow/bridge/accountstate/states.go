@@ -154,22 +154,40 @@ func (all *States) apply(
 
 // hand has the actor commit changes that lead from a version, nil for all of a collection, to the next one.
 //
-// It returns whether the actor is behind that version, and committed nothing.
+// All of a collection goes in parts, whose end alone counts: the actor would stand still over tens of thousands of
+// changes. Changes of a collection go as one, since a part of them would be told again after a crash. It returns
+// whether the actor is behind that version, and committed nothing.
 func (all *States) hand(
 	name appstate.WAPatchName, from *uint64, version uint64, changes []appstate.Mutation,
 ) (behind bool, err error) {
-	header, raw, err := changesOf(changes)
-	if err != nil {
-		return false, err
+	fields := pipe.Fields{"collection": string(name), "after": from, "version": version}
+	for more := true; more; {
+		part := changes
+		if from == nil {
+			part = changes[:min(len(changes), partSize)]
+		}
+		changes = changes[len(part):]
+		more = len(changes) > 0
+		fields["more"] = more
+		header, raw, err := changesOf(part)
+		if err != nil {
+			return false, err
+		}
+		fields["changes"] = header
+		answer, err := all.Deliver(fields, raw)
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", ErrNotStored, err)
+		}
+		if answer["whole"] == true {
+			return true, nil
+		}
+		fields["begun"] = answer["begun"]
 	}
-	answer, err := all.Deliver(pipe.Fields{
-		"collection": string(name), "after": from, "version": version, "changes": header,
-	}, raw)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrNotStored, err)
-	}
-	return answer["whole"] == true, nil
+	return false, nil
 }
+
+// partSize is how many changes of a whole collection the actor commits at once, in some 15 ms.
+const partSize = 200
 
 // ErrNotStored reports that the actor did not commit changes: they come again.
 var ErrNotStored = errors.New("changes not stored")

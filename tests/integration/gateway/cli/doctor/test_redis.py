@@ -67,6 +67,14 @@ def test_a_redis_that_forbids_config_is_a_warning(own_valkey: Valkey) -> None:
     assert "appendfsync is not known" in durable.found
 
 
+@pytest.mark.parametrize(("limit", "result"), [(2**40, "ok"), (1, "fail")])
+def test_redis_is_full(own_valkey: Valkey, limit: int, result: str) -> None:
+    found = asyncio.run(redis_findings(own_valkey.settings(redis_memory_limit=limit)))
+    (memory,) = [each for each in found if each.check == "redis memory"]
+    assert memory.result == result
+    assert ("sends are refused" in memory.found) == (result == "fail")
+
+
 def test_the_clock_is_wrong(data: Path, tmp_path: Path, own_valkey: Valkey) -> None:
     clock = tmp_path / "offset"
     clock.write_bytes(struct.pack("d", -3600.0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from actors.config.sources import resolve_settings
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.session.session import Session
@@ -17,8 +19,6 @@ from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.integration.gateway.cli.doctor.examination import Examine
 
@@ -80,6 +80,31 @@ def test_documents_that_the_store_refuses(data: Path, doctor: Examine) -> None:
     assert "teimoso refused list" in finding["do"]
     asyncio.run(alert(active=False))
     assert "refused documents" not in doctor(data)[1]
+
+
+@pytest.mark.parametrize(
+    ("alert", "found", "do"),
+    [
+        ("disk_reserve", "uploads are refused", "settings set DISK_RESERVE"),
+        ("files_deferred", SHOP, "tomorrow"),
+    ],
+)
+def test_files_that_wait(data: Path, doctor: Examine, alert: str, found: str, do: str) -> None:
+    begun(data)
+    subject = None if alert == "disk_reserve" else SHOP
+
+    async def tell(active: bool) -> None:
+        documents = open_documents(resolve_settings(data=data))
+        told = {"name": alert, "subject": subject, "active": active, "at": 1.0}
+        await documents.set(HEALTH_ALERTS, "a", told)
+        await documents.close()
+
+    asyncio.run(tell(active=True))
+    finding = doctor(data)[1]["files"]
+    assert (finding["result"], found in finding["found"]) == ("warn", True)
+    assert do in finding["do"]
+    asyncio.run(tell(active=False))
+    assert "files" not in doctor(data)[1]
 
 
 def test_firestore_is_not_there(data: Path) -> None:

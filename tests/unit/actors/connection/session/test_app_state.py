@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
+CARO = "15550100004@s.whatsapp.net"
 LID = "90000000000002@lid"
 GROUP = "120363000000000001@g.us"
 HIGH, LOW = "regular_high", "regular_low"
@@ -104,6 +105,22 @@ async def test_a_full_sync_ends_behind_all_that_came_before(session: Session) ->
     (end,) = session.pending("app_state", 9)
     assert isinstance(end, InboxReplaced)
     assert end.until == end.key - 1 == 3
+
+
+async def test_a_full_sync_in_parts_ends_where_it_began(session: Session) -> None:
+    """Only its end takes something away, and only its end has a version."""
+    assert await note(session, 1, archive(ANA), after=None)
+    async with session.transaction():
+        begun = session.note_app_state_part(LOW, [archive(BEN)])
+        assert session.note_app_state_part(LOW, [archive(CARO)], begun) == begun == 2
+    assert session.app_state_version(LOW) == 1
+    async with session.transaction():
+        assert session.note_app_state(LOW, 5, [archive(ANA)], after=None, begun=begun)
+    *parts, end = session.pending("app_state", 9)[2:]
+    changes = [each for each in parts if isinstance(each, InboxAppState)]
+    assert [(each.id, each.news) for each in changes] == [(BEN, False), (CARO, False), (ANA, False)]
+    assert isinstance(end, InboxReplaced)
+    assert (end.until, session.app_state_version(LOW)) == (begun, 5)
 
 
 async def test_a_lid_is_its_number_once_that_is_known(session: Session) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session.files.downloads import LONGEST_WAIT, Transfer
+from actors.connection.session.files.downloads import DAY, LONGEST_WAIT, Transfer
 from actors.connection.session.files.uploads import UPLOAD_SECONDS, Upload
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
@@ -187,3 +187,62 @@ async def test_who_forgets_the_account_forgets_keys_of_files(session: Session) -
 def test_keys_and_places_are_not_shown() -> None:
     assert "kkk" not in repr(FILE)
     assert "/path" not in repr(FILE)
+
+
+async def test_bytes_of_a_day_outlive_the_owner_and_end_with_the_day(
+    tmp_path: Path, clock: Clock
+) -> None:
+    clock.now = 20_000 * DAY
+    other = replace(FILE, message_id="B", sender=LID, key=b"l" * 32, size=7)
+    failed = replace(FILE, message_id="C", key=b"m" * 32, size=100)
+    with closing(Session.open(tmp_path / "session.db", 1, clock=clock)) as session:
+        await expect(session, FILE, other, failed)
+        async with session.transaction():
+            session.end_transfer(FILE, "stored")
+            session.end_transfer(other, "stored")
+            session.end_transfer(other, "stored")
+            session.end_transfer(failed, "failed", "media_gone")
+    with closing(Session.open(tmp_path / "session.db", 2, clock=clock)) as session:
+        assert session.received_today() == 12, "each once, and no failed one"
+        assert (session.received_today(ALICE), session.received_today(LID)) == (5, 7)
+        clock.now += DAY - 1
+        assert session.received_today() == 12
+        clock.now += 1
+        assert session.received_today() == session.received_today(ALICE) == 0
+        await expect(session, FILE)
+        async with session.transaction():
+            session.end_transfer(FILE, "stored")
+        assert session._row("SELECT count(*) FROM received_bytes") == (2,), "past days are gone"
+
+
+async def test_files_are_put_off_together_and_told_once(session: Session, clock: Clock) -> None:
+    files = [
+        replace(FILE, message_id=name, key=name.encode() * 32, size=size, sender=sender)
+        for name, size, sender in (("A", 9, ALICE), ("B", 5, ALICE), ("C", 9, LID), ("D", 9, ALICE))
+    ]
+    await expect(session, *files)
+    until = clock.now + 30
+    async with session.transaction():
+        assert session.defer("full", until, above=5, sender=ALICE, but={"D"}) == 1
+    assert session.deferred_counts()[0] == 1
+    assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "C", "D"]
+    async with session.transaction():
+        assert session.defer("full", until, above=5, sender=None, but=()) == 2
+    clock.now = until
+    async with session.transaction():
+        assert session.defer("full", until + 30, above=5, sender=None, but=()) == 0, "known"
+        assert session.defer("other", until + 30, above=0, sender=None, but=()) == 1, (
+            "B alone is due"
+        )
+    told = [(one.message_id, one.status, one.error) for one in session.pending("file", 9)]
+    assert told == [
+        ("A", "deferred", "full"),
+        ("C", "deferred", "full"),
+        ("D", "deferred", "full"),
+        ("B", "deferred", "other"),
+    ]
+    assert session.deferred_counts() == (4, 4)
+    async with session.transaction():
+        session.reconsider_deferred()
+        session.defer("disk_full", until + 30, above=5, sender=None, but=())
+    assert session.deferred_counts() == (4, 1), "the others wait for room"

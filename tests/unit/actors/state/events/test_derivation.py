@@ -13,7 +13,7 @@ from actors.connection.account.port import Call
 from actors.connection.engine import InboxMessage
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
-from actors.queue import mirror
+from actors.queue.mirror import views
 from actors.queue.records import record_of
 from actors.state.calls import TOLD, calling
 from actors.state.connections import Connections, Observed, limiting, showing
@@ -129,26 +129,26 @@ async def test_what_the_own_phone_sent_is_told_as_sent(documents: Documents) -> 
 async def test_each_step_of_a_sent_message_is_told_also_where_several_come_at_once(
     documents: Documents,
 ) -> None:
-    assert await told(documents, mirror.writes([record("queued", queued=1)])) == []
+    assert await told(documents, views.writes([record("queued", queued=1)])) == []
     read = record("read", queued=1, sending=2, sent=3, delivered=4, read=5)
     sent = record("sent", queued=1, sending=2, sent=3)
-    assert await told(documents, mirror.writes([sent])) == ["message.sent"]
-    assert await told(documents, mirror.writes([read])) == ["message.delivered", "message.read"]
-    assert await told(documents, mirror.writes([sent])) == [], "an older revision"
+    assert await told(documents, views.writes([sent])) == ["message.sent"]
+    assert await told(documents, views.writes([read])) == ["message.delivered", "message.read"]
+    assert await told(documents, views.writes([sent])) == [], "an older revision"
 
 
 async def test_a_letter_that_dies_twice_is_told_twice(documents: Documents) -> None:
     dead = record("dead", queued=1, sending=2, dead=3)
     again = record("queued", queued=4, sending=2, dead=3, x=0)
     twice = replace(record("dead", queued=4, sending=5, dead=6, x=0, y=0), error="ack_timeout")
-    assert await told(documents, mirror.writes([dead])) == ["message.dead"]
-    assert await told(documents, mirror.writes([again])) == []
-    assert await told(documents, mirror.writes([twice])) == ["message.dead"]
+    assert await told(documents, views.writes([dead])) == ["message.dead"]
+    assert await told(documents, views.writes([again])) == []
+    assert await told(documents, views.writes([twice])) == ["message.dead"]
     assert (await last(documents))["error"] == "ack_timeout"
 
 
 async def test_a_cancelled_message_is_told(documents: Documents) -> None:
-    assert await told(documents, mirror.writes([record("cancelled", queued=1, cancelled=2)])) == [
+    assert await told(documents, views.writes([record("cancelled", queued=1, cancelled=2)])) == [
         "message.cancelled"
     ]
 

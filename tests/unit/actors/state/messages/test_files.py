@@ -75,6 +75,22 @@ def test_before_its_message_it_shows_in_no_list() -> None:
     assert shown == {**document(), "media": STORED}
 
 
+def test_a_file_that_waits_is_shown_so_until_it_comes() -> None:
+    waits = {"state": "deferred", "error": "disk_full"}
+    until_tomorrow = {"state": "deferred", "error": "sender_budget"}
+    notes = [file("deferred", "disk_full"), file("deferred", "sender_budget"), file("pending")]
+    assert applied(storing(document()), notes[0])["media"] == waits
+    assert applied(storing(document()), *notes[:2])["media"] == until_tomorrow
+    assert applied(storing(document()), *notes)["media"] == PENDING
+    assert applied(storing(document()), *notes, file("stored"))["media"] == STORED
+    assert applied(notes[0], storing(document()))["media"] == waits, "its message may come later"
+    for ended in (file("stored"), file("failed", "media_gone")):
+        there = applied(storing(document()), ended)
+        for late in notes:
+            assert late.change is not None
+            assert late.change(there) is None, "what ended is over"
+
+
 def test_why_there_will_be_none_is_told_of_a_message_that_names_no_file() -> None:
     bare = replace(MESSAGE, text=None, content=None)
     found = applied(storing(document(bare)), file("failed", "media_unusable"))

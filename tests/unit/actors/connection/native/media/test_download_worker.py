@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.identities.routes import Routes
+from actors.connection.native.media import admission, download_worker
+from actors.connection.native.media.admission import Bounds
 from actors.connection.native.media.download_worker import AT_ONCE, Courier
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.over_socket import phone
 from actors.connection.session.files.downloads import Transfer
 from actors.connection.session.session import Session
+from actors.media.directory import DirectoryStore
 from actors.runtime.actor_base import end_tasks
 from tests.waiting import eventually
 
@@ -24,13 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    import pytest
+
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.media.fetch import Fetcher
     from actors.connection.native.transport.nodes import Node
     from actors.connection.native.transport.socket import Socket
+    from actors.media.store import MediaStore
 
 CHAT = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"
+UNBOUNDED = Bounds(1000)
 
 
 class Fetching:
@@ -73,14 +82,27 @@ def transfers(*names: str) -> list[Transfer]:
 
 @asynccontextmanager
 async def working(
-    directory: Path, fetching: Fetching, *names: str
+    directory: Path,
+    fetching: Fetching,
+    *names: str | Transfer,
+    epoch: int = 1,
+    bounds: Bounds = UNBOUNDED,
+    store: MediaStore | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[tuple[Session, Courier, Wire]]:
-    with closing(Session.open(directory / "session.db", 1)) as session:
+    with closing(Session.open(directory / "session.db", epoch, clock=clock)) as session:
         async with session.transaction():
-            for transfer in transfers(*names):
+            for name in names:
+                (transfer,) = [name] if isinstance(name, Transfer) else transfers(name)
                 session.add_transfer(transfer)
         courier = Courier(
-            session, cast("Fetcher", fetching), counts=Counter(), events=EngineEvents()
+            session,
+            cast("Fetcher", fetching),
+            store or DirectoryStore(directory / "media"),
+            bounds=bounds,
+            counts=Counter(),
+            events=EngineEvents(),
+            clock=session._clock,
         )
         running = asyncio.create_task(courier.run())
         try:
@@ -91,6 +113,25 @@ async def working(
 
 def left(session: Session) -> set[str]:
     return {one.message_id for one in session.due_transfers(9e9, 99)}
+
+
+def news(session: Session) -> list[tuple[str, str, str | None]]:
+    return [(one.message_id, one.status, one.error) for one in session.pending("file", 99)]
+
+
+class Disk:
+    """A store of which only the room counts."""
+
+    def __init__(self, room: int) -> None:
+        self.left = room
+
+    async def room(self) -> int:
+        return self.left
+
+
+def sized(name: str, size: int, sender: str = CHAT) -> Transfer:
+    (one,) = transfers(name)
+    return replace(one, size=size, sender=sender, key=name.encode().ljust(32))
 
 
 def routes(session: Session) -> Routes:
@@ -154,3 +195,114 @@ async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
         fetching.becomes = {}
         courier.look()
         await until(lambda: not left(session))
+
+
+async def nobody(_: Transfer) -> None:
+    raise AssertionError("the phone is asked for nothing")
+
+
+async def test_files_wait_for_room_and_come_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.05)
+    fetching, disk = Fetching(), Disk(10)
+    files = [sized("SMALL", 10), *(sized(f"LARGE{number}", 11) for number in range(20))]
+    store = cast("MediaStore", disk)
+    async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: "SMALL" not in left(session) and session.deferred_counts()[0] == 20)
+        assert fetching.asked == ["SMALL"], "what fits passes by"
+        assert news(session)[-1] == ("SMALL", "stored", None) or news(session)[0][0] == "SMALL"
+        waiting = [one for one in news(session) if one[0] != "SMALL"]
+        assert waiting == [(f"LARGE{number}", "deferred", "disk_full") for number in range(20)]
+        changes = session.known_position(session.path)
+        await asyncio.sleep(0.3)
+        assert session.known_position(session.path) == changes, "looking for room writes nothing"
+        disk.left = 11
+        await until(lambda: not left(session))
+        assert session.deferred_counts()[0] == 0
+        assert {one[1] for one in news(session)[21:]} == {"stored"}
+        assert {one.attempts for one in session.due_transfers(9e9, 99)} == set()
+
+
+async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.05)
+    monkeypatch.setattr(download_worker, "LOCAL_PAUSE", 0.2)
+    fetching = Fetching()
+    fetching.becomes = {"A": Trouble.FULL}
+    async with working(tmp_path, fetching, "A", "B") as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: ("A", "deferred", "disk_full") in news(session))
+        await until(lambda: ("B", "stored", None) in news(session))
+        fetching.becomes = {}
+        await until(lambda: ("A", "stored", None) in news(session))
+
+
+async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: Path) -> None:
+    """Who is greedy waits for midnight, over a restart too; who is not is served."""
+    now = 20_000 * 86_400.0 - 7200
+    other = "15550100003@s.whatsapp.net"
+    bounds = Bounds(largest=100, connection=250, sender=150)
+    greedy = [sized(f"G{number}", 60) for number in range(5)]
+    files = [*greedy, sized("O", 60, other)]
+    fetching = Fetching()
+
+    def clock() -> float:
+        return now
+
+    async with working(tmp_path, fetching, *files, bounds=bounds, clock=clock) as (
+        session,
+        courier,
+        _,
+    ):
+        courier.attach(nobody)
+        await until(lambda: session.deferred_counts()[0] == 3 and len(news(session)) == 6)
+        assert sorted(fetching.asked) == ["G0", "G1", "O"]
+        assert session.received_today(CHAT) == 120
+        assert session.received_today() == 180
+        told = {one for one in news(session) if one[1] == "deferred"}
+        assert told == {(f"G{number}", "deferred", "sender_budget") for number in (2, 3, 4)}
+    third = sized("T", 100, "15550100004@s.whatsapp.net")
+    async with working(tmp_path, fetching, third, bounds=bounds, clock=clock, epoch=2) as (
+        session,
+        courier,
+        _,
+    ):
+        courier.attach(nobody)
+        await until(lambda: ("T", "deferred", "connection_budget") in news(session))
+        await asyncio.sleep(0.1)
+        assert sorted(fetching.asked) == ["G0", "G1", "O"], "a restart gives nobody more"
+        now += 7200 + admission.SPREAD
+        courier.look()
+        await until(lambda: session.deferred_counts()[0] == 1)
+        assert sorted(fetching.asked) == ["G0", "G1", "G2", "G3", "O", "T"]
+        assert left(session) == {"G4"}
+
+
+async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Path) -> None:
+    fetching, tight = Fetching(), Bounds(largest=100, sender=100)
+    async with working(tmp_path, fetching, sized("A", 60), sized("B", 60), bounds=tight) as (
+        session,
+        courier,
+        _,
+    ):
+        courier.attach(nobody)
+        await until(lambda: session.deferred_counts()[0] == 1 and left(session) == {"B"})
+    async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: not left(session))
+
+
+async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) -> None:
+    fetching, disk = Fetching(), Disk(0)
+    store = cast("MediaStore", disk)
+    async with working(tmp_path, fetching, "A", store=store) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: session.deferred_counts()[0] == 1)
+    fetching.becomes = {"A": Trouble.UNREACHABLE}
+    async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
+        courier.attach(nobody)
+        await until(lambda: session.deferred_counts()[0] == 0)
+        assert news(session) == [("A", "deferred", "disk_full"), ("A", "pending", None)]

@@ -56,8 +56,8 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
 def without_words(record: Record) -> list[Write]:
     """The writes of a record whose words the store does not take: no text, no content, no change of another."""
     shown = {**message(record), "text": None, "content": None}
-    by = ("at", "revision")
-    told = Write("advance", MESSAGES, record.id, shown, by=by, keep=("changes",), tells=of_message)
+    by, keep = ("at", "revision"), _kept(record)
+    told = Write("advance", MESSAGES, record.id, shown, by=by, keep=keep, tells=of_message)
     return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), told]
 
 
@@ -78,10 +78,16 @@ def _shown(record: Record) -> list[Write]:
         record.id,
         message(record),
         by=("at", "revision"),
-        keep=("changes",),
+        keep=_kept(record),
         tells=of_message,
     )
     return [shown, *changing(record)]
+
+
+def _kept(record: Record) -> tuple[str, ...]:
+    """The fields of the message's document that the record does not have."""
+    stored = record.stored and not record.redacted
+    return ("changes", "text", "content") if stored else ("changes",)
 
 
 def _known_job(record: Record) -> Write:

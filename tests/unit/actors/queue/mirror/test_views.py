@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.messages.content import ChatChange, PollVote, Reaction, ReadMark, Target, encode
-from actors.queue import mirror
+from actors.queue.mirror import views
 from actors.queue.records import Record
 from actors.state.documents import JOBS, MESSAGES
 from actors.state.messages.changes import target_id
@@ -39,7 +39,7 @@ async def shown(directory: Path, *records: Record) -> dict[str, Any]:
     documents = SqliteDocuments(directory / "state.sqlite3")
     try:
         for record in records:
-            await documents.batch(mirror.writes([record]))
+            await documents.batch(views.writes([record]))
         found = {each: await documents.get(each, RECORD.id) for each in (JOBS, MESSAGES)}
     finally:
         await documents.close()
@@ -48,7 +48,7 @@ async def shown(directory: Path, *records: Record) -> dict[str, Any]:
 
 
 def test_a_record_is_mirrored_into_both_collections_under_its_id() -> None:
-    assert [(write.collection, write.id) for write in mirror.writes([RECORD])] == [
+    assert [(write.collection, write.id) for write in views.writes([RECORD])] == [
         (JOBS, RECORD.id),
         (MESSAGES, RECORD.id),
     ]
@@ -75,7 +75,7 @@ async def test_a_reaction_or_a_vote_is_noted_with_the_time_that_it_bears(
     )
     documents = SqliteDocuments(tmp_path / "state.sqlite3")
     try:
-        await documents.batch(mirror.writes([record]))
+        await documents.batch(views.writes([record]))
         target = await documents.get(MESSAGES, target_id("shop", ANA, change.target))
     finally:
         await documents.close()
@@ -112,12 +112,12 @@ async def test_where_documents_are_paid_for_what_was_sent_at_once_is_no_job(tmp_
     documents = SqliteDocuments(tmp_path / "state.sqlite3")
     waiting = replace(RECORD, status="waiting", revision=3)
     try:
-        await documents.batch(mirror.writes([RECORD], billed=True))
+        await documents.batch(views.writes([RECORD], billed=True))
         assert await documents.get(JOBS, RECORD.id) is None
         assert await documents.get(MESSAGES, RECORD.id) is not None
         # What waited is one, and stays so whatever becomes of it.
         for record in (waiting, RECORD, waiting):
-            await documents.batch(mirror.writes([record], billed=True))
+            await documents.batch(views.writes([record], billed=True))
         job = await documents.get(JOBS, RECORD.id)
         assert job is not None
         assert (job["status"], job["revision"]) == ("sent", 7)
@@ -135,7 +135,7 @@ async def test_a_notice_is_no_message_and_a_job_only_while_it_is_dead(
     documents = SqliteDocuments(tmp_path / "state.sqlite3")
 
     async def status(**changes: Any) -> str | None:
-        await documents.batch(mirror.writes([replace(mark, **changes)], billed=billed))
+        await documents.batch(views.writes([replace(mark, **changes)], billed=billed))
         assert await documents.get(MESSAGES, mark.id) is None
         job = await documents.get(JOBS, mark.id)
         return None if job is None else str(job["status"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.metrics.counters import measures
-from actors.queue import mirror
+from actors.queue.mirror import views
 from actors.state.documents import HEALTH_STATUS, commit_each
 
 if TYPE_CHECKING:
@@ -23,20 +23,20 @@ MIRROR = "mirror"
 """The document of `HEALTH_STATUS` that says when the store refused a view last."""
 
 
-async def store(documents: Documents, records: Sequence[Record]) -> None:
+async def store(documents: Documents, records: Sequence[Record]) -> frozenset[str]:
     """Store the views of records; of one that the store refuses for good the view without its words.
 
-    The queue has the words itself, and sends them. Refusals are logged, counted, and noted for the health
+    Returns the ids of the latter: the queue alone has their words. Refusals are logged, counted, and noted for the health
     monitor. Raises `StoreAway`, and may be repeated then.
     """
     billed = documents.billed
-    groups = [mirror.writes([record], billed=billed) for record in records]
+    groups = [views.writes([record], billed=billed) for record in records]
     refused = await commit_each(documents.batch, groups)
     if not refused:
-        return
+        return frozenset()
     # Noted first: where this is cut off, all of it is done again.
     await documents.set(HEALTH_STATUS, MIRROR, {"stuck": 0, "refused_at": time.time()})
-    bare = [mirror.without_words(records[place]) for place in refused]
+    bare = [views.without_words(records[place]) for place in refused]
     lost = set(await commit_each(documents.batch, bare))
     for number, place in enumerate(refused):
         measures.count("teimoso_state_store_refusals", reason="refused")
@@ -46,3 +46,4 @@ async def store(documents: Documents, records: Sequence[Record]) -> None:
             message=records[place].id,
             without_words=number not in lost,
         )
+    return frozenset(records[place].id for place in refused)

@@ -1,0 +1,104 @@
+"""Decides whether a file that is due may be fetched now: room on the disk, and the day's budgets (pure).
+
+| reason | bound |
+|---|---|
+| ``disk_full`` | the disk has no room for it beyond DISK_RESERVE |
+| ``connection_budget`` | the connection's files of today would have more than MEDIA_CONNECTION_BUDGET |
+| ``sender_budget`` | those of its sender would have more than MEDIA_SENDER_BUDGET |
+
+A file that is refused waits. Nothing of it is given up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.session.files.downloads import DAY, FULL, LONGEST_WAIT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from actors.connection.session.files.downloads import Transfer
+
+CONNECTION: Final = "connection_budget"
+SENDER: Final = "sender_budget"
+
+SPREAD: Final = 60.0
+"""Seconds within which connections begin again after midnight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bytes that a file may have at most, those of a connection and of a sender in a day; 0 is no budget."""
+
+    largest: int
+    connection: int = 0
+    sender: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Bytes: the `room` on the disk, those received today, and those of them from the file's sender."""
+
+    room: int
+    received: int
+    from_sender: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Files of more than `left` bytes wait for the `reason`, those of `sender` or all.
+
+    At `until` they are due again in any case; before that, once there is room.
+    """
+
+    reason: str
+    left: int
+    sender: str | None
+    until: float
+
+
+class Busy:
+    """The file fits, but perhaps not beside those that are being fetched."""
+
+
+def refusal(
+    transfer: Transfer,
+    fetched: Collection[Transfer],
+    bounds: Bounds,
+    left: Left,
+    *,
+    now: float,
+    chance: float,
+) -> Refusal | Busy | None:
+    """The refusal of a file while others are being `fetched`; None where it may be as well.
+
+    A file that is larger than any may be is not refused: it fails at once. 0 ≤ `chance` < 1 spreads
+    connections.
+    """
+    if transfer.size > bounds.largest:
+        return None
+    tomorrow = min((now // DAY + 1) * DAY + SPREAD * chance, now + LONGEST_WAIT)
+    limits = (
+        (FULL, None, left.room, now + LONGEST_WAIT),
+        (CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
+        (SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
+    )
+    busy = False
+    for reason, sender, rest, until in limits:
+        if transfer.size > rest:
+            return Refusal(reason, int(rest), sender, until)
+        others = sum(one.size for one in fetched if sender in (None, one.sender))
+        busy = busy or transfer.size > rest - others
+    return Busy() if busy else None
+
+
+def disk_full(transfer: Transfer, now: float) -> Refusal:
+    """The refusal of a file, and of all that are as large, that the disk did not take."""
+    return Refusal(FULL, transfer.size - 1, None, now + LONGEST_WAIT)
+
+
+def _rest(budget: int, used: int) -> float:
+    return max(0, budget - used) if budget else math.inf

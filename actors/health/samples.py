@@ -1,0 +1,107 @@
+"""One look at everything: what the monitor sampled, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.health.breakers import State
+    from actors.redis.client import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether something answered, and in how many seconds."""
+
+    ok: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A connection: what is desired, what its lease says, and how long its owner is silent.
+
+    `silent` is in seconds, None where nobody owns it. `state` is None where it never had an owner.
+    `obstacle` keeps it from being open until a time (`until`) or until a person links the device
+    again.
+    `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
+    accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
+    nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
+    since the epoch). `refused_documents` is how many items the state store refuses for good
+    (`refused_full`: no more have room, and storing pauses),
+    `over_budget_files` how many files wait for the next day, `queue_bytes` what its messages take in
+    Redis.
+    """
+
+    desired: str
+    state: str | None
+    silent: float | None = None
+    cause: str | None = None
+    obstacle: str | None = None
+    until: float | None = None
+    behind: float | None = None
+    version_ends_at: float | None = None
+    limited_until: float | None = None
+    limit_reason: str | None = None
+    mistaken_at: float | None = None
+    refused_documents: int = 0
+    over_budget_files: int = 0
+    refused_full: bool = False
+    queue_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The queue of all connections together; `waiting` includes what waits for its time."""
+
+    waiting: int = 0
+    active: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spools:
+    """Chats that no host can move to the queue, and sends whose row is none any more.
+
+    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last.
+    """
+
+    stuck: int = 0
+    unreadable: int = 0
+    refused_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at everything. `connections` and `queue` are None where nobody could say.
+
+    `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
+    the processes of this instance. `durability` says why Redis may lose what it acknowledged,
+    `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
+    there are fewest, `room` how many of them files of messages may still take (None where nobody could
+    say), `vault` why the bucket is away, `redis_memory` what Redis has in use,
+    `spools` what cannot leave them, `zombies` how often each connection was one within the last half
+    hour, both None where nobody could say.
+    """
+
+    at: float
+    cpu: float
+    memory: float
+    own_cpu: float
+    own_memory: int
+    processes: int
+    redis: Answer
+    store: Answer
+    durability: str | None
+    connections: Mapping[str, Seen] | None
+    queue: Backlog | None
+    breakers: Mapping[str, State] = field(default_factory=dict)
+    disk: int | None = None
+    room: int | None = None
+    vault: str | None = None
+    spools: Spools | None = Spools()
+    zombies: Mapping[str, int] | None = field(default_factory=dict)
+    redis_memory: Memory | None = None

@@ -1,0 +1,46 @@
+"""Bytes that callers uploaded for each connection today, in the ledger of a host's files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from actors.media.store import BudgetReached
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection
+
+DAY: Final = 24 * 3600.0
+"""Seconds of a day, which begins at midnight UTC."""
+
+UPLOADED: Final = """CREATE TABLE IF NOT EXISTS uploaded (
+    day INTEGER NOT NULL,
+    connection TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (day, connection)
+) WITHOUT ROWID"""
+
+
+def refusal(
+    database: sqlite3.Connection, size: int, owners: Collection[str], budget: int, now: float
+) -> BudgetReached | None:
+    """The refusal of a file with which one of the owners has more than `budget` bytes; 0 is no limit."""
+    (used,) = database.execute(
+        "SELECT coalesce(max(bytes), 0) FROM uploaded WHERE day = ?"
+        " AND connection IN (SELECT value FROM json_each(?))",
+        (int(now // DAY), json.dumps(list(owners))),
+    ).fetchone()
+    over = owners and budget and used + size > budget
+    return BudgetReached(DAY - now % DAY) if over else None
+
+
+def charge(database: sqlite3.Connection, size: int, owners: Collection[str], now: float) -> None:
+    """Count the file for each of its owners, and forget days that are over."""
+    today = int(now // DAY)
+    database.executemany(
+        "INSERT INTO uploaded VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
+        [(today, owner, size) for owner in owners],
+    )
+    database.execute("DELETE FROM uploaded WHERE day < ?", (today,))

@@ -1,0 +1,63 @@
+"""The bytes that messages take in Redis, counted for each connection; `accept` refuses what is beyond the budget."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.inspection import Ledger
+from actors.redis import keys
+from actors.redis.client import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BATCH = 100
+"""Records that one script counts."""
+SCANNED = 500
+"""Keys that one command looks at."""
+
+
+class Budget(Ledger):
+    """Keeps the count true where no transition of a message does (`scripts/bytes.lua`). Raises `RedisAway`."""
+
+    async def forget_expired(self, connection: str) -> int:
+        """Count expired records no longer; the bytes of those that are left."""
+        return int(await self._run(connection, "expired", 0))
+
+    async def weigh(self, connections: Sequence[str]) -> int:
+        """Count records that an older release accepted; how many of `connections` had not been looked at.
+
+        Reads every key once, a share at a time, if there is such a connection. Safe to repeat, also after a half.
+        """
+        unknown = await self._unweighed(connections)
+        if not unknown:
+            return 0
+        found: dict[str, list[str]] = defaultdict(list)
+        cursor = 0
+        while True:
+            async with reach():
+                page: Any = await self._redis.scan(cursor, match=keys.MESSAGES, count=SCANNED)
+            cursor, names = page
+            for name in names:
+                connection, message_id = keys.message_in(name)
+                if connection in unknown:
+                    found[connection].append(message_id)
+            for connection, ids in found.items():
+                while len(ids) >= BATCH:
+                    await self._run(connection, "weigh", 0, 0, *ids[:BATCH])
+                    del ids[:BATCH]
+            if not cursor:
+                break
+        for connection in unknown:
+            await self._run(connection, "weigh", 0, 1, *found[connection])
+        return len(unknown)
+
+    async def _unweighed(self, connections: Sequence[str]) -> list[str]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for connection in connections:
+            pipeline.hmget(keys.of(connection).counters, "seq", "weighed")
+        async with reach():
+            answers = await pipeline.execute() if connections else []
+        marks = zip(connections, answers, strict=True)
+        return [each for each, (seq, weighed) in marks if seq and not weighed]

@@ -1,0 +1,50 @@
+"""Watches how full Redis is, so that sends are refused before it has no memory left."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.redis.client import RedisAway, memory
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from actors.redis.client import Memory
+
+log = structlog.get_logger()
+
+EVERY = 1.0
+"""Seconds between two looks: what a gateway accepts meanwhile fits into what the limit leaves free."""
+
+
+class Room:
+    """The memory of Redis as it was a second ago; unknown, and so not full, while Redis is away."""
+
+    def __init__(self, redis: Redis, limit: int) -> None:
+        """`limit` is REDIS_MEMORY_LIMIT in bytes; 0 leaves it to what the server reports."""
+        self._redis = redis
+        self._limit = limit
+        self.memory: Memory | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether no send may be added."""
+        return self.memory is not None and self.memory.full
+
+    async def look(self) -> None:
+        """Read it anew."""
+        before, self.memory = self.full, None
+        with suppress(RedisAway):
+            self.memory = await memory(self._redis, self._limit)
+            if self.full != before:
+                log.warning("redis full" if self.full else "redis has room", action="redis.room")
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(EVERY)

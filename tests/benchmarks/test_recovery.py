@@ -1,0 +1,104 @@
+"""Everything killed at once: until the last connection is open again, beside Ray with as many empty actors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.benchmarks.figures import Figure, Figures, median, turns
+from tests.processes.instance import Instance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+CONNECTIONS = int(os.environ.get("CONNECTIONS", "90"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+NAMES = [f"c{number}" for number in range(CONNECTIONS)]
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with Instance(tmp_path_factory.mktemp("i") / "data") as running:
+        for number, name in enumerate(NAMES):
+            running.pair(name, f"155501120{number:02d}")
+        until("all are open", lambda: len(opened(running)) == CONNECTIONS or None, 300)
+        yield running
+
+
+def opened(instance: Instance) -> dict[str, int]:
+    """The epochs of connections that are open, by id; empty while nothing answers."""
+    answer = instance.api.get("/api/connections", params={"limit": "500"})
+    items = answer.json()["items"] if answer.is_success else ()
+    return {item["id"]: item["epoch"] for item in items if item["state"] == "open"}
+
+
+def recovered(instance: Instance) -> dict[str, float]:
+    """Kills everything; the seconds until `up` had returned, and until the first, half and all were open."""
+    before = opened(instance)
+    instance.kill_everything()
+    instance.up()
+    times = {"up": time.time() - instance.killed_at}
+    counts = {"first": 1, "half": len(before) // 2, "all": len(before)}
+
+    def look() -> bool:
+        new = [name for name, epoch in opened(instance).items() if epoch > before[name]]
+        for mark, count in counts.items():
+            if len(new) >= count:
+                times.setdefault(mark, time.time() - instance.killed_at)
+        return "all" in times
+
+    until("all are open again", lambda: look() or None, 600)
+    return times
+
+
+def alone(directory: Path) -> dict[str, float]:
+    directory.mkdir()
+    done = subprocess.run(
+        [sys.executable, str(HERE / "bare_ray.py"), str(CONNECTIONS), str(directory)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return times
+
+
+@pytest.mark.timeout(3600)
+def test_everything_killed(figures: Figures, instance: Instance, tmp_path: Path) -> None:
+    ours, theirs = [], []
+    for turn in range(ROUNDS):
+        for side in turns(turn, "alone", "ours"):
+            if side == "ours":
+                ours.append(recovered(instance))
+                continue
+            # Both had the machine to themselves, and nothing of the other's in memory.
+            assert instance.teimoso("down", timeout=120).returncode == 0
+            theirs.append(alone(tmp_path / f"ray-{turn}"))
+            instance.up()
+            until("all are open", lambda: len(opened(instance)) == CONNECTIONS or None, 600)
+    figures.add(
+        Figure(
+            f"everything killed, until the last of {CONNECTIONS} is open",
+            median([each["all"] for each in ours]),
+            "s",
+            against=median([each["all"] for each in theirs]),
+            at_most=1.3,
+            remarks={
+                **{
+                    f"until {mark}": f"{median([each[mark] for each in ours]):.1f} s"
+                    for mark in ("up", "first", "half")
+                },
+                "Ray's head": f"{median([each['head'] for each in theirs]):.1f} s",
+            },
+        )
+    )

@@ -1,0 +1,175 @@
+"""G5, G13: files that arrive while the disk is at its reserve wait, and come by themselves (both engines)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.engine import Outgoing, installed
+from actors.connection.native.media import download_worker
+from actors.messages.content import Text
+from tests.integration.engine.media.test_media import arrived, held
+from tests.integration.engine.media.test_media_faults import (
+    DATA,
+    DIGEST,
+    message_of,
+    news_of,
+    said_meanwhile,
+)
+from tests.integration.engine.recovery.test_crash import counted, died, prepare, start
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Device,
+    Simulator,
+    chat,
+    device,
+    message_id,
+    settings,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ENGINES = [
+    pytest.param(
+        kind, marks=pytest.mark.skipif(not installed(kind), reason=f"{kind} is not installed")
+    )
+    for kind in ("native", "whatsmeow")
+]
+MORE_THAN_THERE_IS = 2**50
+DEFERRED = ("deferred", "disk_full")
+
+
+def reserve(simulator: Simulator, directory: Path, size: int) -> None:
+    """Set DISK_RESERVE, also of what runs on the directory."""
+    settings(simulator, directory, disk_reserve=size).save()
+
+
+async def news(phone: Device, id_: str, count: int) -> Any:
+    await phone.settle_all()
+    return await until(lambda: news_of(phone, id_, count))
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_everything_but_the_file_goes_on(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
+    id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
+    reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
+    async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
+        await message_of(phone, id_)
+        assert await news(phone, id_, 1) == [DEFERRED]
+        text = message_id(1, 3)
+        await phone.engine.send(Outgoing(text, chat(CONTACT), Text("goes out")))
+        assert (await arrived(simulator, text))["text"] == "goes out"
+        said = await simulator.say(CONTACT, ACCOUNT, "comes in")
+        await message_of(phone, said["id"])
+    assert counted(tmp_path, "SELECT count(*) FROM transfers WHERE deferred = 'disk_full'") == 1
+    assert await held(tmp_path, DIGEST) is None
+    async with device(simulator, tmp_path, epoch=3, kind=kind) as phone:
+        await until(phone.opened.is_set)
+        assert await news(phone, id_, 1) == [DEFERRED], "it is told once"
+        reserve(simulator, tmp_path, 0)
+        assert await news(phone, id_, 2) == [DEFERRED, ("stored", None)]
+        assert phone.engine.counts["file.stored"] == 1
+    assert await held(tmp_path, DIGEST) == DATA
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB where files are kept, which only root can mount."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = tmp_path / "media"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_files_wait_for_a_disk_that_is_full_and_come_once_it_has_room(
+    simulator: Simulator,
+    tmp_path: Path,
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """At the reserve nothing of a file is written; what others need of the disk is theirs."""
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
+    id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
+    reserve(simulator, tmp_path, 2 * 2**20)
+    filler = small_disk / "what else there is"
+    filler.write_bytes(bytes(2 * 2**20 - len(DATA) + 4096))
+    async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
+        await message_of(phone, id_)
+        assert await news(phone, id_, 1) == [DEFERRED]
+        disk = os.statvfs(small_disk)
+        assert disk.f_bavail * disk.f_frsize >= 2 * 2**20, "the reserve is untouched"
+        filler.unlink()
+        assert await news(phone, id_, 2) == [DEFERRED, ("stored", None)]
+    assert await held(tmp_path, DIGEST) == DATA
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_what_the_servers_lost_meanwhile_the_phone_uploads_again(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
+    id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
+    reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
+    async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
+        await message_of(phone, id_)
+        assert await news(phone, id_, 1) == [DEFERRED]
+        await simulator._call("POST", f"/media/{id_}", status=404)
+        reserve(simulator, tmp_path, 0)
+        assert await news(phone, id_, 3) == [DEFERRED, ("pending", None), ("stored", None)]
+        assert phone.engine.counts["file.asked_for"] == 1
+    assert await held(tmp_path, DIGEST) == DATA
+
+
+@pytest.mark.parametrize(
+    ("point", "deferred"), [("before_deferral_commit", 0), ("after_deferral_commit", 4)]
+)
+async def test_killed_while_deferring(
+    simulator: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+    deferred: int,
+) -> None:
+    """Each file has its transfer and its news, or neither is told; all of them come."""
+    monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
+    await prepare(simulator, tmp_path, talked=True)
+    sizes = [70_000 + number for number in range(4)]
+    ids = [await simulator.says(CONTACT, ACCOUNT, type="document", size=size) for size in sizes]
+    reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
+    await died(start(simulator, tmp_path, point, at=1, sends=[], batch=64), tmp_path)
+    waiting = counted(tmp_path, "SELECT count(*) FROM transfers")
+    print(f"{point}: {waiting} files wait at the kill")
+    assert waiting == len(ids)
+    assert (
+        counted(tmp_path, "SELECT count(*) FROM transfers WHERE deferred IS NOT NULL") == deferred
+    )
+    assert counted(tmp_path, "SELECT count(*) FROM inbox WHERE kind = 'file'") == deferred
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        for id_ in ids:
+            assert await news(phone, id_, 1) == [DEFERRED]
+        reserve(simulator, tmp_path, 0)
+        for id_ in ids:
+            assert await news(phone, id_, 2) == [DEFERRED, ("stored", None)]
+    there = {
+        one.name: hashlib.sha256(one.read_bytes()).hexdigest()
+        for one in (tmp_path / "media").rglob("*")
+        if one.is_file()
+    }
+    assert len(there) == len(ids)
+    assert all(name == digest for name, digest in there.items())

@@ -1,0 +1,86 @@
+"""G13: files leave DISK_RESERVE to everything else, and each connection has its bytes for the day."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.media.ledger_budget import DAY
+from tests.integration.gateway.api.test_access import made
+from tests.integration.gateway.files import ANA, code, kept, reserve, send, unlike, upload
+from tests.integration.gateway.served import OTHER, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.processes.valkey import Valkey
+
+MORE_THAN_THERE_IS = 2**50
+PNG = {"Content-Type": "image/png"}
+
+
+@pytest.fixture
+def limited(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
+    """Each connection may be given a million bytes a day."""
+    budget = 1_000_000
+    with Gateway(
+        tmp_path / "gateway", valkey, media_max_bytes=budget, media_upload_budget=budget
+    ) as served:
+        served.connect()
+        served.connect(OTHER)
+        yield served
+
+
+def test_uploads_are_refused_at_the_reserve_and_all_else_goes_on(own_gateway: Gateway) -> None:
+    api = own_gateway.api
+    media = {"sha256": upload(api, unlike())["sha256"]}
+    before = kept(own_gateway)
+    reserve(own_gateway, MORE_THAN_THERE_IS)
+    for content in (unlike(), iter([unlike()])):  # the latter without a Content-Length
+        refused = api.post("/api/media", content=content, headers=PNG)
+        assert code(refused) == (503, "disk_full")
+        assert int(refused.headers["Retry-After"]) == 60
+    assert kept(own_gateway) == before
+    assert send(api, media).status_code == 202, "a file that is here already"
+    text = {"connection": "shop", "to": ANA, "text": "goes on"}
+    assert api.post("/api/messages", json=text).status_code == 202
+    reserve(own_gateway, 0)
+    upload(api, unlike())
+
+
+def test_an_upload_ends_where_the_reserve_begins(own_gateway: Gateway, small_disk: Path) -> None:
+    """Its size is announced by nobody: what was written of it goes again."""
+    reserve(own_gateway, 2**19)
+    filler = small_disk / "what else there is"
+    filler.write_bytes(bytes(300_000))
+    pieces = (os.urandom(100_000) for _ in range(4))
+    refused = own_gateway.api.post("/api/media", content=pieces, headers=PNG)
+    assert code(refused) == (503, "disk_full")
+    assert kept(own_gateway) == {filler.name}
+    filler.unlink()
+    upload(own_gateway.api, os.urandom(400_000))
+
+
+def test_a_connection_has_its_bytes_for_the_day(limited: Gateway) -> None:
+    """The greedy one waits for the next day; its neighbour notices nothing."""
+    with made(limited, ["send"], ["shop"]) as shop, made(limited, ["send"], ["other"]) as other:
+        first = upload(shop, os.urandom(600_000))
+        began = time.time()
+        for content in (os.urandom(400_001), iter([os.urandom(400_001)])):
+            refused = shop.post("/api/media", content=content, headers=PNG)
+            assert code(refused) == (429, "upload_budget_reached")
+            left = DAY - began % DAY
+            assert left - 60 < int(refused.headers["Retry-After"]) <= left + 1
+        assert kept(limited) == {first["sha256"]}
+        upload(other, os.urandom(600_000))
+        assert send(shop, {"sha256": first["sha256"]}).status_code == 202
+        limited.kill()
+        limited.start()
+        refused = shop.post("/api/media", content=os.urandom(400_001), headers=PNG)
+        assert code(refused) == (429, "upload_budget_reached"), "it outlives the gateway"
+        upload(shop, os.urandom(400_000))
+        upload(limited.api, os.urandom(700_000))  # a key for all: nobody's

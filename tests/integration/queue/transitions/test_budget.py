@@ -1,0 +1,167 @@
+"""The budget of bytes that a connection's messages have in Redis (G13)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.queue.lanes import Lanes, QueueFull, Send
+from actors.queue.scripts import __file__ as scripts
+from actors.redis import keys
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from actors.config.settings import Settings
+
+LONG = "words " * 2_000
+ROOM = 64_000
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"queue_memory_limit": ROOM})
+
+
+async def taken(desk: Desk) -> int:
+    """What the connection's records count, and what the hours of their ends do."""
+    flow = (await desk.lanes.flows_many([SHOP]))[SHOP]
+    return flow.bytes
+
+
+async def mirrored(desk: Desk) -> None:
+    while records := await desk.lanes.changed(SHOP, 100):
+        await desk.lanes.mirrored(SHOP, records)
+
+
+async def fill(desk: Desk) -> list[str]:
+    """Accept until no more is; the texts."""
+    for number in range(100):
+        try:
+            await desk.accept(f"{number} {LONG}")
+        except QueueFull:
+            return [f"{each} {LONG}" for each in range(number)]
+    raise AssertionError("it takes all")
+
+
+async def test_a_full_queue_refuses_sends_and_gives_the_first_answer_again(desk: Desk) -> None:
+    first = await desk.lanes.accept(Send(SHOP, ANA, LONG), idempotency_key="k", now=desk.now)
+    desk.ids[LONG] = first.record.id
+    texts = await fill(desk)
+    assert len(texts) > 2
+    assert ROOM - 2 * len(LONG) < await taken(desk) <= ROOM
+    again = await desk.lanes.accept(Send(SHOP, ANA, LONG), idempotency_key="k", now=desk.now)
+    assert again.replayed
+    for key in (None, "another"):
+        with pytest.raises(QueueFull):
+            await desk.lanes.accept(Send(SHOP, BEN, LONG), idempotency_key=key, now=desk.now)
+    assert await desk.drain(10) == [LONG, *texts]
+
+
+async def test_what_was_accepted_before_is_not_refused(desk: Desk) -> None:
+    """G2: a send of the spool was answered 202."""
+    await fill(desk)
+    send = Send(SHOP, BEN, LONG)
+    accepted = await desk.lanes.accept(send, now=desk.now, budgeted=False)
+    assert accepted.record.status == "queued"
+
+
+async def test_words_count_until_the_state_store_has_them(desk: Desk) -> None:
+    """While it is away, sent messages stay within the budget as well."""
+    texts = await fill(desk)
+    full = await taken(desk)
+    await desk.drain(10)
+    assert await taken(desk) == full
+    with pytest.raises(QueueFull):
+        await desk.accept(LONG)
+    await mirrored(desk)
+    assert 0 < await taken(desk) < 1_000 * len(texts)
+    await desk.accept(LONG)
+
+
+async def test_a_message_that_may_be_sent_again_goes_on_counting(desk: Desk) -> None:
+    await desk.accept(LONG, ANA)
+    await desk.accept(f"2 {LONG}", BEN)
+    await desk.cancel(f"2 {LONG}")
+    await desk.claim()
+    await desk.fail(LONG, permanent=True)
+    await mirrored(desk)
+    assert await taken(desk) > 2 * len(LONG)
+    await desk.retry(LONG)
+    await desk.drain()
+    await mirrored(desk)
+    assert len(LONG) < await taken(desk) < 2 * len(LONG)
+
+
+async def test_an_expired_letter_that_is_sent_again_has_no_end(desk: Desk) -> None:
+    await desk.accept("a")
+    await desk.claim()
+    await desk.fail("a", permanent=True)
+    await desk.lanes.prune(SHOP, 0, desk.now + 1)
+    await mirrored(desk)
+    (hour, _) = (await desk.redis.hgetall(keys.of(SHOP).leaving)).popitem()
+    await desk.retry("a")
+    assert await desk.redis.hget(keys.of(SHOP).leaving, hour) == "0"
+    await desk.lanes.forget_expired(SHOP)
+    await desk.drain()
+    await mirrored(desk)
+
+
+@pytest.mark.parametrize("kind", ["once"], indirect=True)
+async def test_what_expired_counts_no_longer(redis: Redis, lanes: Lanes, desk: Desk) -> None:
+    for text, chat in (("a", ANA), ("b", BEN), ("c", EVA)):
+        await desk.accept(text, chat)
+    await desk.cancel("a")
+    await desk.drain(10)
+    await mirrored(desk)
+    await desk.accept("d", LEO)
+    before = await taken(desk)
+    assert await lanes.forget_expired(SHOP) == before
+    of = keys.of(SHOP)
+    # As if a week had passed.
+    ((hour, bytes_),) = (await redis.hgetall(of.leaving)).items()
+    await redis.delete(of.leaving)
+    await redis.hset(of.leaving, str(int(hour) - 7 * 24 - 2), bytes_)
+    for text in ("a", "b", "c"):
+        await redis.delete(of.message(desk.ids.pop(text).partition(".")[2]))
+    assert await lanes.forget_expired(SHOP) == before - int(bytes_) == await taken(desk)
+    assert await lanes.forget_expired(SHOP) == await taken(desk)
+    assert await redis.exists(of.leaving) == 0
+
+
+async def test_records_of_an_older_release_are_counted_once(desk: Desk, redis: Redis) -> None:
+    """It neither counted them, nor knew the hour of their end."""
+    for text, chat in (("a", ANA), ("b", BEN), ("c", EVA)):
+        await desk.accept(text, chat)
+    await desk.claim()
+    await desk.complete("a")
+    of = keys.of(SHOP)
+    ids = {text: id_.partition(".")[2] for text, id_ in desk.ids.items()}
+    await redis.hdel(of.counters, "bytes")
+    for message_id in ids.values():
+        await redis.hdel(of.message(message_id), "bytes")
+    await redis.zrem(of.changed, *ids.values())
+    await redis.pexpire(of.message(ids["a"]), 3_600_000)
+    assert await desk.lanes.weigh([SHOP]) == 1
+    counted = await taken(desk)
+    assert counted > 2_000
+    await desk.check()
+    assert await desk.lanes.weigh([SHOP]) == 0
+    assert await taken(desk) == counted
+    await desk.drain(10)
+    await mirrored(desk)
+
+
+def test_both_scripts_count_an_open_message_alike() -> None:
+    folder = Path(scripts).parent
+    lines = [
+        line
+        for name in ("accept.lua", "bytes.lua")
+        for line in (folder / name).read_text().splitlines()
+        if line.startswith("local WEIGHT")
+    ]
+    assert len(lines) == 2
+    assert lines[0] == lines[1]

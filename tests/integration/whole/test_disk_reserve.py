@@ -1,0 +1,109 @@
+"""G13: a disk at its reserve keeps files out, on a whole instance, and everything else goes on."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.whole.shop import ACCOUNT, becomes
+from tests.integration.whole.test_kinds import arrived, says, sends
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.processes.instance import Instance
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("is_open")]
+
+MORE_THAN_THERE_IS = 2**50
+OTHER, OTHER_ACCOUNT = "other", "15550100005"
+DATA = os.urandom(70_000)
+
+
+def reserve(instance: Instance, size: int) -> None:
+    done = instance.teimoso("settings", "set", f"DISK_RESERVE={size}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def upload(instance: Instance) -> httpx.Response:
+    return instance.api.post("/api/media", content=DATA, headers={"Content-Type": "image/png"})
+
+
+@pytest.fixture
+def full(instance: Instance) -> Iterator[None]:
+    """The disk is at its reserve until the test says otherwise."""
+    reserve(instance, MORE_THAN_THERE_IS)
+    yield
+    reserve(instance, 512 * 2**20)
+    instance.api.delete(f"/api/connections/{OTHER}")
+
+
+def media_of(instance: Instance, identity: str, state: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        media: dict[str, Any] = instance.message(identity)["media"]
+        return media if media["state"] == state else None
+
+    return until(f"its file is {state}", look, 30)
+
+
+def alerted(instance: Instance) -> bool:
+    found = instance.api.get("/health").raise_for_status().json()["alerts"]
+    return any(each["name"] == "disk_reserve" for each in found)
+
+
+def series(instance: Instance, name: str) -> float:
+    text = instance.api.get("/metrics").raise_for_status().text
+    found = [line for line in text.splitlines() if line.startswith(name)]
+    assert len(found) == 1, found
+    return float(found[0].rpartition(" ")[2])
+
+
+def test_everything_but_files_goes_on(instance: Instance, full: None) -> None:
+    refused = upload(instance)
+    assert (refused.status_code, refused.json()["code"]) == (503, "disk_full")
+    assert int(refused.headers["Retry-After"]) > 0
+
+    came = says(instance, type="image", data=base64.b64encode(DATA).decode(), text="look")
+    assert came["text"] == "look"
+    media = media_of(instance, came["id"], "deferred")
+    assert media["error"] == "disk_full"
+    pending = instance.api.get(media["url"])
+    assert (pending.status_code, pending.json()["code"]) == (409, "media_pending")
+    assert "room" in pending.json()["detail"]
+    until("it is counted", lambda: instance.connection("shop")["deferred_files"] == 1, 10)
+    waiting = 'teimoso_connection_deferred_files{connection="shop",until="room"}'
+    until("Prometheus is told", lambda: series(instance, waiting) == 1, 10)
+    assert series(instance, "teimoso_files_room_bytes") == 0
+    until("the alert is raised", lambda: alerted(instance), 15)
+    findings = json.loads(instance.teimoso("doctor", "--json").stdout)["findings"]
+    assert any(each["check"] == "files" and each["result"] == "warn" for each in findings)
+
+    sent = sends(instance, type="text", text="goes out")
+    assert arrived(instance, sent["message_id"])["text"] == "goes out"
+    assert says(instance, type="text", text="comes in")["text"] == "comes in"
+    instance.kill("connection", "shop")
+    becomes(instance, "open", None)
+    instance.kill("gateway")
+    until("the gateway is back", lambda: instance.api.get("/health/live").is_success, 30)
+    instance.pair(OTHER, OTHER_ACCOUNT)
+    assert says(instance, type="text", text="after all that")["text"] == "after all that"
+    assert media_of(instance, came["id"], "deferred")["error"] == "disk_full"
+    assert instance.connection("shop")["deferred_files"] == 1, "the next owner knows of it"
+
+    reserve(instance, 512 * 2**20)
+    assert media_of(instance, came["id"], "stored")["error"] is None
+    assert instance.api.get(media["url"]).content == DATA
+    up = upload(instance)
+    assert (up.status_code, up.json()["sha256"]) == (201, hashlib.sha256(DATA).hexdigest())
+    until("nothing waits", lambda: instance.connection("shop")["deferred_files"] == 0, 10)
+    until("the alert is cleared", lambda: not alerted(instance), 20)
+    assert instance.qr("shop") is None
+    assert ACCOUNT in instance.connection("shop")["account"]
