@@ -48,6 +48,7 @@ FOLLOWED = frozenset(
         "document_refused",
         "files_deferred",
         "queue_full",
+        "queue_differs",
         "redis_full",
         "version_expires",
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health import sentences
+from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE, OF_SPOOLS
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
@@ -92,30 +93,10 @@ class Verdict:
     unknown: frozenset[str] = frozenset()
 
 
-PER_CONNECTION = frozenset(
-    {
-        "connection_failed",
-        "connection_blocked",
-        "connection_stale",
-        "connection_limited",
-        "protocol_mistake",
-        "document_refused",
-        "files_deferred",
-        "queue_full",
-    }
-)
-OF_CONNECTIONS = PER_CONNECTION | {
-    "connections_failed",
-    "all_failed",
-    "backups_behind",
-    "version_expires",
-}
-OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 ENDED = FAILED | {"logged_out"}
 """Of a connection that should run: it needs somebody."""
 BY_PROXY = frozenset({"proxy_authentication_failed", "proxy_refused"})
 """Causes of a connection that tries again, and needs somebody all the same."""
-OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "mirror_refused"})
 
 
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
@@ -324,10 +305,15 @@ def _spools(spools: Spools, now: float) -> list[Reason]:
         reasons.append(
             Reason("mirror_refused", "healthy", sentences.mirror_refused(spools.refused_at))
         )
+    if any(spools.differences):
+        reasons.append(
+            Reason("queue_differs", "degraded", sentences.queue_differs(*spools.differences))
+        )
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))
     if spools.unreadable:
-        detail = sentences.spool_unreadable(spools.unreadable)
-        reasons.append(Reason("spool_unreadable", "degraded", detail))
+        reasons.append(
+            Reason("spool_unreadable", "degraded", sentences.spool_unreadable(spools.unreadable))
+        )
     return reasons

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3.0  # seconds after which something counts as away
 OF_LATE = 1800.0  # seconds for which it counts that a connection was a zombie
+LATELY = 86_400.0  # seconds for which a comparison of queue and store counts
 MOST = 50  # recovery actions that are read for that: a storm of falls is another alert's
 SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 
@@ -152,9 +153,15 @@ class Probes:
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
             return None
+        lately = [each for each in page.items if each.get("compared_at", 0) > self._wall() - LATELY]
+
+        def of(kind: str) -> int:
+            return sum(item.get(kind, 0) for item in lately)
+
         return Spools(
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
+            differences=(of("missing"), of("unseen"), of("differing")),
             refused_at=max(
                 (item["refused_at"] for item in page.items if "refused_at" in item), default=None
             ),

@@ -66,12 +66,14 @@ class Backlog:
 class Spools:
     """Chats that no host can move to the queue, and sends whose row is none any more.
 
-    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last.
+    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last. `differences` count
+    messages in which queue and store differed lately: missing, unseen, differing (`queue/mirror/comparison.py`).
     """
 
     stuck: int = 0
     unreadable: int = 0
     refused_at: float | None = None
+    differences: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,3 +138,12 @@ def spool_unreadable(count: int) -> str:
         f"{count} accepted messages were damaged in the spool and are cancelled;"
         " what is left of them is in the table `unreadable` of its file until you delete it."
     )
+
+
+def queue_differs(missing: int, unseen: int, differing: int) -> str:
+    """The queue and its view in the state store differ in so many messages."""
+    return (
+        f"The queue differs from the state store: {missing} messages that the store shows as not finished are not in it,"
+        f" {unseen} are in it alone, of {differing} the store shows something else. Was Redis or the store emptied, or"
+        " restored from a copy?"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.queue import chat_names
 from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
@@ -71,6 +71,15 @@ At `maxmemory` all run but `accept`: each of them brings messages nearer to thei
 
 ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
 """Transitions that a caller of the API is told of: they survive the loss of the primary, too."""
+
+
+class Standing(NamedTuple):
+    """A record as far as a view of it is compared; `marked` where it is still to be mirrored."""
+
+    status: str
+    revision: int
+    type: str
+    marked: bool
 
 
 class Ledger:
@@ -163,6 +172,33 @@ class Ledger:
             answers = await pipeline.execute() if connections else []
         found = zip(connections, answers, strict=True)
         return {each: int(newest[0][1]) for each, newest in found if newest}
+
+    async def unfinished(self, connection: str, limit: int) -> list[str]:
+        """Message ids of what is open, by when it may leave, and of dead letters; `limit` of each at most."""
+        of = keys.of(connection)
+        async with reach():
+            opened: Any = await self._redis.zrange(of.open, 0, limit - 1)
+            dead: Any = await self._redis.zrange(of.dead, 0, limit - 1)
+        return [*opened, *dead]
+
+    async def standings(
+        self, connection: str, message_ids: Sequence[str]
+    ) -> dict[str, Standing | None]:
+        """Each of these messages, None where the queue has no record of it; in one round trip."""
+        of = keys.of(connection)
+        pipeline = self._redis.pipeline(transaction=False)
+        for each in message_ids:
+            pipeline.zscore(of.changed, each)
+            pipeline.hmget(of.message(each), "status", "revision", "type")
+        async with reach():
+            answers = await pipeline.execute() if message_ids else []
+        found: dict[str, Standing | None] = {}
+        for number, each in enumerate(message_ids):
+            mark, (status, revision, kind) = answers[2 * number : 2 * number + 2]
+            found[each] = (
+                Standing(status, int(revision), kind, mark is not None) if status else None
+            )
+        return found
 
     async def changed(self, connection: str, limit: int, upto: int | None = None) -> list[Record]:
         """Records that changed since they were last `mirrored`, oldest change first.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.queue.mirror import mirror_store, views
+from actors.queue.mirror.comparison import Comparison
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.connection_ids import id_in
@@ -31,6 +32,8 @@ log = structlog.get_logger()
 LIST_EVERY, LIST_BILLED_EVERY = 1.0, 10.0
 PROMOTE_EVERY = 1.0
 PRUNE_EVERY = 60.0
+COMPARE_EVERY = 15.0
+"""Seconds after a start until the queue is compared with its view."""
 MIRROR_EVERY = 0.5
 LONGEST_PAUSE = 5.0
 """Seconds between two rounds, and at most while Redis or the store is away."""
@@ -57,6 +60,8 @@ class Upkeep:
         self._connections: Sequence[str] = ()
         self._all_at = time.monotonic()
         self._newest: dict[str, int] = {}
+        self._compared = False
+        self._comparison = Comparison(lanes, documents)
         self.counts: dict[str, Counts] = {}
         self.away: set[str] = set()
 
@@ -73,6 +78,7 @@ class Upkeep:
                 self._loop("promote", self.promote, PROMOTE_EVERY),
                 self._loop("mirror", self.mirror, MIRROR_EVERY),
                 self._loop("prune", self.prune, PRUNE_EVERY),
+                self._loop("compare", self.compare, COMPARE_EVERY),
             )
         ]
         try:
@@ -140,6 +146,12 @@ class Upkeep:
             *(self._lanes.mirrored(connection, list(group), bare) for connection, group in each)
         )
         await self._give_way(records, time.monotonic() - begun)
+
+    async def compare(self) -> None:
+        """Compare the queue with its view, once after a start."""
+        if self._connections and not self._compared:
+            await self._comparison.run(frozenset(self._connections))
+            self._compared = True
 
     async def prune(self) -> None:
         """Forget the dead letters whose time is over, and count what expired no longer."""

@@ -10,7 +10,8 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.health.alerts import FOLLOWED
-from actors.health.checks import OF_CONNECTIONS, OF_QUEUE, Thresholds, judge
+from actors.health.checks import Thresholds, judge
+from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
 from actors.health.samples import Answer, Backlog, Sample, Seen, Spools
 from actors.health.status_document import document
 from actors.redis.client import Memory
@@ -93,6 +94,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
+        ({"spools": Spools(differences=(0, 0, 1))}, "degraded", ["queue_differs"]),
         ({"redis_memory": Memory(90, 100)}, "healthy", ["redis_full"]),
         ({"redis_memory": Memory(80, 100)}, "healthy", []),
         ({"redis_memory": Memory(100, 100)}, "degraded", ["redis_full"]),
@@ -311,9 +313,11 @@ def test_the_document() -> None:
     assert found["connections"] is found["queue"] is None
 
 
-@pytest.mark.parametrize("name", ["stuck", "unreadable"])
-def test_what_cannot_leave_the_spool_is_a_reason(name: str) -> None:
-    (reason,) = judge(replace(WELL, spools=replace(Spools(), **{name: 2})), THRESHOLDS).reasons
+@pytest.mark.parametrize(
+    ("name", "spools"), [("stuck", Spools(stuck=2)), ("unreadable", Spools(unreadable=2))]
+)
+def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> None:
+    (reason,) = judge(replace(WELL, spools=spools), THRESHOLDS).reasons
     assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
     (reason,) = judge(replace(WELL, spools=Spools(refused_at=999.0)), THRESHOLDS).reasons
     assert (reason.name, reason.status) == ("mirror_refused", "healthy")

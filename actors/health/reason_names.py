@@ -1,0 +1,24 @@
+"""Names of the reasons that `checks.py` gives, by the part of a sample that they are judged by."""
+
+from __future__ import annotations
+
+PER_CONNECTION = frozenset(
+    {
+        "connection_failed",
+        "connection_blocked",
+        "connection_stale",
+        "connection_limited",
+        "protocol_mistake",
+        "document_refused",
+        "files_deferred",
+        "queue_full",
+    }
+)
+OF_CONNECTIONS = PER_CONNECTION | {
+    "connections_failed",
+    "all_failed",
+    "backups_behind",
+    "version_expires",
+}
+OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
+OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "mirror_refused", "queue_differs"})

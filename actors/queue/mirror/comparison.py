@@ -1,0 +1,156 @@
+"""Compares the queue with its view in the state store, once after a start: a difference means that one of them lost something."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.messages.content import NOTICES
+from actors.queue.records import api_id, split_id
+from actors.state.documents import HEALTH_STATUS, JOBS, Order, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from actors.queue.inspection import Ledger, Standing
+    from actors.state.documents import Document, Documents
+
+log = structlog.get_logger()
+
+COMPARISON = "comparison"
+"""The document of `HEALTH_STATUS` with what the last comparison found."""
+UNFINISHED = ("queued", "waiting", "sending", "dead")
+PAGE = 200
+MOST = 2_000
+"""Documents of each status, and messages of a connection, that one comparison looks at: the oldest."""
+ALONE = 200
+"""Messages of a connection that no document was seen of, which are looked up one by one."""
+SETTLED = 12.0
+"""Seconds after which a difference that is still there is not the lag of the view (`upkeep.LAG`)."""
+PAUSE = 0.02
+"""Seconds between two pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Counts of messages: those that only the store has open, only the queue has, and of which the store shows something else.
+
+    A record that is older than its document is among the last: the queue was restored from a copy.
+    """
+
+    missing: int = 0
+    unseen: int = 0
+    differing: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one at all."""
+        return self.missing + self.unseen + self.differing > 0
+
+
+class Comparison:
+    """Reads both sides in pages with pauses; changes neither. Raises `RedisAway` and `StoreAway`."""
+
+    def __init__(self, ledger: Ledger, documents: Documents, *, settled: float = SETTLED) -> None:
+        self._ledger = ledger
+        self._documents = documents
+        self._settled = settled
+
+    async def run(self, connections: Collection[str]) -> Differences:
+        """Compare, look a second time at what differs, and note the counts for the health monitor."""
+        jobs = await self._jobs(connections)
+        suspects = [each for each, kind in (await self._judged(jobs)).items() if kind]
+        suspects += await self._unseen(connections, jobs)
+        found = Differences()
+        if suspects:
+            await asyncio.sleep(self._settled)
+            found = await self._again(suspects)
+        note = {"stuck": 0, "compared_at": time.time(), **asdict(found)}
+        await self._documents.set(HEALTH_STATUS, COMPARISON, note)
+        (log.error if found.any else log.info)(
+            "compared", action="queue.compare", jobs=len(jobs), **asdict(found)
+        )
+        return found
+
+    async def _jobs(self, connections: Collection[str]) -> dict[str, Document]:
+        """What the store shows as not finished, of these connections, by API id."""
+        jobs: dict[str, Document] = {}
+        for status in UNFINISHED:
+            after, seen = None, 0
+            while seen < MOST:
+                page = await self._documents.query(
+                    JOBS,
+                    where=[Where("status", "==", status)],
+                    order=[Order("updated_at")],
+                    limit=PAGE,
+                    after=after,
+                )
+                jobs |= {
+                    each["id"]: each
+                    for each in page.items
+                    if each["connection"] in connections and each.get("expired_at") is None
+                }
+                seen, after = seen + len(page.items), page.next
+                if after is None:
+                    break
+                await asyncio.sleep(PAUSE)
+        return jobs
+
+    async def _judged(self, jobs: dict[str, Document]) -> dict[str, str | None]:
+        """The difference of each message from its document, None where there is none."""
+        judged: dict[str, str | None] = {}
+        of: dict[str, list[str]] = defaultdict(list)
+        for id_ in jobs:
+            if (names := split_id(id_)) is not None:
+                of[names[0]].append(names[1])
+        for connection, ids in of.items():
+            for begin in range(0, len(ids), PAGE):
+                page = await self._ledger.standings(connection, ids[begin : begin + PAGE])
+                for message_id, standing in page.items():
+                    id_ = api_id(connection, message_id)
+                    judged[id_] = difference(standing, jobs[id_])
+                await asyncio.sleep(PAUSE)
+        return judged
+
+    async def _unseen(self, connections: Collection[str], jobs: Collection[str]) -> list[str]:
+        """Messages of the queue that no document of `jobs` stands for; which may be others that were not read."""
+        found: list[str] = []
+        for connection in connections:
+            ids = await self._ledger.unfinished(connection, MOST)
+            alone = [each for each in ids if api_id(connection, each) not in jobs][:ALONE]
+            found += [api_id(connection, each) for each in alone]
+            await asyncio.sleep(PAUSE)
+        return found
+
+    async def _again(self, suspects: Sequence[str]) -> Differences:
+        counts = dict.fromkeys(asdict(Differences()), 0)
+        for id_ in suspects:
+            names = split_id(id_)
+            assert names is not None
+            document = await self._documents.get(JOBS, id_)
+            standing = (await self._ledger.standings(names[0], names[1:]))[names[1]]
+            kind = difference(standing, document)
+            if kind is not None:
+                counts[kind] += 1
+        return Differences(**counts)
+
+
+def difference(standing: Standing | None, document: Document | None) -> str | None:
+    """How a record and its document differ, as a field of `Differences`; None where they do not, or it is lag."""
+    if standing is None:
+        gone = document is None or document["status"] not in UNFINISHED
+        return None if gone or (document and document.get("expired_at")) else "missing"
+    if standing.marked:
+        return None
+    if document is None:
+        shown = standing.status in UNFINISHED and (
+            standing.type not in NOTICES or standing.status == "dead"
+        )
+        return "unseen" if shown else None
+    same = document["status"] == standing.status and document["revision"] == standing.revision
+    return None if same else "differing"
