@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from tests.processes.instance import Instance
 
 REACHED = ("quota_reached", "instance_limit_reached", "rate_limited", "upload_budget_reached")
-FILE = 100_000
+FILE, SMALL = 100_000, 1_000
+"""Bytes of a file of the greedy one, and of another, which has some left of its day each time."""
+
 NOBODY = "http://127.0.0.1:9/"
 FORGED = 30
 LONG = 90.0
@@ -41,8 +43,10 @@ class Tenant:
 
     KINDS = ("reader", "webhook", "key", "file")
 
-    def __init__(self, instance: Instance, connection: str) -> None:
+    def __init__(self, instance: Instance, connection: str, *, file: int = FILE) -> None:
+        """Its files have so many bytes."""
         self._instance = instance
+        self._file = file
         self._connection = connection
         self._keys: list[str] = []
         self._webhooks: list[str] = []
@@ -93,7 +97,7 @@ class Tenant:
             return answer
         if kind == "file":
             headers = {"Content-Type": "image/png"}
-            return self._api.post("/api/media", content=os.urandom(FILE), headers=headers)
+            return self._api.post("/api/media", content=os.urandom(self._file), headers=headers)
         if kind == "key":
             answer = self._api.post("/api/keys", json=self._key())
             self._keys += [answer.json()["id"]] if answer.status_code == 201 else []
@@ -158,7 +162,7 @@ def _greedy(scene: Scene, party: Party) -> Struck:
             for kind in Tenant.KINDS:
                 greedy.take_all(kind)
             if others:
-                modest = Tenant(scene.instance, others[0].connection)
+                modest = Tenant(scene.instance, others[0].connection, file=SMALL)
                 tenants.callback(modest.close)
                 refused = {kind: code for kind in Tenant.KINDS if (code := modest.ask(kind))}
                 if refused:
