@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from actors.metrics.counters import measures
 from actors.runtime.quotas import ALL, Of
@@ -35,7 +36,24 @@ _WHOSE: Final = {
 }
 
 
-_SHARED: Final[tuple[Of, str]] = ("instance", "shared")
+Name: TypeAlias = "tuple[Of, str]"
+"""What is counted: whose requests, and of whom."""
+
+_SHARED: Final[Name] = ("instance", "shared")
+
+
+class _Names(NamedTuple):
+    """What requests for some units count for: their own quotas, and their parts of the process."""
+
+    own: tuple[Name, ...]
+    parts: tuple[Name, ...]
+
+
+@lru_cache(maxsize=4096)
+def _names(units: tuple[str, ...]) -> _Names:
+    """Made once, for this is asked with every request."""
+    own: list[Name] = [("connection", unit) for unit in units if unit != ALL]
+    return _Names(tuple(own), tuple(("instance", f"part of {unit}") for unit in units))
 
 
 class Verdict(NamedTuple):
@@ -87,7 +105,7 @@ class Limits:
         """`quota` is in requests a minute."""
         self._quota = quota
         self._clock = clock
-        self._full_at: dict[tuple[Of, str], float] = {}
+        self._full_at: dict[Name, float] = {}
         self._policy = (b"ratelimit-policy", f'"key";q={quota.each};w={WINDOW}'.encode())
 
     def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
@@ -97,11 +115,12 @@ class Limits:
         those of the IETF's draft "RateLimit header fields for HTTP".
         """
         quota, now = self._quota, self._clock()
-        taken: dict[tuple[Of, str], float] = {}
+        taken: dict[Name, float] = {}
         fields: tuple[tuple[bytes, bytes], ...] = ()
         if quota.each:
             left, full_in = quota.each, 0.0
-            for name in self._own(key):
+            # The key first, then its connections; a key for all connections counts for none.
+            for name in (("key", key.id), *_names(key.units).own):
                 verdict = self._judge(name, now, quota.each)
                 left = min(left, verdict.left)
                 if name[0] == "key":
@@ -119,28 +138,23 @@ class Limits:
         self._full_at.update(taken)
         return fields, None
 
-    def _own(self, key: Key) -> list[tuple[Of, str]]:
-        """The key first, then its connections; a key for all connections counts for none."""
-        return [("key", key.id), *(("connection", each) for each in key.units if each != ALL)]
-
-    def _part(self, key: Key, now: float, taken: dict[tuple[Of, str], float]) -> Problem | None:
+    def _part(self, key: Key, now: float, taken: dict[Name, float]) -> Problem | None:
         """Take one request from the reserved part of each unit, or else from what is shared."""
         quota = self._quota
         over = self._full_at.get(_SHARED, now)
-        for unit in key.units:
-            name: tuple[Of, str] = ("instance", f"part of {unit}")
+        for name in _names(key.units).parts:
             verdict = self._judge(name, now, quota.reserved) if quota.reserved else None
             if verdict is not None and not verdict.wait:
                 taken[name] = verdict.full_at
                 continue
-            common = judge(over, now, quota.shared)
-            if common.wait:
-                wait = common.wait if verdict is None else min(common.wait, verdict.wait)
-                return refused(quota.reached("instance", math.ceil(wait)))
+            common = judge(over, now, quota.shared) if quota.shared else None
+            if common is None or common.wait:
+                waits = [each.wait for each in (verdict, common) if each is not None]
+                return refused(quota.reached("instance", math.ceil(min(waits))))
             over = taken[_SHARED] = common.full_at
         return None
 
-    def _judge(self, name: tuple[Of, str], now: float, quota: int) -> Verdict:
+    def _judge(self, name: Name, now: float, quota: int) -> Verdict:
         return judge(self._full_at.get(name, now), now, quota)
 
     def _fields(self, left: int, full_in: float) -> tuple[tuple[bytes, bytes], ...]:

@@ -120,6 +120,15 @@ def test_a_process_without_room_for_parts_serves_whoever_comes_first() -> None:
     assert granted(limits, key("b", "b")) == 0
 
 
+def test_a_process_may_have_parts_alone() -> None:
+    limits = Limits(quota_of(0, 5), lambda: 5.0)
+    assert [granted(limits, key(name, name)) for name in "abcd"] == [1] * 4
+    assert granted(limits, K) == 1
+    refusal = limits.take(key("a", "a"))[1]
+    assert refusal is not None
+    assert refusal.headers == {"Retry-After": "60"}
+
+
 def test_without_a_limit_nothing_is_counted() -> None:
     limits = Limits(quota_of())
     assert all(limits.take(K) == ((), None) for _ in range(1000))
