@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gateway.http.api_keys import Key
 
 WINDOW: Final = 60  # seconds
+KNOWN: Final = 4096
+"""Quotas that are kept in memory before those that nobody used lately are forgotten."""
+
 FIELDS: Final = "teimoso.rate"
 """In a request's scope: the header fields that tell its key's quota."""
 
@@ -106,6 +109,7 @@ class Limits:
         self._quota = quota
         self._clock = clock
         self._full_at: dict[Name, float] = {}
+        self._forget_at = KNOWN
         self._policy = (b"ratelimit-policy", f'"key";q={quota.each};w={WINDOW}'.encode())
 
     def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
@@ -136,7 +140,14 @@ class Limits:
             if refusal is not None:
                 return fields, refusal
         self._full_at.update(taken)
+        if len(self._full_at) > self._forget_at:
+            self._forget(now)
         return fields, None
+
+    def _forget(self, now: float) -> None:
+        """Forget whoever has all of a quota again: keys that were made and revoked one after the other, say."""
+        self._full_at = {name: full for name, full in self._full_at.items() if full > now}
+        self._forget_at = max(KNOWN, 2 * len(self._full_at))
 
     def _part(self, key: Key, now: float, taken: dict[Name, float]) -> Problem | None:
         """Take one request from the reserved part of each unit, or else from what is shared."""

@@ -4,7 +4,7 @@ import pytest
 
 from actors.runtime.quotas import Quota
 from gateway.http.api_keys import Key
-from gateway.http.limits import WINDOW, Limits, judge
+from gateway.http.limits import KNOWN, WINDOW, Limits, judge
 
 QUOTA = 30
 COST = WINDOW / QUOTA
@@ -118,6 +118,18 @@ def test_a_process_without_room_for_parts_serves_whoever_comes_first() -> None:
     limits = Limits(quota_of(0, 3), lambda: 5.0)
     assert granted(limits, key("a", "a")) == 3
     assert granted(limits, key("b", "b")) == 0
+
+
+def test_keys_that_nobody_uses_any_more_are_forgotten() -> None:
+    now = 5.0
+    limits = Limits(quota_of(60), lambda: now)
+    limits.take(K)
+    for number in range(3 * KNOWN):
+        now += 0.001
+        connections = ["shop"] if number % 300 == 0 else []
+        assert limits.take(key(f"k{number}", *connections))[1] is None
+    assert len(limits._full_at) <= 2 * KNOWN
+    assert granted(limits, key("last", "shop")) < 60, "what is used is not forgotten"
 
 
 def test_a_process_may_have_parts_alone() -> None:
