@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
-from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxStatus
+from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxReceipt, InboxStatus
 from actors.connection.inbox_drain import Drain, Progress, Stage
 from actors.connection.reporter import Counts
 from actors.connection.sender import Ticket
@@ -290,7 +290,7 @@ async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> Non
     assert not engine.inbox
     assert list(engine.aside) == [3, 30, 31]
     assert list(shelf.messages) == [f"shop.M{key}" for key in range(1, 41) if key not in shelf.keys]
-    assert counts == [(0, 2, 1), (1, 2, 1), (3, 2, 1)]
+    assert counts == [(0, 2, 1, False), (1, 2, 1, False), (3, 2, 1, False)]
     assert measured.rise("teimoso_documents_set_aside") == 3
     assert measured.rise("teimoso_messages_received") == 37
     assert drain.age == 0, "nothing waits"
@@ -300,7 +300,7 @@ async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> Non
     assert await drain.once()
     assert list(engine.aside) == [31, 30]
     assert "shop.M3" in shelf.messages
-    assert counts[-1] == (2, 2, 1)
+    assert counts[-1] == (2, 2, 1, False)
 
 
 @pytest.mark.parametrize(
@@ -325,10 +325,39 @@ async def test_so_is_whatever_else_an_inbox_has(item: Any) -> None:
     assert list(shelf.messages) == ["shop.M8"]
 
 
+async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_receipts() -> None:
+    engine, shelf = ScriptedEngine(), Choosy(2, 4, 5)
+    engine.inbox = {key: message(key) for key in range(1, 8)}
+    engine.room_aside = 2
+    told = list[tuple[int, bool]]()
+    lanes = cast("Lanes", Noting())
+    drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    drain.on_counts = lambda now: told.append((now.refused_documents, now.refused_full))
+    engine.inbox[8] = InboxReceipt(8, CHAT, ("M0",), "read", 5)
+    for _ in range(2):
+        assert not await drain.once()
+        assert list(engine.aside) == [2, 4]
+        assert set(engine.inbox) >= {5, 6, 7}, "nothing is forgotten"
+        assert 8 not in engine.inbox, "receipts go on"
+        assert told == [(0, False), (2, True)]
+    assert drain.age > 0
+    del engine.aside[2]  # a person decided
+    assert await drain.once()
+    assert list(engine.aside) == [4, 5]
+    assert not engine.inbox
+    assert list(shelf.messages) == [f"shop.M{key}" for key in (1, 3, 6, 7)]
+    assert told == [(0, False), (2, True), (1, False), (2, False)]
+
+
+class Noting:
+    async def receipts(self, *_: Any) -> None:
+        pass
+
+
 async def test_a_session_that_cannot_be_written_keeps_it_pending() -> None:
     engine, shelf = ScriptedEngine(), Choosy(3)
 
-    async def full(key: int) -> None:
+    async def full(key: int) -> bool:
         del key
         raise SessionUnavailable("SQLITE_FULL")
 
