@@ -6,7 +6,6 @@ import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from simulator.media.encryption import decrypted
@@ -15,6 +14,8 @@ from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from simulator.server_state import World
     from tests.unit.simulator.device import Device

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from simulator.wire.proto_schema import Message, WebMessageInfo
@@ -12,6 +11,8 @@ from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from tests.unit.simulator.device import Device
 
