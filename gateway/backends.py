@@ -134,7 +134,7 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
-            limits=Limits(settings.rate_limit),
+            limits=Limits(settings.request_quota),
             guesses=Guesses(),
             observer=Observer(
                 redis,
@@ -156,7 +156,9 @@ class Backends:
             commands=Commands(redis, settings),
             presences=Presences(redis),
             tail=tail,
-            streams=Streams(documents, days=settings.event_retention_days),
+            streams=Streams(
+                documents, days=settings.event_retention_days, quota=settings.reader_quota
+            ),
             webhooks=webhooks,
             deliverer=deliverer,
             posters=posters,

@@ -56,6 +56,13 @@ class KnownConnections:
             raise StoreAway("not read yet")
         return sorted(self._known.values(), key=lambda connection: connection.name)
 
+    @property
+    def ids(self) -> frozenset[str] | None:
+        """The ids of all; None before they were read once."""
+        if not self.loaded:
+            return None
+        return frozenset(connection.id for connection in self._known.values())
+
     def put(self, connection: Connection) -> None:
         """Remember what this process wrote itself."""
         self._changes += 1

@@ -15,7 +15,7 @@ from actors.runtime.connection_ids import name_of
 from actors.state.account.of_connection import forget
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway
 from actors.state.fencing import newest
-from actors.state.limited import end_limited
+from actors.state.tenants.limited import end_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -48,12 +48,45 @@ SECTIONS = (
                 "the first API key, instead of one that is made and shown once; kept "
                 "hashed. Commands send it"
             ),
-            "RATE_LIMIT": (
-                "requests that each API key may make of one gateway process in a minute, "
-                "all of them at once too; `0` for no limit. Beyond it: 429 `rate_limited` "
-                "with `Retry-After`"
-            ),
             "HISTORY_RETENTION_DAYS": "days for which recovery history and alerts that are over are kept",
+        },
+    ),
+    Section(
+        "Limits",
+        """A limit for a connection holds over all API keys that are for it, and what is for several connections counts
+for each of them. Where it is reached the answer is 429 (`quota_reached`, of requests `rate_limited`), behind a limit
+of the instance 503 (`instance_limit_reached`); both name the setting and have `Retry-After`. Half of each limit of
+the instance is reserved in equal parts: one for each of `MAX_CONNECTIONS`, one for the keys of all connections. So
+no connection takes another's part, however many are greedy. See
+[tenants](security.md#the-parts-of-tenants).""",
+        {
+            "MAX_CONNECTIONS": "connections that may exist",
+            "RATE_LIMIT": (
+                "requests that each API key, and each connection by all its keys, may make of one gateway "
+                "process in a minute, all of them at once too; `0` for no limit"
+            ),
+            "RATE_LIMIT_TOTAL": (
+                "requests that all of them may make of one gateway process in a minute; `0` for no limit"
+            ),
+            "EVENT_READERS_PER_CONNECTION": (
+                "readers of `/api/events` that each connection and each API key may have at one gateway process"
+            ),
+            "MAX_EVENT_READERS": (
+                "readers that one gateway process has; the default is 5 for each of `MAX_CONNECTIONS`, and 5"
+            ),
+            "WEBHOOKS_PER_CONNECTION": "webhooks that each connection may have",
+            "MAX_WEBHOOKS": (
+                "webhooks of the instance; the default is 2 for each of `MAX_CONNECTIONS`, and 2"
+            ),
+            "API_KEYS_PER_CONNECTION": "API keys that each connection may have",
+            "MAX_API_KEYS": (
+                "API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10"
+            ),
+            "MEDIA_LIMIT": (
+                "bytes (also `20G`) that all files of this host may have together before no more is "
+                "taken from callers; what arrives from WhatsApp is kept all the same; `0` for no limit "
+                "but the disk's"
+            ),
         },
     ),
     Section(
@@ -207,11 +240,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
         """See [media](media.md).""",
         {
             "MEDIA_MAX_BYTES": "bytes (also `16M`) that a file may have, `250M` at most",
-            "MEDIA_LIMIT": (
-                "bytes (also `20G`) that all files of this host may have together before no more "
-                "is taken from callers (503 `media_limit_reached`); what arrives from WhatsApp is "
-                "kept all the same; `0` for no limit but the disk's"
-            ),
             "DISK_RESERVE": (
                 "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: "
                 "while no more are free, what arrives by file waits (`deferred`), and uploads are "
@@ -244,7 +272,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "AUTO_RECOVERY": (
                 "whether a connection that fell is started again; `false` leaves it `failed`"
             ),
-            "MAX_CONNECTIONS": "connections that may exist",
             "STANDBY_ACTORS": "processes that wait, everything loaded, to take a connection over",
             "MAX_RESTARTS": (
                 "falls of a connection, one after the other, until it is left `failed` "

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from actors.config.quota_settings import QuotaSettings
 from actors.config.units import (  # noqa: TC001 - pydantic reads them
     Budget,
     Bytes,
@@ -44,7 +45,7 @@ class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
     """A bad value or an unknown name; the message is one sentence a line, each naming a setting."""
 
 
-class Settings(BaseModel):
+class Settings(QuotaSettings):
     """The settings of one instance. Intervals are milliseconds; `docs/settings.md` explains each."""
 
     model_config = ConfigDict(
@@ -62,8 +63,6 @@ class Settings(BaseModel):
         2**25, validation_alias="LOG_MAX_BYTES"
     )
     teimoso_api_key: SecretStr | None = Field(None, validation_alias="TEIMOSO_API_KEY")
-    # What each API key may ask of one gateway process in a minute; 0 for no limit.
-    rate_limit: int = Field(120_000, ge=0, le=100_000_000, validation_alias="RATE_LIMIT")
 
     # Redis: embedded Valkey unless one is named
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
@@ -155,7 +154,6 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
-    media_limit: Budget = Field(0, validation_alias="MEDIA_LIMIT")
     disk_reserve: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
         512 * 2**20, validation_alias="DISK_RESERVE"
     )
@@ -168,7 +166,6 @@ class Settings(BaseModel):
 
     # supervision and health
     auto_recovery: bool = Field(True, validation_alias="AUTO_RECOVERY")
-    max_connections: int = Field(100, ge=1, le=10_000, validation_alias="MAX_CONNECTIONS")
     standby_actors: int = Field(1, ge=0, le=10, validation_alias="STANDBY_ACTORS")
     max_restarts: int = Field(10, ge=1, le=1000, validation_alias="MAX_RESTARTS")
     min_uptime: Milliseconds = Field(10_000, validation_alias="MIN_UPTIME")

@@ -315,8 +315,9 @@ class ConnectionActor(Shell):
         if copies is not None:
             copies.tell(serving.lose)
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
+        media = self._media.of(lease.connection)
         opened: Engine = open_engine(
-            settings, lease.connection, lease.epoch, serving.events, directory, media=self._media
+            settings, lease.connection, lease.epoch, serving.events, directory, media=media
         )
         if copies is not None:
             copies.enclose(opened.copy_keys)

@@ -3,7 +3,8 @@
 An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
 the other side: a document's id is the message's, receipts only ever move a message forward, a chat that
 was merged has nothing left to merge, and of a setting the later change stays. An item that the store
-refuses for good is set aside in the inbox, and the rest goes on.
+refuses for good is set aside in the inbox, and the rest goes on; where as many are set aside as may be, it
+stays, and nothing behind it is stored until a person decided on some. Receipts go on all the same.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Source(Protocol):
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget items that are stored elsewhere."""
 
-    async def set_aside(self, key: int) -> None:
-        """Take the item out of the pending ones, until a person decides."""
+    async def set_aside(self, key: int) -> bool:
+        """Take the item out of the pending ones, until a person decides; False where there is no room."""
 
     async def refused_count(self) -> int:
         """The number of items that are set aside."""
@@ -105,6 +106,7 @@ class Drain:
         self.on_counts: Callable[[Counts], None] | None = None
         """Is called with what the session holds back, at first and whenever it changes."""
         self._counts: Counts | None = None
+        self._full = False
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
 
@@ -189,7 +191,8 @@ class Drain:
     async def _set_aside(self, key: int) -> None:
         """Take an item that is refused by itself out of the pending ones. Raises `SessionUnavailable`.
 
-        Raises `StateAway` where a call without any item is refused as well: it is no fault of the item.
+        Raises `StateAway` where a call without any item is refused as well, for it is no fault of the item,
+        and where there is no room for it.
         """
         try:
             kept = await self._state.store_messages(self._connection, self._epoch, [])
@@ -197,7 +200,11 @@ class Drain:
             kept = False
         if not kept:
             raise StateAway("it takes nothing of this connection")
-        await self._engine.set_aside(key)
+        self._full = not await self._engine.set_aside(key)
+        if self._full:
+            await self._count()
+            log.error("not set aside", action="set_aside", connection=self._connection, item=key)
+            raise StateAway("as many are set aside as may be")
         measures.count("teimoso_documents_set_aside")
         log.error("set aside", action="set_aside", connection=self._connection, item=key)
 
@@ -219,10 +226,12 @@ class Drain:
 
     async def _count(self) -> None:
         refused = await self._engine.refused_count()
-        counts = Counts(refused, *await self._engine.deferred_counts())
+        if self._counts is not None and refused < self._counts.refused_documents:
+            self._full = False
+        counts = Counts(refused, *await self._engine.deferred_counts(), self._full)
         if counts != self._counts and self.on_counts is not None:
-            self._counts = counts
             self.on_counts(counts)
+        self._counts = counts
 
     async def _note_what_became(self) -> Progress:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""

@@ -76,6 +76,7 @@ class Counts(NamedTuple):
     refused_documents: int
     deferred_files: int
     over_budget_files: int
+    refused_full: bool = False
 
 
 class Reporter:
@@ -121,7 +122,10 @@ class Reporter:
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
         self._counts = Counts(
-            lease.refused_documents, lease.deferred_files, lease.over_budget_files
+            lease.refused_documents,
+            lease.deferred_files,
+            lease.over_budget_files,
+            lease.refused_full,
         )
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()

@@ -227,8 +227,9 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
             detail = sentences.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
         if seen.refused_documents:
-            detail = sentences.refused_documents(seen.refused_documents)
-            reasons.append(Reason("document_refused", "healthy", detail, name))
+            full = seen.refused_full
+            detail = sentences.refused_documents(seen.refused_documents, full=full)
+            reasons.append(Reason("document_refused", "healthy", detail, name, urgent=full))
     return reasons
 
 

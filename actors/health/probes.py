@@ -264,6 +264,7 @@ class Probes:
                 mistaken_at=None if lease is None else lease.mistaken_at,
                 refused_documents=0 if lease is None else lease.refused_documents,
                 over_budget_files=0 if lease is None else lease.over_budget_files,
+                refused_full=lease is not None and lease.refused_full,
             )
         return Swept(
             connections,

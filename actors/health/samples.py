@@ -30,7 +30,8 @@ class Seen:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `refused_documents` is how many items the state store refuses for good,
+    since the epoch). `refused_documents` is how many items the state store refuses for good
+    (`refused_full`: no more have room, and storing pauses),
     `over_budget_files` how many files wait for the next day, `queue_bytes` what its messages take in
     Redis.
     """
@@ -48,6 +49,7 @@ class Seen:
     mistaken_at: float | None = None
     refused_documents: int = 0
     over_budget_files: int = 0
+    refused_full: bool = False
     queue_bytes: int = 0
 
 

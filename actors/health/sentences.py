@@ -109,11 +109,18 @@ def protocol_mistake(at: float) -> str:
     )
 
 
-def refused_documents(count: int) -> str:
-    """The state store refuses so many items of a connection."""
+def refused_documents(count: int, *, full: bool) -> str:
+    """The state store refuses so many items of a connection; `full`: no more have room."""
+    how_many = "1 document" if count == 1 else f"{count} documents"
+    follows = (
+        "no more have room in the session: nothing that arrives is stored until some are decided on, and all"
+        " of it is kept in the session"
+        if full
+        else "the rest goes on"
+    )
     return (
-        f"The state store refuses {count} {'document' if count == 1 else 'documents'} for good, and the"
-        " rest goes on; `teimoso refused` lists what is kept, tries it again or discards it."
+        f"The state store refuses {how_many} for good, and {follows}; `teimoso refused` lists what is kept,"
+        " tries it again or discards it."
     )
 
 

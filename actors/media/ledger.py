@@ -1,7 +1,8 @@
 """The list of a host's files: one SQLite file, shared by its processes.
 
 A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
-is how long each is needed, by which messages, and what is still to be copied to the bucket. Where
+is how long each is needed, by which messages, for which connections it is kept (`holders`), and what is
+still to be copied to the bucket. Where
 several hosts share the directory each has a ledger of its own, and a file's time of change tells
 all of them when it was needed last.
 """
@@ -20,15 +21,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.media import ledger_budget
+from actors.media import holders, ledger_budget
 from actors.media.directory import place
 from actors.media.ledger_budget import UPLOADED
-from actors.media.store import DIGEST, LimitReached, StoreFull, StoreUnavailable
+from actors.media.store import DIGEST, StoreFull, StoreUnavailable
+from actors.runtime.quotas import ALL
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
+
+    from actors.runtime.quotas import Quota
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS files (
@@ -46,6 +50,7 @@ SCHEMA = (
         PRIMARY KEY (sha256, message)
     ) WITHOUT ROWID""",
     UPLOADED,
+    *holders.SCHEMA,
     "CREATE INDEX IF NOT EXISTS needed ON files (needed_at)",
     "CREATE INDEX IF NOT EXISTS copying ON files (needed_at) WHERE to_copy",
     "CREATE TABLE IF NOT EXISTS scanned (at REAL NOT NULL)",
@@ -99,30 +104,33 @@ class Ledger:
         size: int,
         now: float | None = None,
         *,
-        most: int = 0,
-        owners: Collection[str] = (),
-        budget: int = 0,
+        units: Collection[str] = (),
+        quota: Quota | None = None,
+        living: Collection[str] | None = None,
+        budget: int | None = None,
     ) -> None:
-        """It is about to be kept, and needed from now on; its size counts for its `owners` today.
+        """It is about to be kept, for these units (`actors.runtime.quotas`), and needed from now on.
 
-        Raises `LimitReached` where all files would have more than `most` bytes with it: one that is
-        there already adds nothing. Raises `BudgetReached` where an owner would have been given more
-        than `budget` bytes today, such a file included. 0 is no limit. Then nothing is noted.
+        Raises `QuotaReached` where a unit that does not have it yet has no room for it. With a `budget` its
+        size counts for what its connections were given today: raises `BudgetReached` where one would have
+        been given more than so many bytes (0: no limit), such a file included. Then nothing is noted.
         """
         now = time.time() if now is None else now
+        owners = [each for each in units if each != ALL]
 
         def run(database: sqlite3.Connection) -> Exception | None:
-            if most:
-                others = "SELECT coalesce(sum(size), 0) FROM files WHERE sha256 != ?"
-                known = "SELECT 1 FROM files WHERE sha256 = ?"
-                (used,) = database.execute(others, (sha256,)).fetchone()
-                if used + size > most and database.execute(known, (sha256,)).fetchone() is None:
-                    return LimitReached("MEDIA_LIMIT")
-            refusal = ledger_budget.refusal(database, size, owners, budget, now)
-            if refusal is None:
+            new = holders.lacking(database, sha256, units)
+            if quota is not None and new:
+                usage = holders.usage(database, elsewhere=quota.total > 0)
+                quota.check(new, usage.held, size, living=living, elsewhere=usage.elsewhere)
+            if budget is not None:
+                refusal = ledger_budget.refusal(database, size, owners, budget, now)
+                if refusal is not None:
+                    return refusal
                 ledger_budget.charge(database, size, owners, now)
-                self._note(database, sha256, size, now)
-            return refusal
+            self._note(database, sha256, size, now)
+            holders.add(database, sha256, size, new)
+            return None
 
         refusal = await self._ask(run, writes=True)
         if refusal is not None:
@@ -377,6 +385,7 @@ def _set_aside(path: Path) -> None:
 
 
 def _forget(database: sqlite3.Connection, sha256: str) -> None:
+    holders.remove(database, sha256)
     database.execute("DELETE FROM files WHERE sha256 = ?", (sha256,))
     database.execute("DELETE FROM uses WHERE sha256 = ?", (sha256,))
 

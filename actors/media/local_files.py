@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.connection.backup.keyring import Keyring
@@ -13,6 +14,7 @@ from actors.media.ledger import Ledger
 from actors.media.ledger_budget import DAY
 from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
+from actors.runtime.quotas import ALL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Collection
@@ -26,6 +28,37 @@ if TYPE_CHECKING:
 
 class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
     pass
+
+
+class ConnectionFiles:
+    """See the port: the files of this host, each kept for one connection; MEDIA_LIMIT refuses none of them."""
+
+    def __init__(
+        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
+    ) -> None:
+        self._files = files
+        self._store = store
+        self._ledger = ledger
+        self._connection = connection
+
+    async def room(self) -> int:
+        """See the port."""
+        return await self._files.room()
+
+    async def keep(
+        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
+    ) -> tuple[str, int]:
+        """See the port."""
+        before = partial(self._ledger.note, units=[self._connection])
+        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
+
+    async def find(self, sha256: str) -> Path | None:
+        """See the port."""
+        return await self._files.find(sha256)
+
+    async def need(self, sha256: str) -> bool:
+        """See the port."""
+        return await self._files.need(sha256)
 
 
 class Files:
@@ -48,7 +81,7 @@ class Files:
             before=self._ledger.note,
             reserve=lambda: settings.current().disk_reserve,
         )
-        self._limit, self._budget = settings.media_limit, settings.media_upload_budget
+        self._quota, self._budget = settings.file_quota, settings.media_upload_budget
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
@@ -73,25 +106,29 @@ class Files:
         chunks: AsyncIterable[bytes],
         *,
         limit: int,
-        owners: Collection[str] = (),
+        units: Collection[str],
+        living: Collection[str] | None = None,
         announced: int = 0,
     ) -> tuple[str, int]:
-        """As `keep`, of what a caller gives: MEDIA_LIMIT holds for it. Raises `LimitReached`.
+        """As `keep`, of what a caller gives for these units (`actors.runtime.quotas`).
 
-        `owners` are the connections for which it is given: MEDIA_UPLOAD_BUDGET holds for each of
-        them. Raises `BudgetReached`. A file for whose `announced` size there is no room, or nothing
-        left of a budget, is refused before a byte of it is read.
+        Raises `QuotaReached` where MEDIA_LIMIT has no room for them, and `BudgetReached`: for each
+        connection of them MEDIA_UPLOAD_BUDGET holds. `living` are the connections that exist; None where
+        nobody can say. A file for whose `announced` size there is no room on the disk, or nothing left of a
+        budget, is refused before a byte of it is read.
         """
         if await self.room() < max(announced, 1):
             raise StoreFull("DISK_RESERVE")
+        owners = [each for each in units if each != ALL]
         await self._ledger.check_budget(max(announced, 1), owners, self._budget)
-
-        async def admit(sha256: str, size: int) -> None:
-            await self._ledger.note(
-                sha256, size, most=self._limit, owners=owners, budget=self._budget
-            )
-
+        admit = partial(
+            self._ledger.note, units=units, quota=self._quota, living=living, budget=self._budget
+        )
         return await self._store.keep(chunks, limit=limit, before=admit)
+
+    def of(self, connection: str) -> ConnectionFiles:
+        """The same files, as the connection keeps them: what arrives counts for it."""
+        return ConnectionFiles(self, self._store, self._ledger, connection)
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""

@@ -39,12 +39,6 @@ class StoreFull(StoreUnavailable):
     code: str = "disk_full"
 
 
-class LimitReached(StoreFull):
-    """The caller's budget of stored bytes is used up. Nothing was kept."""
-
-    code: str = "media_limit_reached"
-
-
 class BudgetReached(Exception):  # noqa: N818
     """A connection's budget of bytes for the day is used up. Nothing was kept.
 

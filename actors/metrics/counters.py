@@ -132,6 +132,12 @@ SERIES: Mapping[str, Series] = {
             ("connection",),
         ),
         Series(
+            "teimoso_limits_reached",
+            "counter",
+            "Requests that a limit refused, by the setting that names the limit.",
+            ("limit",),
+        ),
+        Series(
             "teimoso_files_deferred",
             "counter",
             "Files that arrived and wait: for room (disk_full), or for the next day (connection_budget,"

@@ -13,6 +13,7 @@
 --   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   refused_documents    how many items the state store refuses, set aside in the session
+--   refused_full         1 where one more has no room there
 --   deferred_files       how many files that arrived wait, and how many of them for the next day
 --   over_budget_files
 --   beat     last renewal
@@ -78,7 +79,7 @@ end
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
     obstacle, until_, code, code_expires_at, code_left, version_ends_at, passkey, passkey_expires_at,
     passkey_left, limited_until, limit_reason, mistaken_at, refused_documents,
-    deferred_files, over_budget_files)
+    deferred_files, over_budget_files, refused_full)
     if not owns(epoch) then
         return 'lost'
     end
@@ -94,7 +95,8 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
         call('HSET', LEASE, 'refused_documents', refused_documents)
     end
     if deferred_files then
-        call('HSET', LEASE, 'deferred_files', deferred_files, 'over_budget_files', over_budget_files)
+        call('HSET', LEASE, 'deferred_files', deferred_files, 'over_budget_files', over_budget_files,
+            'refused_full', refused_full or '')
     end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)

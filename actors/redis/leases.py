@@ -87,7 +87,7 @@ class Lease:
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
     `refused_documents` is how many items the state store refuses, `deferred_files` how many files wait,
-    `over_budget_files` how many of them for the next day.
+    `over_budget_files` how many of them for the next day; `refused_full`: one more refused has no room.
     """
 
     connection: str
@@ -112,6 +112,7 @@ class Lease:
     refused_documents: int = 0
     deferred_files: int = 0
     over_budget_files: int = 0
+    refused_full: bool = False
 
 
 class Shown(Protocol):
@@ -178,6 +179,7 @@ class Leases:
         refused_documents: int = 0,
         deferred_files: int = 0,
         over_budget_files: int = 0,
+        refused_full: bool = False,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -205,6 +207,7 @@ class Leases:
             refused_documents,
             deferred_files,
             over_budget_files,
+            "1" if refused_full else "",
         )
         return bool(outcome == "kept")
 
@@ -366,7 +369,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         account=fields.get("account") or None,
         retry_at=_time(fields.get("retry_at")),
         obstacle=_obstacle(fields),
-        session=_position(fields.get("session")),
+        session=Position.read(fields.get("session")),
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
         version_ends_at=_time(fields.get("version_ends_at")),
@@ -377,6 +380,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         refused_documents=int(fields.get("refused_documents") or 0),
         deferred_files=int(fields.get("deferred_files") or 0),
         over_budget_files=int(fields.get("over_budget_files") or 0),
+        refused_full=fields.get("refused_full") == "1",
     )
 
 
@@ -389,10 +393,6 @@ def _lasting(shown: Shown | None) -> tuple[str, float, int]:
 def _obstacle(fields: Mapping[str, str]) -> Obstacle | None:
     cause = fields.get("obstacle")
     return Obstacle(cause, _time(fields.get("until"))) if cause else None
-
-
-def _position(value: str | None) -> Position | None:
-    return Position(*map(int, value.split())) if value else None
 
 
 def _time(value: str | None) -> float | None:

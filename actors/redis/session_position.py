@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Position(NamedTuple):
@@ -13,3 +13,8 @@ class Position(NamedTuple):
 
     epoch: int
     commit: int
+
+    @classmethod
+    def read(cls, value: str | None) -> Self | None:
+        """The position that a field of the lease record holds; None where it holds none."""
+        return cls(*map(int, value.split())) if value else None

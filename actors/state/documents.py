@@ -32,6 +32,7 @@ EVENT_LOG = "event_log"
 WEBHOOKS = "webhooks"
 DELIVERIES = "webhook_deliveries"
 DELIVERED = "webhook_delivered"
+QUOTAS = "quotas"
 
 LATEST = "latest"  # the one document of health_status
 

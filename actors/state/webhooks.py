@@ -23,15 +23,14 @@ from actors.state.documents import (
     Write,
 )
 from actors.state.events.outbox import Head
+from actors.state.tenants.admission import add
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.runtime.quotas import Quota
     from actors.state.documents import Document, Documents
     from actors.state.events.event import Event
-
-LIMIT = 50
-"""Webhooks that an instance has at most."""
 
 OLD_SECRET = 86_400.0
 """Seconds for which the secret before the last one signs too."""
@@ -49,10 +48,6 @@ class Overtaken(Exception):  # noqa: N818 - reads as what it is
 
 class WebhookEnded(Exception):  # noqa: N818 - reads as what it is
     """Every connection that the webhook was for is deleted: nothing turns it on again."""
-
-
-class TooManyWebhooks(Exception):  # noqa: N818 - reads as what it is
-    """`LIMIT` exist already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +202,12 @@ class Webhooks:
         found = await self._documents.get(WEBHOOKS, webhook)
         return None if found is None else Webhook.of(found)
 
-    async def create(self, webhook: Webhook) -> None:
-        """Raises `TooManyWebhooks`, and `ConnectionNotFound` where one of its connections is deleted."""
+    async def create(self, webhook: Webhook, *, quota: Quota) -> None:
+        """Raises `QuotaReached`, and `ConnectionNotFound` where one of its connections is deleted."""
         # As many as a batch has room for beside the webhook.
-        required = [requiring(each) for each in webhook.connections or ()][: BATCH_LIMIT - 2]
-        await self._documents.batch([*required, *creating(webhook)])
+        required = [requiring(each) for each in webhook.connections or ()][: BATCH_LIMIT - 3]
+        writes = [*required, *creating(webhook)]
+        await add(self._documents, WEBHOOKS, webhook.connections, writes, quota=quota)
 
     async def delete(self, webhook: str) -> None:
         """It is told nothing more, and its deliveries are forgotten. Harmless twice."""
@@ -323,7 +319,7 @@ class Webhooks:
 def creating(webhook: Webhook) -> list[Write]:
     """The writes that add it: it is told what is numbered behind the last number of then.
 
-    Fails its batch with `TooManyWebhooks`.
+    The first one of a connection always has room: a part of the quota is reserved for it.
     """
     seq = 0
 
@@ -331,8 +327,6 @@ def creating(webhook: Webhook) -> list[Write]:
         nonlocal seq
         known = Head.of(head)
         seq = known.seq
-        if len(known.webhooks) >= LIMIT and webhook.id not in known.webhooks:
-            raise TooManyWebhooks
         return _listed(head, webhook.id, True)
 
     def made(there: Document | None) -> Document | None:

@@ -130,7 +130,10 @@ async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | 
             mime = mime_told(found.mime)
             mime_of(wanted.type, wanted.mime or mime)  # before a byte is kept
             sha256, size = await backends.files.keep_given(
-                found.chunks, limit=limit, owners=(wanted.connection,)
+                found.chunks,
+                limit=limit,
+                units=(wanted.connection,),
+                living=backends.known.ids,
             )
     except url_fetch.Refused as error:
         raise Problem("media_refused", f"The URL is refused: {error}.") from None

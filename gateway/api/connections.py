@@ -14,7 +14,7 @@ from actors.state.connections import (
     ConnectionNotFound,
     TooManyConnections,
 )
-from actors.state.webhooks import TooManyWebhooks, creating
+from actors.state.webhooks import creating
 from gateway.acceptance import engine_limits
 from gateway.api import qr
 from gateway.api.webhooks import resource as webhooks
@@ -71,8 +71,6 @@ async def create(call: Call[NewConnection, None]) -> Response:
         raise Problem(
             "too_many_connections", f"MAX_CONNECTIONS allows {limit} connections."
         ) from None
-    except TooManyWebhooks:
-        raise Problem("too_many_webhooks") from None
     await _noted(call.backends, registered)
     shown: Answer = presenters.connection(registered, None, alive=False)
     if webhook is not None:
@@ -245,7 +243,6 @@ OPERATIONS = (
         refuses=(
             "connection_exists",
             "too_many_connections",
-            "too_many_webhooks",
             "unsupported_engine",
             "engine_not_installed",
             "unproven_engine",

@@ -35,6 +35,7 @@ async def create(call: Call[NewKey, None]) -> Response:
             name=wanted.name,
             scopes=[scope for scope in api_keys.SCOPES if scope in wanted.scopes],
             connections=connections,
+            quota=backends.settings.key_quota,
         )
     except ConnectionNotFound:
         raise Problem("unknown_connection") from None
@@ -86,7 +87,7 @@ OPERATIONS = (
         {201: Gives("Made. The key is shown this once.", responses.AddedKey)},
         "admin",
         body=NewKey,
-        refuses=("unknown_connection", "store_away"),
+        refuses=("unknown_connection", "quota_reached", "store_away"),
     ),
     Operation(
         "GET",

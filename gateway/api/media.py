@@ -60,7 +60,8 @@ async def upload(call: Call[None, Upload]) -> Response:
         sha256, size = await backends.files.keep_given(
             _some(chunks(call.request)),
             limit=limit,
-            owners=call.key.connections or (),
+            units=call.key.units,
+            living=backends.known.ids,
             announced=announced,
         )
     except TooLarge:
@@ -186,7 +187,7 @@ OPERATIONS = (
         refuses=(
             "media_empty",
             "media_too_large",
-            "media_limit_reached",
+            "instance_limit_reached",
             "upload_budget_reached",
             "store_away",
             *_KEPT,

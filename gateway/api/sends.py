@@ -326,7 +326,6 @@ OPERATIONS = (
             "media_unreachable",
             "media_unavailable",
             "disk_full",
-            "media_limit_reached",
             "upload_budget_reached",
             "vault_away",
             "queue_disabled",

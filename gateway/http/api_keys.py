@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import structlog
 
 from actors.runtime.connection_ids import name_of
+from actors.runtime.quotas import units_of
 from actors.state.connections import requiring
 from actors.state.copies import Copy
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
+from actors.state.tenants.admission import add
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from actors.runtime.quotas import Quota
     from actors.state.documents import Document, Documents
 
 log = structlog.get_logger()
@@ -66,9 +69,12 @@ class Key:
     connections: frozenset[str] | None
     created_at: float
     name: str
+    units: tuple[str, ...] = field(init=False, repr=False)
+    """Whom what it uses counts for (`actors.runtime.quotas`)."""
     _names: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "units", units_of(self.connections))
         object.__setattr__(self, "_names", frozenset(map(name_of, self.connections or ())))
 
     def may_name(self, named: str) -> bool:
@@ -119,12 +125,12 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
             if not any("admin" in key["scopes"] for key in there):
                 raise RevokedKey("it was revoked, and there is no other admin key")
             return None
-        await _add(documents, given, name="TEIMOSO_API_KEY", scopes=("admin",))
+        await documents.batch(_adding(given, name="TEIMOSO_API_KEY", scopes=("admin",))[1])
         return None
     if any(each.get("ended_at") is None for each in (await documents.query(API_KEYS)).items):
         return None
     token = PREFIX + secrets.token_urlsafe(32)
-    await _add(documents, token, name="first", scopes=("admin",))
+    await documents.batch(_adding(token, name="first", scopes=("admin",))[1])
     return token
 
 
@@ -134,13 +140,16 @@ async def create(
     name: str,
     scopes: Sequence[Scope],
     connections: Sequence[str] | None = None,
+    quota: Quota,
 ) -> tuple[str, str]:
     """Make a key; its id, and the key in clear, which nothing can show again.
 
-    Raises `ConnectionNotFound` where one of the connections is deleted.
+    Raises `QuotaReached`, and `ConnectionNotFound` where one of the connections is deleted.
     """
     token = PREFIX + secrets.token_urlsafe(32)
-    return await _add(documents, token, name=name, scopes=scopes, connections=connections), token
+    identifier, writes = _adding(token, name=name, scopes=scopes, connections=connections)
+    await add(documents, API_KEYS, connections, writes, quota=quota)
+    return identifier, token
 
 
 async def revoke(documents: Documents, identifier: str) -> None:
@@ -158,14 +167,14 @@ def _id(hashed: str) -> str:
     return hashed[:16]
 
 
-async def _add(
-    documents: Documents,
+def _adding(
     token: str,
     *,
     name: str,
     scopes: Sequence[Scope],
     connections: Sequence[str] | None = None,
-) -> str:
+) -> tuple[str, list[Write]]:
+    """The id of the key, and the writes that add it."""
     hashed = digest(token)
     identifier = _id(hashed)
     document = {
@@ -176,9 +185,8 @@ async def _add(
         "name": name,
     }
     # As many as a batch has room for beside the key.
-    required = [requiring(each) for each in sorted(connections or ())][: BATCH_LIMIT - 1]
-    await documents.batch([*required, Write("create", API_KEYS, identifier, document)])
-    return identifier
+    required = [requiring(each) for each in sorted(connections or ())][: BATCH_LIMIT - 2]
+    return identifier, [*required, Write("create", API_KEYS, identifier, document)]
 
 
 async def admits(copy: Copy, given: str | None) -> bool:
@@ -304,7 +312,7 @@ class KeyRing:
             self._reading = None
 
     def _take(self, documents: Sequence[Document]) -> None:
-        # What ended with its connections lets nobody in (`actors/state/limited.py`).
+        # What ended with its connections lets nobody in (`actors/state/tenants/limited.py`).
         there = (each for each in documents if each.get("ended_at") is None)
         self._keys = {key.hash: key for key in map(_key, there)}
 

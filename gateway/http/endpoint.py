@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.media.store import BudgetReached, LimitReached, StoreFull, StoreUnavailable
+from actors.media.store import BudgetReached, StoreFull, StoreUnavailable
 from actors.queue.refusals import QueueFull, RedisFull
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
+from actors.runtime.quotas import QuotaReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limits, problems
 from gateway.http.problems import FULL_RETRY_AFTER, Problem, from_validation
@@ -124,12 +125,14 @@ class Endpoint:
 
 
 class _TellingWhatIsAway:
-    """Turns errors of unreachable services into the `Problem` that names the service."""
+    """Turns errors of unreachable services, and limits that are reached, into the `Problem` that names them."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, QuotaReached):
+            raise limits.refused(error) from None
         if isinstance(error, BudgetReached):
             raise Problem(
                 error.code,
@@ -156,10 +159,6 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     ),
     SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
-    LimitReached: (
-        "media_limit_reached",
-        "MEDIA_LIMIT allows no more; files go MEDIA_RETENTION_DAYS after they were needed last.",
-    ),
     StoreFull: (
         "disk_full",
         "The disk is full but for DISK_RESERVE, which is not for files; everything else goes on.",
@@ -177,7 +176,7 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     key: Any = None
     if operation.scope is not None:
         key = await auth.authenticate(backends.ring, request.scope["headers"])
-        request.scope[limits.FIELDS], refusal = backends.limits.take(key.id)
+        request.scope[limits.FIELDS], refusal = backends.limits.take(key)
         if refusal is not None:
             raise refusal
         auth.require(key, operation.scope)

@@ -1,24 +1,62 @@
-"""Rate limits of API keys.
+"""Rate limits of API keys and of connections, and the refusals of every limit.
 
-A key has a minute's worth of requests at once, and gets them back at an even rate. It is counted in
-the memory of one gateway process, so that no request waits for it and none is refused because Redis
-is away; several gateways each give a key the whole.
+A key has a minute's worth of requests at once, and gets them back at an even rate; so has each connection,
+over all keys that are for it. Behind them stands the limit of the process, of which each connection has
+a part of its own (`Quota`). It is counted in the memory of one gateway process, so that no request waits
+for it and none is refused because Redis is away; several gateways each give the whole.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from actors.metrics.counters import measures
+from actors.runtime.quotas import ALL, Of
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.runtime.quotas import Quota, QuotaReached
+    from gateway.http.api_keys import Key
+
 WINDOW: Final = 60  # seconds
+KNOWN: Final = 4096
+"""Quotas that are kept in memory before those that nobody used lately are forgotten."""
+
 FIELDS: Final = "teimoso.rate"
 """In a request's scope: the header fields that tell its key's quota."""
+
+REFUSALS: Final = "teimoso_limits_reached"
+
+_WHOSE: Final = {
+    "connection": "each connection, and one that this API key is for has them",
+    "key": "each API key, and this one has them",
+    "instance": "all together, and what is not reserved for other connections is used up",
+}
+
+
+Name: TypeAlias = "tuple[Of, str]"
+"""What is counted: whose requests, and of whom."""
+
+_SHARED: Final[Name] = ("instance", "shared")
+
+
+class _Names(NamedTuple):
+    """What requests for some units count for: their own quotas, and their parts of the process."""
+
+    own: tuple[Name, ...]
+    parts: tuple[Name, ...]
+
+
+@lru_cache(maxsize=4096)
+def _names(units: tuple[str, ...]) -> _Names:
+    """Made once, for this is asked with every request."""
+    own: list[Name] = [("connection", unit) for unit in units if unit != ALL]
+    return _Names(tuple(own), tuple(("instance", f"part of {unit}") for unit in units))
 
 
 class Verdict(NamedTuple):
@@ -45,32 +83,91 @@ def judge(full_at: float, now: float, quota: int) -> Verdict:
     return Verdict(before + cost, int(0.001 - over / cost))
 
 
-class Limits:
-    """No key gets more than its quota of any process; one key's requests cost another nothing."""
+def refused(reached: QuotaReached, code: str | None = None) -> Problem:
+    """The refusal of a limit: 429 for a connection's or a key's, 503 for that of the instance; counted."""
+    measures.count(REFUSALS, limit=reached.setting)
+    if code is None or reached.of == "instance":
+        code = "instance_limit_reached" if reached.of == "instance" else "quota_reached"
+    return Problem(
+        code,
+        f"{reached.setting} allows {reached.limit} for {_WHOSE[reached.of]}.",
+        headers={"Retry-After": str(reached.retry_after)},
+        setting=reached.setting,
+        limit=reached.limit,
+        of=reached.of,
+    )
 
-    def __init__(self, quota: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`quota` requests a minute for each key; 0 for no limit."""
+
+class Limits:
+    """No key and no connection gets more than its quota of any process, and none takes another's part.
+
+    What is refused costs nothing, neither the caller nor anybody else.
+    """
+
+    def __init__(self, quota: Quota, clock: Callable[[], float] = time.monotonic) -> None:
+        """`quota` is in requests a minute."""
         self._quota = quota
         self._clock = clock
-        self._full_at: dict[str, float] = {}
-        self._policy = (b"ratelimit-policy", f'"key";q={quota};w={WINDOW}'.encode())
+        self._full_at: dict[Name, float] = {}
+        self._forget_at = KNOWN
+        self._policy = (b"ratelimit-policy", f'"key";q={quota.each};w={WINDOW}'.encode())
 
-    def take(self, key: str) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
-        """The header fields that tell of the key's quota, and the refusal `rate_limited` if it is used up.
+    def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
+        """The header fields that tell of the key's quota, and the refusal if one is used up.
 
-        The fields are those of the IETF's draft "RateLimit header fields for HTTP".
+        Problems `rate_limited` for the key and its connections, `instance_limit_reached`. The fields are
+        those of the IETF's draft "RateLimit header fields for HTTP".
         """
-        if not self._quota:
-            return (), None
-        now = self._clock()
-        verdict = judge(self._full_at.get(key, now), now, self._quota)
-        self._full_at[key] = verdict.full_at
-        left = b'"key";r=%d;t=%d' % (verdict.left, math.ceil(verdict.full_at - now))
-        fields = (self._policy, (b"ratelimit", left))
-        if not verdict.wait:
-            return fields, None
-        return fields, Problem(
-            "rate_limited",
-            f"This API key asked {self._quota} times within a minute.",
-            headers={"Retry-After": str(math.ceil(verdict.wait))},
-        )
+        quota, now = self._quota, self._clock()
+        taken: dict[Name, float] = {}
+        fields: tuple[tuple[bytes, bytes], ...] = ()
+        if quota.each:
+            left, full_in = quota.each, 0.0
+            # The key first, then its connections; a key for all connections counts for none.
+            for name in (("key", key.id), *_names(key.units).own):
+                verdict = self._judge(name, now, quota.each)
+                left = min(left, verdict.left)
+                if name[0] == "key":
+                    full_in = verdict.full_at - now
+                if verdict.wait:
+                    fields = self._fields(0, full_in)
+                    reached = quota.reached(name[0], math.ceil(verdict.wait))
+                    return fields, refused(reached, "rate_limited")
+                taken[name] = verdict.full_at
+            fields = self._fields(left, full_in)
+        if quota.total:
+            refusal = self._part(key, now, taken)
+            if refusal is not None:
+                return fields, refusal
+        self._full_at.update(taken)
+        if len(self._full_at) > self._forget_at:
+            self._forget(now)
+        return fields, None
+
+    def _forget(self, now: float) -> None:
+        """Forget whoever has all of a quota again: keys that were made and revoked one after the other, say."""
+        self._full_at = {name: full for name, full in self._full_at.items() if full > now}
+        self._forget_at = max(KNOWN, 2 * len(self._full_at))
+
+    def _part(self, key: Key, now: float, taken: dict[Name, float]) -> Problem | None:
+        """Take one request from the reserved part of each unit, or else from what is shared."""
+        quota = self._quota
+        over = self._full_at.get(_SHARED, now)
+        for name in _names(key.units).parts:
+            verdict = self._judge(name, now, quota.reserved) if quota.reserved else None
+            if verdict is not None and not verdict.wait:
+                taken[name] = verdict.full_at
+                continue
+            common = judge(over, now, quota.shared) if quota.shared else None
+            if common is None or common.wait:
+                waits = [each.wait for each in (verdict, common) if each is not None]
+                return refused(quota.reached("instance", math.ceil(min(waits))))
+            over = taken[_SHARED] = common.full_at
+        return None
+
+    def _judge(self, name: Name, now: float, quota: int) -> Verdict:
+        return judge(self._full_at.get(name, now), now, quota)
+
+    def _fields(self, left: int, full_in: float) -> tuple[tuple[bytes, bytes], ...]:
+        told = b'"key";r=%d;t=%d' % (left, math.ceil(full_in))
+        return (self._policy, (b"ratelimit", told))

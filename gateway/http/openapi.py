@@ -51,7 +51,14 @@ _PATH_SCHEMAS = {
     "call": {"type": "string", "pattern": r"^[0-9A-Za-z_.-]{1,64}$"},
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")
-_WITH_KEY = ("unauthorized", "missing_scope", "rate_limited", "store_away", "unknown_parameter")
+_WITH_KEY = (
+    "unauthorized",
+    "missing_scope",
+    "rate_limited",
+    "instance_limit_reached",
+    "store_away",
+    "unknown_parameter",
+)
 _WITH_QUERY = ("invalid_parameter",)
 _WITH_BODY = (
     "malformed_json",

@@ -1,4 +1,4 @@
-"""The readers of `GET /api/events` in one gateway process: how many, and that events are written.
+"""The readers of `GET /api/events` in one gateway process: how many of whom, and that events are written.
 
 What a reader is sent is `stream`.
 """
@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from actors.state.events.log import EventLog
-from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.runtime.quotas import Quota
     from actors.state.documents import Documents
-
-READERS = 100
-"""Of one gateway process at a time."""
+    from gateway.http.api_keys import Key
 
 DAY = 86_400.0
 
@@ -29,22 +28,31 @@ class Streams:
     They are written from the first reader on, and for `EVENT_RETENTION_DAYS` after the last.
     """
 
-    def __init__(self, documents: Documents, *, days: int) -> None:
+    def __init__(self, documents: Documents, *, days: int, quota: Quota) -> None:
         self._log = EventLog(documents)
         self._keep = days * DAY
         self._until = 0.0
-        self.readers = 0
+        self._quota = quota
+        self._by_key = Counter[str]()
+        self._by_unit = Counter[str]()
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Problem `too_many_readers`."""
-        if self.readers >= READERS:
-            raise Problem("too_many_readers", f"{READERS} read already; try again later.")
-        self.readers += 1
+    def reading(self, key: Key) -> Iterator[None]:
+        """One reader with the key. Raises `QuotaReached`."""
+        self._quota.check(key.units, self._by_unit)
+        self._quota.check_key(self._by_key[key.id])
+        self._add(key, 1)
         try:
             yield
         finally:
-            self.readers -= 1
+            self._add(key, -1)
+
+    def _add(self, key: Key, count: int) -> None:
+        for counter, names in ((self._by_key, (key.id,)), (self._by_unit, key.units)):
+            for name in names:
+                counter[name] += count
+                if not counter[name]:
+                    del counter[name]
 
     async def want(self) -> None:
         """Have events written; seldom asks the store. Raises `StoreAway`."""

@@ -93,7 +93,7 @@ class Stream(Response):
         self._cursor = cursor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._streams.reading(), self._tail.followed():
+        with self._streams.reading(self._wanted.key), self._tail.followed():
             tasks = [
                 asyncio.ensure_future(self._tell(scope, send)),
                 asyncio.ensure_future(_gone(receive)),
@@ -189,7 +189,7 @@ async def _gone(receive: Receive) -> None:
 
 
 async def read(call: Call[None, ReadEvents]) -> Response:
-    """Problems: `invalid_cursor`, `unknown_connection`, `too_many_readers`."""
+    """Problems: `invalid_cursor`, `unknown_connection`. Raises `QuotaReached`."""
     backends, query = call.backends, call.query
     connection = None
     if query.connection is not None:
@@ -203,7 +203,7 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     last = await backends.streams.seq()
     if call.request.method == "HEAD":
         return Response(media_type=MEDIA_TYPE)
-    with backends.streams.reading():
+    with backends.streams.reading(call.key):
         pass  # refused before the answer begins
     # An id that is not given yet is one of another store: it begins at the end.
     cursor = last if given is None else min(int(given), last)
@@ -234,6 +234,6 @@ OPERATIONS = (
                 "^[0-9]{1,18}$",
             )
         },
-        refuses=("invalid_cursor", "unknown_connection", "too_many_readers", "store_away"),
+        refuses=("invalid_cursor", "unknown_connection", "quota_reached", "store_away"),
     ),
 )

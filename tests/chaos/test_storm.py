@@ -13,6 +13,7 @@ from tests.chaos.harness import report
 from tests.chaos.harness.disk_reserve import AT_RESERVE
 from tests.chaos.harness.faults import SHARED, SINGLE
 from tests.chaos.harness.full_redis import FULL
+from tests.chaos.harness.hostile import FORGER, GREEDY
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
 from tests.chaos.harness.refusal import REFUSAL
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 MINUTES = float(os.environ.get("MINUTES") or 10)
 SEED = int(os.environ.get("SEED") or 1)
 BUILD = Path(__file__).parents[2] / "build"
+COMMON = (REUSE, REFUSAL, GREEDY, AT_RESERVE, FULL, *SHARED)
+"""Faults of what all connections share."""
+
+OWN = (FORGER, *SINGLE)
+"""Faults of single connections."""
+
 TURNS = 3
 """How often a fault may strike until it meets a message in flight."""
 
@@ -37,8 +44,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
 
     A fault that met no message in flight has proven nothing: it strikes again, under other chats.
     """
-    shared = (REUSE, REFUSAL, AT_RESERVE, FULL, *SHARED)
-    left = [[fault for fault in faults if not fault.long] for faults in (shared, SINGLE)]
+    left = [[fault for fault in faults if not fault.long] for faults in (COMMON, OWN)]
     pair_all(instance, parties(4, 3))
     for turn in range(TURNS):
         whom = parties(4, 3, first=3 * turn)
@@ -64,10 +70,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
 def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     """Twenty connections for `MINUTES`; the same `SEED` strikes the same in the same order."""
     whom = parties(20, 3)
-    plans = [
-        schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((REUSE, REFUSAL, AT_RESERVE, FULL, *SHARED), SINGLE))
-    ]
+    plans = [schedule(SEED + number, faults, whom) for number, faults in enumerate((COMMON, OWN))]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)
         outcome = storm(instance, whom, plans, pause=1.5, seconds=60 * MINUTES)
@@ -87,7 +90,7 @@ def test_the_storm_with_everything_elsewhere(tmp_path: Path, figure: Figure) -> 
     whom = parties(10, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((*OUTSIDE, *SHARED), (DISK, *SINGLE)))
+        for number, faults in enumerate(((*OUTSIDE, GREEDY, *SHARED), (DISK, FORGER, *SINGLE)))
     ]
     with (
         Outside(tmp_path / "outside") as outside,

@@ -35,18 +35,20 @@ from actors.state.documents import (
     JOBS,
     LABELS,
     MESSAGES,
+    QUOTAS,
     RECOVERY_ACTIONS,
     REVOKED_KEYS,
     WEBHOOKS,
 )
 from actors.state.events.deliveries import Attempt, Delivery, delivering
 from actors.state.events.log import EventLog
-from actors.state.limited import end_limited
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
 from actors.state.sqlite.store import SqliteDocuments
+from actors.state.tenants.limited import end_limited
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.http.api_keys import create, revoke
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +145,7 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
     await store.batch([showing(made.id, 1, notice), calling(made.id, call)])
     (shown,) = (await store.query(CONNECTIONS)).items
     assert shown["pairing"] == {**notice, "epoch": 1}
-    await create(store, name="x", scopes=["read"], connections=[made.id])
+    await create(store, name="x", scopes=["read"], connections=[made.id], quota=UNLIMITED)
     await end_limited(store, made.id)
     (key,) = (await store.query(API_KEYS)).items
     check(API_KEYS, key)
@@ -157,13 +159,13 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
 async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
     store = SqliteDocuments(tmp_path / "state.db")
     webhook = Webhook("wh_1", "x", (Secret("x", 1.0),), 1.0)
-    await Webhooks(store).create(webhook)
+    await Webhooks(store).create(webhook, quota=UNLIMITED)
     await store.batch([Alert("x", None, "warning", "x", 1.0).write])
     (told,) = (await EventLog(store).after(0)).events
     attempt = Attempt.of(1.0, 500, 0.1)
     refused = Delivery("wh_1", told, "waiting", "/alert").tried(attempt, "dead")
     await store.batch([refused.write, *delivering("wh_1", {told.seq: attempt}, 1.0)])
-    for collection in (EVENTS, EVENT_LOG, WEBHOOKS, DELIVERIES, DELIVERED):
+    for collection in (EVENTS, EVENT_LOG, WEBHOOKS, DELIVERIES, DELIVERED, QUOTAS):
         (found,) = (await store.query(collection)).items
         check(collection, found)
     await store.close()

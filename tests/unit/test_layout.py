@@ -67,6 +67,7 @@ SHARED = {
     "actors.runtime.lazy_imports",
     "actors.runtime.liveness",
     "actors.runtime.processes",
+    "actors.runtime.quotas",
     "actors.runtime.sqlite_writer",
 }
 
@@ -83,6 +84,7 @@ ADAPTERS = {
         "actors/connection/session/file.py",
         "actors/connection/session/migration.py",
         "actors/connection/backup/session_snapshot.py",
+        "actors/media/holders.py",
         "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {

@@ -36,8 +36,11 @@ class RefusedItem:
 class RefusedItems(Protocol):
     """Each change is on disk when it returns; each may be repeated."""
 
-    async def set_aside(self, key: int) -> None:
-        """Take the item out of the pending ones; it stays until a person decides."""
+    async def set_aside(self, key: int) -> bool:
+        """Take the item out of the pending ones; it stays until a person decides.
+
+        False, and it stays pending, where as many are set aside as may be.
+        """
 
     async def refused_count(self) -> int:
         """The number of items that are set aside."""

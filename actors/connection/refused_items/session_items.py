@@ -28,9 +28,11 @@ class SessionRefusedItems(ABC):
     async def _settled(self, keys: Sequence[int]) -> None:  # noqa: B027 - an engine may hold nothing
         """Let go what waited until these items are stored elsewhere, or are set aside: nothing."""
 
-    async def set_aside(self, key: int) -> None:
-        await self._change(lambda: self._session.set_aside(key))
-        await self._settled([key])
+    async def set_aside(self, key: int) -> bool:
+        done = await self._change(lambda: self._session.set_aside(key))
+        if done:
+            await self._settled([key])
+        return done
 
     async def refused_count(self) -> int:
         return self._session.refused_count()

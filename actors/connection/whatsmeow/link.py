@@ -27,7 +27,7 @@ _GONE = frozenset({"not_connected", "disconnected"})
 """Codes of the program for a question whose socket is gone: it tells why a moment later."""
 
 WHY_WITHIN = 2.0
-"""Seconds within which the program tells why a socket ended that a question found gone."""
+"""Seconds within which it is known why a socket ended, or the program, that a question found gone."""
 
 _NUMBERS = {"not_in_group": 403, "unknown_group": 404}
 """WhatsApp's numbers, where the program has a word instead."""
@@ -69,6 +69,7 @@ class Link:
         try:
             return await self._pipe.request(do, body=body, **values)
         except PipeLost as error:
+            await asyncio.wait((self.ended,), timeout=WHY_WITHIN)
             raise ConnectionLost(self._cause_now, written=error.written) from None
         except PipeTimeout:
             raise RequestTimeout from None

@@ -148,6 +148,7 @@ class PairedAccount:
         self.logged_in = False
         if self._carrying is not None:
             self._carrying.detach()
+        await self._sender.close()
         await self._tasks.end()
 
     async def send(self, message: Outgoing) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.native.receive.transactions import SessionRefusal, transaction
+from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
+from actors.connection.native.send.outbox import SharedCommits
 from actors.connection.native.send.outcomes import forget_begun, told
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place, dress
@@ -37,7 +37,7 @@ class Sender:
     """Sends over one link, each message under the caller's id (G3), in each chat in order (G4).
 
     A message is on disk before the program has it: a device that cannot read it gets it again, also after
-    a crash. WhatsApp has one message of the account at a time.
+    a crash. Messages of several chats that come at one time share a commit.
     """
 
     def __init__(
@@ -62,7 +62,11 @@ class Sender:
         self._permit = permit
         self._clock = clock
         self._order, self._turn = Turns().of, Turns().of
-        self._line = asyncio.Lock()
+        self._commits: SharedCommits[None] = SharedCommits(session, link)
+
+    async def close(self) -> None:
+        """Nothing is written any more."""
+        await self._commits.close()
 
     async def send(self, outgoing: Outgoing) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
@@ -106,17 +110,16 @@ class Sender:
         async with self._turn(chat):
             with told():
                 message, to = await self._written(outgoing, chat, upload)
-            async with self._line:
-                self._check(chat)  # another name, or a limit, may have been told meanwhile
-                answer = await self._link.post(
-                    "send",
-                    self._clock,
-                    within=self._ack_timeout,
-                    body=message,
-                    chat=str(to),
-                    message_id=outgoing.message_id,
-                    mediatype=dress(message).enc.get("mediatype", ""),
-                )
+            self._check(chat)  # another name, or a limit, may have been told meanwhile
+            answer = await self._link.post(
+                "send",
+                self._clock,
+                within=self._ack_timeout,
+                body=message,
+                chat=str(to),
+                message_id=outgoing.message_id,
+                mediatype=dress(message).enc.get("mediatype", ""),
+            )
         at = answer.header.get("at")
         return float(at) if isinstance(at, int | float) and at > 0 else self._clock()
 
@@ -138,8 +141,7 @@ class Sender:
         roster = await self._rosters.of(chat) if chat.server == GROUP else None
         to = chat if roster is not None else self._people.named(chat, "lid")
         message = plaintext(outgoing, self._place(outgoing, chat, to, roster), upload)
-        async with transaction(self._session, self._link):
-            self._remember(outgoing, chat, message, roster)
+        await self._commits.put(lambda: self._remember(outgoing, chat, message, roster))
         return message, to
 
     def _place(
@@ -170,7 +172,7 @@ class Sender:
             expires=expires,
         )
 
-    def _remember(
+    async def _remember(
         self, outgoing: Outgoing, chat: Address, message: bytes, roster: Roster | None
     ) -> None:
         """Keep what retry receipts, receipts and votes will need, inside a transaction."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from actors.state.connections import ConnectionNotFound
-from actors.state.webhooks import Secret, TooManyWebhooks, Webhook, WebhookEnded, WebhookNotFound
+from actors.state.webhooks import Secret, Webhook, WebhookEnded, WebhookNotFound
 from gateway.acceptance.address_policy import is_private_host
 from gateway.connection_access import resolve_all
 from gateway.http.endpoint import Call, Gives, Operation, written
@@ -66,9 +66,7 @@ async def create(call: Call[NewWebhook, None]) -> Response:
         headers=wanted.headers,
     )
     try:
-        await backends.webhooks.create(webhook)
-    except TooManyWebhooks:
-        raise Problem("too_many_webhooks") from None
+        await backends.webhooks.create(webhook, quota=backends.settings.webhook_quota)
     except ConnectionNotFound:
         raise Problem("unknown_connection") from None
     backends.deliverer.look()
@@ -211,7 +209,7 @@ OPERATIONS = (
             "unknown_connection",
             "invalid_url",
             "private_url",
-            "too_many_webhooks",
+            "quota_reached",
             "store_away",
         ),
     ),

@@ -99,7 +99,9 @@ async def _list(data: Path) -> list[dict[str, Any]]:
 async def _create(
     data: Path, name: str, scopes: list[str], connections: list[str] | None
 ) -> dict[str, Any]:
+    from actors.runtime.quotas import QuotaReached
     from actors.state.connections import Connections
+    from gateway.cli.api_client import settings_of
     from gateway.http import api_keys
 
     async with _documents(data) as documents:
@@ -109,12 +111,16 @@ async def _create(
             if found is None:
                 output.refuse(f"There is no connection {named}: create it first.")
             ids.append(found.id)
-        identifier, token = await api_keys.create(
-            documents,
-            name=name,
-            scopes=[scope for scope in api_keys.SCOPES if scope in scopes],
-            connections=ids or None,
-        )
+        try:
+            identifier, token = await api_keys.create(
+                documents,
+                name=name,
+                scopes=[scope for scope in api_keys.SCOPES if scope in scopes],
+                connections=ids or None,
+                quota=settings_of(data).key_quota,
+            )
+        except QuotaReached as reached:
+            output.refuse(f"{reached.setting} allows no more than {reached.limit} keys.")
     return {"id": identifier, "key": token}
 
 

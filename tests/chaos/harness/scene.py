@@ -39,6 +39,13 @@ SETTINGS = {
     # A machine that is all used is what this is about, and other programs may share it.
     "CPU_THRESHOLD": "100",
     "MEMORY_THRESHOLD": "100",
+    # A greedy tenant comes to its limits within seconds (`hostile`).
+    "EVENT_READERS_PER_CONNECTION": "5",
+    "WEBHOOKS_PER_CONNECTION": "3",
+    "API_KEYS_PER_CONNECTION": "5",
+    "MEDIA_UPLOAD_BUDGET": "500K",
+    "MEDIA_MAX_BYTES": "500K",
+    "WEBHOOK_URL_PRIVATE": "true",
 }
 
 
@@ -97,6 +104,8 @@ class Scene:
         self.parties = load.parties
         self.reused = 0
         """How often a name was used again (`use_again`)."""
+        self.greedy: set[str] = set()
+        """Connections that took all the files that they may have (`hostile`)."""
 
     def pid(self, role: str, connection: str | None = None) -> int | None:
         """Who has the role now, by the files that need no part of the instance to be read."""

@@ -54,11 +54,12 @@ class Inbox:
             self.session.settle(keys)
         self.steps.step()
 
-    async def set_aside(self, key: int) -> None:
+    async def set_aside(self, key: int) -> bool:
         self.steps.step()
         async with self.session.transaction():
-            self.session.set_aside(key)
+            done = self.session.set_aside(key)
         self.steps.step()
+        return done
 
 
 class State:

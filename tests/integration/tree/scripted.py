@@ -58,6 +58,7 @@ class ScriptedEngine(Learnt, Unable):
         self.changed: list[tuple[str, ChatChange]] = []
         self.inbox: dict[int, InboxItem] = {}
         self.aside: dict[int, InboxItem] = {}
+        self.room_aside = 1000
         self.deferred = 0, 0
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
@@ -203,8 +204,11 @@ class ScriptedEngine(Learnt, Unable):
         for key in keys:
             self.inbox.pop(key, None)
 
-    async def set_aside(self, key: int) -> None:
+    async def set_aside(self, key: int) -> bool:
+        if len(self.aside) >= self.room_aside:
+            return False
         self.aside[key] = self.inbox.pop(key)
+        return True
 
     async def deferred_counts(self) -> tuple[int, int]:
         return self.deferred

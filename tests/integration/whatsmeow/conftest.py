@@ -85,10 +85,12 @@ class Town:
         until(lambda: self.simulator.texts(self.friend)[-1] == f"{text}, too")
         self.simulator.settled(self.number)
 
-    def sent_again(self, device: Device, text: str, id_: str | None = None) -> str:
+    def sent_again(
+        self, device: Device, text: str, id_: str | None = None, to: str | None = None
+    ) -> str:
         """The id of a message that is asked for again where nothing left, as the queue does."""
         while True:
-            id_ = device.begin(self.friend, text, id_)
+            id_ = device.begin(to or self.friend, text, id_)
             if device.wait(("sent", "failed"))["event"] == "sent":
                 return id_
             time.sleep(0.1)

@@ -101,14 +101,21 @@ def around_posting(step: Step, *, after: bool) -> None:
 
 
 def after_writing(step: Step) -> None:
-    original = Pipe._write
+    write, flush = Pipe._write, Pipe._flush
+    sends = 0
 
-    def write(self: Pipe, header: Mapping[str, Any], body: bytes) -> None:
-        original(self, header, body)
-        if header.get("do") == "send":
-            step.reached()
+    def counted(self: Pipe, header: Mapping[str, Any], body: bytes) -> None:
+        nonlocal sends
+        sends += header.get("do") == "send"
+        write(self, header, body)
 
-    Pipe._write = write  # type: ignore[method-assign]
+    def flushed(self: Pipe) -> None:
+        nonlocal sends
+        flush(self)
+        count, sends = sends, 0
+        step.reached(count)
+
+    Pipe._write, Pipe._flush = counted, flushed  # type: ignore[method-assign]
 
 
 STEPS: dict[str, Callable[[Step], None]] = {

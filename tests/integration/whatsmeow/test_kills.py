@@ -80,15 +80,20 @@ def test_nothing_that_was_received_is_lost_or_doubled(
     assert [one["text"] for one in after.pending("message") if one["text"] in texts] == texts
 
 
+@pytest.mark.parametrize("chats", [1, 5])
 @pytest.mark.parametrize("victim", ["self", "program"])
 @pytest.mark.parametrize("dies", ["before_post", "after_post", "after_ack"])
-def test_nothing_that_was_sent_is_lost_or_doubled(town: Town, dies: str, victim: str) -> None:
-    """What is asked for again has the same ids, and the same order."""
+def test_nothing_that_was_sent_is_lost_or_doubled(
+    town: Town, dies: str, victim: str, chats: int
+) -> None:
+    """What is asked for again has the same ids, and in each chat the same order; chats share commits."""
     directory = town.acquainted()
     sending = town.made(directory=directory, epoch=2, dies_at=AT, dies=dies, victim=victim)
     sending.wait("open")
+    friends = [town.friend, *(f"{town.friend}{number}" for number in range(1, chats))]
     texts = [f"text {each}" for each in range(COUNT)]
-    begun = [(sending.begin(town.friend, text), text) for text in texts]
+    to = {text: friends[number % chats] for number, text in enumerate(texts)}
+    begun = [(sending.begin(to[text], text), text) for text in texts]
     if victim == "self":
         killed(sending)
         said = heard(sending)
@@ -104,9 +109,11 @@ def test_nothing_that_was_sent_is_lost_or_doubled(town: Town, dies: str, victim:
         later.wait("open")
     for id_, text in begun:
         if id_ not in sent:
-            town.sent_again(later, text, id_)
-    found = [one for one in town.simulator.inbox(town.friend) if one["text"] in texts]
-    assert [(one["id"], one["text"]) for one in found] == begun
+            town.sent_again(later, text, id_, to[text])
+    for friend in friends:
+        found = [one for one in town.simulator.inbox(friend) if one["text"] in texts]
+        wanted = [(id_, text) for id_, text in begun if to[text] == friend]
+        assert [(one["id"], one["text"]) for one in found] == wanted
     town.goes_on(later)
 
 

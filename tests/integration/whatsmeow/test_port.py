@@ -57,6 +57,21 @@ def test_a_frame_that_cannot_be_read_ends_the_login(town: Town, device: Device, 
     town.goes_on(device)
 
 
+def test_a_message_without_its_ack_holds_up_its_own_chat_only(town: Town) -> None:
+    device = town.linked(whatsapp_ack_timeout=4000)
+    town.goes_on(device)
+    fault = town.simulator.fault(town.number, "withhold_acks", count=1)
+    device.begin(town.friend, "no ack")
+    behind = device.begin(town.friend, "behind it")
+    until(lambda: town.simulator.struck(fault) == 1)
+    device.send(f"{town.friend}1", "of another chat")
+    assert "behind it" not in town.simulator.texts(town.friend)
+    failed = device.wait("failed")
+    assert (failed["code"], failed["uncertain"]) == ("ack_timeout", True)
+    device.wait("sent", id=behind)
+    assert town.simulator.texts(town.friend)[-2:] == ["no ack", "behind it"]
+
+
 def test_nothing_leaves_after_the_owners_lease(town: Town, device: Device) -> None:
     """The program is told for how long it may send, and holds to it whatever its owner does."""
     device.process.command(do="extend", seconds=0.1)

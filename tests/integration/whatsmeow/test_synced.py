@@ -1,4 +1,4 @@
-"""G5: what a message left is on disk on both sides before its receipt leaves, as the kernel sees it.
+"""G3, G5: what a message left is on disk on both sides before its receipt, or the message itself, leaves.
 
 `kill -9` keeps the page cache, so that only the order of system calls proves it.
 """
@@ -31,7 +31,7 @@ FRAME = '"\\202'
 
 
 def order(trace: str) -> list[str]:
-    """What happened, in its order: `keys` or `session` written, or `… on disk`; `delivered`, `answered`, `left`."""
+    """What happened, in its order: `keys` or `session` written, or `… on disk`; `delivered`, `answered`, `asked`, `left`."""
     found: list[str] = []
     for name, target, rest in calls(trace):
         file = next((one for one in ("whatsmeow.db", "session.db") if f"{one}-wal" in target), None)
@@ -42,6 +42,8 @@ def order(trace: str) -> list[str]:
             text = rest.replace("\\", "")
             if '"do":"message"' in text:
                 found.append("delivered")
+            elif '"do":"send"' in text:
+                found.append("asked")
             elif '"ok":{}' in text:
                 found.append("answered")
             elif rest.lstrip(", ").startswith(FRAME):
@@ -69,3 +71,29 @@ def test_a_message_is_on_disk_before_its_receipt_leaves(town: Town, tmp_path: Pa
         last = max(at for at, what in enumerate(found[:until]) if what == word)
         assert f"{word} on disk" in found[last:until], (word, found[:until][-20:])
     assert "session" in found[delivered:answered], "nothing was stored between the two"
+
+
+def test_steps_of_keys_are_on_disk_before_the_messages_leave(town: Town, tmp_path: Path) -> None:
+    """Of messages to several chats, which share a transaction on each side."""
+    directory = town.acquainted()
+    output = tmp_path / "strace"
+    traced = town.made(directory=directory, epoch=2, before=under(output))
+    traced.wait("open", 120)
+    friends = [town.friend, *(f"{town.friend}{number}" for number in range(3))]
+    for friend in friends:
+        traced.send(friend, "opens")
+    town.simulator.settled(town.number)
+    time.sleep(QUIET)
+    begun = [traced.begin(friend, "to be on disk") for friend in friends]
+    for _ in begun:
+        traced.wait("sent")
+    town.simulator.settled(town.number)
+    traced.close()
+    found = order(output.read_text())
+    asked = [at for at, what in enumerate(found) if what == "asked"][len(friends)]
+    between = found[asked : found.index("left", asked)]
+    assert "keys" in between, between
+    written = max(at for at, what in enumerate(between) if what == "keys")
+    assert "keys on disk" in between[written:], between
+    last = max(at for at, what in enumerate(found[:asked]) if what == "session")
+    assert "session on disk" in found[last:asked], found[asked - 20 : asked]

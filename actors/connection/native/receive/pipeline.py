@@ -157,8 +157,9 @@ class Receiver:
                 if not taken:
                     following = list(batch[place:])
                     break
-                # The effort for one message, once for each in the batch, must not stop the rest.
-                await asyncio.sleep(0)
+                if self._prepares is not None:
+                    # The effort for one message, once for each in the batch, must not stop the rest.
+                    await asyncio.sleep(0)
             outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
         return outcomes, following
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 class Link(Protocol):
     """A connection to WhatsApp that serves one session: a socket, or a program that has one."""
 
+    @property
+    def cause(self) -> Cause | None:
+        """The cause of its end; None while it lasts."""
+
     def fail(self, cause: Cause) -> None:
         """End it with this cause."""
 

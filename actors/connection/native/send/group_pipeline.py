@@ -218,7 +218,7 @@ class GroupSender:
         ]
         return tuple(dict.fromkeys((*devices, self._own(named, roster))))
 
-    async def _put(self, letter: _Letter, handed: _Handed) -> asyncio.Future[None]:
+    async def _put(self, letter: _Letter, handed: _Handed) -> asyncio.Future[Node]:
         found = await self._fanout.missing_bundles(self._lacking(letter), leave_alone=True)
         leaving = self._departures.put(lambda: self._encrypt(letter, found, handed))
         if found:

@@ -1,47 +1,50 @@
-"""Stanzas on their way out: made in transactions that they share, written once that is on disk."""
+"""Transactions that several share, and stanzas made in them that are written once that is on disk."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.transport.errors import ConnectionLost
+from actors.connection.native.transport.nodes import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.native.receive.transactions import Link
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
-    Make = Callable[[], Awaitable[Node]]
-
 SHARE: Final = 32
-"""Stanzas that share a commit at most."""
+"""Changes that share a commit at most."""
+
+Made = TypeVar("Made")
 
 
-class Departures:
-    """Writes stanzas in the order of the calls, each only after what it was made of is on disk.
+class SharedCommits(Generic[Made]):
+    """Makes changes in the order of the calls; those who wait for the disk at one time wait for one commit.
 
-    A ratchet step commits before the bytes that used it leave; those who wait for the disk at one
-    time wait for one commit. One that cannot be made takes nothing of the others with it.
+    One that cannot be made takes nothing of the others with it.
     """
 
-    def __init__(self, session: Session, socket: Socket) -> None:
+    leaves: ClassVar[bool] = False
+    """Whether what is cut off within a commit may have left."""
+
+    def __init__(self, session: Session, link: Link) -> None:
         self._session = session
-        self._socket = socket
-        self._waiting: list[tuple[Make, asyncio.Future[None]]] = []
+        self._link = link
+        self._waiting: list[tuple[Callable[[], Awaitable[Made]], asyncio.Future[Made]]] = []
         self._working: asyncio.Task[None] | None = None
 
-    def put(self, make: Make) -> asyncio.Future[None]:
-        """Call `make` inside a transaction and send what it returns; done when that is written.
+    def put(self, make: Callable[[], Awaitable[Made]]) -> asyncio.Future[Made]:
+        """Call `make` inside a transaction; done, with what it returns, when that is on disk.
 
         Fails with what `make` raises, then nothing of it has changed, or with `ConnectionLost`. One
         that is cancelled before its turn is not made.
         """
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
         self._waiting.append((make, done))
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
@@ -53,46 +56,65 @@ class Departures:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
         rest, self._waiting = self._waiting, []
-        _lost(rest, self._socket.cause or Cause(Kind.CLOSED), written=False)
+        _lost(rest, self._link.cause or Cause(Kind.CLOSED), written=False)
+
+    async def _committed(self, made: Sequence[Made]) -> None:
+        """What the changes were made for, once they are on disk. Raises `ConnectionLost`."""
 
     async def _work(self) -> None:
         while self._waiting:
             share, self._waiting = self._waiting[:SHARE], self._waiting[SHARE:]
             try:
-                await self._depart(share)
+                await self._commit(share)
             except ConnectionLost as lost:
                 _lost(share, lost.cause, written=lost.written)
             except BaseException:
                 # Cut off somewhere: who waits is not the one that was cancelled.
-                _lost(share, self._socket.cause or Cause(Kind.CLOSED), written=True)
+                _lost(share, self._link.cause or Cause(Kind.CLOSED), written=self.leaves)
                 raise
 
-    async def _depart(self, share: list[tuple[Make, asyncio.Future[None]]]) -> None:
-        made: list[tuple[Node, asyncio.Future[None]]] = []
-        async with transaction(self._session, self._socket):
+    async def _commit(
+        self, share: list[tuple[Callable[[], Awaitable[Made]], asyncio.Future[Made]]]
+    ) -> None:
+        found: list[tuple[Made, asyncio.Future[Made]]] = []
+        async with transaction(self._session, self._link):
             for make, done in share:
                 if done.done():
                     continue
                 try:
                     with self._session.savepoint():
-                        node = await make()
+                        made = await make()
                 except SessionRefusal:
                     raise
                 except Exception as error:  # noqa: BLE001 - told to whoever waits for this one
                     if not done.done():
                         done.set_exception(error)
                 else:
-                    made.append((node, done))
-        if made:
-            await self._socket.send(*(node for node, _ in made))
-        for _, done in made:
+                    found.append((made, done))
+        if found:
+            await self._committed([made for made, _ in found])
+        for made, done in found:
             if not done.done():
-                done.set_result(None)
+                done.set_result(made)
 
 
-def _lost(
-    share: Iterable[tuple[Make, asyncio.Future[None]]], cause: Cause, *, written: bool
-) -> None:
+class Departures(SharedCommits[Node]):
+    """Writes stanzas in the order of the calls, each only after what it was made of is on disk.
+
+    A ratchet step commits before the bytes that used it leave: `put` is done when these are written.
+    """
+
+    leaves = True
+
+    def __init__(self, session: Session, socket: Socket) -> None:
+        super().__init__(session, socket)
+        self._socket = socket
+
+    async def _committed(self, made: Sequence[Node]) -> None:
+        await self._socket.send(*made)
+
+
+def _lost(share: Iterable[tuple[Any, asyncio.Future[Any]]], cause: Cause, *, written: bool) -> None:
     for _, done in share:
         if not done.done():
             # One each: raised by many, a single exception would gather all their frames.

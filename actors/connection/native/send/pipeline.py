@@ -226,7 +226,7 @@ class Sender:
             else:
                 return letter
 
-    async def _put(self, letter: Letter) -> asyncio.Future[None]:
+    async def _put(self, letter: Letter) -> asyncio.Future[Node]:
         found = await self.fanout.missing_bundles(letter.everyone.devices)
         leaving = self.departures.put(lambda: self._encrypt(letter, found))
         if found:

@@ -13,18 +13,44 @@ if TYPE_CHECKING:
 REFUSED: Final = "refused"
 """The kind of a row that is set aside."""
 
+MOST: Final = 1000
+"""Rows of a session that are set aside at most."""
+
+MOST_BYTES: Final = 32 * 2**20
+"""Bytes that they may have together; a single one may have more."""
+
 
 class RefusedRows(SessionFile):
     """A row that is set aside is in no list of pending ones, and keeps its place and its tombstone."""
 
-    def set_aside(self, key: int) -> None:
-        """Take the row out of the pending ones. One that is not there, or is set aside already, stays so."""
+    def set_aside(self, key: int, *, bounded: bool = True) -> bool:
+        """Take the row out of the pending ones. One that is not there, or is set aside already, stays so.
+
+        False, and it stays pending, where that would be more than `MOST` or `MOST_BYTES`.
+        """
+        if bounded and not self._has_room_aside(key):
+            return False
         self._write(
             "INSERT INTO refused (inbox, kind, at)"
             " SELECT key, kind, ? FROM inbox WHERE key = ? AND kind <> ?",
             (self._clock(), key, REFUSED),
         )
         self._write("UPDATE inbox SET kind = ? WHERE key = ?", (REFUSED, key))
+        return True
+
+    def _has_room_aside(self, key: int) -> bool:
+        count = self.refused_count()
+        if not count:
+            return True
+        size = "coalesce(length(CAST({} AS BLOB)), 0)"
+        sizes = " + ".join(size.format(each) for each in ("text", "content", "body"))
+        row = self._row(
+            f"SELECT coalesce(sum({sizes}), 0) FROM inbox WHERE key = ?"  # noqa: S608 - no value
+            " OR key IN (SELECT inbox FROM refused)",
+            (key,),
+        )
+        assert row is not None
+        return count < MOST and int(row[0]) <= MOST_BYTES
 
     def refused_count(self) -> int:
         """The number of rows that are set aside."""

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -38,6 +39,8 @@ func main() {
 		fmt.Println("whatsmeow", library.Version())
 		return
 	}
+	// One account is served, beside many others on the host: waking more threads for it costs more than they do.
+	runtime.GOMAXPROCS(1)
 	// The program dies with the thread of the parent that started it, and with the end of the socket.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
 		os.Exit(exitMalformed)
@@ -63,15 +66,18 @@ func serve(stream net.Conn) int {
 	go func() { ended <- one.Serve(account.Handle) }()
 	select {
 	case err := <-ended:
-		if !errors.Is(err, io.EOF) {
+		// An actor that dies with frames of ours unread resets the socket.
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			return exitMalformed
 		}
 		// The actor is gone: nothing is finished for it. What is committed goes into the database's file.
 		within(closing, func() { _ = account.Close() })
 		return 0
 	case <-account.Closed():
+		within(closing, one.Flush)
 		return 0
 	case <-account.Fatal():
+		within(closing, one.Flush)
 		return exitStore
 	}
 }

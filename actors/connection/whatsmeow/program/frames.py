@@ -7,8 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MOST: Final = 64 * 1024 * 1024
 """Bytes of a frame after its own length."""
@@ -54,9 +53,28 @@ def decode(content: bytes) -> Frame:
     return Frame(header, content[end:])
 
 
-async def read(reader: asyncio.StreamReader) -> Frame:
-    """The next frame. Raises `Malformed`, and `asyncio.IncompleteReadError` at the end."""
-    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if length > MOST:
-        raise Malformed("too large")
-    return decode(await reader.readexactly(length))
+class Frames:
+    """Frames in a stream of bytes that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def take(self, piece: bytes) -> Iterator[Frame]:
+        """The frames that are whole with this piece, in their order. Raises `Malformed`."""
+        content: bytes | bytearray = piece
+        if self._rest:
+            self._rest += piece
+            content = self._rest
+        at, size = 0, _LENGTH.size
+        while len(content) - at >= size:
+            (length,) = _LENGTH.unpack_from(content, at)
+            if length > MOST:
+                raise Malformed("too large")
+            if len(content) - at < size + length:
+                break
+            begin, at = at + size, at + size + length
+            yield decode(bytes(content[begin:at]))
+        if content is piece:
+            self._rest += piece[at:]
+        else:
+            del self._rest[:at]

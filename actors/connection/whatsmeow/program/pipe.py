@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.whatsmeow.program import frames
-from actors.connection.whatsmeow.program.frames import Frame, Malformed
+from actors.connection.whatsmeow.program.frames import Frame, Frames, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     OnEvent = Callable[[str, Frame], Awaitable[None]]
 
 log = structlog.get_logger()
+
+PIECE: Final = 64 * 1024
+"""Bytes that are read at once, at most."""
 
 REQUEST_TIMEOUT: Final = 40.0
 """Seconds that a request waits for its answer; the program waits 30 for WhatsApp's."""
@@ -66,16 +69,19 @@ class Pipe:
         self._on_request, self._on_event = on_request, on_event
         self._numbers = itertools.count(1, 2)
         self._waiting: dict[int, asyncio.Future[Frame]] = {}
+        self._leaving: list[bytes] = []
         self._lost = False
 
     async def run(self) -> None:
         """Read until the program ends, or writes what is no frame."""
+        arriving = Frames()
         try:
-            while True:
-                await self._handle(await frames.read(self._reader))
+            while piece := await self._reader.read(PIECE):
+                for frame in arriving.take(piece):
+                    await self._handle(frame)
         except Malformed as error:
             log.error("pipe broken", action="pipe.malformed", reason=str(error))  # noqa: TRY400
-        except (asyncio.IncompleteReadError, OSError):
+        except OSError:
             return
         finally:
             self._lose()
@@ -128,11 +134,20 @@ class Pipe:
 
     def close(self) -> None:
         """Close this end: the program ends."""
+        self._flush()
         self._lose()
         self._writer.close()
 
     def _write(self, header: Mapping[str, Any], body: bytes) -> None:
-        self._writer.write(frames.encode(header, body))
+        """Write a frame, in one piece with all that others write now."""
+        if not self._leaving:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._leaving.append(frames.encode(header, body))
+
+    def _flush(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        if leaving and not self._lost:
+            self._writer.write(b"".join(leaving))
 
     async def _handle(self, frame: Frame) -> None:
         header = frame.header

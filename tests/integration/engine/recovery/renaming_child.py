@@ -79,7 +79,7 @@ class Learning(SessionNames):
         async with self._session.transaction():
             self._session.settle(keys)
 
-    async def set_aside(self, key: int) -> None:
+    async def set_aside(self, key: int) -> bool:
         raise AssertionError(f"the store refused {key}")
 
     async def deferred_counts(self) -> tuple[int, int]:

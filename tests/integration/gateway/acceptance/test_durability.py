@@ -89,13 +89,15 @@ def test_a_full_disk_refuses_and_keeps_nothing_of_it(
 
 
 def test_no_more_is_taken_than_all_files_may_have(valkey: Valkey, tmp_path: Path) -> None:
-    with Gateway(tmp_path / "limited", valkey, media_limit=1_000_000) as limited:
+    """By a key for all connections: of 1 500 000 bytes, 250 000 are the part of each of two connections."""
+    flags = {"media_limit": 1_500_000, "max_connections": 2}
+    with Gateway(tmp_path / "limited", valkey, **flags) as limited:
         api, first = limited.api, os.urandom(600_000)
         assert api.post("/api/connections", json={"id": "shop"}).status_code == 201
         sha256 = upload(api, first)["sha256"]
         headers = {"Content-Type": "image/png"}
         refused = api.post("/api/media", content=os.urandom(400_001), headers=headers)
-        assert (refused.status_code, refused.json()["code"]) == (503, "media_limit_reached")
+        assert (refused.status_code, refused.json()["code"]) == (503, "instance_limit_reached")
         assert int(refused.headers["Retry-After"]) > 0
         assert kept(limited) == {sha256}
         upload(api, first)  # it is there already

@@ -12,6 +12,7 @@ from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS
 from gateway.http.api_keys import create
 from tests.integration.gateway.served import KEY, OTHER, SHOP
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,9 @@ def made(
         documents = open_documents(gateway.settings)
         try:
             ids = connections and [SHOP.replace("shop", name) for name in connections]
-            _, token = await create(documents, name="test", scopes=scopes, connections=ids)
+            _, token = await create(
+                documents, name="test", scopes=scopes, connections=ids, quota=UNLIMITED
+            )
         finally:
             await documents.close()
         return token

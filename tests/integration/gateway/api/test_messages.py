@@ -15,6 +15,7 @@ from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from gateway.http.api_keys import create
 from tests.integration.gateway.served import SHOP
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -136,7 +137,7 @@ async def test_the_keys_of_two_programs_do_not_meet(
 ) -> None:
     key = {"Idempotency-Key": "order 1"}
     first = api.post("/api/messages", json=body("of the first"), headers=key)
-    _, token = await create(documents, name="second", scopes=["send"])
+    _, token = await create(documents, name="second", scopes=["send"], quota=UNLIMITED)
     with gateway.client(token) as second:
         gateway.until(lambda: second.post("/api/messages", json={}).status_code == 422, 5)
         other = second.post("/api/messages", json=body("of the second"), headers=key)

@@ -22,6 +22,7 @@ from gateway.http import api_keys
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.removal import remove
 from tests.integration.gateway.served import KEY, SHOP, Gateway
+from tests.unlimited import UNLIMITED
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -313,7 +314,9 @@ def test_the_qr_is_for_those_who_may_link(
 
 async def made(gateway: Gateway, documents: Documents, *scopes: api_keys.Scope, **more: Any) -> Key:
     """A new key, once the gateway knows it."""
-    identifier, token = await api_keys.create(documents, name="made", scopes=scopes, **more)
+    identifier, token = await api_keys.create(
+        documents, name="made", scopes=scopes, **more, quota=UNLIMITED
+    )
 
     def known() -> bool:
         with gateway.client(token) as client:

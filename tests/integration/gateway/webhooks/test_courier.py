@@ -33,6 +33,7 @@ from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import PER_ENDPOINT, Poster, Posters
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.webhooks.telling import age, tell
+from tests.unlimited import UNLIMITED
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Delivering:
         secret = signatures.new_secret()
         receiver.secrets.append(secret)
         made = Webhook(ID, receiver.url, (Secret(secret),), time.time())
-        await self.webhooks.create(made)
+        await self.webhooks.create(made, quota=UNLIMITED)
 
     async def webhook(self) -> Webhook:
         found = await self.webhooks.get(ID)

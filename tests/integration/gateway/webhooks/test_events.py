@@ -23,13 +23,13 @@ from actors.state.documents import EVENT_LOG, EVENTS, HEAD, StoreAway, Write
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from gateway.http import api_keys
-from gateway.webhooks.readers import READERS
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
 from tests.integration.gateway.webhooks.telling import tell
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.processes.firestore import Firestore
+from tests.unlimited import UNLIMITED
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -159,8 +159,10 @@ async def test_a_reader_gets_what_it_asked_for(documents: Documents, gateway: Ga
 async def test_a_key_for_some_connections_reads_of_those_alone(
     documents: Documents, gateway: Gateway
 ) -> None:
-    _, key = await api_keys.create(documents, name="x", scopes=["read"], connections=[OTHER])
-    _, blind = await api_keys.create(documents, name="y", scopes=["send"])
+    _, key = await api_keys.create(
+        documents, name="x", scopes=["read"], connections=[OTHER], quota=UNLIMITED
+    )
+    _, blind = await api_keys.create(documents, name="y", scopes=["send"], quota=UNLIMITED)
     number = next(FREE)
     with gateway.client(key) as client, gateway.client(blind) as sender:
         until("the key is known", lambda: client.get("/api/connections").status_code == 200, SOON)
@@ -253,9 +255,10 @@ async def telling_again(documents: Documents, number: int) -> list[str] | None:
         return None
 
 
-async def test_there_is_room_for_so_many_readers(gateway: Gateway) -> None:
-    """And one that leaves makes room."""
-    limits = httpx.Limits(max_connections=READERS + 5)
+async def test_there_is_room_for_so_many_readers_with_a_key(gateway: Gateway) -> None:
+    """And one that leaves makes room. A key for all connections counts for none of them."""
+    most = gateway.settings.event_readers_per_connection
+    limits = httpx.Limits(max_connections=most + 5)
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{gateway.port}",
         headers={"X-Api-Key": KEY},
@@ -266,14 +269,16 @@ async def test_there_is_room_for_so_many_readers(gateway: Gateway) -> None:
         opened = 0
         async with AsyncExitStack() as streams:
             # Those of before, who left without a word, may not have been missed yet.
-            while opened <= READERS:
+            while opened <= most:
                 answer = await streams.enter_async_context(client.stream("GET", "/api/events"))
                 if answer.status_code != 200:
                     break
                 opened += 1
-            assert READERS - 10 < opened <= READERS
+            assert most - 10 < opened <= most
             refused = gateway.api.get("/api/events")
-            assert (refused.status_code, refused.json()["code"]) == (503, "too_many_readers")
+            problem = refused.json()
+            assert (refused.status_code, problem["code"]) == (429, "quota_reached")
+            assert (problem["of"], problem["limit"]) == ("key", most)
             assert int(refused.headers["retry-after"]) > 0
     # All of them: the next tests need room for more than one.
     until("all have left", lambda: len(_sockets(gateway)) < 5, 30)

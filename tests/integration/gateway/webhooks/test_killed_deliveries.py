@@ -28,6 +28,7 @@ from tests.integration.gateway.served import ROOT
 from tests.integration.gateway.webhooks.telling import chat_of, tell
 from tests.processes import forked
 from tests.processes.valkey import PASSWORD
+from tests.unlimited import UNLIMITED
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ async def prepare(store: Path, receiver: Receiver) -> list[str]:
     documents = SqliteDocuments(store)
     secret = signatures.new_secret()
     receiver.secrets.append(secret)
-    await Webhooks(documents).create(Webhook(ID, receiver.url, (Secret(secret),), time.time()))
+    await Webhooks(documents).create(
+        Webhook(ID, receiver.url, (Secret(secret),), time.time()), quota=UNLIMITED
+    )
     told = await tell(documents, 0, 60, chats=CHATS)
     await documents.close()
     return told

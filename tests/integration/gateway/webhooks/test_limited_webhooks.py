@@ -6,10 +6,11 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from actors.state.events.log import EventLog
-from actors.state.limited import end_limited
+from actors.state.tenants.limited import end_limited
 from gateway.http import api_keys
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
 from tests.integration.gateway.webhooks.telling import SOON, arrived, tell
+from tests.unlimited import UNLIMITED
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
 async def test_a_key_for_some_connections_has_webhooks_for_those_alone(
     documents: Documents, gateway: Gateway, receiver: Receiver, hook: str
 ) -> None:
-    _, key = await api_keys.create(documents, name="x", scopes=["admin"], connections=[OTHER])
+    _, key = await api_keys.create(
+        documents, name="x", scopes=["admin"], connections=[OTHER], quota=UNLIMITED
+    )
     with gateway.client(key) as client:
         until("the key is known", lambda: client.get("/api/webhooks").status_code == 200, SOON)
         assert client.get("/api/webhooks").json()["items"] == []

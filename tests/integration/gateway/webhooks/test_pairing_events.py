@@ -18,6 +18,7 @@ from gateway.http import api_keys
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, OTHER, SHOP
 from tests.integration.gateway.webhooks.telling import SOON
+from tests.unlimited import UNLIMITED
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ async def test_who_may_not_link_is_told_that_there_is_one(
     }
     for name, (scope, connections) in scopes.items():
         _, key = await api_keys.create(
-            documents, name=name, scopes=[scope], connections=connections
+            documents, name=name, scopes=[scope], connections=connections, quota=UNLIMITED
         )
         made.append(key)
         with gateway.client(key) as client:

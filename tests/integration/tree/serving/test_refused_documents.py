@@ -10,7 +10,7 @@ from tests.integration.tree.scripted import ACCOUNT, Shelf
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.integration.tree.conftest import Served
 
@@ -102,3 +102,27 @@ async def test_the_next_owner_knows_how_many_there_are(served: Served) -> None:
     await counted(served, 1)
     await serving.stop()
     await counted(served, 1)
+
+
+async def test_the_lease_says_that_no_more_have_room_until_a_person_decided(served: Served) -> None:
+    served.shelf = Choosy()
+    served.engine.room_aside = 1
+    texts = ["unstorable", "unstorable", "behind"]
+    served.engine.inbox = {key: message(key, text) for key, text in enumerate(texts, 1)}
+    await served.begin()
+
+    async def full() -> bool | None:
+        lease = await served.leases.read("shop")
+        return lease.refused_full if lease is not None and lease.refused_documents else None
+
+    await eventually("it is full", full, 10)
+    assert set(served.engine.inbox) == {2, 3}
+    assert served.shelf.messages == {}
+    assert await served.commands.ask("shop", "discard_refused", {"item": "1"}, 5) == {"there": True}
+    await eventually("it goes on", _is_stored(served, "shop.M3"), 30)
+    assert list(served.engine.aside) == [2]
+    assert await full() is False
+
+
+def _is_stored(served: Served, message_id: str) -> Callable[[], bool]:
+    return lambda: message_id in served.shelf.messages

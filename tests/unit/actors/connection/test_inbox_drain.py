@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
-
-import pytest
+from typing import TYPE_CHECKING, cast
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
-from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxStatus
+from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.inbox_drain import Drain, Progress, Stage
-from actors.connection.reporter import Counts
 from actors.connection.sender import Ticket
-from actors.connection.session.file import SessionUnavailable
-from actors.connection.state_manager.port import StateRefused
 from actors.messages.content import Delete, Target, encode
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
@@ -19,8 +14,6 @@ from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from actors.connection.names.lane_joins import LaneJoins
     from actors.queue.lanes import Lanes
 
@@ -219,160 +212,3 @@ async def test_an_older_owner_leaves_app_state_to_its_successor() -> None:
         drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=lost.append)
         assert not await drain._messages.once()
         assert (list(engine.inbox), lost, shelf.app_state) == ([1], ["lost"], [])
-
-
-class Choosy(Shelf):
-    """A state manager that refuses each call which has an item of one of these keys, or old addresses."""
-
-    def __init__(self, *keys: int) -> None:
-        super().__init__()
-        self.keys = set(keys)
-
-    def _look(self, items: Sequence[dict[str, Any]]) -> None:
-        if self.keys & {item["key"] for item in items}:
-            raise StateRefused
-
-    async def store_messages(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        self._look(items)
-        return await super().store_messages(connection, epoch, items)
-
-    async def note_statuses(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        self._look(items)
-        return await super().note_statuses(connection, epoch, items)
-
-    async def note_files(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        self._look(items)
-        return await super().note_files(connection, epoch, items)
-
-    async def note_app_state(
-        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-    ) -> bool:
-        self._look(items)
-        return await super().note_app_state(connection, epoch, items)
-
-    async def clear_app_state(
-        self, connection: str, epoch: int, replaced: dict[str, Any], after: str | None
-    ) -> Any:
-        if after is not None:
-            self._look([replaced])
-        return await super().clear_app_state(connection, epoch, replaced, after)
-
-    async def merge_chat(self, connection: str, epoch: int, old: str, new: str) -> Any:
-        if self.keys:
-            raise StateRefused
-        return await super().merge_chat(connection, epoch, old, new)
-
-
-def message(key: int, source: Any = "live") -> InboxMessage:
-    return InboxMessage(key, CHAT, CHAT, f"M{key}", key, "text", "hi", source=source)
-
-
-def drain_of(engine: ScriptedEngine, shelf: Shelf) -> Drain:
-    lanes = cast("Lanes", None)
-    return Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
-
-
-async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> None:
-    engine, shelf = ScriptedEngine(), Choosy(3, 30, 31)
-    engine.inbox = {key: message(key, "history" if key > 20 else "live") for key in range(1, 41)}
-    drain = drain_of(engine, shelf)
-    counts = list[Counts]()
-    drain.on_counts = counts.append
-    engine.deferred = 2, 1
-    measured = Measured()
-    assert await drain.once()
-    assert not engine.inbox
-    assert list(engine.aside) == [3, 30, 31]
-    assert list(shelf.messages) == [f"shop.M{key}" for key in range(1, 41) if key not in shelf.keys]
-    assert counts == [(0, 2, 1), (1, 2, 1), (3, 2, 1)]
-    assert measured.rise("teimoso_documents_set_aside") == 3
-    assert measured.rise("teimoso_messages_received") == 37
-    assert drain.age == 0, "nothing waits"
-    shelf.keys = {30}
-    for key in (3, 30):
-        await engine.retry_refused(key)
-    assert await drain.once()
-    assert list(engine.aside) == [31, 30]
-    assert "shop.M3" in shelf.messages
-    assert counts[-1] == (2, 2, 1)
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        InboxStatus(7, CHAT, ME, "M1", "read", 5),
-        InboxFile(7, CHAT, CHAT, "M1", "stored"),
-        InboxAppState(
-            7, 1, "regular", "chat", CHAT, "archived", True, 5.0, news=True, noted_as=CHAT
-        ),
-        InboxReplaced(7, 1, "regular", 6, 5.0),
-        InboxMerge(7, "200000000000001@lid", CHAT),
-    ],
-    ids=lambda item: type(item).__name__,
-)
-async def test_so_is_whatever_else_an_inbox_has(item: Any) -> None:
-    engine, shelf = ScriptedEngine(), Choosy(7)
-    engine.inbox = {7: item, 8: message(8)}
-    assert await drain_of(engine, shelf).once()
-    assert not engine.inbox
-    assert list(engine.aside) == [7]
-    assert list(shelf.messages) == ["shop.M8"]
-
-
-async def test_a_session_that_cannot_be_written_keeps_it_pending() -> None:
-    engine, shelf = ScriptedEngine(), Choosy(3)
-
-    async def full(key: int) -> None:
-        del key
-        raise SessionUnavailable("SQLITE_FULL")
-
-    engine.inbox = {key: message(key) for key in range(1, 6)}
-    engine.set_aside = full  # type: ignore[method-assign]
-    assert not await drain_of(engine, shelf).once()
-    assert list(engine.inbox) == [1, 2, 3, 4, 5]
-    del engine.set_aside
-    assert await drain_of(engine, shelf).once()
-    assert list(engine.aside) == [3]
-    assert len(shelf.messages) == 4
-
-
-async def test_where_everything_is_refused_it_is_no_fault_of_an_item() -> None:
-    """Its connection's own document, say, is what the store does not take."""
-
-    class Closed(Choosy):
-        shut = True
-
-        async def store_messages(
-            self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
-        ) -> bool:
-            if self.shut:
-                raise StateRefused
-            return await super().store_messages(connection, epoch, items)
-
-    engine, shelf = ScriptedEngine(), Closed(2)
-    engine.inbox = {key: message(key) for key in range(1, 4)}
-    drain = drain_of(engine, shelf)
-    assert not await drain.once()
-    assert (list(engine.inbox), engine.aside) == ([1, 2, 3], {})
-    shelf.shut = False
-    assert await drain.once()
-    assert (list(engine.inbox), list(engine.aside)) == ([], [2])
-    shelf.shut = True
-    engine.inbox = {4: InboxMerge(4, "200000000000001@lid", CHAT)}
-    assert not await drain.once()
-    assert list(engine.inbox) == [4]
-
-
-async def test_words_that_nobody_can_read_are_set_aside_as_well() -> None:
-    engine, shelf = ScriptedEngine(), Choosy(2)
-    unreadable = InboxMessage(2, CHAT, ME, "B", 2, "delete", None, from_me=True, content="{")
-    engine.inbox = {1: message(1), 2: unreadable, 3: message(3)}
-    assert await drain_of(engine, shelf).once()
-    assert list(engine.aside) == [2]
-    assert list(shelf.messages) == ["shop.M1", "shop.M3"]

@@ -325,3 +325,11 @@ def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> N
     unknown = judge(replace(WELL, spools=None), THRESHOLDS)
     assert unknown.reasons == ()
     assert f"spool_{name}" in unknown.unknown  # an alert that is active stays
+
+
+@pytest.mark.parametrize(("full", "what"), [(False, "the rest goes on"), (True, "nothing that")])
+def test_refused_documents_without_room_for_more_are_urgent(full: bool, what: str) -> None:
+    seen = Seen("running", "open", refused_documents=2, refused_full=full)
+    (reason,) = judge(replace(WELL, connections={"x": seen}), THRESHOLDS).reasons
+    assert (reason.name, reason.subject, reason.urgent) == ("document_refused", "x", full)
+    assert what in reason.detail

@@ -28,6 +28,7 @@ from actors.state.webhooks import (
     Webhooks,
     progressing,
 )
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +52,7 @@ async def test_it_is_off_and_unlisted_or_neither(
 ) -> None:
     """Who had the turn before may hear late that nobody is there any more."""
     webhooks, log = Webhooks(documents), EventLog(documents)
-    await webhooks.create(HOOK)
+    await webhooks.create(HOOK, quota=UNLIMITED)
     if further:
         ahead = HOOK.document | {"progress": {**HOOK.document["progress"], "cursor": further}}
         await documents.set("webhooks", HOOK.id, ahead)
@@ -70,7 +71,7 @@ async def test_who_lost_a_webhook_stores_no_delivery_of_it(
     """The documents are in one batch with the progress."""
     webhooks = Webhooks(documents)
     if stored is not None:
-        await webhooks.create(HOOK)
+        await webhooks.create(HOOK, quota=UNLIMITED)
         await documents.batch([progressing(HOOK.id, Progress(cursor=stored))])
     told = Told(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
     refused = Delivery(HOOK.id, told, "waiting", "shop/a")
@@ -81,7 +82,7 @@ async def test_who_lost_a_webhook_stores_no_delivery_of_it(
 
 async def test_a_deleted_webhook_leaves_no_delivery(documents: Documents) -> None:
     webhooks = Webhooks(documents)
-    await webhooks.create(HOOK)
+    await webhooks.create(HOOK, quota=UNLIMITED)
     told = Told(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
     attempt = Attempt.of(1.0, 204, 0.1)
     for hook in (HOOK.id, "other"):

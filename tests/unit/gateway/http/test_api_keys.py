@@ -11,6 +11,7 @@ from actors.state.documents import API_KEYS, StoreAway
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
 from gateway.http.api_keys import InvalidKey, Key, KeyRing, create, digest, ensure_first
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,13 +84,15 @@ async def test_a_given_key_that_no_header_carries(documents: Documents, given: s
 
 async def test_scopes_and_connections(documents: Documents) -> None:
     await Connections(documents).create("shop", id="shop")
-    _, token = await create(documents, name="a", scopes=["send"], connections=["shop"])
+    _, token = await create(
+        documents, name="a", scopes=["send"], connections=["shop"], quota=UNLIMITED
+    )
     key = await KeyRing(documents).find(token)
     assert key is not None
     assert [key.may(scope) for scope in api_keys.SCOPES] == [False, True, False, False]
     assert key.reaches("shop")
     assert not key.reaches("kiosk")
-    _, token = await create(documents, name="b", scopes=["admin"])
+    _, token = await create(documents, name="b", scopes=["admin"], quota=UNLIMITED)
     key = await KeyRing(documents).find(token)
     assert key is not None
     assert all(key.may(scope) for scope in api_keys.SCOPES)
@@ -123,7 +126,7 @@ async def test_before_anything_was_read_nobody_can_say(documents: Documents, fil
 
 
 async def test_a_revoked_key_stops_working(documents: Documents) -> None:
-    identity, token = await create(documents, name="a", scopes=["read"])
+    identity, token = await create(documents, name="a", scopes=["read"], quota=UNLIMITED)
     clock = Clock()
     ring = KeyRing(documents, clock)
     assert await ring.find(token) is not None
@@ -137,7 +140,7 @@ async def test_a_revoked_key_stops_working(documents: Documents) -> None:
 async def test_a_key_that_was_revoked_while_nobody_asked_is_refused_at_once(
     documents: Documents, file: Path
 ) -> None:
-    identity, token = await create(documents, name="a", scopes=["admin"])
+    identity, token = await create(documents, name="a", scopes=["admin"], quota=UNLIMITED)
     await ensure_first(documents, GIVEN)
     clock = Clock()
     ring = KeyRing(documents, clock)
@@ -152,10 +155,10 @@ async def test_a_setting_brings_no_revoked_key_back(documents: Documents) -> Non
     await ensure_first(documents, GIVEN)
     [given] = (await documents.query(API_KEYS)).items
     await api_keys.revoke(documents, given["id"])
-    await create(documents, name="a", scopes=["read"])
+    await create(documents, name="a", scopes=["read"], quota=UNLIMITED)
     with pytest.raises(api_keys.RevokedKey):
         await ensure_first(documents, GIVEN)
-    await create(documents, name="b", scopes=["admin"])
+    await create(documents, name="b", scopes=["admin"], quota=UNLIMITED)
     assert await ensure_first(documents, GIVEN) is None
     assert await KeyRing(documents).find(GIVEN) is None
 
@@ -173,7 +176,7 @@ async def test_unknown_keys_do_not_hammer_the_store(documents: Documents) -> Non
     clock = Clock()
     ring = KeyRing(documents, clock)
     assert await ring.find("tmo_a") is None
-    await create(documents, name="late", scopes=["read"])
+    await create(documents, name="late", scopes=["read"], quota=UNLIMITED)
     before = ring._tried_at
     for number in range(50):
         assert await ring.find(f"tmo_{number}") is None

@@ -21,6 +21,7 @@ from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.readers import Streams
 from gateway.webhooks.stream import Stream, Wanted
 from tests.integration.gateway.webhooks.telling import tell
+from tests.unlimited import UNLIMITED
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ async def reading(
     documents: SqliteDocuments, connection: str | None = None
 ) -> AsyncIterator[Reading]:
     """Somebody reads what happens of this connection."""
-    _, token = await api_keys.create(documents, name="x", scopes=["read"])
+    _, token = await api_keys.create(documents, name="x", scopes=["read"], quota=UNLIMITED)
     # A second of the ring is a hundredth of one here.
     ring = KeyRing(documents, lambda: time.monotonic() * 100)
     key = await ring.find(token)
     assert key is not None
     tail = Tail(EventLog(documents), billed=False)
-    streams = Streams(documents, days=7)
+    streams = Streams(documents, days=7, quota=UNLIMITED)
     await streams.want()
     backends = SimpleNamespace(
         tail=tail, streams=streams, ring=ring, leases=None, closing=asyncio.Event()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from pywhats.appstate.keys import AppStateSyncKey
 from pywhats.appstate.patches import HashState
 
-from simulator.control.api import application
 from simulator.phones.app_state import collections, patches, queries
 from simulator.server_state import World
 from simulator.wire.proto_schema import Message, SyncActionValue
@@ -22,21 +20,16 @@ from simulator.wire.protocol import (
 from tests.unit.simulator.phones.replica import Replica, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    import httpx
 
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
 SETTINGS = f"/phones/{NUMBER}/app-state"
 CHAT = f"{FRIEND}@s.whatsapp.net"
-
-
-@pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 async def test_a_phone_shares_its_keys_and_name(
@@ -359,48 +352,3 @@ async def test_it_outlives_the_simulator(
     again = World(tmp_path / "world")
     assert again.app_state.settings.shown(NUMBER) == before
     again.close()
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        ({}, 400, "missing_field"),
-        ({"type": "colour"}, 400, "bad_type"),
-        ({"type": "pin"}, 400, "missing_field"),
-        ({"type": "pin", "chat": "1"}, 400, "bad_number"),
-        ({"type": "pin", "chat": "1@g.us"}, 404, "no_such_group"),
-        ({"type": "pin", "chat": FRIEND, "pinned": 1}, 400, "wrong_type"),
-        ({"type": "pin", "chat": FRIEND, "addressing": "fax"}, 400, "bad_addressing"),
-        ({"type": "contact", "chat": FRIEND}, 400, "missing_field"),
-        ({"type": "star", "chat": FRIEND}, 400, "missing_field"),
-        ({"type": "mute", "chat": FRIEND, "until": "noon"}, 400, "wrong_type"),
-        ({"type": "mute", "chat": FRIEND, "until": 1e17}, 400, "bad_number"),
-        ({"type": "label", "label": "5"}, 400, "missing_field"),
-        ({"type": "label", "label": "5", "name": "New", "color": 20}, 400, "bad_number"),
-        ({"type": "label_chat", "chat": FRIEND}, 400, "missing_field"),
-        ({"type": "push_name"}, 400, "missing_field"),
-        ({"type": "push_name", "name": "me@home"}, 400, "bad_name"),
-        ({"type": "push_name", "name": ""}, 400, "bad_name"),
-    ],
-)
-async def test_no_such_setting(
-    http: httpx.AsyncClient, body: dict[str, Any], status: int, code: str
-) -> None:
-    answer = await http.post(SETTINGS, json=body)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert (await http.get(SETTINGS)).json()["settings"] == []
-
-
-@pytest.mark.parametrize(
-    ("attrs", "code"),
-    [({"name": "irregular"}, "400"), ({"name": "regular", "version": "x"}, "400")],
-)
-async def test_no_such_collection(
-    paired: Callable[[str], Awaitable[Device]], attrs: dict[str, str], code: str
-) -> None:
-    device = await paired(NUMBER)
-    sync = Node("sync", {}, [Node("collection", attrs)])
-    answer = await device.query("w:sync:app:state", "set", sync)
-    (collection,) = answer.get_child("sync").get_children()
-    assert collection.get_child("error").attrs["code"] == code
-    assert (await device.query("w:sync:app:state", "set")).attrs["type"] == "error"

@@ -6,29 +6,22 @@ import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
-from simulator.control.api import application
 from simulator.media.encryption import decrypted
 from simulator.wire.proto_schema import HistorySync
 from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from simulator.server_state import World
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 PATH = f"/phones/{NUMBER}/history"
-
-
-@pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 async def told(device: Device) -> tuple[Any, Any]:

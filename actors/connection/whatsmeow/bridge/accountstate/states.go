@@ -37,6 +37,15 @@ type States struct {
 
 	turn  sync.Mutex
 	asked map[string]bool
+	// name is held by whoever changes, or uses, the account's own name in the library.
+	name sync.Mutex
+}
+
+// Named calls `use` with the account's own name, which does not change meanwhile.
+func (all *States) Named(use func(name string) error) error {
+	all.name.Lock()
+	defer all.name.Unlock()
+	return use(all.Client.Store.PushName)
 }
 
 // Look fetches what changed in collections, in the background; `done` gets the first failure.
@@ -142,11 +151,15 @@ func (all *States) apply(
 	case after.Version == state.Version:
 		return after.Version, nil
 	}
-	before := all.Client.Store.PushName
-	_, _, err = all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
-		return all.Client.LearnChanges(ctx, name, changes, state.Version == 0)
+	renamed := false
+	err = all.Named(func(before string) error {
+		_, _, err := all.decode(ctx, state, patches, func(ctx context.Context, changes []appstate.Mutation) error {
+			return all.Client.LearnChanges(ctx, name, changes, state.Version == 0)
+		})
+		renamed = all.Client.Store.PushName != before
+		return err
 	})
-	if err == nil && all.Client.Store.PushName != before {
+	if err == nil && renamed {
 		all.Renamed()
 	}
 	return after.Version, err

@@ -10,6 +10,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
+	"teimoso-whatsmeow/headers"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
@@ -118,7 +119,7 @@ func (one *login) groups(*pipe.Request) (pipe.Fields, error) {
 	}
 	groups := make([]pipe.Fields, len(found))
 	for index, group := range found {
-		groups[index] = groupInfo(group)
+		groups[index] = headers.Group(group)
 	}
 	return pipe.Fields{"groups": groups}, nil
 }
@@ -137,7 +138,7 @@ func (one *login) group(request *pipe.Request) (pipe.Fields, error) {
 	case err != nil:
 		return nil, outcome.Of(err)
 	}
-	return groupInfo(found), nil
+	return headers.Group(found), nil
 }
 
 func chatOf(request *pipe.Request) (types.JID, error) {

@@ -10,6 +10,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
+	"teimoso-whatsmeow/headers"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
@@ -44,7 +45,7 @@ func (one *login) content(
 	if info.Category == "peer" || onlyKeys(message) {
 		return deliveries, receipts, nil
 	}
-	fields := envelope(info, node)
+	fields := headers.Message(info, node)
 	if count := outcome.Number(part.Attrs["count"]); count > 0 {
 		fields["retry"] = count
 	}
@@ -87,7 +88,7 @@ func (one *login) protocol(
 	}
 	if notice := message.GetHistorySyncNotification(); notice != nil {
 		if encoded, err := proto.Marshal(notice); err == nil {
-			deliveries = append(deliveries, one.deliver("history", envelope(info, nil), encoded))
+			deliveries = append(deliveries, one.deliver("history", headers.Message(info, nil), encoded))
 			receipts = append(receipts, receipt(types.ReceiptTypeHistorySync))
 		}
 		own = true

@@ -17,6 +17,7 @@ import (
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/sending"
+	"teimoso-whatsmeow/settlements"
 	"teimoso-whatsmeow/transport"
 )
 
@@ -38,7 +39,7 @@ type login struct {
 	engine *Engine
 	client *library.Client
 	queue  *intake.Queue[*waBinary.Node]
-	settle *settlements
+	settle *settlements.Settlements
 	qrs    *qrs
 	sender *sending.Sender
 	states *accountstate.States
@@ -88,7 +89,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	if err := engine.load(one); err != nil {
 		return err
 	}
-	one.settle = newSettlements(one)
+	one.settle = settlements.New(engine.pipe, engine.sound, one.forget)
 	one.qrs = &qrs{login: one}
 	one.sender = &sending.Sender{
 		Client: one.client, Context: engine.ctx, Log: engine.logs.Module("sending"), Ratchet: &engine.ratchet,
@@ -137,7 +138,7 @@ func (one *login) serve(connection *library.Connection) {
 	var work sync.WaitGroup
 	one.connected.Store(true)
 	work.Go(one.work)
-	work.Go(one.settle.run)
+	work.Go(one.settle.Run)
 	select {
 	case <-one.ending:
 	case <-connection.Done():

@@ -11,8 +11,9 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
+	"teimoso-whatsmeow/headers"
 	"teimoso-whatsmeow/outcome"
-	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/settlements"
 )
 
 // message decrypts a message, hands it to the actor, and has it receipted once that committed it.
@@ -27,11 +28,7 @@ func (one *login) message(node *waBinary.Node) {
 		one.acknowledge(node, 0)
 		return
 	}
-	if !info.SenderAlt.IsEmpty() {
-		client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
-	} else if !info.RecipientAlt.IsEmpty() {
-		client.StoreLIDPNMapping(ctx, info.RecipientAlt, info.Chat)
-	}
+	one.learn(ctx, info)
 	parts := node.GetChildrenByTag("enc")
 	if len(parts) == 0 {
 		kind := "empty"
@@ -46,12 +43,20 @@ func (one *login) message(node *waBinary.Node) {
 	one.encrypted(node, info, parts)
 }
 
+// learn stores who a message's sender and recipient are beside the addresses that it names.
+func (one *login) learn(ctx context.Context, info *types.MessageInfo) {
+	if !info.SenderAlt.IsEmpty() {
+		one.client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
+	} else if !info.RecipientAlt.IsEmpty() {
+		one.client.StoreLIDPNMapping(ctx, info.RecipientAlt, info.Chat)
+	}
+}
+
 // encrypted decrypts all parts of a message; the first that cannot be read makes it a placeholder.
 func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts []waBinary.Node) {
 	ctx, client := one.engine.ctx, one.client
 	from := one.identity(ctx, info)
-	whole := settlement{}
-	var receipts []func()
+	var whole opened
 	direct := false
 	for index := range parts {
 		part := &parts[index]
@@ -81,30 +86,60 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 			})
 			return
 		}
-		deliveries, after, err := one.content(node, info, part, &message, plaintext)
-		if err != nil {
+		if whole.add(one, node, info, part, &message, plaintext, hash) != nil {
 			return // the database failed: nothing is answered any more
 		}
-		whole.deliveries = append(whole.deliveries, deliveries...)
-		receipts = append(receipts, after...)
-		if hash != nil {
-			whole.hashes = append(whole.hashes, *hash)
-		}
 	}
-	whole.done = func(stored bool) {
+	whole.settle(one, node, info)
+}
+
+// opened is what the actor gets of a message.
+type opened struct {
+	settlements.Settlement
+	receipts []func()
+}
+
+// add delivers a part. An error is the database's.
+func (whole *opened) add(
+	one *login, node *waBinary.Node, info *types.MessageInfo, part *waBinary.Node,
+	message *waE2E.Message, plaintext []byte, hash *[32]byte,
+) error {
+	deliveries, receipts, err := one.content(node, info, part, message, plaintext)
+	whole.Deliveries = append(whole.Deliveries, deliveries...)
+	whole.receipts = append(whole.receipts, receipts...)
+	if hash != nil {
+		whole.Hashes = append(whole.Hashes, *hash)
+	}
+	return err
+}
+
+// settle has the message receipted once the actor committed all of it.
+func (whole *opened) settle(one *login, node *waBinary.Node, info *types.MessageInfo) {
+	whole.Done = func(stored bool) {
 		if !stored {
 			return
 		}
-		for _, receipt := range receipts {
+		for _, receipt := range whole.receipts {
 			receipt()
 		}
-		client.Deliver(ctx, info, node)
+		one.client.Deliver(one.engine.ctx, info, node)
 	}
-	one.settle.add(whole)
+	one.settle.Add(whole.Settlement)
 }
 
 // identity returns the address by which the sender's sessions are kept: the LID where it is known.
 func (one *login) identity(ctx context.Context, info *types.MessageInfo) types.JID {
+	lid := one.lidOf(ctx, info)
+	if lid != info.Sender {
+		done := one.engine.ratchet.Take()
+		defer done()
+		one.client.MigrateSession(ctx, info.Sender, lid)
+	}
+	return lid
+}
+
+// lidOf returns the sender's LID, where it is known; else its address.
+func (one *login) lidOf(ctx context.Context, info *types.MessageInfo) types.JID {
 	if info.Sender.Server != types.DefaultUserServer || info.Sender.IsBot() {
 		return info.Sender
 	}
@@ -116,9 +151,6 @@ func (one *login) identity(ctx context.Context, info *types.MessageInfo) types.J
 		}
 		lid, info.SenderAlt = found, found
 	}
-	done := one.engine.ratchet.Take()
-	defer done()
-	one.client.MigrateSession(ctx, info.Sender, lid)
 	return lid
 }
 
@@ -141,14 +173,14 @@ func (one *login) decrypt(
 
 // known asks the actor whether it stored a message whose key is used up.
 func (one *login) known(info *types.MessageInfo) bool {
-	answer := one.engine.pipe.Wait(one.deliver("knows", envelope(info, nil), nil))
+	answer := one.engine.pipe.Wait(one.deliver("knows", headers.Message(info, nil), nil))
 	known, _ := answer.Fields["known"].(bool)
 	return answer.Err == nil && known
 }
 
 // placeholder has the actor store that a message came which cannot be read, before it is answered.
 func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind string, answer func()) {
-	fields := envelope(info, node)
+	fields := headers.Message(info, node)
 	fields["kind"] = kind
 	for _, part := range node.GetChildrenByTag("enc") {
 		if outcome.Text(part.Attrs["decrypt-fail"]) == "hide" {
@@ -158,24 +190,10 @@ func (one *login) placeholder(node *waBinary.Node, info *types.MessageInfo, kind
 	one.stored(answer, one.deliver("undecryptable", fields, nil))
 }
 
-// envelope describes a message without its content.
-func envelope(info *types.MessageInfo, node *waBinary.Node) pipe.Fields {
-	fields := pipe.Fields{
-		"chat": info.Chat.String(), "sender": info.Sender.String(), "message_id": info.ID,
-		"at": info.Timestamp.Unix(), "from_me": info.IsFromMe, "group": info.IsGroup,
+// forget deletes the plaintexts of messages that the actor has.
+func (one *login) forget(hashes [][32]byte) {
+	engine := one.engine
+	if err := engine.vault.ForgetPlaintexts(engine.ctx, one.client.Store.GetJID(), hashes); err != nil {
+		engine.failed(err)
 	}
-	for name, value := range map[string]string{
-		"sender_alt": info.SenderAlt.String(), "recipient_alt": info.RecipientAlt.String(),
-		"push_name": info.PushName, "category": info.Category, "edit": string(info.Edit),
-		"addressing": string(info.AddressingMode), "type": info.Type,
-	} {
-		if value != "" {
-			fields[name] = value
-		}
-	}
-	if node != nil {
-		_, offline := node.Attrs["offline"]
-		fields["offline"] = offline
-	}
-	return fields
 }

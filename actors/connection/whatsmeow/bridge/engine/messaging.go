@@ -18,15 +18,16 @@ import (
 // sendRequest sends the message in the raw bytes.
 func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
+		Chat      string `json:"chat"`
 		MessageID string `json:"message_id"`
 		Media     string `json:"mediatype"`
 		Timeout   int64  `json:"timeout_ms"`
 	}
-	chat, err := chatOf(request)
-	if err != nil {
+	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	if err := request.Read(&wanted); err != nil {
+	chat, err := address(wanted.Chat)
+	if err != nil {
 		return nil, err
 	}
 	at, to, err := one.sender.Send(sending.Message{

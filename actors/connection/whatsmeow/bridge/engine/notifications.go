@@ -5,10 +5,10 @@ import (
 
 	"go.mau.fi/whatsmeow/appstate"
 	waBinary "go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
 	"teimoso-whatsmeow/accountstate"
+	"teimoso-whatsmeow/headers"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 )
@@ -33,7 +33,7 @@ func (one *login) notification(node *waBinary.Node) {
 		change, err := client.GroupNotification(ctx, node)
 		if err == nil {
 			one.renewKey(change)
-			deliveries = append(deliveries, one.deliver("group", groupFields(change), nil))
+			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(change), nil))
 		}
 	case "mediaretry":
 		client.MediaRetryNotification(ctx, node)
@@ -134,55 +134,6 @@ func tags(node *waBinary.Node) []string {
 		found = append(found, child.Tag)
 	}
 	return found
-}
-
-// groupFields describes a change of a group: the new group, or what changed.
-func groupFields(change any) pipe.Fields {
-	switch found := change.(type) {
-	case *events.JoinedGroup:
-		fields := groupInfo(&found.GroupInfo)
-		fields["change"] = "joined"
-		return fields
-	case *events.GroupInfo:
-		fields := pipe.Fields{"change": "changed", "chat": found.JID.String(), "at": found.Timestamp.Unix()}
-		if found.Sender != nil {
-			fields["sender"] = found.Sender.String()
-		}
-		if found.Name != nil {
-			fields["subject"] = found.Name.Name
-		}
-		if found.Ephemeral != nil {
-			fields["timer"] = found.Ephemeral.DisappearingTimer
-		}
-		if found.Delete != nil {
-			fields["deleted"] = true
-		}
-		for name, addresses := range map[string][]types.JID{
-			"joined": found.Join, "left": found.Leave, "promoted": found.Promote, "demoted": found.Demote,
-		} {
-			if len(addresses) > 0 {
-				fields[name] = addresses
-			}
-		}
-		return fields
-	default:
-		return pipe.Fields{"change": "other"}
-	}
-}
-
-// groupInfo describes a group with its members, each by the address that it is written to.
-func groupInfo(group *types.GroupInfo) pipe.Fields {
-	members := make([]pipe.Fields, len(group.Participants))
-	for index, each := range group.Participants {
-		members[index] = pipe.Fields{
-			"address": each.JID.String(), "phone": each.PhoneNumber.String(), "lid": each.LID.String(),
-			"admin": each.IsAdmin || each.IsSuperAdmin,
-		}
-	}
-	return pipe.Fields{
-		"chat": group.JID.String(), "subject": group.Name, "members": members,
-		"addressing": string(group.AddressingMode), "timer": group.DisappearingTimer,
-	}
 }
 
 // call hands a call that rings, or is over, to the actor.

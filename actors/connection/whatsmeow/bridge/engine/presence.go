@@ -22,20 +22,22 @@ func (one *login) presenceRequest(request *pipe.Request) (pipe.Fields, error) {
 		state = types.PresenceAvailable
 	}
 	one.shown.Store(&state)
-	if one.client.Store.PushName != "" {
-		return nil, outcome.Of(one.client.SendPresence(one.engine.ctx, state))
-	}
-	// The library refuses until the phone told the account's name; to others it is nameless until then.
-	one.client.SetForceActiveDeliveryReceipts(wanted.Available)
-	return nil, outcome.Of(one.client.SendStanza(one.engine.ctx, waBinary.Node{
-		Tag: "presence", Attrs: waBinary.Attrs{"type": string(state)},
+	return nil, outcome.Of(one.states.Named(func(name string) error {
+		if name != "" {
+			return one.client.SendPresence(one.engine.ctx, state)
+		}
+		// The library refuses until the phone told the account's name; to others it is nameless until then.
+		one.client.SetForceActiveDeliveryReceipts(wanted.Available)
+		return one.client.SendStanza(one.engine.ctx, waBinary.Node{
+			Tag: "presence", Attrs: waBinary.Attrs{"type": string(state)},
+		})
 	}))
 }
 
 // renamed tells WhatsApp the account's name, which it learns from a presence alone; where that fails the next login does.
 func (one *login) renamed() {
 	if state := one.shown.Load(); state != nil && one.mayLeave() == nil {
-		_ = one.client.SendPresence(one.engine.ctx, *state)
+		_ = one.states.Named(func(string) error { return one.client.SendPresence(one.engine.ctx, *state) })
 	}
 }
 

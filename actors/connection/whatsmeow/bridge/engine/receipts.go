@@ -8,7 +8,7 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
 
-	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/headers"
 	"teimoso-whatsmeow/pipe"
 )
 
@@ -23,48 +23,16 @@ func (one *login) receipt(node *waBinary.Node) {
 	switch {
 	case parts != nil:
 		var deliveries []<-chan pipe.Answer
-		for _, each := range grouped(receipt, parts) {
-			deliveries = append(deliveries, one.deliver("receipt", receiptFields(each), nil))
+		for _, each := range headers.Parts(receipt, parts) {
+			deliveries = append(deliveries, one.deliver("receipt", headers.Receipt(each), nil))
 		}
 		one.stored(acknowledge, deliveries...)
 	case receipt.Type == types.ReceiptTypeRetry:
 		one.retries <- struct{}{}
 		go one.retried(receipt, node)
 	default:
-		one.stored(acknowledge, one.deliver("receipt", receiptFields(receipt), nil))
+		one.stored(acknowledge, one.deliver("receipt", headers.Receipt(receipt), nil))
 	}
-}
-
-// grouped returns the receipts in one that counts several persons for messages of a group.
-func grouped(whole *events.Receipt, parts []waBinary.Node) (all []*events.Receipt) {
-	for _, part := range parts {
-		for _, child := range part.GetChildrenByTag("user") {
-			each, attrs := *whole, child.AttrGetter()
-			each.MessageIDs = []types.MessageID{outcome.Text(part.Attrs["key"])}
-			each.Sender, each.Timestamp = attrs.JID("jid"), attrs.UnixTime("t")
-			if attrs.OK() {
-				all = append(all, &each)
-			}
-		}
-	}
-	return all
-}
-
-func receiptFields(receipt *events.Receipt) pipe.Fields {
-	fields := pipe.Fields{
-		"chat": receipt.Chat.String(), "sender": receipt.Sender.String(), "from_me": receipt.IsFromMe,
-		"group": receipt.IsGroup, "ids": receipt.MessageIDs, "type": string(receipt.Type),
-		"at": receipt.Timestamp.Unix(),
-	}
-	for name, address := range map[string]types.JID{
-		"sender_alt": receipt.SenderAlt, "recipient_alt": receipt.RecipientAlt,
-		"message_sender": receipt.MessageSender,
-	} {
-		if !address.IsEmpty() {
-			fields[name] = address.String()
-		}
-	}
-	return fields
 }
 
 // retried sends a message again to a device that could not read it, then acknowledges the request.
@@ -72,7 +40,7 @@ func (one *login) retried(receipt *events.Receipt, node *waBinary.Node) {
 	defer func() { <-one.retries }()
 	done := one.engine.ratchet.Take()
 	defer done()
-	if one.engine.sound() != nil || one.engine.lease.Over() != nil {
+	if one.engine.sound() != nil || one.engine.lease.Over() != nil || !one.connected.Load() {
 		return
 	}
 	if err := one.client.AnswerRetry(one.engine.ctx, receipt, node); err != nil {

@@ -9,6 +9,7 @@ import (
 	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/settlements"
 )
 
 // received sees each stanza on the goroutine that reads the socket; waiting here stops reading.
@@ -41,19 +42,28 @@ func (engine *Engine) trace(direction string, node *waBinary.Node) {
 	}
 }
 
-// work handles stanzas one after the other until the queue is closed.
+// work handles stanzas one after the other until the queue is closed; messages that wait are decrypted together.
 func (one *login) work() {
-	defer one.settle.close()
+	defer one.settle.Close()
+	together := &together{login: one}
 	for {
 		node, ok := one.queue.Take()
 		if !ok {
+			together.drop()
 			return
 		}
-		one.handle(node)
+		if !together.take(node) {
+			together.finish()
+			one.guarded(node, func() { one.handle(node) })
+		}
+		if one.queue.Empty() {
+			together.finish()
+		}
 	}
 }
 
-func (one *login) handle(node *waBinary.Node) {
+// guarded has a stanza refused on which the program fails.
+func (one *login) guarded(node *waBinary.Node, handle func()) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			one.engine.logs.Module("engine").Errorf("handler panicked")
@@ -61,6 +71,10 @@ func (one *login) handle(node *waBinary.Node) {
 			one.unhandled(node)
 		}
 	}()
+	handle()
+}
+
+func (one *login) handle(node *waBinary.Node) {
 	ctx := one.engine.ctx
 	switch node.Tag {
 	case "message", "appdata":
@@ -112,7 +126,7 @@ func (one *login) deliver(kind string, fields pipe.Fields, raw []byte) <-chan pi
 
 // stored answers a stanza once the actor committed its deliveries; otherwise it stays unanswered.
 func (one *login) stored(answer func(), deliveries ...<-chan pipe.Answer) {
-	one.settle.add(settlement{deliveries: deliveries, done: func(stored bool) {
+	one.settle.Add(settlements.Settlement{Deliveries: deliveries, Done: func(stored bool) {
 		if stored {
 			answer()
 		}

@@ -8,12 +8,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 )
 
 // Limit is the longest frame in bytes, without its first length.
 const Limit = 64 << 20
 
-const lengthSize = 4
+const (
+	lengthSize = 4
+	believed   = 64 << 10
+)
 
 // ErrMalformed reports a frame that breaks the format: nothing after it can be read.
 var ErrMalformed = errors.New("malformed frame")
@@ -31,13 +35,9 @@ func Read(from io.Reader) (header, raw []byte, err error) {
 	if length < lengthSize || length > Limit {
 		return nil, nil, ErrMalformed
 	}
-	// The length is the other side's word: memory grows with what arrives, not with what is announced.
-	body, err := io.ReadAll(io.LimitReader(from, int64(length)))
+	body, err := read(from, int(length))
 	if err != nil {
 		return nil, nil, err
-	}
-	if uint32(len(body)) < length {
-		return nil, nil, io.ErrUnexpectedEOF
 	}
 	split := binary.BigEndian.Uint32(body)
 	if split > length-lengthSize {
@@ -46,17 +46,33 @@ func Read(from io.Reader) (header, raw []byte, err error) {
 	return body[lengthSize : lengthSize+split], body[lengthSize+split:], nil
 }
 
-// Write writes one frame in one call of the writer. It returns ErrMalformed for a frame over Limit.
-func Write(to io.Writer, header, raw []byte) error {
+// read returns so many bytes. The length is the other side's word: beyond `believed` memory grows with what arrives,
+// not with what is announced.
+func read(from io.Reader, length int) ([]byte, error) {
+	if length <= believed {
+		body := make([]byte, length)
+		_, err := io.ReadFull(from, body)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(from, int64(length)))
+	if err == nil && len(body) < length {
+		err = io.ErrUnexpectedEOF
+	}
+	return body, err
+}
+
+// Append appends one frame. It returns ErrMalformed, and appends nothing, for a frame over Limit.
+func Append(to, header, raw []byte) ([]byte, error) {
 	length := lengthSize + len(header) + len(raw)
 	if length > Limit {
-		return ErrMalformed
+		return to, ErrMalformed
 	}
-	whole := make([]byte, lengthSize, lengthSize+length)
-	binary.BigEndian.PutUint32(whole, uint32(length))
-	whole = binary.BigEndian.AppendUint32(whole, uint32(len(header)))
-	whole = append(whole, header...)
-	whole = append(whole, raw...)
-	_, err := to.Write(whole)
-	return err
+	to = slices.Grow(to, lengthSize+length)
+	to = binary.BigEndian.AppendUint32(to, uint32(length))
+	to = binary.BigEndian.AppendUint32(to, uint32(len(header)))
+	to = append(to, header...)
+	return append(to, raw...), nil
 }

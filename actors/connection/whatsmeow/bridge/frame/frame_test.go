@@ -5,16 +5,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 )
 
 func written(t *testing.T, header, raw []byte) []byte {
 	t.Helper()
-	var buffer bytes.Buffer
-	if err := Write(&buffer, header, raw); err != nil {
+	found, err := Append(nil, header, raw)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return buffer.Bytes()
+	return found
 }
 
 func TestFrameIsReadAsItWasWritten(t *testing.T) {
@@ -36,8 +37,16 @@ func TestLayoutIsTheOneThatTheOtherSideReads(t *testing.T) {
 }
 
 func TestFramesAreReadOneAfterTheOther(t *testing.T) {
-	stream := bytes.NewReader(append(written(t, []byte("1"), nil), written(t, []byte("2"), nil)...))
-	for _, want := range []string{"1", "2"} {
+	long := strings.Repeat("3", 2*believed)
+	var all []byte
+	for _, header := range []string{"1", "2", long} {
+		var err error
+		if all, err = Append(all, []byte(header), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream := bytes.NewReader(all)
+	for _, want := range []string{"1", "2", long} {
 		if header, _, err := Read(stream); err != nil || string(header) != want {
 			t.Errorf("read %q %v, want %q", header, err, want)
 		}
@@ -63,7 +72,7 @@ func TestBrokenFramesAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, each.want)
 		}
 	}
-	if err := Write(io.Discard, nil, make([]byte, Limit)); !errors.Is(err, ErrMalformed) {
+	if found, err := Append([]byte("x"), nil, make([]byte, Limit)); !errors.Is(err, ErrMalformed) || string(found) != "x" {
 		t.Errorf("a frame over the limit was written: %v", err)
 	}
 }

@@ -55,6 +55,13 @@ func (queue *Queue[Item]) Take() (item Item, ok bool) {
 	return item, true
 }
 
+// Empty returns whether no item waits.
+func (queue *Queue[Item]) Empty() bool {
+	queue.lock.Lock()
+	defer queue.lock.Unlock()
+	return len(queue.items) == 0
+}
+
 // Pass lets Put go beyond the limit until the returned function is called.
 func (queue *Queue[Item]) Pass() (done func()) {
 	queue.pass(1)

@@ -2,12 +2,20 @@
 package pipe
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
 	"sync"
 
 	"teimoso-whatsmeow/frame"
+)
+
+const (
+	// pieceSize is how many bytes are read at once.
+	pieceSize = 64 << 10
+	// mostLeaving is how many bytes may wait to be written.
+	mostLeaving = 1 << 20
 )
 
 // Fields is the JSON header of a frame.
@@ -80,6 +88,9 @@ type Pipe struct {
 	stream io.ReadWriter
 
 	writing sync.Mutex
+	room    *sync.Cond
+	leaving []byte // frames that are written next
+	busy    bool   // somebody writes them
 
 	lock    sync.Mutex
 	next    uint64
@@ -90,7 +101,9 @@ type Pipe struct {
 
 // New returns a pipe over a stream; Serve reads it.
 func New(stream io.ReadWriter) *Pipe {
-	return &Pipe{stream: stream, waiting: map[uint64]chan Answer{}, broken: make(chan struct{})}
+	pipe := &Pipe{stream: stream, waiting: map[uint64]chan Answer{}, broken: make(chan struct{})}
+	pipe.room = sync.NewCond(&pipe.writing)
+	return pipe
 }
 
 // Broken is closed once the pipe cannot be written any more, or ended.
@@ -101,8 +114,9 @@ func (pipe *Pipe) Broken() <-chan struct{} { return pipe.broken }
 // It returns io.EOF at the end of the pipe, and frame.ErrMalformed for what is no frame or no header.
 func (pipe *Pipe) Serve(handle func(*Request)) error {
 	defer pipe.breakOff()
+	stream := bufio.NewReaderSize(pipe.stream, pieceSize)
 	for {
-		header, raw, err := frame.Read(pipe.stream)
+		header, raw, err := frame.Read(stream)
 		if err != nil {
 			return err
 		}
@@ -177,15 +191,47 @@ func (pipe *Pipe) Tell(event string, fields Fields, raw []byte) {
 	pipe.write(whole, raw)
 }
 
+// write writes a frame, in one piece with those that others add while one is being written.
+//
+// It waits where too much does: the other side reads slowly.
 func (pipe *Pipe) write(header Fields, raw []byte) {
 	encoded, err := json.Marshal(header)
-	if err == nil {
-		pipe.writing.Lock()
-		err = frame.Write(pipe.stream, encoded, raw)
-		pipe.writing.Unlock()
-	}
 	if err != nil {
 		pipe.breakOff()
+		return
+	}
+	pipe.writing.Lock()
+	defer pipe.writing.Unlock()
+	for pipe.busy && len(pipe.leaving) > mostLeaving {
+		pipe.room.Wait()
+	}
+	if pipe.leaving, err = frame.Append(pipe.leaving, encoded, raw); err != nil {
+		pipe.breakOff()
+	}
+	if pipe.busy {
+		return
+	}
+	for pipe.busy = true; len(pipe.leaving) > 0; {
+		piece := pipe.leaving
+		pipe.leaving = nil
+		pipe.room.Broadcast()
+		pipe.writing.Unlock()
+		_, err := pipe.stream.Write(piece)
+		pipe.writing.Lock()
+		if err != nil {
+			pipe.breakOff()
+		}
+	}
+	pipe.busy = false
+	pipe.room.Broadcast()
+}
+
+// Flush returns once all frames that were given are written, or the pipe is broken.
+func (pipe *Pipe) Flush() {
+	pipe.writing.Lock()
+	defer pipe.writing.Unlock()
+	for pipe.busy {
+		pipe.room.Wait()
 	}
 }
 

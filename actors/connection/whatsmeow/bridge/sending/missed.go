@@ -19,7 +19,7 @@ func (one *Sender) reachMissed(ctx context.Context, mail *letter) {
 		}
 	}
 	one.forgetDevices(ctx, mail.persons)
-	answer, err := one.leave(mail, func() (*waBinary.Node, error) { return one.sealMissed(ctx, mail) })
+	answer, err := one.leave(mail, func(ctx context.Context) (*waBinary.Node, error) { return one.sealMissed(ctx, mail) })
 	if err == errNobodyMissed {
 		return
 	}

@@ -21,7 +21,7 @@ func (one *Sender) TellPhone(ctx context.Context, message *waE2E.Message) (strin
 func (one *Sender) TellPhoneAs(ctx context.Context, id string, message *waE2E.Message) error {
 	phone := one.Client.Store.GetJID().ToNonAD()
 	mail := &letter{id: id, to: phone, within: ackWithin}
-	answer, err := one.leave(mail, func() (*waBinary.Node, error) {
+	answer, err := one.leave(mail, func(ctx context.Context) (*waBinary.Node, error) {
 		node, err := one.Client.PeerStanza(ctx, phone, mail.id, message)
 		if err == nil {
 			return node, nil

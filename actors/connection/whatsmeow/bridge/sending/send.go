@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
@@ -37,6 +36,8 @@ type Sender struct {
 	// Connected returns whether the socket is open; Ending is closed when it ends.
 	Connected func() bool
 	Ending    <-chan struct{}
+
+	departures departures
 }
 
 // Message is one to send: the bytes of a waE2E.Message under the caller's id.
@@ -150,7 +151,7 @@ func (one *Sender) direct(ctx context.Context, mail *letter) error {
 
 // post encrypts a message, writes it, waits for its ack, and sends it to devices that the server knows besides.
 func (one *Sender) post(ctx context.Context, mail *letter) (float64, error) {
-	answer, err := one.leave(mail, func() (*waBinary.Node, error) { return one.seal(ctx, mail) })
+	answer, err := one.leave(mail, func(ctx context.Context) (*waBinary.Node, error) { return one.seal(ctx, mail) })
 	if err != nil {
 		return 0, err
 	}
@@ -168,33 +169,6 @@ func (one *Sender) post(ctx context.Context, mail *letter) (float64, error) {
 		one.issueToken(ctx, mail.to)
 	}
 	return float64(outcome.Number(ack.Attrs["t"])), nil
-}
-
-// leave has the ratchet step on disk before the bytes leave; nothing leaves after the deadline of the lease.
-func (one *Sender) leave(mail *letter, sealed func() (*waBinary.Node, error)) (<-chan *waBinary.Node, error) {
-	done := one.Ratchet.Take()
-	defer done()
-	if err := one.MayLeave(); err != nil {
-		return nil, err
-	}
-	node, err := sealed()
-	if refused := one.MayLeave(); refused != nil {
-		return nil, refused
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !one.Connected() {
-		return nil, outcome.NotConnected
-	}
-	answer := one.Client.AwaitAnswer(mail.id)
-	if err := one.Client.SendStanza(one.Context, *node); err != nil {
-		if errors.Is(err, whatsmeow.ErrNotConnected) {
-			return nil, outcome.NotConnected
-		}
-		return nil, outcome.Disconnected
-	}
-	return answer, nil
 }
 
 func (one *Sender) acknowledged(answer <-chan *waBinary.Node, within time.Duration) (*waBinary.Node, error) {

@@ -209,7 +209,9 @@ func (one *actor) write(header pipe.Fields, raw []byte) {
 	}
 	one.writing.Lock()
 	defer one.writing.Unlock()
-	_ = frame.Write(one.stream, encoded, raw)
+	if whole, err := frame.Append(nil, encoded, raw); err == nil {
+		_, _ = one.stream.Write(whole)
+	}
 }
 
 // programEnded answers requests of a program that is gone; it is uncertain where the program may have read them.

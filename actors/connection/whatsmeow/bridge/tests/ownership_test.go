@@ -153,7 +153,11 @@ func deathSignal(t *testing.T, path string) error {
 		return err
 	}
 	// A program that answers has asked for its signal.
-	if err := frame.Write(own, []byte(`{"id": 1, "do": "nonsense"}`), nil); err != nil {
+	asked, err := frame.Append(nil, []byte(`{"id": 1, "do": "nonsense"}`), nil)
+	if err != nil {
+		return err
+	}
+	if _, err := own.Write(asked); err != nil {
 		return err
 	}
 	if _, _, err := frame.Read(own); err != nil {

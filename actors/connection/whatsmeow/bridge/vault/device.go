@@ -44,7 +44,16 @@ func (keep *keeper) attend(device *store.Device) {
 		device.PreKeys = &preKeys{device.PreKeys, device.EventBuffer}
 	}
 	if _, attended := device.Identities.(*identities); device.Identities != nil && !attended {
-		device.Identities = &identities{device.Identities, keep.vault.wrapped, device.GetJID().String()}
+		device.Identities = &identities{
+			IdentityStore: device.Identities, db: keep.vault.wrapped, own: device.GetJID().String(),
+		}
+	}
+	if _, attended := device.Sessions.(*sessions); device.Sessions != nil && !attended {
+		device.Sessions = &sessions{SessionStore: device.Sessions, device: device}
+		device.SenderKeys = &senderKeys{device.SenderKeys}
+		device.PrivacyTokens = &privacyTokens{PrivacyTokenStore: device.PrivacyTokens}
+		device.EventBuffer = &plaintexts{device.EventBuffer}
+		device.NCTSalt = &salt{NCTSaltStore: device.NCTSalt}
 	}
 	if device.LIDs != nil {
 		device.LIDs = &mappings{CachedLIDMap: keep.vault.Container.LIDMap, learnt: keep.learnt}
@@ -155,4 +164,12 @@ func (one *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (found []
 		return err
 	})
 	return found, err
+}
+
+// RemovePreKey removes a prekey that was used up, in the transaction of the message that used it.
+func (one *preKeys) RemovePreKey(ctx context.Context, id uint32) error {
+	if gathered(ctx) != nil {
+		return errAlone
+	}
+	return one.PreKeyStore.RemovePreKey(ctx, id)
 }

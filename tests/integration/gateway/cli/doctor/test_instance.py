@@ -16,6 +16,7 @@ from supervision.keeper.lock import Lock
 from supervision.keeper.manifest import Plan
 from tests.integration.gateway.cli.doctor.examination import API_KEY, begun, failed
 from tests.processes.valkey import PASSWORD, free_port
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,9 @@ def test_a_webhook_leads_to_a_private_address(data: Path, doctor: Examine, host:
     async def add() -> None:
         documents = open_documents(resolve_settings(data=data))
         url = f"https://{host}/told"
-        await Webhooks(documents).create(Webhook("wh_1", url, (Secret("whsec_x"),), 1.0))
+        await Webhooks(documents).create(
+            Webhook("wh_1", url, (Secret("whsec_x"),), 1.0), quota=UNLIMITED
+        )
         await documents.close()
 
     asyncio.run(add())

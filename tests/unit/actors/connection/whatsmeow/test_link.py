@@ -31,11 +31,14 @@ class Other:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._arriving = frames.Frames()
 
     async def asked(self) -> int:
         """The number of the next request."""
-        number: int = (await frames.read(self._reader)).header["id"]
-        return number
+        while True:
+            for frame in self._arriving.take(await self._reader.read(4096)):
+                number: int = frame.header["id"]
+                return number
 
     def say(self, header: dict[str, Any]) -> None:
         self._writer.write(frames.encode(header, b""))
@@ -106,3 +109,15 @@ async def test_a_program_that_died_is_the_network(ends: tuple[Link, Other]) -> N
         Cause(Kind.NETWORK, "program_lost"),
         True,
     )
+
+
+async def test_a_question_of_a_program_that_died_knows_that(ends: tuple[Link, Other]) -> None:
+    """Its process is seen to be over a moment after its pipe."""
+    link, other = ends
+    asking = asyncio.ensure_future(link.ask("groups"))
+    await other.asked()
+    other.close()
+    asyncio.get_running_loop().call_later(0.05, link.fail, Cause(Kind.NETWORK, "program_died"))
+    with pytest.raises(ConnectionLost) as caught:
+        await asking
+    assert caught.value.cause == Cause(Kind.NETWORK, "program_died")

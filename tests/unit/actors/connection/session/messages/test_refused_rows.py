@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.connection.session.messages.refused_rows import MOST, MOST_BYTES
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
@@ -155,3 +156,42 @@ async def test_a_change_needs_a_transaction(session: Session, kind: str) -> None
     await aside(session, 1)
     with pytest.raises(RuntimeError):
         getattr(session, kind)(1)
+
+
+async def sets_aside(session: Session, key: int, *, bounded: bool = True) -> bool:
+    async with session.transaction():
+        return session.set_aside(key, bounded=bounded)
+
+
+async def test_so_many_are_set_aside_and_the_next_stays_pending(session: Session) -> None:
+    async with session.transaction():
+        session._write(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x <= ?)"
+            " INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
+            " SELECT 'message', ?, ?, 'M' || x, 1, 'text', 'hi', 0, 'live' FROM n",
+            (MOST, ALICE, ALICE),
+        )
+        assert all(session.set_aside(key) for key in range(1, MOST + 1))
+    assert not await sets_aside(session, MOST + 1)
+    assert session.refused_count() == MOST
+    assert waiting(session) == [f"M{MOST + 1}"]
+    assert [item.key for item in session.refused_items(1, 0)] == [1], "the oldest are kept"
+    async with session.transaction():
+        assert session.discard_refused(7)
+    assert await sets_aside(session, MOST + 1)
+    assert waiting(session) == []
+
+
+async def test_they_have_so_many_bytes_together(session: Session) -> None:
+    half = "x" * (MOST_BYTES // 2)
+    for name in "ABC":
+        await put(session, name, text=half + "x")
+    assert await sets_aside(session, 1)
+    assert not await sets_aside(session, 2)
+    assert await sets_aside(session, 2, bounded=False), "of a file that nobody serves"
+    assert waiting(session) == ["C"]
+
+
+async def test_a_single_one_may_have_more(session: Session) -> None:
+    await put(session, "A", text="x" * (MOST_BYTES + 1))
+    assert await sets_aside(session, 1)

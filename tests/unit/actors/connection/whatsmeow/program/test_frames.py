@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.connection.whatsmeow.program import frames
-from actors.connection.whatsmeow.program.frames import MOST, Frame, Malformed, decode, encode
+from actors.connection.whatsmeow.program.frames import (
+    MOST,
+    Frame,
+    Frames,
+    Malformed,
+    decode,
+    encode,
+)
+
+HEADERS: list[dict[str, Any]] = [
+    {"id": 1, "do": "send", "chat": "15550100002@lid"},
+    {"event": "é"},
+    {"id": 3},
+]
 
 
-def reader(*parts: bytes) -> asyncio.StreamReader:
-    made = asyncio.StreamReader()
-    for part in parts:
-        made.feed_data(part)
-    made.feed_eof()
-    return made
-
-
-@pytest.mark.parametrize("body", [b"", b"\0raw\xff"])
-async def test_what_is_written_is_read(body: bytes) -> None:
-    first, second = {"id": 1, "do": "send", "chat": "15550100002@lid"}, {"event": "é"}
-    made = reader(encode(first, body), encode(second))
-    assert await frames.read(made) == Frame(first, body)
-    assert await frames.read(made) == Frame(second, b"")
-    with pytest.raises(asyncio.IncompleteReadError):
-        await frames.read(made)
+@given(st.lists(st.binary(max_size=40), min_size=3, max_size=3), st.lists(st.integers(1, 200)))
+def test_what_is_written_is_read_in_whatever_pieces_it_comes(
+    bodies: list[bytes], cuts: list[int]
+) -> None:
+    written = list(zip(HEADERS, bodies, strict=True))
+    stream = b"".join(encode(*one) for one in written)
+    places = [0, *sorted({min(cut, len(stream)) for cut in cuts}), len(stream)]
+    arriving = Frames()
+    found: list[Frame] = []
+    for begin, end in pairwise(places):
+        found += arriving.take(stream[begin:end])
+    assert found == [Frame(*one) for one in written]
 
 
 @pytest.mark.parametrize(
@@ -55,8 +64,8 @@ def test_nothing_else_is_raised(content: bytes) -> None:
         return
 
 
-async def test_a_frame_beyond_the_bound_is_not_read() -> None:
+def test_a_frame_beyond_the_bound_is_not_read() -> None:
     with pytest.raises(Malformed, match="too large"):
-        await frames.read(reader((MOST + 1).to_bytes(4), b"x"))
+        list(Frames().take((MOST + 1).to_bytes(4) + b"x"))
     with pytest.raises(ValueError, match="too large"):
         encode({}, bytes(MOST))

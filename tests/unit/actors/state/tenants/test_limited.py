@@ -14,18 +14,19 @@ from actors.runtime.connection_ids import name_of
 from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import API_KEYS, WEBHOOKS
 from actors.state.events.log import EventLog
-from actors.state.limited import KEPT, end_limited, with_ended
 from actors.state.sqlite.store import SqliteDocuments
+from actors.state.tenants.limited import KEPT, end_limited, with_ended
 from actors.state.webhooks import Secret, Webhook, WebhookEnded, Webhooks, progressing
 from gateway.http.api_keys import KeyRing, create, ensure_first
-
-A, B = "a--A00000000000", "b--B00000000000"
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from actors.state.documents import Documents
+
+A, B = "a--A00000000000", "b--B00000000000"
 
 
 @pytest.fixture
@@ -48,9 +49,11 @@ def webhook(name: str, *connections: str) -> Webhook:
 
 async def test_a_key_lets_nobody_in_once_its_last_connection_is_gone(documents: Documents) -> None:
     await connect(documents, A, B)
-    _, both = await create(documents, name="both", scopes=["read"], connections=[A, B])
-    _, one = await create(documents, name="one", scopes=["read"], connections=[A])
-    _, every = await create(documents, name="every", scopes=["read"])
+    _, both = await create(
+        documents, name="both", scopes=["read"], connections=[A, B], quota=UNLIMITED
+    )
+    _, one = await create(documents, name="one", scopes=["read"], connections=[A], quota=UNLIMITED)
+    _, every = await create(documents, name="every", scopes=["read"], quota=UNLIMITED)
     await end_limited(documents, A, clock=lambda: 5.0)
     await end_limited(documents, A, clock=lambda: 6.0)
     ring = KeyRing(documents)
@@ -69,7 +72,7 @@ async def test_a_webhook_is_told_nothing_once_its_last_connection_is_gone(
     await connect(documents, A, B)
     webhooks = Webhooks(documents)
     for each in (webhook("wh_1", A), webhook("wh_2", A, B), webhook("wh_3")):
-        await webhooks.create(each)
+        await webhooks.create(each, quota=UNLIMITED)
     await end_limited(documents, A, clock=lambda: 5.0)
     assert (await EventLog(documents).head()).webhooks == ("wh_2", "wh_3")
     found = {each.id: each for each in await webhooks.list()}
@@ -86,8 +89,8 @@ async def test_the_newest_that_ended_are_kept(documents: Documents) -> None:
     for number in range(KEPT + 3):
         name = f"c{number}--A00000000000"
         await connect(documents, name)
-        await create(documents, name=name, scopes=["read"], connections=[name])
-        await Webhooks(documents).create(webhook(f"wh_{number}", name))
+        await create(documents, name=name, scopes=["read"], connections=[name], quota=UNLIMITED)
+        await Webhooks(documents).create(webhook(f"wh_{number}", name), quota=UNLIMITED)
         await end_limited(documents, name, clock=partial(float, number))
     for collection in (API_KEYS, WEBHOOKS):
         left = [each["ended_at"] for each in (await documents.query(collection)).items]
@@ -106,8 +109,8 @@ def test_what_is_of_no_connection_that_is_left_has_ended() -> None:
 
 async def test_two_that_are_deleted_at_once_end_what_is_for_both(documents: Documents) -> None:
     await connect(documents, A, B)
-    await create(documents, name="both", scopes=["read"], connections=[A, B])
-    await Webhooks(documents).create(webhook("wh_1", A, B))
+    await create(documents, name="both", scopes=["read"], connections=[A, B], quota=UNLIMITED)
+    await Webhooks(documents).create(webhook("wh_1", A, B), quota=UNLIMITED)
     await asyncio.gather(end_limited(documents, A), end_limited(documents, B))
     assert (await EventLog(documents).head()).webhooks == ()
     for collection in (API_KEYS, WEBHOOKS):
@@ -118,7 +121,7 @@ async def test_two_that_are_deleted_at_once_end_what_is_for_both(documents: Docu
 
 async def test_a_webhook_is_told_what_happened_before_it_ended(documents: Documents) -> None:
     await connect(documents, A)
-    await Webhooks(documents).create(webhook("wh_1", A))
+    await Webhooks(documents).create(webhook("wh_1", A), quota=UNLIMITED)
     await documents.batch([Alert("x", A, "warning", "x", 1.0).write])
     await end_limited(documents, A)
     await documents.batch([Alert("y", A, "warning", "y", 2.0).write])
@@ -134,15 +137,15 @@ async def test_nothing_is_made_for_a_connection_that_is_deleted(documents: Docum
     await connect(documents, A)
     await Connections(documents).delete(A)
     with pytest.raises(ConnectionNotFound):
-        await create(documents, name="x", scopes=["read"], connections=[A])
+        await create(documents, name="x", scopes=["read"], connections=[A], quota=UNLIMITED)
     with pytest.raises(ConnectionNotFound):
-        await Webhooks(documents).create(webhook("wh_1", A))
+        await Webhooks(documents).create(webhook("wh_1", A), quota=UNLIMITED)
     assert (await documents.query(API_KEYS)).items == []
     assert (await EventLog(documents).head()).webhooks == ()
 
 
 async def test_keys_that_ended_are_not_the_first(documents: Documents) -> None:
     await connect(documents, A)
-    await create(documents, name="x", scopes=["admin"], connections=[A])
+    await create(documents, name="x", scopes=["admin"], connections=[A], quota=UNLIMITED)
     await end_limited(documents, A)
     assert await ensure_first(documents, None) is not None

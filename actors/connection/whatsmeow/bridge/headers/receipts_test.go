@@ -1,4 +1,4 @@
-package engine
+package headers
 
 import (
 	"slices"
@@ -10,7 +10,6 @@ import (
 	waLog "go.mau.fi/whatsmeow/util/log"
 
 	"teimoso-whatsmeow/library"
-	"teimoso-whatsmeow/pipe"
 )
 
 // One receipt may count who read several messages of a group. The simulator sends each by itself, so that this is
@@ -39,8 +38,8 @@ func TestReceiptOfSeveralPersonsIsTakenApart(t *testing.T) {
 		t.Fatalf("%v parts: %v", len(parts), err)
 	}
 	var found []string
-	for _, each := range grouped(whole, parts) {
-		fields := receiptFields(each)
+	for _, each := range Parts(whole, parts) {
+		fields := Receipt(each)
 		if fields["chat"] != group.String() || fields["group"] != true || fields["type"] != "read" {
 			t.Errorf("delivered as %v", fields)
 		}
@@ -48,28 +47,5 @@ func TestReceiptOfSeveralPersonsIsTakenApart(t *testing.T) {
 	}
 	if !slices.Equal(found, []string{"3EB0A1 15550100101 21", "3EB0A1 15550100102 22", "3EB0A2 15550100101 23"}) {
 		t.Errorf("found %v", found)
-	}
-}
-
-// The library's handler keeps the result of the last part alone.
-func TestOneRefusedPartWithholdsTheAnswerOfItsStanza(t *testing.T) {
-	engine := New(pipe.New(nil), nil)
-	all := newSettlements(&login{engine: engine})
-	for _, refused := range []int{-1, 0, 1, 2} {
-		var deliveries []<-chan pipe.Answer
-		for part := range 3 {
-			answer := make(chan pipe.Answer, 1)
-			if part == refused {
-				answer <- pipe.Answer{Err: &pipe.Refusal{Code: "not_stored"}}
-			} else {
-				answer <- pipe.Answer{}
-			}
-			deliveries = append(deliveries, answer)
-		}
-		all.finish(settlement{deliveries: deliveries, done: func(stored bool) {
-			if stored != (refused < 0) {
-				t.Errorf("part %d refused: stored is %v", refused, stored)
-			}
-		}})
 	}
 }

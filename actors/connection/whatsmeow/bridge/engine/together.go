@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"context"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/vault"
+)
+
+// mostTogether is how many messages share a transaction at most.
+const mostTogether = 32
+
+// together are messages that wait at one time and are ordinary ones: of a person's session, to this account alone. Their
+// ratchet steps and plaintexts share a transaction, and only then they are handed on. Any other stanza, and a message
+// that cannot be read, ends it, and is handled by itself.
+type together struct {
+	login *login
+	ctx   context.Context
+	steps *vault.Steps
+	turn  func() // ends the turn of the ratchet
+	all   []decrypted
+}
+
+type decrypted struct {
+	node    *waBinary.Node
+	info    *types.MessageInfo
+	part    *waBinary.Node
+	message *waE2E.Message
+	plain   []byte
+	hash    *[32]byte
+}
+
+// take decrypts a message; false where it is to be handled by itself, and nothing of it is gathered that matters then.
+func (some *together) take(node *waBinary.Node) (taken bool) {
+	part, info := some.ordinary(node)
+	if part == nil {
+		return false
+	}
+	// What panics is handled by itself, and panics again there.
+	defer func() {
+		if recover() != nil {
+			taken = false
+		}
+	}()
+	one := some.login
+	if some.turn == nil {
+		some.turn = one.engine.ratchet.Take()
+		some.ctx, some.steps = vault.Gather(one.engine.ctx)
+	}
+	one.learn(one.engine.ctx, info)
+	from := one.lidOf(some.ctx, info)
+	if from != info.Sender {
+		one.client.MigrateSession(some.ctx, info.Sender, from)
+	}
+	plain, hash, err := one.client.DecryptDirect(some.ctx, part, from, false, info.Timestamp)
+	if err != nil {
+		return false
+	}
+	// One that is malformed comes again by its plaintext, which is stored then.
+	message := &waE2E.Message{}
+	if proto.Unmarshal(plain, message) != nil {
+		return false
+	}
+	some.all = append(some.all, decrypted{node, info, part, message, plain, hash})
+	if len(some.all) >= mostTogether {
+		some.finish()
+	}
+	return true
+}
+
+// ordinary returns the one part of a message that can be taken; nil of another stanza.
+func (some *together) ordinary(node *waBinary.Node) (*waBinary.Node, *types.MessageInfo) {
+	if node.Tag != "message" || some.login.engine.sound() != nil {
+		return nil, nil
+	}
+	parts := node.GetChildrenByTag("enc")
+	if len(parts) != 1 || outcome.Text(parts[0].Attrs["type"]) != "msg" || outcome.Text(parts[0].Attrs["v"]) != "2" {
+		return nil, nil
+	}
+	info, err := some.login.client.ParseMessage(node)
+	if err != nil || info.IsGroup || info.IsFromMe || info.Category != "" || info.Chat.Server == types.NewsletterServer {
+		return nil, nil
+	}
+	return &parts[0], info
+}
+
+// finish stores what was gathered, then hands the messages on in their order.
+func (some *together) finish() {
+	if some.turn == nil {
+		return
+	}
+	one, all := some.login, some.all
+	err := some.steps.Store(one.engine.ctx, one.client.Store)
+	some.drop()
+	if err != nil {
+		one.engine.failed(err) // nothing is answered any more
+		return
+	}
+	for _, each := range all {
+		one.guarded(each.node, func() {
+			var whole opened
+			if whole.add(one, each.node, each.info, each.part, each.message, each.plain, each.hash) == nil {
+				whole.settle(one, each.node, each.info)
+			}
+		})
+	}
+}
+
+// drop gives up what was gathered, and ends the turn: nothing of it was handed on, and it comes again.
+func (some *together) drop() {
+	if some.turn != nil {
+		some.turn()
+	}
+	some.turn, some.steps, some.all = nil, nil, nil
+}

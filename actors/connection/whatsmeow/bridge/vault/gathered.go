@@ -1,0 +1,206 @@
+package vault
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+)
+
+// sessions gathers steps of sessions where the context says so.
+//
+// It remembers those that were gathered last, for the next message to the same person. What else writes a session
+// has it forgotten: a decryption's transaction may be rolled back.
+type sessions struct {
+	store.SessionStore
+	device *store.Device
+	stored remembered[[]byte]
+	moved  remembered[bool]
+}
+
+// next returns the session from which a gathered step goes on, where it is in memory.
+func (one *sessions) next(ctx context.Context, address string) (session []byte, found bool) {
+	steps := gathered(ctx)
+	if steps == nil {
+		return nil, false
+	}
+	if session, found = steps.session(address); found {
+		return session, true
+	}
+	return one.stored.get(address)
+}
+
+// GetSession returns a session, nil where there is none.
+func (one *sessions) GetSession(ctx context.Context, address string) ([]byte, error) {
+	if session, found := one.next(ctx, address); found {
+		return session, nil
+	}
+	return one.SessionStore.GetSession(ctx, address)
+}
+
+// HasSession returns whether there is a session.
+func (one *sessions) HasSession(ctx context.Context, address string) (bool, error) {
+	if _, found := one.next(ctx, address); found {
+		return true, nil
+	}
+	return one.SessionStore.HasSession(ctx, address)
+}
+
+// GetManySessions returns a session for each address, nil where there is none.
+func (one *sessions) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
+	if gathered(ctx) == nil {
+		return one.SessionStore.GetManySessions(ctx, addresses)
+	}
+	found, others := make(map[string][]byte, len(addresses)), make([]string, 0, len(addresses))
+	for _, address := range addresses {
+		if session, has := one.next(ctx, address); has {
+			found[address] = session
+		} else {
+			others = append(others, address)
+		}
+	}
+	if len(others) == 0 {
+		return found, nil
+	}
+	stored, err := one.SessionStore.GetManySessions(ctx, others)
+	for address, session := range stored {
+		found[address] = session
+	}
+	return found, err
+}
+
+// PutSession stores a session, or gathers it.
+func (one *sessions) PutSession(ctx context.Context, address string, session []byte) error {
+	if steps := gathered(ctx); steps != nil {
+		steps.sessions[address] = session
+		return nil
+	}
+	one.stored.forget(address)
+	return one.SessionStore.PutSession(ctx, address, session)
+}
+
+// PutManySessions stores sessions, or gathers them.
+func (one *sessions) PutManySessions(ctx context.Context, all map[string][]byte) error {
+	steps := gathered(ctx)
+	for address, session := range all {
+		if steps != nil {
+			steps.sessions[address] = session
+		} else {
+			one.stored.forget(address)
+		}
+	}
+	if steps != nil {
+		return nil
+	}
+	return one.SessionStore.PutManySessions(ctx, all)
+}
+
+// DeleteAllSessions deletes the sessions with a person.
+func (one *sessions) DeleteAllSessions(ctx context.Context, person string) error {
+	if err := one.settle(ctx); err != nil {
+		return err
+	}
+	defer one.stored.clear()
+	return one.SessionStore.DeleteAllSessions(ctx, person)
+}
+
+// DeleteSession deletes the session with a device.
+func (one *sessions) DeleteSession(ctx context.Context, address string) error {
+	if err := one.settle(ctx); err != nil {
+		return err
+	}
+	defer one.stored.clear()
+	return one.SessionStore.DeleteSession(ctx, address)
+}
+
+// MigratePNToLID moves what is kept of a number to its LID: once, as the library does.
+func (one *sessions) MigratePNToLID(ctx context.Context, number, lid types.JID) error {
+	if moved, _ := one.moved.get(number.SignalAddressUser()); moved {
+		return nil
+	}
+	if err := one.settle(ctx); err != nil {
+		return err
+	}
+	defer one.stored.clear()
+	if stored, ours := one.device.Identities.(*identities); ours {
+		defer stored.known.clear()
+	}
+	err := one.SessionStore.MigratePNToLID(ctx, number, lid)
+	if err == nil {
+		one.moved.put(number.SignalAddressUser(), true)
+	}
+	return err
+}
+
+// settle stores what was gathered so far: what follows changes the same rows.
+func (one *sessions) settle(ctx context.Context) error {
+	steps := gathered(ctx)
+	switch {
+	case steps == nil:
+		return nil
+	case steps.rest != nil:
+		return errAlone
+	default:
+		return steps.Store(ctx, one.device)
+	}
+}
+
+// senderKeys gathers steps of sender keys where the context says so.
+type senderKeys struct{ store.SenderKeyStore }
+
+// GetSenderKey returns a sender key, nil where there is none.
+func (one *senderKeys) GetSenderKey(ctx context.Context, group, sender string) ([]byte, error) {
+	if key, found := gathered(ctx).senderKey(senderKeyName{group, sender}); found {
+		return key, nil
+	}
+	return one.SenderKeyStore.GetSenderKey(ctx, group, sender)
+}
+
+// PutSenderKey stores a sender key, or gathers it.
+func (one *senderKeys) PutSenderKey(ctx context.Context, group, sender string, key []byte) error {
+	if steps := gathered(ctx); steps != nil {
+		steps.senderKeys[senderKeyName{group, sender}] = key
+		return nil
+	}
+	return one.SenderKeyStore.PutSenderKey(ctx, group, sender, key)
+}
+
+// plaintexts gathers what is decrypted where the context says so.
+type plaintexts struct{ store.EventBuffer }
+
+// GetBufferedEvent returns the plaintext of a message that came before, nil for another one.
+func (one *plaintexts) GetBufferedEvent(ctx context.Context, hash [32]byte) (*store.BufferedEvent, error) {
+	for steps := gathered(ctx); steps != nil; steps = steps.rest {
+		if found, has := steps.plaintexts[hash]; has {
+			return &store.BufferedEvent{Plaintext: found.content, ServerTime: found.sent}, nil
+		}
+	}
+	return one.EventBuffer.GetBufferedEvent(ctx, hash)
+}
+
+// PutBufferedEvent stores a plaintext, or gathers it.
+func (one *plaintexts) PutBufferedEvent(ctx context.Context, hash [32]byte, content []byte, sent time.Time) error {
+	if steps := gathered(ctx); steps != nil {
+		steps.plaintexts[hash] = plaintext{content, sent}
+		return nil
+	}
+	return one.EventBuffer.PutBufferedEvent(ctx, hash, content, sent)
+}
+
+// DoDecryptionTxn has what a decryption changes in one transaction, or gathers it; nothing of it where that fails.
+func (one *plaintexts) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
+	steps := gathered(ctx)
+	if steps == nil {
+		return one.EventBuffer.DoDecryptionTxn(ctx, decrypt)
+	}
+	ctx, own := gather(ctx, steps)
+	if err := decrypt(ctx); err != nil {
+		return err
+	}
+	maps.Copy(steps.sessions, own.sessions)
+	maps.Copy(steps.senderKeys, own.senderKeys)
+	maps.Copy(steps.plaintexts, own.plaintexts)
+	return nil
+}

@@ -1,0 +1,74 @@
+"""Whom the files of a host are kept for, in tables of its ledger: how many bytes each connection has.
+
+The ledger calls these within its transactions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS holders (
+        sha256 TEXT NOT NULL,
+        connection TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        PRIMARY KEY (sha256, connection)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS held (connection TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TRIGGER IF NOT EXISTS holder_added AFTER INSERT ON holders BEGIN
+        INSERT INTO held VALUES (NEW.connection, NEW.size)
+            ON CONFLICT (connection) DO UPDATE SET bytes = bytes + excluded.bytes;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS holder_gone AFTER DELETE ON holders BEGIN
+        UPDATE held SET bytes = bytes - OLD.size WHERE connection = OLD.connection;
+        DELETE FROM held WHERE connection = OLD.connection AND bytes <= 0;
+    END""",
+)
+"""`held` is the sum of `holders`, kept up to date by the database itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes of files: by unit (`actors.runtime.quotas`), and of those that are kept for none.
+
+    A file of an older release, or one that a lost ledger had, is kept for none; one of several units counts
+    for each.
+    """
+
+    held: Mapping[str, int]
+    elsewhere: int = 0
+
+
+def lacking(database: sqlite3.Connection, sha256: str, units: Iterable[str]) -> list[str]:
+    """Those of the units that the file is not kept for yet."""
+    rows = database.execute("SELECT connection FROM holders WHERE sha256 = ?", (sha256,)).fetchall()
+    there = {connection for (connection,) in rows}
+    return [each for each in units if each not in there]
+
+
+def add(database: sqlite3.Connection, sha256: str, size: int, units: Iterable[str]) -> None:
+    """Keep the file for these units, which lacked it."""
+    rows = [(sha256, each, size) for each in units]
+    database.executemany("INSERT INTO holders VALUES (?, ?, ?)", rows)
+
+
+def remove(database: sqlite3.Connection, sha256: str) -> None:
+    """The file is gone."""
+    database.execute("DELETE FROM holders WHERE sha256 = ?", (sha256,))
+
+
+def usage(database: sqlite3.Connection, *, elsewhere: bool) -> Usage:
+    """How many bytes each has, and with `elsewhere` how many are kept for nobody."""
+    held = dict(database.execute("SELECT connection, bytes FROM held").fetchall())
+    if not elsewhere:
+        return Usage(held)
+    (rest,) = database.execute(
+        "SELECT coalesce(sum(size), 0) FROM files WHERE NOT EXISTS"
+        " (SELECT 1 FROM holders WHERE holders.sha256 = files.sha256)"
+    ).fetchone()
+    return Usage(held, rest)

@@ -1,0 +1,74 @@
+"""Adds webhooks and API keys within their quota, whichever processes of the instance add some at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from actors.runtime.quotas import units_of
+from actors.state.documents import QUOTAS, StoreAway, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from actors.runtime.quotas import Quota
+    from actors.state.documents import Change, Document, Documents
+
+TRIES = 20
+"""Additions by others, one after the other, that may come between."""
+
+
+class _Overtaken(Exception):  # noqa: N818 - reads as what it is
+    """Another process added one meanwhile."""
+
+
+async def add(
+    documents: Documents,
+    collection: str,
+    connections: Sequence[str] | None,
+    writes: Sequence[Write],
+    *,
+    quota: Quota,
+) -> None:
+    """Commit `writes`, which add a document of `collection` for these connections (None: for all).
+
+    Counting and adding are one step: who adds raises `turn` in the same batch, and counts anew where it
+    is not as it was before counting. Raises `QuotaReached`, `StoreAway`, and what the writes raise.
+    """
+    units = units_of(connections)
+    for _ in range(TRIES):
+        turn = _turn(await documents.get(QUOTAS, collection))
+        quota.check(units, used((await documents.query(collection)).items))
+        try:
+            await documents.batch(
+                [Write("change", QUOTAS, collection, change=_next(turn)), *writes]
+            )
+        except _Overtaken:
+            continue
+        return
+    raise StoreAway("others add without a pause")
+
+
+def used(documents: Iterable[Document]) -> Counter[str]:
+    """How many of these count for each connection, and for all of them (pure).
+
+    None that ended; one of several connections counts for those that are not deleted.
+    """
+    counts = Counter[str]()
+    for each in documents:
+        if each.get("ended_at") is None:
+            counts.update(set(units_of(each["connections"])) - set(each.get("ended", ())))
+    return counts
+
+
+def _turn(document: Document | None) -> int:
+    return 0 if document is None else int(document["turn"])
+
+
+def _next(turn: int) -> Change:
+    def change(there: Document | None) -> Document:
+        if _turn(there) != turn:
+            raise _Overtaken
+        return {"turn": turn + 1}
+
+    return change

@@ -1,0 +1,87 @@
+"""A gateway of two tenants: each has a key for its own connection, and one of them wants all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.gateway.served import OTHER, SHOP, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.integration.gateway.served import Api
+    from tests.processes.valkey import Valkey
+
+MANY = 1000
+CONNECTIONS = 4
+
+BY_CONNECTION = {
+    "event_readers_per_connection": 4,
+    "webhooks_per_connection": 4,
+    "api_keys_per_connection": 4,
+    "media_upload_budget": 100_000,
+    "media_max_bytes": 100_000,
+}
+"""What one connection may have ends first; the instance has room for all of them."""
+
+BY_INSTANCE = {
+    "event_readers_per_connection": MANY,
+    "max_event_readers": 10,
+    "webhooks_per_connection": MANY,
+    "max_webhooks": 10,
+    "api_keys_per_connection": MANY,
+    "max_api_keys": 10,
+    "media_limit": 500_000,
+}
+"""One connection may have more than there is. Of ten each has one, and five are for whoever comes first."""
+
+
+@dataclass
+class Tenants:
+    """The callers; each refusal of the greedy one has to name what ends first (`of`)."""
+
+    gateway: Gateway
+    greedy: Api
+    modest: Api
+    of: str
+
+    def require_refused(self, answer: httpx.Response, each: str, total: str) -> None:
+        """The answer is a refusal that names the limit, and when to come again."""
+        problem = answer.json()
+        assert int(answer.headers["retry-after"]) > 0
+        told = (answer.status_code, problem["code"], problem["of"], problem["setting"])
+        if self.of == "instance":
+            assert told == (503, "instance_limit_reached", "instance", total)
+        else:
+            assert told == (429, "quota_reached", "connection", each)
+        setting = problem["setting"]
+        assert setting in problem["detail"]
+        assert problem["limit"] == getattr(self.gateway.settings, setting.lower())
+        metrics = self.gateway.api.get("/metrics").text
+        assert f'teimoso_limits_reached_total{{limit="{setting}"}}' in metrics
+
+
+def key_of(gateway: Gateway, connection: str) -> Api:
+    """A caller with a key for the connection alone, which may do everything there."""
+    body = {"name": connection, "scopes": ["admin"], "connections": [connection]}
+    made = gateway.api.post("/api/keys", json=body)
+    assert made.status_code == 201, made.text
+    return gateway.client(made.json()["key"])
+
+
+@pytest.fixture(scope="module", params=[BY_CONNECTION, BY_INSTANCE], ids=["connection", "instance"])
+def tenants(
+    request: pytest.FixtureRequest, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tenants]:
+    flags = {"max_connections": CONNECTIONS, "webhook_url_private": True, **request.param}
+    with Gateway(tmp_path_factory.mktemp("tenants"), valkey, **flags) as gateway:
+        for connection in (SHOP, OTHER):
+            gateway.connect(connection)
+        of = "connection" if request.param is BY_CONNECTION else "instance"
+        with key_of(gateway, "shop") as greedy, key_of(gateway, "other") as modest:
+            yield Tenants(gateway, greedy, modest, of)

@@ -1,0 +1,154 @@
+"""Files are counted for whom they are kept, over all processes of a host, and let nobody's part go (G13)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.config.settings import Settings
+from actors.media import holders
+from actors.media.local_files import Files
+from actors.media.store import BudgetReached
+from actors.runtime.quotas import ALL, QuotaReached
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from pathlib import Path
+
+KB = 1000
+MOST = 2**30
+
+
+@pytest.fixture
+async def processes(tmp_path: Path) -> AsyncIterator[Callable[..., Sequence[Files]]]:
+    """Opens the files of one host as several processes have them."""
+    opened: list[Files] = []
+
+    def open_files(count: int = 1, **flags: int) -> Sequence[Files]:
+        settings = Settings.model_validate({"data": tmp_path, "max_connections": 4, **flags})
+        opened.extend(Files(settings, None) for _ in range(count))
+        return opened
+
+    yield open_files
+    for each in opened:
+        await each.close()
+
+
+async def chunked(content: bytes) -> AsyncIterator[bytes]:
+    half = len(content) // 2
+    yield content[:half]
+    yield content[half:]
+
+
+async def give(
+    files: Files,
+    size: int,
+    *units: str,
+    content: bytes | None = None,
+    living: Collection[str] | None = None,
+) -> str | None:
+    """None once it is kept, or whose limit is reached."""
+    data = os.urandom(size) if content is None else content
+    try:
+        await files.keep_given(chunked(data), limit=MOST, units=units, living=living)
+    except QuotaReached as reached:
+        return reached.of
+    return None
+
+
+async def held(files: Files) -> dict[str, int]:
+    usage = await files._ledger._ask(partial(holders.usage, elsewhere=False), writes=False)
+    return dict(usage.held)
+
+
+async def test_the_limit_holds_over_all_processes(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    """Five parts of 100 kB are reserved of a megabyte, and half of it is for whoever comes first."""
+    one, two = processes(2, media_limit=1000 * KB)
+    outcomes = await asyncio.gather(
+        *(give(each, 100 * KB, "a") for each in (one, two) for _ in range(5))
+    )
+    assert sorted(map(str, outcomes)) == ["None"] * 6 + ["instance"] * 4
+    assert await held(one) == {"a": 600 * KB}
+    assert await give(two, 100 * KB, "b") is None
+    assert await give(two, 10 * KB, "b", "c") == "instance", "it counts for each"
+
+
+async def test_greedy_connections_leave_another_its_part(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    assert [await give(files, 300 * KB, "a") for _ in range(2)] == [None, None]
+    assert await give(files, 1, "a") == "instance"
+    assert await give(files, 100 * KB, "b") is None
+    assert await give(files, 1, "b") == "instance"
+    assert await give(files, 100 * KB, ALL) is None
+    assert await held(files) == {"a": 600 * KB, "b": 100 * KB, ALL: 100 * KB}
+
+
+async def test_a_file_counts_once_however_often_it_comes(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    content = os.urandom(250 * KB)
+    assert [await give(files, 0, "a", content=content) for _ in range(5)] == [None] * 5
+    assert await give(files, 0, "b", content=content) is None
+    assert await held(files) == {"a": 250 * KB, "b": 250 * KB}
+
+
+async def test_what_is_removed_makes_room(processes: Callable[..., Sequence[Files]]) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    assert await give(files, 300 * KB, "a", "b") is None
+    assert await give(files, 300 * KB, "a") == "instance"
+    later = files.upkeep(_nothing_waits, lambda: 10**12)
+    await later.tidy()
+    assert await held(files) == {}
+    assert await give(files, 300 * KB, "a") is None
+
+
+async def _nothing_waits(_: str) -> bool:
+    return False
+
+
+async def test_files_of_deleted_connections_and_of_nobody_count_for_the_instance(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    await files.keep(chunked(os.urandom(200 * KB)), limit=MOST)  # as an older release did
+    assert await give(files, 200 * KB, "gone") is None
+    living = {"a", "b"}
+    assert await give(files, 200 * KB, "a", living=living) is None
+    assert await give(files, 101 * KB, "b", living=living) == "instance"
+    assert await give(files, 100 * KB, "b", living=living) is None
+
+
+async def test_what_arrives_from_whatsapp_counts_and_is_never_refused(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    greedy = files.of("a")
+    content = os.urandom(1200 * KB)
+    digest = hashlib.sha256(content).hexdigest()
+    kept = await greedy.keep(chunked(content), limit=MOST, expected=digest)
+    assert kept == (digest, 1200 * KB)
+    assert await greedy.find(digest) is not None
+    assert await greedy.need(digest)
+    assert await give(files, 1, "a") == "instance"
+    assert await give(files, 100 * KB, "b") is None, "its own part"
+
+
+async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_operator(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    (files,) = processes(media_upload_budget=100 * KB, media_max_bytes=100 * KB)
+    assert await give(files, 60 * KB, "a") is None
+    with pytest.raises(BudgetReached):
+        await give(files, 60 * KB, "a", "b")
+    assert await give(files, 60 * KB, "b") is None
+    assert [await give(files, 60 * KB, ALL) for _ in range(3)] == [None] * 3
