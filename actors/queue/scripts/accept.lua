@@ -8,24 +8,28 @@ local WEIGHT = 1000
 -- `room` is how many bytes all messages of the connection may have (`counters.bytes`); '' is no limit.
 function transitions.accept(
     id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content, room)
-    if call('EXISTS', BASE .. ':deleted') == 1 then
+    -- One command in place of three, where nothing of that is there.
+    local quiet = call('EXISTS', BASE .. ':deleted', message(id), HELD, SCHEDULED) == 0
+    if not quiet and call('EXISTS', BASE .. ':deleted') == 1 then
         return {'deleted'}
     end
+    local known = not quiet and call('EXISTS', message(id)) == 1
     if key ~= '' then
         local first = call('GET', BASE .. ':idempotency:' .. key)
         if first then
-            local known, print = string.match(first, '^(%S+) (%S+)$')
+            local accepted, print = string.match(first, '^(%S+) (%S+)$')
             if print ~= fingerprint then
                 return {'conflict'}
             end
-            return {'replayed', known, call('HGETALL', message(known))}
+            return {'replayed', accepted, call('HGETALL', message(accepted))}
         end
-        if spare ~= '' and call('EXISTS', message(id)) == 1 then
+        if spare ~= '' and known then
             -- The key is used anew after its time: its first message stays what it is.
             id = spare
+            known = call('EXISTS', message(id)) == 1
         end
     end
-    if call('EXISTS', message(id)) == 1 then
+    if known then
         return {'replayed', id, call('HGETALL', message(id))}
     end
     local bytes = WEIGHT + #text + #content
@@ -39,7 +43,9 @@ function transitions.accept(
         call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)
     end
     -- What was due before this was accepted goes before it.
-    promote()
+    if not quiet then
+        promote()
+    end
     chat = destined(chat)
     count('queued')
     local seq = sequence()

@@ -17,64 +17,70 @@ local function milliseconds()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Counts a record by `bytes` where it counted by `before`; `leaves` is the hour of its end, if it has one.
-local function recount(id, bytes, before, leaves)
-    local more = bytes - (before or 0)
-    if more ~= 0 then
-        add('bytes', more)
-        call('HSET', message(id), 'bytes', bytes)
-        if leaves then
-            call('HINCRBY', LEAVING, leaves, more)
-        end
-    end
+-- What this script adds to `leaving`: each hour is written once, at the end of a transition.
+local ends = {}
+
+local function count_end(hour, bytes)
+    ends[hour] = (ends[hour] or 0) + bytes
 end
 
--- Has a record expire in so many milliseconds.
-local function expire(id, within, bytes)
-    local leaves = math.floor((milliseconds() + within) / HOUR)
-    call('HSET', message(id), 'leaves', leaves)
-    call('HINCRBY', LEAVING, leaves, bytes)
-    call('PEXPIRE', message(id), within)
+local function note_ends()
+    for hour, bytes in pairs(ends) do
+        call('HINCRBY', LEAVING, hour, bytes)
+    end
 end
 
 -- Drops the words. The record is made anew: Redis stores a hash compactly only if none of its values ever was a
 -- long one.
-local function shed(id)
-    local record, kept = call('HGETALL', message(id)), {'text', '', 'stored', '1'}
+local function shed(id, leaves)
+    local record, kept = call('HGETALL', message(id)), {'text', '', 'stored', '1', 'bytes', BARE, 'leaves', leaves}
+    local gone = {text = true, content = true, bytes = true, leaves = true}
     for i = 1, #record, 2 do
-        if record[i] ~= 'text' and record[i] ~= 'content' then
+        if not gone[record[i]] then
             table.insert(kept, record[i])
             table.insert(kept, record[i + 1])
         end
     end
-    local left = call('PTTL', message(id))
     call('DEL', message(id))
     call('HSET', message(id), unpack(kept))
-    if left > 0 then
-        call('PEXPIRE', message(id), left)
+end
+
+-- Has a record that is finished and mirrored expire, and drops its words where the store has them and WhatsApp too.
+-- `last` is the hour in which one ends whose time begins now.
+local function finish(id, words, last)
+    local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves')
+    local proven = PROOF[record[1]]
+    local drops = proven and words == '1' and record[3] ~= '1'
+    local bytes, leaves = tonumber(record[4] or 0), record[5] and tonumber(record[5])
+    local ended = proven or record[1] == 'cancelled' or record[2]
+    if not ended or leaves and not drops then
+        return
     end
+    local within = leaves and call('PTTL', message(id)) or RETENTION
+    local weight = drops and BARE or bytes
+    if drops then
+        shed(id, leaves or last)
+    else
+        call('HSET', message(id), 'leaves', last)
+    end
+    call('PEXPIRE', message(id), within)
+    add('bytes', weight - bytes)
+    count_end(leaves or last, weight - (leaves and bytes or 0))
 end
 
 -- `...` are stored elsewhere: each three are an id, the revision that is stored, and 1 where it is stored with
 -- its words. A record that changed since stays marked.
 function transitions.mirrored(...)
     local given = {...}
+    local last = math.floor((milliseconds() + RETENTION) / HOUR)
     for i = 1, #given, 3 do
         local id, revision, words = given[i], given[i + 1], given[i + 2]
         if call('ZSCORE', CHANGED, id) == revision then
             call('ZREM', CHANGED, id)
-            local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves')
-            local proven = PROOF[record[1]]
-            if proven and words == '1' and record[3] ~= '1' then
-                shed(id)
-                recount(id, BARE, record[4], record[5])
-                record[4] = BARE
-            end
-            if not record[5] and (proven or record[1] == 'cancelled' or record[2]) then
-                expire(id, RETENTION, record[4] or 0)
-            end
+            finish(id, words, last)
         end
     end
+    note_ends()
     return 'kept'
 end
 
@@ -93,16 +99,21 @@ end
 -- Counts those of `...` that count for nothing: an older release accepted them. After the `last` all records count.
 function transitions.weigh(last, ...)
     for _, id in ipairs({...}) do
-        local record = call('HMGET', message(id), 'status', 'bytes', 'leaves', 'stored')
+        local record = call('HMGET', message(id), 'status', 'bytes', 'stored')
         if record[1] and not record[2] then
             local words = call('HSTRLEN', message(id), 'text') + call('HSTRLEN', message(id), 'content')
-            recount(id, record[4] == '1' and BARE or WEIGHT + words, 0, record[3])
+            local bytes = record[3] == '1' and BARE or WEIGHT + words
+            add('bytes', bytes)
+            call('HSET', message(id), 'bytes', bytes)
             local left = call('PTTL', message(id))
-            if left > 0 and not record[3] then
-                expire(id, left, call('HGET', message(id), 'bytes'))
+            if left > 0 then
+                local leaves = math.floor((milliseconds() + left) / HOUR)
+                call('HSET', message(id), 'leaves', leaves)
+                count_end(leaves, bytes)
             end
         end
     end
+    note_ends()
     if last == '1' then
         call('HSET', COUNTERS, 'weighed', 1)
     end
