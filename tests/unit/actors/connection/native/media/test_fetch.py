@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.config.settings import Settings
 from actors.connection.native.media.cipher import Sealing
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.fetch import Fetcher
@@ -17,7 +16,6 @@ from actors.connection.native.media.hosts import Hosts, MediaConnection, NoLink
 from actors.connection.native.media.https import Unreachable
 from actors.connection.session.files.downloads import Transfer
 from actors.media.directory import DirectoryStore
-from actors.media.local_files import Files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -130,26 +128,3 @@ async def test_without_a_connection_nothing_is_tried(tmp_path: Path) -> None:
     made = Fetcher(DirectoryStore(tmp_path), cast("Web", web), Hosts(), limit=2**20)
     with pytest.raises(NoLink):
         await made.fetch(transfer())
-
-
-async def test_a_connection_that_has_all_that_it_may_waits_and_asks_no_server(
-    tmp_path: Path,
-) -> None:
-    """Another connection on the same host does not (G13)."""
-    web = Scripted(WHOLE)
-    flags = {"data": tmp_path, "media_limit_per_connection": len(DATA) + 10}
-    files = Files(Settings.model_validate(flags), None)
-    greedy, modest = files.of("greedy"), files.of("modest")
-
-    async def before() -> AsyncIterator[bytes]:
-        yield b"eleven byte"
-
-    await greedy.keep(before(), limit=100)
-    asking = fetcher(web, tmp_path)
-    asking._store = greedy
-    assert await asking.fetch(transfer()) is Trouble.LOCAL
-    assert web.asked == []
-    asking._store = modest
-    assert await asking.fetch(transfer()) is None
-    assert await modest.find(hashlib.sha256(DATA).hexdigest()) is not None
-    await files.close()
