@@ -18,7 +18,7 @@ from actors.runtime.quotas import ALL, Of
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from actors.runtime.quotas import Quota, QuotaReached
     from gateway.http.api_keys import Key
@@ -81,6 +81,13 @@ def judge(full_at: float, now: float, quota: int) -> Verdict:
     if over > cost / 1000:  # more than what adding up loses
         return Verdict(before, 0, over)
     return Verdict(before + cost, int(0.001 - over / cost))
+
+
+def expect(quotas: Iterable[Quota]) -> None:
+    """Have the counts of refusals before the first one."""
+    for quota in quotas:
+        for setting in filter(None, (quota.each_setting, quota.total_setting)):
+            measures.count(REFUSALS, 0, limit=setting)
 
 
 def refused(reached: QuotaReached, code: str | None = None) -> Problem:
