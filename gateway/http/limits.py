@@ -118,8 +118,6 @@ class Limits:
         self._full_at: dict[Name, float] = {}
         self._forget_at = KNOWN
         self._policy = (b"ratelimit-policy", f'"key";q={quota.each};w={WINDOW}'.encode())
-        for of in ("key", "instance"):  # so that the first refusal is seen as one
-            measures.count(REFUSALS, 0, limit=quota.reached(of).setting)
 
     def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
         """The header fields that tell of the key's quota, and the refusal if one is used up.
