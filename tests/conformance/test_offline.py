@@ -56,7 +56,7 @@ def test_requests_what_waits_for_it(simulator: Simulator, client: Client, friend
         until(lambda: simulator.account(client.number)["unacknowledged"] == left)
         simulator.say(friend, client.number, "live")
         with pytest.raises(AssertionError, match="silent"):
-            client.process.line(3)
+            client.wait("message", 3)
         simulator.post(f"{account}/rules", offline_batches=False)
         simulator.post("/faults", account=client.number, kind="drop")
     assert texts(client, WAITING - (0 if asks else PRIMER)) == missed(
