@@ -42,8 +42,8 @@ PATIENCE = 2.0  # seconds: a Redis that hangs must not make the health check han
 class Observation:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
-    `loaded`: the connections were read at least once. `durable` is None while Redis does not
-    answer, nor is `memory_of_redis`; `spool` while its disk does not. `latest` is what the HealthMonitor
+    `loaded`: the connections were read at least once. `durable` and `memory_of_redis` are None while Redis
+    does not answer, `spool` while its disk does not. `latest` is what the HealthMonitor
     wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
     to, `files_room` how many bytes files of messages may still take.
     """
@@ -81,7 +81,7 @@ class Observer:
         places: Sequence[Path] = (),
         files_room: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`places` are where the service writes to; `files_room` as of `Observation`, called in a thread."""
+        """`places` are where the service writes to; `files_room` is called in a thread, for the field of `Observation`."""
         self._places, self._files_room = places, files_room
         self._redis = redis
         self._documents = documents

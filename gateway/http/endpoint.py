@@ -136,7 +136,7 @@ class _TellingWhatIsAway:
         if isinstance(error, BudgetReached):
             raise Problem(
                 error.code,
-                "MEDIA_UPLOAD_BUDGET allows no more today (UTC).",
+                "MEDIA_UPLOAD_BUDGET allows the connection no more today (UTC); try again tomorrow.",
                 headers={"Retry-After": str(math.ceil(error.seconds))},
             ) from None
         if error is not None:
@@ -151,17 +151,17 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     RedisAway: ("redis_away", "Redis does not answer; try again soon."),
     RedisFull: (
         "redis_full",
-        "Messages leave it as they are sent; REDIS_MEMORY_LIMIT or the server's `maxmemory` is the bound.",
+        "Redis has all memory in use that it may; try again later. REDIS_MEMORY_LIMIT and the server's `maxmemory` allow more.",
     ),
     QueueFull: (
         "queue_full",
-        "Messages leave as they are sent and stored, finished ones after seven days; QUEUE_MEMORY_LIMIT is the bound.",
+        "Messages of the connection leave seven days after their end; try again later. QUEUE_MEMORY_LIMIT allows more.",
     ),
     SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
     StoreFull: (
         "disk_full",
-        "The disk is full but for DISK_RESERVE, which is not for files; everything else goes on.",
+        "The disk is full but for DISK_RESERVE, which is not for files. Make room, or lower it; everything else goes on.",
     ),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within that
-FULL_RETRY_AFTER = 30  # seconds; messages leave meanwhile, and make room
+FULL_RETRY_AFTER = 30  # seconds; messages leave Redis meanwhile
 
 # What a caller names himself is repeated only if it can be nothing but a name: a number or a key
 # that stands where a name belongs is not.
@@ -137,7 +137,7 @@ KINDS = _kinds(
     Kind(429, "rate_limited", "The API key, or a connection of it, asked too often"),
     Kind(429, "quota_reached", "A connection or the API key has all that it may have"),
     Kind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
-    Kind(429, "upload_budget_reached", "The connection's files of today are too many bytes"),
+    Kind(429, "upload_budget_reached", "The connection may upload no more today"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "connection_busy", "Too much is asked of the connection at once"),
@@ -150,7 +150,7 @@ KINDS = _kinds(
     Kind(503, "store_away", "The state store does not answer"),
     Kind(503, "whatsapp_away", "WhatsApp cannot be reached now"),
     Kind(503, "not_sent", "The message could not be sent in time, and was cancelled"),
-    Kind(503, "instance_limit_reached", "The instance has no more to give to this one"),
+    Kind(503, "instance_limit_reached", "A limit of the instance is reached"),
     Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
 
