@@ -23,7 +23,7 @@ from actors.redis.client import RedisAway
 from actors.runtime.quotas import QuotaReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limits, problems
-from gateway.http.problems import FULL_RETRY_AFTER, Problem, from_validation
+from gateway.http.problems import Problem, from_validation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -142,8 +142,7 @@ class _TellingWhatIsAway:
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):
-                    headers = {"Retry-After": str(FULL_RETRY_AFTER)} if kind in _FULL else {}
-                    raise Problem(code, detail, headers=headers) from None
+                    raise Problem(code, detail) from None
 
 
 # Of two that fit, the first: what is full is a kind of what is unavailable.
@@ -167,7 +166,6 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
     InvalidCursor: ("invalid_cursor", None),
 }
-_FULL = frozenset({RedisFull, QueueFull})
 telling_what_is_away = _TellingWhatIsAway()
 
 
