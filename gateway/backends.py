@@ -36,6 +36,7 @@ from gateway.acceptance.spool_drain import Drain
 from gateway.acceptance.url_fetch import Fetcher
 from gateway.connection_cache import KnownConnections
 from gateway.console.login.login_limiter import Guesses
+from gateway.http import limits
 from gateway.http.api_keys import KeyRing
 from gateway.http.limits import Limits
 from gateway.metrics.exposition import Metrics
@@ -100,6 +101,7 @@ class Backends:
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         """Open everything and keep it fresh; starts also while Redis or the store is away."""
+        limits.expect(settings.quotas)
         redis = connect(settings)
         listening = connect(settings, blocking=True)
         watching = connect(settings)

@@ -59,6 +59,17 @@ class QuotaSettings(BaseModel):
         return value
 
     @property
+    def quotas(self) -> tuple[Quota, ...]:
+        """All of them."""
+        return (
+            self.request_quota,
+            self.reader_quota,
+            self.webhook_quota,
+            self.key_quota,
+            self.file_quota,
+        )
+
+    @property
     def request_quota(self) -> Quota:
         """Requests of one gateway process in a minute."""
         return self._quota("RATE_LIMIT", "RATE_LIMIT_TOTAL", 1)

@@ -18,7 +18,7 @@ from actors.runtime.quotas import ALL, Of
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from actors.runtime.quotas import Quota, QuotaReached
     from gateway.http.api_keys import Key
@@ -83,6 +83,13 @@ def judge(full_at: float, now: float, quota: int) -> Verdict:
     return Verdict(before + cost, int(0.001 - over / cost))
 
 
+def expect(quotas: Iterable[Quota]) -> None:
+    """Have the counts of refusals before the first one."""
+    for quota in quotas:
+        for setting in filter(None, (quota.each_setting, quota.total_setting)):
+            measures.count(REFUSALS, 0, limit=setting)
+
+
 def refused(reached: QuotaReached, code: str | None = None) -> Problem:
     """Count a refusal and return its problem: 429 for a connection or key, 503 for the instance."""
     measures.count(REFUSALS, limit=reached.setting)
@@ -111,8 +118,6 @@ class Limits:
         self._full_at: dict[Name, float] = {}
         self._forget_at = KNOWN
         self._policy = (b"ratelimit-policy", f'"key";q={quota.each};w={WINDOW}'.encode())
-        for of in ("key", "instance"):  # so that the first refusal is seen as one
-            measures.count(REFUSALS, 0, limit=quota.reached(of).setting)
 
     def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
         """The header fields that tell of the key's quota, and the refusal if one is used up.

@@ -82,6 +82,8 @@ def tenants(
     with Gateway(tmp_path_factory.mktemp("tenants"), valkey, **flags) as gateway:
         for connection in (SHOP, OTHER):
             gateway.connect(connection)
+        metrics = gateway.api.get("/metrics").text
+        assert 'teimoso_limits_reached_total{limit="MAX_WEBHOOKS"} 0.0' in metrics
         of = "connection" if request.param is BY_CONNECTION else "instance"
         with key_of(gateway, "shop") as greedy, key_of(gateway, "other") as modest:
             yield Tenants(gateway, greedy, modest, of)

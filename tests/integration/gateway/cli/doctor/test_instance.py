@@ -32,7 +32,8 @@ def test_nothing_wrong_is_nothing_found(data: Path, own_valkey: Valkey, doctor: 
     )
     assert {name for name, one in findings.items() if one["result"] == "fail"} == set()
     assert status == 0
-    assert re.search(r" ms and holds [0-9.]+[KM]$", findings["redis"]["found"])
+    assert re.search(r" ms$", findings["redis"]["found"])
+    assert re.match(r"Redis holds \d+ MB of \d+ MB$", findings["redis memory"]["found"])
     assert {"redis", "durability", "state store", "api keys", "open files"} <= set(findings)
 
 
