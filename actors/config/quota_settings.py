@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from actors.config.units import Budget  # noqa: TC001 - pydantic reads it
+from actors.config.value_types import ByteCount  # noqa: TC001 - pydantic reads it
 from actors.runtime.quotas import Quota
 
 Requests = Annotated[int, Field(ge=0, le=100_000_000)]
@@ -46,7 +46,7 @@ class QuotaSettings(BaseModel):
     )
 
     # bytes of messages' files, on one host; 0 for no limit
-    media_limit: Budget = Field(0, validation_alias="MEDIA_LIMIT")
+    media_limit: ByteCount = Field(0, validation_alias="MEDIA_LIMIT")
 
     @field_validator("max_event_readers", "max_webhooks", "max_api_keys")
     @classmethod

@@ -84,7 +84,7 @@ def judge(full_at: float, now: float, quota: int) -> Verdict:
 
 
 def expect(quotas: Iterable[Quota]) -> None:
-    """Have the counts of refusals before the first one."""
+    """Count no refusal by each of these quotas, so that metrics have the series before the first one."""
     for quota in quotas:
         for setting in filter(None, (quota.each_setting, quota.total_setting)):
             measures.count(REFUSALS, 0, limit=setting)
