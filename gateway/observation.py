@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections
-    from gateway.redis_room import Room
+    from gateway.redis_room import RedisRoom
     from gateway.schemas.responses import Connection
 
 FRESH = 1.0  # seconds
@@ -77,7 +77,7 @@ class Observer:
         *,
         liveness: Liveness,
         spool: Spool,
-        room: Room | None = None,
+        room: RedisRoom | None = None,
         places: Sequence[Path] = (),
         files_room: Callable[[], int | None] = lambda: None,
     ) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Lanes, Record, Send
     from actors.queue.spool.file import Spool
     from gateway.acceptance.spool_drain import Drain
-    from gateway.redis_room import Room
+    from gateway.redis_room import RedisRoom
 
 
 class Accepting:
@@ -30,7 +30,7 @@ class Accepting:
     """
 
     def __init__(
-        self, lanes: Lanes, spool: Spool, drain: Drain, room: Room, *, spools: bool = True
+        self, lanes: Lanes, spool: Spool, drain: Drain, room: RedisRoom, *, spools: bool = True
     ) -> None:
         """`spools`: whether what Redis does not take waits on disk; else it is refused."""
         self._room = room
