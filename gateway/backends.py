@@ -42,7 +42,7 @@ from gateway.http.limits import Limits
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.tree_counters import Tree
 from gateway.observation import Observer
-from gateway.redis_room import Room
+from gateway.redis_room import RedisRoom
 from gateway.redis_watch import watch
 from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
@@ -81,7 +81,6 @@ class Backends:
     guesses: Guesses
     observer: Observer
     spool: Spool
-    room: Room
     accepting: Accepting
     metrics: Metrics
     tree: Tree
@@ -120,7 +119,7 @@ class Backends:
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
-        room = Room(redis, settings.redis_memory_limit)
+        room = RedisRoom(redis, settings.redis_memory_limit)
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
@@ -152,7 +151,6 @@ class Backends:
             ),
             tree=Tree(settings.data),
             spool=spool,
-            room=room,
             accepting=Accepting(lanes, spool, drain, room, spools=settings.message_queue_enabled),
             metrics=Metrics(),
             commands=Commands(redis, settings),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections
-    from gateway.redis_room import Room
+    from gateway.redis_room import RedisRoom
     from gateway.schemas.responses import Connection
 
 FRESH = 1.0  # seconds
@@ -42,8 +42,8 @@ PATIENCE = 2.0  # seconds: a Redis that hangs must not make the health check han
 class Observation:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
-    `loaded`: the connections were read at least once. `durable` is None while Redis does not
-    answer, nor is `memory_of_redis`; `spool` while its disk does not. `latest` is what the HealthMonitor
+    `loaded`: the connections were read at least once. `durable` and `memory_of_redis` are None while Redis
+    does not answer, `spool` while its disk does not. `latest` is what the HealthMonitor
     wrote last. `cpu` and `memory` are percent of the machine, `disk` is the fullest that the service writes
     to, `files_room` how many bytes files of messages may still take.
     """
@@ -77,11 +77,11 @@ class Observer:
         *,
         liveness: Liveness,
         spool: Spool,
-        room: Room | None = None,
+        room: RedisRoom | None = None,
         places: Sequence[Path] = (),
         files_room: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`places` are where the service writes to; `files_room` as of `Observation`, called in a thread."""
+        """`places` are where the service writes to; `files_room` is called in a thread, for the field of `Observation`."""
         self._places, self._files_room = places, files_room
         self._redis = redis
         self._documents = documents

@@ -1,4 +1,4 @@
-"""Watches how full Redis is, so that sends are refused before it has no memory left."""
+"""Reads the memory of Redis once a second, so that sends are refused before none is left."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 EVERY = 1.0
-"""Seconds between two looks: what a gateway accepts meanwhile fits into what the limit leaves free."""
+"""Seconds between two readings: sends that are accepted meanwhile fit into what the limit leaves free."""
 
 
-class Room:
-    """The memory of Redis as it was a second ago; unknown, and so not full, while Redis is away."""
+class RedisRoom:
+    """The memory of Redis at the last reading; unknown, and so not full, while Redis is away."""
 
     def __init__(self, redis: Redis, limit: int) -> None:
         """`limit` is REDIS_MEMORY_LIMIT in bytes; 0 leaves it to what the server reports."""
@@ -32,11 +32,11 @@ class Room:
 
     @property
     def full(self) -> bool:
-        """Whether no send may be added."""
+        """Whether sends are to be refused."""
         return self.memory is not None and self.memory.full
 
     async def look(self) -> None:
-        """Read it anew."""
+        """Read the memory once."""
         before, self.memory = self.full, None
         with suppress(RedisAway):
             self.memory = await memory(self._redis, self._limit)
@@ -44,7 +44,7 @@ class Room:
                 log.warning("redis full" if self.full else "redis has room", action="redis.room")
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Read every `EVERY` seconds, until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(EVERY)

@@ -53,20 +53,18 @@ SECTIONS = (
     ),
     Section(
         "Limits",
-        """A limit for a connection holds over all API keys that are for it, and what is for several connections counts
-for each of them. Where it is reached the answer is 429 (`quota_reached`, of requests `rate_limited`), behind a limit
-of the instance 503 (`instance_limit_reached`); both name the setting and have `Retry-After`. Half of each limit of
-the instance is reserved in equal parts: one for each of `MAX_CONNECTIONS`, one for the keys of all connections. So
-no connection takes another's part, however many are greedy. See
-[tenants](security.md#the-parts-of-tenants).""",
+        """A limit for a connection holds over all API keys that are for it: beyond it 429 `quota_reached`, or `rate_limited`
+for requests. Half of each limit of the instance is reserved for connections in equal parts: beyond the other half 503
+`instance_limit_reached`. [Tenants](security.md#the-parts-of-tenants) has the details. Budgets of bytes are under
+[Messages](#messages) and [Files](#files).""",
         {
-            "MAX_CONNECTIONS": "connections that may exist",
+            "MAX_CONNECTIONS": "connections that may exist; beyond it 409 `too_many_connections`",
             "RATE_LIMIT": (
                 "requests that each API key, and each connection by all its keys, may make of one gateway "
                 "process in a minute, all of them at once too; `0` for no limit"
             ),
             "RATE_LIMIT_TOTAL": (
-                "requests that all of them may make of one gateway process in a minute; `0` for no limit"
+                "requests that all keys may make of one gateway process in a minute; `0` for no limit"
             ),
             "EVENT_READERS_PER_CONNECTION": (
                 "readers of `/api/events` that each connection and each API key may have at one gateway process"
@@ -201,7 +199,8 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "RETRY_BACKOFF_CAP": "and grows no longer than this",
             "QUEUE_MEMORY_LIMIT": (
                 "bytes (also `500M`) of Redis that the messages of one connection may take, those that were"
-                " sent within seven days among them; beyond it sends are refused (429 `queue_full`)"
+                " sent within seven days among them; beyond it sends are refused (429 `queue_full`);"
+                " `0` for no limit"
             ),
             "REDIS_MEMORY_LIMIT": (
                 "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine"
@@ -242,8 +241,9 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "MEDIA_MAX_BYTES": "bytes (also `16M`) that a file may have, `250M` at most",
             "DISK_RESERVE": (
                 "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: "
-                "while no more are free, what arrives by file waits (`deferred`), and uploads are "
-                "refused (503 `disk_full`); a change is taken up at once; `0` for none"
+                "while no more are free, files that arrive wait (`deferred`), and uploads are "
+                "refused (503 `disk_full`); a change holds at once; `0` for none. The alert of a full "
+                "disk is `DISK_THRESHOLD`"
             ),
             "MEDIA_UPLOAD_BUDGET": (
                 "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by "
@@ -251,10 +251,10 @@ the data directory; with a bucket an encrypted copy lies there as well. See
                 "at least; `0` for no limit"
             ),
             "MEDIA_CONNECTION_BUDGET": (
-                "bytes that files which arrive for one connection may have in a day (UTC); further "
+                "bytes of files that arrive for one connection in a day (UTC); further "
                 "ones wait (`deferred`) for the next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
             ),
-            "MEDIA_SENDER_BUDGET": "the same of those that one sender sends to one connection",
+            "MEDIA_SENDER_BUDGET": "the same for those of one sender to one connection",
             "MEDIA_RETENTION_DAYS": (
                 "days for which a file is kept after it was last needed; one that a "
                 "waiting message or a dead letter brings is always needed"

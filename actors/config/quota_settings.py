@@ -1,4 +1,4 @@
-"""The settings that bound what connections and API keys use, and their quotas."""
+"""Settings of the limits of connections, API keys and the instance, and the quotas that they make."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from actors.config.units import Budget  # noqa: TC001 - pydantic reads it
+from actors.config.value_types import ByteCount  # noqa: TC001 - pydantic reads it
 from actors.runtime.quotas import Quota
 
 Requests = Annotated[int, Field(ge=0, le=100_000_000)]
@@ -15,7 +15,7 @@ Total = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class QuotaSettings(BaseModel):
-    """Limits of the instance and of each connection; `Quota` says how they go together."""
+    """Limits of the instance and of each connection; `Quota` combines two of them."""
 
     max_connections: int = Field(100, ge=1, le=10_000, validation_alias="MAX_CONNECTIONS")
 
@@ -46,7 +46,7 @@ class QuotaSettings(BaseModel):
     )
 
     # bytes of messages' files, on one host; 0 for no limit
-    media_limit: Budget = Field(0, validation_alias="MEDIA_LIMIT")
+    media_limit: ByteCount = Field(0, validation_alias="MEDIA_LIMIT")
 
     @field_validator("max_event_readers", "max_webhooks", "max_api_keys")
     @classmethod
@@ -91,7 +91,7 @@ class QuotaSettings(BaseModel):
 
     @property
     def file_quota(self) -> Quota:
-        """Bytes of files on one host; what a connection may have of them, budgets of a day say."""
+        """Bytes of files on one host. It has no limit of a connection: budgets of a day bound that (`settings`)."""
         return Quota(0, self.media_limit, self.max_connections, "", "MEDIA_LIMIT", 3600)
 
     def _quota(self, each: str, total: str, retry_after: int) -> Quota:

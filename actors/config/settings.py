@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from actors.config.quota_settings import QuotaSettings
-from actors.config.units import (  # noqa: TC001 - pydantic reads them
-    Budget,
+from actors.config.value_types import (  # noqa: TC001 - pydantic reads them
+    ByteCount,
     Bytes,
     Days,
     Latency,
@@ -133,8 +133,8 @@ class Settings(QuotaSettings):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
-    queue_memory_limit: Budget = Field(2**30, validation_alias="QUEUE_MEMORY_LIMIT")
-    redis_memory_limit: Budget = Field(0, validation_alias="REDIS_MEMORY_LIMIT")
+    queue_memory_limit: ByteCount = Field(2**30, validation_alias="QUEUE_MEMORY_LIMIT")
+    redis_memory_limit: ByteCount = Field(0, validation_alias="REDIS_MEMORY_LIMIT")
     dead_letter_retention_days: Days = Field(30, validation_alias="DEAD_LETTER_RETENTION_DAYS")
     job_retention_days: Days = Field(30, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
@@ -154,13 +154,13 @@ class Settings(QuotaSettings):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
-    disk_reserve: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
-        512 * 2**20, validation_alias="DISK_RESERVE"
-    )
+    disk_reserve: ByteCount = Field(512 * 2**20, validation_alias="DISK_RESERVE")
     # Bytes of files in a day.
-    media_upload_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_UPLOAD_BUDGET")
-    media_connection_budget: Budget = Field(2 * 2**30, validation_alias="MEDIA_CONNECTION_BUDGET")
-    media_sender_budget: Budget = Field(512 * 2**20, validation_alias="MEDIA_SENDER_BUDGET")
+    media_upload_budget: ByteCount = Field(2 * 2**30, validation_alias="MEDIA_UPLOAD_BUDGET")
+    media_connection_budget: ByteCount = Field(
+        2 * 2**30, validation_alias="MEDIA_CONNECTION_BUDGET"
+    )
+    media_sender_budget: ByteCount = Field(512 * 2**20, validation_alias="MEDIA_SENDER_BUDGET")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
@@ -182,7 +182,7 @@ class Settings(QuotaSettings):
     queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
-    disk_threshold: Budget = Field(64 * 2**20, validation_alias="DISK_THRESHOLD")
+    disk_threshold: ByteCount = Field(64 * 2**20, validation_alias="DISK_THRESHOLD")
     redis_latency_threshold: Latency = Field(250, validation_alias="REDIS_LATENCY_THRESHOLD")
     store_latency_threshold: Latency = Field(1000, validation_alias="STORE_LATENCY_THRESHOLD")
 

@@ -157,8 +157,8 @@ class InboxFile:
     """News of the file of a received message; on disk, not yet settled.
 
     ``stored``: it is in the media store, whole and checked. ``failed``: `error` is a stable code,
-    and nobody asks for it by itself any more. ``deferred``: it is fetched by itself once what
-    `error` names is over. ``pending``: that is over, and it is tried.
+    and it is not fetched without a request any more. ``deferred``: it waits for the end of what `error`
+    names. ``pending``: that is over, and it is tried.
     """
 
     key: int
@@ -376,10 +376,7 @@ class Engine(Account, Names, RefusedItems, Protocol):
         """Forget the bodies of items that are stored elsewhere; tombstones stay."""
 
     async def deferred_counts(self) -> tuple[int, int]:
-        """The number of files that arrived and wait, and of those among them that wait for the next day.
-
-        They are fetched by themselves.
-        """
+        """The number of files that arrived and are deferred, and of those among them that wait for the next day."""
 
     async def copy_keys(self, target: Path) -> str | None:
         """Copy what is beside the session file, also after `close`; its name, or None. Raises its errors."""

@@ -3,8 +3,8 @@
 An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
 the other side: a document's id is the message's, receipts only ever move a message forward, a chat that
 was merged has nothing left to merge, and of a setting the later change stays. An item that the store
-refuses for good is set aside in the inbox, and the rest goes on; where as many are set aside as may be, it
-stays, and nothing behind it is stored until a person decided on some. Receipts go on all the same.
+refuses for good is set aside in the inbox, and the rest goes on. Once the most items that a session keeps are
+set aside, the next one stays, and nothing behind it is stored until a person decided on some; receipts go on.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Drain:
         self.joins: LaneJoins | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
         self.on_counts: Callable[[Counts], None] | None = None
-        """Is called with what the session holds back, at first and whenever it changes."""
+        """Is called with the numbers of items that the session holds back, at first and at each change."""
         self._counts: Counts | None = None
         self._full = False
         self._messages = Stage(self._store, apart=APART)
@@ -204,7 +204,7 @@ class Drain:
         if self._full:
             await self._count()
             log.error("not set aside", action="set_aside", connection=self._connection, item=key)
-            raise StateAway("as many are set aside as may be")
+            raise StateAway("no more items have room aside")
         measures.count("teimoso_documents_set_aside")
         log.error("set aside", action="set_aside", connection=self._connection, item=key)
 

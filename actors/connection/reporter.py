@@ -218,7 +218,7 @@ class Reporter:
         self._for_lease.set()
 
     def counted(self, counts: Counts) -> None:
-        """The session holds back so many items."""
+        """Report the numbers of items that the session holds back."""
         if counts != self._counts:
             self._counts = counts
             self._for_lease.set()

@@ -24,10 +24,10 @@ STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 MISTAKE = 86_400.0  # seconds for which a message that WhatsApp took for malformed is worth a word
 ENDS_SOON = 72 * 3600.0
 """Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
-NEARLY, FULL = (
-    0.8,
-    0.98,
-)  # shares of a budget of bytes that are worth a word; that leave room for no long text
+NEARLY = 0.8
+"""The share of a budget of bytes from which it is an alert."""
+FULL = 0.98
+"""The share from which the alert is urgent: a long text has no room any more."""
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 
 
@@ -146,8 +146,8 @@ def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:
         reasons.append(Reason("disk_full", "degraded", detail))
     if sample.room == 0:
         detail = (
-            "The disk has no more left than DISK_RESERVE, which is not for files: files that arrive wait,"
-            " uploads are refused, and everything else goes on. Make room."
+            "The disk has no more free than DISK_RESERVE, which is not for files: files that arrive wait,"
+            " uploads are refused, and everything else goes on. Make room, or lower DISK_RESERVE."
         )
         reasons.append(Reason("disk_reserve", "degraded", detail))
     return reasons
@@ -239,8 +239,8 @@ def _files(connections: Mapping[str, Seen]) -> list[Reason]:
         Reason(
             "files_deferred",
             "healthy",
-            f"{seen.over_budget_files} files that arrived wait: today's (UTC) have as many bytes as MEDIA_CONNECTION_BUDGET or"
-            " MEDIA_SENDER_BUDGET allow. They are fetched by themselves.",
+            f"{seen.over_budget_files} files that arrived wait for tomorrow (UTC): MEDIA_CONNECTION_BUDGET or"
+            " MEDIA_SENDER_BUDGET is used up. They are fetched then; raise the setting to have them at once.",
             name,
         )
         for name, seen in connections.items()
@@ -249,7 +249,7 @@ def _files(connections: Mapping[str, Seen]) -> list[Reason]:
 
 
 def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
-    """The connections whose messages take nearly all of Redis that they may."""
+    """Connections whose messages take nearly all of QUEUE_MEMORY_LIMIT."""
     shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
     return [
         Reason("queue_full", "healthy", sentences.queue_memory(share), name, urgent=share > FULL)

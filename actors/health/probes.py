@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3.0  # seconds after which something counts as away
 OF_LATE = 1800.0  # seconds for which it counts that a connection was a zombie
-LATELY = 86_400.0  # seconds for which a comparison of queue and store counts
+COMPARED = 86_400.0  # seconds for which a comparison of queue and store counts
 MOST = 50  # recovery actions that are read for that: a storm of falls is another alert's
 SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 
@@ -153,7 +153,9 @@ class Probes:
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
             return None
-        lately = [each for each in page.items if each.get("compared_at", 0) > self._wall() - LATELY]
+        lately = [
+            each for each in page.items if each.get("compared_at", 0) > self._wall() - COMPARED
+        ]
 
         def of(kind: str) -> int:
             return sum(item.get(kind, 0) for item in lately)
@@ -207,7 +209,7 @@ class Probes:
             return None
 
     async def redis_memory(self) -> Memory | None:
-        """The memory that Redis has in use, and its bound; None where it is away or does not tell."""
+        """The memory that Redis has in use, and its limit; None where it is away or does not report it."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return await memory(self._redis, self._redis_limit)

@@ -1,4 +1,4 @@
-"""Names of the reasons that `checks.py` gives, by the part of a sample that they are judged by."""
+"""Names of the reasons of `checks.py`, by the part of a sample that decides them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Usage:
 
     `own_memory` sums what is resident, so that memory shared by processes counts more than once.
     `disk` is how many bytes are left where there are fewest, `room` how many files of messages may
-    still take, both None where nobody can say.
+    still take (`files_room`); both None where nobody can say.
     """
 
     cpu: float
@@ -131,7 +131,7 @@ def left(places: Iterable[Path]) -> int | None:
 
 
 def files_room(settings: Settings) -> int | None:
-    """The bytes that files of messages may still take: those free on their disk beyond DISK_RESERVE."""
+    """Return the bytes that files of messages may still take: those free on their disk beyond DISK_RESERVE."""
     free = left((settings.media,))
     return None if free is None else max(0, free - settings.current().disk_reserve)
 

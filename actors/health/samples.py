@@ -1,4 +1,4 @@
-"""One look at everything: what the monitor sampled, as values."""
+"""Values of one round of the health monitor: what it measured and read, before `checks` judges them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ class Seen:
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
     since the epoch). `refused_documents` is how many items the state store refuses for good
-    (`refused_full`: no more have room, and storing pauses),
-    `over_budget_files` how many files wait for the next day, `queue_bytes` what its messages take in
-    Redis.
+    (`refused_full`: no more have room, and storing pauses), `over_budget_files` how many files wait for the
+    next day, `queue_bytes` the bytes of Redis that its messages take.
     """
 
     desired: str
@@ -66,8 +65,9 @@ class Backlog:
 class Spools:
     """Chats that no host can move to the queue, and sends whose row is none any more.
 
-    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last. `differences` count
-    messages in which queue and store differed lately: missing, unseen, differing (`queue/mirror/comparison.py`).
+    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last. `differences`
+    are numbers of messages, missing, unseen and differing, of the last day's comparisons
+    (`queue/mirror/comparison.py`).
     """
 
     stuck: int = 0
@@ -83,9 +83,8 @@ class Sample:
     `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
-    there are fewest, `room` how many of them files of messages may still take (None where nobody could
-    say), `vault` why the bucket is away, `redis_memory` what Redis has in use,
-    `spools` what cannot leave them, `zombies` how often each connection was one within the last half
+    there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
+    say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `zombies` how often each connection was one within the last half
     hour, both None where nobody could say.
     """
 

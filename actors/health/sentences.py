@@ -86,18 +86,18 @@ def expires(ends: Sequence[float]) -> str:
 
 def redis_memory(memory: Memory) -> str:
     """Redis has nearly all of the memory in use that it may, or all."""
-    what = "sends are refused" if memory.full else "at that sends are refused"
+    what = "sends are refused" if memory.full else "at the latter sends are refused"
     return (
         f"Redis has {memory.used // 2**20} of {(memory.limit or 0) // 2**20} MB in use; {what}. Messages leave it"
-        " seven days after their end; REDIS_MEMORY_LIMIT and its `maxmemory` are the bounds."
+        " seven days after their end; for more room raise REDIS_MEMORY_LIMIT, and its `maxmemory` where it has one."
     )
 
 
 def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
-        f"Its messages take {share:.0%} of QUEUE_MEMORY_LIMIT; beyond that its sends are refused. They leave seven"
-        " days after their end; dead letters wait to be sent again."
+        f"Its messages take {share:.0%} of QUEUE_MEMORY_LIMIT, beyond which its sends are refused. They leave seven"
+        " days after their end; retry or discard dead letters, or raise the limit."
     )
 
 
@@ -144,6 +144,6 @@ def queue_differs(missing: int, unseen: int, differing: int) -> str:
     """The queue and its view in the state store differ in so many messages."""
     return (
         f"The queue differs from the state store: {missing} messages that the store shows as not finished are not in it,"
-        f" {unseen} are in it alone, of {differing} the store shows something else. Was Redis or the store emptied, or"
-        " restored from a copy?"
+        f" {unseen} are in it alone, {differing} have another state in the store. One of the two was emptied or restored"
+        " from a copy; docs/runbook.md says what to do."
     )

@@ -46,7 +46,7 @@ class DirectoryStore:
     ) -> None:
         """`before` is awaited with digest and size before a file appears; what it raises, `keep` does.
 
-        `reserve` is called in a thread, for the bytes of the disk that files leave to others.
+        `reserve` is called in a thread; it returns the bytes of the disk that files leave free (DISK_RESERVE).
         """
         self._directory = directory
         self._before = before
@@ -137,7 +137,7 @@ class Writing:
     """A file on its way in, for one thread at a time. `drop` ends it, whatever became of it."""
 
     def __init__(self, directory: Path, reserve: int = 0) -> None:
-        """`reserve`: as many bytes of the disk are left free."""
+        """`reserve` is how many bytes of the disk are left free."""
         self._directory = directory
         self._reserve = reserve
         self._hash = hashlib.sha256()
@@ -164,7 +164,7 @@ class Writing:
                     self._descriptor, self._name = -1, None
 
     def write(self, data: bytes) -> None:
-        """Raises `StoreFull` where less than the reserve would be left."""
+        """Append bytes. Raises `StoreFull` where less than the reserve would be left."""
         self._hash.update(data)
         self.size += len(data)
         with self._turn:
@@ -239,7 +239,7 @@ def unavailable(error: OSError) -> StoreUnavailable:
 
 
 def _free(disk: os.statvfs_result) -> int:
-    """Bytes that are left to those who are not root."""
+    """Return the free bytes of a disk, without those that are for root alone."""
     return disk.f_bavail * disk.f_frsize
 
 

@@ -1,6 +1,6 @@
-"""Whom the files of a host are kept for, in tables of its ledger: how many bytes each connection has.
+"""Tables of a host's ledger: the connections that each file is kept for, and the bytes of each connection.
 
-The ledger calls these within its transactions.
+`ledger` calls these functions within its transactions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes of files: by unit (`actors.runtime.quotas`), and of those that are kept for none.
+    """Bytes of files: `held` by unit (`actors.runtime.quotas`), `elsewhere` of files that are kept for no unit.
 
     A file of an older release, or one that a lost ledger had, is kept for none; one of several units counts
     for each.
@@ -45,7 +45,7 @@ class Usage:
 
 
 def lacking(database: sqlite3.Connection, sha256: str, units: Iterable[str]) -> list[str]:
-    """Those of the units that the file is not kept for yet."""
+    """Return the units that the file is not kept for yet."""
     rows = database.execute("SELECT connection FROM holders WHERE sha256 = ?", (sha256,)).fetchall()
     there = {connection for (connection,) in rows}
     return [each for each in units if each not in there]
@@ -58,12 +58,12 @@ def add(database: sqlite3.Connection, sha256: str, size: int, units: Iterable[st
 
 
 def remove(database: sqlite3.Connection, sha256: str) -> None:
-    """The file is gone."""
+    """Keep the file for nobody any more: it is gone."""
     database.execute("DELETE FROM holders WHERE sha256 = ?", (sha256,))
 
 
 def usage(database: sqlite3.Connection, *, elsewhere: bool) -> Usage:
-    """How many bytes each has, and with `elsewhere` how many are kept for nobody."""
+    """Return the bytes of each unit, and with `elsewhere` those of files that are kept for none."""
     held = dict(database.execute("SELECT connection, bytes FROM held").fetchall())
     if not elsewhere:
         return Usage(held)

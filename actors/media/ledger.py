@@ -2,9 +2,8 @@
 
 A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
 is how long each is needed, by which messages, for which connections it is kept (`holders`), and what is
-still to be copied to the bucket. Where
-several hosts share the directory each has a ledger of its own, and a file's time of change tells
-all of them when it was needed last.
+still to be copied to the bucket. Where several hosts share the directory each has a ledger of its own, and a
+file's time of change tells all of them when it was needed last.
 """
 
 from __future__ import annotations
@@ -109,11 +108,11 @@ class Ledger:
         living: Collection[str] | None = None,
         budget: int | None = None,
     ) -> None:
-        """It is about to be kept, for these units (`actors.runtime.quotas`), and needed from now on.
+        """Note a file that is about to be kept for these units (`actors.runtime.quotas`); it is needed from now on.
 
         Raises `QuotaReached` where a unit that does not have it yet has no room for it. With a `budget` its
-        size counts for what its connections were given today: raises `BudgetReached` where one would have
-        been given more than so many bytes (0: no limit), such a file included. Then nothing is noted.
+        size counts as uploaded today for each connection of them, also where the file is there already: raises
+        `BudgetReached` beyond so many bytes (0: no limit). Then nothing is noted.
         """
         now = time.time() if now is None else now
         owners = [each for each in units if each != ALL]
@@ -137,7 +136,7 @@ class Ledger:
             raise refusal
 
     async def check_budget(self, size: int, owners: Collection[str], budget: int) -> None:
-        """Raise what `note` would for a file of at least this size; nothing is counted."""
+        """Raise `BudgetReached` where `note` would for a file of this size; nothing is counted."""
         if owners and budget:
             refusal = await self._ask(
                 lambda database: ledger_budget.refusal(database, size, owners, budget, time.time()),

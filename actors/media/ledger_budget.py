@@ -25,7 +25,7 @@ UPLOADED: Final = """CREATE TABLE IF NOT EXISTS uploaded (
 def refusal(
     database: sqlite3.Connection, size: int, owners: Collection[str], budget: int, now: float
 ) -> BudgetReached | None:
-    """The refusal of a file with which one of the owners has more than `budget` bytes; 0 is no limit."""
+    """Return the refusal of a file that would bring an owner beyond `budget` bytes (0: no limit), or None."""
     (used,) = database.execute(
         "SELECT coalesce(max(bytes), 0) FROM uploaded WHERE day = ?"
         " AND connection IN (SELECT value FROM json_each(?))",

@@ -31,7 +31,10 @@ class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came o
 
 
 class ConnectionFiles:
-    """See the port: the files of this host, each kept for one connection; MEDIA_LIMIT refuses none of them."""
+    """The files of this host as the engine of one connection has them (`MediaStore`).
+
+    A file that it keeps counts for the connection; MEDIA_LIMIT refuses none.
+    """
 
     def __init__(
         self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
@@ -110,12 +113,12 @@ class Files:
         living: Collection[str] | None = None,
         announced: int = 0,
     ) -> tuple[str, int]:
-        """As `keep`, of what a caller gives for these units (`actors.runtime.quotas`).
+        """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as `keep`.
 
-        Raises `QuotaReached` where MEDIA_LIMIT has no room for them, and `BudgetReached`: for each
-        connection of them MEDIA_UPLOAD_BUDGET holds. `living` are the connections that exist; None where
-        nobody can say. A file for whose `announced` size there is no room on the disk, or nothing left of a
-        budget, is refused before a byte of it is read.
+        Raises `QuotaReached` where MEDIA_LIMIT has no room for them, and `BudgetReached` where a connection
+        of them has used up MEDIA_UPLOAD_BUDGET. `living` are the connections that exist, None while that is
+        unknown. A file is refused before a byte of it is read where its `announced` size (bytes; 0: unknown) has
+        no room on the disk, or in a budget.
         """
         if await self.room() < max(announced, 1):
             raise StoreFull("DISK_RESERVE")
@@ -127,7 +130,7 @@ class Files:
         return await self._store.keep(chunks, limit=limit, before=admit)
 
     def of(self, connection: str) -> ConnectionFiles:
-        """The same files, as the connection keeps them: what arrives counts for it."""
+        """Return the same files for the engine of this connection."""
         return ConnectionFiles(self, self._store, self._ledger, connection)
 
     async def find(self, sha256: str) -> Path | None:

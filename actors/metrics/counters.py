@@ -134,7 +134,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_limits_reached",
             "counter",
-            "Requests that a limit refused, by the setting that names the limit.",
+            "Requests that were refused by a quota, by the setting that limits it.",
             ("limit",),
         ),
         Series(

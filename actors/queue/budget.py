@@ -1,4 +1,7 @@
-"""The bytes that messages take in Redis, counted for each connection; `accept` refuses what is beyond the budget."""
+"""Upkeep of the count of bytes that each connection's messages take in Redis (`scripts/bytes.lua`).
+
+`Lanes.accept` refuses a message beyond the budget.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,16 @@ SCANNED = 500
 
 
 class Budget(Ledger):
-    """Keeps the count true where no transition of a message does (`scripts/bytes.lua`). Raises `RedisAway`."""
+    """Corrects the count by what no transition of a message reports: expiry, and releases without it. Raises `RedisAway`."""
 
     async def forget_expired(self, connection: str) -> int:
-        """Count expired records no longer; the bytes of those that are left."""
+        """Take expired records out of the count; return the bytes of those that are left."""
         return int(await self._run(connection, "expired", 0))
 
     async def weigh(self, connections: Sequence[str]) -> int:
-        """Count records that an older release accepted; how many of `connections` had not been looked at.
+        """Count records that an older release accepted; return how many of `connections` had such a count to do.
 
-        Reads every key once, a share at a time, if there is such a connection. Safe to repeat, also after a half.
+        Reads every key once, in shares, if there is such a connection. Safe to repeat, also after a crash midway.
         """
         unknown = await self._unweighed(connections)
         if not unknown:

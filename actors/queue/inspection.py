@@ -74,7 +74,7 @@ ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
 
 
 class Standing(NamedTuple):
-    """A record as far as a view of it is compared; `marked` where it is still to be mirrored."""
+    """The part of a record that is compared with its view; `marked`: the view is still to be written."""
 
     status: str
     revision: int
@@ -174,7 +174,7 @@ class Ledger:
         return {each: int(newest[0][1]) for each, newest in found if newest}
 
     async def unfinished(self, connection: str, limit: int) -> list[str]:
-        """Message ids of what is open, by when it may leave, and of dead letters; `limit` of each at most."""
+        """Return message ids: of open messages, those that may leave first, then of dead letters; `limit` of each at most."""
         of = keys.of(connection)
         async with reach():
             opened: Any = await self._redis.zrange(of.open, 0, limit - 1)
@@ -184,7 +184,7 @@ class Ledger:
     async def standings(
         self, connection: str, message_ids: Sequence[str]
     ) -> dict[str, Standing | None]:
-        """Each of these messages, None where the queue has no record of it; in one round trip."""
+        """Return the standing of each of these messages, None where the queue has no record; one round trip."""
         of = keys.of(connection)
         pipeline = self._redis.pipeline(transaction=False)
         for each in message_ids:
@@ -221,8 +221,8 @@ class Ledger:
     ) -> None:
         """Unlist records that are stored elsewhere, unless they changed, or their chat was renamed, since.
 
-        A message that WhatsApp has goes on without its words (`Record.stored`), but for those whose id is in
-        `without_words`: the state store refused theirs.
+        A message that WhatsApp acknowledged loses its words in Redis (`Record.stored`), unless its id is in
+        `without_words`: the state store refused them.
         """
         names = await self.names(connection, {record.chat for record in records})
         known = [

@@ -93,7 +93,7 @@ class Lanes(Joins):
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
         Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `budgeted`, `QueueFull` once the
-        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes; what was accepted before is not.
+        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes; never for one that was accepted before.
         """
         now = clock(now)
         key, fingerprint, spare = "", "", ""

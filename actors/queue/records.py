@@ -250,7 +250,7 @@ class Flow:
 
     `counts` has each of `COUNTED`, `open` what is not finished. `took` says how many of those sent
     took how long from when they could leave first: one number for each of `TOOK` and one for more;
-    `took_seconds` is the sum. `bytes` is what all messages take in Redis that are there, finished ones too.
+    `took_seconds` is the sum. `bytes` is what all records take in Redis, those of finished messages too.
     """
 
     counts: Mapping[str, int]

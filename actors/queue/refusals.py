@@ -22,7 +22,7 @@ class QueueFull(Exception):  # noqa: N818 - reads as what it is
 
 
 class RedisFull(Exception):  # noqa: N818 - reads as what it is
-    """Redis is nearly full, whosever messages fill it (HTTP 503)."""
+    """Redis has REDIS_MEMORY_LIMIT bytes in use, by messages of any connection (HTTP 503)."""
 
     code = "redis_full"
 

@@ -216,14 +216,14 @@ async def durability(redis: Redis) -> Durability:
 
 
 MAXMEMORY_SHARE = 0.9
-"""Of `maxmemory`: the rest is for what becomes of the messages that are there."""
+"""The share of `maxmemory` from which no message is added: the rest is for transitions of those in the queue."""
 MACHINE_SHARE = 0.5
-"""Of the memory of its machine, where Redis has no `maxmemory`: a rewrite of its log may take as much again."""
+"""The same share of the machine's memory, for a Redis without `maxmemory`: a rewrite of its log may take as much again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes in use and the bound, which is None where the server does not report it."""
+    """Bytes that Redis has in use, and the limit for them, which is None where the server does not report it."""
 
     used: int
     limit: int | None
@@ -235,7 +235,7 @@ class Memory:
 
 
 async def memory(redis: Redis, limit: int = 0) -> Memory | None:
-    """Read the memory of Redis, with `limit` (bytes; 0: none) as an upper bound of its bound.
+    """Read the memory of Redis; its limit is `limit` (bytes; 0: none), or less by `maxmemory`.
 
     None where the server forbids it. Raises `RedisAway`.
     """
@@ -248,7 +248,7 @@ async def memory(redis: Redis, limit: int = 0) -> Memory | None:
 
 
 def memory_of(told: Any, limit: int = 0) -> Memory:
-    """The memory in an answer to INFO."""
+    """Return the memory that an answer to INFO reports; `limit` as in `memory`."""
     maxmemory = int(told.get("maxmemory") or 0)
     machine = int(told.get("total_system_memory") or 0)
     bounds = [

@@ -14,8 +14,8 @@
 --   mistaken_at    when WhatsApp took a message for malformed last
 --   refused_documents    how many items the state store refuses, set aside in the session
 --   refused_full         1 where one more has no room there
---   deferred_files       how many files that arrived wait, and how many of them for the next day
---   over_budget_files
+--   deferred_files       how many files that arrived wait
+--   over_budget_files    how many of those wait for the next day
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released

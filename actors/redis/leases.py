@@ -87,7 +87,7 @@ class Lease:
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
     `refused_documents` is how many items the state store refuses, `deferred_files` how many files wait,
-    `over_budget_files` how many of them for the next day; `refused_full`: one more refused has no room.
+    `over_budget_files` how many of them for the next day; `refused_full`: no more refused items have room.
     """
 
     connection: str

@@ -39,8 +39,8 @@ class Script:
     def of(cls, *names: str, package: str, at_maxmemory: bool = False) -> Script:
         """Put the Lua files of `package` (or ``package:file``) behind one another, and run them.
 
-        The first is `transitions.lua`, which says how. `at_maxmemory`: Redis runs it also once it has no memory
-        left, since what is there already cannot leave without it; it may add no message.
+        The first is `transitions.lua`, which says how. `at_maxmemory`: Redis runs it also at its `maxmemory`, since
+        messages that are there cannot leave without it; it may add none.
         """
         texts = []
         for name in names:

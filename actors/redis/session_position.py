@@ -16,5 +16,5 @@ class Position(NamedTuple):
 
     @classmethod
     def read(cls, value: str | None) -> Self | None:
-        """The position that a field of the lease record holds; None where it holds none."""
+        """Return the position in a field of the lease record; None where it has none."""
         return cls(*map(int, value.split())) if value else None

@@ -1,7 +1,7 @@
-"""Quotas: what each connection may have of a resource, and what no other connection can take from it (pure).
+"""Quotas of a resource: the limit of each connection, and the part that others cannot take from it (pure).
 
-Whoever counts a resource asks here: readers and requests in a gateway's memory, webhooks and API keys
-in the state store, files in the ledger of a host.
+The callers count: requests and readers in a gateway's memory, webhooks and API keys in the state store, bytes of
+files in the ledger of a host.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 Of = Literal["connection", "key", "instance"]
 
 ALL: Final = ""
-"""The unit of keys, webhooks and files that are for all connections, also those to come."""
+"""The unit of keys, webhooks and files that are for all connections, also those to come. Other units are ids."""
 
 
 def units_of(connections: Iterable[str] | None) -> tuple[str, ...]:
-    """Whom something counts for: each of its connections, or `ALL` where that is None."""
+    """Return the units that something of these connections counts for: each of them, or `ALL` for None."""
     return (ALL,) if connections is None else tuple(sorted(connections))
 
 
 class QuotaReached(Exception):  # noqa: N818 - reads as what it is
-    """There is no room: `setting` allows `limit` for one of these (`of`).
+    """A quota is used up: `setting` allows `limit` for each connection, each key or the instance (`of`).
 
-    `retry_after` is in seconds.
+    After `retry_after` seconds the caller may try again.
     """
 
     def __init__(self, setting: str, limit: int, of: Of, retry_after: int) -> None:
@@ -43,8 +43,8 @@ class Quota:
 
     Of the total, half is `reserved` in equal parts: one for each of `connections` (MAX_CONNECTIONS),
     and one for `ALL`. Only what a connection has beyond its part is taken from the other half, so
-    that no number of greedy ones takes the part of another (G13). What is for several connections
-    counts for each.
+    that no number of greedy ones takes the part of another (G13). A key, webhook or file of several
+    connections counts for each.
     """
 
     each: int
@@ -63,11 +63,11 @@ class Quota:
 
     @property
     def shared(self) -> int:
-        """What all of them may have beyond their parts, together."""
+        """The amount that all units may have together beyond their parts."""
         return self.total - self.reserved * (self.connections + 1)
 
     def check_key(self, used: int) -> None:
-        """Raises `QuotaReached` where a key that has so many has no room for one more."""
+        """Raise `QuotaReached` where a key that has `used` so many may have no more."""
         if self.each and used >= self.each:
             raise self.reached("key")
 
@@ -80,10 +80,10 @@ class Quota:
         living: Collection[str] | None = None,
         elsewhere: int = 0,
     ) -> None:
-        """Raises `QuotaReached` where `size` more of these units have no room beside what is `used`.
+        """Raise `QuotaReached` where each of these units may not have `size` more than it has `used`.
 
-        A connection that is not among the `living` (None: all are) has no part: all that is left of
-        it is taken from the shared half, as is what is used `elsewhere`, for nobody.
+        A connection that is not among the `living` (None: all are) has no part: all that it has left
+        behind is taken from the shared half, and so is the amount `elsewhere`, which counts for no unit.
         """
         if self.each and any(used.get(each, 0) + size > self.each for each in units if each != ALL):
             raise self.reached("connection")
@@ -106,7 +106,7 @@ class Quota:
         return max(0, count - self.reserved)
 
     def reached(self, of: Of, retry_after: int | None = None) -> QuotaReached:
-        """The refusal, with other seconds than the usual ones where they are known."""
+        """Return the refusal; `retry_after` in place of the usual seconds where it is known."""
         after = self.retry_after if retry_after is None else retry_after
         if of == "instance":
             return QuotaReached(self.total_setting, self.total, of, after)

@@ -42,7 +42,7 @@ PAUSE = 0.05
 
 FINISHED = ("sent", "delivered", "read", "cancelled")
 RECORD = 7 * 86_400.0
-"""For how long the queue keeps the record of a letter that is off the list (`lanes.lua`)."""
+"""For how long the queue keeps the record of a letter that is off the list (`bytes.lua`)."""
 
 NOT_ACTIVE = Where("active", "==", value=False)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Lanes, Record, Send
     from actors.queue.spool.file import Spool
     from gateway.acceptance.spool_drain import Drain
-    from gateway.redis_room import Room
+    from gateway.redis_room import RedisRoom
 
 
 class Accepting:
@@ -25,12 +25,12 @@ class Accepting:
     cannot take waits in the spool. So does what follows, in any chat until the drain has found
     Redis again, and in the same chat until the drain has moved what is before it.
 
-    A Redis that is nearly full refuses sends (G13), rather than have them wait on disk for a room that nobody
-    makes: the spool takes only those that come between two looks at it.
+    While Redis is nearly full sends are refused (G13), not spooled: perhaps nobody makes room. The spool takes
+    only those that come between two readings of its memory (`redis_room`).
     """
 
     def __init__(
-        self, lanes: Lanes, spool: Spool, drain: Drain, room: Room, *, spools: bool = True
+        self, lanes: Lanes, spool: Spool, drain: Drain, room: RedisRoom, *, spools: bool = True
     ) -> None:
         """`spools`: whether what Redis does not take waits on disk; else it is refused."""
         self._room = room
@@ -49,8 +49,8 @@ class Accepting:
     ) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
 
-        Where nothing waits on disk it raises `RedisAway`. Raises `RedisFull` and `QueueFull`, but not for what was
-        accepted under the same key.
+        Where nothing waits on disk it raises `RedisAway`. Raises `RedisFull` and `QueueFull`, but not for a send
+        that was accepted under the same key.
 
         `message_id` is one that was minted before; what a key names has its own.
         """

@@ -144,7 +144,9 @@ async def find(
     *,
     words: bool,
 ) -> Found:
-    """The message of this id, which is in this chat and can be spoken of; with its `words` only where asked.
+    """Return the message of this id, which is in this chat and can be referred to.
+
+    Its text and poll are read from the state store where Redis has them no more, if `words`.
 
     Problems: `unknown_target`, `target_elsewhere`, `target_deleted`, `target_not_sent`. Raises `StoreAway`.
     """

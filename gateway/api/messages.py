@@ -63,9 +63,9 @@ async def message_of(call: Call[None, None]) -> responses.Message:
 
 
 async def _document(call: Call[None, None], record: Record) -> Document | None:
-    """The document of an outgoing message: it has changes by others, and the words where they are `stored`.
+    """Return the document of an outgoing message: changes by others, and its words where they are `stored`.
 
-    None while the store is away, if the words are in the record; else raises `StoreAway`.
+    None while the store is away if the record has the words; else raises `StoreAway`.
     """
     try:
         return await call.backends.documents.get(MESSAGES, record.id)

@@ -70,7 +70,7 @@ class Key:
     created_at: float
     name: str
     units: tuple[str, ...] = field(init=False, repr=False)
-    """Whom what it uses counts for (`actors.runtime.quotas`)."""
+    """The units that its use of quotas counts for (`actors.runtime.quotas`)."""
     _names: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -174,7 +174,7 @@ def _adding(
     scopes: Sequence[Scope],
     connections: Sequence[str] | None = None,
 ) -> tuple[str, list[Write]]:
-    """The id of the key, and the writes that add it."""
+    """Return the id of a key, and the writes that add it."""
     hashed = digest(token)
     identifier = _id(hashed)
     document = {

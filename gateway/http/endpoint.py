@@ -23,7 +23,7 @@ from actors.redis.client import RedisAway
 from actors.runtime.quotas import QuotaReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limits, problems
-from gateway.http.problems import FULL_RETRY_AFTER, Problem, from_validation
+from gateway.http.problems import Problem, from_validation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -136,14 +136,13 @@ class _TellingWhatIsAway:
         if isinstance(error, BudgetReached):
             raise Problem(
                 error.code,
-                "MEDIA_UPLOAD_BUDGET allows no more today (UTC).",
+                "MEDIA_UPLOAD_BUDGET allows the connection no more today (UTC); try again tomorrow.",
                 headers={"Retry-After": str(math.ceil(error.seconds))},
             ) from None
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):
-                    headers = {"Retry-After": str(FULL_RETRY_AFTER)} if kind in _FULL else {}
-                    raise Problem(code, detail, headers=headers) from None
+                    raise Problem(code, detail) from None
 
 
 # Of two that fit, the first: what is full is a kind of what is unavailable.
@@ -151,23 +150,22 @@ _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     RedisAway: ("redis_away", "Redis does not answer; try again soon."),
     RedisFull: (
         "redis_full",
-        "Messages leave it as they are sent; REDIS_MEMORY_LIMIT or the server's `maxmemory` is the bound.",
+        "Redis has all memory in use that it may; try again later. REDIS_MEMORY_LIMIT and the server's `maxmemory` allow more.",
     ),
     QueueFull: (
         "queue_full",
-        "Messages leave as they are sent and stored, finished ones after seven days; QUEUE_MEMORY_LIMIT is the bound.",
+        "Messages of the connection leave seven days after their end; try again later. QUEUE_MEMORY_LIMIT allows more.",
     ),
     SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
     StoreFull: (
         "disk_full",
-        "The disk is full but for DISK_RESERVE, which is not for files; everything else goes on.",
+        "The disk is full but for DISK_RESERVE, which is not for files. Make room, or lower it; everything else goes on.",
     ),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
     InvalidCursor: ("invalid_cursor", None),
 }
-_FULL = frozenset({RedisFull, QueueFull})
 telling_what_is_away = _TellingWhatIsAway()
 
 

@@ -1,9 +1,9 @@
-"""Rate limits of API keys and of connections, and the refusals of every limit.
+"""Rate limits of API keys and of connections, and the answers to requests that reached a quota.
 
 A key has a minute's worth of requests at once, and gets them back at an even rate; so has each connection,
 over all keys that are for it. Behind them stands the limit of the process, of which each connection has
 a part of its own (`Quota`). It is counted in the memory of one gateway process, so that no request waits
-for it and none is refused because Redis is away; several gateways each give the whole.
+for it and none is refused because Redis is away; each of several gateways gives the whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 60  # seconds
 KNOWN: Final = 4096
-"""Quotas that are kept in memory before those that nobody used lately are forgotten."""
+"""Quotas, and names of them, in memory before those that are whole again are forgotten."""
 
 FIELDS: Final = "teimoso.rate"
 """In a request's scope: the header fields that tell its key's quota."""
@@ -40,21 +40,21 @@ _WHOSE: Final = {
 
 
 Name: TypeAlias = "tuple[Of, str]"
-"""What is counted: whose requests, and of whom."""
+"""A quota of requests: whose it is, and the id of the key or connection."""
 
 _SHARED: Final[Name] = ("instance", "shared")
 
 
 class _Names(NamedTuple):
-    """What requests for some units count for: their own quotas, and their parts of the process."""
+    """The quotas that requests of some units count for: their own, and their parts of the process."""
 
     own: tuple[Name, ...]
     parts: tuple[Name, ...]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=KNOWN)
 def _names(units: tuple[str, ...]) -> _Names:
-    """Made once, for this is asked with every request."""
+    """Return the quotas of these units; cached, since every request needs them."""
     own: list[Name] = [("connection", unit) for unit in units if unit != ALL]
     return _Names(tuple(own), tuple(("instance", f"part of {unit}") for unit in units))
 
@@ -84,14 +84,14 @@ def judge(full_at: float, now: float, quota: int) -> Verdict:
 
 
 def expect(quotas: Iterable[Quota]) -> None:
-    """Have the counts of refusals before the first one."""
+    """Count no refusal by each of these quotas, so that metrics have the series before the first one."""
     for quota in quotas:
         for setting in filter(None, (quota.each_setting, quota.total_setting)):
             measures.count(REFUSALS, 0, limit=setting)
 
 
 def refused(reached: QuotaReached, code: str | None = None) -> Problem:
-    """The refusal of a limit: 429 for a connection's or a key's, 503 for that of the instance; counted."""
+    """Count a refusal and return its problem: 429 for a connection or key, 503 for the instance."""
     measures.count(REFUSALS, limit=reached.setting)
     if code is None or reached.of == "instance":
         code = "instance_limit_reached" if reached.of == "instance" else "quota_reached"
@@ -108,7 +108,7 @@ def refused(reached: QuotaReached, code: str | None = None) -> Problem:
 class Limits:
     """No key and no connection gets more than its quota of any process, and none takes another's part.
 
-    What is refused costs nothing, neither the caller nor anybody else.
+    A refused request takes nothing from any quota.
     """
 
     def __init__(self, quota: Quota, clock: Callable[[], float] = time.monotonic) -> None:
@@ -152,7 +152,7 @@ class Limits:
         return fields, None
 
     def _forget(self, now: float) -> None:
-        """Forget whoever has all of a quota again: keys that were made and revoked one after the other, say."""
+        """Forget quotas that are whole again: those of revoked keys, say."""
         self._full_at = {name: full for name, full in self._full_at.items() if full > now}
         self._forget_at = max(KNOWN, 2 * len(self._full_at))
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within that
-FULL_RETRY_AFTER = 30  # seconds; messages leave meanwhile, and make room
 
 # What a caller names himself is repeated only if it can be nothing but a name: a number or a key
 # that stands where a name belongs is not.
@@ -41,8 +40,8 @@ class Kind:
     status: int
     code: str
     title: str
-    retry_after: int = RETRY_AFTER
-    """Seconds after which it may be over; told to callers where the status is 429 or 503."""
+    retry_after: int | None = None
+    """Seconds of `Retry-After` where the problem has no header of its own; `RETRY_AFTER` for any other 503."""
 
 
 def _kinds(*kinds: Kind) -> dict[str, Kind]:
@@ -133,11 +132,11 @@ KINDS = _kinds(
     Kind(422, "unknown_parameter", "There is no such query parameter"),
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
     Kind(422, "queue_disabled", "Nothing can wait: the queue is disabled"),
-    Kind(429, "queue_full", "The connection's messages take all the memory that they may"),
+    Kind(429, "queue_full", "The connection's messages take all the memory that they may", 30),
     Kind(429, "rate_limited", "The API key, or a connection of it, asked too often"),
     Kind(429, "quota_reached", "A connection or the API key has all that it may have"),
     Kind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
-    Kind(429, "upload_budget_reached", "The connection's files of today are too many bytes"),
+    Kind(429, "upload_budget_reached", "The connection may upload no more today"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "connection_busy", "Too much is asked of the connection at once"),
@@ -145,12 +144,12 @@ KINDS = _kinds(
     Kind(503, "disk_full", "The disk has no room for the file", 60),
     Kind(503, "vault_away", "The bucket does not answer"),
     Kind(503, "redis_away", "Redis does not answer"),
-    Kind(503, "redis_full", "Redis has no memory left for more messages"),
+    Kind(503, "redis_full", "Redis has no memory left for more messages", 30),
     Kind(503, "spool_unavailable", "Nothing can be put on disk now"),
     Kind(503, "store_away", "The state store does not answer"),
     Kind(503, "whatsapp_away", "WhatsApp cannot be reached now"),
     Kind(503, "not_sent", "The message could not be sent in time, and was cancelled"),
-    Kind(503, "instance_limit_reached", "The instance has no more to give to this one"),
+    Kind(503, "instance_limit_reached", "A limit of the instance is reached"),
     Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
 
@@ -174,8 +173,9 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
 
     def response(self) -> Response:
         headers = self.headers
-        if self.kind.status == 503:
-            headers = {"Retry-After": str(self.kind.retry_after), **headers}
+        after = self.kind.retry_after or (RETRY_AFTER if self.kind.status == 503 else None)
+        if after is not None:
+            headers = {"Retry-After": str(after), **headers}
         content = {
             "type": f"/docs#{self.kind.code}",
             "title": self.kind.title,

@@ -157,7 +157,7 @@ class Snapshot(Collector):
         )
         deferred = GaugeMetricFamily(
             "teimoso_connection_deferred_files",
-            "Files that arrived and wait until there is room on the disk, or until the next_day.",
+            "Files that arrived and wait until there is room on the disk, or until the next day.",
             labels=["connection", "until"],
         )
         restarts = CounterMetricFamily(

@@ -133,9 +133,9 @@ def first_status(record: Record) -> Status:
 
 
 def queued(record: Record, document: Document | None = None) -> Message:
-    """An outgoing message as the queue knows it, and its `document` the changes by others.
+    """An outgoing message by its record; its `document` has the changes by others.
 
-    Where its words are `stored`, the document has them too.
+    Where the words are `stored`, the document has them too.
     """
     times, shown = record.times, document or {}
     stored = record.stored and not record.redacted

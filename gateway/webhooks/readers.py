@@ -1,4 +1,4 @@
-"""The readers of `GET /api/events` in one gateway process: how many of whom, and that events are written.
+"""The readers of `GET /api/events` in one gateway process: their quota, and the event log that they need.
 
 What a reader is sent is `stream`.
 """
@@ -38,7 +38,7 @@ class Streams:
 
     @contextlib.contextmanager
     def reading(self, key: Key) -> Iterator[None]:
-        """One reader with the key. Raises `QuotaReached`."""
+        """Count a reader with this key while it reads. Raises `QuotaReached`."""
         self._quota.check(key.units, self._by_unit)
         self._quota.check_key(self._by_key[key.id])
         self._add(key, 1)

@@ -161,7 +161,7 @@ class _Held:
             self.session.settle(keys)
 
     async def set_aside(self, key: int) -> bool:
-        """Without a bound: nothing more arrives in this file, and nobody may be there to decide."""
+        """Set aside without a bound: nothing more arrives in this file, and perhaps nobody decides on its items."""
         async with self.session.transaction():
             return self.session.set_aside(key, bounded=False)
 

@@ -39,7 +39,7 @@ class RefusedItems(Protocol):
     async def set_aside(self, key: int) -> bool:
         """Take the item out of the pending ones; it stays until a person decides.
 
-        False, and it stays pending, where as many are set aside as may be.
+        False, and it stays pending, where no more have room aside.
         """
 
     async def refused_count(self) -> int:

@@ -45,8 +45,9 @@ class AppState(Renumbered):
         """Put changes of a collection in, in order: those that lead from version `after` to `version`.
 
         `after` None is a full sync: what the collection had and `changes` have not is gone; `begun` is what
-        `note_app_state_part` returned, where parts came before. A version that was noted already changes nothing. False, and nothing is noted, where the session is not
-        at `after` yet, or never had a full sync: the engine has to do one.
+        `note_app_state_part` returned, where parts came before. A version that was noted already changes
+        nothing. False, and nothing is noted, where the session is not at `after` yet, or never had a full sync:
+        the engine has to do one.
         """
         known = self.app_state_version(collection)
         if after is not None:
@@ -69,9 +70,9 @@ class AppState(Renumbered):
         *,
         news: bool = False,
     ) -> int:
-        """Put a part of a full sync in; returns where the sync began, for its next part and its end.
+        """Put in a part of a full sync; return the inbox key where the sync began, for its next part and its end.
 
-        A sync whose end never comes takes nothing away, and its parts come again.
+        A sync that is cut off before its end removes nothing, and its parts come again.
         """
         if begun is None:
             last = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'")

@@ -1,8 +1,7 @@
-"""Steps of the schema with a story: skipped message keys get rows, files that arrive get budgets.
+"""Steps 19 and 22 of the schema: rows for skipped message keys, and budgets of files; and the move into the former.
 
-Skipped keys that there are are moved. Releases whose session files had version 18 or less kept them in the text of a session and in a blob of a
-sender key. Each share of the move is a
-transaction of its own, and one that was cut short goes on at the next opening: the column `skipped` of
+Up to version 18 skipped keys were in the text of a session and in a blob of a sender key. Each share of the move
+is a transaction of its own, and one that was cut short goes on at the next opening: the column `skipped` of
 `sender_keys` is there until all is moved.
 """
 

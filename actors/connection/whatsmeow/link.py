@@ -27,7 +27,7 @@ _GONE = frozenset({"not_connected", "disconnected"})
 """Codes of the program for a question whose socket is gone: it tells why a moment later."""
 
 WHY_WITHIN = 2.0
-"""Seconds within which it is known why a socket ended, or the program, that a question found gone."""
+"""Seconds to wait for the cause after a request found the socket or the program gone."""
 
 _NUMBERS = {"not_in_group": 403, "unknown_group": 404}
 """WhatsApp's numbers, where the program has a word instead."""

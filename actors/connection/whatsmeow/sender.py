@@ -65,7 +65,7 @@ class Sender:
         self._commits: SharedCommits[None] = SharedCommits(session, link)
 
     async def close(self) -> None:
-        """Nothing is written any more."""
+        """Write nothing any more."""
         await self._commits.close()
 
     async def send(self, outgoing: Outgoing) -> float:

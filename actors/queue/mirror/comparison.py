@@ -1,4 +1,7 @@
-"""Compares the queue with its view in the state store, once after a start: a difference means that one of them lost something."""
+"""Compares the queue with its view in the state store, once after a start.
+
+A difference means that one of them was emptied, or restored from a copy.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ PAGE = 200
 MOST = 2_000
 """Documents of each status, and messages of a connection, that one comparison looks at: the oldest."""
 ALONE = 200
-"""Messages of a connection that no document was seen of, which are looked up one by one."""
+"""Messages of a connection, at most, that are looked up one by one since no page of documents had them."""
 SETTLED = 12.0
 """Seconds after which a difference that is still there is not the lag of the view (`upkeep.LAG`)."""
 PAUSE = 0.02
@@ -38,9 +41,10 @@ PAUSE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Counts of messages: those that only the store has open, only the queue has, and of which the store shows something else.
+    """Numbers of messages: `missing` are unfinished in the store alone, `unseen` are in the queue alone.
 
-    A record that is older than its document is among the last: the queue was restored from a copy.
+    `differing` are in both, with another status or revision: also where the record is older than the document,
+    since the queue was restored from a copy.
     """
 
     missing: int = 0
@@ -49,7 +53,7 @@ class Differences:
 
     @property
     def any(self) -> bool:
-        """Whether there is one at all."""
+        """Whether one message or more differs."""
         return self.missing + self.unseen + self.differing > 0
 
 
@@ -78,7 +82,7 @@ class Comparison:
         return found
 
     async def _jobs(self, connections: Collection[str]) -> dict[str, Document]:
-        """What the store shows as not finished, of these connections, by API id."""
+        """Return the documents of unfinished messages of these connections, by API id."""
         jobs: dict[str, Document] = {}
         for status in UNFINISHED:
             after, seen = None, 0
@@ -102,7 +106,7 @@ class Comparison:
         return jobs
 
     async def _judged(self, jobs: dict[str, Document]) -> dict[str, str | None]:
-        """The difference of each message from its document, None where there is none."""
+        """Return how each message differs from its document (`difference`), by API id."""
         judged: dict[str, str | None] = {}
         of: dict[str, list[str]] = defaultdict(list)
         for id_ in jobs:
@@ -118,7 +122,7 @@ class Comparison:
         return judged
 
     async def _unseen(self, connections: Collection[str], jobs: Collection[str]) -> list[str]:
-        """Messages of the queue that no document of `jobs` stands for; which may be others that were not read."""
+        """Return API ids of the queue's messages without a document in `jobs`, which may be on a page that was not read."""
         found: list[str] = []
         for connection in connections:
             ids = await self._ledger.unfinished(connection, MOST)
@@ -141,7 +145,7 @@ class Comparison:
 
 
 def difference(standing: Standing | None, document: Document | None) -> str | None:
-    """How a record and its document differ, as a field of `Differences`; None where they do not, or it is lag."""
+    """Return the field of `Differences` that counts this message; None where nothing differs, or it is lag."""
     if standing is None:
         gone = document is None or document["status"] not in UNFINISHED
         return None if gone or (document and document.get("expired_at")) else "missing"

@@ -26,8 +26,8 @@ MIRROR = "mirror"
 async def store(documents: Documents, records: Sequence[Record]) -> frozenset[str]:
     """Store the views of records; of one that the store refuses for good the view without its words.
 
-    Returns the ids of the latter: the queue alone has their words. Refusals are logged, counted, and noted for the health
-    monitor. Raises `StoreAway`, and may be repeated then.
+    Returns the ids of the latter: the queue alone has their words. Refusals are logged, counted, and noted for the
+    health monitor. Raises `StoreAway`, and may be repeated then.
     """
     billed = documents.billed
     groups = [views.writes([record], billed=billed) for record in records]

@@ -85,7 +85,7 @@ def _shown(record: Record) -> list[Write]:
 
 
 def _kept(record: Record) -> tuple[str, ...]:
-    """The fields of the message's document that the record does not have."""
+    """Return the fields that the document keeps, since the record does not have them."""
     stored = record.stored and not record.redacted
     return ("changes", "text", "content") if stored else ("changes",)
 

@@ -1,14 +1,10 @@
 -- The tail of the lanes: what the gateway accepts. A script of its own, as short as may be: each run of
 -- one defines anew all that is in it.
 
--- Bytes that a message takes in Redis beside its text and content, with its places and its keys: an upper bound,
--- measured (`make bench`).
-local WEIGHT = 1000
-
 -- `room` is how many bytes all messages of the connection may have (`counters.bytes`); '' is no limit.
 function transitions.accept(
     id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content, room)
-    -- One command in place of three, where nothing of that is there.
+    -- One command in place of three, where none of these keys is there.
     local quiet = call('EXISTS', BASE .. ':deleted', message(id), HELD, SCHEDULED) == 0
     if not quiet and call('EXISTS', BASE .. ':deleted') == 1 then
         return {'deleted'}
@@ -33,7 +29,7 @@ function transitions.accept(
         return {'replayed', id, call('HGETALL', message(id))}
     end
     local bytes = WEIGHT + #text + #content
-    -- The first write: where Redis has no memory left nothing else of it is done.
+    -- The first write: at `maxmemory` it fails, and nothing of the transition is done.
     local all = call('HINCRBY', COUNTERS, 'bytes', bytes)
     if room ~= '' and all > tonumber(room) then
         call('HINCRBY', COUNTERS, 'bytes', -bytes)

@@ -2,22 +2,20 @@
 -- loses its words once the state store has them, and the record of a finished one expires after it is mirrored.
 --   counters.bytes   the sum of `bytes` of all records; `accept` adds, and refuses what is beyond the budget
 --   leaving          hash: an hour (since the epoch, by Redis' clock) -> the sum of the records that expire in it,
---                    so that nobody has to see each of them go
+--                    since Redis reports no single expiry
 
 -- Records of finished messages, in milliseconds: seven days, longer than a spool may last.
 local RETENTION = 7 * 24 * 3600 * 1000
 local HOUR = 3600 * 1000
 -- Bytes of a record without words, with its key and its expiry: an upper bound, measured (`make bench`).
 local BARE = 520
--- Those of one that is open, beside its words: `accept.lua` has the same.
-local WEIGHT = 1000
 
 local function milliseconds()
     local time = call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- What this script adds to `leaving`: each hour is written once, at the end of a transition.
+-- Bytes to add to `leaving`, by hour: each hour is written once, at the end of a transition.
 local ends = {}
 
 local function count_end(hour, bytes)
@@ -45,8 +43,8 @@ local function shed(id, leaves)
     call('HSET', message(id), unpack(kept))
 end
 
--- Has a record that is finished and mirrored expire, and drops its words where the store has them and WhatsApp too.
--- `last` is the hour in which one ends whose time begins now.
+-- Lets a record that is finished and mirrored expire, and drops its words where the store and WhatsApp have them.
+-- `last` is the hour in which a record expires whose time begins now.
 local function finish(id, words, last)
     local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves')
     local proven = PROOF[record[1]]
@@ -84,7 +82,7 @@ function transitions.mirrored(...)
     return 'kept'
 end
 
--- Counts what has expired no longer; the number of bytes that are left.
+-- Takes expired records out of the count; returns the bytes that are left.
 function transitions.expired()
     local now, left = math.floor(milliseconds() / HOUR), call('HGETALL', LEAVING)
     for i = 1, #left, 2 do
@@ -96,7 +94,7 @@ function transitions.expired()
     return (call('HGET', COUNTERS, 'bytes') or 0) + (added.bytes or 0)
 end
 
--- Counts those of `...` that count for nothing: an older release accepted them. After the `last` all records count.
+-- Counts the records of `...` that an older release accepted uncounted. After the `last` call all records count.
 function transitions.weigh(last, ...)
     for _, id in ipairs({...}) do
         local record = call('HMGET', message(id), 'status', 'bytes', 'stored')

@@ -1,4 +1,4 @@
-"""Adds webhooks and API keys within their quota, whichever processes of the instance add some at once."""
+"""Adds webhooks and API keys within their quota, also where several processes add some at once."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ async def add(
 ) -> None:
     """Commit `writes`, which add a document of `collection` for these connections (None: for all).
 
-    Counting and adding are one step: who adds raises `turn` in the same batch, and counts anew where it
-    is not as it was before counting. Raises `QuotaReached`, `StoreAway`, and what the writes raise.
+    Counting and adding are one step: each addition raises `turn` in its batch, and counts anew where another
+    one raised it since the count. Raises `QuotaReached`, `StoreAway`, and what the writes raise.
     """
     units = units_of(connections)
     for _ in range(TRIES):
@@ -50,9 +50,9 @@ async def add(
 
 
 def used(documents: Iterable[Document]) -> Counter[str]:
-    """How many of these count for each connection, and for all of them (pure).
+    """Count the documents of each unit (`actors.runtime.quotas`), without those that ended (pure).
 
-    None that ended; one of several connections counts for those that are not deleted.
+    One of several connections counts for those of them that are not deleted.
     """
     counts = Counter[str]()
     for each in documents:

@@ -120,7 +120,9 @@ async def _create(
                 quota=settings_of(data).key_quota,
             )
         except QuotaReached as reached:
-            output.refuse(f"{reached.setting} allows no more than {reached.limit} keys.")
+            output.refuse(
+                f"{reached.setting} allows {reached.limit} keys. Revoke one (`teimoso keys revoke`), or raise it."
+            )
     return {"id": identifier, "key": token}
 
 

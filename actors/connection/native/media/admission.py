@@ -31,7 +31,7 @@ SPREAD: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Bytes that a file may have at most, those of a connection and of a sender in a day; 0 is no budget."""
+    """Bytes: of the largest file, and of files in a day for the connection and from one sender (0: no budget)."""
 
     largest: int
     connection: int = 0
@@ -49,9 +49,9 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Files of more than `left` bytes wait for the `reason`, those of `sender` or all.
+    """Files of more than `left` bytes wait for `reason`: those of `sender`, or of all where it is None.
 
-    At `until` they are due again in any case; before that, once there is room.
+    They are due again at `until` (seconds since the epoch), or earlier once there is room.
     """
 
     reason: str
@@ -61,7 +61,7 @@ class Refusal:
 
 
 class Busy:
-    """The file fits, but perhaps not beside those that are being fetched."""
+    """The file fits, but not beside those that are being fetched: it stays due."""
 
 
 def refusal(
@@ -73,10 +73,10 @@ def refusal(
     now: float,
     chance: float,
 ) -> Refusal | Busy | None:
-    """The refusal of a file while others are being `fetched`; None where it may be as well.
+    """Return the refusal of a file while others are being `fetched`; None where it may be fetched as well.
 
-    A file that is larger than any may be is not refused: it fails at once. 0 ≤ `chance` < 1 spreads
-    connections.
+    A file above `bounds.largest` is not refused: it fails at once. 0 ≤ `chance` < 1 spreads connections
+    after midnight.
     """
     if transfer.size > bounds.largest:
         return None
@@ -96,7 +96,7 @@ def refusal(
 
 
 def disk_full(transfer: Transfer, now: float) -> Refusal:
-    """The refusal of a file, and of all that are as large, that the disk did not take."""
+    """Return the refusal of a file that the disk did not take, and of all that are as large."""
     return Refusal(FULL, transfer.size - 1, None, now + LONGEST_WAIT)
 
 

@@ -48,7 +48,6 @@ LONGEST_LOOK: Final = 60.0
 """Seconds after which it looks in any case: the clock may have been set, or another session's
 transfers put into this one."""
 
-
 ROOM_LOOK: Final = 10.0
 """Seconds between looks for room while a file waits for it."""
 
@@ -59,8 +58,8 @@ class Courier:
     What is to be fetched is in the session file, and so is what became of it, in the transaction
     that ends the transfer. A file that is in the store and not noted yet is found there by the next
     owner. While the connection is not open nothing counts as a try; a download that runs goes on.
-    A file for which there is no room, or no budget today, is deferred: that is in the session file and
-    in the inbox, and it is looked at again by itself, also by the next owner.
+    A file for which there is no room, or no budget today (`admission`), is deferred: the session file and
+    the inbox have that, and it is tried again without a request, also by the next owner.
     """
 
     def __init__(
@@ -136,9 +135,9 @@ class Courier:
         return min(longest, next_at - self._clock() + 0.01)
 
     async def _find_room(self) -> bool:
-        """Have the files that wait for room looked at again once one of them fits; whether none waits.
+        """Make the files that wait for room due once one of them fits; return whether none waits.
 
-        Nothing is written while there is none.
+        While none fits nothing is written.
         """
         smallest = self._session.smallest_without_room()
         if smallest is None:
@@ -149,7 +148,7 @@ class Courier:
         return False
 
     async def _start_due(self) -> Refusal | None:
-        """Begin what is due and fits; the refusal of one that does not, where there is one."""
+        """Begin what is due and fits; return the first refusal, or None."""
         if not self._waiting():
             return None
         room = await self._store.room()
@@ -172,14 +171,14 @@ class Courier:
         return None
 
     def _waiting(self) -> list[Transfer]:
-        """Those that are due and not being fetched, the first of them."""
+        """Return the first transfers that are due and not being fetched."""
         running = {one.name for one in self._running}
         # As many more as run: those are due as well.
         due = self._session.due_transfers(self._clock(), AT_ONCE + len(running))
         return [one for one in due if one.name not in running]
 
     async def _defer(self, refused: Refusal, also: Transfer | None = None) -> None:
-        """Have all wait that are refused as this one; `also` one that is being fetched."""
+        """Defer each due file that the refusal holds for, and of those that are being fetched only `also`."""
         but = [one.name for one in self._running if one is not also]
         async with self._session.transaction():
             news = self._session.defer(
@@ -192,7 +191,7 @@ class Courier:
             await self._events.on_inbox()
 
     async def _reconsider(self) -> None:
-        """Look again at what the owner before deferred: bounds may be others by now."""
+        """Make files due that the previous owner deferred: settings may have changed since."""
         with suppress(SessionUnavailable):
             if self._session.deferred_counts()[0]:
                 async with self._session.transaction():
@@ -235,7 +234,7 @@ class Courier:
             await self._end(transfer, None)
             return
         if trouble is Trouble.FULL:
-            # `room` may say otherwise, as with a quota: no try follows before the pause is over.
+            # `room` may report more, as with a quota of the disk: no try follows before the pause is over.
             self._refused_until = time.monotonic() + LOCAL_PAUSE
             await self._defer(disk_full(transfer, self._clock()), also=transfer)
             return

@@ -8,7 +8,7 @@
 | its sender sealed it so | ``media_corrupt`` |
 | it is larger than is fetched | ``media_too_large`` |
 | no server answers, or none as it should | other tries with growing pauses; then ``media_unreachable`` |
-| this store or the bucket takes nothing | other tries for as long as that lasts |
+| the ledger or the bucket takes nothing | other tries for as long as that lasts |
 | this disk has no room | deferred for as long as that lasts (`admission`) |
 """
 

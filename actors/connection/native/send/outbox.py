@@ -1,4 +1,4 @@
-"""Transactions that several share, and stanzas made in them that are written once that is on disk."""
+"""Transactions shared by several callers, and stanzas that are made in them and written once they are on disk."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Made = TypeVar("Made")
 
 
 class SharedCommits(Generic[Made]):
-    """Makes changes in the order of the calls; those who wait for the disk at one time wait for one commit.
+    """Makes changes in the order of the calls; those that wait at one time share a commit.
 
-    One that cannot be made takes nothing of the others with it.
+    A change that cannot be made undoes no other.
     """
 
     leaves: ClassVar[bool] = False
-    """Whether what is cut off within a commit may have left."""
+    """Whether a change whose commit was cut off may have left for WhatsApp."""
 
     def __init__(self, session: Session, link: Link) -> None:
         self._session = session
@@ -59,7 +59,7 @@ class SharedCommits(Generic[Made]):
         _lost(rest, self._link.cause or Cause(Kind.CLOSED), written=False)
 
     async def _committed(self, made: Sequence[Made]) -> None:
-        """What the changes were made for, once they are on disk. Raises `ConnectionLost`."""
+        """Use changes that are on disk: a hook of subclasses. Raises `ConnectionLost`."""
 
     async def _work(self) -> None:
         while self._waiting:

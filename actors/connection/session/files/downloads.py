@@ -41,7 +41,7 @@ class Transfer:
     """The file of one message, by canonical addresses; hashes and key are bytes, `size` in bytes.
 
     `attempts` counts tries that failed, `asked` how often the phone was asked to upload it again
-    since, `next_at` is when it is tried next, in seconds since the epoch, `deferred` why not before.
+    since, `next_at` is when it is tried next, in seconds since the epoch, `deferred` the reason why not before.
     """
 
     chat: str
@@ -130,10 +130,10 @@ class Transfers(SessionFile):
         sender: str | None,
         but: Collection[tuple[str, str, str]],
     ) -> int:
-        """Put off what is due and has more than `above` bytes; return how many wait for it as news.
+        """Put off due transfers of more than `above` bytes; return how many did not wait for this reason before.
 
-        Of one `sender`, or of all, but not those of the messages `but`, by `Transfer.name`. News of them
-        are put into the inbox.
+        `sender` None takes those of all senders. Transfers in `but` (`Transfer.name`) are left out. The inbox
+        gets an item of each that did not wait before.
         """
         now = self._clock()
         which = (
@@ -155,16 +155,16 @@ class Transfers(SessionFile):
         return news
 
     def reconsider_deferred(self) -> None:
-        """Have those that are deferred looked at again now."""
+        """Make deferred transfers due now."""
         self._write("UPDATE transfers SET next_at = 0 WHERE deferred IS NOT NULL")
 
     def smallest_without_room(self) -> int | None:
-        """The size of the smallest file that waits for room on the disk; None where none does."""
+        """Return the size of the smallest file that waits for room on the disk; None where none does."""
         row = self._row("SELECT min(size) FROM transfers WHERE deferred = ?", (FULL,))
         return None if row is None else row[0]
 
     def deferred_counts(self) -> tuple[int, int]:
-        """The number of files that are deferred, and of those among them that wait for the next day."""
+        """Return the number of deferred files, and of those among them that wait for the next day."""
         row = self._row(
             "SELECT count(*), coalesce(sum(deferred <> ?), 0) FROM transfers"
             " WHERE deferred IS NOT NULL",
@@ -173,7 +173,7 @@ class Transfers(SessionFile):
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
     def received_today(self, sender: str = "") -> int:
-        """Bytes of the files that came since midnight UTC; of one sender, or of all together."""
+        """Return the bytes of files that came since midnight UTC, of one sender or of all together."""
         row = self._row(
             "SELECT bytes FROM received_bytes WHERE day = ? AND sender = ?", (self._today(), sender)
         )

@@ -14,10 +14,10 @@ REFUSED: Final = "refused"
 """The kind of a row that is set aside."""
 
 MOST: Final = 1000
-"""Rows of a session that are set aside at most."""
+"""Rows that a session sets aside at most."""
 
 MOST_BYTES: Final = 32 * 2**20
-"""Bytes that they may have together; a single one may have more."""
+"""Bytes of all of them together, at most; the first may have more."""
 
 
 class RefusedRows(SessionFile):

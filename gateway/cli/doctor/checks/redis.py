@@ -77,7 +77,7 @@ def _memory(held: Memory) -> Finding:
     said = f"{used} of {held.limit / 2**20:.0f} MB"
     if held.used < NEARLY * held.limit:
         return ok("redis memory", said)
-    do = "give it more: REDIS_MEMORY_LIMIT, and where it is set the server's `maxmemory`; `teimoso queue show` says what waits"
+    do = "raise REDIS_MEMORY_LIMIT, and the server's `maxmemory` where it is set; `teimoso queue show` lists what waits"
     return (
         fail("redis memory", f"{said}: sends are refused", do)
         if held.full

@@ -98,12 +98,13 @@ async def _alerts(documents: Documents) -> list[Finding]:
         do = "`teimoso refused list CONNECTION` shows what is kept; then `retry` or `discard`"
         findings.append(warn("refused documents", f"the store refuses some of {refused}", do))
     if subjects(RESERVE):
-        do = "make room, or lower it: `teimoso settings set DISK_RESERVE=…`"
+        do = "make room, or lower the reserve: `teimoso settings set DISK_RESERVE=…`"
         found = "the disk is at DISK_RESERVE: files that arrive wait, uploads are refused"
         findings.append(warn("files", found, do))
     if deferred := subjects(DEFERRED):
-        do = "they come tomorrow (UTC); MEDIA_CONNECTION_BUDGET and MEDIA_SENDER_BUDGET allow more"
-        findings.append(warn("files", f"some wait for {deferred}: today's are too many", do))
+        do = "they come tomorrow (UTC); for more at once raise MEDIA_CONNECTION_BUDGET or MEDIA_SENDER_BUDGET"
+        found = f"some of {deferred} wait: the budget of the day is used up"
+        findings.append(warn("files", found, do))
     return findings
 
 

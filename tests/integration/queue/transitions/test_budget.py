@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.queue.lanes import Lanes, QueueFull, Send
-from actors.queue.scripts import __file__ as scripts
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
@@ -27,7 +25,7 @@ def settings(settings: Settings) -> Settings:
 
 
 async def taken(desk: Desk) -> int:
-    """What the connection's records count, and what the hours of their ends do."""
+    """The bytes that the connection's records count."""
     flow = (await desk.lanes.flows_many([SHOP]))[SHOP]
     return flow.bytes
 
@@ -153,15 +151,3 @@ async def test_records_of_an_older_release_are_counted_once(desk: Desk, redis: R
     assert await taken(desk) == counted
     await desk.drain(10)
     await mirrored(desk)
-
-
-def test_both_scripts_count_an_open_message_alike() -> None:
-    folder = Path(scripts).parent
-    lines = [
-        line
-        for name in ("accept.lua", "bytes.lua")
-        for line in (folder / name).read_text().splitlines()
-        if line.startswith("local WEIGHT")
-    ]
-    assert len(lines) == 2
-    assert lines[0] == lines[1]

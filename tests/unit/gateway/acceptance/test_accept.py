@@ -12,7 +12,7 @@ from actors.redis.client import RedisAway
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.spool_drain import Drain
-from gateway.redis_room import Room
+from gateway.redis_room import RedisRoom
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
-ROOM = Room(cast("Redis", None), 0)
+ROOM = RedisRoom(cast("Redis", None), 0)
 """Of a Redis whose memory nobody read."""
 
 

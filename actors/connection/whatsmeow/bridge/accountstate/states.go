@@ -37,7 +37,7 @@ type States struct {
 
 	turn  sync.Mutex
 	asked map[string]bool
-	// name is held by whoever changes, or uses, the account's own name in the library.
+	// name is held while the account's own name in the library is changed or used.
 	name sync.Mutex
 }
 

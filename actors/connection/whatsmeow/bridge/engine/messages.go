@@ -43,7 +43,7 @@ func (one *login) message(node *waBinary.Node) {
 	one.encrypted(node, info, parts)
 }
 
-// learn stores who a message's sender and recipient are beside the addresses that it names.
+// learn stores the second address, LID or number, that a message names for its sender or recipient.
 func (one *login) learn(ctx context.Context, info *types.MessageInfo) {
 	if !info.SenderAlt.IsEmpty() {
 		one.client.StoreLIDPNMapping(ctx, info.SenderAlt, info.Sender)
@@ -93,7 +93,7 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 	whole.settle(one, node, info)
 }
 
-// opened is what the actor gets of a message.
+// opened has the deliveries of a decrypted message, and the receipts that follow them.
 type opened struct {
 	settlements.Settlement
 	receipts []func()

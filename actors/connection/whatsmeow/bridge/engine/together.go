@@ -15,9 +15,9 @@ import (
 // mostTogether is how many messages share a transaction at most.
 const mostTogether = 32
 
-// together are messages that wait at one time and are ordinary ones: of a person's session, to this account alone. Their
-// ratchet steps and plaintexts share a transaction, and only then they are handed on. Any other stanza, and a message
-// that cannot be read, ends it, and is handled by itself.
+// together are ordinary messages that wait at one time: of a person's session, to this account alone. Their ratchet
+// steps and plaintexts share a transaction; they are handed on after it. Any other stanza, and a message that cannot be
+// read, ends it and is handled by itself.
 type together struct {
 	login *login
 	ctx   context.Context
@@ -35,7 +35,7 @@ type decrypted struct {
 	hash    *[32]byte
 }
 
-// take decrypts a message; false where it is to be handled by itself, and nothing of it is gathered that matters then.
+// take decrypts a message and gathers its steps; false where it is to be handled by itself, with what was gathered.
 func (some *together) take(node *waBinary.Node) (taken bool) {
 	part, info := some.ordinary(node)
 	if part == nil {

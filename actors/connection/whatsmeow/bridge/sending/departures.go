@@ -37,7 +37,7 @@ type departures struct {
 	working bool
 }
 
-// put adds one; it returns whether nobody takes them yet.
+// put adds one; it returns whether no worker takes them yet.
 func (all *departures) put(one *departure) (idle bool) {
 	all.lock.Lock()
 	defer all.lock.Unlock()

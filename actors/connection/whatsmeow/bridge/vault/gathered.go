@@ -11,8 +11,8 @@ import (
 
 // sessions gathers steps of sessions where the context says so.
 //
-// It remembers those that were gathered last, for the next message to the same person. What else writes a session
-// has it forgotten: a decryption's transaction may be rolled back.
+// It remembers those that were gathered last, for the next message to the same person. Any other write of a session
+// forgets it, since the transaction of a decryption may be rolled back.
 type sessions struct {
 	store.SessionStore
 	device *store.Device

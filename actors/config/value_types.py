@@ -26,4 +26,4 @@ def _bytes(value: object) -> object:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]
-Budget = Annotated[Bytes, Field(ge=0, le=2**60)]
+ByteCount = Annotated[Bytes, Field(ge=0, le=2**60)]
