@@ -1,0 +1,32 @@
+"""The gate that a full Redis closes stays closed while it is looked at anew (G13)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actors.redis.client import connect
+from gateway.redis_room import Room
+
+if TYPE_CHECKING:
+    from tests.processes.valkey import Valkey
+
+PAUSE = 1.0
+
+
+async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
+    redis = connect(own_valkey.settings())
+    room = Room(redis, 1)
+    await room.look()
+    assert room.full
+    await redis.execute_command("CLIENT", "PAUSE", int(PAUSE * 1000), "ALL")
+    looking = asyncio.ensure_future(room.look())
+    await asyncio.sleep(PAUSE / 2)
+    assert not looking.done(), "Redis answered all the same"
+    assert room.full, "sends are let in for as long as Redis takes to answer"
+    await looking
+    assert room.full
+    own_valkey.kill()
+    await room.look()
+    assert not room.full, "unknown while Redis is away: that is for the spool"
+    await redis.aclose()
