@@ -36,12 +36,13 @@ class Room:
         return self.memory is not None and self.memory.full
 
     async def look(self) -> None:
-        """Read it anew."""
-        before, self.memory = self.full, None
+        """Read it anew. What was read last counts until Redis answers, however long that takes."""
+        before, found = self.full, None
         with suppress(RedisAway):
-            self.memory = await memory(self._redis, self._limit)
-            if self.full != before:
-                log.warning("redis full" if self.full else "redis has room", action="redis.room")
+            found = await memory(self._redis, self._limit)
+        self.memory = found
+        if found is not None and found.full != before:
+            log.warning("redis full" if found.full else "redis has room", action="redis.room")
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
