@@ -152,3 +152,15 @@ async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_opera
         await give(files, 60 * KB, "a", "b")
     assert await give(files, 60 * KB, "b") is None
     assert [await give(files, 60 * KB, ALL) for _ in range(3)] == [None] * 3
+
+
+async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arrives(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    content = os.urandom(100 * KB)
+    digest, _ = await files.of("a").keep(chunked(content), limit=MOST)
+    for _ in range(2):
+        assert await files.of("b").need(digest)
+    assert await held(files) == {"a": 100 * KB, "b": 100 * KB}
+    assert not await files.of("b").need("0" * 64)
