@@ -57,6 +57,14 @@ def add(database: sqlite3.Connection, sha256: str, size: int, units: Iterable[st
     database.executemany("INSERT INTO holders VALUES (?, ?, ?)", rows)
 
 
+def join(database: sqlite3.Connection, sha256: str, connection: str) -> None:
+    """Keep a file that is there for this connection as well."""
+    database.execute(
+        "INSERT OR IGNORE INTO holders SELECT sha256, ?, size FROM files WHERE sha256 = ?",
+        (connection, sha256),
+    )
+
+
 def remove(database: sqlite3.Connection, sha256: str) -> None:
     """The file is gone."""
     database.execute("DELETE FROM holders WHERE sha256 = ?", (sha256,))

@@ -193,6 +193,10 @@ class Ledger:
 
         return bool(await self._ask(run, writes=True))
 
+    async def hold(self, sha256: str, connection: str) -> None:
+        """A file that is here is kept for the connection too, which it came to."""
+        await self._ask(partial(holders.join, sha256=sha256, connection=connection), writes=True)
+
     async def to_copy(self, limit: int) -> list[Entry]:
         """Files that the bucket lacks, the oldest first."""
         rows = await self._ask(

@@ -58,7 +58,10 @@ class ConnectionFiles:
 
     async def need(self, sha256: str) -> bool:
         """See the port."""
-        return await self._files.need(sha256)
+        if not await self._files.need(sha256):
+            return False
+        await self._ledger.hold(sha256, self._connection)
+        return True
 
 
 class Files:
