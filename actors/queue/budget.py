@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BATCH = 100
 """Records that one script counts."""
+LEAST = 1000
+"""Bytes that an open message counts beside its words: `scripts/accept.lua` has the same."""
 SCANNED = 500
 """Keys that one command looks at."""
 

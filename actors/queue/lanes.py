@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
+from actors.queue.budget import LEAST
 from actors.queue.dead_letters import ALL, Redriven, Which
 from actors.queue.inspection import clock, pairs
 from actors.queue.joins import Joins, Renamed
@@ -150,6 +151,12 @@ class Lanes(Joins):
             content=send.content,
         )
         return Accepted(record, replayed=False)
+
+    async def is_full(self, connection: str) -> bool:
+        """Whether `accept` would refuse even a message of no length for the connection. Raises `RedisAway`."""
+        limit = self._settings.queue_memory_limit
+        flows = await self.flows_many([connection])
+        return bool(limit) and flows[connection].bytes + LEAST > limit
 
     async def claim(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
 from actors.queue.records import api_id, derive
-from actors.queue.refusals import RedisFull
+from actors.queue.refusals import QueueFull, RedisFull
 from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
@@ -78,6 +79,17 @@ class Accepting:
         )
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)
+
+    async def require_room(self, connection: str) -> None:
+        """Raise `RedisFull` or `QueueFull` where a message of the connection, however short, has no room.
+
+        Asked before a file is fetched for a send: what follows may refuse it all the same.
+        """
+        if self._room.full:
+            raise RedisFull
+        with suppress(RedisAway):
+            if await self._lanes.is_full(connection):
+                raise QueueFull(connection)
 
     async def _waits_by_another_name(self, send: Send) -> bool:
         """Whether the spool may have something of the chat under another address. Raises `RedisAway`."""
