@@ -19,14 +19,22 @@ async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
     room = Room(redis, 1)
     await room.look()
     assert room.full
-    await redis.execute_command("CLIENT", "PAUSE", int(PAUSE * 1000), "ALL")
+    await redis.client_pause(int(PAUSE * 1000))
     looking = asyncio.ensure_future(room.look())
     await asyncio.sleep(PAUSE / 2)
     assert not looking.done(), "Redis answered all the same"
     assert room.full, "sends are let in for as long as Redis takes to answer"
     await looking
     assert room.full
+    await redis.aclose()
+
+
+async def test_nothing_is_known_of_a_redis_that_is_away(own_valkey: Valkey) -> None:
+    """What cannot be put there is for the spool."""
+    redis = connect(own_valkey.settings())
+    room = Room(redis, 1)
+    await room.look()
     own_valkey.kill()
     await room.look()
-    assert not room.full, "unknown while Redis is away: that is for the spool"
+    assert room.memory is None
     await redis.aclose()
