@@ -164,3 +164,16 @@ async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arriv
         assert await files.of("b").need(digest)
     assert await held(files) == {"a": 100 * KB, "b": 100 * KB}
     assert not await files.of("b").need("0" * 64)
+
+
+async def test_a_deleted_connection_counts_for_no_file_that_another_one_has(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    """One file of 100 kB lies on the disk; connections that had it come and go."""
+    (files,) = processes(media_limit=1000 * KB)
+    content = os.urandom(100 * KB)
+    assert await give(files, 0, "b", content=content, living={"b"}) is None
+    for number in range(5):
+        gone = f"gone{number}"
+        assert await give(files, 0, gone, content=content, living={"b", gone}) is None
+    assert await give(files, 200 * KB, "a", living={"a", "b"}) is None
