@@ -166,6 +166,29 @@ async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arriv
     assert not await files.of("b").need("0" * 64)
 
 
+async def test_files_on_their_way_count_for_the_budget(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    """Else uploads that never end fill the disk for everybody."""
+    (files,) = processes(media_upload_budget=100 * KB, media_max_bytes=100 * KB)
+    goes_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield os.urandom(60 * KB)
+        await goes_on.wait()
+        raise ConnectionError
+
+    endless = asyncio.ensure_future(files.keep_given(slowly(), limit=MOST, units=["a", ALL]))
+    await asyncio.sleep(0.1)
+    with pytest.raises(BudgetReached):
+        await give(files, 60 * KB, "a")
+    assert await give(files, 60 * KB, "b") is None
+    goes_on.set()
+    with pytest.raises(ConnectionError):
+        await endless
+    assert await give(files, 100 * KB, "a") is None, "what was given up counts for nothing"
+
+
 async def test_a_deleted_connection_counts_for_no_file_that_another_one_has(
     processes: Callable[..., Sequence[Files]],
 ) -> None:
