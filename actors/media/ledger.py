@@ -121,8 +121,7 @@ class Ledger:
         def run(database: sqlite3.Connection) -> Exception | None:
             new = holders.lacking(database, sha256, units)
             if quota is not None and new:
-                usage = holders.usage(database, elsewhere=quota.total > 0)
-                quota.check(new, usage.held, size, living=living, elsewhere=usage.elsewhere)
+                holders.admit(database, quota, new, size, living)
             if budget is not None:
                 refusal = ledger_budget.refusal(database, size, owners, budget, now)
                 if refusal is not None:

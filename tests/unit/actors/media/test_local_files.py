@@ -192,7 +192,7 @@ async def test_files_on_their_way_count_for_the_budget(
 async def test_a_deleted_connection_counts_for_no_file_that_another_one_has(
     processes: Callable[..., Sequence[Files]],
 ) -> None:
-    """One file of 100 kB lies on the disk; connections that had it come and go."""
+    """One file of 100 kB lies on the disk, and stays; connections that had it come and go."""
     (files,) = processes(media_limit=1000 * KB)
     content = os.urandom(100 * KB)
     assert await give(files, 0, "b", content=content, living={"b"}) is None
@@ -200,3 +200,4 @@ async def test_a_deleted_connection_counts_for_no_file_that_another_one_has(
         gone = f"gone{number}"
         assert await give(files, 0, gone, content=content, living={"b", gone}) is None
     assert await give(files, 200 * KB, "a", living={"a", "b"}) is None
+    assert await held(files) == {"a": 200 * KB, "b": 100 * KB}
