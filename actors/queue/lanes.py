@@ -41,6 +41,7 @@ from actors.queue.refusals import (
     NotDead,
     NotFound,
     QueueFull,
+    RedisFull,
 )
 from actors.queue.retry_policy import decide
 from actors.redis import keys
@@ -84,6 +85,7 @@ class Lanes(Joins):
         message_id: str | None = None,
         now: float | None = None,
         budgeted: bool = True,
+        part: int | None = None,
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
@@ -94,7 +96,8 @@ class Lanes(Joins):
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
         Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `budgeted`, `QueueFull` once the
-        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes; what was accepted before is not.
+        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes; what was accepted before is not. Raises
+        `RedisFull` once they have their `part`, in bytes, where that is all that is left for them.
         """
         now = clock(now)
         key, fingerprint, spare = "", "", ""
@@ -119,12 +122,12 @@ class Lanes(Joins):
             send.priority,
             "" if send.send_at is None else repr(send.send_at),
             send.content,
-            (budgeted and self._settings.queue_memory_limit) or "",
+            (budgeted and self._budget(part)) or "",
         )
         if outcome == "deleted":
             raise ConnectionDeleted(send.connection)
         if outcome == "full":
-            raise QueueFull(send.connection)
+            raise self._full(send.connection, part)
         if outcome == "conflict":
             raise IdempotencyConflict
         if outcome == "replayed":
@@ -152,11 +155,20 @@ class Lanes(Joins):
         )
         return Accepted(record, replayed=False)
 
-    async def is_full(self, connection: str) -> bool:
-        """Whether `accept` would refuse even a message of no length for the connection. Raises `RedisAway`."""
-        limit = self._settings.queue_memory_limit
-        flows = await self.flows_many([connection])
-        return bool(limit) and flows[connection].bytes + LEAST > limit
+    async def require_room(self, connection: str, part: int | None = None) -> None:
+        """Raise what `accept` would of the shortest message of the connection for want of room."""
+        limit = self._budget(part)
+        if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
+            raise self._full(connection, part)
+
+    def _budget(self, part: int | None) -> int:
+        """The bytes that the messages of a connection may have; 0 is no limit."""
+        limits = (self._settings.queue_memory_limit, part)
+        return min((each for each in limits if each), default=0)
+
+    def _full(self, connection: str, part: int | None) -> QueueFull | RedisFull:
+        each = self._settings.queue_memory_limit
+        return RedisFull() if part and (not each or part < each) else QueueFull(connection)
 
     async def claim(
         self,

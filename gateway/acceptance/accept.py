@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
 from actors.queue.records import api_id, derive
-from actors.queue.refusals import QueueFull, RedisFull
+from actors.queue.refusals import RedisFull
 from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Accepting:
     cannot take waits in the spool. So does what follows, in any chat until the drain has found
     Redis again, and in the same chat until the drain has moved what is before it.
 
-    A Redis that is nearly full refuses sends (G13), rather than have them wait on disk for a room that nobody
+    Once half of the memory of Redis is used, a connection has its part of the other half (G12). A Redis that is
+    nearly full refuses sends (G13), rather than have them wait on disk for a room that nobody
     makes: the spool takes only those that come between two looks at it.
     """
 
@@ -67,7 +68,11 @@ class Accepting:
             try:
                 if not await self._waits_by_another_name(send):
                     return await self._lanes.accept(
-                        send, message_id=message_id, idempotency_key=idempotency_key, now=now
+                        send,
+                        message_id=message_id,
+                        idempotency_key=idempotency_key,
+                        now=now,
+                        part=self._room.part,
                     )
             except RedisAway:
                 self._drain.away = True
@@ -88,8 +93,7 @@ class Accepting:
         if self._room.full:
             raise RedisFull
         with suppress(RedisAway):
-            if await self._lanes.is_full(connection):
-                raise QueueFull(connection)
+            await self._lanes.require_room(connection, self._room.part)
 
     async def _waits_by_another_name(self, send: Send) -> bool:
         """Whether the spool may have something of the chat under another address. Raises `RedisAway`."""

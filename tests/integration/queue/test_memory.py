@@ -20,7 +20,7 @@ async def test_a_server_without_info_is_not_known_to_be_full(tmp_path: Path) -> 
         redis = connect(server.settings())
         assert (await durability(redis)).appendfsync == "always"
         assert await memory(redis) is None
-        room = Room(redis, 1)
+        room = Room(redis, 1, 4)
         await room.look()
         assert not room.full
         await redis.aclose()

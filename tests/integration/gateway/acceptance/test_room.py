@@ -16,7 +16,7 @@ PAUSE = 1.0
 
 async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
     redis = connect(own_valkey.settings())
-    room = Room(redis, 1)
+    room = Room(redis, 1, 4)
     await room.look()
     assert room.full
     await redis.client_pause(int(PAUSE * 1000))
@@ -32,7 +32,7 @@ async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
 async def test_nothing_is_known_of_a_redis_that_is_away(own_valkey: Valkey) -> None:
     """What cannot be put there is for the spool."""
     redis = connect(own_valkey.settings())
-    room = Room(redis, 1)
+    room = Room(redis, 1, 4)
     await room.look()
     own_valkey.kill()
     await room.look()
