@@ -119,7 +119,7 @@ class Backends:
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
-        room = RedisRoom(redis, settings.redis_memory_limit)
+        room = RedisRoom(redis, settings.redis_memory_limit, settings.max_connections)
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))

@@ -24,8 +24,9 @@ EVERY = 1.0
 class RedisRoom:
     """The memory of Redis at the last reading; unknown, and so not full, while Redis is away."""
 
-    def __init__(self, redis: Redis, limit: int) -> None:
-        """`limit` is REDIS_MEMORY_LIMIT in bytes; 0 leaves it to what the server reports."""
+    def __init__(self, redis: Redis, limit: int, connections: int) -> None:
+        """`limit` is REDIS_MEMORY_LIMIT in bytes, or 0 for the server's word; `connections` MAX_CONNECTIONS."""
+        self._parts = connections + 1
         self._redis = redis
         self._limit = limit
         self.memory: Memory | None = None
@@ -35,13 +36,25 @@ class RedisRoom:
         """Whether sends are to be refused."""
         return self.memory is not None and self.memory.full
 
+    @property
+    def part(self) -> int | None:
+        """Bytes that the messages of a connection may have once half of the memory is used; None before that.
+
+        The other half is reserved in equal parts, so that no connection fills Redis for the others.
+        """
+        memory = self.memory
+        if memory is None or memory.limit is None or memory.used < memory.limit // 2:
+            return None
+        return memory.limit // 2 // self._parts
+
     async def look(self) -> None:
-        """Read the memory once."""
-        before, self.memory = self.full, None
+        """Read the memory once. The last reading counts until Redis answers, however long that takes."""
+        before, found = self.full, None
         with suppress(RedisAway):
-            self.memory = await memory(self._redis, self._limit)
-            if self.full != before:
-                log.warning("redis full" if self.full else "redis has room", action="redis.room")
+            found = await memory(self._redis, self._limit)
+        self.memory = found
+        if found is not None and found.full != before:
+            log.warning("redis full" if found.full else "redis has room", action="redis.room")
 
     async def run(self) -> None:
         """Read every `EVERY` seconds, until cancelled."""

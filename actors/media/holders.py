@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.runtime.quotas import ALL, QuotaReached
+
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
+
+    from actors.runtime.quotas import Quota
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS holders (
@@ -55,6 +60,53 @@ def add(database: sqlite3.Connection, sha256: str, size: int, units: Iterable[st
     """Keep the file for these units, which lacked it."""
     rows = [(sha256, each, size) for each in units]
     database.executemany("INSERT INTO holders VALUES (?, ?, ?)", rows)
+
+
+def join(database: sqlite3.Connection, sha256: str, connection: str) -> None:
+    """Keep a file that is there for this connection as well."""
+    database.execute(
+        "INSERT OR IGNORE INTO holders SELECT sha256, ?, size FROM files WHERE sha256 = ?",
+        (connection, sha256),
+    )
+
+
+def admit(
+    database: sqlite3.Connection,
+    quota: Quota,
+    new: Collection[str],
+    size: int,
+    living: Collection[str] | None,
+) -> None:
+    """Raises `QuotaReached` where so many bytes more of the `new` units have no room, see `Quota.check`."""
+
+    def check() -> None:
+        found = usage(database, elsewhere=quota.total > 0)
+        quota.check(new, found.held, size, living=living, elsewhere=found.elsewhere)
+
+    try:
+        check()
+    except QuotaReached:
+        if living is None or not _let_go(database, living):
+            raise
+        check()
+
+
+def _let_go(database: sqlite3.Connection, living: Collection[str]) -> int:
+    """Let deleted connections have no file that somebody else has as well; how many those were.
+
+    Such a file goes on being needed, and would count for them for ever.
+    """
+    rows = database.execute("SELECT connection FROM held").fetchall()
+    gone = [unit for (unit,) in rows if unit != ALL and unit not in living]
+    if not gone:
+        return 0
+    return database.execute(
+        "DELETE FROM holders WHERE connection IN (SELECT value FROM json_each(?1)) AND EXISTS"
+        " (SELECT 1 FROM holders AS other WHERE other.sha256 = holders.sha256"
+        " AND (other.connection NOT IN (SELECT value FROM json_each(?1))"
+        " OR other.connection < holders.connection))",
+        (json.dumps(gone),),
+    ).rowcount
 
 
 def remove(database: sqlite3.Connection, sha256: str) -> None:

@@ -120,8 +120,7 @@ class Ledger:
         def run(database: sqlite3.Connection) -> Exception | None:
             new = holders.lacking(database, sha256, units)
             if quota is not None and new:
-                usage = holders.usage(database, elsewhere=quota.total > 0)
-                quota.check(new, usage.held, size, living=living, elsewhere=usage.elsewhere)
+                holders.admit(database, quota, new, size, living)
             if budget is not None:
                 refusal = ledger_budget.refusal(database, size, owners, budget, now)
                 if refusal is not None:
@@ -191,6 +190,10 @@ class Ledger:
             return False
 
         return bool(await self._ask(run, writes=True))
+
+    async def hold(self, sha256: str, connection: str) -> None:
+        """A file that is here is kept for the connection too, which it came to."""
+        await self._ask(partial(holders.join, sha256=sha256, connection=connection), writes=True)
 
     async def to_copy(self, limit: int) -> list[Entry]:
         """Files that the bucket lacks, the oldest first."""

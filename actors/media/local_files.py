@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,22 @@ from actors.media.bucket_copies import Copies
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.ledger_budget import DAY
-from actors.media.store import StoreFull
+from actors.media.store import BudgetReached, StoreFull
 from actors.media.upkeep import Upkeep
 from actors.runtime.quotas import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Collection
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
     from pathlib import Path
 
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import Writing
     from actors.media.ledger import Entry
+
+
+SOON = 60.0
+"""Seconds after which files that are on their way may have come, or be given up."""
 
 
 class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
@@ -61,7 +66,10 @@ class ConnectionFiles:
 
     async def need(self, sha256: str) -> bool:
         """See the port."""
-        return await self._files.need(sha256)
+        if not await self._files.need(sha256):
+            return False
+        await self._ledger.hold(sha256, self._connection)
+        return True
 
 
 class Files:
@@ -85,6 +93,7 @@ class Files:
             reserve=lambda: settings.current().disk_reserve,
         )
         self._quota, self._budget = settings.file_quota, settings.media_upload_budget
+        self._coming = Counter[str]()
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
@@ -116,9 +125,9 @@ class Files:
         """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as `keep`.
 
         Raises `QuotaReached` where MEDIA_LIMIT has no room for them, and `BudgetReached` where a connection
-        of them has used up MEDIA_UPLOAD_BUDGET. `living` are the connections that exist, None while that is
-        unknown. A file is refused before a byte of it is read where its `announced` size (bytes; 0: unknown) has
-        no room on the disk, or in a budget.
+        of them has used up MEDIA_UPLOAD_BUDGET, with what is on its way to this process. `living` are the
+        connections that exist, None while that is unknown. A file is refused before a byte of it is read where its
+        `announced` size (bytes; 0: unknown) has no room on the disk, or in a budget.
         """
         if await self.room() < max(announced, 1):
             raise StoreFull("DISK_RESERVE")
@@ -127,7 +136,24 @@ class Files:
         admit = partial(
             self._ledger.note, units=units, quota=self._quota, living=living, budget=self._budget
         )
-        return await self._store.keep(chunks, limit=limit, before=admit)
+        size = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for chunk in chunks:
+                size += len(chunk)
+                for each in owners:
+                    self._coming[each] += len(chunk)
+                if self._budget and any(self._coming[each] > self._budget for each in owners):
+                    raise BudgetReached(SOON)
+                yield chunk
+
+        try:
+            return await self._store.keep(counted(), limit=limit, before=admit)
+        finally:
+            for each in owners:
+                self._coming[each] -= size
+            self._coming = +self._coming
 
     def of(self, connection: str) -> ConnectionFiles:
         """Return the same files for the engine of this connection."""

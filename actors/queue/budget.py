@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BATCH = 100
 """Records that one script counts."""
+LEAST = 1000
+"""Bytes that an open message counts beside its words: `WEIGHT` of `redis/transitions.lua`."""
 SCANNED = 500
 """Keys that one command looks at."""
 

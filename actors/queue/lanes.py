@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
+from actors.queue.budget import LEAST
 from actors.queue.dead_letters import ALL, Redriven, Which
 from actors.queue.inspection import clock, pairs
 from actors.queue.joins import Joins, Renamed
@@ -40,6 +41,7 @@ from actors.queue.refusals import (
     NotDead,
     NotFound,
     QueueFull,
+    RedisFull,
 )
 from actors.queue.retry_policy import decide
 from actors.redis import keys
@@ -83,6 +85,7 @@ class Lanes(Joins):
         message_id: str | None = None,
         now: float | None = None,
         budgeted: bool = True,
+        part: int | None = None,
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
@@ -93,7 +96,8 @@ class Lanes(Joins):
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
         Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `budgeted`, `QueueFull` once the
-        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes; never for one that was accepted before.
+        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes, and `RedisFull` once they have their `part`
+        (bytes), where that is all that is left for them; never for one that was accepted before.
         """
         now = clock(now)
         key, fingerprint, spare = "", "", ""
@@ -118,12 +122,12 @@ class Lanes(Joins):
             send.priority,
             "" if send.send_at is None else repr(send.send_at),
             send.content,
-            (budgeted and self._settings.queue_memory_limit) or "",
+            (budgeted and self._budget(part)) or "",
         )
         if outcome == "deleted":
             raise ConnectionDeleted(send.connection)
         if outcome == "full":
-            raise QueueFull(send.connection)
+            raise self._full(send.connection, part)
         if outcome == "conflict":
             raise IdempotencyConflict
         if outcome == "replayed":
@@ -150,6 +154,21 @@ class Lanes(Joins):
             content=send.content,
         )
         return Accepted(record, replayed=False)
+
+    async def require_room(self, connection: str, part: int | None = None) -> None:
+        """Raise what `accept` would of the shortest message of the connection for want of room."""
+        limit = self._budget(part)
+        if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
+            raise self._full(connection, part)
+
+    def _budget(self, part: int | None) -> int:
+        """The bytes that the messages of a connection may have; 0 is no limit."""
+        limits = (self._settings.queue_memory_limit, part)
+        return min((each for each in limits if each), default=0)
+
+    def _full(self, connection: str, part: int | None) -> QueueFull | RedisFull:
+        each = self._settings.queue_memory_limit
+        return RedisFull() if part and (not each or part < each) else QueueFull(connection)
 
     async def claim(
         self,

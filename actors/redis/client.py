@@ -244,6 +244,11 @@ async def memory(redis: Redis, limit: int = 0) -> Memory | None:
             told: Any = await redis.info("memory")
         except (NoPermissionError, AuthorizationError):
             return None
+        except ResponseError as error:
+            # Renamed away, as some managed servers have it.
+            if "unknown command" not in str(error).lower():
+                raise
+            return None
     return memory_of(told, limit)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.media.store import StoreUnavailable
@@ -25,8 +26,9 @@ class Accepting:
     cannot take waits in the spool. So does what follows, in any chat until the drain has found
     Redis again, and in the same chat until the drain has moved what is before it.
 
-    While Redis is nearly full sends are refused (G13), not spooled: perhaps nobody makes room. The spool takes
-    only those that come between two readings of its memory (`redis_room`).
+    Once half of the memory of Redis is used, a connection has its part of the other half (G13). While Redis is
+    nearly full sends are refused, not spooled: perhaps nobody makes room. The spool takes only those that come
+    between two readings of its memory (`redis_room`).
     """
 
     def __init__(
@@ -66,7 +68,11 @@ class Accepting:
             try:
                 if not await self._waits_by_another_name(send):
                     return await self._lanes.accept(
-                        send, message_id=message_id, idempotency_key=idempotency_key, now=now
+                        send,
+                        message_id=message_id,
+                        idempotency_key=idempotency_key,
+                        now=now,
+                        part=self._room.part,
                     )
             except RedisAway:
                 self._drain.away = True
@@ -78,6 +84,16 @@ class Accepting:
         )
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)
+
+    async def require_room(self, connection: str) -> None:
+        """Raise `RedisFull` or `QueueFull` where a message of the connection, however short, has no room.
+
+        Asked before a file is fetched for a send: what follows may refuse it all the same.
+        """
+        if self._room.full:
+            raise RedisFull
+        with suppress(RedisAway):
+            await self._lanes.require_room(connection, self._room.part)
 
     async def _waits_by_another_name(self, send: Send) -> bool:
         """Whether the spool may have something of the chat under another address. Raises `RedisAway`."""

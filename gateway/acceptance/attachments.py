@@ -124,6 +124,7 @@ def mime_told(header: str | None) -> str | None:
 
 async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | None, str | None]:
     assert wanted.media.url is not None
+    await backends.accepting.require_room(wanted.connection)
     limit = min(LARGEST[wanted.type], backends.settings.media_max_bytes)
     try:
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:

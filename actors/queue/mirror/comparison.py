@@ -136,12 +136,18 @@ class Comparison:
         for id_ in suspects:
             names = split_id(id_)
             assert names is not None
+            before = await self._standing(names)
             document = await self._documents.get(JOBS, id_)
-            standing = (await self._ledger.standings(names[0], names[1:]))[names[1]]
-            kind = difference(standing, document)
+            standing = await self._standing(names)
+            # One that moves between the two is not lost: its document may be of before, or of after it.
+            kind = difference(standing, document) if standing == before else None
             if kind is not None:
                 counts[kind] += 1
         return Differences(**counts)
+
+    async def _standing(self, names: tuple[str, str]) -> Standing | None:
+        connection, message_id = names
+        return (await self._ledger.standings(connection, [message_id]))[message_id]
 
 
 def difference(standing: Standing | None, document: Document | None) -> str | None:

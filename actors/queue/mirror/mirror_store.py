@@ -26,14 +26,16 @@ MIRROR = "mirror"
 async def store(documents: Documents, records: Sequence[Record]) -> frozenset[str]:
     """Store the views of records; of one that the store refuses for good the view without its words.
 
-    Returns the ids of the latter: the queue alone has their words. Refusals are logged, counted, and noted for the
-    health monitor. Raises `StoreAway`, and may be repeated then.
+    Returns the ids of the latter, and of those whose content only a newer release knows: the queue alone has
+    their words. Refusals are logged, counted, and noted for the health monitor. Raises `StoreAway`, and may be
+    repeated then.
     """
     billed = documents.billed
     groups = [views.writes([record], billed=billed) for record in records]
     refused = await commit_each(documents.batch, groups)
+    unread = frozenset(record.id for record in records if views.is_unknown(record))
     if not refused:
-        return frozenset()
+        return unread
     # Noted first: where this is cut off, all of it is done again.
     await documents.set(HEALTH_STATUS, MIRROR, {"stuck": 0, "refused_at": time.time()})
     bare = [views.without_words(records[place]) for place in refused]
@@ -46,4 +48,4 @@ async def store(documents: Documents, records: Sequence[Record]) -> frozenset[st
             message=records[place].id,
             without_words=number not in lost,
         )
-    return frozenset(records[place].id for place in refused)
+    return unread | {records[place].id for place in refused}

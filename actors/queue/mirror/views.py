@@ -61,6 +61,15 @@ def without_words(record: Record) -> list[Write]:
     return [Write("advance", JOBS, record.id, job(record), by=JOB_ORDER), told]
 
 
+def is_unknown(record: Record) -> bool:
+    """Whether only a newer release knows its content, so that the view lacks it."""
+    try:
+        _ = record.said
+    except UnknownContent:
+        return True
+    return False
+
+
 def _is_notice(record: Record) -> bool:
     return record.type in NOTICES
 

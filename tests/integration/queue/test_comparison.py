@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 from structlog.testing import capture_logs
@@ -24,10 +24,11 @@ from actors.state.open_store import open_documents
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import pytest
 
+    from actors.state.documents import Document
     from tests.processes.valkey import Valkey
 
 NONE = Differences()
@@ -172,3 +173,40 @@ async def test_it_reads_page_after_page_and_no_more_than_its_bound(
     assert await compared(desk, documents) == Differences(missing=11)
     monkeypatch.setattr(comparison, "MOST", 6)
     assert await compared(desk, documents) == Differences(missing=6)
+
+
+class Meanwhile:
+    """A store in which something happens between each document and what is asked of the queue next."""
+
+    def __init__(self, documents: Documents, happen: Callable[[], Awaitable[None]]) -> None:
+        self._documents, self._happen = documents, happen
+
+    async def get(self, collection: str, id_: str) -> Document | None:
+        found = await self._documents.get(collection, id_)
+        await self._happen()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._documents, name)
+
+
+async def test_what_moves_while_it_is_looked_at_is_no_difference(
+    desk: Desk, documents: Documents, mirror: Upkeep
+) -> None:
+    await desk.accept("a")
+    await mirrored(mirror)
+    await documents.batch([Write("delete", JOBS, (await desk.get("a")).id)])
+    seen = 0
+
+    async def move() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            await desk.claim()
+            await mirrored(mirror)
+
+    store: Any = Meanwhile(documents, move)
+    assert await compared(desk, store) == NONE
+    assert seen >= 1
+    await documents.batch([Write("delete", JOBS, (await desk.get("a")).id)])
+    assert await compared(desk, store) == Differences(unseen=1), "what does not move is told"

@@ -90,10 +90,10 @@ class Transfers(SessionFile):
         )
 
     def due_transfers(self, now: float, limit: int) -> list[Transfer]:
-        """Those whose time has come, the longest waiting first."""
+        """Those whose time has come, the longest waiting first: what was deferred before what arrived since."""
         rows = self._rows(
             f"SELECT {_COLUMNS} FROM transfers WHERE next_at <= ?1 OR next_at > ?2"  # noqa: S608
-            " ORDER BY next_at, rowid LIMIT ?3",
+            " ORDER BY deferred IS NULL, next_at, rowid LIMIT ?3",
             (now, now + LONGEST_WAIT, limit),
         )
         return [_transfer(row) for row in rows]
@@ -266,6 +266,13 @@ class Transfers(SessionFile):
             (new, old),
         )
         self._write("DELETE FROM transfers WHERE chat = ?", (old,))
+        # Another name is no other budget.
+        self._write(
+            "INSERT INTO received_bytes SELECT day, ?1, bytes FROM received_bytes WHERE sender = ?2"
+            " ON CONFLICT (day, sender) DO UPDATE SET bytes = bytes + excluded.bytes",
+            (new, old),
+        )
+        self._write("DELETE FROM received_bytes WHERE sender = ?", (old,))
 
 
 def _transfer(row: Any) -> Transfer:

@@ -10,12 +10,15 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.integration.gateway.files import code, kept, send, unlike
+from tests.integration.gateway.files import ANA, code, kept, send, unlike
+from tests.integration.gateway.served import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.integration.gateway.served import Api, Gateway
+    from tests.integration.gateway.served import Api
+    from tests.processes.valkey import Valkey
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -146,3 +149,20 @@ def test_urls_that_are_refused(api: Api, url: str) -> None:
 @pytest.mark.parametrize("url", ["ftp://example.com/x", "file:///etc/passwd", "/x", "http://a b/"])
 def test_what_is_no_url(api: Api, url: str) -> None:
     assert code(send(api, {"url": url})) == (422, "invalid_field")
+
+
+def test_a_send_without_room_fetches_nothing(
+    own_valkey: Valkey, tmp_path: Path, elsewhere: tuple[str, type[Elsewhere]]
+) -> None:
+    """It would count for the day's uploads each time that it is repeated, as `Retry-After` asks for."""
+    base, server = elsewhere
+    flags = {"media_url_private": True, "queue_memory_limit": 20_000}
+    with Gateway(tmp_path / "gateway", own_valkey, **flags) as gateway:
+        gateway.connect()
+        body = {"connection": "shop", "to": ANA, "text": "w" * 9_000}
+        while (answer := gateway.api.post("/api/messages", json=body)).status_code == 202:
+            pass
+        assert code(answer) == (429, "queue_full")
+        for number in range(3):
+            assert code(send(gateway.api, {"url": f"{base}/{number}.png"}))[0] == 429
+    assert server.asked == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from actors import redis as scripts
+from actors.queue.budget import LEAST
 from actors.queue.lanes import Lanes, QueueFull, Send
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -151,3 +154,8 @@ async def test_records_of_an_older_release_are_counted_once(desk: Desk, redis: R
     assert await taken(desk) == counted
     await desk.drain(10)
     await mirrored(desk)
+
+
+def test_a_send_without_words_counts_as_much_for_the_gateway_as_for_redis() -> None:
+    lines = (Path(scripts.__file__).parent / "transitions.lua").read_text().splitlines()
+    assert f"local WEIGHT = {LEAST}" in lines

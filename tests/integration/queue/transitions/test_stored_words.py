@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from actors.messages.content import Poll
 from actors.queue.lanes import Send
+from actors.queue.mirror import mirror_store
 from actors.redis import keys
+from actors.state.sqlite.store import SqliteDocuments
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
 WORDS = "a long word " * 20
 
@@ -96,3 +99,18 @@ async def test_a_late_receipt_and_a_delete_find_it(desk: Desk) -> None:
     await desk.lanes.redact(SHOP, changed.message_id)
     await mirrored(desk)
     assert (await desk.get("a")).redacted
+
+
+async def test_content_that_this_release_does_not_know_stays(desk: Desk, tmp_path: Path) -> None:
+    """A newer release accepted and sent it, and this one mirrors it, while they are exchanged: the view lacks it."""
+    send = Send(SHOP, ANA, "later", type="later", content='{"v":9,"type":"later"}')
+    desk.ids["later"] = (await desk.lanes.accept(send, now=desk.now)).record.id
+    await desk.claim()
+    await desk.complete("later")
+    documents = SqliteDocuments(tmp_path / "state.sqlite3")
+    records = await desk.lanes.changed(SHOP, 10)
+    bare = await mirror_store.store(documents, records)
+    await desk.lanes.mirrored(SHOP, records, bare)
+    await documents.close()
+    after = await desk.get("later")
+    assert (after.text, after.content) == (send.text, send.content)

@@ -152,3 +152,52 @@ async def test_a_day_of_uploads_counts_for_each_connection_and_not_for_the_opera
         await give(files, 60 * KB, "a", "b")
     assert await give(files, 60 * KB, "b") is None
     assert [await give(files, 60 * KB, ALL) for _ in range(3)] == [None] * 3
+
+
+async def test_a_file_that_arrives_and_is_there_already_counts_for_whom_it_arrives(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    (files,) = processes(media_limit=1000 * KB)
+    content = os.urandom(100 * KB)
+    digest, _ = await files.of("a").keep(chunked(content), limit=MOST)
+    for _ in range(2):
+        assert await files.of("b").need(digest)
+    assert await held(files) == {"a": 100 * KB, "b": 100 * KB}
+    assert not await files.of("b").need("0" * 64)
+
+
+async def test_files_on_their_way_count_for_the_budget(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    """Else uploads that never end fill the disk for everybody."""
+    (files,) = processes(media_upload_budget=100 * KB, media_max_bytes=100 * KB)
+    goes_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield os.urandom(60 * KB)
+        await goes_on.wait()
+        raise ConnectionError
+
+    endless = asyncio.ensure_future(files.keep_given(slowly(), limit=MOST, units=["a", ALL]))
+    await asyncio.sleep(0.1)
+    with pytest.raises(BudgetReached):
+        await give(files, 60 * KB, "a")
+    assert await give(files, 60 * KB, "b") is None
+    goes_on.set()
+    with pytest.raises(ConnectionError):
+        await endless
+    assert await give(files, 100 * KB, "a") is None, "what was given up counts for nothing"
+
+
+async def test_a_deleted_connection_counts_for_no_file_that_another_one_has(
+    processes: Callable[..., Sequence[Files]],
+) -> None:
+    """One file of 100 kB lies on the disk, and stays; connections that had it come and go."""
+    (files,) = processes(media_limit=1000 * KB)
+    content = os.urandom(100 * KB)
+    assert await give(files, 0, "b", content=content, living={"b"}) is None
+    for number in range(5):
+        gone = f"gone{number}"
+        assert await give(files, 0, gone, content=content, living={"b", gone}) is None
+    assert await give(files, 200 * KB, "a", living={"a", "b"}) is None
+    assert await held(files) == {"a": 200 * KB, "b": 100 * KB}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
-ROOM = RedisRoom(cast("Redis", None), 0)
+ROOM = RedisRoom(cast("Redis", None), 0, 4)
 """Of a Redis whose memory nobody read."""
 
 

@@ -246,3 +246,31 @@ async def test_files_are_put_off_together_and_told_once(session: Session, clock:
         session.reconsider_deferred()
         session.defer("disk_full", until + 30, above=5, sender=None, but=())
     assert session.deferred_counts() == (4, 1), "the others wait for room"
+
+
+async def test_bytes_of_a_day_follow_a_sender_whose_number_becomes_known(session: Session) -> None:
+    """Another name is no other budget."""
+    before = replace(FILE, chat=LID, sender=LID)
+    after = replace(FILE, message_id="B", key=b"l" * 32, size=7)
+    await expect(session, before, after)
+    async with session.transaction():
+        session.end_transfer(before, "stored")
+        session.end_transfer(after, "stored")
+        session.learn_lid(LID, ALICE)
+    assert (session.received_today(ALICE), session.received_today(LID)) == (12, 0)
+    assert session.received_today() == 12
+
+
+async def test_what_waited_for_a_budget_comes_before_what_arrived_since(
+    session: Session, clock: Clock
+) -> None:
+    """Else who sends much each day at midnight keeps it waiting for ever."""
+    waited = replace(FILE, message_id="B")
+    await expect(session, waited)
+    until = clock.now + 60
+    async with session.transaction():
+        session.defer("connection_budget", until, above=0, sender=None, but=())
+    clock.now = until + 1
+    await expect(session, FILE)
+    assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "A"]
+    assert [one.message_id for one in session.due_transfers(clock.now, 1)] == ["B"]
