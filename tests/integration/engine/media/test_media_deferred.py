@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,7 +35,7 @@ from tests.integration.engine.simulated import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 ENGINES = [
@@ -57,16 +58,25 @@ async def news(phone: Device, id_: str, count: int) -> Any:
     return await until(lambda: news_of(phone, id_, count))
 
 
+@asynccontextmanager
+async def deferred(
+    simulator: Simulator, directory: Path, kind: str
+) -> AsyncIterator[tuple[Device, str]]:
+    """A device at its disk's reserve, and the id of a message whose file waits."""
+    id_ = await said_meanwhile(simulator, directory, kind=kind)
+    reserve(simulator, directory, MORE_THAN_THERE_IS)
+    async with device(simulator, directory, epoch=2, kind=kind) as phone:
+        await message_of(phone, id_)
+        assert await news(phone, id_, 1) == [DEFERRED]
+        yield phone, id_
+
+
 @pytest.mark.parametrize("kind", ENGINES)
 async def test_everything_but_the_file_goes_on(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
-    id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
-    reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
-    async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
-        await message_of(phone, id_)
-        assert await news(phone, id_, 1) == [DEFERRED]
+    async with deferred(simulator, tmp_path, kind) as (phone, id_):
         text = message_id(1, 3)
         await phone.engine.send(Outgoing(text, chat(CONTACT), Text("goes out")))
         assert (await arrived(simulator, text))["text"] == "goes out"
@@ -124,11 +134,7 @@ async def test_what_the_servers_lost_meanwhile_the_phone_uploads_again(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
-    id_ = await said_meanwhile(simulator, tmp_path, kind=kind)
-    reserve(simulator, tmp_path, MORE_THAN_THERE_IS)
-    async with device(simulator, tmp_path, epoch=2, kind=kind) as phone:
-        await message_of(phone, id_)
-        assert await news(phone, id_, 1) == [DEFERRED]
+    async with deferred(simulator, tmp_path, kind) as (phone, id_):
         await simulator._call("POST", f"/media/{id_}", status=404)
         reserve(simulator, tmp_path, 0)
         assert await news(phone, id_, 3) == [DEFERRED, ("pending", None), ("stored", None)]
