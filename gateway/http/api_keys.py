@@ -312,7 +312,7 @@ class KeyRing:
             self._reading = None
 
     def _take(self, documents: Sequence[Document]) -> None:
-        # What ended with its connections lets nobody in (`actors/state/tenants/limited.py`).
+        # A key that ended with its connections lets nobody in (`actors/state/tenants/limited.py`).
         there = (each for each in documents if each.get("ended_at") is None)
         self._keys = {key.hash: key for key in map(_key, there)}
 

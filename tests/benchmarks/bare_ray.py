@@ -22,7 +22,7 @@ IMPORTED = (
     "actors.connection.native.engine",
     "actors.connection.session.session",
 )
-"""What an actor has imported once it serves a connection."""
+"""Modules that an actor has imported once it serves a connection."""
 
 
 class Bare:

@@ -1,4 +1,4 @@
-"""What messages take in Redis, beside what the budget of a connection counts for them."""
+"""Bytes of messages in Redis, beside those that the budget of a connection counts for them."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class Comparison:
             before = await self._standing(names)
             document = await self._documents.get(JOBS, id_)
             standing = await self._standing(names)
-            # One that moves between the two is not lost: its document may be of before, or of after it.
+            # One that moves between the two reads is not lost: its document may be older or newer than its record.
             kind = difference(standing, document) if standing == before else None
             if kind is not None:
                 counts[kind] += 1

@@ -86,7 +86,7 @@ def test_nothing_that_was_received_is_lost_or_doubled(
 def test_nothing_that_was_sent_is_lost_or_doubled(
     town: Town, dies: str, victim: str, chats: int
 ) -> None:
-    """What is asked for again has the same ids, and in each chat the same order; chats share commits."""
+    """A send that is asked for again has the same id, and in each chat the same order; chats share commits."""
     directory = town.acquainted()
     sending = town.made(directory=directory, epoch=2, dies_at=AT, dies=dies, victim=victim)
     sending.wait("open")

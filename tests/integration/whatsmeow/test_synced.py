@@ -31,7 +31,7 @@ FRAME = '"\\202'
 
 
 def order(trace: str) -> list[str]:
-    """What happened, in its order: `keys` or `session` written, or `… on disk`; `delivered`, `answered`, `asked`, `left`."""
+    """Steps in their order: `keys` or `session` written, or `… on disk`; `delivered`, `answered`, `asked`, `left`."""
     found: list[str] = []
     for name, target, rest in calls(trace):
         file = next((one for one in ("whatsmeow.db", "session.db") if f"{one}-wal" in target), None)

@@ -30,7 +30,7 @@ async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
 
 
 async def test_nothing_is_known_of_a_redis_that_is_away(own_valkey: Valkey) -> None:
-    """What cannot be put there is for the spool."""
+    """The spool takes sends then."""
     redis = connect(own_valkey.settings())
     room = RedisRoom(redis, 1, 4)
     await room.look()

@@ -27,7 +27,7 @@ BY_CONNECTION = {
     "media_upload_budget": 100_000,
     "media_max_bytes": 100_000,
 }
-"""What one connection may have ends first; the instance has room for all of them."""
+"""The limit of one connection ends first; the instance has room for all of them."""
 
 BY_INSTANCE = {
     "event_readers_per_connection": MANY,
@@ -38,7 +38,7 @@ BY_INSTANCE = {
     "max_api_keys": 10,
     "media_limit": 500_000,
 }
-"""One connection may have more than there is. Of ten each has one, and five are for whoever comes first."""
+"""The limit of a connection is above that of the instance: of ten each has one, and five go in the order of arrival."""
 
 
 @dataclass

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SIZE = 20_000
 AT_MOST = 100
 PART = 50_000
-"""What is reserved for each, of half a megabyte."""
+"""The part of each, of half a megabyte."""
 
 
 def test_files(tenants: Tenants) -> None:

@@ -69,7 +69,7 @@ async def held(files: Files) -> dict[str, int]:
 async def test_the_limit_holds_over_all_processes(
     processes: Callable[..., Sequence[Files]],
 ) -> None:
-    """Five parts of 100 kB are reserved of a megabyte, and half of it is for whoever comes first."""
+    """Five parts of 100 kB are reserved of a megabyte, and the other half goes in the order of arrival."""
     one, two = processes(2, media_limit=1000 * KB)
     outcomes = await asyncio.gather(
         *(give(each, 100 * KB, "a") for each in (one, two) for _ in range(5))

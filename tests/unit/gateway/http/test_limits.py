@@ -96,7 +96,7 @@ def test_a_connection_gets_no_more_by_many_keys() -> None:
 
 
 def test_greedy_connections_leave_the_others_their_part_of_the_process() -> None:
-    """Five parts of 10 are reserved of 100, and 50 are for whoever comes first."""
+    """Five parts of 10 are reserved of 100, and 50 go in the order of arrival."""
     now = 5.0
     limits = Limits(quota_of(40, 100), lambda: now)
     assert granted(limits, key("a", "a")) == 40
@@ -114,7 +114,7 @@ def test_greedy_connections_leave_the_others_their_part_of_the_process() -> None
     assert granted(limits, key("b", "b")) == 1, "what is shared comes back first"
 
 
-def test_a_process_without_room_for_parts_serves_whoever_comes_first() -> None:
+def test_a_process_without_room_for_parts_serves_in_the_order_of_arrival() -> None:
     limits = Limits(quota_of(0, 3), lambda: 5.0)
     assert granted(limits, key("a", "a")) == 3
     assert granted(limits, key("b", "b")) == 0
