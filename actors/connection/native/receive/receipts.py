@@ -74,10 +74,11 @@ def of_history(message_id: str, account: str) -> Node:
     return Node("receipt", {"id": message_id, "to": account, "type": "hist_sync"})
 
 
-def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node]) -> Node:
+def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node] = ()) -> Node:
     """The receipt that asks a message's sender to encrypt it again, for a session from `keys`.
 
-    `count` is the number of this request, from 1. `keys` are the parts of the ``<keys>`` bundle.
+    `count` is the number of this request, from 1. `keys` are the parts of the ``<keys>`` bundle; without them the
+    sender uses the session that it has.
     """
     number = message.attrs.get("id", "")
     attrs = {
@@ -95,7 +96,7 @@ def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Nod
         (
             Node("retry", asked),
             Node("registration", {}, registration_id.to_bytes(4, "big")),
-            Node("keys", {}, keys),
+            *((Node("keys", {}, keys),) if keys else ()),
         ),
     )
 

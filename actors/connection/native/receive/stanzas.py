@@ -19,7 +19,7 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.transport.nodes import MalformedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.identities.group_members import Rosters
@@ -73,6 +73,8 @@ class Incoming:
         self._messages = Messages(session, people, rosters, clock=clock, hold=hold)
         self.give_up, self.lapse = self._messages.give_up, self._messages.lapse
         self.untold = self._messages.untold
+        self._given: set[str] = set()
+        """Devices that were given keys for a new session, and of which nothing was read since."""
 
     async def take(self, stanza: Node) -> Outcome:
         """Apply one stanza. Raises nothing for what a stanza may contain."""
@@ -106,6 +108,9 @@ class Incoming:
         if source is None:
             return self.refuse(stanza)
         return self._undecryptable(stanza, source, Undecryptable("over_budget"))
+
+    def _device(self, source: Source) -> str:
+        return str(self._people.known_as(source.sender))
 
     def _source(self, stanza: Node) -> Source | None:
         """The source of a message; None of any other stanza."""
@@ -166,6 +171,7 @@ class Incoming:
             return Outcome("message.roster_wanted", task="roster")
         except (Undecryptable, MalformedMessage) as error:
             return self._undecryptable(stanza, source, error)
+        self._given.discard(self._device(source))
         return self._messages.take(stanza, source, plaintext, found, answers)
 
     def _undecryptable(
@@ -191,13 +197,14 @@ class Incoming:
         if count > MAX_RETRIES or own is None or not can_be_read(stanza, source):
             return self._messages.put_placeholder(stanza, source, answers)
         self._messages.want(stanza, source)
-        (prekey,) = self._signal.make_prekeys(1)
-        asked = receipts.retry(
-            stanza,
-            count=count,
-            registration_id=own.registration_id,
-            keys=prekey_bundles.for_retry(own, prekey),
-        )
+        # Keys for each of many would have the sender begin a session for each, and forget those that it reads us by.
+        device = self._device(source)
+        keys: Sequence[Node] = ()
+        if count > 1 or device not in self._given:
+            self._given.add(device)
+            (prekey,) = self._signal.make_prekeys(1)
+            keys = prekey_bundles.for_retry(own, prekey)
+        asked = receipts.retry(stanza, count=count, registration_id=own.registration_id, keys=keys)
         held = self._messages.held(*key)
         return Outcome(
             "message.asked_for", answers, (asked,), wanted=stanza, held=held, task="placeholder"

@@ -57,6 +57,21 @@ async def test_undecryptable_is_asked_for_again_until_the_bound(receiver: World)
     assert [(one.type, one.text) for one in receiver.messages()] == [("undecryptable", None)]
 
 
+async def test_many_of_a_device_bring_it_the_keys_of_one_session(receiver: World) -> None:
+    """One for each would push out of it the sessions that it reads this account by (G4)."""
+    readable = await receiver.message(text("read"))
+    lost = [garbled(await receiver.message(text("lost"))) for _ in range(4)]
+
+    async def has_keys(stanza: Node) -> bool:
+        (receipt,) = (await receiver.take(stanza)).at_once
+        return receipt.child("keys") is not None
+
+    assert [await has_keys(stanza) for stanza in lost[:3]] == [True, False, False]
+    assert await has_keys(lost[1]), "asked for once more"
+    await receiver.take(readable)
+    assert await has_keys(lost[3]), "the device was read since"
+
+
 @pytest.mark.parametrize("tries", [1, MAX_RETRIES + 1])
 @pytest.mark.parametrize(
     ("attrs", "receipts"),
