@@ -21,7 +21,7 @@ import (
 	"teimoso-whatsmeow/transport"
 )
 
-// linkWithin is how long the library may take for a pairing whose socket has ended.
+// linkWithin is how long a pairing may take whose socket has ended.
 const linkWithin = 5 * time.Second
 
 // lastWord is how long the library may take for the last stanza of a socket that has ended: it is decrypted
@@ -46,7 +46,7 @@ type login struct {
 
 	connected, open atomic.Bool
 
-	// pairing is set once a phone linked the device, linked is closed once the library is done with that.
+	// pairing is set once a phone linked the device, linked is closed once that is stored and confirmed, or failed.
 	pairing atomic.Bool
 	linked  chan struct{}
 	link    sync.Once
@@ -162,8 +162,8 @@ func (one *login) serve(connection *library.Connection) {
 	one.awaitLink()
 }
 
-// awaitLink waits until the library is done with a pairing that a phone began. The server ends the socket as soon as
-// it has the confirmation or the refusal, and the library reports both later.
+// awaitLink waits until a pairing that a phone began is stored and told, or failed. The server ends the socket as soon
+// as it has the confirmation or the refusal.
 func (one *login) awaitLink() {
 	if !one.pairing.Load() {
 		return
