@@ -194,7 +194,8 @@ func (client *Client) Deliver(ctx context.Context, info *types.MessageInfo, node
 	client.inner.SendMessageReceipt(ctx, info, node)
 }
 
-// AskAgain sends a retry receipt, four times for one message at most.
+// AskAgain sends a retry receipt, four times for one message at most. The first one has keys for a new session where
+// `keys` says so, the others always.
 func (client *Client) AskAgain(ctx context.Context, node *waBinary.Node, info *types.MessageInfo, keys bool) {
 	client.inner.SendRetryReceipt(ctx, node, info, keys)
 }
