@@ -165,7 +165,7 @@ func (one *login) serve(connection *library.Connection) {
 	one.awaitLink()
 }
 
-// awaitLink waits until a pairing that a phone began is stored and told, or failed. The server ends the socket as soon
+// awaitLink waits until a pairing that a phone began is stored and reported, or failed. The server ends the socket as soon
 // as it has the confirmation or the refusal.
 func (one *login) awaitLink() {
 	if !one.pairing.Load() {
