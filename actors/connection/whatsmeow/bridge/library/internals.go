@@ -49,8 +49,8 @@ func (client *Client) PairingOffer(ctx context.Context, node *waBinary.Node) {
 // Pair stores the device that a phone linked, then confirms it to the server.
 //
 // The library's own handler of <pair-success> runs beside the caller and disconnects by itself where this fails. That
-// clears the socket's callback without the socket's lock: a server that closes the socket at the same moment would call
-// what has just been cleared, and end the program.
+// clears the socket's callback without the socket's lock: where the server closes the socket at the same moment, what has
+// just been cleared may be called, which ends the program.
 func (client *Client) Pair(ctx context.Context, id string, linked Linked) error {
 	err := client.inner.HandlePair(
 		ctx, linked.identity, id, linked.Business, linked.Platform, linked.JID, linked.LID,
