@@ -61,6 +61,9 @@ type login struct {
 	shown atomic.Pointer[types.Presence]
 	// retries has a place for each message that is sent again at the same time.
 	retries chan struct{}
+	// given are devices that got keys for a new session with a request for what could not be read, and of which nothing
+	// was read since: with each of many requests, the sender would begin a session for each. The worker's.
+	given map[types.JID]bool
 	// collected are deliveries that the library's event brought while the worker handles a stanza.
 	collected []<-chan pipe.Answer
 }
@@ -84,7 +87,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	one := &login{
 		engine: engine, queue: intake.New[*waBinary.Node](backlog),
 		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
-		retries: make(chan struct{}, mostRetries),
+		retries: make(chan struct{}, mostRetries), given: map[types.JID]bool{},
 	}
 	if err := engine.load(one); err != nil {
 		return err
@@ -162,7 +165,7 @@ func (one *login) serve(connection *library.Connection) {
 	one.awaitLink()
 }
 
-// awaitLink waits until a pairing that a phone began is stored and told, or failed. The server ends the socket as soon
+// awaitLink waits until a pairing that a phone began is stored and reported, or failed. The server ends the socket as soon
 // as it has the confirmation or the refusal.
 func (one *login) awaitLink() {
 	if !one.pairing.Load() {

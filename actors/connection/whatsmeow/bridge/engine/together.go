@@ -63,6 +63,7 @@ func (some *together) take(node *waBinary.Node) (taken bool) {
 	if proto.Unmarshal(plain, message) != nil {
 		return false
 	}
+	delete(one.given, from)
 	some.all = append(some.all, decrypted{node, info, part, message, plain, hash})
 	if len(some.all) >= vault.MostTogether {
 		some.finish()

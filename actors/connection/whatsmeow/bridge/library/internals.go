@@ -49,8 +49,8 @@ func (client *Client) PairingOffer(ctx context.Context, node *waBinary.Node) {
 // Pair stores the device that a phone linked, then confirms it to the server.
 //
 // The library's own handler of <pair-success> runs beside the caller and disconnects by itself where this fails. That
-// clears the socket's callback without the socket's lock: a server that closes the socket at the same moment would call
-// what has just been cleared, and end the program.
+// clears the socket's callback without the socket's lock: where the server closes the socket at the same moment, what has
+// just been cleared may be called, which ends the program.
 func (client *Client) Pair(ctx context.Context, id string, linked Linked) error {
 	err := client.inner.HandlePair(
 		ctx, linked.identity, id, linked.Business, linked.Platform, linked.JID, linked.LID,
@@ -194,7 +194,8 @@ func (client *Client) Deliver(ctx context.Context, info *types.MessageInfo, node
 	client.inner.SendMessageReceipt(ctx, info, node)
 }
 
-// AskAgain sends a retry receipt, four times for one message at most.
+// AskAgain sends a retry receipt, four times for one message at most. The first one has keys for a new session where
+// `keys` says so, the others always.
 func (client *Client) AskAgain(ctx context.Context, node *waBinary.Node, info *types.MessageInfo, keys bool) {
 	client.inner.SendRetryReceipt(ctx, node, info, keys)
 }
