@@ -1,4 +1,4 @@
-"""Remove messages from the state store that are older than a number of days."""
+"""Removes messages from the state store that are older than a number of days."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 LEAST = 30
-"""Days: a message that WhatsApp brings again is known by its tombstone for so long."""
+"""Days for which a tombstone has to identify a message that WhatsApp delivers again."""
 
 
 def options(parser: ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def options(parser: ArgumentParser) -> None:
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """Delete documents past their retention; sends that wait, and dead letters that can be retried, stay."""
+    """Deletes documents past their retention, but no queued sends and no dead letters that can be retried."""
     if given.days < LEAST:
         raise CannotDo("too_few_days", f"--days must be {LEAST} or more.")
     documents = job.documents()
@@ -40,6 +40,6 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         letters=now - (job.settings.dead_letter_retention_days + 7) * DAY,
         connection=connection,
         dry_run=job.dry_run,
-        tell=lambda looked, count: job.tell(looked=looked, removed=count),
+        tell=lambda looked, count: job.report(looked=looked, removed=count),
     )
     return {"removed": removed}

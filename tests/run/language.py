@@ -237,11 +237,11 @@ def report() -> list[str]:
         ]
         allowed = listed().get(folder, {}).get(rule, 0)
         lines += [
-            f"{folder}: {len(here)} of {rule}, {allowed} listed:",
+            f"{folder}: {len(here)} findings of '{rule}', {allowed} listed:",
             *(f"  {each}" for each in here),
         ]
     lines += [
-        f"{folder}: fewer of {rule} than listed: `python -m tests.run.language --lower` writes it down"
+        f"{folder}: fewer findings of '{rule}' than listed: `python -m tests.run.language --lower`"
         for folder, rule in fewer
     ]
     return lines

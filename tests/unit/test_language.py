@@ -108,12 +108,12 @@ def test_counts_are_lowered_and_never_raised(
     assert language.listed() == {"a/b": {"told": 2}}
     found.pop()
     assert language.report() == [
-        "a/b: fewer of told than listed: `python -m tests.run.language --lower` writes it down"
+        "a/b: fewer findings of 'told' than listed: `python -m tests.run.language --lower`"
     ]
     language.lower()
     assert language.report() == []
     found.append(found[0])
-    with pytest.raises(SystemExit, match="2 of told, 1 listed"):
+    with pytest.raises(SystemExit, match="2 findings of 'told', 1 listed"):
         language.lower()
     assert language.listed() == {"a/b": {"told": 1}}
 
