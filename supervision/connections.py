@@ -1,8 +1,7 @@
 """Starts, stops and restarts the actor of each connection, as `reconcile.py` decides.
 
 Each connection with a difference has a task of its own, so that a stuck one delays no other (G9).
-The desired state is in the state store, the owner in the lease record; kept in memory are only the
-falls of the last actors.
+The desired state is in the state store, the owner in the lease record; memory has only the last falls.
 """
 
 from __future__ import annotations
@@ -140,9 +139,7 @@ class ConnectionReconciler:
         if lease.cause in {CRASHED, HUNG}:  # counted by the previous root
             self._falls[lease.connection] = lease.cause
         else:
-            lived = max(
-                0.0, time.time() - lease.since
-            )  # at most: since the last change of its state
+            lived = max(0.0, time.time() - lease.since)  # at most: its state changed then
             self._fall(lease.connection, CRASHED, lived, lease.epoch)
             self._before.setdefault(lease.connection, lease.state)
 
@@ -197,9 +194,7 @@ class ConnectionReconciler:
             except (RedisAway, StoreAway, BucketAway):
                 await asyncio.sleep(AGAIN)
             except (ActorDead, CallTimeout, CallRefused) as error:
-                log.warning(
-                    "step failed", action="reconcile", connection=connection, error=repr(error)
-                )
+                log.warning("failed", action="reconcile", connection=connection, error=repr(error))
                 await asyncio.sleep(AGAIN)
             except Exception:
                 # A bug in one step: logged and tried again, since no other task has this connection.
@@ -267,9 +262,8 @@ class ConnectionReconciler:
         try:
             child = await self._standbys.take()
             self._children.assign(child, connection)
-            life = (
-                [wanted.created_at] if self._owners.elsewhere else []
-            )  # an older release takes none
+            # On a single host it is left out: an actor of an older release does not take it.
+            life = [wanted.created_at] if self._owners.elsewhere else []
             asked = (connection, wanted.engine, step.forget, *life)
             await self._children.configure(child, wanted.options)
             epoch = await child.handle.call("serve", *asked, within=SERVE)

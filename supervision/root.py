@@ -151,6 +151,7 @@ class RootSupervisor(Shell):
         budgets = RestartBudgets(RestartRecords(intensity, base, cap), documents)
         self._registry = Registry(documents, budgets, copy_of(settings, CONNECTIONS))
         self._recovery = RecoveryLog(documents)
+        expiry = LeaseExpiry(EXPIRES) if settings.several_hosts else None
         self._metrics = await asyncio.to_thread(MetricsCollector, self.data, self._lag)
         self._children = Children(
             self._cluster,
@@ -191,9 +192,7 @@ class RootSupervisor(Shell):
                 vault=None if way.bucket is None else open_vault(settings, way.bucket),
                 on_removed=self._metrics.forget,
             ),
-            owners=PreviousOwners(
-                self._children, LeaseExpiry(EXPIRES) if settings.several_hosts else None
-            ),
+            owners=PreviousOwners(self._children, expiry),
             auto_recovery=settings.auto_recovery,
             limit=settings.max_connections,
             settings_at=partial(written_at, self.data),
@@ -220,7 +219,7 @@ class RootSupervisor(Shell):
             self._deciding.append(asyncio.ensure_future(self._start_deferred_services()))
         self._adopted.set()
         # After the adoption: the last reports of living children are no new counts.
-        self._reporting += self._begin_loops(self._write_metrics)
+        self._reporting += self._begin_loops(partial(self._metrics.run, self._children))
 
     async def _adopt(self) -> int:
         """Adopts all living children concurrently; returns their number."""
@@ -335,9 +334,6 @@ class RootSupervisor(Shell):
             await asyncio.to_thread(process_files.beat, self.data)
             await asyncio.sleep(BEAT_EVERY)
 
-    async def _write_metrics(self) -> None:
-        await self._metrics.run(self._children)
-
     async def _record_restarts(self) -> None:
         """Records the restarts by the keeper in the history, each once."""
         recorded: set[restart_log.Restart] = set()
@@ -392,13 +388,7 @@ class RootSupervisor(Shell):
     def _entry(
         role: str, pid: int | None, actor: str, connection: str | None, state: str
     ) -> dict[str, Any]:
-        return {
-            "role": role,
-            "connection": connection,
-            "pid": pid,
-            "actor": actor,
-            "state": state,
-        }
+        return {"role": role, "connection": connection, "pid": pid, "actor": actor, "state": state}
 
 
 def _role(child: Child) -> str:
