@@ -11,7 +11,7 @@ import structlog
 import uvloop
 
 from simulator.listeners import run
-from simulator.server.delivery.unanswered import ANSWER_SECONDS
+from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS
 
 
 def _port(value: str) -> int:

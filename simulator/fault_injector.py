@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from simulator.faults import Fault, Faults
     from simulator.server.companions import Companions
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
     from simulator.server.odd_stanzas import OddStanzas
     from simulator.store import Store
@@ -42,7 +42,7 @@ class FaultInjector:
         faults: Faults,
         companions: Companions,
         switchboard: Switchboard,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         logins: Logins,
         odd_stanzas: OddStanzas,
     ) -> None:
@@ -50,7 +50,7 @@ class FaultInjector:
         self._faults = faults
         self._companions = companions
         self._switchboard = switchboard
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._logins = logins
         self._odd_stanzas = odd_stanzas
 
@@ -103,7 +103,7 @@ class FaultInjector:
             if fault.kind == "freeze" and not self._faults.frozen(fault.account):
                 for connection in self._switchboard.of(fault.account):
                     connection.thaw()
-                    self._unanswered.restart(connection)
+                    self._deadlines.restart(connection)
             if fault.kind == "reorder":
                 self._switchboard.release(fault.account, fault.device)
         return len(ended)

@@ -20,8 +20,8 @@ from websockets.asyncio.server import serve
 from simulator.control.api import application
 from simulator.media.certificate import certified
 from simulator.media.routes import media_application
-from simulator.server.delivery.unanswered import ANSWER_SECONDS
-from simulator.server_state import World
+from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS
+from simulator.server_state import ServerState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def _bound(port: int) -> socket.socket:
     return bound
 
 
-def _again(port: int, world: World) -> socket.socket:
+def _again(port: int, world: ServerState) -> socket.socket:
     """The media servers' door, on the port of before where none is named and it is free."""
     before = int(world.store.secret("media_port", lambda: b"0"))
     try:
@@ -91,7 +91,7 @@ async def run(
     ws_socket, control_socket = _bound(port), _bound(control_port)
     ws_url = f"ws://{HOST}:{ws_socket.getsockname()[1]}/ws/chat"
     control_url = f"http://{HOST}:{control_socket.getsockname()[1]}"
-    world = World(data, answer_seconds=answer_seconds)
+    world = ServerState(data, answer_seconds=answer_seconds)
     media_socket = _again(media_port, world)
     world.media.host = f"{HOST}:{media_socket.getsockname()[1]}"
     authority, certificate = certified(data, HOST)

@@ -179,7 +179,7 @@ class Composer:
         known = {option.option_name for option in asked.options}
         if not set(options) <= known:
             raise ProblemError(400, "bad_options", "options must be some of the poll's")
-        ballot = message_secrets.Change(
+        ballot = message_secrets.AddOn(
             message_secrets.VOTE, target.id, str(target.sender), str(speaker.address(server))
         )
         return message_secrets.vote_message(
@@ -205,7 +205,7 @@ def _edit(body: dict[str, Any], target: Target) -> Any:
     if not secret or not target.from_me:
         raise ProblemError(409, "no_secret", "the target is no message of theirs with a secret")
     author = str(target.sender)
-    change = message_secrets.Change(message_secrets.EDIT, target.id, author, author)
+    change = message_secrets.AddOn(message_secrets.EDIT, target.id, author, author)
     return message_secrets.edit_message(target, *change.sealed(secret, edit.SerializeToString()))
 
 

@@ -20,16 +20,16 @@ from simulator.wire.protocol import HOSTED_DEVICE, PN_SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.contacts.group_behaviour import GroupSpeech
-    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.group_behaviour import GroupBehaviour
+    from simulator.contacts.message_handler import MessageHandler
     from simulator.contacts.people import People, Person
     from simulator.contacts.sent_messages import SentMessages
-    from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
+    from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
     from simulator.server.rules.privacy_tokens import PrivacyTokens
 
 
@@ -48,21 +48,21 @@ class _Spoken:
     server: str
 
 
-class Speech:
-    """Sends to persons; `GroupSpeech` to groups. Every method runs inside its caller's transaction."""
+class ContactBehaviour:
+    """Sends to persons; `GroupBehaviour` to groups. Every method runs inside its caller's transaction."""
 
     def __init__(
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         groups: Groups,
-        contacts: Contacts,
+        message_handler: MessageHandler,
         sent: SentMessages,
-        group_speech: GroupSpeech,
+        group_behaviour: GroupBehaviour,
         prekeys: Prekeys,
-        disappearing: Disappearing,
+        chat_timers: ChatTimers,
         tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
@@ -70,11 +70,11 @@ class Speech:
         self._endpoints = endpoints
         self._companions = companions
         self._groups = groups
-        self._contacts = contacts
+        self._message_handler = message_handler
         self._sent = sent
-        self._group_speech = group_speech
+        self._group_behaviour = group_behaviour
         self._prekeys = prekeys
-        self._disappearing = disappearing
+        self._chat_timers = chat_timers
         self._tokens = tokens
         self._switchboard = switchboard
 
@@ -122,7 +122,7 @@ class Speech:
             server = (recipient if own else sender).addressing or PN_SERVER
         else:
             server = ADDRESSINGS[addressing]
-        content = self._disappearing.said(message(sender, server), to, number)
+        content = self._chat_timers.said(message(sender, server), to, number)
         if not devices and not own:
             raise NoCompanionError
         message_id = self._sent.add(number, device, to, content, server)
@@ -135,7 +135,7 @@ class Speech:
         for companion in own:
             self._write(speaker, companion, spoken)
         if own and to != number:
-            self._contacts.hear(sender, recipient, message_id, content, server)
+            self._message_handler.hear(sender, recipient, message_id, content, server)
         self._tokens.said(number, to)
         return message_id
 
@@ -147,11 +147,11 @@ class Speech:
         if speaker is None or device == HOSTED_DEVICE:
             raise NoDeviceError
         said = message(self._people.named(number), group.server)
-        content = self._disappearing.said(said, group.chat, number)
-        if not self._group_speech.listeners(group):
+        content = self._chat_timers.said(said, group.chat, number)
+        if not self._group_behaviour.listeners(group):
             raise NoCompanionError
         message_id = self._sent.add(number, device, group.chat, content, group.server)
-        self._group_speech.say(speaker, group, message_id, content)
+        self._group_behaviour.say(speaker, group, message_id, content)
         return message_id
 
     def to_companion(self, companion: Companion, content: Any) -> str:
@@ -188,7 +188,7 @@ class Speech:
         self._sent.count_retry(number, message_id)
         keys = self._prekeys.from_retry(companion, receipt)
         if group is not None:
-            self._group_speech.again(
+            self._group_behaviour.again(
                 speaker,
                 companion,
                 group,
@@ -210,7 +210,7 @@ class Speech:
 
     def _write(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         spoken: _Spoken,
         *,
@@ -251,7 +251,7 @@ class Speech:
 
     def _withhold(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         spoken: _Spoken,
         placeholder: dict[str, str],

@@ -9,20 +9,24 @@ from simulator.contacts.signal_endpoints import PHONE
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
-    from simulator.server.notifications import Notices
+    from simulator.contacts.signal_endpoints import SignalEndpoints
+    from simulator.server.notifications import Notifications
 
 
 class DeviceChanges:
     """Changes devices and notifies others. Every method runs inside its caller's transaction."""
 
     def __init__(
-        self, people: People, endpoints: Endpoints, devices: Devices, notices: Notices
+        self,
+        people: People,
+        endpoints: SignalEndpoints,
+        devices: Devices,
+        notifications: Notifications,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._devices = devices
-        self._notices = notices
+        self._notifications = notifications
 
     def forget(self, number: str, account: str) -> int:
         """Drops the sessions of the person's devices with the account's; returns their number."""
@@ -42,7 +46,7 @@ class DeviceChanges:
                 self.unlink(number, device, notify=notify)
         if notify:
             # before the sessions are gone, by which the server knows who knows whom
-            self._notices.identity(number)
+            self._notifications.identity(number)
         self._endpoints.remove(number, PHONE)
         self._people.relisted(number, renumbered=True)
 
@@ -50,11 +54,11 @@ class DeviceChanges:
         """Links one more device of the person; returns its id. Raises HostedDeviceError."""
         device = self._devices.add(number, hosted=hosted)
         if notify:
-            self._notices.device(number, "add", device)
+            self._notifications.device(number, "add", device)
         return device
 
     def unlink(self, number: str, device: int, *, notify: bool) -> None:
         """Unlinks a device of the person. Raises NoDeviceError when none is played under the id."""
         self._devices.remove(number, device)
         if notify:
-            self._notices.device(number, "remove", device)
+            self._notifications.device(number, "remove", device)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companions
 
 
@@ -46,7 +46,7 @@ def participant_hash(addresses: Iterable[Any]) -> str:
 class Devices:
     """Every person's devices, wherever they are."""
 
-    def __init__(self, people: People, endpoints: Endpoints, companions: Companions) -> None:
+    def __init__(self, people: People, endpoints: SignalEndpoints, companions: Companions) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions

@@ -12,11 +12,11 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
-    from simulator.contacts.inbox import Inbox
+    from simulator.contacts.inbox import ContactInboxes
     from simulator.contacts.people import People
     from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sender_keys import SenderKeys
-    from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
+    from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from simulator.server.prekeys import Prekeys
 
 
-class GroupSpeech:
+class GroupBehaviour:
     """Sends to all members. Every method runs inside its caller's transaction."""
 
     def __init__(
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        inbox: Inbox,
+        inbox: ContactInboxes,
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
         prekeys: Prekeys,
@@ -54,7 +54,7 @@ class GroupSpeech:
         """The linked devices of all members."""
         return [one for number in group.members for one in self._companions.of(number)]
 
-    def say(self, speaker: Endpoint, group: Group, message_id: str, content: Any) -> None:
+    def say(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
         """Encrypts once for all, and hands the key to each device that lacks it.
 
         Raises NoGroupError when the speaker is not a member.
@@ -74,7 +74,7 @@ class GroupSpeech:
 
     def again(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         group: Group,
         *,
@@ -101,7 +101,7 @@ class GroupSpeech:
 
     def _for_one(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         message: Any,
         *,
@@ -118,7 +118,7 @@ class GroupSpeech:
         return parts
 
     def _stanza(
-        self, speaker: Endpoint, group: Group, message_id: str, content: Any, parts: list[Any]
+        self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any, parts: list[Any]
     ) -> Any:
         person = self._people.named(speaker.number)
         stanza = stanzas.group_message(
@@ -127,7 +127,7 @@ class GroupSpeech:
         stanza.attrs.update(message_content.attributes(content))
         return stanza
 
-    def _hear(self, speaker: Endpoint, group: Group, message_id: str, content: Any) -> None:
+    def _hear(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
         """The members who are played keep it, and confirm it to an account that has companions."""
         kind, text, fields = message_content.described(content)
         for number in group.members:

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Page:
+class InboxPage:
     """The items after an index, at most `limit` of them; -1 for no limit."""
 
     after: int = 0
     limit: int = -1
 
 
-EVERYTHING: Final = Page()
+EVERYTHING: Final = InboxPage()
 
 
-class Inbox:
+class ContactInboxes:
     """Messages in order of first arrival, one per sender and id, whichever devices got them."""
 
     def __init__(self, store: Store) -> None:
@@ -92,15 +92,15 @@ class Inbox:
         )
         return first > 0
 
-    def received(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
+    def received(self, number: str, page: InboxPage = EVERYTHING) -> list[dict[str, Any]]:
         """Messages that others sent to this number."""
         return self._items(number, page, own=False)
 
-    def copies(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
+    def copies(self, number: str, page: InboxPage = EVERYTHING) -> list[dict[str, Any]]:
         """Messages of the companions, as the account's own phone received them."""
         return self._items(number, page, own=True)
 
-    def _items(self, number: str, page: Page, *, own: bool) -> list[dict[str, Any]]:
+    def _items(self, number: str, page: InboxPage, *, own: bool) -> list[dict[str, Any]]:
         rows = self._store.rows(
             "SELECT inbox.*, max(deliveries) AS deliveries, group_concat(device) AS devices"
             " FROM inbox JOIN decrypted USING (number, sender, id)"

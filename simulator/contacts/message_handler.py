@@ -10,7 +10,7 @@ import structlog
 
 from simulator.contacts import message_content
 from simulator.contacts.people import RECEIPTS
-from simulator.contacts.signal_endpoints import PHONE, Endpoint, UndecryptableError
+from simulator.contacts.signal_endpoints import PHONE, SignalEndpoint, UndecryptableError
 from simulator.phones import adv
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
@@ -19,14 +19,14 @@ from simulator.wire.protocol import PreKeySignalMessage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simulator.contacts.inbox import Inbox
+    from simulator.contacts.inbox import ContactInboxes
     from simulator.contacts.people import People, Person
     from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sent_messages import SentMessages
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
     from simulator.store import Store
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ MAX_RETRIES: Final = 5
 MISNAMED_COPIES: Final = "misnamed_copies"
 
 
-class Contacts:
+class MessageHandler:
     """All people's devices that are played. Every method runs inside its caller's transaction."""
 
     def __init__(
@@ -44,12 +44,12 @@ class Contacts:
         *,
         store: Store,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        inbox: Inbox,
+        inbox: ContactInboxes,
         sent: SentMessages,
         sealed_content: SealedContent,
-        disappearing: Disappearing,
+        chat_timers: ChatTimers,
         switchboard: Switchboard,
         peer_message: Callable[[Companion, str, Any], None],
     ) -> None:
@@ -61,13 +61,13 @@ class Contacts:
         self._inbox = inbox
         self._sent = sent
         self._sealed_content = sealed_content
-        self._disappearing = disappearing
+        self._chat_timers = chat_timers
         self._switchboard = switchboard
         self._peer_message = peer_message
 
     def receive(
         self,
-        endpoint: Endpoint,
+        endpoint: SignalEndpoint,
         sender: Companion,
         message_id: str,
         enc: Any,
@@ -121,7 +121,7 @@ class Contacts:
             ciphertext=fingerprint,
             name=name,
         ):
-            self._disappearing.heard(message, chat.number, sender.number, message_id)
+            self._chat_timers.heard(message, chat.number, sender.number, message_id)
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
 
@@ -182,7 +182,9 @@ class Contacts:
         if not adv.vouched(device_identity, sender.identity, phone):
             raise UndecryptableError("bad-device-identity")
 
-    def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
+    def _receipts(
+        self, endpoint: SignalEndpoint, account: str, message_id: str, server: str
+    ) -> None:
         """To all companions of the account: delivered from each device, read from the phone."""
         person, now = self._people.named(endpoint.number), time.time()
         address = person.address(person.addressing or server, endpoint.device)
@@ -191,7 +193,7 @@ class Contacts:
                 stanza = stanzas.receipt(address, message_id, kind, now + delay)
                 self._switchboard.deliver(companion.key, stanza, delay)
 
-    def asked(self, endpoint: Endpoint, sender: Companion, message_id: str) -> int:
+    def asked(self, endpoint: SignalEndpoint, sender: Companion, message_id: str) -> int:
         """Counts that a message did not read; the how manieth time it was."""
         return self._store.number(
             "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
@@ -205,7 +207,7 @@ class Contacts:
 
     def _ask_again(
         self,
-        endpoint: Endpoint,
+        endpoint: SignalEndpoint,
         sender: Companion,
         message_id: str,
         *,

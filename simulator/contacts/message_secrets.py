@@ -28,7 +28,7 @@ SECRET_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
-class Change:
+class AddOn:
     """A change of a message: its author, the message and the author of that; people by their JIDs without a device.
 
     `use` is VOTE or EDIT.

@@ -45,7 +45,7 @@ class SealedContent:
         for author, voter in itertools.product(
             people.named(found["author"]).addresses(), people.named(sender).addresses()
         ):
-            ballot = message_secrets.Change(
+            ballot = message_secrets.AddOn(
                 message_secrets.VOTE, update.poll_creation_message_key.id, author, voter
             )
             secret = poll.message_context_info.message_secret

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts import message_content
-from simulator.contacts.inbox import EVERYTHING, Page
+from simulator.contacts.inbox import EVERYTHING, InboxPage
 from simulator.wire.proto_schema import Message
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class SentMessages:
             "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
         )
 
-    def of(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
+    def of(self, number: str, page: InboxPage = EVERYTHING) -> list[dict[str, Any]]:
         """Returns what the person said, oldest first, with their receipts and retries."""
         now = time.time()
         return [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.signal_sessions import (
     MAX_SESSIONS,
-    Session,
+    SignalSession,
     accepted,
     decrypted,
     dumped,
@@ -72,7 +72,7 @@ class Bundle:
 
 
 @dataclass
-class Endpoint:
+class SignalEndpoint:
     """A played device. Its ratchets commit with the transaction that used them.
 
     `adv` is what a linked device shows with its keys, empty for a phone.
@@ -86,7 +86,7 @@ class Endpoint:
     signed_prekey: Any
     adv: bytes = b""
     key_index: int = 0
-    _sessions: dict[Peer, list[Session]] = field(default_factory=dict)
+    _sessions: dict[Peer, list[SignalSession]] = field(default_factory=dict)
 
     def has_session(self, peer: Peer) -> bool:
         return bool(self._with(peer))
@@ -182,7 +182,7 @@ class Endpoint:
             return plaintext
         raise UndecryptableError("bad-mac" if sessions else "no-session")
 
-    def _opened(self, first: Any) -> Session:
+    def _opened(self, first: Any) -> SignalSession:
         if first.signed_pre_key_id != self.signed_prekey.key_id:
             raise UndecryptableError("unknown-signed-prekey")
         one_time = None
@@ -199,7 +199,7 @@ class Endpoint:
             one_time = OneTimePreKey(first.one_time_pre_key_id, private, public_key(private))
         return accepted(self.identity, self.signed_prekey, one_time, first)
 
-    def _with(self, peer: Peer) -> list[Session]:
+    def _with(self, peer: Peer) -> list[SignalSession]:
         if peer not in self._sessions:
             found = self.store.row(
                 "SELECT record FROM sessions"
@@ -211,7 +211,7 @@ class Endpoint:
             self._sessions[peer] = [] if found is None else loaded(found["record"])
         return self._sessions[peer]
 
-    def _save(self, peer: Peer, sessions: list[Session]) -> None:
+    def _save(self, peer: Peer, sessions: list[SignalSession]) -> None:
         kept = sessions[:MAX_SESSIONS]
         self._sessions[peer] = kept
         self.store.execute(
@@ -224,15 +224,15 @@ class Endpoint:
         )
 
 
-class Endpoints:
+class SignalEndpoints:
     """Every played device. A number's phone is made when it is first needed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._cache: dict[str, dict[int, Endpoint]] = {}
+        self._cache: dict[str, dict[int, SignalEndpoint]] = {}
         store.on_rollback(self._cache.clear)
 
-    def of(self, number: str) -> dict[int, Endpoint]:
+    def of(self, number: str) -> dict[int, SignalEndpoint]:
         """The number's played devices by their ids, the phone first."""
         if number not in self._cache:
             rows = self._store.rows(
@@ -244,16 +244,16 @@ class Endpoints:
             self._cache[number] = played
         return self._cache[number]
 
-    def get(self, number: str, device: int = PHONE) -> Endpoint | None:
+    def get(self, number: str, device: int = PHONE) -> SignalEndpoint | None:
         """The played device, or None when that device is not played here."""
         return self.of(number).get(device)
 
-    def phone(self, number: str) -> Endpoint:
+    def phone(self, number: str) -> SignalEndpoint:
         return self.of(number)[PHONE]
 
     def link(
         self, number: str, device: int, *, raw_id: int, key_index: int, now: float
-    ) -> Endpoint:
+    ) -> SignalEndpoint:
         """Makes one more played device, vouched for by the phone."""
         identity = IdentityKeyPair.generate()
         adv = own_identity(
@@ -312,7 +312,7 @@ class Endpoints:
         identity: Any = None,
         adv: bytes = b"",
         key_index: int = 0,
-    ) -> Endpoint:
+    ) -> SignalEndpoint:
         identity = identity or IdentityKeyPair.generate()
         signed = SignedPreKey.generate(identity, 1)
         registration = 1 + secrets.randbelow(16380)
@@ -330,12 +330,14 @@ class Endpoints:
                 adv,
                 key_index,
             )
-        return Endpoint(self._store, number, device, identity, registration, signed, adv, key_index)
+        return SignalEndpoint(
+            self._store, number, device, identity, registration, signed, adv, key_index
+        )
 
 
-def _endpoint(store: Store, row: Any) -> Endpoint:
+def _endpoint(store: Store, row: Any) -> SignalEndpoint:
     private, skey = bytes(row["identity"]), bytes(row["skey"])
-    return Endpoint(
+    return SignalEndpoint(
         store,
         row["number"],
         row["device"],

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class AccountRoutes:
     """Endpoints under /accounts."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
         # what follows at once from the change of a property
         self._effects: dict[str, Callable[[str], None]] = {

@@ -54,7 +54,7 @@ from simulator.wire.static_key import Certificate
 
 if TYPE_CHECKING:
     from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 # Requests that make no sense, and the code that says which sense.
@@ -72,7 +72,7 @@ _BAD: Final[dict[type[Exception], str]] = {
 class Control:
     """The API's endpoints over one world."""
 
-    def __init__(self, world: World, ws_url: Callable[[], str]) -> None:
+    def __init__(self, world: ServerState, ws_url: Callable[[], str]) -> None:
         self._world = world
         self._ws_url = ws_url
 
@@ -115,7 +115,7 @@ class Control:
         """The phone's owner types the code that a client shows for this number."""
         body = await body_of(request)
         code = field(body, "code", str)
-        return _linked(await self._world.linking.enter(self._number(request), code))
+        return _linked(await self._world.code_pairing.enter(self._number(request), code))
 
     async def media(self, request: Request) -> JSONResponse:
         """Downloads of a message's file are answered by `status`; or the file is lost for good."""
@@ -163,7 +163,7 @@ def _linked(companion: Companion) -> JSONResponse:
     return JSONResponse({"number": number, "device": device, "jid": jid})
 
 
-def application(world: World, ws_url: Callable[[], str]) -> Starlette:
+def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
     """The Starlette application of the control API; every error is problem+json."""
     control = Control(world, ws_url)
 

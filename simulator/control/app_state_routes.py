@@ -11,13 +11,13 @@ from simulator.control.requests import body_of, optional
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class AppStateRoutes:
     """Endpoints of what the phone's owner sets, and of what the phone reads of its companions."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def settings(self, request: Request) -> JSONResponse:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from simulator.contacts.compose import seconds_of, text_of_request
 from simulator.contacts.contact_behaviour import NoCompanionError
-from simulator.contacts.inbox import Page
+from simulator.contacts.inbox import InboxPage
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional
 from simulator.phones.placeholder_resend import UNAVAILABLE
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from simulator.contacts.people import Person
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 MAX_COUNT: Final = 10_000
 # So many messages are said before anyone else has a turn.
@@ -33,7 +33,7 @@ _TURN: Final = 20
 class ContactRoutes:
     """Endpoints under /contacts, and those of /phones and /accounts that are about a person."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def change(self, request: Request) -> JSONResponse:
@@ -107,7 +107,7 @@ class ContactRoutes:
             for start in range(0, len(bodies), _TURN):
                 with self._world.store.transaction():
                     ids += [
-                        self._world.speech.speak(
+                        self._world.contact_behaviour.speak(
                             number,
                             to,
                             message(one),
@@ -129,7 +129,7 @@ class ContactRoutes:
         body, world = await body_of(request), self._world
         account = world.people.named(field(body, "account", str).lstrip("+")).number
         seconds = seconds_of(body)
-        world.disappearing.set(seconds, self._number(request), account)
+        world.chat_timers.set(seconds, self._number(request), account)
         return JSONResponse({"account": account, "seconds": seconds})
 
     async def token(self, request: Request) -> JSONResponse:
@@ -208,14 +208,14 @@ class ContactRoutes:
         return self._paged(request, self._world.sent.of)
 
     def _paged(
-        self, request: Request, read: Callable[[str, Page], list[dict[str, Any]]]
+        self, request: Request, read: Callable[[str, InboxPage], list[dict[str, Any]]]
     ) -> JSONResponse:
         """The items after `after`, at most `limit`; `last` is where the next page begins."""
         after = number_in(request, "after", "bad_page") or 0
         limit = number_in(request, "limit", "bad_page")
         if limit == 0:
             raise ProblemError(400, "bad_page", "limit must be 1 or more")
-        items = read(self._number(request), Page(after, -1 if limit is None else limit))
+        items = read(self._number(request), InboxPage(after, -1 if limit is None else limit))
         return JSONResponse({"items": items, "last": items[-1]["index"] if items else after})
 
     def _described(self, person: Person) -> JSONResponse:

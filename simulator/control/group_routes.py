@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from simulator.server.groups.group import Group
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 _MAX_SUBJECT = 100
 
@@ -24,7 +24,7 @@ _MAX_SUBJECT = 100
 class GroupRoutes:
     """Endpoints under /groups."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def make(self, request: Request) -> JSONResponse:
@@ -40,7 +40,7 @@ class GroupRoutes:
             raise ProblemError(400, "too_many", f"a group has at most {MAX_MEMBERS} members")
         with world.store.transaction():
             group = world.groups.make(subject, creator, members, server)
-            world.notices.group_made(group)
+            world.notifications.group_made(group)
         return JSONResponse(self._described(group), status_code=201)
 
     async def settings(self, request: Request) -> JSONResponse:
@@ -82,7 +82,7 @@ class GroupRoutes:
             "subject": group.subject,
             "creator": group.creator,
             "addressing": "lid" if group.server == LID_SERVER else "pn",
-            "seconds": self._world.disappearing.timer(group.chat),
+            "seconds": self._world.chat_timers.timer(group.chat),
             "participants": [{"number": one, "rank": rank or "member"} for one, rank in ranks],
         }
 

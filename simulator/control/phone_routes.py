@@ -13,13 +13,13 @@ from simulator.server.presence import STATES
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class PhoneRoutes:
     """Endpoints for what is no message of a person's."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def phone(self, request: Request) -> JSONResponse:

@@ -12,13 +12,13 @@ from simulator.server.rules.properties import EVERYONE
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class RuleRoutes:
     """Endpoints of what the server demands."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def rules(self, request: Request) -> JSONResponse:

@@ -9,13 +9,13 @@ from starlette.responses import JSONResponse
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class TraceRoutes:
     """Endpoints that switch recording, for one account or for all."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def trace(self, request: Request) -> JSONResponse:

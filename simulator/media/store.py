@@ -27,7 +27,7 @@ _ADDRESS_SECONDS: Final = 30 * 86400
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredFile:
     """A file that an address leads to. `status` is what a download is answered by."""
 
     name: str
@@ -105,11 +105,11 @@ class MediaStore:
             return None
         return self.keep(held.token, held.kind, held.size)
 
-    def at(self, path: str) -> Held | None:
+    def at(self, path: str) -> StoredFile | None:
         """The file that a direct path leads to."""
         name = path.partition("?")[0].removeprefix(_FOLDER)
         row = self._store.row("SELECT * FROM media WHERE name = ?", name)
-        return None if row is None else Held(**{key: row[key] for key in row.keys()})  # noqa: SIM118
+        return None if row is None else StoredFile(**{key: row[key] for key in row.keys()})  # noqa: SIM118
 
     def answer_by(self, path: str, status: int) -> bool:
         """Downloads of this address are answered by `status` from now on. Whether there is one."""

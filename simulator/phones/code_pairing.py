@@ -24,7 +24,7 @@ from simulator.wire.protocol import PN_SERVER, SERVER, Node, bytes_of, jid_of, t
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.faults import Faults
     from simulator.phones.pairing import Pairing
     from simulator.server.companions import Companion
@@ -72,14 +72,14 @@ class _Hello:
     finish: asyncio.Future[tuple[bytes, bytes]] | None = None
 
 
-class Linking:
+class CodePairing:
     """All clients that show a code now: one of a number, and one of a client, the newest each."""
 
     def __init__(
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         faults: Faults,
         pairing: Pairing,
     ) -> None:

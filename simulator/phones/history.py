@@ -20,12 +20,12 @@ from simulator.wire.proto_schema import HistorySync, Message
 
 if TYPE_CHECKING:
     from simulator.contacts.compose import Composer
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Groups
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.store import Store
 
@@ -47,7 +47,7 @@ class Chunk:
     payload: bytes
 
 
-class History:
+class HistorySyncs:
     """All that phones have to tell. Every method runs inside its caller's transaction."""
 
     def __init__(
@@ -58,8 +58,8 @@ class History:
         groups: Groups,
         composer: Composer,
         media: MediaStore,
-        speech: Speech,
-        disappearing: Disappearing,
+        contact_behaviour: ContactBehaviour,
+        chat_timers: ChatTimers,
         tokens: PrivacyTokens,
     ) -> None:
         self._store = store
@@ -67,8 +67,8 @@ class History:
         self._groups = groups
         self._composer = composer
         self._media = media
-        self._speech = speech
-        self._disappearing = disappearing
+        self._contact_behaviour = contact_behaviour
+        self._chat_timers = chat_timers
         self._tokens = tokens
 
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
@@ -149,7 +149,7 @@ class History:
                 sealed.enc_sha256,
             )
             notification.file_length = sealed.length
-        return self._speech.to_companion(companion, message)
+        return self._contact_behaviour.to_companion(companion, message)
 
     def _add(
         self, sync: Any, number: str, described: dict[str, Any], server: str, ids: list[str]
@@ -169,7 +169,7 @@ class History:
             chat = person.number
         conversation.name = optional(described, "name", name)
         conversation.unread_count = _small(described, "unread", 0)
-        if timer := self._disappearing.timer(chat, number):
+        if timer := self._chat_timers.timer(chat, number):
             conversation.ephemeral_expiration = timer
         if not is_group(chat):
             self._add_tokens(conversation, number, chat)

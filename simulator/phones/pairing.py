@@ -22,10 +22,10 @@ from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, bytes_o
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
     from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.migration import Migrations
     from simulator.server.rules.switches import Switches
@@ -57,7 +57,7 @@ class ScanError(Exception):
 
 
 @dataclass
-class _Pending:
+class _PendingScan:
     """A scan that waits for the companion's signature."""
 
     query_id: str
@@ -74,9 +74,9 @@ class Pairing:
         *,
         store: Store,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        notices: Notices,
+        notifications: Notifications,
         migrations: Migrations,
         switches: Switches,
         login_remarks: LoginRemarks,
@@ -86,13 +86,13 @@ class Pairing:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
-        self._notices = notices
+        self._notifications = notifications
         self._migrations = migrations
         self._switches = switches
         self._login_remarks = login_remarks
         self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
-        self._pending: dict[Connection, _Pending] = {}
+        self._pending: dict[Connection, _PendingScan] = {}
 
     def offer(self, connection: Connection) -> None:
         """Gives a registering client its refs; it is let go when the last has expired."""
@@ -181,14 +181,14 @@ class Pairing:
             self._companions.add(linked)
             self._login_remarks.paired(linked.number, connection.registration)
             self._people.relisted(linked.number)
-            self._notices.device(linked.number, "add", linked.device)
+            self._notifications.device(linked.number, "add", linked.device)
             self._store.after_commit(
                 lambda: connection.retire(Node("stream:error", {"code": "515"}))
             )
         log.info("paired", action="paired", serial=connection.serial, device=linked.device)
         pending.done.set_result(linked)
 
-    def _begin(self, number: str, connection: Connection, secret: bytes) -> _Pending:
+    def _begin(self, number: str, connection: Connection, secret: bytes) -> _PendingScan:
         person = self._people.named(number)
         data = connection.registration
         with self._store.transaction():
@@ -213,7 +213,7 @@ class Pairing:
             logins=0,
             uploaded=False,
         )
-        pending = _Pending(
+        pending = _PendingScan(
             _query_id(), companion, signed, asyncio.get_running_loop().create_future()
         )
         self._pending[connection] = pending
@@ -287,7 +287,7 @@ class Pairing:
             connection.retire()
 
     @staticmethod
-    def _fail(pending: _Pending, code: str, detail: str) -> None:
+    def _fail(pending: _PendingScan, code: str, detail: str) -> None:
         pending.done.set_exception(ScanError(409, code, detail))
 
 

@@ -13,7 +13,7 @@ from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message, WebMessageInfo
 
 if TYPE_CHECKING:
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Groups
@@ -42,13 +42,13 @@ class PlaceholderResend:
         people: People,
         groups: Groups,
         properties: Properties,
-        speech: Speech,
+        contact_behaviour: ContactBehaviour,
     ) -> None:
         self._store = store
         self._people = people
         self._groups = groups
         self._properties = properties
-        self._speech = speech
+        self._contact_behaviour = contact_behaviour
 
     def resends(self, number: str) -> bool:
         """Whether the account's phone has the messages that it is asked for."""
@@ -77,7 +77,7 @@ class PlaceholderResend:
                 part = result.placeholder_message_resend_response
                 part.web_message_info_bytes = info.SerializeToString()
         self._store.count(companion.number, "placeholder_resends")
-        self._speech.to_companion(companion, told)
+        self._contact_behaviour.to_companion(companion, told)
 
     def _info(self, number: str, key: Any) -> Any:
         """The message of that key, None where the account's phone does not have it."""

@@ -11,15 +11,15 @@ from simulator.phones.code_pairing import TAG as LINK_CODE
 from simulator.wire.protocol import SERVER, Node
 
 if TYPE_CHECKING:
-    from simulator.phones.code_pairing import Linking
+    from simulator.phones.code_pairing import CodePairing
     from simulator.phones.pairing import Pairing
     from simulator.phones.passkey_pairing import PasskeyPairing
     from simulator.server.calls import Calls
     from simulator.server.companions import Companions
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
-    from simulator.server.messages import Messages
+    from simulator.server.messages import MessageRouter
     from simulator.server.presence import Presence
     from simulator.server.queries import Queries
     from simulator.server.receipts import Receipts
@@ -39,14 +39,14 @@ class Dispatcher:
         store: Store,
         companions: Companions,
         switchboard: Switchboard,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         versions: Versions,
         pairing: Pairing,
-        linking: Linking,
+        code_pairing: CodePairing,
         passkey_pairing: PasskeyPairing,
         logins: Logins,
         queries: Queries,
-        messages: Messages,
+        messages: MessageRouter,
         receipts: Receipts,
         presence: Presence,
         calls: Calls,
@@ -54,10 +54,10 @@ class Dispatcher:
         self._store = store
         self._companions = companions
         self._switchboard = switchboard
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._versions = versions
         self._pairing = pairing
-        self._linking = linking
+        self._code_pairing = code_pairing
         self._passkey_pairing = passkey_pairing
         self._logins = logins
         self._queries = queries
@@ -85,7 +85,7 @@ class Dispatcher:
 
     def written(self, connection: Connection, marks: list[Any]) -> None:
         """Starts the clock of stanzas that are to be answered."""
-        self._unanswered.written(connection, marks)
+        self._deadlines.written(connection, marks)
 
     def left(self, connection: Connection) -> None:
         """Removes a connection whose socket closed."""
@@ -93,9 +93,9 @@ class Dispatcher:
         if device is not None and self._switchboard.live(device) is connection:
             self._presence.left(device)
         self._switchboard.left(connection)
-        self._unanswered.left(connection)
+        self._deadlines.left(connection)
         self._pairing.left(connection)
-        self._linking.left(connection)
+        self._code_pairing.left(connection)
         self._passkey_pairing.left(connection)
 
     def handle(self, connection: Connection, stanza: Any) -> None:
@@ -151,7 +151,7 @@ class Dispatcher:
 
     def _asked_before_login(self, connection: Connection, query: Any) -> None:
         if connection.registration is not None and query.get_child(LINK_CODE) is not None:
-            self._linking.answer(connection, query)
+            self._code_pairing.answer(connection, query)
             return
         if self._passkey_pairing.asked(connection, query):
             self._passkey_pairing.answer(connection, query)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
     from simulator.server.rules.failures import Standings
     from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.versions import Versions
@@ -37,7 +37,7 @@ class Logins:
         faults: Faults,
         people: People,
         companions: Companions,
-        notices: Notices,
+        notifications: Notifications,
         standings: Standings,
         versions: Versions,
         login_remarks: LoginRemarks,
@@ -47,7 +47,7 @@ class Logins:
         self._faults = faults
         self._people = people
         self._companions = companions
-        self._notices = notices
+        self._notifications = notifications
         self._standings = standings
         self._versions = versions
         self._login_remarks = login_remarks
@@ -134,7 +134,7 @@ class Logins:
         """
         self._companions.remove(companion)
         self._people.relisted(companion.number)
-        self._notices.device(companion.number, "remove", companion.device)
+        self._notifications.device(companion.number, "remove", companion.device)
         farewell = Node(
             "stream:error", {"code": "401"}, [Node("conflict", {"type": "device_removed"})]
         )

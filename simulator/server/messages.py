@@ -26,9 +26,9 @@ from simulator.wire.protocol import (
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
-    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.message_handler import MessageHandler
     from simulator.contacts.people import People, Person
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
@@ -52,7 +52,7 @@ MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
 
-class Messages:
+class MessageRouter:
     """Routes each device's ciphertext and acknowledges the message."""
 
     def __init__(
@@ -61,13 +61,13 @@ class Messages:
         store: Store,
         faults: Faults,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         devices: Devices,
         addresses: Addresses,
         groups: Groups,
         group_messages: GroupMessages,
-        contacts: Contacts,
+        message_handler: MessageHandler,
         reach_out: ReachOut,
         tokens: PrivacyTokens,
         switchboard: Switchboard,
@@ -81,7 +81,7 @@ class Messages:
         self._addresses = addresses
         self._groups = groups
         self._group_messages = group_messages
-        self._contacts = contacts
+        self._message_handler = message_handler
         self._reach_out = reach_out
         self._tokens = tokens
         self._switchboard = switchboard
@@ -211,7 +211,7 @@ class Messages:
         if companion is None:
             endpoint = self._endpoints.get(*device)
             if endpoint is not None:
-                self._contacts.receive(
+                self._message_handler.receive(
                     endpoint,
                     sender,
                     message_id,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 
-class Notices:
+class Notifications:
     """Each is queued like a message: an account that is offline gets it at its next login."""
 
     def __init__(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.prekeys import Prekeys
@@ -37,7 +37,7 @@ class OddStanzas:
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         prekeys: Prekeys,
         switchboard: Switchboard,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.contacts.signal_endpoints import Bundle, Endpoints
+from simulator.contacts.signal_endpoints import Bundle, SignalEndpoints
 from simulator.server import stanzas
 from simulator.server.query_errors import QueryError, asked_about
 from simulator.wire.protocol import Node, bytes_of, jid_of, number_bytes, xeddsa_verify
@@ -13,7 +13,7 @@ from simulator.wire.protocol import Node, bytes_of, jid_of, number_bytes, xeddsa
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
 
 # Below this many the server says so. whatsmeow uploads when it hears of fewer than 5.
 LOW: Final = 5
@@ -25,14 +25,14 @@ class Prekeys:
     def __init__(
         self,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        notices: Notices,
+        notifications: Notifications,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
-        self._notices = notices
+        self._notifications = notifications
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer to an `encrypt` query. Raises QueryError."""
@@ -53,7 +53,7 @@ class Prekeys:
         bundle = self._companions.take_bundle(companion)
         left = self._companions.prekey_count(companion)
         if left < LOW:
-            self._notices.prekeys(companion, left)
+            self._notifications.prekeys(companion, left)
         return bundle
 
     def from_retry(self, companion: Companion, receipt: Any) -> Bundle | None:
@@ -85,7 +85,7 @@ class Prekeys:
         """The server loses all but `kept` of the companion's one-time prekeys, and tells it so."""
         self._companions.keep_prekeys(companion, kept)
         left = self._companions.prekey_count(companion)
-        self._notices.prekeys(companion, left, again=True)
+        self._notifications.prekeys(companion, left, again=True)
         return left
 
     def _set(self, companion: Companion, query: Any, tags: list[str]) -> list[Any]:

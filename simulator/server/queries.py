@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simulator.media.store import MediaStore
     from simulator.phones.app_state.app_state import AppState
-    from simulator.phones.history import History
+    from simulator.phones.history import HistorySyncs
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.queries import GroupQueries
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.server.rules.reach_out import ReachOut
-    from simulator.server.usync import Directory
+    from simulator.server.usync import UsyncDirectory
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -46,11 +46,11 @@ class Queries:
         store: Store,
         companions: Companions,
         prekeys: Prekeys,
-        directory: Directory,
+        directory: UsyncDirectory,
         group_queries: GroupQueries,
         media: MediaStore,
         app_state: AppState,
-        history: History,
+        history: HistorySyncs,
         logins: Logins,
         migrations: Migrations,
         privacy: Privacy,

@@ -23,14 +23,14 @@ from simulator.wire.protocol import (
 )
 
 if TYPE_CHECKING:
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.contacts.sent_messages import SentMessages
     from simulator.media.retries import MediaRetries
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.read_messages import ReadMessages
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.remarks import Remarks
@@ -58,9 +58,9 @@ class Receipts:
         people: People,
         companions: Companions,
         sent: SentMessages,
-        speech: Speech,
+        contact_behaviour: ContactBehaviour,
         media_retries: MediaRetries,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         privacy: Privacy,
         remarks: Remarks,
         read_messages: ReadMessages,
@@ -71,9 +71,9 @@ class Receipts:
         self._people = people
         self._companions = companions
         self._sent = sent
-        self._speech = speech
+        self._contact_behaviour = contact_behaviour
         self._media_retries = media_retries
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._privacy = privacy
         self._remarks = remarks
         self._read_messages = read_messages
@@ -81,12 +81,12 @@ class Receipts:
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
         """The client acknowledged one stanza."""
-        if self._unanswered.settles(connection, companion, ack, text_of(ack, "id")):
+        if self._deadlines.settles(connection, companion, ack, text_of(ack, "id")):
             self._removed(connection, self._queue.acknowledge(companion.key, ack))
 
     def _removed(self, connection: Connection, seqs: list[int]) -> None:
         if seqs:
-            self._store.after_commit(lambda: self._unanswered.answered(connection, seqs))
+            self._store.after_commit(lambda: self._deadlines.answered(connection, seqs))
 
     def accept(self, connection: Connection, companion: Companion, receipt: Any) -> None:
         """Runs within the caller's transaction; the ack leaves after its commit."""
@@ -124,7 +124,7 @@ class Receipts:
     ) -> None:
         """Stanzas that the receipt removes from the queue."""
         for message_id in receipt_ids(receipt):
-            if self._unanswered.settles(connection, companion, receipt, message_id):
+            if self._deadlines.settles(connection, companion, receipt, message_id):
                 self._removed(connection, self._queue.receive(companion.key, kind, message_id))
         if kind == "retry":
             message_id = text_of(receipt, "id")
@@ -139,7 +139,7 @@ class Receipts:
         if target is None:
             retry = receipt.get_child("retry")
             message_id = text_of(retry, "id") if retry is not None else ""
-            self._speech.answer_retry(
+            self._contact_behaviour.answer_retry(
                 (number, author.device), companion, message_id or text_of(receipt, "id"), receipt
             )
             return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
 
 
-class Directory:
+class UsyncDirectory:
     """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
 
     def __init__(

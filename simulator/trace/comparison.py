@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.trace.features import Conversation, Feature, features
-from simulator.trace.unanswered_stanzas import Unanswered
+from simulator.trace.unanswered_stanzas import UnansweredStanzas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
 
-class Comparison:
+class TraceComparison:
     """Collects, line by line, the features of a trace that are not in the catalogue."""
 
     def __init__(self, known: AbstractSet[Feature]) -> None:
@@ -22,7 +22,7 @@ class Comparison:
         self._dropped = [0]  # of each trace in the file
         self._new: dict[Feature, dict[str, Any]] = {}
         self._conversation = Conversation()
-        self._unanswered = Unanswered()
+        self._unanswered = UnansweredStanzas()
 
     def report(self, lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
         """The trace, what the simulator never sent, what it never saw, and what nobody answered.

@@ -18,7 +18,7 @@ _RECEIPTS: Final = frozenset({None, "inactive", "sender", "peer_msg", "hist_sync
 
 
 @dataclass
-class Owed:
+class AwaitedAnswer:
     """A stanza whose answer is awaited."""
 
     stanza: dict[str, Any]
@@ -27,12 +27,12 @@ class Owed:
     """Seconds that its socket went on."""
 
 
-class Unanswered:
+class UnansweredStanzas:
     """Follows the stanzas of a trace; `found` has those that were left unanswered so far."""
 
     def __init__(self) -> None:
-        self.found: list[Owed] = []
-        self._open: dict[tuple[str, str, str], Owed] = {}
+        self.found: list[AwaitedAnswer] = []
+        self._open: dict[tuple[str, str, str], AwaitedAnswer] = {}
         self._now = 0.0
 
     def pass_stanza(self, stanza: dict[str, Any], kind: str | None) -> None:
@@ -49,7 +49,7 @@ class Unanswered:
                 for id_ in (attrs["id"], *_listed(stanza)):
                     self._settle("in", "message", id_)
             if tag == "iq" or tag in _ACKNOWLEDGED[direction]:
-                self._open[direction, tag, attrs["id"]] = Owed(stanza, kind)
+                self._open[direction, tag, attrs["id"]] = AwaitedAnswer(stanza, kind)
 
     def end_socket(self, at: float | None = None) -> None:
         """The socket ended, at this time or after the last stanza."""

@@ -26,7 +26,7 @@ PUSH_NAME: Final = "setting_pushName"
 
 
 @dataclass(frozen=True)
-class Kind:
+class SettingKind:
     """A kind of setting. `flag` is the field of the action that is on or off; empty without one."""
 
     collection: str
@@ -37,15 +37,15 @@ class Kind:
 
 
 KINDS: Final = {
-    "contact": Kind("critical_unblock_low", "contact", "contact_action", 2),
-    "archive": Kind("regular_low", "archive", "archive_chat_action", 3, "archived"),
-    "pin": Kind("regular_low", "pin_v1", "pin_action", 5, "pinned"),
-    "read": Kind("regular_low", "markChatAsRead", "mark_chat_as_read_action", 3, "read"),
-    "mute": Kind("regular_high", "mute", "mute_action", 2, "muted"),
-    "star": Kind("regular_high", "star", "star_action", 2, "starred"),
-    "label": Kind("regular", "label_edit", "label_edit_action", 3, "deleted"),
-    "label_chat": Kind("regular", "label_jid", "label_association_action", 3, "labeled"),
-    "push_name": Kind("critical_block", PUSH_NAME, "push_name_setting", 1),
+    "contact": SettingKind("critical_unblock_low", "contact", "contact_action", 2),
+    "archive": SettingKind("regular_low", "archive", "archive_chat_action", 3, "archived"),
+    "pin": SettingKind("regular_low", "pin_v1", "pin_action", 5, "pinned"),
+    "read": SettingKind("regular_low", "markChatAsRead", "mark_chat_as_read_action", 3, "read"),
+    "mute": SettingKind("regular_high", "mute", "mute_action", 2, "muted"),
+    "star": SettingKind("regular_high", "star", "star_action", 2, "starred"),
+    "label": SettingKind("regular", "label_edit", "label_edit_action", 3, "deleted"),
+    "label_chat": SettingKind("regular", "label_jid", "label_association_action", 3, "labeled"),
+    "push_name": SettingKind("critical_block", PUSH_NAME, "push_name_setting", 1),
 }
 _COLORS: Final = 20
 _FOREVER: Final = -1
@@ -80,10 +80,10 @@ def _color(body: dict[str, Any]) -> int:
 
 
 @dataclass(frozen=True)
-class Setting:
+class AppStateSetting:
     """A setting as app state has it; `value` is a SyncActionValue, None where it is removed."""
 
-    kind: Kind
+    kind: SettingKind
     index: tuple[str, ...]
     value: Any
 
@@ -95,11 +95,11 @@ class Actions:
         self._people = people
         self._groups = groups
 
-    def push_name(self, name: str) -> Setting:
+    def push_name(self, name: str) -> AppStateSetting:
         """Returns the setting of the account's own name."""
         return self._setting("push_name", (), {"name": name})
 
-    def described(self, body: dict[str, Any]) -> Setting:
+    def described(self, body: dict[str, Any]) -> AppStateSetting:
         """Returns the setting that a request describes. Raises ProblemError."""
         kind = field(body, "type", str)
         if kind not in KINDS:
@@ -117,7 +117,7 @@ class Actions:
         if kind == "star":
             index += self._message(body, ADDRESSINGS[mode])
         if optional(body, "remove", False):
-            return Setting(KINDS[kind], (KINDS[kind].name, *index), None)
+            return AppStateSetting(KINDS[kind], (KINDS[kind].name, *index), None)
         return self._setting(kind, index, self._fields(kind, body))
 
     def shown(self, collection: str, index: Sequence[str], action: bytes) -> dict[str, Any]:
@@ -171,7 +171,9 @@ class Actions:
             "save_on_primary_addressbook": True,
         }
 
-    def _setting(self, kind: str, index: tuple[str, ...], fields: dict[str, Any]) -> Setting:
+    def _setting(
+        self, kind: str, index: tuple[str, ...], fields: dict[str, Any]
+    ) -> AppStateSetting:
         value, now = SyncActionValue(), time.time()
         value.timestamp = int(now * 1000)
         part = getattr(value, KINDS[kind].action)
@@ -180,7 +182,7 @@ class Actions:
             setattr(part, name, given)
         if kind in _RANGED:
             part.message_range.last_message_timestamp = int(now)
-        return Setting(KINDS[kind], (KINDS[kind].name, *index), value)
+        return AppStateSetting(KINDS[kind], (KINDS[kind].name, *index), value)
 
     def _message(self, body: dict[str, Any], server: str) -> tuple[str, ...]:
         """Returns what names a message in its chat: its id, whether it is own, who sent it."""

@@ -44,7 +44,7 @@ class PatchError(Exception):
 
 
 @dataclass(frozen=True)
-class Record:
+class SettingRecord:
     """A setting as it is now: sealed for the server, opened for the phone."""
 
     index: tuple[str, ...]
@@ -181,7 +181,7 @@ class Collections:
         )
         return None if row is None else SyncdSnapshot.FromString(row["snapshot"])
 
-    def records(self, number: str, name: str) -> list[Record]:
+    def records(self, number: str, name: str) -> list[SettingRecord]:
         """Returns the settings of a collection, in the order in which they were set."""
         rows = self._store.rows(
             "SELECT * FROM app_state_records WHERE number = ? AND collection = ?"
@@ -191,7 +191,7 @@ class Collections:
         )
         return [_record(row) for row in rows]
 
-    def named(self, number: str, name: str, index: tuple[str, ...]) -> list[Record]:
+    def named(self, number: str, name: str, index: tuple[str, ...]) -> list[SettingRecord]:
         """Returns the records of one index: one for each key that it was set under."""
         rows = self._store.rows(
             "SELECT * FROM app_state_records WHERE number = ? AND collection = ? AND name = ?"
@@ -219,6 +219,8 @@ def _names(index: Any) -> bool:
     return isinstance(index, list) and index != [] and all(isinstance(one, str) for one in index)
 
 
-def _record(row: Any) -> Record:
+def _record(row: Any) -> SettingRecord:
     sealed = SyncdRecord.FromString(row["sealed"])
-    return Record(tuple(json.loads(row["name"])), bytes(row["action"]), sealed, row["version"])
+    return SettingRecord(
+        tuple(json.loads(row["name"])), bytes(row["action"]), sealed, row["version"]
+    )

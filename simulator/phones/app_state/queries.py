@@ -20,7 +20,7 @@ from simulator.wire.protocol import Node, SyncdPatch, text_of
 if TYPE_CHECKING:
     from simulator.media.store import MediaStore
     from simulator.phones.app_state.collections import Collections
-    from simulator.phones.app_state.settings import Settings
+    from simulator.phones.app_state.settings import PhoneSettings
     from simulator.server.companions import Companion
     from simulator.store import Store
 
@@ -34,7 +34,7 @@ class AppStateQueries:
     """Each collection of a query is answered for itself, by a result or by an error."""
 
     def __init__(
-        self, *, store: Store, collections: Collections, settings: Settings, media: MediaStore
+        self, *, store: Store, collections: Collections, settings: PhoneSettings, media: MediaStore
     ) -> None:
         self._store = store
         self._collections = collections

@@ -29,7 +29,7 @@ _MESSAGES: Final = ("message", "status")
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueuedStanza:
     """A stanza of the queue, in the order in which it was put."""
 
     seq: int
@@ -61,11 +61,11 @@ class OfflineQueue:
             encoded,
         )
 
-    def waiting(self, device: DeviceKey) -> list[Waiting]:
+    def waiting(self, device: DeviceKey) -> list[QueuedStanza]:
         rows = self._store.rows(
             "SELECT seq, stanza FROM queue WHERE number = ? AND device = ? ORDER BY seq", *device
         )
-        return [Waiting(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
+        return [QueuedStanza(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
 
     def holds_type(self, device: DeviceKey, kind: str, type_: str) -> bool:
         """Whether a stanza of that class and type waits."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.server.delivery.offline_batches import PRIMER, Backlog, requested
+from simulator.server.delivery.offline_batches import PRIMER, OfflineBacklog, requested
 from simulator.wire.protocol import SERVER, Node, encode
 
 if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import Companion, DeviceKey
-    from simulator.server.delivery.offline_queue import OfflineQueue, Waiting
-    from simulator.server.delivery.unanswered import Unanswered
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
+    from simulator.server.delivery.offline_queue import OfflineQueue, QueuedStanza
     from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -32,16 +32,16 @@ class Switchboard:
         store: Store,
         queue: OfflineQueue,
         faults: Faults,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         switches: Switches,
     ) -> None:
         self._store = store
         self._queue = queue
         self._faults = faults
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._switches = switches
         self._live: dict[DeviceKey, Connection] = {}
-        self._backlogs: dict[Connection, Backlog] = {}
+        self._backlogs: dict[Connection, OfflineBacklog] = {}
         self._kept: dict[DeviceKey, list[Kept]] = {}
 
     def live(self, device: DeviceKey) -> Connection | None:
@@ -93,7 +93,7 @@ class Switchboard:
         """
         assert connection.device is not None
         number, _ = connection.device
-        backlog = Backlog.of(self._queue.waiting(connection.device))
+        backlog = OfflineBacklog.of(self._queue.waiting(connection.device))
         counts = self._queue.counts(connection.device)
         connection.active = True
         # what was kept back is among them
@@ -123,7 +123,7 @@ class Switchboard:
             # A receipt for a message removes its resends as well.
             self._push_batch(connection, [one for one in batch if self._queue.holds(one.seq)])
 
-    def _push_batch(self, connection: Connection, batch: list[Waiting]) -> None:
+    def _push_batch(self, connection: Connection, batch: list[QueuedStanza]) -> None:
         """Sends stanzas of a backlog; after the last its end is told, and what came meanwhile follows."""
         for one in batch:
             offline = Node(one.stanza.tag, {**one.stanza.attrs, "offline": "0"}, one.stanza.content)
@@ -204,7 +204,7 @@ class Switchboard:
         if _BESIDE & stanza.attrs.keys() and self._faults.strike(number, "conceal", device=device):
             attrs = {name: one for name, one in stanza.attrs.items() if name not in _BESIDE}
             stanza, encoded = Node(stanza.tag, attrs, stanza.content), None
-        connection.push(stanza, encoded, mark=self._unanswered.owe(connection, seq, stanza))
+        connection.push(stanza, encoded, mark=self._deadlines.owe(connection, seq, stanza))
         if stanza.tag == "message" and self._faults.strike(number, "duplicate", device=device):
             connection.push(stanza)
 

@@ -21,16 +21,16 @@ from simulator.wire.protocol import HOSTED_DEVICE, LID_SERVER, Node, jid_of, tex
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
-    from simulator.contacts.inbox import Inbox
-    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.inbox import ContactInboxes
+    from simulator.contacts.message_handler import MessageHandler
     from simulator.contacts.people import People
     from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sender_keys import SenderKeys
-    from simulator.contacts.signal_endpoints import Endpoint, Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
 
 log = structlog.get_logger()
 
@@ -42,25 +42,25 @@ class GroupMessages:
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         devices: Devices,
-        contacts: Contacts,
-        inbox: Inbox,
+        message_handler: MessageHandler,
+        inbox: ContactInboxes,
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
-        disappearing: Disappearing,
+        chat_timers: ChatTimers,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
         self._devices = devices
-        self._contacts = contacts
+        self._message_handler = message_handler
         self._inbox = inbox
         self._sealed_content = sealed_content
         self._sender_keys = sender_keys
-        self._disappearing = disappearing
+        self._chat_timers = chat_timers
         self._switchboard = switchboard
 
     def expected(self, group: Group) -> set[DeviceKey]:
@@ -162,7 +162,7 @@ class GroupMessages:
 
     def _receive(
         self,
-        endpoint: Endpoint,
+        endpoint: SignalEndpoint,
         sender: Companion,
         message: Any,
         *,
@@ -197,11 +197,11 @@ class GroupMessages:
                 ciphertext=fingerprint,
                 name=name,
             ):
-                self._disappearing.heard(content, group.chat, sender.number, message_id)
+                self._chat_timers.heard(content, group.chat, sender.number, message_id)
         self._receipts(endpoint, sender, message_id, group)
 
     def _decrypted(
-        self, endpoint: Endpoint, sender: Companion, message: Any, group: Group, enc: Any
+        self, endpoint: SignalEndpoint, sender: Companion, message: Any, group: Group, enc: Any
     ) -> Any:
         """One ciphertext's message; a sender key in it is kept. Raises UndecryptableError."""
         kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
@@ -210,7 +210,7 @@ class GroupMessages:
             return Message.FromString(keys.decrypt(group, endpoint, sender.key, sealed))
         if kind == "pkmsg":
             identity = message.get_child("device-identity")
-            self._contacts.check_identity(
+            self._message_handler.check_identity(
                 sender, sealed, None if identity is None else identity.content_bytes()
             )
         content = Message.FromString(endpoint.decrypt(sender.key, kind, sealed))
@@ -222,13 +222,15 @@ class GroupMessages:
         return content
 
     def _receipts(
-        self, endpoint: Endpoint, sender: Companion, message_id: str, group: Group
+        self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group
     ) -> None:
         """To the sender's companions: delivered from each device, read from the phone."""
         if endpoint.number != sender.number:
             self.confirm(endpoint, sender.number, message_id, group)
 
-    def confirm(self, endpoint: Endpoint, account: str, message_id: str, group: Group) -> None:
+    def confirm(
+        self, endpoint: SignalEndpoint, account: str, message_id: str, group: Group
+    ) -> None:
         """Send a played member's receipt to the account whose message it got."""
         person, now = self._people.named(endpoint.number), time.time()
         member = person.address(group.server, endpoint.device)
@@ -239,9 +241,9 @@ class GroupMessages:
                 self._switchboard.deliver(companion.key, stanza, delay)
 
     def _ask_again(
-        self, endpoint: Endpoint, sender: Companion, message_id: str, group: Group, code: str
+        self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group, code: str
     ) -> None:
-        contacts, now = self._contacts, time.time()
+        contacts, now = self._message_handler, time.time()
         count = contacts.asked(endpoint, sender, message_id)
         if count > MAX_RETRIES:
             return

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Group, Groups
     from simulator.server.groups.membership import Membership
-    from simulator.server.notifications import Notices
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.notifications import Notifications
+    from simulator.server.rules.chat_timers import ChatTimers
 
 
 class GroupQueries:
@@ -26,14 +26,14 @@ class GroupQueries:
         people: People,
         groups: Groups,
         membership: Membership,
-        disappearing: Disappearing,
-        notices: Notices,
+        chat_timers: ChatTimers,
+        notifications: Notifications,
     ) -> None:
         self._people = people
         self._groups = groups
         self._membership = membership
-        self._disappearing = disappearing
-        self._notices = notices
+        self._chat_timers = chat_timers
+        self._notifications = notifications
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer. Raises QueryError."""
@@ -61,11 +61,11 @@ class GroupQueries:
 
     def set_timer(self, group: Group, seconds: int, by: str) -> None:
         """Messages of the group disappear after so many seconds, 0 for never; members are told."""
-        self._disappearing.set(seconds, group.chat)
-        self._notices.timer(group, seconds, by)
+        self._chat_timers.set(seconds, group.chat)
+        self._notifications.timer(group, seconds, by)
 
     def _node(self, group: Group) -> Any:
-        return group_node(self._people, group, self._disappearing.timer(group.chat))
+        return group_node(self._people, group, self._chat_timers.timer(group.chat))
 
     def _left(self, companion: Companion, name: str) -> Any:
         group = self._group(companion, name)

@@ -96,7 +96,7 @@ class Replica:
         fields: dict[str, Any] = action or {"pin_action": {"pinned": True}}
         value = SyncActionValue(timestamp=1_790_000_000_000, **fields)
         key_id, key = next(iter(self.device.sync_keys.items()))
-        change = patches.Change(index, value, 5, AppStateSyncKey(key_id, key, b"", 0))
+        change = patches.SettingChange(index, value, 5, AppStateSyncKey(key_id, key, b"", 0))
         sealed = patches.sealed_patch(self.name, self.state, change.key, [change], self.macs.get)
         sealed.ClearField("version")  # the server gives it
         return sealed

@@ -9,7 +9,7 @@ from pywhats.appstate.keys import AppStateSyncKey
 from pywhats.appstate.patches import HashState
 
 from simulator.phones.app_state import collections, patches, queries
-from simulator.server_state import World
+from simulator.server_state import ServerState
 from simulator.wire.proto_schema import Message, SyncActionValue
 from simulator.wire.protocol import (
     JID,
@@ -33,7 +33,7 @@ CHAT = f"{FRIEND}@s.whatsapp.net"
 
 
 async def test_a_phone_shares_its_keys_and_name(
-    paired: Callable[[str], Awaitable[Device]], world: World
+    paired: Callable[[str], Awaitable[Device]], world: ServerState
 ) -> None:
     device, other = await paired(NUMBER), await paired(NUMBER)
     assert len(device.sync_keys) == 1
@@ -176,7 +176,7 @@ async def test_what_a_companion_sets_is_seen_at_the_phone(
 
 
 async def test_a_companion_names_the_account(
-    paired: Callable[[str], Awaitable[Device]], world: World
+    paired: Callable[[str], Awaitable[Device]], world: ServerState
 ) -> None:
     device = await paired(NUMBER)
     replica = Replica(device, "critical_block")
@@ -343,12 +343,12 @@ async def test_a_companion_asks_another_companion(
 async def test_it_outlives_the_simulator(
     paired: Callable[[str], Awaitable[Device]],
     http: httpx.AsyncClient,
-    world: World,
+    world: ServerState,
     tmp_path: Path,
 ) -> None:
     await paired(NUMBER)
     await http.post(SETTINGS, json={"type": "pin", "chat": FRIEND})
     before = world.app_state.settings.shown(NUMBER)
-    again = World(tmp_path / "world")
+    again = ServerState(tmp_path / "world")
     assert again.app_state.settings.shown(NUMBER) == before
     again.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -111,7 +111,7 @@ async def test_a_groups_history(
 
 
 async def test_at_pairing(
-    new_device: Callable[[], Device], http: httpx.AsyncClient, world: World
+    new_device: Callable[[], Device], http: httpx.AsyncClient, world: ServerState
 ) -> None:
     for body in (
         {"type": "initial_bootstrap", "conversations": [{"chat": FRIEND}]},
@@ -165,7 +165,7 @@ async def test_a_notification_that_was_not_read_comes_again(
     ],
 )
 async def test_no_such_history(
-    http: httpx.AsyncClient, world: World, body: dict[str, Any], status: int, code: str
+    http: httpx.AsyncClient, world: ServerState, body: dict[str, Any], status: int, code: str
 ) -> None:
     answer = await http.post(PATH, json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -13,7 +13,7 @@ from simulator.wire.protocol import LID_SERVER, SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -21,7 +21,7 @@ PRESENCE, TYPING = f"/contacts/{FRIEND}/presence", f"/contacts/{FRIEND}/typing"
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -160,7 +160,7 @@ async def test_no_such_state(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_nonsense_is_passed_over(device: Device, world: World) -> None:
+async def test_nonsense_is_passed_over(device: Device, world: ServerState) -> None:
     person = world.people.named(FRIEND).address("lid")
     await device.send(Node("chatstate", {"to": person}, [Node("dreaming")]))
     await device.send(Node("chatstate", {}, [Node("composing")]))
@@ -172,7 +172,7 @@ async def test_nonsense_is_passed_over(device: Device, world: World) -> None:
 
 async def test_strangers_see_the_name_of_a_presence_alone(
     device: Device,
-    world: World,
+    world: ServerState,
     http: httpx.AsyncClient,
     paired: Callable[[str], Awaitable[Device]],
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.trace import allow_list, catalogue
-from simulator.trace.comparison import Comparison
+from simulator.trace.comparison import TraceComparison
 from simulator.trace.features import UNKNOWN, Feature
 from simulator.trace.trace_lines import TraceError, read
 
@@ -51,7 +51,7 @@ KNOWN = catalogue.recorded([TEXT, ASKED, TOLD])
 
 
 def report(*lines: dict[str, Any], known: set[Feature] = KNOWN) -> dict[str, Any]:
-    return Comparison(known).report([HEAD, *lines])
+    return TraceComparison(known).report([HEAD, *lines])
 
 
 def new(*lines: dict[str, Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from simulator.wire.protocol import Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, OTHER = "15550100001", "15550100003"
@@ -31,7 +31,7 @@ async def experiments(device: Device) -> dict[str, str]:
 
 @pytest.mark.parametrize("migrated", [True, False])
 async def test_a_client_is_told_when_it_is_linked(
-    world: World, paired: Callable[[str], Awaitable[Device]], migrated: bool
+    world: ServerState, paired: Callable[[str], Awaitable[Device]], migrated: bool
 ) -> None:
     if not migrated:
         world.migrations.change(NUMBER, done=False)
@@ -42,14 +42,14 @@ async def test_a_client_is_told_when_it_is_linked(
 
 
 async def test_an_older_phone_tells_nothing(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     world.properties.change(NUMBER, {"tells_migrated": False})
     assert (await paired(NUMBER)).client_props == b""
 
 
 async def test_it_is_the_accounts_own(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device, other = await paired(NUMBER), await paired(OTHER)
     world.migrations.change(OTHER, done=False)

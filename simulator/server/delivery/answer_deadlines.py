@@ -33,7 +33,7 @@ _LATE_LOOP: Final = 0.5
 
 
 @dataclass(eq=False, slots=True)
-class Owed:
+class PendingAnswer:
     """One stanza of the queue that one socket was given.
 
     `at` is the loop's time at which its bytes left, None before; `wrong` holds the reasons against
@@ -55,15 +55,15 @@ class Owed:
 class _Ledger:
     """Debts of one socket, oldest first, and the timer of the oldest."""
 
-    owed: dict[int, Owed] = field(default_factory=dict)
-    by_id: dict[str, list[Owed]] = field(default_factory=dict)
+    owed: dict[int, PendingAnswer] = field(default_factory=dict)
+    by_id: dict[str, list[PendingAnswer]] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
 
-    def running(self) -> Iterator[Owed]:
+    def running(self) -> Iterator[PendingAnswer]:
         return (one for one in self.owed.values() if one.at is not None)
 
 
-class Unanswered:
+class AnswerDeadlines:
     """Closes the stream of a client that answers a stanza too late, and reports the stanza.
 
     The stanza stays in the queue: it comes again at the client's next login. The report is in the
@@ -78,16 +78,16 @@ class Unanswered:
         self._ledgers: dict[Connection, _Ledger] = {}
         self._changed = asyncio.Event()
 
-    def owe(self, connection: Connection, seq: int, stanza: Any) -> Owed | None:
+    def owe(self, connection: Connection, seq: int, stanza: Any) -> PendingAnswer | None:
         """Notes that the stanza is on its way; None where it was already: a second copy is no debt."""
         ledger = self._ledgers.setdefault(connection, _Ledger())
         if seq in ledger.owed:
             return None
-        owed = ledger.owed[seq] = Owed(seq, stanza)
+        owed = ledger.owed[seq] = PendingAnswer(seq, stanza)
         ledger.by_id.setdefault(text_of(stanza, "id"), []).append(owed)
         return owed
 
-    def written(self, connection: Connection, owed: Iterable[Owed]) -> None:
+    def written(self, connection: Connection, owed: Iterable[PendingAnswer]) -> None:
         """Starts the clock of stanzas whose bytes left."""
         now = asyncio.get_running_loop().time()
         for one in owed:
@@ -237,7 +237,7 @@ class Unanswered:
             Node("xmlstreamend"),
         )
 
-    def _report(self, connection: Connection, late: list[Owed], now: float) -> None:
+    def _report(self, connection: Connection, late: list[PendingAnswer], now: float) -> None:
         assert connection.device is not None
         with self._store.transaction():
             for one in late:
@@ -256,7 +256,7 @@ class Unanswered:
                 )
 
 
-def _described(device: tuple[str, int], owed: Owed, seconds: float) -> dict[str, Any]:
+def _described(device: tuple[str, int], owed: PendingAnswer, seconds: float) -> dict[str, Any]:
     return {
         "account": device[0],
         "device": device[1],

@@ -21,7 +21,7 @@ _TIMER: Final = "timer"
 REMARK: Final = "expiration"
 
 
-class Disappearing:
+class ChatTimers:
     """The timer of each chat: of a group, or of two numbers; it survives a restart."""
 
     def __init__(self, store: Store, properties: Properties, remarks: Remarks) -> None:
