@@ -122,7 +122,7 @@ class ContactBehaviour:
             server = (recipient if own else sender).addressing or PN_SERVER
         else:
             server = ADDRESSINGS[addressing]
-        content = self._chat_timers.said(message(sender, server), to, number)
+        content = self._chat_timers.with_timer(message(sender, server), to, number)
         if not devices and not own:
             raise NoCompanionError
         message_id = self._sent.add(number, device, to, content, server)
@@ -136,7 +136,7 @@ class ContactBehaviour:
             self._write(speaker, companion, spoken)
         if own and to != number:
             self._message_handler.hear(sender, recipient, message_id, content, server)
-        self._tokens.said(number, to)
+        self._tokens.issue_if_demanded(number, to)
         return message_id
 
     def _in_group(
@@ -147,7 +147,7 @@ class ContactBehaviour:
         if speaker is None or device == HOSTED_DEVICE:
             raise NoDeviceError
         said = message(self._people.named(number), group.server)
-        content = self._chat_timers.said(said, group.chat, number)
+        content = self._chat_timers.with_timer(said, group.chat, number)
         if not self._group_behaviour.listeners(group):
             raise NoCompanionError
         message_id = self._sent.add(number, device, group.chat, content, group.server)

@@ -121,7 +121,7 @@ class MessageHandler:
             ciphertext=fingerprint,
             name=name,
         ):
-            self._chat_timers.heard(message, chat.number, sender.number, message_id)
+            self._chat_timers.observe(message, chat.number, sender.number, message_id)
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
 

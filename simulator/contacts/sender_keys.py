@@ -56,7 +56,7 @@ class SenderKeys:
         states = self._states(group, endpoint, _own(endpoint))
         return build_distribution_message(states[0]) if states else b""
 
-    def accept(
+    def store(
         self, group: Group, endpoint: SignalEndpoint, sender: DeviceKey, handed_over: bytes
     ) -> None:
         """Keeps a key that another device handed over. Raises UndecryptableError."""

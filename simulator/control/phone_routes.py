@@ -68,7 +68,7 @@ class PhoneRoutes:
                 return JSONResponse({"ids": ids, "told": []}, status_code=201)
             if not companions:
                 raise ProblemError(409, "no_companion", "the account has no linked device")
-            told = [world.history.tell(companion, chunk) for companion in companions]
+            told = [world.history.send(companion, chunk) for companion in companions]
         return JSONResponse({"ids": ids, "told": told}, status_code=201)
 
     async def read(self, request: Request) -> JSONResponse:

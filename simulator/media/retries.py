@@ -59,7 +59,7 @@ class MediaRetries:
         message = Message.FromString(bytes(found["content"]) if found is not None else b"")
         media = message_content.media_in(message)
         if media is None or not _asked(receipt, message_id, media[1].media_key):
-            self._tell(companion, receipt, [Node("error", {"code": _NOT_ON_PHONE})])
+            self._notify(companion, receipt, [Node("error", {"code": _NOT_ON_PHONE})])
             return
         path = self._media.again(media[1].direct_path)
         result = MediaRetryNotification(
@@ -71,9 +71,9 @@ class MediaRetries:
         cipher = _cipher(media[1].media_key)
         sealed = cipher.encrypt(nonce, result.SerializeToString(), message_id.encode())
         parts = [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)]
-        self._tell(companion, receipt, [Node("encrypt", {}, parts)])
+        self._notify(companion, receipt, [Node("encrypt", {}, parts)])
 
-    def _tell(self, companion: Companion, receipt: Any, content: list[Any]) -> None:
+    def _notify(self, companion: Companion, receipt: Any, content: list[Any]) -> None:
         to = jid_of(receipt, "to")
         server = namespace(to) or PN_SERVER
         person = self._people.named(companion.number)

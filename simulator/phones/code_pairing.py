@@ -121,14 +121,14 @@ class CodePairing:
         try:
             primary = await asyncio.to_thread(link_keys.primary_hello, code, hello.wrapped)
             wrapped = Node("link_code_pairing_wrapped_primary_ephemeral_pub", {}, primary.wrapped)
-            self._tell(
+            self._notify(
                 hello, "primary_hello", wrapped, Node("primary_identity_pub", {}, phone.public)
             )
             async with asyncio.timeout(FINISH_SECONDS):
                 companion, bundle = await hello.finish
             secret = link_keys.adv_secret(primary.shared, phone, companion, bundle)
         except WrongCodeError:
-            self._tell(hello, "refresh_code")
+            self._notify(hello, "refresh_code")
             raise ScanError(409, "wrong_link_code", "the client shows another code") from None
         except TimeoutError as error:
             raise ScanError(
@@ -220,7 +220,7 @@ class CodePairing:
             raise _refusal(400)
         hello.finish.set_result((identity, bundle))
 
-    def _tell(self, hello: _Hello, stage: str, *content: Any) -> None:
+    def _notify(self, hello: _Hello, stage: str, *content: Any) -> None:
         """Notifies the client of what the phone did.
 
         After a code that the phone could not use, of that alone, without keys: seen in whatsmeow's

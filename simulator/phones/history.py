@@ -128,9 +128,9 @@ class HistorySyncs:
                 bool(row["inline"]),
                 bytes(row["payload"]),
             )
-            self.tell(companion, chunk)
+            self.send(companion, chunk)
 
-    def tell(self, companion: Companion, chunk: Chunk) -> str:
+    def send(self, companion: Companion, chunk: Chunk) -> str:
         """Sends it to one companion; the id of the message that brings it."""
         deflated = zlib.compress(chunk.payload)
         message = Message()

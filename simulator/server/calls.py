@@ -94,7 +94,7 @@ class Calls:
                 self._send(companion, call, "terminate", {"reason": "timeout"})
         return [call.id for call in ended]
 
-    def accept(self, connection: Connection, companion: Companion, stanza: Any) -> None:
+    def handle(self, connection: Connection, companion: Companion, stanza: Any) -> None:
         """A stanza of a device about a call; one that rings is declined by `reject` on all devices.
 
         The ack leaves after the caller's commit.

@@ -135,18 +135,18 @@ class Dispatcher:
             if stanza.tag == "iq":
                 self._asked_before_login(connection, stanza)
             return
-        accepting = {
+        handlers = {
             "iq": self._queries.answer,
-            "message": self._messages.accept,
-            "receipt": self._receipts.accept,
+            "message": self._messages.handle,
+            "receipt": self._receipts.handle,
             "ack": self._receipts.acked,
-            "call": self._calls.accept,
+            "call": self._calls.handle,
             "ib": self._switchboard.requested,
         }
-        if stanza.tag in accepting:
-            accepting[stanza.tag](connection, companion, stanza)
+        if stanza.tag in handlers:
+            handlers[stanza.tag](connection, companion, stanza)
         elif stanza.tag in ("presence", "chatstate"):
-            self._presence.accept(companion, stanza)
+            self._presence.handle(companion, stanza)
         # all else has no answer
 
     def _asked_before_login(self, connection: Connection, query: Any) -> None:

@@ -86,7 +86,7 @@ class MessageRouter:
         self._tokens = tokens
         self._switchboard = switchboard
 
-    def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
+    def handle(self, connection: Connection, companion: Companion, message: Any) -> None:
         """Routes within the caller's transaction; the ack leaves after its commit."""
         faults, account = self._faults, companion.number
         if faults.strike(account, "swallow", device=companion.device):

@@ -62,13 +62,13 @@ class Notifications:
             index = Node("key-index-list", {"ts": listed.at})
         changed = Node(change, hashes, [Node("device", shown), index])
         for account in self._known_by(number):
-            self._tell(account, "devices", changed, number)
+            self._notify(account, "devices", changed, number)
         self._own_devices(number, device)
 
     def identity(self, number: str) -> None:
         """Tells everyone who knows the number that its phone has a new identity key."""
         for account in self._known_by(number):
-            self._tell(account, "encrypt", Node("identity", {}), number)
+            self._notify(account, "encrypt", Node("identity", {}), number)
 
     def group_made(self, group: Group) -> None:
         """Tells all members' devices of their new group."""
@@ -153,7 +153,7 @@ class Notifications:
         )
         return [row["number"] for row in rows]
 
-    def _tell(self, account: str, kind: str, content: Any, number: str) -> None:
+    def _notify(self, account: str, kind: str, content: Any, number: str) -> None:
         person = self._people.named(number)
         attrs = {
             "from": person.address(person.addressing or PN_SERVER),

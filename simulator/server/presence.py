@@ -55,7 +55,7 @@ class Presence:
         self._shown: dict[str, _Shown] = {}
         self._online: set[DeviceKey] = set()
 
-    def accept(self, companion: Companion, stanza: Any) -> None:
+    def handle(self, companion: Companion, stanza: Any) -> None:
         """A companion says that it is online or not, asks for another's presence, or types."""
         if stanza.tag == "chatstate":
             self._typing(companion, stanza)
@@ -73,7 +73,7 @@ class Presence:
         subscribers = self._of(person.number).subscribers
         if kind == "subscribe":
             subscribers[companion.key] = to.server
-            self._tell(person.number, [companion.key])
+            self._notify(person.number, [companion.key])
         elif kind == "unsubscribe":
             subscribers.pop(companion.key, None)
 
@@ -103,7 +103,7 @@ class Presence:
         if shown.available and not available:
             shown.last_seen = time.time()
         shown.available = available
-        self._tell(number, shown.subscribers)
+        self._notify(number, shown.subscribers)
 
     def type(self, number: str, to: str, state: str) -> None:
         """A played person types in a chat. Raises NoGroupError for a group they are not in."""
@@ -130,7 +130,7 @@ class Presence:
         if available != self._of(number).available:
             self.set(number, available=available)
 
-    def _tell(self, number: str, devices: Iterable[DeviceKey]) -> None:
+    def _notify(self, number: str, devices: Iterable[DeviceKey]) -> None:
         shown, person = self._of(number), self._people.named(number)
         for device in list(devices):
             connection = self._switchboard.live(device)

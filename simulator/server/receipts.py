@@ -88,7 +88,7 @@ class Receipts:
         if seqs:
             self._store.after_commit(lambda: self._deadlines.answered(connection, seqs))
 
-    def accept(self, connection: Connection, companion: Companion, receipt: Any) -> None:
+    def handle(self, connection: Connection, companion: Companion, receipt: Any) -> None:
         """Runs within the caller's transaction; the ack leaves after its commit."""
         kind = text_of(receipt, "type")
         to = jid_of(receipt, "to")
@@ -107,7 +107,7 @@ class Receipts:
                 if kind in (*READ, *READ_SELF):
                     self._note_read(companion.key, ids, kind, **about)
                 if kind in _MARKS and not self._is_hidden(companion.number, kind, group):
-                    self._tell(companion.key, ids, kind, **about)
+                    self._forward(companion.key, ids, kind, **about)
         attrs: dict[str, Any] = {
             "class": "receipt",
             "id": text_of(receipt, "id"),
@@ -176,7 +176,7 @@ class Receipts:
         kind = "read-self" if hidden else "read"
         self._note_read(reader, [message_id], kind, author=author, group=group)
         if not hidden:
-            self._tell(reader, [message_id], kind, author=author, group=group)
+            self._forward(reader, [message_id], kind, author=author, group=group)
         return True
 
     def _is_hidden(self, number: str, kind: str, group: Any) -> bool:
@@ -208,7 +208,7 @@ class Receipts:
                     stanza.attrs["recipient"] = JID(author.user, author.server)
                 self._switchboard.deliver(target.key, stanza)
 
-    def _tell(
+    def _forward(
         self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
         """Marks the messages for their author, and passes the receipt on to the author's devices."""

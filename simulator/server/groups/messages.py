@@ -197,7 +197,7 @@ class GroupMessages:
                 ciphertext=fingerprint,
                 name=name,
             ):
-                self._chat_timers.heard(content, group.chat, sender.number, message_id)
+                self._chat_timers.observe(content, group.chat, sender.number, message_id)
         self._receipts(endpoint, sender, message_id, group)
 
     def _decrypted(
@@ -216,7 +216,7 @@ class GroupMessages:
         content = Message.FromString(endpoint.decrypt(sender.key, kind, sealed))
         handed_over = content.sender_key_distribution_message
         if handed_over.group_id == str(group.address):
-            keys.accept(
+            keys.store(
                 group, endpoint, sender.key, handed_over.axolotl_sender_key_distribution_message
             )
         return content

@@ -39,13 +39,13 @@ class ChatTimers:
     def set(self, seconds: int, chat: str, number: str = "") -> None:
         self._properties.put(_key(chat, number), _TIMER, str(seconds) if seconds else None)
 
-    def said(self, message: Any, chat: str, number: str) -> Any:
+    def with_timer(self, message: Any, chat: str, number: str) -> Any:
         """The words of a played person in a chat, as the chat's timer has it; a setting changes that."""
         self._learn(message, chat, number)
         seconds = self.timer(chat, number)
         return message_content.expiring(message, seconds) if seconds else message
 
-    def heard(self, message: Any, chat: str, sender: str, message_id: str) -> None:
+    def observe(self, message: Any, chat: str, sender: str, message_id: str) -> None:
         """Looks at what an account's client sent, once for each inbox that it came to.
 
         A setting changes the timer; a message that does not bear the timer is one remark, however

@@ -79,7 +79,7 @@ class PrivacyTokens:
             tokens = Node("tokens", {}, [Node("token", shown, token)])
             self._switchboard.deliver(companion.key, Node("notification", attrs, [tokens]))
 
-    def said(self, speaker: str, to: str) -> None:
+    def issue_if_demanded(self, speaker: str, to: str) -> None:
         """Issues a token to whom a person writes who demands some, once in each bucket."""
         if self._properties.value(speaker, "token_needed", CONTACT):
             issued = self.issued(speaker, to)

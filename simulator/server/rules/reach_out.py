@@ -91,12 +91,12 @@ class ReachOut:
 
     def announce_lock(self, account: str) -> None:
         """Tells the account's devices whether it is locked, and until when."""
-        self._tell(account, _LOCK, {"xwa2_notify_account_reachout_timelock": self._lock(account)})
+        self._notify(account, _LOCK, {"xwa2_notify_account_reachout_timelock": self._lock(account)})
 
     def announce_cap(self, account: str) -> None:
         """Tells the account's devices its cap, and how much of it is used; a new cap is unused."""
         told = {"xwa2_notify_new_chat_messages_capping_info_update": self._cap(account)}
-        self._tell(account, _CAP, told)
+        self._notify(account, _CAP, told)
 
     def cap_changed(self, account: str) -> None:
         """Begins to count anew, and tells the account's devices of the cap."""
@@ -139,7 +139,7 @@ class ReachOut:
             "capping_status": "CAPPED" if cap is not None and used >= cap else "NONE",
         }
 
-    def _tell(self, account: str, operation: str, data: dict[str, Any]) -> None:
+    def _notify(self, account: str, operation: str, data: dict[str, Any]) -> None:
         for companion in self._companions.of(account):
             attrs = {"from": SERVER, "type": "mex", "id": secrets.token_hex(8)}
             update = Node("update", {"op_name": operation}, json.dumps({"data": data}).encode())

@@ -73,7 +73,7 @@ class CodeClient:
         children = [Node(tag, {}, value) for tag, value in content.items() if value is not None]
         return await self.device.query("md", "set", Node(REG, attrs, children))
 
-    async def heard(self, stage: str) -> Any:
+    async def notified(self, stage: str) -> Any:
         """What the next notification of that stage carries; it is about this client's code."""
         told = (await self.device.next("notification")).get_child(REG)
         assert told.attrs["stage"] == stage
@@ -82,7 +82,7 @@ class CodeClient:
 
     async def answer(self, **changed: Any) -> Any:
         """Waits for the phone's key and sends its own; the answer. `changed` as for `finish`."""
-        return await self.finish(await self.heard("primary_hello"), **changed)
+        return await self.finish(await self.notified("primary_hello"), **changed)
 
     async def finish(self, told: Any, **changed: Any) -> Any:
         """Sends its keys to the phone of which it was told; the answer. `changed` as for `ask`.

@@ -105,7 +105,7 @@ class Replica:
         return await self.ask(Node("patch", {}, patch.SerializeToString()))
 
 
-async def told(device: Device) -> dict[str, int]:
+async def new_versions(device: Device) -> dict[str, int]:
     """The collections of the next `server_sync`, with their versions."""
     stanza = await device.next("notification")
     assert stanza.attrs["type"] == "server_sync"

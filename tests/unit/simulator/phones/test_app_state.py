@@ -17,7 +17,7 @@ from simulator.wire.protocol import (
     SyncdPatch,
     subtract_then_add,
 )
-from tests.unit.simulator.phones.replica import Replica, told
+from tests.unit.simulator.phones.replica import Replica, new_versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -123,7 +123,7 @@ async def test_what_the_owner_sets_reaches_the_companions(
     answer = await http.post(SETTINGS, json=body)
     version = replica.state.version + 1
     assert answer.json() == {"collection": collection, "version": version}
-    assert await told(device) == {collection: version}
+    assert await new_versions(device) == {collection: version}
     (change,) = replica.take(await replica.ask())
     assert change.index == index
     value = SyncActionValue.FromString(change.action.SerializeToString())
@@ -165,8 +165,8 @@ async def test_what_a_companion_sets_is_seen_at_the_phone(
     passed = list(device.passed)
     await device.query("w:p", "get")
     kinds = [one.attrs.get("type") for one in passed + device.passed]
-    assert "server_sync" not in kinds  # the author is told nothing
-    assert await told(other) == {"regular_low": 1}
+    assert "server_sync" not in kinds  # the author is not notified
+    assert await new_versions(other) == {"regular_low": 1}
     (change,) = elsewhere.take(await elsewhere.ask())
     assert change.index == ["pin_v1", CHAT]
     shown = (await http.get(SETTINGS)).json()["settings"][-1]

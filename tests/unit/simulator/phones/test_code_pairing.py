@@ -121,7 +121,7 @@ async def test_after_a_wrong_code_the_client_is_to_show_another(
 
     async def follow() -> None:
         assert (await client.answer()).attrs["type"] == "result"
-        told = await client.heard("refresh_code")
+        told = await client.notified("refresh_code")
         assert [child.tag for child in told.get_children()] == ["link_code_pairing_ref"]
 
     code, _ = await asyncio.gather(failed(world, "ABCD1235"), follow())
@@ -205,7 +205,7 @@ async def test_a_code_that_expires_while_the_client_seals_its_keys(
 ) -> None:
     await client.ask()
     typing = asyncio.create_task(failed(world))
-    told = await client.heard("primary_hello")
+    told = await client.notified("primary_hello")
     world.code_pairing._hellos[NUMBER].expires_at = 0.0
     assert refusal(await client.finish(told)) == BAD
     assert await typing == "link_code_expired"
@@ -274,7 +274,7 @@ async def test_the_newest_code_of_a_number_counts(
 ) -> None:
     await client.ask()
     typing = asyncio.create_task(failed(world))
-    await client.heard("primary_hello")
+    await client.notified("primary_hello")
     newer = CodeClient(new_device(), NUMBER)
     await newer.ask()
     assert await typing == "link_code_replaced"
@@ -306,7 +306,7 @@ async def test_a_client_that_goes_away(world: ServerState, client: CodeClient) -
     await client.ask()
 
     async def leave() -> None:
-        await client.heard("primary_hello")
+        await client.notified("primary_hello")
         await client.device.close()
 
     said, _ = await asyncio.gather(failed(world), leave())

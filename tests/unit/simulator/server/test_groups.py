@@ -53,7 +53,7 @@ class Member:
             key = message.sender_key_distribution_message
             if key.group_id:
                 handed_over = key.axolotl_sender_key_distribution_message
-                self.keys.accept(self.group, self.device.signal, peer, handed_over)
+                self.keys.store(self.group, self.device.signal, peer, handed_over)
             text = text or message.conversation
         return kinds, text
 

@@ -55,7 +55,7 @@ async def test_a_subscriber_is_told(device: Device, http: httpx.AsyncClient, ser
 
 
 async def test_who_is_not_online_is_not_told(device: Device, http: httpx.AsyncClient) -> None:
-    async def heard() -> list[Any]:
+    async def notified() -> list[Any]:
         """The presences that came by now."""
         attrs = {"to": SERVER, "xmlns": "w:p", "type": "get", "id": "now"}
         await device.send(Node("iq", attrs))
@@ -66,14 +66,14 @@ async def test_who_is_not_online_is_not_told(device: Device, http: httpx.AsyncCl
 
     address = device.world.people.named(FRIEND).address("lid")
     await device.send(Node("presence", {"type": "subscribe", "to": address}))
-    assert await heard() == []
+    assert await notified() == []
     await http.post(PRESENCE, json={"available": True})
-    assert await heard() == []
+    assert await notified() == []
     await device.send(Node("presence", {"type": "available"}))
-    assert await heard() == []
+    assert await notified() == []
     await http.post(PRESENCE, json={"available": False})
     await http.post(PRESENCE, json={"available": True})
-    assert await heard() == ["unavailable", None]
+    assert await notified() == ["unavailable", None]
 
 
 async def test_an_account_is_online_while_one_of_its_devices_is(

@@ -44,7 +44,7 @@ async def send(device: Device, to: str, message_id: str) -> str | None:
     return None if error is None else str(error)
 
 
-async def told(device: Device) -> tuple[str, dict[str, Any]]:
+async def notification(device: Device) -> tuple[str, dict[str, Any]]:
     """The next notification of a limit: its operation and its data."""
     while (stanza := await device.next("notification")).attrs["type"] != "mex":
         pass
@@ -106,25 +106,28 @@ async def test_an_attempt_prolongs_the_lock(
     await http.post(PATH, json=lock)
     shown = {"is_active": True, "enforcement_type": "WEB_COMPANION_ONLY"}
     operation = "NotificationUserReachoutTimelockUpdate"
-    assert await told(device) == (operation, shown | {"time_enforcement_ends": str(FAR)})
+    assert await notification(device) == (operation, shown | {"time_enforcement_ends": str(FAR)})
     # the notification comes before the ack
     await device.send(await device.message(FRIEND, "hello", "M1"))
-    assert await told(device) == (operation, shown | {"time_enforcement_ends": str(FAR + 60)})
+    assert await notification(device) == (
+        operation,
+        shown | {"time_enforcement_ends": str(FAR + 60)},
+    )
     assert (await http.get(PATH)).json()["limited_until"] == FAR + 60
     await http.post(PATH, json={"limited_until": None})
     off = {"is_active": False, "enforcement_type": "DEFAULT", "time_enforcement_ends": "0"}
-    assert await told(device) == (operation, off)
+    assert await notification(device) == (operation, off)
 
 
 async def test_a_cap_ends_new_chats(device: Device, http: httpx.AsyncClient) -> None:
     assert await send(device, FRIEND, "M1") is None
     await http.post(PATH, json={"chat_cap": 1, "cap_ends": FAR})
-    operation, first = await told(device)
+    operation, first = await notification(device)
     assert operation == "MessageCappingInfoNotification"
     assert (first["total_quota"], first["used_quota"]) == (1, 0)
     assert (first["capping_status"], first["cycle_end_timestamp"]) == ("NONE", str(FAR))
     await device.send(await device.message(OTHER, "hello", "M2"))
-    _, used = await told(device)
+    _, used = await notification(device)
     assert (used["used_quota"], used["capping_status"]) == (1, "CAPPED")
     assert "error" not in (await device.next("ack")).attrs
     assert (await asked(device, "24503548349331633"))["capping_status"] == "CAPPED"
