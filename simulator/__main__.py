@@ -1,4 +1,4 @@
-"""`python -m simulator --port P --control-port C --media-port M --data DIR`: a WhatsApp server on loopback."""
+"""`python -m simulator --port P --control-port C --media-port M --data DIR`: runs the simulator until SIGTERM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _port(value: str) -> int:
 
 
 def main() -> int:
-    """Serves until it is told to stop; returns the process's exit code."""
+    """Serves until SIGTERM or SIGINT; returns the exit code of the process."""
     parser = argparse.ArgumentParser(prog="simulator", description=__doc__)
     parser.add_argument("--port", type=_port, default=18080, help="WebSocket port, 0 = any")
     parser.add_argument("--control-port", type=_port, default=18081, help="HTTP port, 0 = any")

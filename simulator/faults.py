@@ -1,10 +1,10 @@
-"""Faults on demand: what goes wrong for one account, how often, and whether it ever arrived.
+"""Holds the requested faults of each account, and counts how often each was injected.
 
 A fault either happens at once to the account's open sockets, or waits for its moment (an ack, a
 delivery, a login) as a rule that applies `count` times, for `seconds`, or until it is cleared,
-whichever comes first. An account has as many rules as it was given, and they touch no other
-account's. Every fault counts in `struck` how often it happened: an injection that never fired
-proves nothing. Faults live in memory and end with the process.
+by the first of these. The rules of an account affect no other account. Each fault counts its
+injections in `struck`: a fault that never fired proves nothing. Faults live in memory and end with
+the process.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ TIMING: Final = ("delay_acks", "expire_link_code")
 
 
 class FaultError(ValueError):
-    """The fault that was asked for makes no sense; the text says why."""
+    """The requested fault is invalid; the text has the reason."""
 
 
 @dataclass

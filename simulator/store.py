@@ -1,4 +1,4 @@
-"""Everything that the simulator must not forget, in one SQLite file.
+"""SQLite store of the simulator: transactions, and actions after the commit.
 
 What a peer is told has been committed first: stanzas leave through `after_commit`, so an ack can
 never overtake the commit it stands for.

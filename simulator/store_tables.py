@@ -1,4 +1,4 @@
-"""The tables of the simulator's file, and how a file of an older version becomes one of this."""
+"""SQL schema of the simulator's store, and migrations from older versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages from played people to companions, encrypted anew when a retry receipt asks for it."""
+"""Sends messages of simulated people to companions, and encrypts them again on a retry receipt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class NoCompanionError(Exception):
-    """The account has no linked device that could receive."""
+    """The account has no linked device that could receive the message."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Spoken:
 
 
 class ContactBehaviour:
-    """Sends to persons; `GroupBehaviour` to groups. Every method runs inside its caller's transaction."""
+    """Sends messages to people; `GroupBehaviour` sends to groups. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ContactBehaviour:
     def say(
         self, number: str, to: str, text: str, *, device: int = PHONE, addressing: str | None = None
     ) -> str:
-        """Says a text; see `speak`."""
+        """Sends a text; see `speak`."""
         return self.speak(
             number,
             to,
@@ -155,7 +155,7 @@ class ContactBehaviour:
         return message_id
 
     def to_companion(self, companion: Companion, content: Any) -> str:
-        """Tells a companion of the phone's own account something that no person says."""
+        """Sends a protocol message from an account's phone to one of its companions; no chat shows it."""
         number = companion.number
         person = self._people.named(number)
         message_id = self._sent.add(number, PHONE, OWN_DEVICES, content, PN_SERVER)
@@ -166,11 +166,11 @@ class ContactBehaviour:
     def answer_retry(
         self, asked: DeviceKey, companion: Companion, message_id: str, receipt: Any
     ) -> bool:
-        """Encrypts a message anew for the device that could not read it, under the same id.
+        """Encrypts a message again for the device that could not decrypt it, under the same id.
 
-        With keys in the receipt, or from the second time on, over a new session. Only for what
-        this very device said to that account or to its own, and no more often than MAX_RETRIES.
-        Returns whether it was.
+        With keys in the receipt, or from the second time on, over a new session. Only for
+        messages of this device to that account or to its own, MAX_RETRIES times at most.
+        Returns whether the message was sent again.
         """
         number, device = asked
         said = self._sent.find(number, message_id, device)
@@ -217,7 +217,7 @@ class ContactBehaviour:
         bundle: Bundle | None = None,
         count: int = 0,
     ) -> None:
-        """One companion's ciphertext; a copy in a `deviceSentMessage` when it is the sender's."""
+        """Encrypts for one companion; the sender's own companions get a `deviceSentMessage`."""
         sender, recipient, server = spoken.sender, spoken.recipient, spoken.server
         own_copy = companion.number == sender.number
         peer = message_content.is_for_companions(spoken.content)
@@ -256,7 +256,7 @@ class ContactBehaviour:
         spoken: _Spoken,
         placeholder: dict[str, str],
     ) -> None:
-        """The message without its ciphertext, which a retry receipt still asks for."""
+        """Sends the message without its ciphertext, which a retry receipt still obtains."""
         stanza = stanzas.message(
             spoken.sender,
             speaker.device,

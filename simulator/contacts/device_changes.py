@@ -1,4 +1,4 @@
-"""Changes of a played person's devices: lost sessions, a new phone, a device linked or unlinked."""
+"""Changes the devices of a simulated person: lost sessions, a new phone, a device linked or unlinked."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class DeviceChanges:
             if device != PHONE:
                 self.unlink(number, device, notify=notify)
         if notify:
-            # before the sessions are gone, by which the server knows who knows whom
+            # before the deletion of the sessions, by which the server knows the person's peers
             self._notifications.identity(number)
         self._endpoints.remove(number, PHONE)
         self._people.relisted(number, renumbered=True)

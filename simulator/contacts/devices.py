@@ -1,4 +1,4 @@
-"""The devices of a person: the phone, those linked to it, and those that the simulator plays."""
+"""Lists the devices of a person, simulated ones and companions, with the signed key index list and `phash`."""
 
 from __future__ import annotations
 

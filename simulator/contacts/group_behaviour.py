@@ -1,4 +1,4 @@
-"""Group messages from played people; `contact_behaviour.py` chooses the speaker and stores them."""
+"""Encrypts group messages of simulated people under sender keys; `contact_behaviour.py` stores the messages."""
 
 from __future__ import annotations
 

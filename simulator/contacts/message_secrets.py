@@ -1,4 +1,4 @@
-"""Votes and edits, sealed under the secret that came with the message that they are about.
+"""Encrypts and decrypts add-ons (poll votes, edits) under the message secret of their target.
 
 After whatsmeow `msgsecret.go` (generateMsgSecretKey) and whatsapp-rust `features/message_edit.rs`.
 """

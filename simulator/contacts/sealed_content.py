@@ -1,4 +1,4 @@
-"""Content that a message refers to but does not hold: the file of its media, the options of a vote."""
+"""Resolves content outside of a message: downloads its media, and decrypts a vote with the poll's secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sender keys: what the played devices encrypt and read group messages with."""
+"""Sender keys of the simulated devices: encryption and decryption of group messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIGNATURE: Final = 64
 
 
 class SenderKeys:
-    """Each device's own key of a group, and those that others gave it.
+    """The own sender key of each device in a group, and the keys that others distributed to it.
 
     A chain's step commits with the transaction that used it.
     """
@@ -52,21 +52,21 @@ class SenderKeys:
         return handed_over, sealed
 
     def handed_over(self, group: Group, endpoint: SignalEndpoint) -> bytes:
-        """The key as it is now, for a device that could not read."""
+        """Returns a distribution message with the current key, for a device that could not decrypt."""
         states = self._states(group, endpoint, _own(endpoint))
         return build_distribution_message(states[0]) if states else b""
 
     def store(
         self, group: Group, endpoint: SignalEndpoint, sender: DeviceKey, handed_over: bytes
     ) -> None:
-        """Keeps a key that another device handed over. Raises UndecryptableError."""
+        """Stores a key that another device distributed. Raises UndecryptableError."""
         try:
             state = process_distribution_message(handed_over)
         except Exception as error:
             raise UndecryptableError("malformed") from error
         known = self._states(group, endpoint, sender)
         if any(one.key_id == state.key_id and one.iteration >= state.iteration for one in known):
-            # The same key again, from an earlier step or the very one that is next.
+            # The same key again, at an earlier step or at the next one.
             return
         others = [one for one in known if one.key_id != state.key_id]
         self._save(group, endpoint, sender, [state, *others][:_KEPT])
@@ -105,7 +105,7 @@ class SenderKeys:
         )
 
     def renew(self, group: Group) -> None:
-        """All played devices forget their own keys: whoever left can read nothing more."""
+        """Deletes the own keys of all simulated devices, so that former members cannot decrypt later messages."""
         self._store.execute(
             "DELETE FROM sender_keys WHERE group_id = ? AND number = peer AND device = peer_device",
             group.id,

@@ -1,4 +1,4 @@
-"""Messages that played people sent, and what came back for each: delivered, read, retries."""
+"""Stores messages that simulated people sent, and the receipts and retries of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 OWN_DEVICES: Final = ""
-"""In the place of a recipient: what a phone tells its companions, and no person says."""
+"""The recipient of protocol messages from a phone to its companions."""
 
 
 class SentMessages:
@@ -68,7 +68,7 @@ class SentMessages:
         )
 
     def of(self, number: str, page: InboxPage = EVERYTHING) -> list[dict[str, Any]]:
-        """Returns what the person said, oldest first, with their receipts and retries."""
+        """Returns the messages of a person, oldest first, with their receipts and retries."""
         now = time.time()
         return [
             {

@@ -1,4 +1,4 @@
-"""Signal endpoints: the devices that the simulator plays, with their private keys."""
+"""Simulated devices with their private keys: prekey bundles, encryption, decryption."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 Peer = tuple[str, int]
 PHONE: Final = 0
-# what a device loses that is set up anew
+# tables of the state that a device loses on a reset
 _CONVERSATIONS: Final = ("sessions", "endpoint_prekeys", "sender_keys", "sender_keys_shared")
 
 
 class UndecryptableError(Exception):
-    """No session reads it. `code` says why, in a word."""
+    """No session decrypts the message. `code` is the reason, in a word."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -92,9 +92,9 @@ class SignalEndpoint:
         return bool(self._with(peer))
 
     def bundle(self, *, with_prekey: bool = True) -> Bundle:
-        """The device's bundle with a one-time prekey that was never given to anyone.
+        """Returns the prekey bundle of the device with an unused one-time prekey.
 
-        Without one, as from a device that ran out of them, when told so.
+        Without the latter on request, as from a device that has none left.
         """
         signed = self.signed_prekey
         shown = Bundle(
@@ -168,7 +168,7 @@ class SignalEndpoint:
             try:
                 after, padded = decrypted(session, self.identity.public, message)
                 plaintext = unpad(padded)
-            except Exception:  # noqa: BLE001, S112 - whatever breaks, this session does not read it
+            except Exception:  # noqa: BLE001, S112 - on any failure the next session is tried
                 continue
             del sessions[index]
             self._save(peer, [after, *sessions])
@@ -269,7 +269,7 @@ class SignalEndpoints:
         return linked
 
     def remove(self, number: str, device: int) -> None:
-        """The device is gone, with its keys and sessions."""
+        """Deletes a device with its keys and sessions."""
         for table in (*_CONVERSATIONS, "endpoints"):
             self._store.execute(
                 f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608

@@ -1,4 +1,4 @@
-"""Signal sessions as values: the ratchet, whom it is with, and what the first message carries."""
+"""Signal sessions as immutable values: X3DH, Double Ratchet, and the fields of a `pkmsg`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control API's part about accounts: their properties and their linked devices."""
+"""Control API of accounts: properties, linked devices, migration to LIDs, prekeys."""
 
 from __future__ import annotations
 

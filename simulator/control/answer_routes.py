@@ -1,4 +1,4 @@
-"""The control API's part about clients' answers to stanzas."""
+"""Control API of stanzas without an answer: the deadline, and the stanzas that missed it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AnswerRoutes:
         self._world = world
 
     async def answers(self, request: Request) -> JSONResponse:
-        """Seconds that a client has to answer; POST changes them."""
+        """The deadline for an answer in seconds; POST changes it."""
         deadlines = self._world.answer_deadlines
         if request.method == "POST":
             body = await body_of(request)

@@ -1,4 +1,4 @@
-"""The control API: what a person with a phone would do, over HTTP on loopback.
+"""Routes of the control API: actions of people with phones, over HTTP on loopback.
 
 What grows is read in pages, so that who polls reads only what is new: `GET /contacts/{n}/inbox`,
 `/phones/{n}/inbox` and `/contacts/{n}/said` take `?after=` and `?limit=` and answer

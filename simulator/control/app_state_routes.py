@@ -1,4 +1,4 @@
-"""The control API's part about settings that an account's phone shares with its companions."""
+"""Control API of app state: settings that an account's phone shares with its companions."""
 
 from __future__ import annotations
 

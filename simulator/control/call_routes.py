@@ -1,4 +1,4 @@
-"""The control API's part about calls."""
+"""Control API of calls: a contact rings an account, or hangs up."""
 
 from __future__ import annotations
 

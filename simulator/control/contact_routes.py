@@ -1,4 +1,4 @@
-"""The control API's part about people: what they say, which devices they have, what arrived."""
+"""Control API of people: their messages, devices, behaviour and inboxes."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class ContactRoutes:
         return JSONResponse({"ids": ids} if "count" in body else {"id": ids[0]})
 
     async def timer(self, request: Request) -> JSONResponse:
-        """Messages between the person and an account disappear after so many seconds; none is told."""
+        """Sets the timer between the person and an account, in seconds, without a notification."""
         body, world = await body_of(request), self._world
         account = world.people.named(field(body, "account", str).lstrip("+")).number
         seconds = seconds_of(body)
@@ -133,7 +133,7 @@ class ContactRoutes:
         return JSONResponse({"account": account, "seconds": seconds})
 
     async def token(self, request: Request) -> JSONResponse:
-        """Issues a privacy token to an account, whose devices are told; `at`: of which moment."""
+        """Issues a privacy token to an account and notifies its devices; `at`: the time of issue."""
         body, world = await body_of(request), self._world
         account = world.people.named(field(body, "account", str).lstrip("+")).number
         at = field(body, "at", (int, float)) if "at" in body else None
@@ -154,7 +154,7 @@ class ContactRoutes:
         return JSONResponse({"id": shown})
 
     async def phone_say(self, request: Request) -> JSONResponse:
-        """The account's own phone says it; its companions get the copy."""
+        """Sends a message from the account's own phone; its companions get the copy."""
         if not self._world.companions.of(self._number(request)):
             raise ProblemError(409, "no_companion", "the account has no linked device")
         return await self.say(request)

@@ -1,4 +1,4 @@
-"""The control API's part about groups: making them, and who is in them."""
+"""Control API of groups: creation, members, addressing, timer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class GroupRoutes:
         self._world = world
 
     async def make(self, request: Request) -> JSONResponse:
-        """A new group of `creator` and `participants`, all of whom are told."""
+        """Creates a group of `creator` and `participants`, and notifies all of them."""
         body, world = await body_of(request), self._world
         subject = field(body, "subject", str)
         if not 0 < len(subject) <= _MAX_SUBJECT:
@@ -44,7 +44,7 @@ class GroupRoutes:
         return JSONResponse(self._described(group), status_code=201)
 
     async def settings(self, request: Request) -> JSONResponse:
-        """Changes how members are addressed, of which nobody is told; or the timer, and they are."""
+        """Changes the addressing mode, without a notification, or the timer, with one."""
         world, body = self._world, await body_of(request)
         group = world.groups.named(request.path_params["id"])
         with world.store.transaction():
@@ -58,7 +58,7 @@ class GroupRoutes:
         return JSONResponse(self._described(self._world.groups.named(request.path_params["id"])))
 
     async def change(self, request: Request) -> JSONResponse:
-        """Members join (`add`) and leave (`remove`); `by` whom, the creator unless it is said."""
+        """Adds (`add`) and removes (`remove`) members; `by` is the member who does it, by default the creator."""
         body, world = await body_of(request), self._world
         group = world.groups.named(request.path_params["id"])
         added, removed = self._people(body, "add"), self._people(body, "remove")
@@ -88,7 +88,7 @@ class GroupRoutes:
 
 
 def _server(body: dict[str, Any]) -> str:
-    """The way in which a request wants members to be addressed: the server part of their addresses."""
+    """Returns the addressing mode of a request, as the server part of addresses."""
     mode = field(body, "addressing", str)
     if mode not in ADDRESSINGS:
         raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")

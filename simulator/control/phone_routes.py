@@ -1,4 +1,4 @@
-"""The control API's part about what phones tell of themselves: history, presence and typing."""
+"""Control API of phones: pairing demands, history syncs, read messages, presence and typing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PhoneRoutes:
         self._world = world
 
     async def phone(self, request: Request) -> JSONResponse:
-        """The account's phone; POST changes what it demands of clients, and what it resends."""
+        """The account's phone; POST changes its demands on clients, and whether it resends placeholders."""
         world, number = self._world, self._number(request)
         if request.method == "POST":
             body = await body_of(request)
@@ -54,7 +54,7 @@ class PhoneRoutes:
             raise ProblemError(400, "bad_challenge", "a challenge is Base64 for URLs") from error
 
     async def history(self, request: Request) -> JSONResponse:
-        """The account's phone tells its companions, now or those that it will pair."""
+        """Sends a history sync to the companions, now or to those that pair later."""
         body, world = await body_of(request), self._world
         number = self._number(request)
         when = optional(body, "when", "now")
@@ -72,7 +72,7 @@ class PhoneRoutes:
         return JSONResponse({"ids": ids, "told": told}, status_code=201)
 
     async def read(self, request: Request) -> JSONResponse:
-        """The account's owner reads messages on the phone; it is shown as the account is set to."""
+        """Marks messages as read on the phone; receipts follow the account's privacy settings."""
         ids, world = field(await body_of(request), "ids", list), self._world
         with world.store.transaction():
             for message_id in ids:
@@ -81,7 +81,7 @@ class PhoneRoutes:
         return JSONResponse({"ids": ids})
 
     async def presence(self, request: Request) -> JSONResponse:
-        """Whether a person is online, and what they see of others; POST changes the former."""
+        """The presence of a person, and those that the person observes; POST changes the former."""
         number = self._number(request)
         if request.method == "POST":
             available = field(await body_of(request), "available", bool)

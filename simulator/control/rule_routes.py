@@ -1,4 +1,4 @@
-"""The control API's part about rules: which are switched on, and which versions are accepted."""
+"""Control API of server rules: switches, and accepted versions of WhatsApp Web."""
 
 from __future__ import annotations
 

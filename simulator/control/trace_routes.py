@@ -1,4 +1,4 @@
-"""The control API's part about the flight recorder."""
+"""Control API of the flight recorder: start, stop, files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Media files: encrypted under keys of their own, as streams.
+"""Encrypts and decrypts media files as streams, each under a media key of its own.
 
 Keys, MAC and hashes after whatsmeow `upload.go` and `download.go`: HKDF over a random media key to
 IV, cipher key and MAC key, AES-CBC, and the first ten bytes of an HMAC over IV and ciphertext.
@@ -40,7 +40,7 @@ USES: Final = {
 
 
 class MediaError(Exception):
-    """A file that is not what its message says. `code` says why, in a word."""
+    """A file that does not match its message. `code` is the reason, in a word."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -49,7 +49,7 @@ class MediaError(Exception):
 
 @dataclass(frozen=True)
 class Sealed:
-    """An encrypted file, by what a message says of it."""
+    """The fields of a message that describe an encrypted file."""
 
     key: bytes
     sha256: bytes
@@ -135,8 +135,8 @@ def decrypted(source: BinaryIO, size: int, kind: str, media_key: bytes) -> Itera
         raise MediaError("malformed") from error
 
 
-def made_up(size: int) -> Iterator[bytes]:
-    """So many bytes that nobody has seen before."""
+def random_bytes(size: int) -> Iterator[bytes]:
+    """Yields `size` random bytes in chunks."""
     while size > 0:
         yield secrets.token_bytes(min(CHUNK, size))
         size -= CHUNK

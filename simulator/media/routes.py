@@ -1,4 +1,4 @@
-"""WhatsApp's media servers: uploads and downloads of encrypted files over HTTPS.
+"""HTTP routes of the media servers: upload, download and deletion of encrypted files.
 
 Paths, parameters and answers after whatsmeow `upload.go`, `download.go` and Baileys `messages-media`.
 """
@@ -48,7 +48,7 @@ class MediaRoutes:
         self._media = media
 
     async def upload(self, request: Request) -> Response:
-        """Keeps a file whose hash is its token; the answer says where it is."""
+        """Stores a file whose hash matches its token; the answer has its address."""
         token, kind = request.path_params["token"], request.path_params["kind"]
         account = self._media.account(request.query_params.get("auth", ""), time.time())
         if account is None:

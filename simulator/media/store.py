@@ -1,4 +1,4 @@
-"""The files on WhatsApp's media servers, and who may leave one there."""
+"""Stores the encrypted files of the media servers, their addresses, and the tokens for uploads."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 AUTH_SECONDS: Final = 3600
 _FOLDER: Final = "/v/t62.7118-24/"
-# how long the address in a message holds, by what it says; nothing here expires by itself
+# the validity in the addresses of messages; the simulator enforces no expiry
 _ADDRESS_SECONDS: Final = 30 * 86400
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that an address leads to. `status` is what a download is answered by."""
+    """The file of an address. `status` is the HTTP status of downloads."""
 
     name: str
     token: str

@@ -1,4 +1,4 @@
-"""Linking by a code: the client that shows one, the server between, the phone that it is typed on.
+"""Pairing by a code: the client shows it, the owner types it on the phone, the server passes wrapped keys on.
 
 Stages and shapes as in whatsmeow `pair-code.go` and WhatsApp Web's `WASmaxMd…RPC` modules. The code
 never passes the server: it knows a ref, and hands keys to and fro that the code wraps.
@@ -34,10 +34,10 @@ log = structlog.get_logger()
 
 TAG: Final = "link_code_companion_reg"
 _REF: Final = "link_code_pairing_ref"
-# WhatsApp Web does not go on with a code that is older.
+# WhatsApp Web does not continue with an older code.
 CODE_SECONDS: Final = 180.0
 FINISH_SECONDS: Final = 20.0
-# The refusals that WhatsApp Web knows; it takes none whose text is another one's.
+# Refusals of WhatsApp Web; it ignores one whose text does not match its code.
 REFUSALS: Final = {
     400: "bad-request",
     403: "forbidden",
@@ -46,13 +46,13 @@ REFUSALS: Final = {
     500: "internal-server-error",
 }
 _TYPED: Final = re.compile(r"[0-9A-Z]{8}")
-# 0 is refused, which no browser is.
+# 0, which is no browser, is refused.
 _PLATFORM: Final = re.compile(rb"[1-9a-f]")
 _DISPLAY: Final = re.compile(
     rb"[a-z ]+ \((linux|ubuntu|debian|fedora|windows|mac ?os|chrome ?os|android|ios)\)",
     re.IGNORECASE,
 )
-# Where a client is, by its address: these are on loopback.
+# The location of a client by its address; these are on loopback.
 _COUNTRY: Final = "US"
 
 
@@ -73,7 +73,7 @@ class _Hello:
 
 
 class CodePairing:
-    """All clients that show a code now: one of a number, and one of a client, the newest each."""
+    """The clients that show a code now: the newest of each number, and the newest code of each client."""
 
     def __init__(
         self,
@@ -102,15 +102,15 @@ class CodePairing:
         connection.send(Node("iq", {**attrs, "type": "result"}, content or None))
 
     def left(self, connection: Connection) -> None:
-        """The client's socket closed: the code that it showed is worth nothing any more."""
+        """Drops the code of a client whose socket closed."""
         for hello in self._of(connection):
             self._end(hello, "pairing_interrupted", "the client closed its connection")
 
     async def enter(self, number: str, typed: str) -> Companion:
-        """The phone of `number` is told a code, and links the device that shows it.
+        """Enters a code on the phone of `number`, which links the device that shows it.
 
-        Returns once the device's signature is verified and stored. Raises ScanError; a code that
-        the phone tried is used up, right or wrong.
+        Returns once the signature of the device is verified and stored. Raises ScanError. A try uses
+        the code up, right or wrong.
         """
         code = typed.replace("-", "").replace(" ", "").upper()
         if not _TYPED.fullmatch(code):
@@ -165,10 +165,9 @@ class CodePairing:
         raise _refusal(400)
 
     def _begin(self, connection: Connection, asked: Any) -> Any:
-        """The client shows a code from now on.
+        """Registers a client that shows a code.
 
-        A number without WhatsApp is refused as what is malformed: none of the refusals that
-        WhatsApp Web knows is more about it.
+        A number without WhatsApp is refused like a malformed one: WhatsApp Web has no refusal for it.
         """
         jid, faults = jid_of(asked, "jid"), self._faults
         person = self._people.at(jid) if jid is not None and jid.server == PN_SERVER else None
@@ -202,7 +201,7 @@ class CodePairing:
         return Node(TAG, {"stage": "companion_hello"}, [Node(_REF, {}, ref)])
 
     def _finish(self, connection: Connection, asked: Any) -> None:
-        """The client's keys, on to the phone that waits for them."""
+        """Passes the client's keys on to the waiting phone."""
         ref, identity = bytes_of(asked, _REF), bytes_of(asked, "companion_identity_public")
         bundle = bytes_of(asked, "link_code_pairing_wrapped_key_bundle")
         hello = next((one for one in self._of(connection) if one.ref == ref), None)
@@ -221,9 +220,9 @@ class CodePairing:
         hello.finish.set_result((identity, bundle))
 
     def _notify(self, hello: _Hello, stage: str, *content: Any) -> None:
-        """Notifies the client of what the phone did.
+        """Notifies the client of a step of the phone.
 
-        After a code that the phone could not use, of that alone, without keys: seen in whatsmeow's
+        After a code that the phone could not use the notification has no keys, as in whatsmeow's
         issue 884. WhatsApp Web shows another code then.
         """
         told = Node(TAG, {"stage": stage}, [Node(_REF, {}, hello.ref), *content])
@@ -248,7 +247,7 @@ def _refusal(code: int | None) -> QueryError:
 
 
 def _written(asked: Any, tag: str) -> bytes:
-    """The content of a descendant: clients write these as text or as bytes."""
+    """Returns the content of a descendant, which clients write as text or as bytes."""
     child = asked.get_child(tag)
     content = b"" if child is None else child.content
     return content if isinstance(content, bytes) else str(content).encode()

@@ -48,7 +48,7 @@ class Chunk:
 
 
 class HistorySyncs:
-    """All that phones have to tell. Every method runs inside its caller's transaction."""
+    """Sends history syncs of phones. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class HistorySyncs:
         self._tokens = tokens
 
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
-        """The history chunk that a request describes, and the ids of its messages. Raises ProblemError."""
+        """Returns the history chunk of a request, and the ids of its messages. Raises ProblemError."""
         kind = optional(body, "type", "recent")
         if kind not in TYPES:
             raise ProblemError(400, "bad_type", f"type must be one of {', '.join(TYPES)}")
@@ -104,7 +104,7 @@ class HistorySyncs:
         return chunk, ids
 
     def at_pairing(self, number: str, chunk: Chunk) -> None:
-        """Devices that are linked to the account from now on are told it."""
+        """Stores a chunk for devices that are linked to the account later."""
         self._store.execute(
             "INSERT INTO histories (number, type, chunk_order, progress, inline, payload)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -117,7 +117,7 @@ class HistorySyncs:
         )
 
     def paired(self, companion: Companion) -> None:
-        """The companion left its keys with the server: its phone can write to it."""
+        """Sends the stored chunks to a companion after its first prekey upload."""
         for row in self._store.rows(
             "SELECT * FROM histories WHERE number = ? ORDER BY seq", companion.number
         ):
@@ -131,7 +131,7 @@ class HistorySyncs:
             self.send(companion, chunk)
 
     def send(self, companion: Companion, chunk: Chunk) -> str:
-        """Sends it to one companion; the id of the message that brings it."""
+        """Sends a chunk to one companion; returns the id of the message."""
         deflated = zlib.compress(chunk.payload)
         message = Message()
         part = message.protocol_message
@@ -184,7 +184,7 @@ class HistorySyncs:
         conversation.last_msg_timestamp = conversation.conversation_timestamp
 
     def _add_tokens(self, conversation: Any, number: str, contact: str) -> None:
-        """Tells which token the contact issued to the account, and when the account issued one."""
+        """Adds the token that the contact issued to the account, and the time at which the account issued one."""
         held, given = self._tokens.issued(contact, number), self._tokens.issued(number, contact)
         if held is not None:
             conversation.tc_token, conversation.tc_token_timestamp = held
@@ -192,7 +192,7 @@ class HistorySyncs:
             conversation.tc_token_sender_timestamp = given[1]
 
     def _message(self, info: Any, number: str, chat: str, said: dict[str, Any], server: str) -> str:
-        """Fills in one message of the history; its id."""
+        """Fills one message of the history; returns its id."""
         own = optional(said, "from_me", False)
         author = number if own else optional(said, "from", "" if is_group(chat) else chat)
         speaker = self._people.named(author.lstrip("+"))

@@ -1,4 +1,4 @@
-"""An account's migration to LIDs, as its phone tells its companions: which number is which LID."""
+"""Migrates an account to LIDs: its phone sends its companions the LID of each number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MigrationSync:
         self._contact_behaviour = contact_behaviour
 
     def migrate(self, number: str, contacts: Sequence[str]) -> list[str]:
-        """Migrates the account and sends each companion the LIDs of `contacts`; the messages' ids.
+        """Migrates the account and sends each companion the LIDs of `contacts`; returns the ids of the messages.
 
         whatsmeow, message.go `storeLIDSyncMessage`; whatsapp-rust, src/client/lid_pn.rs
         `handle_lid_migration_mapping_sync`. Raises UnknownNumberError.

@@ -1,4 +1,4 @@
-"""Pairing: QR refs for a client that registers, the phone's scan, the signatures of both.
+"""Pairing by QR: refs for a registering client, the phone's scan, the signatures of both.
 
 By a code instead of the QR: `code_pairing.py`.
 """
@@ -67,7 +67,7 @@ class _PendingScan:
 
 
 class Pairing:
-    """All clients that show a QR now."""
+    """The clients that show a QR now."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Pairing:
         self._pending: dict[Connection, _PendingScan] = {}
 
     def offer(self, connection: Connection) -> None:
-        """Gives a registering client its refs; it is let go when the last has expired."""
+        """Sends a registering client its refs; closes its socket when the last has expired."""
         refs = [
             f"{_REF_VERSION}{base64.b64encode(secrets.token_bytes(32)).decode()}"
             for _ in range(REFS)
@@ -112,7 +112,7 @@ class Pairing:
         )
 
     def left(self, connection: Connection) -> None:
-        """The client's socket closed: its refs are worth nothing any more."""
+        """Drops the refs of a client whose socket closed."""
         self._refs = {ref: one for ref, one in self._refs.items() if one is not connection}
         self._scan_demands.left(connection)
         pending = self._pending.pop(connection, None)
@@ -152,7 +152,7 @@ class Pairing:
             self._pending.pop(connection, None)
 
     def answered(self, connection: Connection, answer: Any) -> None:
-        """The client's answer to `pair-success`; other answers are none of our business."""
+        """Handles the client's answer to `pair-success`; ignores other answers."""
         pending = self._pending.get(connection)
         if pending is None or str(answer.attrs.get("id", "")) != pending.query_id:
             return
@@ -252,7 +252,7 @@ class Pairing:
         return pending
 
     def _check_prefix(self, number: str, qr: str) -> None:
-        """Refuses the text of a QR that the account's phone does not take for one of a client."""
+        """Refuses the text of a QR whose prefix the account's phone does not accept."""
         prefixed = qr.startswith(QR_PREFIX)
         if not prefixed and self._switches.on("qr_prefix", number):
             raise ScanError(400, "bad_qr", "this phone reads a QR with a prefix alone")
@@ -260,9 +260,9 @@ class Pairing:
             raise ScanError(400, "bad_qr", "this phone reads a QR without a prefix alone")
 
     def _shown(self, qr: str) -> tuple[Connection, bytes]:
-        """The client that shows this QR, and the secret that only the QR carries.
+        """Returns the client that shows this QR, and the secret in it.
 
-        Both texts are read: with the prefix (whatsmeow, pair.go `makeQRData`) and without
+        Both forms are accepted: with the prefix (whatsmeow, pair.go `makeQRData`) and without
         (whatsapp-rust, wacore/src/pair.rs `make_qr_data`). Each ends with the client's type: phones refuse one
         without it (its pull request 593).
         """

@@ -1,4 +1,4 @@
-"""Calls: contacts ring an account's devices, which may decline; nobody hears anything.
+"""Offers calls of contacts to an account's devices, which may decline; there is no audio.
 
 Shapes after whatsmeow `call.go` (handleCallEvent, RejectCall) and whatsapp-rust `wacore/src/stanza/call.rs`
 (parse_call_stanza, build_reject).

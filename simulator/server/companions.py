@@ -1,4 +1,4 @@
-"""Companions: linked devices. The simulator knows only what they published."""
+"""Stores companions, the linked devices of accounts, with the public keys that they uploaded."""
 
 from __future__ import annotations
 

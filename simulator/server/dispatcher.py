@@ -1,4 +1,4 @@
-"""Dispatch of a connection's events: each stanza to its handler, all of a loop turn in one commit."""
+"""Dispatches each stanza to its handler; those of one event loop turn share a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins of companions: admission, refusal and replacement; and the logout that unlinks a device."""
+"""Handles logins of companions (success, failure, replacement), and logouts that unlink a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that a companion sends: to whom each ciphertext goes, and the server's ack."""
+"""Routes the messages of companions to the recipients' devices, and acknowledges or refuses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notifications: changes of devices, identities, groups and prekeys that the server reports.
+"""Sends notifications of changed devices, identities, groups, prekeys and app state.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.

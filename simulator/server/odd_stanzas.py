@@ -1,4 +1,4 @@
-"""Stanzas that a client has to answer although it cannot use them.
+"""Sends stanzas that a client cannot use, and has to answer all the same.
 
 Shapes after whatsmeow `message.go` (handleUnencryptedMessage, decryptMessages) and whatsapp-rust
 `client/node_io.rs` (nack_unrecognized_stanza).

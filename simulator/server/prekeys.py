@@ -1,4 +1,4 @@
-"""Prekeys that companions leave with the server: upload, count, digest, fetch, running low."""
+"""Answers `encrypt` queries: upload, count, digest and fetch of prekeys; warns when few are left."""
 
 from __future__ import annotations
 

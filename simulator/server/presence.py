@@ -1,4 +1,4 @@
-"""Presence and typing: passed on at once to clients that are online, stored nowhere.
+"""Passes presence and typing on to clients that are online; stores nothing.
 
 Shapes after whatsmeow `presence.go`: a presence goes to those who subscribed to it and are online
 themselves, a chat state to the devices that are there.

@@ -1,4 +1,4 @@
-"""Answers the queries (iq) of a logged-in companion."""
+"""Answers the queries (`iq`) of a logged-in companion, by namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals of queries: the error that answers one, and the limit on the users it may name."""
+"""Errors that answer queries, and the limit on the users in a query."""
 
 from __future__ import annotations
 

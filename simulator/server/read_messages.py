@@ -1,4 +1,4 @@
-"""Messages that an account read: shown to its own other devices, and kept for the control port."""
+"""Stores which messages an account read, for the control API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receipts and acks that a companion sends."""
+"""Handles receipts and acks of companions: dequeues stanzas, forwards receipts, and asks for retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stanzas that a companion is sent about other people's messages."""
+"""Builds message and receipt stanzas for companions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory (usync): which devices a person has, the LID, whether a number is registered."""
+"""Answers usync queries: device list, LID and registration of phone numbers."""
 
 from __future__ import annotations
 

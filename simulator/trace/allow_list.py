@@ -1,4 +1,4 @@
-"""The words that a trace shows: tags, attribute names, values; everything else becomes a size.
+"""Lists tags, attribute names and values that a trace may show; it shows the size of everything else.
 
 The engine's recorder has the same lists, and a test compares the two: neither package imports the
 other. `docs/trace.md` says how they are used.

@@ -1,4 +1,4 @@
-"""The catalogue: what the simulator sends (`in`) and has seen of clients (`out`), as features.
+"""Loads and saves the catalogue: features of stanzas that the simulator sends (`in`) and clients send (`out`).
 
 Recorded from the traces of the clients in `tests/conformance`, which hold it to what they record.
 """

@@ -1,4 +1,4 @@
-"""Comparison of a trace with what the simulator sends and has seen."""
+"""Compares a trace with the catalogue of the simulator's stanzas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of recorded stanzas: kinds, parts, attributes and values, without sizes and running numbers."""
+"""Extracts features of recorded stanzas: kind, parts, attributes and values, without sizes and running numbers."""
 
 from __future__ import annotations
 

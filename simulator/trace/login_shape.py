@@ -1,4 +1,4 @@
-"""The shape of a login: the version and the flags of a client payload, and which fields it has.
+"""Extracts the shape of a login payload: version, flags and field numbers.
 
 Read off the bytes, so that fields without a description count as well. Field numbers: whatsmeow,
 `WAWebProtobufsWa6.proto`, ClientPayload.

@@ -1,4 +1,4 @@
-"""Recording of sockets: one trace for each linked device of the accounts for which it is on."""
+"""Records sockets: one trace for each linked device of the recorded accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of a stanza, as a trace shows it: parts, attributes, sizes, running numbers."""
+"""Reduces a stanza to its shape: parts, attributes, sizes, running numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of a trace, for its owner alone; a full one becomes `.1`, and three older ones are kept."""
+"""Writes trace files, readable for their owner alone, and rotates full ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of recorded traces, read back: whole, of the format that is known, or a clear error."""
+"""Reads and validates the lines of recorded traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stanzas of a trace that nobody answered, although their socket went on."""
+"""Finds stanzas of a trace that were not answered while their socket went on."""
 
 from __future__ import annotations
 

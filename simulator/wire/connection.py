@@ -1,4 +1,4 @@
-"""One client's WebSocket: handshake, then stanzas in and stanzas out.
+"""Serves one client's WebSocket: handshake, then stanzas in both directions.
 
 Once a connection is retired (replaced, logged out, refused) nothing that it still sends is
 accepted; what it was owed before leaves first, then the socket closes.

@@ -1,4 +1,4 @@
-"""Frames on the WebSocket: a three-byte length before each, after one header per connection."""
+"""Splits the WebSocket byte stream into frames: one header for each connection, then a length before each frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one door to the protocol library: binary codec, protobuf messages, Signal primitives.
+"""Adapter of the protocol library: binary codec, protobuf messages, Signal primitives.
 
 Everything else in this room imports from here. The library is another one than the engine's, so
 that a misreading of the protocol in either cannot hide behind the same misreading in the other.

@@ -1,4 +1,4 @@
-"""XEdDSA signatures checked by OpenSSL; the protocol library takes sixty times as long in Python."""
+"""Verifies XEdDSA signatures by OpenSSL, sixty times as fast as the protocol library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings by name: how the control API describes one, and how app state does.
+"""Converts settings between the control API and app state actions.
 
 Collections, indexes and versions after whatsmeow `appstate/keys.go` and `appstate/encode.go` and whatsapp-rust
 `wacore/appstate/src/schemas.rs`.
@@ -53,11 +53,11 @@ _LATEST: Final = 1e12
 """Seconds since the epoch."""
 _LABELS: Final = ("label", "label_chat")
 _RANGED: Final = ("archive", "read")
-"""Kinds that hold for messages up to a time."""
+"""Kinds whose actions have a message range."""
 
 
 def is_name(name: str) -> bool:
-    """Whether a stanza can carry it as an attribute."""
+    """Returns whether a text is valid as an attribute of a stanza."""
     return 0 < len(name) <= MAX_TEXT and "@" not in name
 
 
@@ -89,7 +89,7 @@ class AppStateSetting:
 
 
 class Actions:
-    """Translates settings; it knows people and groups, and changes nothing."""
+    """Converts settings; reads people and groups, and changes nothing."""
 
     def __init__(self, people: People, groups: Groups) -> None:
         self._people = people
@@ -121,9 +121,9 @@ class Actions:
         return self._setting(kind, index, self._fields(kind, body))
 
     def shown(self, collection: str, index: Sequence[str], action: bytes) -> dict[str, Any]:
-        """Returns what the phone's owner sees of a setting.
+        """Returns a setting as the control API shows it.
 
-        `type` is its name in app state where the simulator knows no other.
+        `type` is its name in app state for a kind that the simulator does not know.
         """
         value = SyncActionValue.FromString(action)
         found = next(((word, kind) for word, kind in KINDS.items() if kind.name == index[0]), None)
@@ -185,7 +185,7 @@ class Actions:
         return AppStateSetting(KINDS[kind], (KINDS[kind].name, *index), value)
 
     def _message(self, body: dict[str, Any], server: str) -> tuple[str, ...]:
-        """Returns what names a message in its chat: its id, whether it is own, who sent it."""
+        """Returns the key of a message in its chat: id, `from_me`, sender."""
         own, sender = optional(body, "from_me", False), optional(body, "from", "")
         participant = self._jid(sender, server) if sender and not own else "0"
         return field(body, "message", str), "1" if own else "0", participant
@@ -196,7 +196,7 @@ class Actions:
         return str(self._people.named(chat.lstrip("+")).address(server))
 
     def _chat(self, jid: str) -> str:
-        """Returns the number of a person, by whichever address; the JID of others."""
+        """Returns the number of a person from either address; the JID of other chats."""
         try:
             person = self._people.at(parse_jid(jid))
         except ValueError:

@@ -1,4 +1,4 @@
-"""Composition root of app state: builds its parts, and answers for them."""
+"""Composition root of app state: builds its parts, and passes calls on to them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AppState:
         )
 
     def paired(self, companion: Companion) -> None:
-        """Handles that a companion left its prekeys with the server; see `PhoneSettings`."""
+        """Handles the first prekey upload of a companion; see `PhoneSettings`."""
         self.settings.paired(companion)
 
     def receive(self, companion: Companion, message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Patches: changes of settings, sealed under a key so that the server reads and forges none.
+"""Encrypts and signs app state patches: changes of settings that the server can neither read nor forge.
 
 After whatsmeow `appstate/encode.go` (EncodePatch), `appstate/hash.go` and `appstate/lthash`: a record is the
 HMAC of its index and its value, encrypted and with a MAC; a patch carries a MAC of the collection's LTHash

@@ -1,8 +1,8 @@
-"""Settings of accounts: the phone's part of app state.
+"""Plays the phone's part of app state: changes settings, reads those of companions, shares sync keys.
 
-A phone shares its keys once a companion can be written to, and again when one asks for a key that it lacks
-(whatsmeow `appstate.go` requestMissingAppStateKeys); what its owner sets reaches the companions, and it reads
-what they set.
+A phone shares its keys after the first prekey upload of a companion, and when one requests a missing key
+(whatsmeow `appstate.go` requestMissingAppStateKeys). Changes of its owner go to the companions, and it reads
+theirs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class PhoneSettings:
-    """Every phone's settings. Every method runs inside its caller's transaction."""
+    """The settings of all phones. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class PhoneSettings:
         self._contact_behaviour = contact_behaviour
 
     def paired(self, companion: Companion) -> None:
-        """Shares the keys with a companion that left its own with the server.
+        """Shares the keys with a companion after its first prekey upload.
 
         The first companion of an account finds the owner's name among the settings.
         """
@@ -71,13 +71,13 @@ class PhoneSettings:
         self._contact_behaviour.to_companion(companion, shared(self._keys.of(number)))
 
     def renew_key(self, number: str, *, share: bool) -> None:
-        """Seals under another key from now on; companions ask for it where it is not shared."""
+        """Creates another key, which seals from now on; companions request it where it is not shared."""
         key = self._keys.renew(number)
         for companion in self._companions.of(number) if share else ():
             self._contact_behaviour.to_companion(companion, shared([key]))
 
     def receive(self, companion: Companion, message: Any) -> None:
-        """Answers a companion's protocol message that asks for keys, by those that there are."""
+        """Answers a companion's request for keys, by those that exist."""
         if not message.HasField("app_state_sync_key_request"):
             return
         asked = [one.key_id for one in message.app_state_sync_key_request.key_ids]
@@ -90,9 +90,9 @@ class PhoneSettings:
     def change(
         self, number: str, setting: AppStateSetting, *, notify: bool = True, external: bool = False
     ) -> int:
-        """Sets, or removes, what the phone's owner says; the collection's version afterwards.
+        """Sets or removes a setting; returns the version of the collection afterwards.
 
-        Without `notify` the companions are not told of it. An `external` patch has its mutations in a file.
+        Without `notify` the companions get no notification. An `external` patch has its mutations in a file.
         """
         if self._apply(number, setting, external=external):
             self.read(number, setting.kind.collection)
@@ -131,14 +131,14 @@ class PhoneSettings:
         return True
 
     def read(self, number: str, name: str) -> None:
-        """Reads a collection that has a new version: the phone calls itself as its settings say."""
+        """Reads a collection with a new version: the phone takes its push name from it."""
         for record in self._collections.named(number, name, (PUSH_NAME,)):
             own_name = SyncActionValue.FromString(record.action).push_name_setting.name
             if is_name(own_name):
                 self._people.change(number, {"name": own_name})
 
     def notify(self, number: str, name: str, author: Companion | None = None) -> None:
-        """Tells the companions, but for the author, that a collection has a new version."""
+        """Notifies the companions, but not the author, of a collection's new version."""
         version = self._collections.state(number, name).version
         self._notifications.app_state(number, {name: version}, except_for=author)
 

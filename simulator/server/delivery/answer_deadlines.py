@@ -1,4 +1,4 @@
-"""Stanzas that an open socket was given and did not answer.
+"""Closes sockets of clients that do not answer a stanza in time, and reports the stanzas.
 
 The offline queue is the only truth about what waits; this adds the clock that runs for each stanza
 from the moment in which its bytes were handed to the socket.

@@ -1,4 +1,4 @@
-"""The offline queue: what a companion was not yet seen to have.
+"""Stores stanzas for a companion until it acknowledges them.
 
 A stanza stays until the device acknowledges it, however often it was sent. What acknowledges a
 message: an `ack` of class message (also one that carries an error: the client refuses it for

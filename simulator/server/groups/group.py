@@ -1,4 +1,4 @@
-"""Groups: who is in them, and by which addresses their members know each other."""
+"""Stores groups: members, their ranks, and the addressing mode (phone number or LID)."""
 
 from __future__ import annotations
 

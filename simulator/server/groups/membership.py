@@ -1,4 +1,4 @@
-"""Changes of a group's members: who joins and leaves, and what follows from it."""
+"""Adds and removes group members, notifies the group, and renews sender keys."""
 
 from __future__ import annotations
 

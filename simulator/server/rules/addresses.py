@@ -1,4 +1,4 @@
-"""Addresses of direct messages: all of a message's are LIDs, or all are phone numbers."""
+"""Refuses direct messages that mix LIDs and phone numbers."""
 
 from __future__ import annotations
 

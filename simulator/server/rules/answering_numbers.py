@@ -1,4 +1,4 @@
-"""Numbers that another one answers for: WhatsApp finds the person under it, as in Brazil by the ninth digit."""
+"""Maps numbers to the registered number that WhatsApp finds for them, as with the ninth digit in Brazil."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timers of chats whose messages disappear: set by any of the chat, borne by each message after it.
+"""Disappearing messages: the timer of each chat, and remarks on messages that lack it.
 
 The timer of a chat is in none of the server's hands but a group's: people tell each other of it by a
 setting, and each message says after how many seconds it disappears (whatsmeow `send.go`

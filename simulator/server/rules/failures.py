@@ -1,4 +1,4 @@
-"""Refusals of a login, in the words of the server, and accounts whose logins are all refused."""
+"""Builds the `<failure>` of a refused login, and stores the standing of accounts (good, locked, banned)."""
 
 from __future__ import annotations
 

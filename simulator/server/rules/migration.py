@@ -1,4 +1,4 @@
-"""Migration of accounts to LIDs: whether an account's direct chats are named by LID.
+"""Stores whether an account has migrated to LIDs, and reports it to its devices.
 
 Clients are told at pairing and by a property of the server's experiments: whatsmeow, pair.go
 `handlePairSuccess`; whatsapp-rust, src/pair.rs and src/client/lid_pn.rs `is_lid_migrated`.

@@ -1,4 +1,4 @@
-"""Privacy settings of accounts; whether read receipts are shown is the one that can be changed.
+"""Privacy settings of accounts; only the one for read receipts can be changed.
 
 Shapes after whatsmeow `privacysettings.go` and `notification.go` (handleAccountSyncNotification).
 """

@@ -1,4 +1,4 @@
-"""Named properties of phone numbers, kept in one table and cached.
+"""Stores named properties of phone numbers, declared in `ACCOUNT` and `CONTACT`.
 
 A property that the control port can change is declared here once, in `ACCOUNT` or `CONTACT`.
 """

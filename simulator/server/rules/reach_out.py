@@ -1,4 +1,4 @@
-"""Limits on writing to strangers: an account that is locked for new chats, or has a cap on them.
+"""Limits new chats of an account: a time lock, or a cap on their number.
 
 Codes and shapes after Baileys (`messages-recv.ts` handleBadAck, handleMexNotification; `socket.ts`
 fetchAccountReachoutTimelock, fetchNewChatMessageCap) and whatsmeow (`notification.go`

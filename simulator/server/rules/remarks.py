@@ -1,4 +1,4 @@
-"""Remarks: breaches of rules by an account that the server lets pass.
+"""Counts remarks: breaches of rules by an account that the server accepts.
 
 WhatsApp refuses nothing for them on the wire; the owner of a phone would notice, or the account is
 worth less. Tests and people read them at the control port.

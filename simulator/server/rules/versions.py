@@ -1,4 +1,4 @@
-"""Versions of WhatsApp Web: which is current, which is refused, and which is about to be.
+"""Versions of WhatsApp Web: the current one, the oldest accepted one, and announced ends.
 
 A client announces its version when it registers and at each login.
 """
