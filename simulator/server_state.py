@@ -78,12 +78,12 @@ if TYPE_CHECKING:
 class ServerState:
     """All parts of one simulated WhatsApp, each constructed with the parts that it uses.
 
-    State that a client was told of survives `kill -9`: the dispatcher handles a stanza in one
-    transaction, and answers leave after the commit.
+    Acknowledged state survives `kill -9`: the dispatcher handles a stanza in one transaction, and
+    answers leave after the commit.
     """
 
     def __init__(self, data: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """`answer_seconds`: how long a client has to answer a stanza that it was given."""
+        """`answer_seconds`: the deadline for a client's answer to a stanza."""
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")
         self.static_key = StaticKey(self.store)
@@ -333,13 +333,13 @@ class ServerState:
         self._serial = 0
 
     def _peer_message(self, companion: Companion, message_id: str, message: Any) -> None:
-        """A message of a companion to its own phone, which may answer it."""
+        """Passes a companion's message to its own phone on to the parts that answer it."""
         self.placeholder_resend.answer(companion, message_id, message)
         if message.HasField("protocol_message"):
             self.app_state.receive(companion, message.protocol_message)
 
     def _make_rules(self) -> None:
-        """The rules that need no other part than the store."""
+        """Builds the rules, which need only the store."""
         self.properties = Properties(self.store)
         self.remarks = Remarks(self.store)
         self.login_remarks = LoginRemarks(self.remarks)
@@ -351,7 +351,7 @@ class ServerState:
         self.chat_timers = ChatTimers(self.store, self.properties, self.remarks)
 
     def _make_records(self, data: Path) -> None:
-        """Records of devices, groups and messages."""
+        """Builds the records of devices, groups and messages."""
         self.endpoints = SignalEndpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)

@@ -69,7 +69,7 @@ class Dispatcher:
 
     def entered(self, connection: Connection, payload: Any) -> None:
         """Starts the pairing or the login of a client that finished its handshake."""
-        # What came before this login is handled before it: from then on nothing of the device's
+        # Earlier stanzas are handled before this login: from then on no stanza of the device's
         # old socket counts (G6).
         self._handle_all()
         self._logins.recognized(connection, payload)
@@ -84,7 +84,7 @@ class Dispatcher:
             self._logins.log_in(connection, payload)
 
     def written(self, connection: Connection, marks: list[Any]) -> None:
-        """Starts the clock of stanzas that are to be answered."""
+        """Starts the clock of stanzas that need an answer."""
         self._deadlines.written(connection, marks)
 
     def left(self, connection: Connection) -> None:
@@ -101,8 +101,8 @@ class Dispatcher:
     def handle(self, connection: Connection, stanza: Any) -> None:
         """Queues a stanza until the end of the loop's turn, whose stanzas share a transaction.
 
-        A handler that fails rolls back its stanza alone and is logged; the client gets no answer,
-        as from a server that lost it.
+        A failed handler rolls back its stanza alone and is logged; the client gets no answer, as from
+        a server that lost the stanza.
         """
         if not self._arrived:
             asyncio.get_running_loop().call_soon(self._handle_all)

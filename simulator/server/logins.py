@@ -54,7 +54,7 @@ class Logins:
         self._switchboard = switchboard
 
     def recognized(self, connection: Connection, payload: Any) -> Companion | None:
-        """Returns the linked device whose keys the client has, None for a stranger.
+        """Returns the linked device with the keys of the client, None for an unknown client.
 
         A trace of the device has the login from here on, refused or not.
         """

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions
     from simulator.server.notifications import Notifications
 
-# Below this many the server says so. whatsmeow uploads when it hears of fewer than 5.
+# The server notifies below this number. whatsmeow uploads below 5.
 LOW: Final = 5
 
 
 class Prekeys:
-    """The server's side of the `encrypt` queries, and bundles for whoever encrypts."""
+    """Answers `encrypt` queries, and hands out bundles to encrypting devices."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Prekeys:
         raise QueryError(400, "bad-request")
 
     def take(self, companion: Companion) -> Bundle:
-        """A bundle to open a session with the companion; tells it when few prekeys are left."""
+        """Returns a bundle for a session with the companion; notifies it when few prekeys are left."""
         bundle = self._companions.take_bundle(companion)
         left = self._companions.prekey_count(companion)
         if left < LOW:
@@ -57,9 +57,9 @@ class Prekeys:
         return bundle
 
     def from_retry(self, companion: Companion, receipt: Any) -> Bundle | None:
-        """The bundle in a retry receipt.
+        """Returns the bundle in a retry receipt.
 
-        None when it brought none, or one that is not the device's own.
+        None without a bundle, or with one of another device.
         """
         keys = receipt.get_child("keys")
         if keys is None:
@@ -82,7 +82,7 @@ class Prekeys:
         )
 
     def keep(self, companion: Companion, kept: int) -> int:
-        """The server loses all but `kept` of the companion's one-time prekeys, and tells it so."""
+        """Deletes all but `kept` of the companion's one-time prekeys, and notifies it."""
         self._companions.keep_prekeys(companion, kept)
         left = self._companions.prekey_count(companion)
         self._notifications.prekeys(companion, left, again=True)
@@ -166,7 +166,7 @@ def _key(node: Any) -> tuple[int, bytes]:
 
 
 def _signed(parent: Any, identity: bytes) -> tuple[int, bytes, bytes]:
-    """The signed prekey below `parent`. Raises QueryError when its signature does not verify."""
+    """Returns the signed prekey below `parent`. Raises QueryError when its signature does not verify."""
     key_id, public = _key(parent.get_child("skey"))
     signature = bytes_of(parent, "skey", "signature")
     if not xeddsa_verify(identity, b"\x05" + public, signature):

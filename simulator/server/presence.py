@@ -1,7 +1,7 @@
 """Passes presence and typing on to clients that are online; stores nothing.
 
-Shapes after whatsmeow `presence.go`: a presence goes to those who subscribed to it and are online
-themselves, a chat state to the devices that are there.
+Shapes after whatsmeow `presence.go`: a presence goes to subscribers that are online themselves, a
+chat state to online devices.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Presence:
         self._online: set[DeviceKey] = set()
 
     def handle(self, companion: Companion, stanza: Any) -> None:
-        """A companion says that it is online or not, asks for another's presence, or types."""
+        """Handles a companion's own presence, its subscription to another one, or its chat state."""
         if stanza.tag == "chatstate":
             self._typing(companion, stanza)
             return
@@ -92,13 +92,13 @@ class Presence:
             self._spread(companion.number, person.number, state, to.server)
 
     def left(self, device: DeviceKey) -> None:
-        """The device's socket is gone."""
+        """Ends the presence of a device whose socket closed."""
         self._now(device, online=False)
         for shown in self._shown.values():
             shown.subscribers.pop(device, None)
 
     def set(self, number: str, *, available: bool) -> None:
-        """A played person comes online or goes."""
+        """Sets a simulated person online or offline."""
         shown = self._of(number)
         if shown.available and not available:
             shown.last_seen = time.time()
@@ -106,7 +106,7 @@ class Presence:
         self._notify(number, shown.subscribers)
 
     def type(self, number: str, to: str, state: str) -> None:
-        """A played person types in a chat. Raises NoGroupError for a group they are not in."""
+        """Sends the chat state of a simulated person. Raises NoGroupError for a group without the person."""
         person = self._people.named(number)
         self._spread(number, to, state, person.addressing or PN_SERVER)
 
@@ -120,7 +120,7 @@ class Presence:
         }
 
     def available(self, number: str) -> bool:
-        """Whether the person, or one of the account's companions, is online."""
+        """Returns whether the person, or one of the account's companions, is online."""
         return self._of(number).available
 
     def _now(self, device: DeviceKey, *, online: bool) -> None:
@@ -144,7 +144,7 @@ class Presence:
             connection.send(Node("presence", attrs))
 
     def _spread(self, number: str, chat: str, state: str, server: str) -> None:
-        """Tells a chat's other people what one of them does."""
+        """Sends the chat state of one person to the others in the chat."""
         people = self._people
         attrs: dict[str, Any] = {}
         if chat.endswith(f"@{GROUP_SERVER}"):

@@ -43,8 +43,8 @@ _MARKS: Final = {
     "read": ("received", "delivered", "read"),
     "played": ("received", "delivered", "read"),
 }
-"""Ticks that a message's author sees by each type of receipt: `inactive` is of a device that nobody is shown
-to be at, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryReceipts)."""
+"""Ticks that a message's author sees, by the type of receipt: `inactive` is of a device that is not shown
+online, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryReceipts)."""
 
 
 class Receipts:
@@ -80,7 +80,7 @@ class Receipts:
         self._switchboard = switchboard
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
-        """The client acknowledged one stanza."""
+        """Handles the ack of one stanza."""
         if self._deadlines.settles(connection, companion, ack, text_of(ack, "id")):
             self._removed(connection, self._queue.acknowledge(companion.key, ack))
 
@@ -89,12 +89,12 @@ class Receipts:
             self._store.after_commit(lambda: self._deadlines.answered(connection, seqs))
 
     def handle(self, connection: Connection, companion: Companion, receipt: Any) -> None:
-        """Runs within the caller's transaction; the ack leaves after its commit."""
+        """Handles a receipt within the caller's transaction; the ack leaves after its commit."""
         kind = text_of(receipt, "type")
         to = jid_of(receipt, "to")
         group = to if to is not None and to.server == GROUP_SERVER else None
         self._settle(connection, companion, kind, receipt)
-        # In a group the receipt is about a member's message.
+        # In a group the receipt is for a member's message.
         author = to if group is None else jid_of(receipt, "participant")
         person = self._people.at(author)
         if kind == "server-error":
@@ -133,7 +133,7 @@ class Receipts:
     def _ask_again(
         self, companion: Companion, number: str, author: Any, receipt: Any, group: Any
     ) -> None:
-        """To a played device, or on to the companion that sent the message."""
+        """Passes a retry receipt to the simulated device or the companion that sent the message."""
         self._store.count(companion.number, "retries")
         target = self._companions.get(number, author.device)
         if target is None:
@@ -150,7 +150,7 @@ class Receipts:
         self._switchboard.deliver(target.key, stanza)
 
     def _from(self, reader: DeviceKey, author: Any, group: Any, message_id: str, kind: str) -> Any:
-        """A device's receipt as the message's author gets it, who is addressed as there."""
+        """Builds a device's receipt for the author, in the addressing mode of the message."""
         server = namespace(author) or PN_SERVER
         number, device = reader
         member = self._people.named(number).address(server, device)
@@ -160,9 +160,9 @@ class Receipts:
         return stanza
 
     def read_on_phone(self, number: str, message_id: str) -> bool:
-        """An account's own phone read what somebody said; whether there is such a message.
+        """Marks a message as read by the account's phone; returns whether there is such a message.
 
-        It is shown as the account is set to, and told to the account's linked devices.
+        The author gets a receipt as the privacy settings allow, the account's linked devices always.
         """
         said = self._store.row(
             "SELECT * FROM said WHERE id = ? AND number != ?", message_id, number
@@ -180,7 +180,7 @@ class Receipts:
         return True
 
     def _is_hidden(self, number: str, kind: str, group: Any) -> bool:
-        """Whether the account shows nobody that it read the message, and its client said so.
+        """Returns whether the account hides that it read the message, and its client sent that type.
 
         Settings keep that from persons, never from a group (whatsapp-rust `receipt.rs`
         build_read_receipt_node).
@@ -195,7 +195,7 @@ class Receipts:
     def _note_read(
         self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
-        """Tells the account's other devices, as a receipt of the account's in that chat."""
+        """Sends the account's other devices a receipt for that chat."""
         number, person = reader[0], self._people.at(author)
         assert person is not None
         self._read_messages.note(number, person.number if group is None else str(group), ids, kind)
@@ -211,7 +211,7 @@ class Receipts:
     def _forward(
         self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
-        """Marks the messages for their author, and passes the receipt on to the author's devices."""
+        """Marks the messages, and forwards the receipt to their author's devices."""
         person = self._people.at(author)
         assert person is not None
         for column in _MARKS[kind]:

@@ -31,7 +31,7 @@ class UsyncDirectory:
         self._properties = properties
 
     def answer(self, query: Any) -> list[Any]:
-        """The content of the answer to a usync query. Raises QueryError."""
+        """Returns the content of the answer to a usync query. Raises QueryError."""
         usync = query.get_child("usync")
         asked = None if usync is None else usync.get_child("query")
         listed = None if usync is None else usync.get_child("list")
@@ -116,7 +116,7 @@ class UsyncDirectory:
 
 
 def _described(device: int, index: int) -> dict[str, Any]:
-    """A device in a list; one that is hosted says so (whatsmeow, user.go `parseDeviceList`)."""
+    """Builds a device of a list; a hosted one has an attribute for it (whatsmeow, user.go `parseDeviceList`)."""
     shown: dict[str, Any] = {"id": device}
     if device:
         shown["key-index"] = index

@@ -15,7 +15,7 @@ from simulator.trace.trace_lines import TraceError, read
 
 
 def main(path: Path) -> int:
-    """The process's exit code."""
+    """Compares a trace; returns the exit code of the process."""
     try:
         report = TraceComparison(catalogue.load()).report(read(path))
     except TraceError as error:

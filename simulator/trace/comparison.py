@@ -25,9 +25,9 @@ class TraceComparison:
         self._unanswered = UnansweredStanzas()
 
     def report(self, lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        """The trace, what the simulator never sent, what it never saw, and what nobody answered.
+        """Returns the trace, the unknown features in both directions, and the unanswered stanzas.
 
-        Of a feature that is new only the widest is there: a new part without its attributes.
+        Of nested unknown features only the widest is listed: a new part without its attributes.
         """
         for line in lines:
             self._pass(line)
@@ -88,7 +88,7 @@ class TraceComparison:
 
 
 def _what(feature: Feature) -> str:
-    """The news in a stanza of its kind: empty for the kind, else as `enc type=pkmsg`."""
+    """Returns the unknown feature below its kind: empty for the kind, else like `enc type=pkmsg`."""
     part = f"<{feature.part}>" if feature.part else ""
     attribute = f"{feature.name}={feature.value}" if feature.value else feature.name
     return f"{part} {attribute}".strip()

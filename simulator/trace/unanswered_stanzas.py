@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 SECONDS: Final = 10.0
-"""Seconds that a socket has to go on after a stanza for its answer to be missed."""
+"""Seconds of a socket after a stanza without an answer, from which the stanza counts as unanswered."""
 
 _ACKNOWLEDGED: Final = {
     "in": frozenset({"call", "message", "notification", "receipt", "status"}),
     "out": frozenset({"message"}),
 }
-"""Stanzas that the other side answers by an ack of their class, by direction."""
+"""Stanzas that need an ack of their class, by direction."""
 _RECEIPTS: Final = frozenset({None, "inactive", "sender", "peer_msg", "hist_sync"})
-"""Types of a receipt by which a client says that it has a message."""
+"""Types of a receipt by which a client acknowledges a message."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class UnansweredStanzas:
         self._now = 0.0
 
     def pass_stanza(self, stanza: dict[str, Any], kind: str | None) -> None:
-        """The next stanza; of unknown `kind` it answers nothing that is known."""
+        """Handles the next stanza; one of unknown `kind` answers no known stanza."""
         self._now = stanza["at"]
         direction, tag, attrs = stanza["dir"], stanza["tag"], stanza.get("attrs", {})
         other = "in" if direction == "out" else "out"
@@ -65,7 +65,7 @@ class UnansweredStanzas:
 
 
 def _listed(receipt: dict[str, Any]) -> list[str]:
-    """Ids of the further messages that a receipt is about."""
+    """Returns the ids in the list of a receipt."""
     return [
         item["attrs"]["id"]
         for part in receipt.get("parts", [])

@@ -1,4 +1,4 @@
 """Wire protocol: Noise, frames, stanzas, protobuf; the adapter of the protocol library.
 
-What a stanza does is `simulator/server`.
+Stanzas are handled in `simulator/server`.
 """

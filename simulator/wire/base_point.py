@@ -35,7 +35,7 @@ _TABLE: Final = _table()
 
 
 def multiple(scalar: int) -> _Point:
-    """The base point times a scalar, which may be any integer: it counts modulo the group's order."""
+    """Returns the base point times a scalar, any integer modulo the order of the group."""
     left = scalar % ed.q
     found: _Point = _NEUTRAL
     for row in _TABLE:
@@ -46,5 +46,5 @@ def multiple(scalar: int) -> _Point:
 
 
 def replace() -> None:
-    """Have the library's signatures and their checks multiply here."""
+    """Makes the library sign and verify with this multiplication."""
     ed.scalar_mult_base = multiple

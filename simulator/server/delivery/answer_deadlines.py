@@ -1,7 +1,7 @@
 """Closes sockets of clients that do not answer a stanza in time, and reports the stanzas.
 
-The offline queue is the only truth about what waits; this adds the clock that runs for each stanza
-from the moment in which its bytes were handed to the socket.
+The offline queue decides which stanzas are unacknowledged; this adds a clock for each stanza from the
+moment in which its bytes were handed to the socket.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 ANSWER_SECONDS: Final = 3000.0
-"""Time that WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
+"""Seconds that WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
 _LATE_LOOP: Final = 0.5
 
 
 @dataclass(eq=False, slots=True)
 class PendingAnswer:
-    """One stanza of the queue that one socket was given.
+    """A stanza of the queue that was sent to a socket and is not answered yet.
 
     `at` is the loop's time at which its bytes left, None before; `wrong` holds the reasons against
     answers that did not settle it.
@@ -53,7 +53,7 @@ class PendingAnswer:
 
 @dataclass(eq=False)
 class _Ledger:
-    """Debts of one socket, oldest first, and the timer of the oldest."""
+    """The pending answers of one socket, oldest first, and the timer of the oldest."""
 
     owed: dict[int, PendingAnswer] = field(default_factory=dict)
     by_id: dict[str, list[PendingAnswer]] = field(default_factory=dict)
@@ -67,8 +67,7 @@ class AnswerDeadlines:
     """Closes the stream of a client that answers a stanza too late, and reports the stanza.
 
     The stanza stays in the queue: it comes again at the client's next login. The report is in the
-    store and outlives the process. A socket that closes, and a process that is killed, owe nothing:
-    they are no client that did not answer.
+    store and outlives the process. A closed socket and a killed process have no pending answers.
     """
 
     def __init__(self, store: Store, switches: Switches, seconds: float = ANSWER_SECONDS) -> None:
@@ -79,7 +78,7 @@ class AnswerDeadlines:
         self._changed = asyncio.Event()
 
     def owe(self, connection: Connection, seq: int, stanza: Any) -> PendingAnswer | None:
-        """Notes that the stanza is on its way; None where it was already: a second copy is no debt."""
+        """Notes a stanza that is being sent; returns None for a second copy, which needs no second answer."""
         ledger = self._ledgers.setdefault(connection, _Ledger())
         if seq in ledger.owed:
             return None
@@ -99,9 +98,9 @@ class AnswerDeadlines:
     def settles(
         self, connection: Connection, companion: Companion, answer: Any, stanza_id: str
     ) -> bool:
-        """Whether the answer removes that stanza from the queue; notes why it does not.
+        """Returns whether the answer removes a stanza from the queue; notes the reasons where not.
 
-        True as well for a stanza that this socket was not given.
+        True as well for a stanza that was not sent to this socket.
         """
         ledger = self._ledgers.get(connection)
         about = [] if ledger is None else ledger.by_id.get(stanza_id, [])
@@ -118,7 +117,7 @@ class AnswerDeadlines:
         return False
 
     def answered(self, connection: Connection, seqs: Sequence[int]) -> None:
-        """Forgets what was removed from the queue."""
+        """Ends the pending answers of stanzas that were removed from the queue."""
         ledger = self._ledgers.get(connection)
         if ledger is None:
             return
@@ -138,7 +137,7 @@ class AnswerDeadlines:
         self._changed.set()
 
     def restart(self, connection: Connection) -> None:
-        """Starts all clocks of a socket anew: nothing moved on it meanwhile."""
+        """Restarts all clocks of a socket that was frozen."""
         ledger = self._ledgers.get(connection)
         if ledger is None:
             return
@@ -148,14 +147,14 @@ class AnswerDeadlines:
         self._watch(connection, ledger, now + self.seconds)
 
     def change_seconds(self, seconds: float) -> None:
-        """From now on a stanza is late after so many seconds."""
+        """Changes the seconds after which a stanza is late."""
         self.seconds = seconds
         for connection, ledger in self._ledgers.items():
             if ledger.timer is not None:
                 self._watch(connection, ledger, asyncio.get_running_loop().time())
 
     def open(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Debts of open sockets, oldest first; frozen ones and those that close owe nothing."""
+        """Returns the pending answers of open sockets, oldest first, without frozen and closing sockets."""
         now = asyncio.get_running_loop().time()
         return [
             _described(connection.device, one, now - one.at)
@@ -168,7 +167,7 @@ class AnswerDeadlines:
         ]
 
     def late(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Stanzas that were answered too late or never, also before a restart of the simulator."""
+        """Returns stanzas that were answered late or never, also before a restart of the simulator."""
         return [
             {
                 "account": row["number"],
@@ -186,14 +185,14 @@ class AnswerDeadlines:
         ]
 
     def forget(self, account: str | None = None) -> int:
-        """Forgets what was late; returns how many stanzas it was."""
+        """Deletes the reports of late stanzas; returns their number."""
         with self._store.transaction():
             return self._store.execute(
                 "DELETE FROM unanswered WHERE ?1 IS NULL OR number = ?1", account
             ).rowcount
 
     async def settled(self, account: str | None, seconds: float) -> None:
-        """Waits until no open socket owes anything, for `seconds` at most."""
+        """Waits until no answer is pending, for `seconds` at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.open(account):
@@ -212,7 +211,7 @@ class AnswerDeadlines:
         if connection.retired:
             return
         if now - due > _LATE_LOOP:
-            # The process stood still: answers may lie in the buffers.
+            # The process was suspended: answers may be in the buffers.
             self.restart(connection)
             return
         times = [one.at for one in ledger.running() if one.at is not None]

@@ -77,7 +77,7 @@ class GroupMessages:
         }
 
     def stale(self, group: Group, message: Any) -> bool:
-        """Whether the sender takes the group's members to be addressed in another way."""
+        """Returns whether the sender uses another addressing mode than the group."""
         mode = "lid" if group.server == LID_SERVER else "pn"
         addressed = {
             member.server
@@ -90,7 +90,7 @@ class GroupMessages:
         )
 
     def hash(self, group: Group, message: Any) -> dict[str, Any]:
-        """The `phash` of the devices there are, when the sender's list is another one."""
+        """Returns the `phash` of the group's devices, where it differs from the sender's."""
         people = self._people
         hashed = participant_hash(
             people.named(number).address(group.server, device)
@@ -99,7 +99,7 @@ class GroupMessages:
         return {} if text_of(message, "phash") in ("", hashed) else {"phash": hashed}
 
     def route(self, sender: Companion, message: Any, group: Group, push_name: str) -> None:
-        """Gives each device its own ciphertext, if there is one for it, and the one for all."""
+        """Sends each device its own ciphertext, if there is one, and the common one."""
         own, shared = self._parts(message)
         directed = jid_of(message, "participant")
         if directed is not None:
@@ -178,7 +178,7 @@ class GroupMessages:
             return
         try:
             read = [self._decrypted(endpoint, sender, message, group, enc) for enc in encs]
-        except Exception as error:  # noqa: BLE001 - whatever breaks, a device asks again
+        except Exception as error:  # noqa: BLE001 - any failure leads to a retry receipt
             code = getattr(error, "code", "malformed")
             log.info("undecryptable", action="undecryptable", code=code, group=True)
             self._ask_again(endpoint, sender, message_id, group, code)
@@ -203,7 +203,7 @@ class GroupMessages:
     def _decrypted(
         self, endpoint: SignalEndpoint, sender: Companion, message: Any, group: Group, enc: Any
     ) -> Any:
-        """One ciphertext's message; a sender key in it is kept. Raises UndecryptableError."""
+        """Decrypts one ciphertext, and stores a sender key in it. Raises UndecryptableError."""
         kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
         keys = self._sender_keys
         if kind == "skmsg":
@@ -224,14 +224,14 @@ class GroupMessages:
     def _receipts(
         self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group
     ) -> None:
-        """To the sender's companions: delivered from each device, read from the phone."""
+        """Sends receipts to the sender's companions: delivered by each device, read by the phone."""
         if endpoint.number != sender.number:
             self.confirm(endpoint, sender.number, message_id, group)
 
     def confirm(
         self, endpoint: SignalEndpoint, account: str, message_id: str, group: Group
     ) -> None:
-        """Send a played member's receipt to the account whose message it got."""
+        """Sends a simulated member's receipts to the account that sent the message."""
         person, now = self._people.named(endpoint.number), time.time()
         member = person.address(group.server, endpoint.device)
         for companion in self._companions.of(account):

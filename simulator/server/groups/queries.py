@@ -60,7 +60,7 @@ class GroupQueries:
         return []
 
     def set_timer(self, group: Group, seconds: int, by: str) -> None:
-        """Messages of the group disappear after so many seconds, 0 for never; members are told."""
+        """Sets the group's timer in seconds, 0 for never, and notifies its members."""
         self._chat_timers.set(seconds, group.chat)
         self._notifications.timer(group, seconds, by)
 
@@ -83,7 +83,7 @@ class GroupQueries:
 
 
 def _seconds(timer: Any) -> int:
-    """The seconds that a request to change the timer names; 0 takes it away. Raises QueryError."""
+    """Returns the seconds in a request to change the timer; 0 removes it. Raises QueryError."""
     if timer.tag == "not_ephemeral":
         return 0
     given = text_of(timer, "expiration")
