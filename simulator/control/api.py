@@ -1,18 +1,17 @@
 """Routes of the control API: actions of people with phones, over HTTP on loopback.
 
-What grows is read in pages, so that who polls reads only what is new: `GET /contacts/{n}/inbox`,
+Long lists are read in pages, so that a poll returns only new items: `GET /contacts/{n}/inbox`,
 `/phones/{n}/inbox` and `/contacts/{n}/said` take `?after=` and `?limit=` and answer
-`{"items": […], "last": n}`, the items of a higher `index` than `after`, oldest first, at most
-`limit`; `last` is the `after` of the next page, and what was given when there is nothing new.
-Without either it is everything. An `index` stays what it is, also through the simulator's restart,
-and only grows; what grows without a new index is how often a message came (`deliveries`, `devices`)
-and what became of one that was said (`delivered`, `read`, `retries`), so a judge reads all once more
-at the end.
+`{"items": […], "last": n}`: the items with a higher `index` than `after`, oldest first, at most
+`limit`; `last` is the `after` of the next page, unchanged without new items. Without either parameter
+the answer has all items. The `index` of an item is permanent, also after a restart of the simulator.
+Counts of an item change without a new index: of deliveries (`deliveries`, `devices`), and of a sent
+message `delivered`, `read` and `retries`. A test therefore reads all items once more at its end.
 
 `POST /faults {"account", "kind", …}` begins a fault (`simulator/faults.py` lists the kinds),
-`GET /faults` tells of each how often it happened (`struck`) and whether it is in force (`active`),
-`DELETE /faults` ends those in force; the latter two of one account or one fault alone with
-`?account=` and `?id=`.
+`GET /faults` returns how often each was injected (`struck`) and whether it is active (`active`),
+`DELETE /faults` ends active ones; the latter two for one account or one fault with `?account=` and
+`?id=`.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     from simulator.server_state import ServerState
 
 
-# Requests that make no sense, and the code that says which sense.
+# Codes of invalid requests, by their exceptions.
 _BAD: Final[dict[type[Exception], str]] = {
     UnknownNumberError: "bad_number",
     FaultError: "bad_fault",
@@ -70,7 +69,7 @@ _BAD: Final[dict[type[Exception], str]] = {
 
 
 class Control:
-    """The API's endpoints over one world."""
+    """Endpoints of the control API."""
 
     def __init__(self, world: ServerState, ws_url: Callable[[], str]) -> None:
         self._world = world
@@ -89,9 +88,9 @@ class Control:
         )
 
     async def rotate(self, request: Request) -> JSONResponse:
-        """The server's static key becomes another: clients that resume have to fall back.
+        """Rotates the server's static key, so that clients that resume have to fall back.
 
-        `certificate` says whether its certificate is valid, expired or forged.
+        `certificate`: valid, expired or forged.
         """
         certificate = optional(await body_of(request), "certificate", "valid")
         if certificate not in get_args(Certificate):
@@ -112,13 +111,13 @@ class Control:
         return _linked(await self._world.pairing.scan(number, field(body, "qr", str)))
 
     async def link_code(self, request: Request) -> JSONResponse:
-        """The phone's owner types the code that a client shows for this number."""
+        """Enters the code of a client on the phone of this number."""
         body = await body_of(request)
         code = field(body, "code", str)
         return _linked(await self._world.code_pairing.enter(self._number(request), code))
 
     async def media(self, request: Request) -> JSONResponse:
-        """Downloads of a message's file are answered by `status`; or the file is lost for good."""
+        """Sets the `status` of downloads of a message's file, or deletes the file."""
         body, world = await body_of(request), self._world
         status, lost = optional(body, "status", 410), optional(body, "lost", False)
         if not 200 <= status <= 599:

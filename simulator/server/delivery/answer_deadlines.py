@@ -52,15 +52,15 @@ class PendingAnswer:
 
 
 @dataclass(eq=False)
-class _Ledger:
+class _PendingAnswers:
     """The pending answers of one socket, oldest first, and the timer of the oldest."""
 
-    owed: dict[int, PendingAnswer] = field(default_factory=dict)
+    answers: dict[int, PendingAnswer] = field(default_factory=dict)
     by_id: dict[str, list[PendingAnswer]] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
 
     def running(self) -> Iterator[PendingAnswer]:
-        return (one for one in self.owed.values() if one.at is not None)
+        return (one for one in self.answers.values() if one.at is not None)
 
 
 class AnswerDeadlines:
@@ -74,16 +74,16 @@ class AnswerDeadlines:
         self.seconds = seconds
         self._store = store
         self._switches = switches
-        self._ledgers: dict[Connection, _Ledger] = {}
+        self._by_connection: dict[Connection, _PendingAnswers] = {}
         self._changed = asyncio.Event()
 
     def owe(self, connection: Connection, seq: int, stanza: Any) -> PendingAnswer | None:
         """Notes a stanza that is being sent; returns None for a second copy, which needs no second answer."""
-        ledger = self._ledgers.setdefault(connection, _Ledger())
-        if seq in ledger.owed:
+        pending = self._by_connection.setdefault(connection, _PendingAnswers())
+        if seq in pending.answers:
             return None
-        owed = ledger.owed[seq] = PendingAnswer(seq, stanza)
-        ledger.by_id.setdefault(text_of(stanza, "id"), []).append(owed)
+        owed = pending.answers[seq] = PendingAnswer(seq, stanza)
+        pending.by_id.setdefault(text_of(stanza, "id"), []).append(owed)
         return owed
 
     def written(self, connection: Connection, owed: Iterable[PendingAnswer]) -> None:
@@ -91,9 +91,9 @@ class AnswerDeadlines:
         now = asyncio.get_running_loop().time()
         for one in owed:
             one.at = now
-        ledger = self._ledgers.get(connection)
-        if ledger is not None and ledger.timer is None:
-            self._watch(connection, ledger, now + self.seconds)
+        pending = self._by_connection.get(connection)
+        if pending is not None and pending.timer is None:
+            self._watch(connection, pending, now + self.seconds)
 
     def settles(
         self, connection: Connection, companion: Companion, answer: Any, stanza_id: str
@@ -102,8 +102,8 @@ class AnswerDeadlines:
 
         True as well for a stanza that was not sent to this socket.
         """
-        ledger = self._ledgers.get(connection)
-        about = [] if ledger is None else ledger.by_id.get(stanza_id, [])
+        pending = self._by_connection.get(connection)
+        about = [] if pending is None else pending.by_id.get(stanza_id, [])
         if not about:
             return True
         own_copies = self._switches.on("own_copies", companion.number)
@@ -118,51 +118,51 @@ class AnswerDeadlines:
 
     def answered(self, connection: Connection, seqs: Sequence[int]) -> None:
         """Ends the pending answers of stanzas that were removed from the queue."""
-        ledger = self._ledgers.get(connection)
-        if ledger is None:
+        pending = self._by_connection.get(connection)
+        if pending is None:
             return
         for seq in seqs:
-            owed = ledger.owed.pop(seq, None)
+            owed = pending.answers.pop(seq, None)
             if owed is not None:
                 stanza_id = text_of(owed.stanza, "id")
-                ledger.by_id[stanza_id].remove(owed)
-                if not ledger.by_id[stanza_id]:
-                    del ledger.by_id[stanza_id]
+                pending.by_id[stanza_id].remove(owed)
+                if not pending.by_id[stanza_id]:
+                    del pending.by_id[stanza_id]
         self._changed.set()
 
     def left(self, connection: Connection) -> None:
-        ledger = self._ledgers.pop(connection, None)
-        if ledger is not None and ledger.timer is not None:
-            ledger.timer.cancel()
+        pending = self._by_connection.pop(connection, None)
+        if pending is not None and pending.timer is not None:
+            pending.timer.cancel()
         self._changed.set()
 
     def restart(self, connection: Connection) -> None:
         """Restarts all clocks of a socket that was frozen."""
-        ledger = self._ledgers.get(connection)
-        if ledger is None:
+        pending = self._by_connection.get(connection)
+        if pending is None:
             return
         now = asyncio.get_running_loop().time()
-        for one in ledger.running():
+        for one in pending.running():
             one.at = now
-        self._watch(connection, ledger, now + self.seconds)
+        self._watch(connection, pending, now + self.seconds)
 
     def change_seconds(self, seconds: float) -> None:
         """Changes the seconds after which a stanza is late."""
         self.seconds = seconds
-        for connection, ledger in self._ledgers.items():
-            if ledger.timer is not None:
-                self._watch(connection, ledger, asyncio.get_running_loop().time())
+        for connection, pending in self._by_connection.items():
+            if pending.timer is not None:
+                self._watch(connection, pending, asyncio.get_running_loop().time())
 
     def open(self, account: str | None = None) -> list[dict[str, Any]]:
         """Returns the pending answers of open sockets, oldest first, without frozen and closing sockets."""
         now = asyncio.get_running_loop().time()
         return [
             _described(connection.device, one, now - one.at)
-            for connection, ledger in self._ledgers.items()
+            for connection, pending in self._by_connection.items()
             if connection.device is not None
             and account in (None, connection.device[0])
             and connection.moves
-            for one in ledger.running()
+            for one in pending.running()
             if one.at is not None
         ]
 
@@ -199,34 +199,34 @@ class AnswerDeadlines:
                     self._changed.clear()
                     await self._changed.wait()
 
-    def _watch(self, connection: Connection, ledger: _Ledger, due: float) -> None:
-        if ledger.timer is not None:
-            ledger.timer.cancel()
+    def _watch(self, connection: Connection, pending: _PendingAnswers, due: float) -> None:
+        if pending.timer is not None:
+            pending.timer.cancel()
         loop = asyncio.get_running_loop()
-        ledger.timer = loop.call_at(due, self._look, connection, ledger, due)
+        pending.timer = loop.call_at(due, self._look, connection, pending, due)
 
-    def _look(self, connection: Connection, ledger: _Ledger, due: float) -> None:
+    def _look(self, connection: Connection, pending: _PendingAnswers, due: float) -> None:
         """Closes the stream where the oldest stanza is late, or waits for it."""
-        now, ledger.timer = asyncio.get_running_loop().time(), None
+        now, pending.timer = asyncio.get_running_loop().time(), None
         if connection.retired:
             return
         if now - due > _LATE_LOOP:
             # The process was suspended: answers may be in the buffers.
             self.restart(connection)
             return
-        times = [one.at for one in ledger.running() if one.at is not None]
+        times = [one.at for one in pending.running() if one.at is not None]
         if not times:
             return
         oldest = min(times) + self.seconds
         if not connection.moves:
             # `restart` sets the clocks when the socket thaws.
-            self._watch(connection, ledger, now + self.seconds)
+            self._watch(connection, pending, now + self.seconds)
             return
         if now < oldest:
-            self._watch(connection, ledger, oldest)
+            self._watch(connection, pending, oldest)
             return
         late = [
-            one for one in ledger.running() if one.at is not None and one.at + self.seconds <= now
+            one for one in pending.running() if one.at is not None and one.at + self.seconds <= now
         ]
         self._report(connection, late, now)
         first = late[0].stanza

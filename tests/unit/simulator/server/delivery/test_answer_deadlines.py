@@ -137,7 +137,7 @@ async def test_what_did_not_arrive_is_not_owed(
     assert len((await report(http))["open"]) == 1
     await device.send(receipt(stanza))
     await device.query("w:p", "get")
-    assert not any(ledger.by_id for ledger in world.answer_deadlines._ledgers.values())
+    assert not any(pending.by_id for pending in world.answer_deadlines._by_connection.values())
     say(world, "never")
     await device.next("message")
     fault = world.faults.request({"account": NUMBER, "kind": "lose"})
