@@ -30,7 +30,17 @@ OWN = {"tests/run/language.py", "tests/unit/test_language.py"}
 
 FIELD_TERMS: Final = {
     *("fencing", "keyring", "logging", "mapping", "pacing", "pairing", "ping", "rendering"),
-    *("ring", "routing", "scheduling", "sending", "serving", "setting", "string", "tracing"),
+    *(
+        "ring",
+        "routing",
+        "scheduling",
+        "sending",
+        "serving",
+        "setting",
+        "standing",
+        "string",
+        "tracing",
+    ),
     *("everything", "nothing", "something"),
 }
 """Words in -ing that may end the name of a module or a class: terms of the field, and nouns."""

@@ -329,7 +329,7 @@ class Device:
 
     @staticmethod
     def own_copy(text: str, to: str) -> Any:
-        """What the own other devices are sent about a message."""
+        """Builds the receipt for the account's other devices."""
         copy = Message()
         copy.device_sent_message.destination_jid = str(JID(to))
         copy.device_sent_message.message.conversation = text

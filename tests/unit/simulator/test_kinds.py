@@ -49,7 +49,7 @@ async def say(http: httpx.AsyncClient, path: str = SAY, **body: Any) -> str:
 
 
 async def sent(device: Device, message: Any, message_id: str) -> dict[str, Any]:
-    """What the contact's inbox shows of a message of the device's."""
+    """Returns the inbox entry of a message of the device."""
     await device.send(await device.message(FRIEND, message, message_id))
     await device.next("ack")
     items = device.world.inbox.received(FRIEND)

@@ -1,4 +1,4 @@
-"""Retry receipts both ways: whoever cannot read a message asks, and gets it anew under its id."""
+"""Retry receipts both ways: a device that cannot decrypt a message gets it again under its id."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def test_addressing_switches_within_a_conversation(
         assert stanza.attrs[beside] == (phone if mode else hidden)
         assert stanza.attrs.get("addressing_mode") == ("lid" if mode else None)
         assert device.decrypt(stanza) == mode
-    # a receipt too, whichever way the message was addressed
+    # a receipt too, in either addressing mode
     world.people.change(FRIEND, {"addressing": LID_SERVER})
     await device.send(await device.message(FRIEND, "hello", "M1"))
     assert (await device.next("receipt")).attrs["from"] == hidden

@@ -21,7 +21,7 @@ from simulator.wire.protocol import JID, Node, encode
 LATER = (("said", "received"),)
 """Tables and columns that the fourth version lacked."""
 ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"), *LATER)
-"""What the third version lacked."""
+"""Columns that the third version lacked."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whom the root may end, and when it may begin or end anybody."""
+"""Children that the root may end, and conditions for starting and ending them."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ async def test_one_that_ended_by_itself_is_no_process_any_more() -> None:
     async with family(actor) as (made, cluster, ends):
         await made.create("state")
         actor.ended.set_result({"reason": "stopped"})
-        await eventually("its end is told", lambda: ends, 5)
+        await eventually("its end is reported", lambda: ends, 5)
         assert ends == [End("stopped")]
         assert cluster.killed == [actor]
         assert not list(made)

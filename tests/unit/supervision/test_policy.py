@@ -106,7 +106,7 @@ def test_lives_are_kept_apart() -> None:
 def test_a_restored_record_counts_on(
     lives: list[tuple[float, float]], limit: int, death: int
 ) -> None:
-    """G9: whoever counts dies after some of the falls, and his successor decides as he would."""
+    """G9: a counter that dies after some of the falls has a successor with the same decisions."""
     template, now = Intensity(limit, min_uptime=10), 0.0
     whole, counted = (RestartRecords(template, base=1.0, cap=8.0) for _ in range(2))
     for number, (lived, gap) in enumerate(lives):

@@ -1,4 +1,4 @@
-"""Who ends the owner of before, and when its lease has to be waited out (G6)."""
+"""Ends of previous owners: by a kill, or by the end of their lease (G6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAR = "elsewhere"
 
 
 class Neighbour:
-    """An actor of the other host, which answers as it is told to."""
+    """An actor of the other host, with answers set by the test."""
 
     def __init__(self, answer: bool | Exception) -> None:
         self.name = "connection:neighbour"

@@ -1,4 +1,4 @@
-"""What is done about a connection, as a table (G6, G7, G8, G9)."""
+"""The next step for a connection, as a table (G6, G7, G8, G9)."""
 
 from __future__ import annotations
 

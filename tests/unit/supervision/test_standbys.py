@@ -1,4 +1,4 @@
-"""Who waits for a standby that is being made, and who makes an actor of his own."""
+"""Waits for a standby under construction, and creations of further actors."""
 
 from __future__ import annotations
 

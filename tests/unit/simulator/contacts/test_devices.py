@@ -124,7 +124,7 @@ def test_the_signed_list_follows_every_change(world: ServerState) -> None:
 
 
 @pytest.mark.parametrize("online", [True, False])
-async def test_who_knows_the_contact_is_told(
+async def test_accounts_that_know_the_contact_are_notified(
     device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]], online: bool
 ) -> None:
     stranger = await paired(OTHER)

@@ -51,7 +51,7 @@ def own_copy() -> Any:
 async def sent(
     device: Device, message_id: str, *devices: int, server: str = PN_SERVER
 ) -> dict[str, Any]:
-    """What the ack of a message to those devices has."""
+    """Returns the attributes of the ack of a message to those devices."""
     stanza = await device.message(FRIEND, "hello", message_id, devices=devices)
     stanza.get_child("participants").content.append(own_copy())
     device.readdress(stanza, server)
@@ -111,7 +111,7 @@ async def test_its_keys_are_under_its_own_address(device: Device, world: ServerS
 async def test_messages_reach_it_and_may_leave_it_out(
     device: Device, world: ServerState, server: str
 ) -> None:
-    """Whatsmeow writes to it, whatsapp-rust does not: no list of theirs is told to be another."""
+    """Whatsmeow writes to it, whatsapp-rust does not: the ack reports no difference for either list."""
     assert sent_to(await sent(device, "M1", 0, HOSTED_DEVICE, server=server)) == (None, None)
     assert sent_to(await sent(device, "M2", 0, server=server)) == (None, None)
     other = link(world)

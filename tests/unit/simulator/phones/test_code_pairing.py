@@ -29,7 +29,7 @@ def client(new_device: Callable[[], Device]) -> CodeClient:
 
 
 async def failed(world: ServerState, code: str = CODE) -> str:
-    """What the phone says instead of linking the client."""
+    """Returns the error of the phone, which does not link the client."""
     with pytest.raises(ScanError) as raised:
         await world.code_pairing.enter(NUMBER, code)
     assert world.companions.of(NUMBER) == ()
@@ -107,7 +107,7 @@ async def test_nobody_shows_a_code(world: ServerState, client: CodeClient) -> No
     assert await failed(world) == "no_link_code"
 
 
-async def test_whoever_is_sent_away_shows_no_code(world: ServerState, client: CodeClient) -> None:
+async def test_a_refused_client_shows_no_code(world: ServerState, client: CodeClient) -> None:
     """From then on, and not only once its socket is gone."""
     await client.ask()
     world.code_pairing._hellos[NUMBER].connection.retire()

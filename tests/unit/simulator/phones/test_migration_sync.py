@@ -25,7 +25,7 @@ async def posted(world: ServerState, body: dict[str, Any]) -> httpx.Response:
         return await http.post(f"/accounts/{NUMBER}/migrate", json=body)
 
 
-async def test_each_device_is_told_the_lids(
+async def test_each_device_gets_the_lids(
     world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     world.migrations.change(NUMBER, done=False)

@@ -30,7 +30,7 @@ async def client(world: ServerState, new_device: Callable[[], Device]) -> Passke
 
 
 def code(answer: Any) -> str | None:
-    """What a query was refused by; None where it was not."""
+    """Returns the error of a query; None for a result."""
     error = answer.get_child("error")
     return None if error is None else str(error.attrs["code"])
 

@@ -1,4 +1,4 @@
-"""How a client has to address groups and their members, where that is asked."""
+"""Addressing modes of groups and their members, where the server checks them."""
 
 from __future__ import annotations
 

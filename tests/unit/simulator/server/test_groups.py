@@ -231,7 +231,7 @@ async def test_who_reinstalls_hands_over_another_key(member: Member) -> None:
     assert (kinds, text) == (["pkmsg", "skmsg"], "two")
 
 
-async def test_a_members_new_device_is_told_of(member: Member) -> None:
+async def test_a_members_new_device_is_announced(member: Member) -> None:
     with member.device.world.store.transaction():
         member.device.world.device_changes.link(OTHER, notify=True)
     notification = await member.device.next("notification")

@@ -38,7 +38,9 @@ async def show(device: Device, kind: str, **attrs: Any) -> None:
 
 
 @pytest.mark.parametrize("server", ["s.whatsapp.net", LID_SERVER])
-async def test_a_subscriber_is_told(device: Device, http: httpx.AsyncClient, server: str) -> None:
+async def test_a_subscriber_is_notified(
+    device: Device, http: httpx.AsyncClient, server: str
+) -> None:
     address = device.world.people.named(FRIEND).address(server)
     await device.send(Node("presence", {"type": "available", "name": "Me"}))
     await device.send(Node("presence", {"type": "subscribe", "to": address}))
@@ -54,7 +56,7 @@ async def test_a_subscriber_is_told(device: Device, http: httpx.AsyncClient, ser
     assert (await http.get(PRESENCE)).json()["subscribers"] == []
 
 
-async def test_who_is_not_online_is_not_told(device: Device, http: httpx.AsyncClient) -> None:
+async def test_offline_devices_are_not_notified(device: Device, http: httpx.AsyncClient) -> None:
     async def notified() -> list[Any]:
         """The presences that came by now."""
         attrs = {"to": SERVER, "xmlns": "w:p", "type": "get", "id": "now"}

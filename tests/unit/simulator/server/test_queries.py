@@ -55,7 +55,7 @@ async def test_digest_before_any_upload(new_device: Callable[[], Device]) -> Non
     assert (answer.attrs["type"], answer.get_child("error").attrs["code"]) == ("error", "404")
 
 
-async def test_prekeys_are_given_once_and_their_lack_is_told(
+async def test_prekeys_are_given_once_and_their_lack_is_notified(
     device: Device, world: ServerState
 ) -> None:
     async def count() -> int:
@@ -69,7 +69,7 @@ async def test_prekeys_are_given_once_and_their_lack_is_told(
     low = await device.next("notification")
     assert (low.attrs["type"], low.get_child("count").attrs["value"]) == ("encrypt", "4")
     assert await count() == 4
-    # told once, until it is acknowledged
+    # notified once, until it is acknowledged
     with world.store.transaction():
         world.contact_behaviour.say("15550100020", NUMBER, "opens a session")
     assert world.queue.counts((NUMBER, device.device))["notification"] == 1

@@ -126,7 +126,7 @@ async def test_a_group_sees_what_an_account_read_however_it_is_set(
 
 
 @pytest.mark.parametrize("server", [PN_SERVER, LID_SERVER])
-async def test_the_other_devices_of_an_account_are_told_what_one_read(
+async def test_the_other_devices_of_an_account_get_receipts_of_one(
     device: Device,
     world: ServerState,
     paired: Callable[[str], Awaitable[Device]],
@@ -149,7 +149,7 @@ async def test_the_other_devices_of_an_account_are_told_what_one_read(
 
 
 @pytest.mark.parametrize(("shown", "kind"), [("all", "read"), ("none", "read-self")])
-async def test_what_is_read_on_the_phone_is_told_as_the_account_is_set_to(
+async def test_messages_read_on_the_phone_follow_the_privacy_settings(
     device: Device, world: ServerState, shown: str, kind: str
 ) -> None:
     world.properties.change(NUMBER, {"read_receipts": shown})
@@ -170,7 +170,7 @@ async def test_what_is_read_on_the_phone_is_told_as_the_account_is_set_to(
     assert world.remarks.of(NUMBER) == {}
 
 
-async def test_what_is_read_in_a_group_on_the_phone_is_told(
+async def test_group_messages_read_on_the_phone_are_reported(
     device: Device, world: ServerState
 ) -> None:
     world.properties.change(NUMBER, {"read_receipts": "none"})
@@ -186,7 +186,7 @@ async def test_what_is_read_in_a_group_on_the_phone_is_told(
     assert world.sent.of(FRIEND)[0]["read"]
 
 
-async def test_a_setting_that_one_device_changes_is_told_to_the_others(
+async def test_a_setting_that_one_device_changes_reaches_the_others(
     device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     other = await paired(NUMBER)

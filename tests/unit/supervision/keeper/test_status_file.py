@@ -1,4 +1,4 @@
-"""The notes on the parts, as whoever starts them reads them."""
+"""The states of parts, as `teimoso up` reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migration to LIDs: clients are told at pairing and by a property of the experiments."""
+"""Migration to LIDs: clients learn it at pairing and by a property of the experiments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def experiments(device: Device) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("migrated", [True, False])
-async def test_a_client_is_told_when_it_is_linked(
+async def test_a_client_learns_it_when_it_is_linked(
     world: ServerState, paired: Callable[[str], Awaitable[Device]], migrated: bool
 ) -> None:
     if not migrated:

@@ -109,7 +109,7 @@ async def test_a_message_that_was_asked_for_anew_needs_no_token(
     assert [one["id"] for one in world.inbox.received(FRIEND)] == ["M1"]
 
 
-async def test_clients_are_told_to_send_tokens(device: Device) -> None:
+async def test_experiments_make_clients_send_tokens(device: Device) -> None:
     answer = await device.query("abt", "get", Node("props", {"protocol": "1"}))
     props = answer.get_child("props").get_children("prop")
     told = {one.attrs["config_code"]: one.attrs["config_value"] for one in props}

@@ -1,4 +1,4 @@
-"""Limits on writing to strangers: which messages are refused, what is counted and told."""
+"""Limits on new chats: refused messages, counts and notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions: who is refused, who is told of an end, and the page that has the current one."""
+"""Versions: refusals, announced ends, and the page with the current one."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_an_old_client_neither_registers_nor_logs_in(
     assert (await device.login()).tag == "success"
 
 
-async def test_an_end_is_told_after_the_login(
+async def test_an_end_is_announced_after_the_login(
     world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
