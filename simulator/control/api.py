@@ -1,17 +1,6 @@
 """Routes of the control API: actions of people with phones, over HTTP on loopback.
 
-Long lists are read in pages, so that a poll returns only new items: `GET /contacts/{n}/inbox`,
-`/phones/{n}/inbox` and `/contacts/{n}/said` take `?after=` and `?limit=` and answer
-`{"items": […], "last": n}`: the items with a higher `index` than `after`, oldest first, at most
-`limit`; `last` is the `after` of the next page, unchanged without new items. Without either parameter
-the answer has all items. The `index` of an item is permanent, also after a restart of the simulator.
-Counts of an item change without a new index: of deliveries (`deliveries`, `devices`), and of a sent
-message `delivered`, `read` and `retries`. A test therefore reads all items once more at its end.
-
-`POST /faults {"account", "kind", …}` begins a fault (`simulator/faults.py` lists the kinds),
-`GET /faults` returns how often each was injected (`struck`) and whether it is active (`active`),
-`DELETE /faults` ends active ones; the latter two for one account or one fault with `?account=` and
-`?id=`.
+`docs/simulator.md` lists the requests, with their fields and pages.
 """
 
 from __future__ import annotations
