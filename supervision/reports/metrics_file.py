@@ -1,8 +1,6 @@
 """Sums up the counters of all processes over their restarts, in a file that the gateway reads.
 
-The gateway shows the file, and a new root continues from it: so totals never decrease, and count
-nothing twice after a death. Counts after the last report of a process are lost with it, a few seconds
-at most. Without the file totals begin at 0, which is a counter reset for Prometheus.
+The gateway shows the file, and a new root continues from it (`docs/metrics.md`: numbers after a death).
 `metrics_collector.py` writes it.
 """
 
