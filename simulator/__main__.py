@@ -34,7 +34,7 @@ def main() -> int:
         "--answer-seconds",
         type=float,
         default=ANSWER_SECONDS,
-        help="how long a client has to answer a stanza",
+        help="deadline for the answer to a stanza",
     )
     options = parser.parse_args()
     structlog.configure(

@@ -216,7 +216,7 @@ class Children:
         except (ActorDead, CallRefused):
             return None
         except CallTimeout:
-            log.warning("adopted silent", action="adopt", actor=name)
+            log.warning("adopted without an answer", action="adopt", actor=name)
         else:
             child.pid, child.node = health["pid"], health.get("node")
             child.connection, child.state = health.get("connection"), health.get("state")

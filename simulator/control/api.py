@@ -120,7 +120,7 @@ class Control:
         part = media_in(message)
         held = None if part is None else world.media.at(part[1].direct_path)
         if part is None or held is None:
-            raise ProblemError(404, "no_such_media", "no message of that id brought a file")
+            raise ProblemError(404, "no_such_media", "there is no message of that id with a file")
         world.media.answer_by(part[1].direct_path, status)
         if lost:
             world.media.file(held.token).unlink(missing_ok=True)

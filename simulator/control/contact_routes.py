@@ -82,7 +82,7 @@ class ContactRoutes:
         number, composer = self._number(request), self._world.composer
         kind, count = composer.check(body), optional(body, "count", 1)
         if "count" in body and kind != "text":
-            raise ProblemError(400, "bad_count", "only a text is said more than once")
+            raise ProblemError(400, "bad_count", "count is for texts only")
         if not 1 <= count <= MAX_COUNT:
             raise ProblemError(400, "bad_count", f"count must be 1 to {MAX_COUNT}")
         device = optional(body, "device", 0)

@@ -77,7 +77,7 @@ class PhoneRoutes:
         with world.store.transaction():
             for message_id in ids:
                 if not world.receipts.read_on_phone(self._number(request), str(message_id)):
-                    raise ProblemError(404, "no_such_message", "nobody said a message of that id")
+                    raise ProblemError(404, "no_such_message", "there is no message of that id")
         return JSONResponse({"ids": ids})
 
     async def presence(self, request: Request) -> JSONResponse:

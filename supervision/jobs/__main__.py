@@ -39,8 +39,12 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="job", required=True, metavar="JOB")
     for name in JOBS:
         command = commands.add_parser(name, help=(module(name).__doc__ or "").strip())
-        command.add_argument("--data", type=Path, required=True, help="the instance's directory")
-        command.add_argument("--dry-run", action="store_true", help="say what would be done")
+        command.add_argument(
+            "--data", type=Path, required=True, help="data directory of the instance"
+        )
+        command.add_argument(
+            "--dry-run", action="store_true", help="report the steps without taking them"
+        )
         module(name).options(command)
     given = parser.parse_args(words)
     try:

@@ -26,8 +26,10 @@ STEP = 1 << 22  # bytes between two reports of the progress
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--to", type=Path, help="a directory; backups in the data directory")
-    parser.add_argument("--keep", type=int, default=7, help="files that stay there")
+    parser.add_argument(
+        "--to", type=Path, help="directory of the copies; by default backups in the data directory"
+    )
+    parser.add_argument("--keep", type=int, default=7, help="number of copies to keep")
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class JobStatus:
     ended_at: float | None
 
 
-class Client:
+class JobClient:
     """The jobs of one cluster. Raises `ConnectionError` if its dashboard does not answer."""
 
     def __init__(self, address: str) -> None:
@@ -39,7 +39,7 @@ class Client:
         status = self._client.get_job_status(identity)
         return str(status.value), bool(status.is_terminal())
 
-    def told(self, identity: str) -> list[dict[str, Any]]:
+    def report(self, identity: str) -> list[dict[str, Any]]:
         """Returns the lines that a job reported; the last one is its result."""
         lines = self._client.get_job_logs(identity).splitlines()
         return [json.loads(line) for line in lines if line.startswith('{"job"')]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--connection", help="of this one alone")
+    parser.add_argument("--connection", help="only the backups of this connection")
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:

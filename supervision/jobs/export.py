@@ -27,11 +27,13 @@ PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("connection", help="its name; the incarnation of a deleted one")
+    parser.add_argument(
+        "connection", help="name of the connection, or the incarnation of a deleted one"
+    )
     parser.add_argument(
         "--to",
         type=Path,
-        help="the file; exports/NAME.jsonl in the data directory, INCARNATION.jsonl of a deleted one",
+        help="the file; by default exports/NAME.jsonl in the data directory, INCARNATION.jsonl of a deleted one",
     )
 
 

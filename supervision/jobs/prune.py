@@ -19,9 +19,10 @@ LEAST = 30
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--days", type=int, required=True, help="how many days stay, 30 at least")
+    parser.add_argument("--days", type=int, required=True, help="days to keep, at least 30")
     parser.add_argument(
-        "--connection", help="of this one alone: its name, or the incarnation of a deleted one"
+        "--connection",
+        help="only those of this connection: its name, or the incarnation of a deleted one",
     )
 
 

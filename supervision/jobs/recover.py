@@ -26,8 +26,12 @@ WELL = frozenset({"open", "pairing"})
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("connection", nargs="?", help="which one; all that should run without it")
-    parser.add_argument("--within", type=float, default=60.0, help="seconds to wait for them")
+    parser.add_argument(
+        "connection", nargs="?", help="the connection; by default all that should run"
+    )
+    parser.add_argument(
+        "--within", type=float, default=60.0, help="seconds to wait until they are open"
+    )
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:

@@ -19,8 +19,8 @@ PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--connection", help="of this one alone")
-    parser.add_argument("--code", help="the error they died of")
+    parser.add_argument("--connection", help="only those of this connection")
+    parser.add_argument("--code", help="only those with this error")
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:

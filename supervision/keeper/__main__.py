@@ -23,8 +23,11 @@ from supervision.keeper.parts.ports import NoPortFree
 
 def main() -> int:
     os.umask(0o077)  # inherited by all parts, whose files hold messages and keys
-    parser = argparse.ArgumentParser(prog="python -m supervision.keeper", description="Keep it up.")
-    parser.add_argument("--data", type=Path, required=True, help="the instance's directory")
+    parser = argparse.ArgumentParser(
+        prog="python -m supervision.keeper",
+        description="Keeps the processes of an instance running.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="data directory of the instance")
     data: Path = parser.parse_args().data.expanduser().resolve()
     try:
         settings = Settings.load(data)

@@ -182,12 +182,12 @@ class Keeper:
                     "whatsapp_media_authority": Path(where["media_authority"]),
                 }
             except KeyError:  # or it went on from a release that did not say as much
-                raise Fallen("it does not say where it is") from None
+                raise Fallen("it does not report its address") from None
             self._settings = self._settings.current().model_copy(update=update)
             try:
                 self._settings.save()
             except OSError as error:
-                raise Fallen(f"where it is cannot be written down: {error.strerror}") from None
+                raise Fallen(f"its address cannot be written: {error.strerror}") from None
             self._resolved.set()
 
     async def _attend(self, part: Part, entry: Entry) -> Fallen:
@@ -204,7 +204,7 @@ class Keeper:
                     large = part.memory.over(large, process.resident(entry))
                     if part.memory.exceeded(large, time.monotonic() - begun):
                         await process.stop([entry], part.grace)
-                        return Fallen("it grew over MAX_MEMORY_RESTART", "memory")
+                        return Fallen("it exceeded MAX_MEMORY_RESTART", "memory")
                 if part.silence is None:
                     continue
                 silences = 0 if await part.ready() else silences + 1
@@ -240,7 +240,7 @@ class Keeper:
             self._note("root", "starting", falls=falls)
             reason = await self._run_ray_task("start")
             if reason is None and not await self._root_within(ROOT_PATIENCE):
-                reason = f"it did not show itself within {ROOT_PATIENCE:.0f} s"
+                reason = f"no heartbeat within {ROOT_PATIENCE:.0f} s"
             patience = 0.0
             if reason is not None:
                 falls = falls.fell(0.0, 1.0)

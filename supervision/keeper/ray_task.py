@@ -46,7 +46,7 @@ async def _end_hung(data: Path) -> None:
     root = cluster.find_root()
     if root is None or not await _hangs(root, data):
         return
-    sys.stderr.write("The root hung, or was astray, and is replaced.\n")
+    sys.stderr.write("Replaced a root that hung, or that runs with another data directory.\n")
     await cluster.Cluster(data).kill(root)
     for _ in range(GONE):
         if cluster.find_root() is None:
@@ -75,7 +75,7 @@ async def _renew() -> int:
     try:
         await root.call("renew", within=RENEW)
     except (cluster.ActorDead, cluster.CallTimeout, cluster.CallRefused) as error:
-        sys.stderr.write(f"Not all was made anew: {error or type(error).__name__}.\n")
+        sys.stderr.write(f"Not all actors were replaced: {error or type(error).__name__}.\n")
         return 1
     return 0
 
