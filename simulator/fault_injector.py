@@ -97,7 +97,7 @@ class FaultInjector:
         return len(connections)
 
     def clear(self, account: str | None = None, fault_id: int | None = None) -> int:
-        """Ends rules and releases what they held back; returns the number of rules that ended."""
+        """Ends rules and releases the stanzas that they held back; returns the number of ended rules."""
         ended = self._faults.clear(account, fault_id)
         for fault in ended:
             if fault.kind == "freeze" and not self._faults.frozen(fault.account):

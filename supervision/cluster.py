@@ -35,15 +35,15 @@ TOKEN = Path("ray") / "token"
 ADDRESS = Path("ray") / "address"
 
 
-class ActorDead(Exception):  # noqa: N818 - reads as what it is
+class ActorDead(Exception):  # noqa: N818 - reads well without Error
     """The process of the actor is gone."""
 
 
-class CallTimeout(Exception):  # noqa: N818 - reads as what it is
+class CallTimeout(Exception):  # noqa: N818 - reads well without Error
     """No answer in time: the actor may live, and may have executed the call."""
 
 
-class CallRefused(Exception):  # noqa: N818 - reads as what it is
+class CallRefused(Exception):  # noqa: N818 - reads well without Error
     """The call raised inside the actor; `kind` is the error's type, `code` its stable code."""
 
     def __init__(self, kind: str, code: str | None) -> None:

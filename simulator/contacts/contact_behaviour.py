@@ -102,13 +102,12 @@ class ContactBehaviour:
     ) -> str:
         """Sends a message to every companion of `to` and, as a copy, to the speaker's own.
 
-        `message` makes it of the speaker and of the server part that people have in it.
-        `addressing` (pn, lid) is the chat's as a rule: the contact's. With a `placeholder` the
+        `message` builds it from the speaker and the server part of addresses in it. `addressing`
+        (pn, lid) is by default the contact's. With a `placeholder` the
         recipient's companions get `<unavailable>` with these attributes in place of the ciphertext;
         not in groups. Returns the message id.
-        Raises NoDeviceError when the simulator plays no such device of the speaker's, and
-        NoCompanionError when neither side has a linked device: between two phones that are both
-        played here there is nothing to simulate.
+        Raises NoDeviceError without such a simulated device of the speaker, and NoCompanionError
+        without a companion on either side: messages between two simulated phones have no effect.
         """
         if is_group(to):
             return self._in_group(number, to, message, device)

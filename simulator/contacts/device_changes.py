@@ -36,7 +36,7 @@ class DeviceChanges:
         """Resets the phone's sessions and prekeys, and its identity unless `same_identity`.
 
         A new identity comes with a new registration id and without the linked devices, which the
-        old one had vouched for. With `notify` accounts that know the person are notified.
+        old one had signed. With `notify` accounts that know the person are notified.
         """
         if same_identity:
             self._endpoints.reset(number)
@@ -58,7 +58,7 @@ class DeviceChanges:
         return device
 
     def unlink(self, number: str, device: int, *, notify: bool) -> None:
-        """Unlinks a device of the person. Raises NoDeviceError when none is played under the id."""
+        """Unlinks a device of the person. Raises NoDeviceError without a simulated one."""
         self._devices.remove(number, device)
         if notify:
             self._notifications.device(number, "remove", device)

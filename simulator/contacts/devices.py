@@ -53,7 +53,7 @@ class Devices:
         self._lists: dict[str, tuple[object, SignedList]] = {}
 
     def of(self, number: str) -> dict[int, int]:
-        """The key index of each device, by the device's id; the phone is 0 and first."""
+        """Returns the key index of each device, by the device's id; the phone is 0 and first."""
         linked = {one.device: one.key_index for one in self._companions.of(number)}
         linked |= {one.device: one.key_index for one in self._endpoints.of(number).values()}
         return dict(sorted(linked.items()))
@@ -73,7 +73,7 @@ class Devices:
         return device
 
     def remove(self, number: str, device: int) -> None:
-        """Unlinks a played device. Raises NoDeviceError when it is none, or the phone."""
+        """Unlinks a simulated device. Raises NoDeviceError for another one, or the phone."""
         if device == PHONE or self._endpoints.get(number, device) is None:
             raise NoDeviceError
         self._endpoints.remove(number, device)
@@ -85,7 +85,7 @@ class Devices:
         return participant_hash(person.address(server, device) for device in self.of(number))
 
     def signed_list(self, number: str) -> SignedList:
-        """The device list that the phone signed last: a client drops devices whose index is not in it.
+        """Returns the device list that the phone signed last: a client drops devices whose index is not in it.
 
         Its `current_index` is the highest index ever given, its `valid_indexes` those that still
         hold, 0 being the phone's.

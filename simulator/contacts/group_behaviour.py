@@ -51,11 +51,11 @@ class GroupBehaviour:
         self._switchboard = switchboard
 
     def listeners(self, group: Group) -> list[Companion]:
-        """The linked devices of all members."""
+        """Returns the linked devices of all members."""
         return [one for number in group.members for one in self._companions.of(number)]
 
     def say(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
-        """Encrypts once for all, and hands the key to each device that lacks it.
+        """Encrypts once for all members, and distributes the sender key to each device that lacks it.
 
         Raises NoGroupError when the speaker is not a member.
         """
@@ -83,7 +83,7 @@ class GroupBehaviour:
         bundle: Bundle | None,
         count: int,
     ) -> None:
-        """For one device that could not read: the message with the key, over their session."""
+        """Sends one device that could not decrypt the message again, with the sender key."""
         handed_over = self._sender_keys.handed_over(group, speaker)
         message = Message()
         message.CopyFrom(content)
@@ -128,7 +128,7 @@ class GroupBehaviour:
         return stanza
 
     def _hear(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
-        """The members who are played keep it, and confirm it to an account that has companions."""
+        """Stores the message for simulated members, who send receipts to an account with companions."""
         kind, text, fields = message_content.described(content)
         for number in group.members:
             if number == speaker.number:

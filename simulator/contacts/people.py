@@ -48,8 +48,8 @@ class UnknownNumberError(ValueError):
 class Person:
     """One person, who may be an account's owner, a contact, or both.
 
-    `addressing` is the server part of all the person's stanzas, empty while they follow what they
-    answer; `prekeys` how many more bundles carry a one-time prekey (-1: no end); `listed_at` when
+    `addressing` is the server part of all the person's stanzas, empty while they follow the message
+    that they answer; `prekeys` how many more bundles carry a one-time prekey (-1: no end); `listed_at` when
     the device list last changed; `last_device` the highest device id ever given.
     """
 
@@ -160,7 +160,7 @@ class People:
         return self.named(number)
 
     def next_device(self, number: str) -> int:
-        """Reserves the number's next device id; ids are never given twice, a hosted one's never."""
+        """Reserves the number's next device id; no id is used twice, and the hosted one's never."""
         self.named(number)
         with self._store.transaction():
             device = self._store.number("SELECT next_device FROM people WHERE number = ?", number)

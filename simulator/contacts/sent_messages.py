@@ -20,7 +20,7 @@ OWN_DEVICES: Final = ""
 
 
 class SentMessages:
-    """The table `said`. Every method runs inside its caller's transaction."""
+    """The table `said`. Each method runs inside its caller's transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class SentMessages:
         )
 
     def count_request(self, number: str, message_id: str, peer: DeviceKey) -> int:
-        """Counts a peer's request to encrypt the message anew; returns how many it has made."""
+        """Counts a retry request of a peer; returns the number of its requests."""
         return self._store.number(
             "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
             " ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
@@ -62,7 +62,7 @@ class SentMessages:
         )
 
     def count_retry(self, number: str, message_id: str) -> None:
-        """Counts that the message was encrypted anew."""
+        """Counts a repeated encryption of the message."""
         self._store.execute(
             "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
         )

@@ -73,9 +73,9 @@ class Bundle:
 
 @dataclass
 class SignalEndpoint:
-    """A played device. Its ratchets commit with the transaction that used them.
+    """A simulated device. Its ratchets commit with the transaction that used them.
 
-    `adv` is what a linked device shows with its keys, empty for a phone.
+    `adv` is the signed identity of a linked device, empty for a phone.
     """
 
     store: Store
@@ -225,7 +225,7 @@ class SignalEndpoint:
 
 
 class SignalEndpoints:
-    """Every played device. A number's phone is made when it is first needed."""
+    """All simulated devices. The phone of a number is created at its first use."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -233,7 +233,7 @@ class SignalEndpoints:
         store.on_rollback(self._cache.clear)
 
     def of(self, number: str) -> dict[int, SignalEndpoint]:
-        """The number's played devices by their ids, the phone first."""
+        """Returns the number's simulated devices by their ids, the phone first."""
         if number not in self._cache:
             rows = self._store.rows(
                 "SELECT * FROM endpoints WHERE number = ? ORDER BY device", number
@@ -245,7 +245,7 @@ class SignalEndpoints:
         return self._cache[number]
 
     def get(self, number: str, device: int = PHONE) -> SignalEndpoint | None:
-        """The played device, or None when that device is not played here."""
+        """Returns a simulated device, None for a device that is not simulated."""
         return self.of(number).get(device)
 
     def phone(self, number: str) -> SignalEndpoint:
@@ -254,7 +254,7 @@ class SignalEndpoints:
     def link(
         self, number: str, device: int, *, raw_id: int, key_index: int, now: float
     ) -> SignalEndpoint:
-        """Makes one more played device, vouched for by the phone."""
+        """Creates one more simulated device, signed by the phone."""
         identity = IdentityKeyPair.generate()
         adv = own_identity(
             self.phone(number).identity,

@@ -20,7 +20,7 @@ from simulator.wire.protocol import (
     x3dh_responder,
 )
 
-# As many old sessions as libsignal keeps, so that what was on its way when a new one began is read.
+# As many old sessions as libsignal keeps, for messages in flight at the begin of a new one.
 MAX_SESSIONS: Final = 40
 
 _BYTES: Final = ("dhs_priv", "dhs_pub", "dhr", "rk", "cks", "ckr")
@@ -145,8 +145,8 @@ def decrypted(
 ) -> tuple[SignalSession, bytes]:
     """The session afterwards and the plaintext.
 
-    Raises the library's SignalCryptoError when the MAC does not verify; the session given is
-    untouched, so a forged message cannot spoil it.
+    Raises the library's SignalCryptoError when the MAC does not verify; the given session
+    does not change, so that a forged message cannot damage it.
     """
     ratchet = _copied(session.ratchet)
     plaintext = ratchet_decrypt(

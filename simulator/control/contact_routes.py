@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.server_state import ServerState
 
 MAX_COUNT: Final = 10_000
-# So many messages are said before anyone else has a turn.
+# Messages in one transaction, before other requests have their turn.
 _TURN: Final = 20
 
 
@@ -37,7 +37,7 @@ class ContactRoutes:
         self._world = world
 
     async def change(self, request: Request) -> JSONResponse:
-        """Change a person's behaviour. `prekeys`: so many more bundles carry a one-time prekey."""
+        """Changes a person's behaviour. `prekeys`: the number of further bundles with a one-time prekey."""
         body = await body_of(request)
         kinds: dict[str, type | tuple[type, ...]] = {
             "name": str,
@@ -77,7 +77,7 @@ class ContactRoutes:
         return self._described(self._world.people.change(self._number(request), changes))
 
     async def say(self, request: Request) -> JSONResponse:
-        """Says something once, or a text `count` times, numbered, each under its own id."""
+        """Sends a message once, or a text `count` times, numbered, each under its own id."""
         body = await body_of(request)
         number, composer = self._number(request), self._world.composer
         kind, count = composer.check(body), optional(body, "count", 1)
@@ -144,7 +144,7 @@ class ContactRoutes:
         return JSONResponse({"account": account})
 
     async def status(self, request: Request) -> JSONResponse:
-        """Shows the account `to` a status; its devices get a <status> stanza."""
+        """Sends the devices of the account `to` a status, as a <status> stanza."""
         body, world = await body_of(request), self._world
         account = world.people.named(field(body, "to", str).lstrip("+")).number
         if not world.companions.of(account):

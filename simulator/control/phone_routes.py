@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PhoneRoutes:
-    """Endpoints for what is no message of a person's."""
+    """Endpoints for phones, history syncs, read marks and presence."""
 
     def __init__(self, world: ServerState) -> None:
         self._world = world

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RuleRoutes:
-    """Endpoints of what the server demands."""
+    """Endpoints for rules of the server."""
 
     def __init__(self, world: ServerState) -> None:
         self._world = world

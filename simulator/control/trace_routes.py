@@ -19,7 +19,7 @@ class TraceRoutes:
         self._world = world
 
     async def trace(self, request: Request) -> JSONResponse:
-        """Whether it records, and into which files; POST starts it, DELETE stops it."""
+        """The state and the files of the recording; POST starts it, DELETE stops it."""
         recorder, number = self._world.recorder, None
         if "number" in request.path_params:
             number = self._world.people.named(request.path_params["number"].lstrip("+")).number

@@ -27,7 +27,7 @@ CHUNK: Final = 1 << 16
 _MAC: Final = 10
 _BLOCK: Final = 128
 
-# the kind in an upload's path → what the keys are derived for
+# kind in the path of an upload → label of the key derivation
 USES: Final = {
     "image": "WhatsApp Image Keys",
     "video": "WhatsApp Video Keys",
@@ -99,9 +99,9 @@ def seal(plaintext: Iterable[bytes], kind: str, out: BinaryIO) -> Sealed:
 
 
 def opened(source: BinaryIO, size: int, kind: str, media_key: bytes) -> tuple[bytes, int]:
-    """The SHA-256 and the length of what an encrypted file of `size` bytes holds.
+    """Returns the SHA-256 and the length of the plaintext of an encrypted file of `size` bytes.
 
-    Raises MediaError("bad-mac"), or "malformed" for what is no such file.
+    Raises MediaError("bad-mac"), or "malformed" for other files.
     """
     digest, length = hashlib.sha256(), 0
     for chunk in decrypted(source, size, kind, media_key):

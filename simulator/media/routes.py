@@ -83,7 +83,7 @@ class MediaRoutes:
         return JSONResponse({"url": url, "direct_path": path, "handle": ""})
 
     async def download(self, request: Request) -> Response:
-        """The encrypted file, when its hash is the one that is asked for (`hash`, if any)."""
+        """Returns the encrypted file, unless its hash differs from `hash` in the request."""
         held = self._media.at(request.url.path)
         if held is None:
             return _refused(404, "no such file")
@@ -101,12 +101,12 @@ class MediaRoutes:
         data = await asyncio.to_thread(file.read_bytes)
         half = len(data) // 2
         yield data[:half]
-        while self._faults.find(EVERYONE, _HOLD) is not None:  # noqa: ASYNC110 - it tells nobody
+        while self._faults.find(EVERYONE, _HOLD) is not None:  # noqa: ASYNC110 - the end of a fault has no event
             await asyncio.sleep(0.05)
         yield data[half:]
 
     async def delete(self, request: Request) -> Response:
-        """Forgets a file, as whatsmeow asks for history that it has read."""
+        """Deletes a file; whatsmeow requests that for history that it has read."""
         if self._media.account(request.query_params.get("auth", ""), time.time()) is None:
             return _refused(401, "unauthorized")
         try:

@@ -61,7 +61,8 @@ def adv_secret(shared: bytes, phone: Any, companion: bytes, bundle: bytes) -> by
     """Returns the ADV secret of phone and client.
 
     `phone` is its identity key pair, `companion` the client's identity, `bundle` what the client
-    sealed under `shared`. Raises WrongCodeError when it does not open, or is not about these two.
+    sealed under `shared`. Raises WrongCodeError when it does not decrypt, or has other
+    identities.
     """
     salt, nonce, sealed = bundle[:_SALT], bundle[_SALT:][:_NONCE], bundle[_SALT + _NONCE :]
     key = _derived(shared, salt, b"link_code_pairing_key_bundle_encryption_key")

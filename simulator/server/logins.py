@@ -128,7 +128,7 @@ class Logins:
             self._switchboard.flush(connection)
 
     def log_out(self, companion: Companion) -> None:
-        """Unlinks a device at the request of its owner or of itself; it must pair anew.
+        """Unlinks a device at the request of its owner or of itself; it has to pair again.
 
         Runs within the caller's transaction.
         """

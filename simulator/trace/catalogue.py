@@ -1,6 +1,6 @@
 """Loads and saves the catalogue: features of stanzas that the simulator sends (`in`) and clients send (`out`).
 
-Recorded from the traces of the clients in `tests/conformance`, which hold it to what they record.
+Recorded from the traces of the clients in `tests/conformance`, which compare it with their traces.
 """
 
 from __future__ import annotations

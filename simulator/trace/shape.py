@@ -111,7 +111,7 @@ class Shaper:
         return self._own and pair in allow_list.WORDS and is_word(text)
 
     def _address(self, text: str) -> str | None:
-        """Server, running number of the user and device; None for what is no address."""
+        """Returns server, running number of the user, and device; None for a text that is no address."""
         if text == _STATUS or text in allow_list.SERVERS:
             return text
         found = _ADDRESS.fullmatch(text)

@@ -31,7 +31,7 @@ class FrameReader:
     async def header(self) -> bytes:
         """The four header bytes (`WA`, two version bytes), which are the Noise prologue.
 
-        A client that was given routing info repeats it in front: `ED`, two version bytes, a
+        A client with routing info sends it in front: `ED`, two version bytes, a
         three-byte length, the info. It is no part of the prologue. Raises FrameError on other
         bytes.
         """

@@ -257,7 +257,7 @@ def pad(plaintext: bytes) -> bytes:
 
 
 def unpad(padded: bytes) -> bytes:
-    """Reverse of `pad`. Raises ValueError when the padding is not what it says."""
+    """Reverse of `pad`. Raises ValueError for malformed padding."""
     count = padded[-1] if padded else 0
     if not 1 <= count <= 16 or padded[-count:] != bytes([count]) * count:
         raise ValueError("bad message padding")

@@ -39,7 +39,7 @@ ROOT_SILENCE = 12.0
 log = structlog.get_logger()
 
 
-class Fallen(Exception):  # noqa: N818 - reads as what it is
+class Fallen(Exception):  # noqa: N818 - reads well without Error
     """A part fell: the reason for a person, and its cause in the history."""
 
     def __init__(self, reason: str, cause: str = "crashed") -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 FILE = "keeper.lock"
 
 
-class Held(Exception):  # noqa: N818 - reads as what it is
+class Held(Exception):  # noqa: N818 - reads well without Error
     """Another process holds the lock of this data directory: a keeper, or a stop in progress."""
 
 

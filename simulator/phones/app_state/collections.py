@@ -88,9 +88,9 @@ class Collections:
         return HashState() if row is None else HashState(row["version"], bytes(row["hash"]))
 
     def apply(self, number: str, name: str, patch: Any, *, sent: Any = None) -> list[Any]:
-        """Stores a patch that follows the newest one; returns what it changes, opened.
+        """Stores a patch that follows the newest one; returns its changes, decrypted.
 
-        `sent` is the patch as companions get it, where that is another one. Raises PatchError, and then changes nothing.
+        `sent` is the patch for companions, where it differs. Raises PatchError, and then changes nothing.
         """
         before = self.state(number, name)
         try:

@@ -42,7 +42,7 @@ class AppStateQueries:
         self._media = media
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
-        """Returns the content of the result. Raises QueryError for what is malformed."""
+        """Returns the content of the result. Raises QueryError for a malformed query."""
         sync = query.get_child("sync")
         if sync is None:
             raise QueryError(400, "bad-request")

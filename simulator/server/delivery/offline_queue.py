@@ -129,7 +129,7 @@ class OfflineQueue:
     def _remove_message(
         self, device: DeviceKey, kind: str, message_id: str, *, oldest_asked: bool
     ) -> list[int]:
-        """Removes the message and its resends, or of those that were asked for anew the oldest."""
+        """Removes the message and its resends, or the oldest one of requested resends."""
         removed = self._store.rows(
             "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
             " AND (NOT ?5 OR seq = coalesce((SELECT min(seq) FROM queue AS asked WHERE number = ?1"

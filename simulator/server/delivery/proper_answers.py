@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECEIVED: Final = frozenset({"", "inactive", "sender", "peer_msg", "hist_sync"})
-"""Types of a receipt by which a device says that it has a message."""
+"""Types of a receipt by which a device acknowledges a message."""
 NACKS: Final = frozenset({487, 488, 489, 490, 491, 493, 495, 496, 499, 500, 550, 551, 552})
 """Errors by which a client refuses a stanza for good: whatsmeow `receipt.go`, Nack…."""
 

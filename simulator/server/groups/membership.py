@@ -25,7 +25,7 @@ class Membership:
     def change(self, group: Group, added: Sequence[str], removed: Sequence[str], by: str) -> Group:
         """Adds and removes members and notifies present and former ones.
 
-        A removed member cannot decrypt later messages: played senders renew their keys.
+        A removed member cannot decrypt later messages: simulated senders renew their keys.
         """
         before = group
         added = [number for number in added if number not in before.members]

@@ -103,7 +103,7 @@ class GroupMessages:
         own, shared = self._parts(message)
         directed = jid_of(message, "participant")
         if directed is not None:
-            # A retry: for the device that asked, under the same id.
+            # An answer to a retry receipt: for one device, under the same id.
             person = self._people.at(directed)
             devices = set() if person is None else {(person.number, directed.device)}
             own, shared = dict.fromkeys(devices, shared), None

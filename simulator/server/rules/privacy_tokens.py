@@ -62,7 +62,7 @@ class PrivacyTokens:
         )
 
     def issue(self, issuer: str, holder: str, at: float | None = None) -> None:
-        """Issues a new token, as of `at` (seconds since the epoch), and tells the holder's devices."""
+        """Issues a new token, as of `at` (seconds since the epoch), and notifies the holder's devices."""
         token, moment = secrets.token_bytes(16), int(time.time() if at is None else at)
         self._properties.put(f"{issuer}/{holder}", _PROPERTY, f"{token.hex()} {moment}")
         self._store.count(issuer, f"{_ISSUED}{holder}")

@@ -33,7 +33,7 @@ NAMES = (VALKEY, SIMULATOR, *RAY)
 FIRST, LAST, BLOCK = 20_000, 32_000, 20
 
 
-class NoPortFree(Exception):  # noqa: N818 - reads as what it is
+class NoPortFree(Exception):  # noqa: N818 - reads well without Error
     """All usable ports are taken."""
 
 

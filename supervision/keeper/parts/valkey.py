@@ -32,7 +32,7 @@ logfile ""
 """
 
 
-class NoServer(Exception):  # noqa: N818 - reads as what it is
+class NoServer(Exception):  # noqa: N818 - reads well without Error
     """The embedded server has no binary for this platform."""
 
 
