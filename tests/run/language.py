@@ -176,7 +176,7 @@ def _paragraphs(source: str) -> Iterator[Passage]:
     """Paragraphs, headings and rows of tables of a document, without its blocks of code."""
     prose = _FENCED.sub(lambda match: "\n" * match[0].count("\n"), source)
     for match in re.finditer(r"^(?:[#|].*|(?:(?![#|]).*\S.*\n?)+)", prose, re.MULTILINE):
-        yield Passage(_line(prose, match.start()), _flat(match[0]), opens=match[0][0] not in "#|")
+        yield Passage(_line(prose, match.start()), _flat(match[0]), opens=True)
 
 
 def _line(source: str, at: int) -> int:

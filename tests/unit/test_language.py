@@ -82,7 +82,7 @@ def test_private_names_are_found(name: str) -> None:
         ("a/b.py", "told = whoever(he)\n"),
         (
             "docs/start.md",
-            "# How it works\n\n| What | Why |\n\n```\nHe is told.\n```\n\nHow long?\n",
+            "# How it works\n\n| What | Why |\n\n```\nls\n\nHe is told.\n```\n\nHow long?\n",
         ),
     ],
 )
