@@ -98,7 +98,7 @@ async def test_a_root_begins_and_a_process_is_elected(redis: Redis) -> None:
     async with full(redis):
         second = RootGeneration(redis)
         assert await second.begin() == 2
-        assert await second.still()
+        assert await second.is_newest()
         leader = Turn(redis, keys.WEBHOOKS)
         assert await leader.hold()
         assert await leader.hold()
