@@ -66,9 +66,11 @@ bench: setup-test
 	@$(MAKE) -s whatsmeow-if-possible
 	$(BIN)/python -m pytest -q -s tests/benchmarks
 
+## lint, format, language and types
 check: setup-test check-go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tests.run.language
 	$(BIN)/mypy
 
 ## what is made of the code: docs/settings.md, .env.example and docs/api.md
