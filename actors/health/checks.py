@@ -65,7 +65,7 @@ class Thresholds:
             settings.disk_threshold,
             settings.redis_latency_threshold / 1000,
             settings.store_latency_threshold / 1000,
-            settings.queue_memory_limit,
+            settings.queue_memory_per_connection,
         )
 
 
@@ -239,8 +239,8 @@ def _files(connections: Mapping[str, Seen]) -> list[Reason]:
         Reason(
             "files_deferred",
             "healthy",
-            f"{seen.over_budget_files} files that arrived wait for tomorrow (UTC): MEDIA_CONNECTION_BUDGET or"
-            " MEDIA_SENDER_BUDGET is used up. They are fetched then; raise the setting to have them at once.",
+            f"{seen.over_budget_files} files that arrived wait for tomorrow (UTC): MEDIA_DOWNLOADS_PER_CONNECTION or"
+            " MEDIA_DOWNLOADS_PER_SENDER is used up. They are fetched then; raise the setting to have them at once.",
             name,
         )
         for name, seen in connections.items()
@@ -249,7 +249,7 @@ def _files(connections: Mapping[str, Seen]) -> list[Reason]:
 
 
 def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
-    """Connections whose messages take nearly all of QUEUE_MEMORY_LIMIT."""
+    """Connections whose messages take nearly all of QUEUE_MEMORY_PER_CONNECTION."""
     shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
     return [
         Reason("queue_full", "healthy", sentences.queue_memory(share), name, urgent=share > FULL)

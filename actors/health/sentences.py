@@ -89,14 +89,14 @@ def redis_memory(memory: Memory) -> str:
     what = "sends are refused" if memory.full else "at the latter sends are refused"
     return (
         f"Redis has {memory.used // 2**20} of {(memory.limit or 0) // 2**20} MB in use; {what}. Messages leave it"
-        " seven days after their end; for more room raise REDIS_MEMORY_LIMIT, and its `maxmemory` where it has one."
+        " seven days after their end; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
     )
 
 
 def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
-        f"Its messages take {share:.0%} of QUEUE_MEMORY_LIMIT, beyond which its sends are refused. They leave seven"
+        f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
         " days after their end; retry or discard dead letters, or raise the limit."
     )
 

@@ -171,7 +171,7 @@ class Writing:
             if self._reserve and not self._dropped:
                 free = _free(os.fstatvfs(self._descriptor))
                 if free < self._reserve + len(data):
-                    raise StoreFull("DISK_RESERVE")
+                    raise StoreFull(reserve=self._reserve)
             rest = memoryview(data)
             while rest and not self._dropped:
                 rest = rest[os.write(self._descriptor, rest) :]

@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.runtime.quotas import ALL, QuotaReached
+from actors.runtime.limits import LimitReached
+from actors.runtime.quotas import ALL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -77,15 +78,15 @@ def admit(
     size: int,
     living: Collection[str] | None,
 ) -> None:
-    """Raises `QuotaReached` where so many bytes more of the `new` units have no room, see `Quota.check`."""
+    """Raises `LimitReached` where so many bytes more of the `new` units have no room, see `Quota.check`."""
 
     def check() -> None:
-        found = usage(database, elsewhere=quota.total > 0)
+        found = usage(database, elsewhere=quota.total.size > 0)
         quota.check(new, found.held, size, living=living, elsewhere=found.elsewhere)
 
     try:
         check()
-    except QuotaReached:
+    except LimitReached:
         if living is None or not _let_go(database, living):
             raise
         check()

@@ -13,7 +13,7 @@ from actors.media.bucket_copies import Copies
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.ledger_budget import DAY
-from actors.media.store import BudgetReached, StoreFull
+from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
 from actors.runtime.quotas import ALL
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import Writing
     from actors.media.ledger import Entry
-
-
-SOON = 60.0
-"""Seconds after which files that are on their way may have come, or be given up."""
 
 
 class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
@@ -87,12 +83,11 @@ class Files:
         self._ledger = Ledger(
             settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
+        self._reserve = lambda: settings.current().disk_reserve
         self._store = DirectoryStore(
-            settings.media,
-            before=self._ledger.note,
-            reserve=lambda: settings.current().disk_reserve,
+            settings.media, before=self._ledger.note, reserve=self._reserve
         )
-        self._quota, self._budget = settings.file_quota, settings.media_upload_budget
+        self._quota, self._daily = settings.file_quota, settings.upload_limit
         self._coming = Counter[str]()
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
@@ -124,17 +119,17 @@ class Files:
     ) -> tuple[str, int]:
         """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as `keep`.
 
-        Raises `QuotaReached` where MEDIA_LIMIT has no room for them, and `BudgetReached` where a connection
-        of them has used up MEDIA_UPLOAD_BUDGET, with what is on its way to this process. `living` are the
+        Raises `LimitReached` where MEDIA_LIMIT has no room for them, and where a connection of them
+        has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the
         connections that exist, None while that is unknown. A file is refused before a byte of it is read where its
         `announced` size (bytes; 0: unknown) has no room on the disk, or in a budget.
         """
         if await self.room() < max(announced, 1):
-            raise StoreFull("DISK_RESERVE")
+            raise StoreFull(reserve=await step(self._reserve))
         owners = [each for each in units if each != ALL]
-        await self._ledger.check_budget(max(announced, 1), owners, self._budget)
+        await self._ledger.check_daily(max(announced, 1), owners, self._daily)
         admit = partial(
-            self._ledger.note, units=units, quota=self._quota, living=living, budget=self._budget
+            self._ledger.note, units=units, quota=self._quota, living=living, daily=self._daily
         )
         size = 0
 
@@ -144,8 +139,9 @@ class Files:
                 size += len(chunk)
                 for each in owners:
                     self._coming[each] += len(chunk)
-                if self._budget and any(self._coming[each] > self._budget for each in owners):
-                    raise BudgetReached(SOON)
+                most = self._daily.size
+                if most and any(self._coming[each] > most for each in owners):
+                    raise self._daily.reached("connection")
                 yield chunk
 
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
+from actors.runtime.limits import DISK_RESERVE, LimitReached, disk_limit
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
     from pathlib import Path
@@ -33,23 +35,15 @@ class StoreUnavailable(Exception):  # noqa: N818
         self.reason = reason
 
 
-class StoreFull(StoreUnavailable):
+class StoreFull(LimitReached, StoreUnavailable):
     """The disk has no room for files: it is full, or would have less than DISK_RESERVE. Nothing was kept."""
 
     code: str = "disk_full"
 
-
-class BudgetReached(Exception):  # noqa: N818
-    """A connection's budget of bytes for the day is used up. Nothing was kept.
-
-    `seconds` are left of the day, which ends at midnight UTC.
-    """
-
-    code: Final = "upload_budget_reached"
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("MEDIA_UPLOAD_BUDGET")
-        self.seconds = seconds
+    def __init__(self, reason: str = DISK_RESERVE, reserve: int = 0) -> None:
+        """`reserve` is how many bytes were to stay free; 0 where the disk is full to its end."""
+        super().__init__(disk_limit(reserve), "instance")
+        self.reason = reason
 
 
 class MediaStore(Protocol):

@@ -134,7 +134,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_limits_reached",
             "counter",
-            "Requests that were refused by a quota, by the setting that limits it.",
+            "Calls that were refused by a limit, by the setting that names it.",
             ("limit",),
         ),
         Series(

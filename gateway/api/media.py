@@ -31,8 +31,8 @@ PIECE: Final = 262_144
 _UNSAID: Final = "application/octet-stream"
 _DEFERRED: Final = {
     "disk_full": "The file waits for room on the disk, and is fetched by itself then.",
-    "connection_budget": "The file waits for the next day (UTC): MEDIA_CONNECTION_BUDGET is used up.",
-    "sender_budget": "The file waits for the next day (UTC): MEDIA_SENDER_BUDGET is used up.",
+    "connection_budget": "The file waits for the next day (UTC): MEDIA_DOWNLOADS_PER_CONNECTION is used up.",
+    "sender_budget": "The file waits for the next day (UTC): MEDIA_DOWNLOADS_PER_SENDER is used up.",
 }
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 

@@ -3,8 +3,8 @@
 | reason | bound |
 |---|---|
 | ``disk_full`` | the disk has no room for it beyond DISK_RESERVE |
-| ``connection_budget`` | the connection's files of today would have more than MEDIA_CONNECTION_BUDGET |
-| ``sender_budget`` | those of its sender would have more than MEDIA_SENDER_BUDGET |
+| ``connection_budget`` | the connection's files of today would have more than MEDIA_DOWNLOADS_PER_CONNECTION |
+| ``sender_budget`` | those of its sender would have more than MEDIA_DOWNLOADS_PER_SENDER |
 
 A file that is refused waits. Nothing of it is given up.
 """

@@ -66,7 +66,7 @@ def full(gateway: Gateway) -> Iterator[Redis]:
 def test_a_connection_that_has_its_share_is_refused_and_no_other(
     own_valkey: Valkey, tmp_path: Path
 ) -> None:
-    with Gateway(tmp_path / "gateway", own_valkey, queue_memory_limit=LIMIT) as gateway:
+    with Gateway(tmp_path / "gateway", own_valkey, queue_memory_per_connection=LIMIT) as gateway:
         gateway.connect()
         gateway.connect("other")
         first = ask(gateway, WORDS, "first")
@@ -116,7 +116,7 @@ def test_a_full_redis_refuses_sends_and_loses_none_that_was_accepted(
 
 
 def test_a_limit_below_maxmemory(own_valkey: Valkey, tmp_path: Path) -> None:
-    with Gateway(tmp_path / "gateway", own_valkey, redis_memory_limit=1_000) as gateway:
+    with Gateway(tmp_path / "gateway", own_valkey, max_redis_memory=1_000) as gateway:
         gateway.connect()
         gateway.until(lambda: ask(gateway, "no").status_code == 503 or None, 10)
         refused(ask(gateway, "no"), 503, "redis_full")

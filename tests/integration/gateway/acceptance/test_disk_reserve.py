@@ -28,7 +28,7 @@ def limited(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
     """Each connection may be given a million bytes a day."""
     budget = 1_000_000
     with Gateway(
-        tmp_path / "gateway", valkey, media_max_bytes=budget, media_upload_budget=budget
+        tmp_path / "gateway", valkey, media_max_bytes=budget, media_uploads_per_connection=budget
     ) as served:
         served.connect()
         served.connect(OTHER)

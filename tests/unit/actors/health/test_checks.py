@@ -258,7 +258,7 @@ def test_the_thresholds_are_settings() -> None:
         alert_repeat_interval=250,
         disk_threshold=1000,
         redis_latency_threshold=20,
-        queue_memory_limit=5,
+        queue_memory_per_connection=5,
         store_latency_threshold=30,
     )
     low = Thresholds.of(settings)
