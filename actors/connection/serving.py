@@ -171,7 +171,7 @@ class Serving:
         )
         self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
         self._drain.on_heard, self._drain.joins = self._standing.heard, self._sender.joins
-        self._drain.on_counts = self._reporter.counted
+        self._drain.on_held = self._reporter.holds
         life = self._run() if connect else self._forget()
         self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [

@@ -226,9 +226,9 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
             detail = sentences.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
-        if seen.refused_documents:
-            full = seen.refused_full
-            detail = sentences.refused_documents(seen.refused_documents, full=full)
+        if seen.held.refused_documents:
+            full = seen.held.refused_full
+            detail = sentences.refused_documents(seen.held.refused_documents, full=full)
             reasons.append(Reason("document_refused", "healthy", detail, name, urgent=full))
     return reasons
 
@@ -239,12 +239,12 @@ def _files(connections: Mapping[str, Seen]) -> list[Reason]:
         Reason(
             "files_deferred",
             "healthy",
-            f"{seen.over_budget_files} files that arrived wait for tomorrow (UTC): MEDIA_DOWNLOADS_PER_CONNECTION or"
+            f"{seen.held.over_budget_files} files that arrived wait for tomorrow (UTC): MEDIA_DOWNLOADS_PER_CONNECTION or"
             " MEDIA_DOWNLOADS_PER_SENDER is used up. They are fetched then; raise the setting to have them at once.",
             name,
         )
         for name, seen in connections.items()
-        if seen.over_budget_files
+        if seen.held.over_budget_files
     ]
 
 

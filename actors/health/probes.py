@@ -13,6 +13,7 @@ from actors.health.breakers import Breaker
 from actors.health.samples import Answer, Backlog, Seen, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
+from actors.redis.held_items import NONE_HELD
 from actors.state.documents import (
     HEALTH_STATUS,
     LATEST,
@@ -264,9 +265,7 @@ class Probes:
                 limited_until=None if lease is None else lease.limited_until,
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
-                refused_documents=0 if lease is None else lease.refused_documents,
-                over_budget_files=0 if lease is None else lease.over_budget_files,
-                refused_full=lease is not None and lease.refused_full,
+                held=NONE_HELD if lease is None else lease.held,
             )
         return Swept(
             connections,

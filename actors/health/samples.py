@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from actors.redis.held_items import NONE_HELD, HeldItems
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,9 +32,8 @@ class Seen:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `refused_documents` is how many items the state store refuses for good
-    (`refused_full`: no more have room, and storing pauses), `over_budget_files` how many files wait for the
-    next day, `queue_bytes` the bytes of Redis that its messages take.
+    since the epoch). `held` are the items that its session holds back, `queue_bytes` the bytes of Redis that
+    its messages take.
     """
 
     desired: str
@@ -46,9 +47,7 @@ class Seen:
     limited_until: float | None = None
     limit_reason: str | None = None
     mistaken_at: float | None = None
-    refused_documents: int = 0
-    over_budget_files: int = 0
-    refused_full: bool = False
+    held: HeldItems = NONE_HELD
     queue_bytes: int = 0
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
 from actors.redis.client import reach
+from actors.redis.held_items import NONE_HELD, HeldItems
 from actors.redis.pipeline import Line
 from actors.redis.scripts import AT_MAXMEMORY, Script
 from actors.redis.session_position import Position
@@ -86,8 +87,6 @@ class Lease:
     `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
     refuses the version that the owner announced, until `limited_until` the account may write to nobody
     new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
-    `refused_documents` is how many items the state store refuses, `deferred_files` how many files wait,
-    `over_budget_files` how many of them for the next day; `refused_full`: no more refused items have room.
     """
 
     connection: str
@@ -109,10 +108,7 @@ class Lease:
     limited_until: float | None = None
     limit_reason: str | None = None
     mistaken_at: float | None = None
-    refused_documents: int = 0
-    deferred_files: int = 0
-    over_budget_files: int = 0
-    refused_full: bool = False
+    held: HeldItems = NONE_HELD
 
 
 class Shown(Protocol):
@@ -176,10 +172,7 @@ class Leases:
         limited_until: float | None = None,
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
-        refused_documents: int = 0,
-        deferred_files: int = 0,
-        over_budget_files: int = 0,
-        refused_full: bool = False,
+        held: HeldItems = NONE_HELD,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -204,10 +197,7 @@ class Leases:
             limited_until or "",
             limit_reason or "",
             mistaken_at or "",
-            refused_documents,
-            deferred_files,
-            over_budget_files,
-            "1" if refused_full else "",
+            *held.arguments,
         )
         return bool(outcome == "kept")
 
@@ -377,10 +367,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         limited_until=_time(fields.get("limited_until")),
         limit_reason=fields.get("limit_reason") or None,
         mistaken_at=_time(fields.get("mistaken_at")),
-        refused_documents=int(fields.get("refused_documents") or 0),
-        deferred_files=int(fields.get("deferred_files") or 0),
-        over_budget_files=int(fields.get("over_budget_files") or 0),
-        refused_full=fields.get("refused_full") == "1",
+        held=HeldItems.read(fields),
     )
 
 

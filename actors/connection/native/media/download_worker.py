@@ -193,7 +193,7 @@ class Courier:
     async def _reconsider(self) -> None:
         """Make files due that the previous owner deferred: settings may have changed since."""
         with suppress(SessionUnavailable):
-            if self._session.deferred_counts()[0]:
+            if self._session.deferred_files()[0]:
                 async with self._session.transaction():
                     self._session.reconsider_deferred()
 

@@ -163,7 +163,7 @@ class Transfers(SessionFile):
         row = self._row("SELECT min(size) FROM transfers WHERE deferred = ?", (FULL,))
         return None if row is None else row[0]
 
-    def deferred_counts(self) -> tuple[int, int]:
+    def deferred_files(self) -> tuple[int, int]:
         """Return the number of deferred files, and of those among them that wait for the next day."""
         row = self._row(
             "SELECT count(*), coalesce(sum(deferred <> ?), 0) FROM transfers"

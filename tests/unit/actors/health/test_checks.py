@@ -15,6 +15,7 @@ from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
 from actors.health.samples import Answer, Backlog, Sample, Seen, Spools
 from actors.health.status_document import document
 from actors.redis.client import Memory
+from actors.redis.held_items import HeldItems
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
 HOUR = 3600.0
@@ -51,7 +52,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"room": 1}, "healthy", []),
         ({"room": 0}, "degraded", ["disk_reserve"]),
         (
-            {"connections": four(a=replace(OPEN, over_budget_files=2))},
+            {"connections": four(a=replace(OPEN, held=HeldItems(0, 2, 2)))},
             "healthy",
             ["files_deferred"],
         ),
@@ -87,7 +88,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ),
         ({"connections": four(a=replace(OPEN, mistaken_at=1000.0 - 86_400))}, "healthy", []),
         (
-            {"connections": {"x": Seen("stopped", "stopped", refused_documents=2)}},
+            {"connections": {"x": Seen("stopped", "stopped", held=HeldItems(2))}},
             "healthy",
             ["document_refused"],
         ),
@@ -329,7 +330,7 @@ def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> N
 
 @pytest.mark.parametrize(("full", "what"), [(False, "the rest goes on"), (True, "nothing that")])
 def test_refused_documents_without_room_for_more_are_urgent(full: bool, what: str) -> None:
-    seen = Seen("running", "open", refused_documents=2, refused_full=full)
+    seen = Seen("running", "open", held=HeldItems(2, refused_full=full))
     (reason,) = judge(replace(WELL, connections={"x": seen}), THRESHOLDS).reasons
     assert (reason.name, reason.subject, reason.urgent) == ("document_refused", "x", full)
     assert what in reason.detail

@@ -224,7 +224,7 @@ async def test_files_are_put_off_together_and_told_once(session: Session, clock:
     until = clock.now + 30
     async with session.transaction():
         assert session.defer("full", until, above=5, sender=ALICE, but=[(ALICE, ALICE, "D")]) == 1
-    assert session.deferred_counts()[0] == 1
+    assert session.deferred_files()[0] == 1
     assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "C", "D"]
     async with session.transaction():
         assert session.defer("full", until, above=5, sender=None, but=()) == 2
@@ -241,11 +241,11 @@ async def test_files_are_put_off_together_and_told_once(session: Session, clock:
         ("D", "deferred", "full"),
         ("B", "deferred", "other"),
     ]
-    assert session.deferred_counts() == (4, 4)
+    assert session.deferred_files() == (4, 4)
     async with session.transaction():
         session.reconsider_deferred()
         session.defer("disk_full", until + 30, above=5, sender=None, but=())
-    assert session.deferred_counts() == (4, 1), "the others wait for room"
+    assert session.deferred_files() == (4, 1), "the others wait for room"
 
 
 async def test_bytes_of_a_day_follow_a_sender_whose_number_becomes_known(session: Session) -> None:
