@@ -254,7 +254,7 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "DISK_RESERVE": (
                 "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: "
                 "while no more are free, files that arrive wait (`deferred`), and uploads are "
-                "refused (503 `disk_full`); a change holds at once; `0` for none. The alert of a full "
+                "refused (503 `disk_reserve`); a change holds at once; `0` for none. The alert of a full "
                 "disk is `DISK_THRESHOLD`"
             ),
             "MEDIA_RETENTION_DAYS": (

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge
+from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge, room_for_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -58,7 +58,7 @@ class DirectoryStore:
 
         def run() -> int:
             self._prepare()
-            return max(0, _free(os.statvfs(self._directory)) - self._reserve())
+            return room_for_files(self._directory, self._reserve())
 
         found: int = await step(run)
         return found
@@ -168,10 +168,9 @@ class Writing:
         self._hash.update(data)
         self.size += len(data)
         with self._turn:
-            if self._reserve and not self._dropped:
-                free = _free(os.fstatvfs(self._descriptor))
-                if free < self._reserve + len(data):
-                    raise StoreFull(reserve=self._reserve)
+            writes = bool(self._reserve) and not self._dropped
+            if writes and room_for_files(self._descriptor, self._reserve) < len(data):
+                raise StoreFull(reserve=self._reserve)
             rest = memoryview(data)
             while rest and not self._dropped:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -236,11 +235,6 @@ def unavailable(error: OSError) -> StoreUnavailable:
     """The port's error for an OSError."""
     reason = errno.errorcode.get(error.errno or 0, "OSError")
     return StoreFull(reason) if error.errno in _FULL else StoreUnavailable(reason)
-
-
-def _free(disk: os.statvfs_result) -> int:
-    """Return the free bytes of a disk, without those that are for root alone."""
-    return disk.f_bavail * disk.f_frsize
 
 
 def _sync(directory: Path) -> None:

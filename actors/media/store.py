@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -38,12 +39,21 @@ class StoreUnavailable(Exception):  # noqa: N818
 class StoreFull(LimitReached, StoreUnavailable):
     """The disk has no room for files: it is full, or would have less than DISK_RESERVE. Nothing was kept."""
 
-    code: str = "disk_full"
+    code: str = "disk_reserve"
 
     def __init__(self, reason: str = DISK_RESERVE, reserve: int = 0) -> None:
         """`reserve` is how many bytes were to stay free; 0 where the disk is full to its end."""
         super().__init__(disk_limit(reserve), "instance")
         self.reason = reason
+
+
+def room_for_files(place: Path | int, reserve: int) -> int:
+    """Return the bytes that files may still take on the disk of a path or descriptor.
+
+    Those that are free beyond `reserve`, without those that are for root alone. Raises OSError.
+    """
+    disk = os.statvfs(place)
+    return max(0, disk.f_bavail * disk.f_frsize - reserve)
 
 
 class MediaStore(Protocol):

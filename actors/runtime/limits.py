@@ -44,4 +44,4 @@ DISK_RESERVE: Final = "DISK_RESERVE"
 
 def disk_limit(reserve: int) -> Limit:
     """Return the limit of files on a disk of which `reserve` bytes stay free."""
-    return Limit(DISK_RESERVE, reserve, "disk_full", 60)
+    return Limit(DISK_RESERVE, reserve, "disk_reserve", 60)

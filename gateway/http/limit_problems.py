@@ -30,7 +30,7 @@ _DETAILS: Final = {
         "Redis has the {size} bytes in use that it may, or all that is not reserved for other connections."
         " {setting} and the server's `maxmemory` allow more."
     ),
-    "disk_full": (
+    "disk_reserve": (
         "The disk is full but for {setting}, which is not for files. Make room, or lower it; everything else goes on."
     ),
 }

@@ -1,12 +1,6 @@
 """Decides whether a file that is due may be fetched now: room on the disk, and the day's budgets (pure).
 
-| reason | bound |
-|---|---|
-| ``disk_full`` | the disk has no room for it beyond DISK_RESERVE |
-| ``connection_budget`` | the connection's files of today would have more than MEDIA_DOWNLOADS_PER_CONNECTION |
-| ``sender_budget`` | those of its sender would have more than MEDIA_DOWNLOADS_PER_SENDER |
-
-A file that is refused waits. Nothing of it is given up.
+A file that is refused waits (`Deferral`). Nothing of it is given up.
 """
 
 from __future__ import annotations
@@ -15,15 +9,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.files.downloads import DAY, FULL, LONGEST_WAIT
+from actors.connection.session.files.downloads import DAY, LONGEST_WAIT
+from actors.messages.file_deferral import Deferral
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from actors.connection.session.files.downloads import Transfer
-
-CONNECTION: Final = "connection_budget"
-SENDER: Final = "sender_budget"
 
 SPREAD: Final = 60.0
 """Seconds within which connections begin again after midnight."""
@@ -54,7 +46,7 @@ class Refusal:
     They are due again at `until` (seconds since the epoch), or earlier once there is room.
     """
 
-    reason: str
+    reason: Deferral
     left: int
     sender: str | None
     until: float
@@ -82,9 +74,9 @@ def refusal(
         return None
     tomorrow = min((now // DAY + 1) * DAY + SPREAD * chance, now + LONGEST_WAIT)
     limits = (
-        (FULL, None, left.room, now + LONGEST_WAIT),
-        (CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
-        (SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
+        (Deferral.DISK, None, left.room, now + LONGEST_WAIT),
+        (Deferral.CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
+        (Deferral.SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
     )
     busy = False
     for reason, sender, rest, until in limits:
@@ -95,9 +87,9 @@ def refusal(
     return Busy() if busy else None
 
 
-def disk_full(transfer: Transfer, now: float) -> Refusal:
+def without_room(transfer: Transfer, now: float) -> Refusal:
     """Return the refusal of a file that the disk did not take, and of all that are as large."""
-    return Refusal(FULL, transfer.size - 1, None, now + LONGEST_WAIT)
+    return Refusal(Deferral.DISK, transfer.size - 1, None, now + LONGEST_WAIT)
 
 
 def _rest(budget: int, used: int) -> float:

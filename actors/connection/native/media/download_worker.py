@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.media.admission import Left, Refusal, disk_full, refusal
+from actors.connection.native.media.admission import Left, Refusal, refusal, without_room
 from actors.connection.native.media.failure_policy import (
     LOCAL_PAUSE,
     Again,
@@ -21,9 +21,9 @@ from actors.connection.native.media.failure_policy import (
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.session.files.downloads import FULL
 from actors.connection.session.session import SessionUnavailable
 from actors.media.store import StoreUnavailable
+from actors.messages.file_deferral import Deferral
 from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Courier:
             longest = LONGEST_LOOK if await self._find_room() else ROOM_LOOK
             while (refused := await self._start_due()) is not None:
                 await self._defer(refused)
-                if refused.reason == FULL:
+                if refused.reason is Deferral.DISK:
                     longest = ROOM_LOOK
             next_at = self._session.next_transfer_at(self._clock())
         except (SessionUnavailable, StoreUnavailable):
@@ -185,9 +185,11 @@ class Courier:
                 refused.reason, refused.until, above=refused.left, sender=refused.sender, but=but
             )
         if news:
-            log.warning("files wait", action="media.deferred", reason=refused.reason, count=news)
+            log.warning(
+                "files wait", action="media.deferred", reason=refused.reason.value, count=news
+            )
             self._counts["file.deferred"] += news
-            measures.count("teimoso_files_deferred", news, reason=refused.reason)
+            measures.count("teimoso_files_deferred", news, reason=refused.reason.value)
             await self._events.on_inbox()
 
     async def _reconsider(self) -> None:
@@ -236,7 +238,7 @@ class Courier:
         if trouble is Trouble.FULL:
             # `room` may report more, as with a quota of the disk: no try follows before the pause is over.
             self._refused_until = time.monotonic() + LOCAL_PAUSE
-            await self._defer(disk_full(transfer, self._clock()), also=transfer)
+            await self._defer(without_room(transfer, self._clock()), also=transfer)
             return
         follows = verdict(transfer, trouble, self._clock(), random.random())  # noqa: S311 - spreads
         log.warning(

@@ -190,7 +190,7 @@ async def test_a_full_disk_keeps_what_it_has_and_nothing_of_the_rest(small_disk:
     digest, _ = await store.keep(pieces(b"x" * 500_000), limit=LIMIT)
     with pytest.raises(StoreFull) as raised:
         await store.keep(pieces(b"y" * 500_000, b"z" * 500_000), limit=LIMIT)
-    assert (raised.value.code, raised.value.reason) == ("disk_full", "ENOSPC")
+    assert (raised.value.code, raised.value.reason) == ("disk_reserve", "ENOSPC")
     assert [file.name for file in everything(small_disk)] == [digest]
     assert await store.keep(pieces(b"z" * 400_000), limit=LIMIT)
 
@@ -212,7 +212,7 @@ async def test_the_reserve_of_the_disk_is_left_to_others(tmp_path: Path) -> None
 
     with pytest.raises(StoreFull) as raised:
         await store.keep(more_than_there_is_room_for(), limit=2**30)
-    assert (raised.value.code, raised.value.reason) == ("disk_full", "DISK_RESERVE")
+    assert (raised.value.code, raised.value.reason) == ("disk_reserve", "DISK_RESERVE")
     assert everything(tmp_path) == []
     assert await store.keep(pieces(b"x" * 1000), limit=LIMIT)
     room = -(2**60)

@@ -59,4 +59,4 @@ def test_a_full_disk_is_a_limit_and_keeps_its_reason() -> None:
     assert isinstance(full, StoreUnavailable)
     assert full.reason == "ENOSPC"
     assert (full.limit.setting, full.limit.size, full.scope) == ("DISK_RESERVE", 5, "instance")
-    assert refused(full).kind.code == full.code == "disk_full"
+    assert refused(full).kind.code == full.code == "disk_reserve"

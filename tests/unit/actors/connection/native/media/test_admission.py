@@ -12,10 +12,11 @@ from actors.connection.native.media.admission import (
     Busy,
     Left,
     Refusal,
-    disk_full,
     refusal,
+    without_room,
 )
 from actors.connection.session.files.downloads import DAY, LONGEST_WAIT, Transfer
+from actors.messages.file_deferral import Deferral
 
 NOW = 20_000 * DAY + 100.0
 ALICE, BOB = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
@@ -32,17 +33,17 @@ def asked(left: Left, *fetched: Transfer, file: Transfer = FILE, bounds: Bounds 
     ("left", "reason", "rest", "sender"),
     [
         (replace(FREE, room=50), None, 0, None),
-        (replace(FREE, room=49), "disk_full", 49, None),
+        (replace(FREE, room=49), Deferral.DISK, 49, None),
         (replace(FREE, received=150), None, 0, None),
-        (replace(FREE, received=151), "connection_budget", 49, None),
-        (replace(FREE, received=999), "connection_budget", 0, None),
+        (replace(FREE, received=151), Deferral.CONNECTION, 49, None),
+        (replace(FREE, received=999), Deferral.CONNECTION, 0, None),
         (replace(FREE, from_sender=70), None, 0, None),
-        (replace(FREE, from_sender=71), "sender_budget", 49, ALICE),
-        (Left(0, 999, 999), "disk_full", 0, None),
+        (replace(FREE, from_sender=71), Deferral.SENDER, 49, ALICE),
+        (Left(0, 999, 999), Deferral.DISK, 0, None),
     ],
 )
 def test_each_bound_refuses_what_is_above_it(
-    left: Left, reason: str | None, rest: int, sender: str | None
+    left: Left, reason: Deferral | None, rest: int, sender: str | None
 ) -> None:
     found = asked(left)
     if reason is None:
@@ -83,5 +84,5 @@ def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:
 
 
 def test_a_disk_that_refused_a_file_refuses_all_that_are_as_large() -> None:
-    found = disk_full(FILE, NOW)
-    assert found == Refusal("disk_full", 49, None, NOW + LONGEST_WAIT)
+    found = without_room(FILE, NOW)
+    assert found == Refusal(Deferral.DISK, 49, None, NOW + LONGEST_WAIT)

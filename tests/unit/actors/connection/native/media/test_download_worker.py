@@ -214,7 +214,7 @@ async def test_files_wait_for_room_and_come_by_themselves(
         assert fetching.asked == ["SMALL"], "what fits passes by"
         assert news(session)[-1] == ("SMALL", "stored", None) or news(session)[0][0] == "SMALL"
         waiting = [one for one in news(session) if one[0] != "SMALL"]
-        assert waiting == [(f"LARGE{number}", "deferred", "disk_full") for number in range(20)]
+        assert waiting == [(f"LARGE{number}", "deferred", "disk_reserve") for number in range(20)]
         changes = session.known_position(session.path)
         await asyncio.sleep(0.3)
         assert session.known_position(session.path) == changes, "looking for room writes nothing"
@@ -234,7 +234,7 @@ async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
     fetching.becomes = {"A": Trouble.FULL}
     async with working(tmp_path, fetching, "A", "B") as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: ("A", "deferred", "disk_full") in news(session))
+        await until(lambda: ("A", "deferred", "disk_reserve") in news(session))
         await until(lambda: ("B", "stored", None) in news(session))
         fetching.becomes = {}
         await until(lambda: ("A", "stored", None) in news(session))
@@ -305,7 +305,7 @@ async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) ->
     async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
         courier.attach(nobody)
         await until(lambda: session.deferred_files()[0] == 0)
-        assert news(session) == [("A", "deferred", "disk_full"), ("A", "pending", None)]
+        assert news(session) == [("A", "deferred", "disk_reserve"), ("A", "pending", None)]
 
 
 async def test_messages_of_one_id_are_told_apart(tmp_path: Path) -> None:
