@@ -77,9 +77,9 @@ class Observer:
         *,
         liveness: Liveness,
         spool: Spool,
-        room: RedisRoom | None = None,
-        places: Sequence[Path] = (),
-        files_room: Callable[[], int | None] = lambda: None,
+        room: RedisRoom,
+        places: Sequence[Path],
+        files_room: Callable[[], int | None],
     ) -> None:
         """`places` are where the service writes to; `files_room` is called in a thread, for the field of `Observation`."""
         self._places, self._files_room = places, files_room
@@ -139,7 +139,7 @@ class Observer:
                 memory=psutil.virtual_memory().percent,
                 disk=disk,
                 files_room=files_room,
-                memory_of_redis=None if self._room is None else self._room.memory,
+                memory_of_redis=self._room.memory,
             )
             self._at = time.monotonic()
             return self._last

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health import sentences
-from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE, OF_SPOOLS
+from actors.health.reason_names import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.health.samples import Backlog, Sample, Seen, Spools
+    from actors.health.samples import Backlog, Mirror, Sample, Seen, Spools
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
@@ -122,10 +122,10 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_QUEUE
     else:
         reasons += _queue(sample.queue, thresholds)
-    if sample.spools is None:
-        unknown |= OF_SPOOLS
+    if sample.spools is None or sample.mirror is None:  # one read of the store has both
+        unknown |= OF_SPOOLS | OF_MIRROR
     else:
-        reasons += _spools(sample.spools, sample.at)
+        reasons += [*_mirror(sample.mirror, sample.at), *_spools(sample.spools)]
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
@@ -299,16 +299,21 @@ def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
     ]
 
 
-def _spools(spools: Spools, now: float) -> list[Reason]:
+def _mirror(mirror: Mirror, now: float) -> list[Reason]:
     reasons = []
-    if spools.refused_at is not None and 0 <= now - spools.refused_at < MISTAKE:
+    if mirror.refused_at is not None and 0 <= now - mirror.refused_at < MISTAKE:
         reasons.append(
-            Reason("mirror_refused", "healthy", sentences.mirror_refused(spools.refused_at))
+            Reason("mirror_refused", "healthy", sentences.mirror_refused(mirror.refused_at))
         )
-    if any(spools.differences):
+    if any(mirror.differences):
         reasons.append(
-            Reason("queue_differs", "degraded", sentences.queue_differs(*spools.differences))
+            Reason("queue_differs", "degraded", sentences.queue_differs(*mirror.differences))
         )
+    return reasons
+
+
+def _spools(spools: Spools) -> list[Reason]:
+    reasons = []
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.samples import Answer, Backlog, Seen, Spools
+from actors.health.samples import Answer, Backlog, Mirror, Seen, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
 from actors.redis.held_items import NONE_HELD
@@ -70,12 +70,13 @@ class Probes:
         registry: Connections,
         *,
         liveness: Liveness,
-        bucket: Bucket | None = None,
-        interval: float = 30.0,
-        redis_limit: int = 0,
+        bucket: Bucket | None,
+        interval: float,
+        redis_limit: int,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        """`interval` is that of the rounds, in seconds; `redis_limit` is MAX_REDIS_MEMORY, in bytes."""
         self._redis = redis
         self._redis_limit = redis_limit
         self._leases = leases
@@ -145,15 +146,15 @@ class Probes:
         measures.observe("teimoso_state_store_seconds", seconds, operation="read")
         return Answer(ok=True, seconds=seconds)
 
-    async def spools(self) -> Spools | None:
-        """The sends that cannot leave the spools of all hosts; None while the store is away."""
+    async def stored_reports(self) -> tuple[Spools, Mirror] | tuple[None, None]:
+        """The spools of all hosts and the queue's view, as their processes report them; None while the store is away."""
         if self.leaves_alone("store"):
-            return None
+            return None, None
         try:
             async with asyncio.timeout(PATIENCE):
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
-            return None
+            return None, None
         lately = [
             each for each in page.items if each.get("compared_at", 0) > self._wall() - COMPARED
         ]
@@ -161,9 +162,11 @@ class Probes:
         def of(kind: str) -> int:
             return sum(item.get(kind, 0) for item in lately)
 
-        return Spools(
+        spools = Spools(
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
+        )
+        return spools, Mirror(
             differences=(of("missing"), of("unseen"), of("differing")),
             refused_at=max(
                 (item["refused_at"] for item in page.items if "refused_at" in item), default=None

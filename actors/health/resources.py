@@ -47,8 +47,8 @@ class Resources:
     def __init__(
         self,
         data: Path,
-        places: Iterable[Path] = (),
-        room: Callable[[], int | None] = lambda: None,
+        places: Iterable[Path],
+        room: Callable[[], int | None],
     ) -> None:
         """`places` are files and directories that may lie on other disks than `data`.
 

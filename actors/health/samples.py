@@ -62,15 +62,21 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Spools:
-    """Chats that no host can move to the queue, and sends whose row is none any more.
-
-    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last. `differences`
-    are numbers of messages, missing, unseen and differing, of the last day's comparisons
-    (`queue/mirror/comparison.py`).
-    """
+    """Chats that no host can move to the queue, and sends whose row is none any more."""
 
     stuck: int = 0
     unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """The queue's view in the state store.
+
+    At `refused_at` (seconds since the epoch) the store refused a document of it last. `differences` are
+    numbers of messages, missing, unseen and differing, of the last day's comparisons
+    (`queue/mirror/comparison.py`).
+    """
+
     refused_at: float | None = None
     differences: tuple[int, int, int] = (0, 0, 0)
 
@@ -83,8 +89,9 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
-    say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `zombies` how often each connection was one within the last half
-    hour, both None where nobody could say.
+    say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
+    the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
+    nobody could say.
     """
 
     at: float
@@ -103,5 +110,6 @@ class Sample:
     room: int | None = None
     vault: str | None = None
     spools: Spools | None = Spools()
+    mirror: Mirror | None = Mirror()
     zombies: Mapping[str, int] | None = field(default_factory=dict)
     redis_memory: Memory | None = None

@@ -31,45 +31,8 @@ class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came o
     pass
 
 
-class ConnectionFiles:
-    """The files of this host as the engine of one connection has them (`MediaStore`).
-
-    A file that it keeps counts for the connection; MEDIA_LIMIT refuses none.
-    """
-
-    def __init__(
-        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
-    ) -> None:
-        self._files = files
-        self._store = store
-        self._ledger = ledger
-        self._connection = connection
-
-    async def room(self) -> int:
-        """See the port."""
-        return await self._files.room()
-
-    async def keep(
-        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
-    ) -> tuple[str, int]:
-        """See the port."""
-        before = partial(self._ledger.note, units=[self._connection])
-        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
-
-    async def find(self, sha256: str) -> Path | None:
-        """See the port."""
-        return await self._files.find(sha256)
-
-    async def need(self, sha256: str) -> bool:
-        """See the port."""
-        if not await self._files.need(sha256):
-            return False
-        await self._ledger.hold(sha256, self._connection)
-        return True
-
-
 class Files:
-    """See the port, and beside it what a gateway asks.
+    """The files of this host as a gateway has them; `of` has those of one connection's engine.
 
     A file is in the ledger before it appears, so that it is copied and removed in its time: whoever
     runs `upkeep` on this host sees to that.
@@ -84,9 +47,7 @@ class Files:
             settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
         self._reserve = lambda: settings.current().disk_reserve
-        self._store = DirectoryStore(
-            settings.media, before=self._ledger.note, reserve=self._reserve
-        )
+        self._store = DirectoryStore(settings.media, reserve=self._reserve)
         self._quota, self._daily = settings.file_quota, settings.upload_limit
         self._coming = Counter[str]()
         self._retention = settings.media_retention_days * DAY
@@ -97,12 +58,6 @@ class Files:
             assert settings.session_encryption_key is not None
             keyring = Keyring.of(settings.session_encryption_key.get_secret_value())
             self._copies = Copies(bucket, keyring)
-
-    async def keep(
-        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
-    ) -> tuple[str, int]:
-        """See the port."""
-        return await self._store.keep(chunks, limit=limit, expected=expected)
 
     async def room(self) -> int:
         """See the port."""
@@ -117,7 +72,7 @@ class Files:
         living: Collection[str] | None = None,
         announced: int = 0,
     ) -> tuple[str, int]:
-        """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as `keep`.
+        """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as the port's `keep`.
 
         Raises `LimitReached` where MEDIA_LIMIT has no room for them, and where a connection of them
         has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the
@@ -167,14 +122,10 @@ class Files:
                 raise _Nowhere
 
         try:
-            await self._store.keep_filled(fill, expected=sha256)
+            await self._store.keep_filled(fill, before=self._ledger.note, expected=sha256)
         except (_Nowhere, ValueError):
             return None
         return await self._store.find(sha256)
-
-    async def need(self, sha256: str) -> bool:
-        """See the port."""
-        return await self.find(sha256) is not None and await self._ledger.renew(sha256, time.time())
 
     async def entry(self, sha256: str) -> Entry | None:
         """The facts of a file that can be sent; None where there is none.
@@ -229,3 +180,32 @@ class Files:
 
     async def close(self) -> None:
         await self._ledger.close()
+
+
+class ConnectionFiles:
+    """The files of this host as the engine of one connection has them (`MediaStore`).
+
+    A file that it keeps counts for the connection; MEDIA_LIMIT refuses none.
+    """
+
+    def __init__(
+        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
+    ) -> None:
+        self.room, self.find = files.room, files.find
+        self._store = store
+        self._ledger = ledger
+        self._connection = connection
+
+    async def keep(
+        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
+    ) -> tuple[str, int]:
+        """See the port."""
+        before = partial(self._ledger.note, units=[self._connection])
+        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
+
+    async def need(self, sha256: str) -> bool:
+        """See the port."""
+        if await self.find(sha256) is None or not await self._ledger.renew(sha256, time.time()):
+            return False
+        await self._ledger.hold(sha256, self._connection)
+        return True

@@ -110,10 +110,10 @@ async def test_what_arrives_again_is_kept_as_what_arrives(
     assert host.here == {sha256.hex()}
     host.lose_disk()
     await host.later(RETENTION - 3 * RENEW)
-    assert await host.files.need(sha256.hex()), "the bucket's copy was renewed, too"
+    assert await host.files.of("shop").need(sha256.hex()), "the bucket's copy was renewed, too"
     host.lose_disk()
     shutil.rmtree(bucket / "media")
-    assert not await host.files.need(sha256.hex())
+    assert not await host.files.of("shop").need(sha256.hex())
 
 
 async def test_a_file_that_was_lost_while_its_message_waits(tmp_path: Path, bucket: Path) -> None:

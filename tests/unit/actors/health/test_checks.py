@@ -12,7 +12,7 @@ from actors.config.sources import resolve_settings
 from actors.health.alerts import FOLLOWED
 from actors.health.checks import Thresholds, judge
 from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
-from actors.health.samples import Answer, Backlog, Sample, Seen, Spools
+from actors.health.samples import Answer, Backlog, Mirror, Sample, Seen, Spools
 from actors.health.status_document import document
 from actors.redis.client import Memory
 from actors.redis.held_items import HeldItems
@@ -95,7 +95,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
-        ({"spools": Spools(differences=(0, 0, 1))}, "degraded", ["queue_differs"]),
+        ({"mirror": Mirror(differences=(0, 0, 1))}, "degraded", ["queue_differs"]),
         ({"redis_memory": Memory(90, 100)}, "healthy", ["redis_full"]),
         ({"redis_memory": Memory(80, 100)}, "healthy", []),
         ({"redis_memory": Memory(100, 100)}, "degraded", ["redis_full"]),
@@ -320,12 +320,18 @@ def test_the_document() -> None:
 def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> None:
     (reason,) = judge(replace(WELL, spools=spools), THRESHOLDS).reasons
     assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
-    (reason,) = judge(replace(WELL, spools=Spools(refused_at=999.0)), THRESHOLDS).reasons
-    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
-    assert not judge(replace(WELL, spools=Spools(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
     unknown = judge(replace(WELL, spools=None), THRESHOLDS)
     assert unknown.reasons == ()
     assert f"spool_{name}" in unknown.unknown  # an alert that is active stays
+
+
+def test_a_refused_document_of_the_view_is_a_reason_for_a_day() -> None:
+    (reason,) = judge(replace(WELL, mirror=Mirror(refused_at=999.0)), THRESHOLDS).reasons
+    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
+    assert not judge(replace(WELL, mirror=Mirror(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
+    unknown = judge(replace(WELL, mirror=None), THRESHOLDS)
+    assert unknown.reasons == ()
+    assert unknown.unknown >= {"mirror_refused", "queue_differs"}
 
 
 @pytest.mark.parametrize(("full", "what"), [(False, "the rest goes on"), (True, "nothing that")])

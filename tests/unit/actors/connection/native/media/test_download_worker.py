@@ -21,8 +21,8 @@ from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.over_socket import phone
 from actors.connection.session.files.downloads import Transfer
 from actors.connection.session.session import Session
-from actors.media.directory import DirectoryStore
 from actors.runtime.actor_base import end_tasks
+from tests.bare_files import BareFiles
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def working(
         courier = Courier(
             session,
             cast("Fetcher", fetching),
-            store or DirectoryStore(directory / "media"),
+            store or BareFiles(directory / "media"),
             bounds=bounds,
             counts=Counter(),
             events=EngineEvents(),
