@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,7 +61,7 @@ async def give(
 
 
 async def held(files: Files) -> dict[str, int]:
-    usage = await files._ledger._ask(partial(holders.usage, elsewhere=False), writes=False)
+    usage = await files._ledger._ask(holders.usage, writes=False)
     return dict(usage.held)
 
 
