@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts, Lanes
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from actors.redis.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection as Registered
@@ -61,7 +61,7 @@ class Observation:
     memory: float
     disk: Disk | None
     files_room: int | None = None
-    memory_of_redis: Memory | None = None
+    memory_of_redis: RedisMemory | None = None
 
 
 class Observer:

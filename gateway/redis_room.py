@@ -15,7 +15,7 @@ from actors.runtime.quotas import Part
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from actors.runtime.limits import Limit
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ class RedisRoom:
         self._parts = connections + 1
         self._redis = redis
         self._limit = limit
-        self.memory: Memory | None = None
+        self.memory: RedisMemory | None = None
 
     @property
     def full(self) -> bool:

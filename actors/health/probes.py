@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.health.breakers import State
     from actors.queue.lanes import Lanes
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from actors.redis.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection, Connections
@@ -212,7 +212,7 @@ class Probes:
         except (RedisAway, TimeoutError):
             return None
 
-    async def redis_memory(self) -> Memory | None:
+    async def redis_memory(self) -> RedisMemory | None:
         """The memory that Redis has in use, and its limit; None where it is away or does not report it."""
         try:
             async with asyncio.timeout(PATIENCE):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.health.breakers import State
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +112,4 @@ class Sample:
     spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()
     zombies: Mapping[str, int] | None = field(default_factory=dict)
-    redis_memory: Memory | None = None
+    redis_memory: RedisMemory | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
 
 LIMITS: Mapping[str, str] = {
     "time_lock": "WhatsApp takes the account for one that reaches out too much: messages to people who never"
@@ -84,7 +84,7 @@ def expires(ends: Sequence[float]) -> str:
     )
 
 
-def redis_memory(memory: Memory) -> str:
+def redis_memory(memory: RedisMemory) -> str:
     """Redis has nearly all of the memory in use that it may, or all."""
     what = "sends are refused" if memory.full else "at the latter sends are refused"
     return (

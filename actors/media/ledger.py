@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.media import holders, ledger_budget
+from actors.media import daily_uploads, holders
+from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
-from actors.media.ledger_budget import UPLOADED
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
 from actors.runtime.quotas import ALL
 from actors.runtime.sqlite_writer import Committer
@@ -123,10 +123,10 @@ class Ledger:
             if quota is not None and new:
                 holders.admit(database, quota, new, size, living)
             if daily is not None:
-                refusal = ledger_budget.refusal(database, size, owners, daily, now)
+                refusal = daily_uploads.refusal(database, size, owners, daily, now)
                 if refusal is not None:
                     return refusal
-                ledger_budget.charge(database, size, owners, now)
+                daily_uploads.charge(database, size, owners, now)
             self._note(database, sha256, size, now)
             holders.add(database, sha256, size, new)
             return None
@@ -139,7 +139,7 @@ class Ledger:
         """Raise `LimitReached` where `note` would for a file of this size; nothing is counted."""
         if owners and daily.size:
             refusal = await self._ask(
-                lambda database: ledger_budget.refusal(database, size, owners, daily, time.time()),
+                lambda database: daily_uploads.refusal(database, size, owners, daily, time.time()),
                 writes=False,
             )
             if refusal is not None:

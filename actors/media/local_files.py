@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import Copies
+from actors.media.daily_uploads import DAY
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
-from actors.media.ledger_budget import DAY
 from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
 from actors.runtime.quotas import ALL

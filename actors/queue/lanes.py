@@ -14,10 +14,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
-from actors.queue.budget import LEAST
 from actors.queue.dead_letters import ALL, Redriven, Which
 from actors.queue.inspection import clock, pairs
 from actors.queue.joins import Joins, Renamed
+from actors.queue.message_bytes import LEAST
 from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
 from actors.queue.records import (
@@ -84,7 +84,7 @@ class Lanes(Joins):
         idempotency_key: str | None = None,
         message_id: str | None = None,
         now: float | None = None,
-        budgeted: bool = True,
+        limited: bool = True,
         part: Part | None = None,
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
@@ -95,7 +95,7 @@ class Lanes(Joins):
 
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
-        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `budgeted`, `LimitReached` once the
+        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `limited`, `LimitReached` once the
         messages of the connection have `QUEUE_MEMORY_PER_CONNECTION` bytes, or their `part` of the memory of Redis
         where that is all that is left for them; never for one that was accepted before.
         """
@@ -122,7 +122,7 @@ class Lanes(Joins):
             send.priority,
             "" if send.send_at is None else repr(send.send_at),
             send.content,
-            (budgeted and self._budget(part)) or "",
+            (limited and self._most(part)) or "",
         )
         if outcome == "deleted":
             raise ConnectionDeleted(send.connection)
@@ -157,11 +157,11 @@ class Lanes(Joins):
 
     async def require_room(self, connection: str, part: Part | None = None) -> None:
         """Raise what `accept` would of the shortest message of the connection for want of room."""
-        limit = self._budget(part)
+        limit = self._most(part)
         if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
             raise self._full(part)
 
-    def _budget(self, part: Part | None) -> int:
+    def _most(self, part: Part | None) -> int:
         """The bytes that the messages of a connection may have; 0 is no limit."""
         sizes = (self._settings.queue_limit.size, 0 if part is None else part.size)
         return min((each for each in sizes if each), default=0)

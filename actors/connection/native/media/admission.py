@@ -1,6 +1,6 @@
 """Decides whether a file that is due may be fetched now: room on the disk, and the day's budgets (pure).
 
-A file that is refused waits (`Deferral`). Nothing of it is given up.
+A file that is not admitted waits (`Deferral`). Nothing of it is given up.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class DeferredFiles:
     """Files of more than `left` bytes wait for `reason`: those of `sender`, or of all where it is None.
 
     They are due again at `until` (seconds since the epoch), or earlier once there is room.
@@ -52,11 +52,11 @@ class Refusal:
     until: float
 
 
-class Busy:
+class NotYet:
     """The file fits, but not beside those that are being fetched: it stays due."""
 
 
-def refusal(
+def admit(
     transfer: Transfer,
     fetched: Collection[Transfer],
     bounds: Bounds,
@@ -64,10 +64,10 @@ def refusal(
     *,
     now: float,
     chance: float,
-) -> Refusal | Busy | None:
-    """Return the refusal of a file while others are being `fetched`; None where it may be fetched as well.
+) -> DeferredFiles | NotYet | None:
+    """Return None where a file may be fetched beside the others that are being `fetched`, or why not now.
 
-    A file above `bounds.largest` is not refused: it fails at once. 0 ≤ `chance` < 1 spreads connections
+    A file above `bounds.largest` is not deferred: it fails at once. 0 ≤ `chance` < 1 spreads connections
     after midnight.
     """
     if transfer.size > bounds.largest:
@@ -81,15 +81,15 @@ def refusal(
     busy = False
     for reason, sender, rest, until in limits:
         if transfer.size > rest:
-            return Refusal(reason, int(rest), sender, until)
+            return DeferredFiles(reason, int(rest), sender, until)
         others = sum(one.size for one in fetched if sender in (None, one.sender))
         busy = busy or transfer.size > rest - others
-    return Busy() if busy else None
+    return NotYet() if busy else None
 
 
-def without_room(transfer: Transfer, now: float) -> Refusal:
-    """Return the refusal of a file that the disk did not take, and of all that are as large."""
-    return Refusal(Deferral.DISK, transfer.size - 1, None, now + LONGEST_WAIT)
+def without_room(transfer: Transfer, now: float) -> DeferredFiles:
+    """Return the files that wait once the disk did not take this one: all that are as large."""
+    return DeferredFiles(Deferral.DISK, transfer.size - 1, None, now + LONGEST_WAIT)
 
 
 def _rest(budget: int, used: int) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.media.admission import Left, Refusal, refusal, without_room
+from actors.connection.native.media.admission import DeferredFiles, Left, admit, without_room
 from actors.connection.native.media.failure_policy import (
     LOCAL_PAUSE,
     Again,
@@ -147,8 +147,8 @@ class Courier:
                 self._session.reconsider_deferred()
         return False
 
-    async def _start_due(self) -> Refusal | None:
-        """Begin what is due and fits; return the first refusal, or None."""
+    async def _start_due(self) -> DeferredFiles | None:
+        """Begin what is due and fits; return the first files that do not, or None."""
         if not self._waiting():
             return None
         room = await self._store.room()
@@ -161,10 +161,10 @@ class Courier:
                 self._session.received_today(transfer.sender),
             )
             chance = random.random()  # noqa: S311 - spreads
-            found = refusal(
+            found = admit(
                 transfer, self._running, self._bounds, left, now=self._clock(), chance=chance
             )
-            if isinstance(found, Refusal):
+            if isinstance(found, DeferredFiles):
                 return found
             if found is None:
                 self._start(transfer)
@@ -177,8 +177,8 @@ class Courier:
         due = self._session.due_transfers(self._clock(), AT_ONCE + len(running))
         return [one for one in due if one.name not in running]
 
-    async def _defer(self, refused: Refusal, also: Transfer | None = None) -> None:
-        """Defer each due file that the refusal holds for, and of those that are being fetched only `also`."""
+    async def _defer(self, refused: DeferredFiles, also: Transfer | None = None) -> None:
+        """Defer these files where they are due, and of those that are being fetched only `also`."""
         but = [one.name for one in self._running if one is not also]
         async with self._session.transaction():
             news = self._session.defer(

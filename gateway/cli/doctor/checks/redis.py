@@ -13,7 +13,7 @@ from gateway.cli.doctor.finding import fail, ok, warn
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from gateway.cli.doctor.finding import Finding
 
 
@@ -70,7 +70,7 @@ async def redis(settings: Settings) -> list[Finding]:
     return [*found, told("durability", durable.reason, do)]
 
 
-def _memory(held: Memory) -> Finding:
+def _memory(held: RedisMemory) -> Finding:
     used = f"Redis holds {held.used / 2**20:.0f} MB"
     if held.limit is None:
         return ok("redis memory", used)

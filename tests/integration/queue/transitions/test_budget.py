@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors import redis as scripts
-from actors.queue.budget import LEAST
 from actors.queue.lanes import Lanes, Send
+from actors.queue.message_bytes import LEAST
 from actors.redis import keys
 from actors.runtime.limits import LimitReached
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -67,7 +67,7 @@ async def test_what_was_accepted_before_is_not_refused(desk: Desk) -> None:
     """G2: a send of the spool was answered 202."""
     await fill(desk)
     send = Send(SHOP, BEN, LONG)
-    accepted = await desk.lanes.accept(send, now=desk.now, budgeted=False)
+    accepted = await desk.lanes.accept(send, now=desk.now, limited=False)
     assert accepted.record.status == "queued"
 
 

@@ -14,7 +14,7 @@ from actors.health.checks import Thresholds, judge
 from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
 from actors.health.samples import Answer, Backlog, Mirror, Sample, Seen, Spools
 from actors.health.status_document import document
-from actors.redis.client import Memory
+from actors.redis.client import RedisMemory
 from actors.redis.held_items import HeldItems
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
@@ -96,10 +96,10 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
         ({"mirror": Mirror(differences=(0, 0, 1))}, "degraded", ["queue_differs"]),
-        ({"redis_memory": Memory(90, 100)}, "healthy", ["redis_full"]),
-        ({"redis_memory": Memory(80, 100)}, "healthy", []),
-        ({"redis_memory": Memory(100, 100)}, "degraded", ["redis_full"]),
-        ({"redis_memory": Memory(100, None)}, "healthy", []),
+        ({"redis_memory": RedisMemory(90, 100)}, "healthy", ["redis_full"]),
+        ({"redis_memory": RedisMemory(80, 100)}, "healthy", []),
+        ({"redis_memory": RedisMemory(100, 100)}, "degraded", ["redis_full"]),
+        ({"redis_memory": RedisMemory(100, None)}, "healthy", []),
         ({"connections": {"x": replace(OPEN, queue_bytes=801)}}, "healthy", ["queue_full"]),
         ({"connections": {"x": replace(OPEN, queue_bytes=800)}}, "healthy", []),
         ({"durability": "Redis: appendfsync is no, not always."}, "degraded", ["not_durable"]),

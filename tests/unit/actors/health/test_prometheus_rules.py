@@ -9,7 +9,7 @@ import pytest
 
 from actors.health.alerts import severity_of
 from actors.health.checks import ENDS_SOON, NEARLY, ZOMBIES, judge
-from actors.redis.client import Memory
+from actors.redis.client import RedisMemory
 from actors.redis.held_items import HeldItems
 from tests.integration.metrics.panels import rules
 from tests.unit.actors.health.test_checks import AWAY, OPEN, THRESHOLDS, WELL, four
@@ -32,8 +32,8 @@ def reasons(**change: Any) -> dict[str, Reason]:
     [
         ("TeimosoRedisAway", "redis_away", {"redis": AWAY, "connections": None, "queue": None}),
         ("TeimosoRedisNotDurable", "not_durable", {"durability": "Redis: appendfsync is no."}),
-        ("TeimosoRedisNearlyFull", "redis_full", {"redis_memory": Memory(81, 100)}),
-        ("TeimosoRedisFull", "redis_full", {"redis_memory": Memory(100, 100)}),
+        ("TeimosoRedisNearlyFull", "redis_full", {"redis_memory": RedisMemory(81, 100)}),
+        ("TeimosoRedisFull", "redis_full", {"redis_memory": RedisMemory(100, 100)}),
         ("TeimosoStateStoreAway", "store_away", {"store": AWAY}),
         ("TeimosoDiskReserve", "disk_reserve", {"room": 0}),
         ("TeimosoDiskLow", "disk_full", {"disk": 0}),

@@ -9,10 +9,10 @@ import pytest
 from actors.connection.native.media.admission import (
     SPREAD,
     Bounds,
-    Busy,
+    DeferredFiles,
     Left,
-    Refusal,
-    refusal,
+    NotYet,
+    admit,
     without_room,
 )
 from actors.connection.session.files.downloads import DAY, LONGEST_WAIT, Transfer
@@ -26,7 +26,7 @@ FREE = Left(room=1000, received=0, from_sender=0)
 
 
 def asked(left: Left, *fetched: Transfer, file: Transfer = FILE, bounds: Bounds = BOUNDS) -> object:
-    return refusal(file, fetched, bounds, left, now=NOW, chance=0.5)
+    return admit(file, fetched, bounds, left, now=NOW, chance=0.5)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_each_bound_refuses_what_is_above_it(
     if reason is None:
         assert found is None
     else:
-        assert isinstance(found, Refusal)
+        assert isinstance(found, DeferredFiles)
         assert (found.reason, found.left, found.sender) == (reason, rest, sender)
 
 
@@ -57,9 +57,9 @@ def test_what_is_being_fetched_counts_while_it_is() -> None:
     """Files that would not fit beside one another go one after the other, and none is deferred."""
     theirs = replace(FILE, message_id="B", sender=BOB, size=80)
     mine = replace(theirs, sender=ALICE)
-    assert isinstance(asked(replace(FREE, room=129), theirs), Busy)
-    assert isinstance(asked(replace(FREE, received=100), theirs), Busy)
-    assert isinstance(asked(FREE, mine), Busy)
+    assert isinstance(asked(replace(FREE, room=129), theirs), NotYet)
+    assert isinstance(asked(replace(FREE, received=100), theirs), NotYet)
+    assert isinstance(asked(FREE, mine), NotYet)
     assert asked(FREE, theirs) is None
 
 
@@ -73,8 +73,8 @@ def test_a_file_that_is_too_large_fails_in_place_of_waiting() -> None:
 
 def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:
     def until(now: float) -> float:
-        found = refusal(FILE, (), BOUNDS, replace(FREE, from_sender=120), now=now, chance=0.5)
-        assert isinstance(found, Refusal)
+        found = admit(FILE, (), BOUNDS, replace(FREE, from_sender=120), now=now, chance=0.5)
+        assert isinstance(found, DeferredFiles)
         return found.until
 
     assert until(NOW) == NOW + LONGEST_WAIT
@@ -85,4 +85,4 @@ def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:
 
 def test_a_disk_that_refused_a_file_refuses_all_that_are_as_large() -> None:
     found = without_room(FILE, NOW)
-    assert found == Refusal(Deferral.DISK, 49, None, NOW + LONGEST_WAIT)
+    assert found == DeferredFiles(Deferral.DISK, 49, None, NOW + LONGEST_WAIT)
