@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
-    from actors.redis.held_items import HeldItems
+    from actors.redis.lease_record import HeldItems
 
 log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.state_manager.port import State
-    from actors.redis.held_items import HeldItems
+    from actors.redis.lease_record import HeldItems
     from actors.redis.leases import Lease, Leases, Obstacle
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from actors.health.breakers import Breaker
 from actors.health.samples import Answer, Backlog, Mirror, Seen, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
-from actors.redis.held_items import NONE_HELD
+from actors.redis.lease_record import NONE_HELD
 from actors.state.documents import (
     HEALTH_STATUS,
     LATEST,

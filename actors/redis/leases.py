@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
 from actors.redis.client import reach
-from actors.redis.held_items import NONE_HELD, HeldItems
-from actors.redis.lease_record import Lease, Obstacle, Owner, read_lease, time_of
+from actors.redis.lease_record import (
+    NONE_HELD,
+    HeldItems,
+    Lease,
+    Obstacle,
+    Owner,
+    read_lease,
+    time_of,
+)
 from actors.redis.pipeline import Line
 from actors.redis.scripts import AT_MAXMEMORY, Script
 
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.redis.session_position import Position
+    from actors.redis.lease_record import Position
 
 __all__ = [
     "EXPIRES",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
 from actors.connection.proxy import address
-from actors.redis.held_items import NONE_HELD
+from actors.redis.lease_record import NONE_HELD
 from actors.runtime.connection_ids import name_of
 from actors.state.fields import API, source_of
 from actors.state.messages.received import connection_of

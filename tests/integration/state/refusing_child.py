@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.inbox_drain import Drain
 from actors.connection.sender import Ticket
@@ -22,7 +22,7 @@ from actors.state.actor import StateManager
 from actors.state.documents import Refused
 
 if TYPE_CHECKING:
-    from actors.redis.held_items import HeldItems
+    from actors.redis.lease_record import HeldItems
 
 
 class Steps:

@@ -28,7 +28,7 @@ from actors.connection.engine import (
 )
 from actors.connection.refused_items.port import RefusedItem
 from actors.connection.state_manager.port import StateAway
-from actors.redis.held_items import HeldItems
+from actors.redis.lease_record import HeldItems
 from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.engine import Engine, Outgoing
     from actors.connection.reporter import Reporter
-    from actors.redis.held_items import HeldItems
+    from actors.redis.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3
 PATIENCE = 30.0

@@ -27,7 +27,7 @@ def scopes(limit: Limit) -> tuple[Scope, ...]:
 
 def counted(setting: str) -> float | None:
     """The count of refusals by this limit; None where the metrics have no series of it."""
-    for name, labels, value in measures.samples():
+    for name, labels, value in measures.samples:
         if name == COUNTED and labels == {"limit": setting}:
             assert isinstance(value, float | int)
             return float(value)
