@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.config.descriptions import SECTIONS
 from actors.config.settings import Settings
 from actors.media.store import StoreFull, StoreUnavailable
-from actors.metrics.counters import measures
+from actors.metrics.counters import Measures
+from gateway.http import limit_problems
 from gateway.http.limit_problems import COUNTED, expect, refused
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def scopes(limit: Limit) -> tuple[Scope, ...]:
     return ("connection", "key")
 
 
-def counted(setting: str) -> float | None:
+def counted(measures: Measures, setting: str) -> float | None:
     """The count of refusals by this limit; None where the metrics have no series of it."""
     for name, labels, value in measures.samples:
         if name == COUNTED and labels == {"limit": setting}:
@@ -45,13 +47,21 @@ def test_a_limit_answers_by_its_scope_and_names_its_setting(limit: Limit) -> Non
         assert "{" not in problem.detail
 
 
-def test_each_limit_is_counted_from_zero() -> None:
+def test_each_limit_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = Measures()
+    monkeypatch.setattr(limit_problems, "measures", fresh)
     expect(LIMITS)
     for limit in LIMITS:
-        before = counted(limit.setting)
-        assert before is not None, limit.setting
+        assert counted(fresh, limit.setting) == 0
         refused(limit.reached(scopes(limit)[0]))
-        assert counted(limit.setting) == before + 1
+        assert counted(fresh, limit.setting) == 1
+
+
+def test_the_limits_are_the_settings_that_refuse_a_caller() -> None:
+    """SPOOL_LIMIT ends in another way, and files that arrive wait."""
+    (section,) = (each for each in SECTIONS if each.title == "Limits")
+    others = {"SPOOL_LIMIT", "MEDIA_DOWNLOADS_PER_CONNECTION", "MEDIA_DOWNLOADS_PER_SENDER"}
+    assert {each.setting for each in LIMITS} == {*section.settings, "DISK_RESERVE"} - others
 
 
 def test_a_full_disk_is_a_limit_and_keeps_its_reason() -> None:
