@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Scope = Literal["connection", "key", "instance"]
-"""Whose limit it is. One of the instance may be counted for each host or process, as its setting says."""
+"""The holder of a limit. That of the instance may be counted for each host or process, as its setting says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def units_of(connections: Iterable[str] | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is left for each connection of a `limit` of the instance: `size`, reserved for it."""
+    """The share of each connection in a `limit` of the instance: `size`, reserved for it."""
 
     size: int
     limit: Limit
