@@ -22,7 +22,7 @@ DAY = 86_400.0
 
 
 def reasons(**change: Any) -> dict[str, Reason]:
-    """What the monitor finds in a sample that is well but for this."""
+    """The findings of the monitor in a sample that is well but for this."""
     found = judge(replace(WELL, **change), THRESHOLDS)
     return {reason.name: reason for reason in found.reasons}
 

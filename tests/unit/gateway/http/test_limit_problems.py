@@ -1,4 +1,4 @@
-"""Each limit answers in one form, whichever part of the service holds it, and is counted."""
+"""Each limit answers in one form and is counted, in every part of the service."""
 
 from __future__ import annotations
 
