@@ -261,7 +261,7 @@ async def main(engine: str = "native") -> None:
     sys.path.insert(0, str(Path(__file__).parents[3]))
     from actors.config.sources import resolve_settings
     from actors.connection.engine import EngineEvents
-    from actors.media.directory import DirectoryStore
+    from tests.bare_files import BareFiles
 
     directory, owner = Path(asked["directory"]), Owner()
     settings = resolve_settings(
@@ -274,7 +274,7 @@ async def main(engine: str = "native") -> None:
         owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
     )
     events.on_call = owner.on_call
-    store = DirectoryStore(settings.media)
+    store = BareFiles(settings.media)
     owner.files = native_files.Files(store)
     package = importlib.import_module(f"actors.connection.{engine}")
     owner.engine = package.open_engine(
