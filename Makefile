@@ -13,6 +13,7 @@ GO ?= go
 GO_VERSION := 1.26
 FUZZ ?= 300000x
 BRIDGE := actors/connection/whatsmeow/bridge
+PROTO := actors/connection/native/transport/whatsapp.proto
 HAVE_GO := command -v $(GO) >/dev/null
 # A host may have Go and no way to the modules.
 HAVE_MODULES := $(HAVE_GO) && (cd $(BRIDGE) && GOTOOLCHAIN=local $(GO) mod download && GOTOOLCHAIN=local $(GO) mod download -modfile=tools.mod) >/dev/null 2>&1
@@ -23,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump check check-go test-go test-whatsmeow docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump check check-go test-go test-whatsmeow docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -74,6 +75,10 @@ check: setup-test check-go
 ## what is made of the code: docs/settings.md, .env.example and docs/api.md
 docs: setup
 	$(BIN)/python -m gateway.cli.reference.settings_page
+
+## the protobuf classes of both engines, from their declarations
+proto: setup-test
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. $(PROTO)
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
