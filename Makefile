@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump check check-go test-go test-whatsmeow docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go test-whatsmeow docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -105,6 +105,10 @@ whatsmeow-bump: setup-test
 whatsmeow-dist: setup-test whatsmeow
 	@GO=$(GO) .ci/whatsmeow-dist dist && ls dist/teimoso_whatsmeow-*
 
+## what a release publishes, in dist/: a wheel and an sdist of the service, and those of the program
+dist: whatsmeow-dist
+	$(UV) build --quiet --offline --no-build-isolation --out-dir dist .
+
 ## format, vet and staticcheck of the program
 check-go:
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
@@ -164,7 +168,7 @@ debian:
 ## resolve the locks again: hashes without addresses
 lock: setup-test
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra simulator --extra build pyproject.toml -o requirements.lock
+		--no-header --extra google --extra embedded --extra simulator --extra build pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
