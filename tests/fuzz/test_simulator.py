@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.causes import Cause, SettingKind
+from actors.connection.causes import Cause, Kind
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.codec import encode
@@ -213,7 +213,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
                         await socket._websocket.send(framed(transport.encrypt(bomb())))
                 await simulator.say(CONTACT, OTHER, "still here")
                 await simulated.until(lambda n=number: _count(sound, n + 1))  # type: ignore[misc]
-                await socket.close(Cause(SettingKind.CLOSED))
+                await socket.close(Cause(Kind.CLOSED))
             grown = process.memory_info().rss - before
             assert grown < 150 << 20, f"{grown >> 20} MiB"
             assert sound.causes[1:] == []
