@@ -163,7 +163,7 @@ async def test_killed_services_are_back(
         pids = tree.pids()
         return all(pids.get(role) not in {None, before[role]} for role in services)
 
-    await eventually("they are back", back, 10)
+    await eventually("they are back", back, 3 * NOISE)
     seconds = time.monotonic() - began
     figure(f"queue, state and health killed: back after {seconds:.2f} s")
     assert seconds <= 3 * NOISE
