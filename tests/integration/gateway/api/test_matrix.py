@@ -6,6 +6,7 @@ here.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from functools import cache
@@ -24,7 +25,7 @@ from gateway.http.problems import KINDS
 from tests.integration.gateway.served import CONTRACT, KEY, SHOP
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from pydantic import BaseModel
 
@@ -72,15 +73,24 @@ OF_ANY_TYPE: tuple[Any, ...] = (True, 1.5, -1, 10**30, [], [NUMBER], {}, {TEXT: 
 TEXTS = ("", "\0", "a\x1bb", "x" * 70_000, "\u2028", f"{TEXT}\n", f"../{NUMBER}")
 
 
+Everything = tuple[dict[str, bytes | None], list[Any]]
+"""All that Redis and the state store hold."""
+
+
+@pytest.fixture(scope="module")
+def held(gateway: Gateway) -> list[Everything]:
+    """What was there after the last test; before the first one, what the gateway begins with."""
+    return [asyncio.run(_everything(gateway))]
+
+
 @pytest.fixture(autouse=True)
-async def _nothing_is_written(gateway: Gateway) -> AsyncIterator[None]:
-    before = await _everything(gateway)
+def _nothing_is_written(gateway: Gateway, held: list[Everything]) -> Iterator[None]:
     yield
-    assert await _everything(gateway) == before
+    before, held[0] = held[0], asyncio.run(_everything(gateway))
+    assert held[0] == before
 
 
-async def _everything(gateway: Gateway) -> tuple[dict[str, bytes | None], list[Any]]:
-    """All that Redis and the state store hold."""
+async def _everything(gateway: Gateway) -> Everything:
     redis = connect(gateway.settings)
     redis.connection_pool.connection_kwargs["decode_responses"] = False
     try:
