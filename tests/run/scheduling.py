@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LINES = (
     (
         "tests/chaos/test_firestore.py",
-        "tests/integration/metrics/",
+        "tests/chaos/test_metrics.py",
         "tests/integration/whole/",
         "tests/integration/jobs/test_head.py",
     ),
@@ -37,7 +37,6 @@ APART = (
     "tests/chaos/test_judging.py",
     "tests/integration/keeper/test_full_disk.py",
     "tests/integration/keeper/test_refused_starts.py",
-    "tests/integration/metrics/test_alerts.py",
     "tests/integration/tree/serving/",
 )
 """Files and folders in there that start none: they mostly wait, beside anything."""

@@ -73,18 +73,10 @@ HAPPENS = (
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def instance(elsewhere: Instance) -> Instance:
     needed("prometheus")
-    place = tmp_path_factory.mktemp("metrics")
-    settings = {
-        "STORAGE_BUCKET": str(place / "bucket"),
-        "SESSION_ENCRYPTION_KEY": "5" * 64,
-        "SESSION_BACKUP_INTERVAL": "2000",
-        "HEALTH_CHECK_INTERVAL": "2000",
-    }
-    with Instance(place / "data", settings) as running:
-        running.pair("shop", ACCOUNT)
-        yield running
+    elsewhere.ready(60)
+    return elsewhere
 
 
 @pytest.fixture(scope="module")
