@@ -36,14 +36,15 @@ def until(what: str, look: Callable[[], T | None], seconds: float) -> T:
 
 def passes(look: Callable[[], bool], seconds: float) -> bool:
     """Whether `look` says yes within that time; what is away, or refuses, meanwhile says no."""
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     while True:
         with suppress(httpx.HTTPError):
             if look():
                 return True
-        if time.monotonic() > end:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             return False
-        time.sleep(0.05)
+        time.sleep(_pause(waited))
 
 
 @overload
@@ -70,4 +71,4 @@ async def eventually(what: str, look: Callable[[], Any], seconds: float) -> Any:
 
 def _pause(waited: float) -> float:
     """Seconds until the next look: what comes soon is seen soon, and a long wait costs the machine little."""
-    return min(max(0.005, waited / 10), 0.05)
+    return min(max(0.005, waited / 10), 0.1)
