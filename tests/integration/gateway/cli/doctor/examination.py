@@ -37,12 +37,10 @@ def apart(data: Path, *under: str, **environment: str) -> tuple[int, dict[str, d
     words = (sys.executable, "-m", "gateway.cli", "doctor", "--json", "--data", str(data))
     given: dict[str, Any] = {"env": {**os.environ, **environment}, "cwd": ROOT, "timeout": 60}
     given |= {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-    # A fork cannot begin under something else.
-    done = (
-        subprocess.run([*under, *words], check=False, **given)
-        if under
-        else forked.run(words, **given)
-    )
+    if under or "PYTHONPATH" in environment:  # a fork begins under nothing, and loads no other code
+        done = subprocess.run([*under, *words], check=False, **given)
+    else:
+        done = forked.run(words, **given)
     assert done.stdout, done.stderr
     return done.returncode, by_check(done.stdout)
 
