@@ -164,7 +164,7 @@ def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance) -> None:
 def test_all_of_it_comes_back_under_an_up_that_stayed(instance: Instance) -> None:
     """With a head of other code than that of the last one, as after an upgrade.
 
-    And the instance outlives the terminal: whoever closes it (SIGHUP) stops nothing.
+    The instance outlives the terminal: closing it (SIGHUP) stops nothing.
     """
     instance.ready(60)
     with subprocess.Popen(

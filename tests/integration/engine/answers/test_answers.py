@@ -61,7 +61,7 @@ async def test_a_stream_that_is_closed_for_a_missing_answer_opens_again(
 
 
 async def goes_on(simulator: Simulator, phone: Device) -> None:
-    """What comes after it arrives, and nothing is owed."""
+    """The next message arrives, and nothing is owed."""
     await simulator.say(CONTACT, ACCOUNT, "after")
     await until(lambda: has(phone, "after"))
     assert await simulator.owed() == []

@@ -68,7 +68,7 @@ Everything = tuple[dict[str, bytes | None], list[Any]]
 
 @pytest.fixture(scope="module")
 def held(gateway: Gateway) -> list[Everything]:
-    """What was there after the last test; before the first one, what the gateway begins with."""
+    """The contents after the last test; before the first one, those that the gateway begins with."""
     return [asyncio.run(_everything(gateway))]
 
 
