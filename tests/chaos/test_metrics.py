@@ -169,7 +169,8 @@ def test_prometheus_judges_every_rule(prometheus: Prometheus) -> None:
 
 
 def test_a_socket_that_closed_is_counted(prometheus: Prometheus, instance: Instance) -> None:
-    [fault] = instance.simulator.get("/faults").json()["items"]
+    items = instance.simulator.get("/faults").json()["items"]
+    [fault] = [item for item in items if item["kind"] == "drop"]
     assert fault["struck"] == 1
     closed = 'increase(teimoso_socket_closes_total{connection="shop"}[5m]) > 0'
     until("a closed socket is counted", partial(prometheus.points, closed), SECONDS)
