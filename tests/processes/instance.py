@@ -84,8 +84,8 @@ class Instance:
     def teimoso(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         words = (*words, "--data", str(self.data))
         environment = {**os.environ, "TEIMOSO_API_KEY": API_KEY, **self.environment}
-        if "PYTHONPATH" in self.environment:
-            # A fork has imported this tree already: it loads no other code, and no `sitecustomize`.
+        if Path(self.environment.get("PYTHONPATH", "/nowhere"), "gateway").is_dir():
+            # A fork has imported this tree already, and loads no other code.
             return subprocess.run(
                 [TEIMOSO, *words],
                 env=environment,
