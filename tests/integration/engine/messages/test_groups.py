@@ -41,11 +41,11 @@ ANN, BEN, CARA = CONTACT, "15550100003", "15550100004"
 
 @asynccontextmanager
 async def in_group(
-    simulator: Simulator, directory: Path, addressing: str
+    simulator: Simulator, directory: Path, addressing: str, engine: str = "native"
 ) -> AsyncIterator[tuple[Device, str]]:
     """A paired device in a group of Ann's, who has two devices, and of Ben's."""
     await simulator.link(ANN)
-    async with device(simulator, directory) as phone:
+    async with device(simulator, directory, kind=engine) as phone:
         await pair(simulator, phone)
         group = await simulator.group(ANN, ACCOUNT, BEN, addressing=addressing)
         yield phone, group
