@@ -49,9 +49,19 @@ def gone(process: psutil.Process) -> bool:
 class Instance:
     """`teimoso up --simulate --detach` on ports and a directory of its own."""
 
-    def __init__(self, data: Path, environment: Mapping[str, str] | None = None) -> None:
-        """`environment` is what every process of it finds in its own, settings too."""
+    def __init__(
+        self,
+        data: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        older_code: bool = False,
+    ) -> None:
+        """`environment` is what every process of it finds in its own, settings too.
+
+        `older_code`: its simulator is of an older release, which has fewer requests.
+        """
         self.data = data
+        self.older_code = older_code
         self.environment = {} if environment is None else environment
         self.killed_at = 0.0
         self.port, self.simulator_port = free_port(), free_port()
@@ -116,7 +126,7 @@ class Instance:
             str(self.simulator_port),
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        answers.CHECK.watch(str(self.simulator.base_url))
+        answers.CHECK.watch(str(self.simulator.base_url), older=self.older_code)
         return time.monotonic() - begun
 
     def status(self) -> dict[str, Any]:
