@@ -26,7 +26,7 @@ from actors.connection.native.transport.codec import encode
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.noise import Login
 from actors.connection.native.transport.socket import Socket
-from actors.connection.session.session import SignalSession
+from actors.connection.session.session import Session
 from simulator.server.rules.versions import CURRENT
 from simulator.server_state import ServerState
 from simulator.wire import protocol
@@ -193,7 +193,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
         async with simulated.device(simulator, tmp_path / "hostile", reconnect=False) as phone:
             await simulated.pair(simulator, phone)
         with contextlib.closing(
-            SignalSession.open(tmp_path / "hostile" / "session.db", 2)
+            Session.open(tmp_path / "hostile" / "session.db", 2)
         ) as session:
             own = session.credentials()
         assert own is not None
