@@ -218,7 +218,10 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             ),
             "PACING_CHAT_GAP": "how long a chat waits after one message for the next, at least",
             "PACING_CHAT_JITTER": "and how much longer by chance",
-            "SPOOL_LIMIT": "messages that wait on the gateway's disk at most while Redis is away",
+            "SPOOL_LIMIT": (
+                "messages that wait on the gateway's disk at most while Redis is away; half of it is reserved for"
+                " connections, in equal parts"
+            ),
         },
     ),
     Section(

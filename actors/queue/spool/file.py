@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.queue.records import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
+from actors.runtime.quotas import Quota, QuotaReached
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
     from actors.queue.records import Record, Send
 
+_COUNT_IN = """INSERT INTO counts (connection, rows) VALUES (NEW.connection, 1)
+    ON CONFLICT (connection) DO UPDATE SET rows = rows + 1;"""
+_COUNT_OUT = """UPDATE counts SET rows = rows - 1 WHERE connection = OLD.connection;
+    DELETE FROM counts WHERE connection = OLD.connection AND rows < 1;"""
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS spool (
         place INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -48,6 +53,17 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
     "CREATE INDEX IF NOT EXISTS keys ON spool (connection, idempotency_key)",
+    # The rows of each connection, kept by the file itself: whoever writes it, also an older release.
+    "CREATE TABLE IF NOT EXISTS counts (connection PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID",
+    """INSERT OR IGNORE INTO counts (connection, rows)
+        SELECT connection, count(*) FROM spool GROUP BY connection""",
+    f"""CREATE TRIGGER IF NOT EXISTS counted_in AFTER INSERT ON spool BEGIN
+        {_COUNT_IN} END""",
+    f"""CREATE TRIGGER IF NOT EXISTS counted_out AFTER DELETE ON spool BEGIN
+        {_COUNT_OUT} END""",
+    f"""CREATE TRIGGER IF NOT EXISTS counted_anew AFTER UPDATE OF connection ON spool
+        WHEN OLD.connection <> NEW.connection BEGIN
+        {_COUNT_OUT} {_COUNT_IN} END""",
 )
 EXCEPTED = 1_000
 """Chats that one look leaves out at most."""
@@ -80,11 +96,16 @@ class Depth:
 
 
 class Spool:
-    """The file in `path`, for the tasks of one event loop; other processes may have it open."""
+    """The file in `path`, for the tasks of one event loop; other processes may have it open.
 
-    def __init__(self, path: Path, *, limit: int) -> None:
+    Of `limit` rows half is reserved for connections in equal parts (`Quota`), so that none that sends
+    greedily while Redis is away takes the part of another (G12).
+    """
+
+    def __init__(self, path: Path, *, limit: int, connections: int = 0) -> None:
+        """`connections` is MAX_CONNECTIONS, the number of parts."""
         self._path = path
-        self._limit = limit
+        self._quota = Quota(0, limit, connections, "", "SPOOL_LIMIT", 5)
         self._committer = Committer(path, SCHEMA, away=SpoolUnavailable)
         self._reader: sqlite3.Connection | None = None
         self._empty = False  # nothing waits, as was seen in this turn of the event loop
@@ -116,11 +137,7 @@ class Spool:
                 if known[-1] != send.fingerprint.encode():
                     raise IdempotencyConflict
                 return _mended(database, known[:-1], send, content), True
-            # MAX and MIN of the key cost nothing; what was drained from the middle errs on the
-            # side of refusing.
-            (span,) = database.execute("SELECT MAX(place) - MIN(place) + 1 FROM spool").fetchone()
-            if (span or 0) >= self._limit:
-                raise SpoolUnavailable("over its limit")
+            self._require_room(database, send.connection)
             cursor = database.execute(
                 "INSERT INTO spool (id, connection, chat, accepted_at, idempotency_key,"
                 " fingerprint, send) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -138,6 +155,16 @@ class Spool:
             return Spooled(place, message_id, now, idempotency_key, send), False
 
         return await self._committer.ask(run, writes=True)
+
+    def _require_room(self, database: sqlite3.Connection, connection: str) -> None:
+        rows = dict(database.execute("SELECT connection, rows FROM counts").fetchall())
+        try:
+            self._quota.check([connection], rows)
+        except QuotaReached:
+            raise SpoolUnavailable("over its limit") from None
+        # Connections that were deleted meanwhile may be more than there are parts.
+        if sum(rows.values()) >= self._quota.total:
+            raise SpoolUnavailable("over its limit")
 
     def holds(self, connection: str, chat: str) -> bool:
         """Whether something of this chat waits here; then its next send belongs behind it.

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue.lanes import IdempotencyConflict, Send
-from actors.queue.spool.file import Spool, SpoolUnavailable
+from actors.queue.spool.file import SCHEMA, Spool, SpoolUnavailable
 from tests.integration.queue.desk import ANA, BEN, SHOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+OTHER = "other"
 
 
 @pytest.fixture
@@ -104,6 +106,51 @@ async def test_a_limit_is_kept_and_frees_with_what_leaves(tmp_path: Path) -> Non
     await spool.remove(await spool.oldest(1))
     await spool.put(Send(SHOP, ANA, "c"))
     assert [each.send.text for each in await spool.oldest(9)] == ["b", "c"]
+    await spool.close()
+
+
+async def test_a_greedy_connection_leaves_another_its_part(tmp_path: Path) -> None:
+    """G12: through two processes of the host; what leaves makes room for the same one again."""
+    spool, twin = (Spool(tmp_path / "spool.db", limit=80, connections=3) for _ in range(2))
+
+    async def fill(connection: str) -> int:
+        """Messages that were taken until one was refused."""
+        for taken in range(81):
+            try:
+                await (spool, twin)[taken % 2].put(Send(connection, ANA, str(taken)))
+            except SpoolUnavailable:
+                return taken
+        return 81
+
+    assert await fill(SHOP) == 10 + 40, "its part, and the half that nobody has"
+    assert await fill(OTHER) == 10
+    assert await fill("third") == 10
+    await twin.remove(await spool.oldest(5))
+    assert await fill(OTHER) == 5, "whoever comes first has the other half"
+    assert await fill(SHOP) == 0
+    assert (await spool.depth()).count == 10 + 10 + 50
+    await spool.remove(await spool.oldest(80))
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database:
+        assert database.execute("SELECT * FROM counts").fetchall() == []
+    for each in (spool, twin):
+        await each.close()
+
+
+async def test_what_an_older_release_put_there_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "spool.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        for statement in SCHEMA[:1]:
+            database.execute(statement)
+        for number in range(2):
+            database.execute(
+                "INSERT INTO spool (id, connection, chat, accepted_at, fingerprint, send)"
+                " VALUES (?, ?, ?, 1.0, '', '{}')",
+                (f"{SHOP}.{number}", SHOP, ANA),
+            )
+    spool = Spool(file, limit=3)
+    await spool.put(Send(SHOP, ANA, "a"))
+    with pytest.raises(SpoolUnavailable):
+        await spool.put(Send(SHOP, ANA, "b"))
     await spool.close()
 
 
