@@ -64,6 +64,10 @@ class ConnectionFiles:
         """See the port."""
         return await self._files.find(sha256)
 
+    async def secure(self, sha256: str) -> None:
+        """As `Files.secure`."""
+        await self._files.secure(sha256)
+
     async def need(self, sha256: str) -> bool:
         """See the port."""
         if not await self._files.need(sha256):
