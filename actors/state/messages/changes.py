@@ -39,7 +39,7 @@ _BY_PERSON: Final = ("reactions", "votes")
 """Changes of which only the last of each person counts."""
 
 EDITS: Final = 20
-EDITS_BYTES: Final = 400_000
+EDITS_BYTES: Final = 300_000
 """What is kept of a message's edits at most: of a longer history the newest."""
 
 EMOJI: Final = 100
