@@ -96,7 +96,7 @@ class Lanes:
         self._waiting: dict[str, list[Lane]] = {}  # by the former lane that they wait for
         self._unread: list[Lane] = []  # that wait until the log is read up to their heads
         self.held: dict[str, Lane] = {}
-        """Lanes whose head was refused, the one that is held longest first."""
+        """Lanes whose head has a document and is tried later, the one that is held longest first."""
 
     @property
     def seen(self) -> int:

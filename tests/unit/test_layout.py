@@ -66,6 +66,7 @@ SHARED = {
     "actors.runtime.hosts",
     "actors.runtime.lazy_imports",
     "actors.runtime.liveness",
+    "actors.runtime.memory_limits",
     "actors.runtime.processes",
     "actors.runtime.quotas",
     "actors.runtime.sqlite_writer",
