@@ -204,8 +204,9 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             ),
             "REDIS_MEMORY_LIMIT": (
                 "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine"
-                " tenths of its `maxmemory`, or where it has none for half of its machine's memory (of its container's, where that is less). Once half of it is used, each"
-                " connection has an equal part of the other half"
+                " tenths of its `maxmemory`, or where it has none for half of its machine's memory (of its"
+                " container's, where that is less). Once half of it is used, each connection has an equal part of"
+                " the other half"
             ),
             "DEAD_LETTER_RETENTION_DAYS": "days for which a dead letter is listed and can be sent again",
             "JOB_RETENTION_DAYS": (
