@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -57,6 +58,9 @@ class LongWords:
     text is kept as it is encoded (`message.json`). One that brings a file goes on bringing that, with the beginning
     of its caption, and a document behind it has the words. The file is on disk before the message is stored. Where
     there is no room for it the message is given to the store as it is.
+
+    A message that is to be stored `as_file`, for the store refuses it and no more have room aside, is a document with
+    all of its item (`item.json`).
     """
 
     def __init__(self, files: Keeper) -> None:
@@ -69,11 +73,12 @@ class LongWords:
         """
         fitted: list[dict[str, Any]] = []
         for item in items:
-            if _size(item) <= LONGEST:
+            as_file = item.get("as_file")
+            if not as_file and _size(item) <= LONGEST:
                 fitted.append(dict(item))
                 continue
             try:
-                fitted += await self._shortened(item)
+                fitted += [await self._whole(item)] if as_file else await self._shortened(item)
             except (StoreUnavailable, BucketAway) as error:
                 log.warning("words not kept", action="long_words", reason=type(error).__name__)
                 fitted.append(dict(item))
@@ -96,13 +101,20 @@ class LongWords:
         rest = {**item, "text": text_of(short), "content": encode(short)}
         return [rest, {**document, "message_id": f"{item['message_id']}~words"}]
 
+    async def _whole(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        known = {name: value for name, value in item.items() if name != "as_file"}
+        file = await self._keep(json.dumps(known).encode(), "item.json", "application/json")
+        words = {"text": None, "push_name": None, "content": encode(Document(file))}
+        return {**known, "type": Document.type, **words, "kept": True}
+
     async def _kept(self, item: Mapping[str, Any]) -> File:
         text, content = item["text"] or "", item.get("content") or ""
         name, mime, words = "message.txt", "text/plain; charset=utf-8", text
         if len(text) <= SHOWN:
             name, mime, words = "message.json", "application/json", content
-        data = words.encode(errors="replace")
+        return await self._keep(words.encode(errors="replace"), name, mime)
 
+    async def _keep(self, data: bytes, name: str, mime: str) -> File:
         async def chunks() -> AsyncIterator[bytes]:
             for begin in range(0, len(data), CHUNK):
                 yield data[begin : begin + CHUNK]

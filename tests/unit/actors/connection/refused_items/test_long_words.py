@@ -143,3 +143,14 @@ async def test_without_room_for_the_file_the_store_gets_the_message_as_it_is(
     monkeypatch.setattr(vars(files)["_store"], "keep", full)
     long = item(text=LONG)
     assert await words.fitted([long]) == [long]
+
+
+async def test_a_message_that_is_to_be_a_file_is_one_with_all_of_its_item(
+    words: LongWords, files: Files
+) -> None:
+    """Also one of which no store takes the text."""
+    odd = {**item(text="a lone \ud800"), "push_name": "\ud800"}
+    (fitted,) = await words.fitted([{**odd, "as_file": True}])
+    assert json.loads(await bytes_of(files, fitted)) == odd
+    assert (fitted["text"], fitted["push_name"], fitted["type"]) == (None, None, "document")
+    assert "as_file" not in fitted
