@@ -207,7 +207,7 @@ def test_a_long_history_keeps_the_newest() -> None:
     store = Store(HELLO, *(came(number, Edit(ITS, f"{number}")) for number in range(1, 40)))
     edits = [edit["text"] for edit in store[ITS]["changes"]["edits"]]
     assert edits == [f"{number}" for number in range(20, 40)]
-    large = Store(HELLO, *(came(number, Edit(ITS, "x" * 150_000)) for number in range(1, 4)))
+    large = Store(HELLO, *(came(number, Edit(ITS, "x" * 160_000)) for number in range(1, 4)))
     assert len(large[ITS]["changes"]["edits"]) == 1
 
 
