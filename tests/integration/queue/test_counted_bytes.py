@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,9 +24,10 @@ AT_ONCE = 64
 LONG_NAME = f"{'s' * 60}--K7Q2M9XA4TBC"
 
 
-async def used(redis: Redis) -> int:
+async def taken_and_counted(redis: Redis, lanes: Lanes, connection: str) -> tuple[int, int]:
+    """The bytes that the server has in use, and those that the connection's messages count."""
     told: Any = await redis.info("memory")
-    return int(told["used_memory"])
+    return int(told["used_memory"]), (await lanes.flows_many([connection]))[connection].bytes
 
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["", "with a key"])
@@ -38,33 +40,52 @@ async def test_no_message_takes_more_than_it_counts(
     settings = own_server.settings(queue_concurrency=AT_ONCE, queue_memory_limit=0)
     redis = connect(settings)
     lanes = Lanes(redis, settings)
-    epoch = (await Leases(redis).take(connection, Owner("test", 1, "node"))).epoch
-    # What the connection and the client take by themselves.
-    await lanes.accept(Send(connection, "15550100002@s.whatsapp.net", "first"))
-    before = await used(redis)
-    counted_before = (await lanes.flows_many([connection]))[connection].bytes
+    try:
+        await compare(redis, lanes, connection, chats, keyed=keyed)
+    finally:
+        await lanes.close()
+        await redis.aclose()
 
-    async def check(step: str) -> None:
-        took = await used(redis) - before
-        counted = (await lanes.flows_many([connection]))[connection].bytes - counted_before
-        figures = f"{step}: {took / MESSAGES:.0f} taken, {counted / MESSAGES:.0f} counted"
-        print(figures)
-        assert took <= counted, figures
+
+async def compare(redis: Redis, lanes: Lanes, connection: str, chats: int, *, keyed: bool) -> None:
+    """Compare what messages take with what they count after each step of their way."""
+    epoch = (await Leases(redis).take(connection, Owner("test", 1, "node"))).epoch
 
     async def accept(number: int) -> None:
         send = Send(connection, f"1555{number % chats:011}@s.whatsapp.net", f"hello {number}")
         await lanes.accept(send, idempotency_key=f"order {number}" if keyed else None)
 
-    for begin in range(0, MESSAGES, AT_ONCE):
-        await asyncio.gather(*map(accept, range(begin, min(begin + AT_ONCE, MESSAGES))))
-    await check("waiting")
-    while jobs := (await lanes.claim(connection, epoch, AT_ONCE)).jobs:
-        now = time.time()
-        await asyncio.gather(*(lanes.complete(connection, epoch, each.id, at=now) for each in jobs))
-        await lanes.receipts(connection, [(each.message_id, "read", now) for each in jobs])
-    await check("read")
-    while records := await lanes.changed(connection, 500):
-        await lanes.mirrored(connection, records)
-    await check("stored")
-    await lanes.close()
-    await redis.aclose()
+    async def accept_all(count: int) -> None:
+        for begin in range(0, count, AT_ONCE):
+            await asyncio.gather(*map(accept, range(begin, min(begin + AT_ONCE, count))))
+
+    async def send_all() -> None:
+        while jobs := (await lanes.claim(connection, epoch, AT_ONCE)).jobs:
+            now = time.time()
+            await asyncio.gather(
+                *(lanes.complete(connection, epoch, each.id, at=now) for each in jobs)
+            )
+            await lanes.receipts(connection, [(each.message_id, "read", now) for each in jobs])
+
+    async def store_all() -> None:
+        while records := await lanes.changed(connection, 500):
+            await lanes.mirrored(connection, records)
+
+    # Scripts, buffers and the connection's own keys: what is taken once, however many messages follow.
+    await accept_all(AT_ONCE)
+    await send_all()
+    await store_all()
+    before = await taken_and_counted(redis, lanes, connection)
+    for step, doing in (
+        ("waiting", partial(accept_all, MESSAGES)),
+        ("read", send_all),
+        ("stored", store_all),
+    ):
+        await doing()
+        now = await taken_and_counted(redis, lanes, connection)
+        took, counted = (
+            round(after - at_first) for after, at_first in zip(now, before, strict=True)
+        )
+        figures = f"{step}: {took // MESSAGES} bytes taken, {counted // MESSAGES} counted"
+        print(figures)
+        assert took <= counted, figures
