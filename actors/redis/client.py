@@ -226,7 +226,7 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RedisMemory:
     """Bytes that Redis has in use, and the limit for them, which is None where the server does not report it."""
 
     used: int
@@ -238,7 +238,7 @@ class Memory:
         return self.limit is not None and self.used >= self.limit
 
 
-async def memory(redis: Redis, limit: int = 0) -> Memory | None:
+async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
     """Read the memory of Redis; its limit is `limit` (bytes; 0: none), or less by `maxmemory`.
 
     Without both it is a share of its machine's memory. Redis reports that of the host; where it runs on this
@@ -263,7 +263,7 @@ def _is_here(redis: Redis) -> bool:
     return "path" in known or known.get("host") in _HERE
 
 
-def memory_of(told: Any, limit: int = 0, *, contained: int | None = None) -> Memory:
+def memory_of(told: Any, limit: int = 0, *, contained: int | None = None) -> RedisMemory:
     """Return the memory that an answer to INFO reports; `limit` as in `memory`, `contained` that of its container."""
     maxmemory = int(told.get("maxmemory") or 0)
     machine = int(told.get("total_system_memory") or 0)
@@ -273,4 +273,6 @@ def memory_of(told: Any, limit: int = 0, *, contained: int | None = None) -> Mem
         limit or (0 if 0 < maxmemory < machine else int(MACHINE_SHARE * machine)),
         int(MAXMEMORY_SHARE * maxmemory),
     ]
-    return Memory(int(told["used_memory"]), min((each for each in bounds if each), default=None))
+    return RedisMemory(
+        int(told["used_memory"]), min((each for each in bounds if each), default=None)
+    )

@@ -97,7 +97,7 @@ def healed(traffic: Traffic, received: int) -> float:
 
 
 def waiting(instance: Instance, connection: str) -> set[str]:
-    """The ids of messages that the connection with this id has not been told are stored."""
+    """Returns the ids of messages of a connection without a confirmation from the store."""
     file = instance.data / "sessions" / connection / "session.db"
     database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
@@ -159,7 +159,7 @@ def test_killed_in_the_middle_of_commits(
 @pytest.mark.usefixtures("undisturbed")
 @pytest.mark.long
 def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure: Figure) -> None:
-    """What was written is written again, and is there once."""
+    """A repeated write is stored once."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         with trial.struck():
             firestore.strike("lost", methods=["Commit"], times=20)
@@ -181,7 +181,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
         connection = instance.incarnation(CONNECTION)
 
         def caught() -> bool:
-            state.suspend()  # whatever was written now, nobody is told of it any more
+            state.suspend()  # confirmations of writes are lost from here on
             untold.update(waiting(instance, connection) & firestore.written(MESSAGES).keys())
             if not untold:
                 state.resume()

@@ -31,7 +31,7 @@ ACCEPTING = "tests/unit/gateway/acceptance/test_accept.py"
 
 @dataclass(frozen=True)
 class Break:
-    """What is left out, where, and which test has to notice."""
+    """A removed guarantee, its place, and the test that has to fail."""
 
     name: str
     file: str
@@ -199,7 +199,7 @@ BREAKS = (
 
 @dataclass(frozen=True)
 class Ran:
-    """How one test of a copy ended; `failure` is None where it passed."""
+    """The outcome of one test of a copy; `failure` is None where it passed."""
 
     failure: str | None
     output: str

@@ -119,7 +119,7 @@ def test_secrets_are_for_the_owner_alone(instance: Instance) -> None:
 
 
 def test_what_is_written_is_for_the_owner_alone(instance: Instance) -> None:
-    """G10: sessions, messages and logs, too; whoever starts it, with whatever umask."""
+    """G10: sessions, messages and logs, too; for any user and umask."""
     instance.pair("private", "15550107101")
     instance.api.post(
         "/api/messages", json={"connection": "private", "to": "15550107102", "text": "hi"}
@@ -168,7 +168,7 @@ def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance, code: str) ->
 
 
 def test_all_of_it_comes_back_under_an_up_that_stayed(instance: Instance) -> None:
-    """And the instance outlives the terminal: whoever closes it (SIGHUP) stops nothing."""
+    """The instance outlives its terminal, whose close sends SIGHUP."""
     instance.ready(60)
     with subprocess.Popen(
         [TEIMOSO, "up", "--data", str(instance.data)],

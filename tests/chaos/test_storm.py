@@ -35,7 +35,7 @@ OWN = (FORGER, *SINGLE)
 """Faults of single connections."""
 
 TURNS = 3
-"""How often a fault may strike until it meets a message in flight."""
+"""The limit of injections of a fault until it meets a message in flight."""
 
 
 @pytest.mark.timeout(300)

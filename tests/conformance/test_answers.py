@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def owed(simulator: Simulator, number: str) -> list[tuple[str, list[str]]]:
-    """What the account did not answer within five seconds, and what was held against answers."""
+    """Returns the stanzas without an answer within five seconds, and the reasons against answers."""
     found = simulator.http.get("/unanswered", params={"account": number, "wait": 5}).json()
     return [(one["kind"], one["wrong"]) for state in found.values() for one in state]
 

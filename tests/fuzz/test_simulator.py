@@ -19,16 +19,16 @@ from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.causes import Cause, SettingKind
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.codec import encode
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.noise import Login
 from actors.connection.native.transport.socket import Socket
-from actors.connection.session.session import Session
+from actors.connection.session.session import SignalSession
 from simulator.server.rules.versions import CURRENT
-from simulator.server_state import World
+from simulator.server_state import ServerState
 from simulator.wire import protocol
 from simulator.wire.certificates import issue, new_private_key
 from simulator.wire.connection import Connection
@@ -77,7 +77,7 @@ class Served:
 
     def __init__(self, directory: Path, runner: asyncio.Runner) -> None:
         self.runner = runner
-        self.world = World(directory / "world")
+        self.world = ServerState(directory / "world")
         self.directory = directory
         self.stack = contextlib.AsyncExitStack()
         runner.run(self._open())
@@ -192,7 +192,9 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
     try:
         async with simulated.device(simulator, tmp_path / "hostile", reconnect=False) as phone:
             await simulated.pair(simulator, phone)
-        with contextlib.closing(Session.open(tmp_path / "hostile" / "session.db", 2)) as session:
+        with contextlib.closing(
+            SignalSession.open(tmp_path / "hostile" / "session.db", 2)
+        ) as session:
             own = session.credentials()
         assert own is not None
         assert own.device is not None
@@ -211,7 +213,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
                         await socket._websocket.send(framed(transport.encrypt(bomb())))
                 await simulator.say(CONTACT, OTHER, "still here")
                 await simulated.until(lambda n=number: _count(sound, n + 1))  # type: ignore[misc]
-                await socket.close(Cause(Kind.CLOSED))
+                await socket.close(Cause(SettingKind.CLOSED))
             grown = process.memory_info().rss - before
             assert grown < 150 << 20, f"{grown >> 20} MiB"
             assert sound.causes[1:] == []

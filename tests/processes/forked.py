@@ -1,7 +1,7 @@
 """Python programs as processes of their own, forked from one that has imported them already.
 
-What `python -m gateway` costs is imports: most of a second of the machine, and a run starts hundreds
-of programs. `Popen` here is a process with its own pid, files, arguments and environment that runs
+Most of the start of `python -m gateway` is imports, most of a second, and a run starts hundreds of
+programs. `Popen` here is a process with its own pid, files, arguments and environment that runs
 the program as `__main__`; only its command line is the nursery's. It has of `subprocess.Popen`
 what tests use of it.
 """
@@ -110,7 +110,7 @@ class Popen:
         self.pid = self._number(None)
 
     def _file(self, number: int, file: int | IO[Any] | None) -> int:
-        """What the program finds as its file of that number."""
+        """The file of the program with that descriptor."""
         if file is None:
             return number
         if file == DEVNULL:
@@ -167,7 +167,7 @@ class Popen:
         self.wait()
 
     def communicate(self, timeout: float | None = None) -> tuple[Any, Any]:
-        """What it said, once it has ended; what it says has to fit into a pipe."""
+        """Returns the output of the ended program, which has to fit into a pipe."""
         self.wait(timeout)
         said = []
         for file in (self.stdout, self.stderr):

@@ -120,11 +120,11 @@ class Instance:
         return time.monotonic() - begun
 
     def status(self) -> dict[str, Any]:
-        """What `teimoso status --json` would say, without the start of a program."""
+        """Returns the output of `teimoso status --json`, without the start of a program."""
         return asyncio.run(view.look(self.data)).as_json()
 
     def ready(self, seconds: float) -> dict[str, Any]:
-        """What `status` says once every connection that should be open is."""
+        """Returns `status` once all desired connections are open."""
 
         def look() -> dict[str, Any] | None:
             if not {one.role for one in self.entries()}.issuperset(PARTS):
@@ -168,7 +168,7 @@ class Instance:
         return process.pid
 
     def family(self) -> Iterator[psutil.Process]:
-        """Every process of this instance, also those that no roster names."""
+        """Every process of this instance, also those in no process file."""
         pids = set()
         with suppress(Exception):
             pids = {entry["pid"] for entry in self.status()["processes"]}

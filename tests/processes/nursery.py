@@ -140,7 +140,7 @@ def _name(words: list[str]) -> str:
 
 
 def _file(words: list[str]) -> Path:
-    """What runs as `__main__`: it is looked into, not imported."""
+    """Returns the code that runs as `__main__`, without importing it."""
     if words[0] != "-m":
         return Path(words[0])
     spec = importlib.util.find_spec(words[1])
@@ -157,7 +157,7 @@ def _say(asker: socket.socket, number: int) -> None:
 
 
 def _become(asked: dict[str, Any], files: list[int]) -> None:
-    """What a new process would have, and nothing of the nursery's."""
+    """Resets the state of the nursery to that of a new process."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -34,7 +34,7 @@ one, which would idle meanwhile, and one that stops what is shared behind them."
 
 APART = (
     "tests/chaos/test_itself.py",
-    "tests/chaos/test_judging.py",
+    "tests/chaos/test_judge.py",
     "tests/integration/keeper/test_full_disk.py",
     "tests/integration/keeper/test_refused_starts.py",
     "tests/integration/metrics/test_alerts.py",

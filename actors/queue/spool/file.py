@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.queue.records import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
-from actors.runtime.quotas import Quota, QuotaReached
+from actors.runtime.limits import LimitReached
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.queue.records import Record, Send
+    from actors.runtime.quotas import Quota
 
 _COUNT_IN = """INSERT INTO counts (connection, rows) VALUES (NEW.connection, 1)
     ON CONFLICT (connection) DO UPDATE SET rows = rows + 1;"""
@@ -86,6 +87,10 @@ class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
     code: Final = "spool_unavailable"
 
 
+class SpoolFull(LimitReached, SpoolUnavailable):
+    """The rows that SPOOL_LIMIT allows are there, or those that it leaves to this connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class Depth:
     """Counts of the sends that wait and of rows that are no sends, and the age of the oldest."""
@@ -98,14 +103,13 @@ class Depth:
 class Spool:
     """The file in `path`, for the tasks of one event loop; other processes may have it open.
 
-    Of `limit` rows half is reserved for connections in equal parts (`Quota`), so that none that sends
+    Half of the rows that `quota` allows is reserved for connections in equal parts, so that none that sends
     greedily while Redis is away takes the part of another (G12).
     """
 
-    def __init__(self, path: Path, *, limit: int, connections: int = 0) -> None:
-        """`connections` is MAX_CONNECTIONS, the number of parts."""
+    def __init__(self, path: Path, quota: Quota) -> None:
         self._path = path
-        self._quota = Quota(0, limit, connections, "", "SPOOL_LIMIT", 5)
+        self._quota = quota
         self._committer = Committer(path, SCHEMA, away=SpoolUnavailable)
         self._reader: sqlite3.Connection | None = None
         self._empty = False  # nothing waits, as was seen in this turn of the event loop
@@ -121,7 +125,7 @@ class Spool:
         """The send, on disk when this returns, and whether it had been put here before.
 
         `message_id` names an acceptance that Redis may have heard already. Raises
-        `IdempotencyConflict` and `SpoolUnavailable`; one that was raised may be repeated.
+        `IdempotencyConflict` and `SpoolUnavailable`, where it is full `SpoolFull`; one that was raised may be repeated.
         """
         now = time.time() if now is None else now
         if message_id is None:
@@ -160,11 +164,11 @@ class Spool:
         rows = dict(database.execute("SELECT connection, rows FROM counts").fetchall())
         try:
             self._quota.check([connection], rows)
-        except QuotaReached:
-            raise SpoolUnavailable("over its limit") from None
+        except LimitReached as reached:
+            raise SpoolFull(reached.limit, reached.scope) from None
         # Connections that were deleted meanwhile may be more than there are parts.
-        if sum(rows.values()) >= self._quota.total:
-            raise SpoolUnavailable("over its limit")
+        if 0 < self._quota.total.size <= sum(rows.values()):
+            raise SpoolFull(self._quota.total, "instance")
 
     def holds(self, connection: str, chat: str) -> bool:
         """Whether something of this chat waits here; then its next send belongs behind it.

@@ -37,7 +37,7 @@ async def test_no_message_takes_more_than_it_counts(
     own_server: Valkey, connection: str, chats: int, keyed: bool
 ) -> None:
     """While it waits, once it was read, and once the state store has its words; also in a chat of its own."""
-    settings = own_server.settings(queue_concurrency=AT_ONCE, queue_memory_limit=0)
+    settings = own_server.settings(queue_concurrency=AT_ONCE, queue_memory_per_connection=0)
     redis = connect(settings)
     lanes = Lanes(redis, settings)
     try:

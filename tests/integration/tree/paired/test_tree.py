@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from actors.connection.session.schema import APPLICATION_ID, VERSION
+from actors.connection.session.schema import APPLICATION_ID
+from actors.connection.session.schema_changes import VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
