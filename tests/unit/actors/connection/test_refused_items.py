@@ -171,7 +171,7 @@ async def test_a_message_that_has_no_room_aside_is_stored_as_a_file() -> None:
     engine.room_aside = 1
     told = list[tuple[int, bool]]()
     drain = drain_of(engine, shelf)
-    drain.on_counts = lambda now: told.append((now.refused_documents, now.refused_full))
+    drain.on_held = lambda now: told.append((now.refused_documents, now.refused_full))
     assert await drain.once()
     assert (list(engine.aside), shelf.filed, engine.inbox) == ([2], [4, 5], {})
     assert list(shelf.messages) == [f"shop.M{key}" for key in (1, 3, 6, 7)]
