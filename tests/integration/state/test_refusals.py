@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.messages.content import Content
     from actors.queue.lanes import Lanes
+    from actors.redis.lease_record import HeldItems
     from actors.state.documents import Documents
 
 
@@ -229,11 +230,8 @@ class SessionInbox:
         async with self._session.transaction():
             return self._session.set_aside(key)
 
-    async def refused_count(self) -> int:
-        return self._session.refused_count()
-
-    async def deferred_counts(self) -> tuple[int, int]:
-        return self._session.deferred_counts()
+    async def held_items(self) -> HeldItems:
+        return self._session.held_items()
 
 
 def run(data: Path, step: int) -> subprocess.CompletedProcess[str]:
