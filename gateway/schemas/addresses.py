@@ -17,7 +17,8 @@ LONGEST = 64  # characters
 
 
 # What `number`, `canonical` and `person` take, for those who read it in JSON Schema.
-_NUMBER = r"\+?[ ()-]*[1-9]([ ()-]*[0-9]){6,14}[ ()-]*"
+_APART = "[ ()-]{0,3}"  # so that no number is longer than `LONGEST`
+_NUMBER = rf"\+?{_APART}[1-9]({_APART}[0-9]){{6,14}}{_APART}"
 NUMBER_PATTERN = f"^{_NUMBER}$"
 PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"
 PERSON_PATTERN = PATTERN[:-2] + rf"|{LID})$"
@@ -34,6 +35,7 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
         self.code = code
 
 
+_NUMBER_FORM = re.compile(_NUMBER, re.ASCII)
 _PLAIN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _GROUP = re.compile(GROUP, re.ASCII)
 
@@ -81,7 +83,7 @@ def canonical(written: str) -> str:
 
 def number(written: str) -> str:
     """As `canonical`, of a phone number alone."""
-    if len(written) > LONGEST or not _WRITTEN.fullmatch(written):
+    if not _WRITTEN.fullmatch(written):
         raise InvalidAddress(
             "invalid_number",
             "write an international phone number as digits, with at most +, spaces, dashes and"
@@ -93,5 +95,9 @@ def number(written: str) -> str:
     if digits[0] == "0":
         raise InvalidAddress(
             "invalid_number", "begin with the country code, without zeros before it"
+        )
+    if not _NUMBER_FORM.fullmatch(written):
+        raise InvalidAddress(
+            "invalid_number", "at most three spaces, dashes and parentheses stand between digits"
         )
     return f"{digits}@{PERSON}"

@@ -30,6 +30,7 @@ ProxyUrl = Annotated[
             "minLength": 10,
             "maxLength": address.LONGEST,
             "pattern": address.PATTERN,
+            "not": {"pattern": address.SHOWN_PATTERN},
             "examples": ["socks5://shop:secret@proxy.example.com:1080"],
         }
     ),

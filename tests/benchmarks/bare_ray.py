@@ -1,7 +1,7 @@
 """`python bare_ray.py COUNT DIRECTORY`: Ray alone, with actors that import what a connection imports.
 
-Its head is started as Teimoso starts one. Prints the seconds from its own start until the head was ready, and until
-all actors had answered, as JSON.
+Its head is started as Teimoso starts one. `DIRECTORY/times.json` then has the seconds from its own start until the
+head was ready, and until all actors had answered: Ray prints lines of its own to stdout.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def main(count: int, directory: Path) -> None:
         made = ray.remote(num_cpus=0)(Bare)
         actors = [made.remote() for _ in range(count)]
         ray.get([actor.there.remote() for actor in actors])
-        print(json.dumps({"head": ready, "all": time.time() - begun}), flush=True)
+        times = {"head": ready, "all": time.time() - begun}
+        (directory / "times.json").write_text(json.dumps(times))
         ray.shutdown()
     finally:
         head.terminate()

@@ -37,6 +37,9 @@ PATTERN: Final = (
 )
 """The form of a URL that `parse` reads."""
 
+SHOWN_PATTERN: Final = r"^[a-z0-9]+://\*\*\*:\*\*\*@"
+"""The beginning of a URL as answers show it, without its secrets: `parse` refuses that."""
+
 _WHOLE: Final = re.compile(PATTERN[1:-1], re.ASCII)
 _USER: Final = re.compile(rf"[a-z0-9]+://{_WORD}@", re.ASCII)
 _FORM: Final = (
@@ -89,9 +92,9 @@ def parse(url: str) -> ProxyAddress:
         parts = urlsplit(url)
     except ValueError:  # brackets around no address
         raise InvalidProxy(_FORM) from None
-    user, password = _word(parts.username), _word(parts.password)
-    if (user, password) == ("***", "***"):
+    if re.match(SHOWN_PATTERN, url):
         raise InvalidProxy("write its user and its password; answers show stars in their place")
+    user, password = _word(parts.username), _word(parts.password)
     scheme: Scheme = "http" if parts.scheme == "http" else "socks5"
     return ProxyAddress(scheme, parts.hostname or "", parts.port or 0, user, password)
 

@@ -17,6 +17,7 @@ import (
 	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/vault"
 )
 
 const (
@@ -115,6 +116,10 @@ func (one *login) event(found any) bool {
 		go one.confirmPasskey(event)
 	case *events.PairPasskeyError:
 		engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
+	case *events.IdentityChange:
+		if event.Implicit { // found by a message or by prekeys; that of a notification is handled with it
+			one.renewKeys(vault.AllGroups)
+		}
 	case *events.KeepAliveTimeout:
 		one.pingUnanswered(event)
 	case *events.Presence:

@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from actors.connection.proxy.address import PATTERN, InvalidProxy, ProxyAddress, parse, shown
+from actors.connection.proxy.address import (
+    PATTERN,
+    SHOWN_PATTERN,
+    InvalidProxy,
+    ProxyAddress,
+    parse,
+    shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +78,14 @@ def test_what_is_no_proxy_is_refused_with_a_sentence_that_quotes_nothing(url: st
         parse(url)
     assert "s3cret" not in str(refused.value)
     assert shown(url) == "***"
+
+
+def test_a_url_as_answers_show_it_is_refused_and_the_document_says_so() -> None:
+    url = parse("http://shop:s3cret@p.example:1080").shown
+    assert re.match(SHOWN_PATTERN, url)
+    with pytest.raises(InvalidProxy, match="answers show stars"):
+        parse(url)
+    assert parse("http://%2A%2A%2A:***@p.example:1080").password == "***"
 
 
 def test_a_user_without_a_password_is_told_so() -> None:

@@ -1,0 +1,152 @@
+"""Rate limits of API keys and of connections.
+
+A key has a minute's worth of requests at once, and gets them back at an even rate; so has each connection,
+over all keys that are for it. Behind them stands the limit of the process, of which each connection has
+a part of its own (`Quota`). It is counted in the memory of one gateway process, so that no request waits
+for it and none is refused because Redis is away; each of several gateways gives the whole.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from actors.runtime.quotas import ALL
+from gateway.http.limit_problems import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.limits import Scope
+    from actors.runtime.quotas import Quota
+    from gateway.http.api_keys import Key
+    from gateway.http.problems import Problem
+
+WINDOW: Final = 60  # seconds
+KNOWN: Final = 4096
+"""Quotas, and names of them, in memory before those that are whole again are forgotten."""
+
+FIELDS: Final = "teimoso.rate"
+"""In a request's scope: the header fields that tell its key's quota."""
+
+
+Name: TypeAlias = "tuple[Scope, str]"
+"""A quota of requests: whose it is, and the id of the key or connection."""
+
+_SHARED: Final[Name] = ("instance", "shared")
+
+
+class _Names(NamedTuple):
+    """The quotas that requests of some units count for: their own, and their parts of the process."""
+
+    own: tuple[Name, ...]
+    parts: tuple[Name, ...]
+
+
+@lru_cache(maxsize=KNOWN)
+def _names(units: tuple[str, ...]) -> _Names:
+    """Return the quotas of these units; cached, since every request needs them."""
+    own: list[Name] = [("connection", unit) for unit in units if unit != ALL]
+    return _Names(tuple(own), tuple(("instance", f"part of {unit}") for unit in units))
+
+
+class Verdict(NamedTuple):
+    """Whether a request may go on; `full_at` is when its key will have all of its quota again.
+
+    `left` requests may follow at once; `wait` seconds until one that is refused may come again.
+    """
+
+    full_at: float
+    left: int
+    wait: float = 0.0
+
+
+def judge(full_at: float, now: float, quota: int) -> Verdict:
+    """One more request at `now` of a key that has all of its `quota` again at `full_at`.
+
+    What is refused costs nothing: a caller that keeps asking is not kept out by it.
+    """
+    cost = WINDOW / quota
+    before = max(now, full_at)
+    over = before + cost - now - WINDOW
+    if over > cost / 1000:  # more than what adding up loses
+        return Verdict(before, 0, over)
+    return Verdict(before + cost, int(0.001 - over / cost))
+
+
+class RateLimiter:
+    """No key and no connection gets more than its quota of any process, and none takes another's part.
+
+    A refused request takes nothing from any quota.
+    """
+
+    def __init__(self, quota: Quota, clock: Callable[[], float] = time.monotonic) -> None:
+        """`quota` is in requests a minute."""
+        self._quota = quota
+        self._each = 0 if quota.each is None else quota.each.size
+        self._clock = clock
+        self._full_at: dict[Name, float] = {}
+        self._forget_at = KNOWN
+        self._policy = (b"ratelimit-policy", f'"key";q={self._each};w={WINDOW}'.encode())
+
+    def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
+        """The header fields that tell of the key's quota, and the refusal if one is used up.
+
+        Problems `rate_limited` for the key and its connections, `instance_limit_reached`. The fields are
+        those of the IETF's draft "RateLimit header fields for HTTP".
+        """
+        quota, now = self._quota, self._clock()
+        taken: dict[Name, float] = {}
+        fields: tuple[tuple[bytes, bytes], ...] = ()
+        if quota.each is not None and self._each:
+            left, full_in = self._each, 0.0
+            # The key first, then its connections; a key for all connections counts for none.
+            for name in (("key", key.id), *_names(key.units).own):
+                verdict = self._judge(name, now, self._each)
+                left = min(left, verdict.left)
+                if name[0] == "key":
+                    full_in = verdict.full_at - now
+                if verdict.wait:
+                    fields = self._fields(0, full_in)
+                    reached = quota.each.reached(name[0], math.ceil(verdict.wait))
+                    return fields, refused(reached)
+                taken[name] = verdict.full_at
+            fields = self._fields(left, full_in)
+        if quota.total.size:
+            refusal = self._part(key, now, taken)
+            if refusal is not None:
+                return fields, refusal
+        self._full_at.update(taken)
+        if len(self._full_at) > self._forget_at:
+            self._forget(now)
+        return fields, None
+
+    def _forget(self, now: float) -> None:
+        """Forget quotas that are whole again: those of revoked keys, say."""
+        self._full_at = {name: full for name, full in self._full_at.items() if full > now}
+        self._forget_at = max(KNOWN, 2 * len(self._full_at))
+
+    def _part(self, key: Key, now: float, taken: dict[Name, float]) -> Problem | None:
+        """Take one request from the reserved part of each unit, or else from what is shared."""
+        quota = self._quota
+        over = self._full_at.get(_SHARED, now)
+        for name in _names(key.units).parts:
+            verdict = self._judge(name, now, quota.reserved) if quota.reserved else None
+            if verdict is not None and not verdict.wait:
+                taken[name] = verdict.full_at
+                continue
+            common = judge(over, now, quota.shared) if quota.shared else None
+            if common is None or common.wait:
+                waits = [each.wait for each in (verdict, common) if each is not None]
+                return refused(quota.total.reached("instance", math.ceil(min(waits))))
+            over = taken[_SHARED] = common.full_at
+        return None
+
+    def _judge(self, name: Name, now: float, quota: int) -> Verdict:
+        return judge(self._full_at.get(name, now), now, quota)
+
+    def _fields(self, left: int, full_in: float) -> tuple[tuple[bytes, bytes], ...]:
+        told = b'"key";r=%d;t=%d' % (left, math.ceil(full_in))
+        return (self._policy, (b"ratelimit", told))
