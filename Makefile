@@ -37,11 +37,13 @@ test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(MAKE) -s whatsmeow-if-possible
-	@# The types are checked while tests wait, with what these leave of the cores.
+	@# Types and the program's source are checked while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
+	nice -n 19 $(MAKE) -s check-go >.venv/check-go.log 2>&1 & go=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
-	exit $$((tests ? tests : types))
+	wait $$go; program=$$?; echo "teimoso-whatsmeow:"; cat .venv/check-go.log; \
+	exit $$((tests ? tests : types ? types : program))
 	@$(MAKE) -s test-go
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
@@ -105,7 +107,8 @@ check-go:
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && badly=$$(gofmt -l .) \
 		&& { [ -z "$$badly" ] || { echo "gofmt: $$badly" >&2; exit 1; }; } \
-		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./...
+		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./... \
+		&& echo "Success: gofmt, vet and staticcheck found nothing"
 
 ## tests of the program under the race detector, against the simulator too, and of its decoder with made-up bytes
 test-go: setup
