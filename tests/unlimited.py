@@ -1,7 +1,13 @@
-"""A quota for tests of something else."""
+"""Quotas for tests of something else, and of a size."""
 
 from __future__ import annotations
 
+from actors.runtime.limits import Limit
 from actors.runtime.quotas import Quota
 
-UNLIMITED = Quota(0, 0, 0, "none", "none", 1)
+UNLIMITED = Quota(None, Limit("none", 0, "none", 1), 0)
+
+
+def at_most(size: int, connections: int = 0) -> Quota:
+    """So many for all, with parts for so many connections."""
+    return Quota(None, Limit("SPOOL_LIMIT", size, "spool_unavailable", 5), connections)

@@ -4,14 +4,15 @@ An item leaves the inbox only when what it says is stored elsewhere (G5). Repeat
 the other side: a document's id is the message's, receipts only ever move a message forward, a chat that
 was merged has nothing left to merge, and of a setting the later change stays. An item that the store
 refuses for good is set aside in the inbox, and the rest goes on. Once the most items that a session keeps are
-set aside, the next one stays, and nothing behind it is stored until a person decided on some; receipts go on.
+set aside, a message becomes a file in its chat, which the store takes; any other item stays, and nothing behind it is
+stored until a person decided on some; receipts go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
 from itertools import takewhile
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 import structlog
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.engine import InboxMessage
 from actors.connection.refused_items.bisection import store_each
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE, Counts
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateAway, StateRefused
 from actors.messages.content import Delete, decode
@@ -31,11 +33,12 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
+    from actors.connection.engine import InboxKind, InboxMerge
     from actors.connection.names.lane_joins import LaneJoins
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
+    from actors.redis.lease_record import HeldItems
 
 log = structlog.get_logger()
 
@@ -68,11 +71,8 @@ class Source(Protocol):
     async def set_aside(self, key: int) -> bool:
         """Take the item out of the pending ones, until a person decides; False where there is no room."""
 
-    async def refused_count(self) -> int:
-        """The number of items that are set aside."""
-
-    async def deferred_counts(self) -> tuple[int, int]:
-        """The number of files that wait, and of those among them that wait for the next day."""
+    async def held_items(self) -> HeldItems:
+        """The numbers of items that are held back; whether more have room aside is not known here."""
 
 
 class Drain:
@@ -103,9 +103,9 @@ class Drain:
         """Is called with messages that arrived, before they are stored."""
         self.joins: LaneJoins | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
-        self.on_counts: Callable[[Counts], None] | None = None
-        """Is called with the numbers of items that the session holds back, at first and at each change."""
-        self._counts: Counts | None = None
+        self.on_held: Callable[[HeldItems], None] | None = None
+        """Is called with the items that the session holds back, at first and at each change."""
+        self._held: HeldItems | None = None
         self._full = False
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
@@ -178,8 +178,8 @@ class Drain:
             return await store(self._connection, self._epoch, [asdict(item) for item in some])
 
         async def set_aside(item: T) -> None:
-            await self._set_aside(item.key)
-            refused.add(item.key)
+            if await self._set_aside(item.key, item):
+                refused.add(item.key)
 
         try:
             if not await store_each(items, store_some, set_aside):
@@ -188,11 +188,11 @@ class Drain:
             return Progress.AWAY
         return [item for item in items if item.key not in refused]
 
-    async def _set_aside(self, key: int) -> None:
-        """Take an item that is refused by itself out of the pending ones. Raises `SessionUnavailable`.
+    async def _set_aside(self, key: int, item: object = None) -> bool:
+        """Take an item that is refused by itself out of the pending ones; False where it is stored as a file instead.
 
         Raises `StateAway` where a call without any item is refused as well, for it is no fault of the item,
-        and where there is no room for it.
+        and where there is no room for it. Raises `SessionUnavailable`.
         """
         try:
             kept = await self._state.store_messages(self._connection, self._epoch, [])
@@ -200,13 +200,29 @@ class Drain:
             kept = False
         if not kept:
             raise StateAway("it takes nothing of this connection")
-        self._full = not await self._engine.set_aside(key)
+        aside = await self._engine.set_aside(key)
+        if not aside and await self._store_as_file(item):
+            log.error("stored as a file", action="set_aside", connection=self._connection, item=key)
+            return False
+        self._full = not aside
         if self._full:
             await self._count()
             log.error("not set aside", action="set_aside", connection=self._connection, item=key)
             raise StateAway("no more items have room aside")
         measures.count("teimoso_documents_set_aside")
         log.error("set aside", action="set_aside", connection=self._connection, item=key)
+        return True
+
+    async def _store_as_file(self, item: object) -> bool:
+        """Whether the item is a message, and the store takes it as a file."""
+        if not isinstance(item, InboxMessage):
+            return False
+        try:
+            return await self._state.store_messages(
+                self._connection, self._epoch, [{**asdict(item), "as_file": True}]
+            )
+        except StateRefused:
+            return False
 
     async def _one(self, key: int, store: Callable[[], Awaitable[str]]) -> Progress:
         """Store one item in as many calls as it takes; settle it, or set it aside."""
@@ -225,13 +241,13 @@ class Drain:
         return await self._settle([key]) if progress == "done" else self._lose()
 
     async def _count(self) -> None:
-        refused = await self._engine.refused_count()
-        if self._counts is not None and refused < self._counts.refused_documents:
+        held = await self._engine.held_items()
+        if self._held is not None and held.refused_documents < self._held.refused_documents:
             self._full = False
-        counts = Counts(refused, *await self._engine.deferred_counts(), self._full)
-        if counts != self._counts and self.on_counts is not None:
-            self.on_counts(counts)
-        self._counts = counts
+        held = replace(held, refused_full=self._full)
+        if held != self._held and self.on_held is not None:
+            self.on_held(held)
+        self._held = held
 
     async def _note_what_became(self) -> Progress:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""

@@ -16,7 +16,7 @@ from tests.chaos.harness.full_redis import FULL
 from tests.chaos.harness.hostile import FORGER, GREEDY
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
-from tests.chaos.harness.refusal import REFUSAL
+from tests.chaos.harness.refusal import REFUSAL, REFUSAL_ELSEWHERE
 from tests.chaos.harness.reuse import REUSE
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
@@ -35,7 +35,7 @@ OWN = (FORGER, *SINGLE)
 """Faults of single connections."""
 
 TURNS = 3
-"""How often a fault may strike until it meets a message in flight."""
+"""The limit of injections of a fault until it meets a message in flight."""
 
 
 @pytest.mark.timeout(300)
@@ -53,7 +53,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
             for number, faults in enumerate(left)
             if faults
         ]
-        outcome = storm(instance, whom, plans, pause=0.6)
+        outcome = storm(instance, whom, plans, pause=1.2)
         print(f"\n{report.text(outcome)}")
         figure(report.summary(outcome))
         broken = [one for one in outcome.violations if one.kind != "idle"]
@@ -90,7 +90,9 @@ def test_the_storm_with_everything_elsewhere(tmp_path: Path, figure: Figure) -> 
     whom = parties(10, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((*OUTSIDE, GREEDY, *SHARED), (DISK, FORGER, *SINGLE)))
+        for number, faults in enumerate(
+            ((*OUTSIDE, REFUSAL_ELSEWHERE, GREEDY, *SHARED), (DISK, FORGER, *SINGLE))
+        )
     ]
     with (
         Outside(tmp_path / "outside") as outside,

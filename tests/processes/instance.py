@@ -94,8 +94,8 @@ class Instance:
     def teimoso(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         words = (*words, "--data", str(self.data))
         environment = {**os.environ, "TEIMOSO_API_KEY": API_KEY, **self.environment}
-        if "PYTHONPATH" in self.environment:
-            # A fork has imported this tree already: it loads no other code, and no `sitecustomize`.
+        if Path(self.environment.get("PYTHONPATH", "/nowhere"), "gateway").is_dir():
+            # A fork has imported this tree already, and loads no other code.
             return subprocess.run(
                 [TEIMOSO, *words],
                 env=environment,
@@ -130,11 +130,11 @@ class Instance:
         return time.monotonic() - begun
 
     def status(self) -> dict[str, Any]:
-        """What `teimoso status --json` would say, without the start of a program."""
+        """Returns the output of `teimoso status --json`, without the start of a program."""
         return asyncio.run(view.look(self.data)).as_json()
 
     def ready(self, seconds: float) -> dict[str, Any]:
-        """What `status` says once every connection that should be open is."""
+        """Returns `status` once all desired connections are open."""
 
         def look() -> dict[str, Any] | None:
             if not {one.role for one in self.entries()}.issuperset(PARTS):
@@ -178,7 +178,7 @@ class Instance:
         return process.pid
 
     def family(self) -> Iterator[psutil.Process]:
-        """Every process of this instance, also those that no roster names."""
+        """Every process of this instance, also those in no process file."""
         pids = set()
         with suppress(Exception):
             pids = {entry["pid"] for entry in self.status()["processes"]}

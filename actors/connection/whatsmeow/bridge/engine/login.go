@@ -41,8 +41,10 @@ type login struct {
 	queue  *intake.Queue[*waBinary.Node]
 	settle *settlements.Settlements
 	qrs    *qrs
-	sender *sending.Sender
-	states *accountstate.States
+	// offline is the queue of what waited at the server.
+	offline *intake.OfflineQueue
+	sender  *sending.Sender
+	states  *accountstate.States
 
 	connected, open atomic.Bool
 
@@ -91,6 +93,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	}
 	one.settle = settlements.New(engine.pipe, engine.sound, one.forget)
 	one.qrs = &qrs{login: one}
+	one.offline = &intake.OfflineQueue{Request: one.requestBatch}
 	one.sender = &sending.Sender{
 		Client: one.client, Context: engine.ctx, Log: engine.logs.Module("sending"), Ratchet: &engine.ratchet,
 		MayLeave: one.mayLeave, Connected: one.connected.Load, Ending: one.ending,
@@ -157,6 +160,7 @@ func (one *login) serve(connection *library.Connection) {
 	one.client.ExpectEnd()
 	connection.Close()
 	one.qrs.stop()
+	one.offline.Stop()
 	one.queue.Close()
 	work.Wait()
 	one.awaitLink()

@@ -31,16 +31,31 @@ func (one *login) message(node *waBinary.Node) {
 	one.learn(ctx, info)
 	parts := node.GetChildrenByTag("enc")
 	if len(parts) == 0 {
-		kind := "empty"
-		if unavailable, found := node.GetOptionalChildByTag("unavailable"); found {
-			if kind = outcome.Text(unavailable.Attrs["type"]); kind == "" {
-				kind = "unavailable"
-			}
-		}
-		one.placeholder(node, info, kind, func() { client.Acknowledge(ctx, node, 0) })
+		one.placeholder(node, info, missing(node), func() { client.Acknowledge(ctx, node, 0) })
 		return
 	}
 	one.encrypted(node, info, parts)
+}
+
+// missing returns the kind of a message that came without its content. The phone hands over none of those that a
+// hosted device or a bot has, which no type of theirs need say.
+func missing(node *waBinary.Node) string {
+	part, found := node.GetOptionalChildByTag("unavailable")
+	if !found {
+		return "empty"
+	}
+	hosted := outcome.Text(part.Attrs["hosted"])
+	_, bot := node.GetOptionalChildByTag("bot")
+	switch kind := outcome.Text(part.Attrs["type"]); {
+	case hosted == "true" || hosted == "1":
+		return "hosted_unavailable_fanout"
+	case bot:
+		return "bot_unavailable_fanout"
+	case kind == "":
+		return "unavailable"
+	default:
+		return kind
+	}
 }
 
 // learn stores the second address, LID or number, that a message names for its sender or recipient.

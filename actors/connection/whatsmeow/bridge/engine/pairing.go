@@ -15,6 +15,7 @@ import (
 	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/vault"
 )
 
 const (
@@ -119,6 +120,10 @@ func (one *login) event(found any) bool {
 		go one.confirmPasskey(event)
 	case *events.PairPasskeyError:
 		engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
+	case *events.IdentityChange:
+		if event.Implicit { // found by a message or by prekeys; that of a notification is handled with it
+			one.renewKeys(vault.AllGroups)
+		}
 	case *events.KeepAliveTimeout:
 		one.pingUnanswered(event)
 	case *events.Presence:
