@@ -46,18 +46,18 @@ async def shown(simulator: Simulator, phone: Device, *, online: bool) -> None:
 
 
 async def test_a_message_to_an_account_that_is_not_online_stays_at_one_tick(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await shown(simulator, phone, online=False)
         assert not (await seen(simulator, "unseen"))["delivered"]
 
 
 async def test_a_message_to_an_account_that_is_online_gets_the_second_tick(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await shown(simulator, phone, online=True)
         assert (await seen(simulator, "seen"))["delivered"]
