@@ -40,7 +40,7 @@ test: setup-test debian
 	@$(MAKE) -s whatsmeow-if-possible
 	@# Types are checked, and the program is checked and tested, while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
-	{ $(MAKE) -s check-go && $(MAKE) -s test-go; } >.venv/go.log 2>&1 & go=$$!; \
+	$(MAKE) -s check-go test-go >.venv/go.log 2>&1 & go=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
 	wait $$go; program=$$?; echo "Go:"; cat .venv/go.log; \
