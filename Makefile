@@ -13,6 +13,7 @@ GO ?= go
 GO_VERSION := 1.26
 FUZZ ?= 300000x
 BRIDGE := actors/connection/whatsmeow/bridge
+PROTO := actors/connection/native/transport/whatsapp.proto
 HAVE_GO := command -v $(GO) >/dev/null
 # A host may have Go and no way to the modules.
 HAVE_MODULES := $(HAVE_GO) && (cd $(BRIDGE) && GOTOOLCHAIN=local $(GO) mod download && GOTOOLCHAIN=local $(GO) mod download -modfile=tools.mod) >/dev/null 2>&1
@@ -23,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump check check-go test-go test-whatsmeow docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go test-whatsmeow docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -37,12 +38,13 @@ test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(MAKE) -s whatsmeow-if-possible
-	@# The types are checked while tests wait, with what these leave of the cores.
+	@# Types are checked, and the program is tested, while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
+	$(MAKE) -s test-go >.venv/go.log 2>&1 & go=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
-	exit $$((tests ? tests : types))
-	@$(MAKE) -s test-go
+	wait $$go; program=$$?; echo "Go:"; cat .venv/go.log; \
+	exit $$((tests ? tests : types ? types : program))
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian
@@ -66,14 +68,20 @@ bench: setup-test
 	@$(MAKE) -s whatsmeow-if-possible
 	$(BIN)/python -m pytest -q -s tests/benchmarks
 
+## lint, format, language and types
 check: setup-test check-go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tests.run.language
 	$(BIN)/mypy
 
 ## what is made of the code: docs/settings.md, .env.example and docs/api.md
 docs: setup
 	$(BIN)/python -m gateway.cli.reference.settings_page
+
+## the protobuf classes of both engines, from their declarations
+proto: setup-test
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. $(PROTO)
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
@@ -99,6 +107,10 @@ whatsmeow-bump: setup-test
 ## the program as a distribution of its own, under GPL-3.0: a wheel with it, and an sdist of its source; in dist/
 whatsmeow-dist: setup-test whatsmeow
 	@GO=$(GO) .ci/whatsmeow-dist dist && ls dist/teimoso_whatsmeow-*
+
+## what a release publishes, in dist/: a wheel and an sdist of the service, and those of the program
+dist: whatsmeow-dist
+	$(UV) build --quiet --offline --no-build-isolation --out-dir dist .
 
 ## format, vet and staticcheck of the program
 check-go:
@@ -159,7 +171,7 @@ debian:
 ## resolve the locks again: hashes without addresses
 lock: setup-test
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --extra simulator --extra build pyproject.toml -o requirements.lock
+		--no-header --extra google --extra embedded --extra simulator --extra build pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -36,9 +36,9 @@ from gateway.acceptance.spool_drain import Drain
 from gateway.acceptance.url_fetch import Fetcher
 from gateway.connection_cache import KnownConnections
 from gateway.console.login.login_limiter import Guesses
-from gateway.http import limits
+from gateway.http import limit_problems
 from gateway.http.api_keys import KeyRing
-from gateway.http.limits import Limits
+from gateway.http.rate_limiter import RateLimiter
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.tree_counters import Tree
 from gateway.observation import Observer
@@ -77,7 +77,7 @@ class Backends:
     registry: Connections
     known: KnownConnections
     ring: KeyRing
-    limits: Limits
+    rates: RateLimiter
     guesses: Guesses
     observer: Observer
     spool: Spool
@@ -100,12 +100,12 @@ class Backends:
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         """Open everything and keep it fresh; starts also while Redis or the store is away."""
-        limits.expect(settings.quotas)
+        limit_problems.expect(settings.limits)
         redis = connect(settings)
         listening = connect(settings, blocking=True)
         watching = connect(settings)
         documents = open_documents(settings)
-        registry = Connections(documents, limit=settings.max_connections)
+        registry = Connections(documents, limit=settings.connection_limit)
         lanes, leases = Lanes(redis, settings), Leases(redis)
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
@@ -119,7 +119,7 @@ class Backends:
         files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
-        room = RedisRoom(redis, settings.redis_memory_limit, settings.max_connections)
+        room = RedisRoom(redis, settings.redis_limit, settings.max_connections)
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
@@ -135,7 +135,7 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
-            limits=Limits(settings.request_quota),
+            rates=RateLimiter(settings.request_quota),
             guesses=Guesses(),
             observer=Observer(
                 redis,

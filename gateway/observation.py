@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts, Lanes
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from actors.redis.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection as Registered
@@ -61,7 +61,7 @@ class Observation:
     memory: float
     disk: Disk | None
     files_room: int | None = None
-    memory_of_redis: Memory | None = None
+    memory_of_redis: RedisMemory | None = None
 
 
 class Observer:
@@ -77,9 +77,9 @@ class Observer:
         *,
         liveness: Liveness,
         spool: Spool,
-        room: RedisRoom | None = None,
-        places: Sequence[Path] = (),
-        files_room: Callable[[], int | None] = lambda: None,
+        room: RedisRoom,
+        places: Sequence[Path],
+        files_room: Callable[[], int | None],
     ) -> None:
         """`places` are where the service writes to; `files_room` is called in a thread, for the field of `Observation`."""
         self._places, self._files_room = places, files_room
@@ -139,7 +139,7 @@ class Observer:
                 memory=psutil.virtual_memory().percent,
                 disk=disk,
                 files_room=files_room,
-                memory_of_redis=None if self._room is None else self._room.memory,
+                memory_of_redis=self._room.memory,
             )
             self._at = time.monotonic()
             return self._last

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from actors.redis.client import RedisAway, memory
+from actors.runtime.quotas import Part
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
+    from actors.runtime.limits import Limit
 
 log = structlog.get_logger()
 
@@ -24,12 +27,12 @@ EVERY = 1.0
 class RedisRoom:
     """The memory of Redis at the last reading; unknown, and so not full, while Redis is away."""
 
-    def __init__(self, redis: Redis, limit: int, connections: int) -> None:
-        """`limit` is REDIS_MEMORY_LIMIT in bytes, or 0 for the server's word; `connections` MAX_CONNECTIONS."""
+    def __init__(self, redis: Redis, limit: Limit, connections: int) -> None:
+        """A `limit` of size 0 leaves it to the server; `connections` is MAX_CONNECTIONS."""
         self._parts = connections + 1
         self._redis = redis
         self._limit = limit
-        self.memory: Memory | None = None
+        self.memory: RedisMemory | None = None
 
     @property
     def full(self) -> bool:
@@ -37,7 +40,13 @@ class RedisRoom:
         return self.memory is not None and self.memory.full
 
     @property
-    def part(self) -> int | None:
+    def limit(self) -> Limit:
+        """The limit that holds: the server's own where it has less than the setting, or that is 0."""
+        size = None if self.memory is None else self.memory.limit
+        return self._limit if size is None else replace(self._limit, size=size)
+
+    @property
+    def part(self) -> Part | None:
         """Bytes that the messages of a connection may have once half of the memory is used; None before that.
 
         The other half is reserved in equal parts, so that no connection fills Redis for the others.
@@ -45,13 +54,13 @@ class RedisRoom:
         memory = self.memory
         if memory is None or memory.limit is None or memory.used < memory.limit // 2:
             return None
-        return memory.limit // 2 // self._parts
+        return Part(memory.limit // 2 // self._parts, self.limit)
 
     async def look(self) -> None:
         """Read the memory once. The last reading counts until Redis answers, however long that takes."""
         before, found = self.full, None
         with suppress(RedisAway):
-            found = await memory(self._redis, self._limit)
+            found = await memory(self._redis, self._limit.size)
         self.memory = found
         if found is not None and found.full != before:
             log.warning("redis full" if found.full else "redis has room", action="redis.room")

@@ -1,4 +1,4 @@
-"""`python -m simulator --port P --control-port C --media-port M --data DIR`: a WhatsApp server on loopback."""
+"""`python -m simulator --port P --control-port C --media-port M --data DIR`: runs the simulator until SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 import uvloop
 
 from simulator.listeners import run
-from simulator.server.delivery.unanswered import ANSWER_SECONDS
+from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS
 
 
 def _port(value: str) -> int:
@@ -22,7 +22,7 @@ def _port(value: str) -> int:
 
 
 def main() -> int:
-    """Serves until it is told to stop; returns the process's exit code."""
+    """Serves until SIGTERM or SIGINT; returns the exit code of the process."""
     parser = argparse.ArgumentParser(prog="simulator", description=__doc__)
     parser.add_argument("--port", type=_port, default=18080, help="WebSocket port, 0 = any")
     parser.add_argument("--control-port", type=_port, default=18081, help="HTTP port, 0 = any")
@@ -34,7 +34,7 @@ def main() -> int:
         "--answer-seconds",
         type=float,
         default=ANSWER_SECONDS,
-        help="how long a client has to answer a stanza",
+        help="deadline for the answer to a stanza",
     )
     options = parser.parse_args()
     structlog.configure(

@@ -1,4 +1,4 @@
-"""Strikes the open sockets of an account with the faults that `faults.py` describes and counts."""
+"""Injects faults into the open sockets of an account; `faults.py` describes and counts them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from simulator.faults import Fault, Faults
     from simulator.server.companions import Companions
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
     from simulator.server.odd_stanzas import OddStanzas
     from simulator.store import Store
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 def _owed_an_ack() -> tuple[Any, Any]:
-    """The farewell to a client that left a stanza unanswered, as whatsapp-rust's #659 and #1101 have it.
+    """Returns the stream error for a client that did not answer a stanza (whatsapp-rust #659, #1101).
 
-    The stanza is made up: the fault is about what a client makes of the farewell.
+    The stanza in it is invented: the fault tests how a client handles the error.
     """
     ack = Node("ack", {"class": "message", "type": "text", "id": secrets.token_hex(8).upper()})
     return Node("stream:error", {}, [ack]), Node("xmlstreamend")
 
 
 class FaultInjector:
-    """Applies faults to sockets, and undoes the lasting ones once they end."""
+    """Injects faults into sockets, and reverts lasting ones at their end."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class FaultInjector:
         faults: Faults,
         companions: Companions,
         switchboard: Switchboard,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         logins: Logins,
         odd_stanzas: OddStanzas,
     ) -> None:
@@ -50,14 +50,14 @@ class FaultInjector:
         self._faults = faults
         self._companions = companions
         self._switchboard = switchboard
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._logins = logins
         self._odd_stanzas = odd_stanzas
 
     def strike(self, fault: Fault) -> int:
-        """Applies an instant fault, or begins a lasting one; returns the number of sockets reached.
+        """Injects an instant fault, or begins a lasting one; returns the number of affected sockets.
 
-        Of an odd stanza it is the number of devices that it waits for.
+        For an odd stanza it returns the number of devices in whose queues it is.
         """
         if fault.lasts is not None:
             loop = asyncio.get_running_loop()
@@ -79,9 +79,9 @@ class FaultInjector:
             "stream_error": lambda connection: connection.retire(
                 Node("stream:error", {"code": str(fault.code)})
             ),
-            # what the server says of a stanza that it is owed an answer to
+            # the stream error for a stanza without an answer
             "stream_ack": lambda connection: connection.retire(*_owed_an_ack()),
-            # the device hears of it from `log_out`, online or at its next login
+            # `log_out` notifies the device, online or at its next login
             "logout": lambda _: None,
         }
         if fault.kind not in actions:
@@ -97,13 +97,13 @@ class FaultInjector:
         return len(connections)
 
     def clear(self, account: str | None = None, fault_id: int | None = None) -> int:
-        """Ends rules and releases what they held back; returns the number of rules that ended."""
+        """Ends rules and releases the stanzas that they held back; returns the number of ended rules."""
         ended = self._faults.clear(account, fault_id)
         for fault in ended:
             if fault.kind == "freeze" and not self._faults.frozen(fault.account):
                 for connection in self._switchboard.of(fault.account):
                     connection.thaw()
-                    self._unanswered.restart(connection)
+                    self._deadlines.restart(connection)
             if fault.kind == "reorder":
                 self._switchboard.release(fault.account, fault.device)
         return len(ended)

@@ -1,10 +1,10 @@
-"""Faults on demand: what goes wrong for one account, how often, and whether it ever arrived.
+"""Holds the requested faults of each account, and counts how often each was injected.
 
 A fault either happens at once to the account's open sockets, or waits for its moment (an ack, a
 delivery, a login) as a rule that applies `count` times, for `seconds`, or until it is cleared,
-whichever comes first. An account has as many rules as it was given, and they touch no other
-account's. Every fault counts in `struck` how often it happened: an injection that never fired
-proves nothing. Faults live in memory and end with the process.
+by the first of these. The rules of an account affect no other account. Each fault counts its
+injections in `struck`: a fault that never fired proves nothing. Faults live in memory and end with
+the process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from simulator.server.rules.properties import EVERYONE
 
-# Strike open sockets once, at the moment they are asked for.
+# Faults that are injected into open sockets once, at the request.
 INSTANT: Final = (
     "drop",
     "abort",
@@ -23,36 +23,36 @@ INSTANT: Final = (
     "stream_ack",
     "logout",
     "replaced",
-    "unparsable",  # a message that cannot be parsed waits for each device
-    "no_protobuf",  # a message of `contact`'s decrypts to what is none
-    "unknown_tag",  # a stanza of a tag that no client knows
+    "unparsable",  # a malformed message is queued for each device
+    "no_protobuf",  # a message of `contact` decrypts to bytes that are no protobuf
+    "unknown_tag",  # a stanza has a tag that no client knows
 )
-# Wait for their moment.
+# Faults that are injected at a later event.
 RULES: Final = (
-    "withhold_acks",  # the server accepts a message and says nothing
-    "delay_acks",  # … and says so `seconds` later
+    "withhold_acks",  # the server accepts a message and sends no ack
+    "delay_acks",  # … or sends it `seconds` later
     "error_acks",  # the server refuses a message with `code`
     "swallow",  # the message is lost before the server: neither routed nor acknowledged
-    "duplicate_acks",  # … or says it twice
+    "duplicate_acks",  # the ack is sent twice
     "duplicate",  # a message is delivered twice
-    "reorder",  # `count` messages of contacts' are kept back, then delivered newest first
-    "garble",  # a message, of others than the own phone, has a ciphertext that no session reads
-    "conceal",  # a stanza names people by one address, without the other beside it
+    "reorder",  # `count` messages of contacts are held back, then delivered newest first
+    "garble",  # a message, not of the own phone, has a ciphertext that no session decrypts
+    "conceal",  # a stanza has one address of a person, without the other beside it
     "refuse_upload",  # the media servers refuse a file with `code`
-    "refuse_link_code",  # a client that asks for a code to be linked by is refused with `code`
-    "expire_link_code",  # … or its code is worth something for `seconds` only
-    "refuse_link_finish",  # the keys that it sends once the code was typed are refused with `code`
-    "lose",  # a frame to the client is lost on the way
-    "corrupt",  # a frame to the client is altered on the way
+    "refuse_link_code",  # a request to pair by a code is refused with `code`
+    "expire_link_code",  # a pairing code is valid for `seconds` only
+    "refuse_link_finish",  # the keys of the client after the entry of its code are refused with `code`
+    "lose",  # a frame to the client is lost
+    "corrupt",  # a frame to the client is altered
     "reject_login",  # <failure reason=…>, with `code` and `expire` where they are given
-    "ban",  # sockets close; <failure reason="402"> with the time that is left, for `seconds`
+    "ban",  # sockets close; <failure reason="402"> with the remaining time, for `seconds`
     "freeze",  # sockets stay open and nothing moves, for `seconds` or until cleared
     "page_fails",  # the page with the current version is answered by `code`
-    "page_silent",  # … or not at all
-    "hold_files",  # the media servers give half of a file, and the rest once this is over
+    "page_silent",  # the page gets no answer
+    "hold_files",  # the media servers send half of a file, and the rest after the end of the fault
 )
 KINDS: Final = INSTANT + RULES
-# Of no account: they need none, and hold for everyone.
+# Faults without an account, which affect all clients.
 SERVER_WIDE: Final = ("page_fails", "page_silent", "hold_files")
 
 _FIELDS: Final[dict[str, tuple[type, ...]]] = {
@@ -82,17 +82,17 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "ban": {"seconds": 60, "code": 101, "reason": 402},
     "page_fails": {"code": 503},
 }
-# Their `seconds` are not how long the rule lasts.
+# Kinds whose `seconds` are not the duration of the rule.
 TIMING: Final = ("delay_acks", "expire_link_code")
 
 
 class FaultError(ValueError):
-    """The fault that was asked for makes no sense; the text says why."""
+    """The requested fault is invalid; the text has the reason."""
 
 
 @dataclass
 class Fault:
-    """One fault. `left` is how often it may still strike, None without a limit."""
+    """One fault. `left`: the remaining number of injections, None without a limit."""
 
     id: int
     account: str
@@ -116,13 +116,13 @@ class Fault:
 
     @property
     def lasts(self) -> float | None:
-        """After how many seconds a rule ends by itself; None when it does not."""
+        """The seconds after which a rule ends by itself; None without an end."""
         return self.seconds if self.kind in RULES and self.kind not in TIMING else None
 
     def left_at(self, now: float) -> int | None:
-        """The `expire` of a refused login: whole seconds until a ban is over, at least 1.
+        """Returns the `expire` of a refused login: whole seconds until the end of a ban, at least 1.
 
-        And what was asked for where there is no ban. `now` and `ends_at` are of the loop's clock.
+        Without a ban: the requested value. `now` and `ends_at` are of the event loop's clock.
         """
         if self.kind != "ban" or self.ends_at is None:
             return self.expire
@@ -130,7 +130,7 @@ class Fault:
 
 
 def requested(body: Any, fault_id: int) -> Fault:
-    """The fault that a request describes.
+    """Returns the fault of a request.
 
     Raises FaultError for an unknown field or kind, a wrong type, or a missing `account` where the
     fault is of one.
@@ -163,14 +163,14 @@ def _check(name: str, value: Any) -> None:
 
 @dataclass
 class Faults:
-    """The rules in force."""
+    """The requested faults of all accounts."""
 
     _rules: dict[str, list[Fault]] = field(default_factory=dict)
     _done: list[Fault] = field(default_factory=list)
     _next: int = 1
 
     def request(self, body: Any) -> Fault:
-        """Reads a request; a rule is in force from now on. Raises FaultError."""
+        """Adds the fault of a request; a rule is active from now on. Raises FaultError."""
         fault = requested(body, self._next)
         self._next += 1
         if fault.kind in RULES:
@@ -180,7 +180,7 @@ class Faults:
         return fault
 
     def find(self, account: str, *kinds: str, device: int | None = None) -> Fault | None:
-        """The first rule of these kinds that applies; it has not struck by being found."""
+        """Returns the first active rule of these kinds, without counting an injection."""
         for fault in self._rules.get(account, ()):
             if fault.kind in kinds and (
                 fault.device is None or device is None or fault.device == device
@@ -189,14 +189,14 @@ class Faults:
         return None
 
     def strike(self, account: str, *kinds: str, device: int | None = None) -> Fault | None:
-        """The first rule of these kinds that applies, which has then struck once more."""
+        """Returns the first active rule of these kinds, and counts an injection."""
         fault = self.find(account, *kinds, device=device)
         if fault is not None:
             self.struck(fault)
         return fault
 
     def struck(self, fault: Fault, times: int = 1) -> None:
-        """Counts that a rule struck so many times; with the last one it ends."""
+        """Counts injections of a rule, which ends with the last one."""
         fault.struck += times
         if fault.left is not None:
             fault.left -= times
@@ -204,7 +204,7 @@ class Faults:
                 self._end(fault)
 
     def frozen(self, account: str) -> bool:
-        """Whether nothing moves on the account's sockets now."""
+        """Returns whether the account's sockets are frozen."""
         return self.find(account, "freeze") is not None
 
     def clear(self, account: str | None = None, fault_id: int | None = None) -> list[Fault]:
@@ -217,9 +217,9 @@ class Faults:
     def everything(
         self, account: str | None = None, fault_id: int | None = None
     ) -> list[dict[str, Any]]:
-        """All faults so far with how often each struck; `active` tells the rules in force.
+        """Returns all faults with their injections (`struck`) and whether they are active.
 
-        Of one account, or one by its id, where it is named.
+        Only those of an account, or the one of an id, where it is given.
         """
         rules = self._in_force(account)
         active = {rule.id for rule in rules}

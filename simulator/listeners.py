@@ -1,7 +1,6 @@
-"""The three doors of the simulator.
+"""Runs the listeners of the simulator: WebSocket, media servers, control API.
 
-The WebSocket, with the page beside it, and the media servers that clients use, and the HTTP port that
-tests use.
+Clients use the WebSocket, the page on the same port, and the media servers; tests use the control API.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from websockets.asyncio.server import serve
 from simulator.control.api import application
 from simulator.media.certificate import certified
 from simulator.media.routes import media_application
-from simulator.server.delivery.unanswered import ANSWER_SECONDS
-from simulator.server_state import World
+from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS
+from simulator.server_state import ServerState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +29,12 @@ log = structlog.get_logger()
 
 HOST: Final = "127.0.0.1"
 _MAX_MESSAGE: Final = 1 << 23
-# So long the page may stay silent.
+# The longest silence of the page.
 _OPEN_SECONDS: Final = 120
 
 
 class _HttpServer(uvicorn.Server):
-    """Signals belong to `run`, which closes the doors in order; `opened` says when it listens."""
+    """A server without signal handlers of its own: `run` closes the listeners in order; `opened` is set once it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -57,8 +56,8 @@ def _bound(port: int) -> socket.socket:
     return bound
 
 
-def _again(port: int, world: World) -> socket.socket:
-    """The media servers' door, on the port of before where none is named and it is free."""
+def _again(port: int, world: ServerState) -> socket.socket:
+    """Opens the media servers' listener, without a given port on the previous one if that is free."""
     before = int(world.store.secret("media_port", lambda: b"0"))
     try:
         bound = _bound(port or before)
@@ -78,11 +77,10 @@ async def run(
     *,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> None:
-    """Serves until SIGTERM or SIGINT. Prints one JSON line on stdout once all doors are open.
+    """Serves until SIGTERM or SIGINT. Prints one JSON line on stdout once all listeners are open.
 
-    Port 0 lets the system choose, of the media servers the port that they had before if it can be
-    had: clients keep it. A client has `answer_seconds` to answer a stanza. Raises OSError when a port
-    is taken.
+    Port 0 lets the system choose; the media servers prefer their previous port, which clients have
+    stored. A client has `answer_seconds` to answer a stanza. Raises OSError when a port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,7 +89,7 @@ async def run(
     ws_socket, control_socket = _bound(port), _bound(control_port)
     ws_url = f"ws://{HOST}:{ws_socket.getsockname()[1]}/ws/chat"
     control_url = f"http://{HOST}:{control_socket.getsockname()[1]}"
-    world = World(data, answer_seconds=answer_seconds)
+    world = ServerState(data, answer_seconds=answer_seconds)
     media_socket = _again(media_port, world)
     world.media.host = f"{HOST}:{media_socket.getsockname()[1]}"
     authority, certificate = certified(data, HOST)
@@ -136,7 +134,7 @@ async def run(
                 "media_host": world.media.host,
                 "root_key": world.static_key.root_key.hex(),
             }
-            print(json.dumps(ready), flush=True)  # noqa: T201 - the line that a starter waits for
+            print(json.dumps(ready), flush=True)  # noqa: T201 - the parent process waits for this line
             log.info("ready", action="ready")
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({stopping, serving, giving}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.contacts.compose import Composer
-from simulator.contacts.contact_behaviour import Speech
+from simulator.contacts.contact_behaviour import ContactBehaviour
 from simulator.contacts.device_changes import DeviceChanges
 from simulator.contacts.devices import Devices
-from simulator.contacts.group_behaviour import GroupSpeech
-from simulator.contacts.inbox import Inbox
-from simulator.contacts.message_handler import Contacts
+from simulator.contacts.group_behaviour import GroupBehaviour
+from simulator.contacts.inbox import ContactInboxes
+from simulator.contacts.message_handler import MessageHandler
 from simulator.contacts.people import People
 from simulator.contacts.sealed_content import SealedContent
 from simulator.contacts.sender_keys import SenderKeys
 from simulator.contacts.sent_messages import SentMessages
-from simulator.contacts.signal_endpoints import Endpoints
+from simulator.contacts.signal_endpoints import SignalEndpoints
 from simulator.fault_injector import FaultInjector
 from simulator.faults import Faults
 from simulator.media.retries import MediaRetries
 from simulator.media.store import MediaStore
 from simulator.phones.app_state.app_state import AppState
-from simulator.phones.code_pairing import Linking
-from simulator.phones.history import History
+from simulator.phones.code_pairing import CodePairing
+from simulator.phones.history import HistorySyncs
 from simulator.phones.migration_sync import MigrationSync
 from simulator.phones.pairing import Pairing
 from simulator.phones.passkey_pairing import PasskeyPairing
@@ -30,17 +30,17 @@ from simulator.phones.placeholder_resend import PlaceholderResend
 from simulator.phones.scan_demands import ScanDemands
 from simulator.server.calls import Calls
 from simulator.server.companions import Companions
+from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS, AnswerDeadlines
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.switchboard import Switchboard
-from simulator.server.delivery.unanswered import ANSWER_SECONDS, Unanswered
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
 from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
 from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
-from simulator.server.messages import Messages
-from simulator.server.notifications import Notices
+from simulator.server.messages import MessageRouter
+from simulator.server.notifications import Notifications
 from simulator.server.odd_stanzas import OddStanzas
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
@@ -49,7 +49,7 @@ from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
 from simulator.server.rules.addresses import Addresses
 from simulator.server.rules.answering_numbers import AnsweringNumbers
-from simulator.server.rules.disappearing import Disappearing
+from simulator.server.rules.chat_timers import ChatTimers
 from simulator.server.rules.failures import Standings
 from simulator.server.rules.login_remarks import LoginRemarks
 from simulator.server.rules.migration import Migrations
@@ -60,7 +60,7 @@ from simulator.server.rules.reach_out import ReachOut
 from simulator.server.rules.remarks import Remarks
 from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
-from simulator.server.usync import Directory
+from simulator.server.usync import UsyncDirectory
 from simulator.store import Store
 from simulator.trace.recorder import Recorder
 from simulator.web_page import WebPage
@@ -75,15 +75,15 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
 
 
-class World:
+class ServerState:
     """All parts of one simulated WhatsApp, each constructed with the parts that it uses.
 
-    State that a client was told of survives `kill -9`: the dispatcher handles a stanza in one
-    transaction, and answers leave after the commit.
+    Acknowledged state survives `kill -9`: the dispatcher handles a stanza in one transaction, and
+    answers leave after the commit.
     """
 
     def __init__(self, data: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """`answer_seconds`: how long a client has to answer a stanza that it was given."""
+        """`answer_seconds`: the deadline for a client's answer to a stanza."""
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")
         self.static_key = StaticKey(self.store)
@@ -93,12 +93,12 @@ class World:
         self._make_rules()
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self._make_records(data)
-        self.unanswered = Unanswered(self.store, self.switches, answer_seconds)
+        self.answer_deadlines = AnswerDeadlines(self.store, self.switches, answer_seconds)
         self.switchboard = Switchboard(
-            self.store, self.queue, self.faults, self.unanswered, self.switches
+            self.store, self.queue, self.faults, self.answer_deadlines, self.switches
         )
         self.devices = Devices(self.people, self.endpoints, self.companions)
-        self.notices = Notices(
+        self.notifications = Notifications(
             store=self.store,
             people=self.people,
             companions=self.companions,
@@ -109,20 +109,20 @@ class World:
         self.tokens = PrivacyTokens(
             self.store, self.properties, self.people, self.companions, self.switchboard
         )
-        self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
-        self.directory = Directory(
+        self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notifications)
+        self.directory = UsyncDirectory(
             self.people, self.devices, self.properties, self.answering_numbers
         )
-        self.membership = Membership(self.groups, self.sender_keys, self.notices)
+        self.membership = Membership(self.groups, self.sender_keys, self.notifications)
         self.group_queries = GroupQueries(
-            self.people, self.groups, self.membership, self.disappearing, self.notices
+            self.people, self.groups, self.membership, self.chat_timers, self.notifications
         )
         self.logins = Logins(
             store=self.store,
             faults=self.faults,
             people=self.people,
             companions=self.companions,
-            notices=self.notices,
+            notifications=self.notifications,
             standings=self.standings,
             versions=self.versions,
             login_remarks=self.login_remarks,
@@ -141,13 +141,15 @@ class World:
             faults=self.faults,
             companions=self.companions,
             switchboard=self.switchboard,
-            unanswered=self.unanswered,
+            deadlines=self.answer_deadlines,
             logins=self.logins,
             odd_stanzas=self.odd_stanzas,
         )
-        self.device_changes = DeviceChanges(self.people, self.endpoints, self.devices, self.notices)
+        self.device_changes = DeviceChanges(
+            self.people, self.endpoints, self.devices, self.notifications
+        )
         self.sealed_content = SealedContent(self.store, self.people, self.media)
-        self.contacts = Contacts(
+        self.message_handler = MessageHandler(
             store=self.store,
             people=self.people,
             endpoints=self.endpoints,
@@ -155,7 +157,7 @@ class World:
             inbox=self.inbox,
             sent=self.sent,
             sealed_content=self.sealed_content,
-            disappearing=self.disappearing,
+            chat_timers=self.chat_timers,
             switchboard=self.switchboard,
             peer_message=self._peer_message,
         )
@@ -164,14 +166,14 @@ class World:
             endpoints=self.endpoints,
             companions=self.companions,
             devices=self.devices,
-            contacts=self.contacts,
+            message_handler=self.message_handler,
             inbox=self.inbox,
             sealed_content=self.sealed_content,
             sender_keys=self.sender_keys,
-            disappearing=self.disappearing,
+            chat_timers=self.chat_timers,
             switchboard=self.switchboard,
         )
-        self.group_speech = GroupSpeech(
+        self.group_behaviour = GroupBehaviour(
             people=self.people,
             endpoints=self.endpoints,
             companions=self.companions,
@@ -182,16 +184,16 @@ class World:
             group_messages=self.group_messages,
             switchboard=self.switchboard,
         )
-        self.speech = Speech(
+        self.contact_behaviour = ContactBehaviour(
             people=self.people,
             endpoints=self.endpoints,
             companions=self.companions,
             groups=self.groups,
-            contacts=self.contacts,
+            message_handler=self.message_handler,
             sent=self.sent,
-            group_speech=self.group_speech,
+            group_behaviour=self.group_behaviour,
             prekeys=self.prekeys,
-            disappearing=self.disappearing,
+            chat_timers=self.chat_timers,
             tokens=self.tokens,
             switchboard=self.switchboard,
         )
@@ -200,7 +202,7 @@ class World:
             people=self.people,
             groups=self.groups,
             properties=self.properties,
-            speech=self.speech,
+            contact_behaviour=self.contact_behaviour,
         )
         self.composer = Composer(
             store=self.store,
@@ -208,14 +210,14 @@ class World:
             groups=self.groups,
             media=self.media,
         )
-        self.history = History(
+        self.history = HistorySyncs(
             store=self.store,
             people=self.people,
             groups=self.groups,
             composer=self.composer,
             media=self.media,
-            speech=self.speech,
-            disappearing=self.disappearing,
+            contact_behaviour=self.contact_behaviour,
+            chat_timers=self.chat_timers,
             tokens=self.tokens,
         )
         self.app_state = AppState(
@@ -224,11 +226,11 @@ class World:
             companions=self.companions,
             groups=self.groups,
             media=self.media,
-            notices=self.notices,
-            speech=self.speech,
+            notifications=self.notifications,
+            contact_behaviour=self.contact_behaviour,
         )
         self.migration_sync = MigrationSync(
-            self.people, self.companions, self.migrations, self.speech
+            self.people, self.companions, self.migrations, self.contact_behaviour
         )
         self.presence = Presence(
             people=self.people,
@@ -246,13 +248,13 @@ class World:
             people=self.people,
             endpoints=self.endpoints,
             companions=self.companions,
-            notices=self.notices,
+            notifications=self.notifications,
             migrations=self.migrations,
             switches=self.switches,
             login_remarks=self.login_remarks,
             scan_demands=self.scan_demands,
         )
-        self.linking = Linking(
+        self.code_pairing = CodePairing(
             people=self.people,
             endpoints=self.endpoints,
             faults=self.faults,
@@ -276,7 +278,7 @@ class World:
             tokens=self.tokens,
             switchboard=self.switchboard,
         )
-        self.messages = Messages(
+        self.messages = MessageRouter(
             store=self.store,
             faults=self.faults,
             people=self.people,
@@ -286,7 +288,7 @@ class World:
             addresses=Addresses(self.migrations, self.switches),
             groups=self.groups,
             group_messages=self.group_messages,
-            contacts=self.contacts,
+            message_handler=self.message_handler,
             reach_out=self.reach_out,
             tokens=self.tokens,
             switchboard=self.switchboard,
@@ -298,14 +300,14 @@ class World:
             people=self.people,
             companions=self.companions,
             sent=self.sent,
-            speech=self.speech,
+            contact_behaviour=self.contact_behaviour,
             media_retries=MediaRetries(
                 store=self.store,
                 people=self.people,
                 media=self.media,
                 switchboard=self.switchboard,
             ),
-            unanswered=self.unanswered,
+            deadlines=self.answer_deadlines,
             privacy=self.privacy,
             remarks=self.remarks,
             read_messages=self.read_messages,
@@ -316,10 +318,10 @@ class World:
             store=self.store,
             companions=self.companions,
             switchboard=self.switchboard,
-            unanswered=self.unanswered,
+            deadlines=self.answer_deadlines,
             versions=self.versions,
             pairing=self.pairing,
-            linking=self.linking,
+            code_pairing=self.code_pairing,
             passkey_pairing=self.passkey_pairing,
             logins=self.logins,
             queries=self.queries,
@@ -331,13 +333,13 @@ class World:
         self._serial = 0
 
     def _peer_message(self, companion: Companion, message_id: str, message: Any) -> None:
-        """A message of a companion to its own phone, which may answer it."""
+        """Passes a companion's message to its own phone on to the parts that answer it."""
         self.placeholder_resend.answer(companion, message_id, message)
         if message.HasField("protocol_message"):
             self.app_state.receive(companion, message.protocol_message)
 
     def _make_rules(self) -> None:
-        """The rules that need no other part than the store."""
+        """Builds the rules, which need only the store."""
         self.properties = Properties(self.store)
         self.remarks = Remarks(self.store)
         self.login_remarks = LoginRemarks(self.remarks)
@@ -346,16 +348,16 @@ class World:
         self.migrations = Migrations(self.properties)
         self.versions = Versions(self.store, self.properties)
         self.answering_numbers = AnsweringNumbers(self.properties)
-        self.disappearing = Disappearing(self.store, self.properties, self.remarks)
+        self.chat_timers = ChatTimers(self.store, self.properties, self.remarks)
 
     def _make_records(self, data: Path) -> None:
-        """Records of devices, groups and messages."""
-        self.endpoints = Endpoints(self.store)
+        """Builds the records of devices, groups and messages."""
+        self.endpoints = SignalEndpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)
         self.groups = Groups(self.store)
         self.sender_keys = SenderKeys(self.store)
-        self.inbox = Inbox(self.store)
+        self.inbox = ContactInboxes(self.store)
         self.sent = SentMessages(self.store)
         self.media = MediaStore(self.store, data / "media")
 

@@ -1,7 +1,6 @@
-"""Everything that the simulator must not forget, in one SQLite file.
+"""SQLite store of the simulator: transactions, and actions after the commit.
 
-What a peer is told has been committed first: stanzas leave through `after_commit`, so an ack can
-never overtake the commit it stands for.
+Stanzas leave through `after_commit`, so that no peer receives an ack of state that is not committed.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """One SQLite file in write-ahead mode, one writer: this process's event loop.
+    """One SQLite file in write-ahead mode, with the event loop of this process as its only writer.
 
-    A transaction that fails leaves nothing behind, in the file or in the caches that registered
-    with `on_rollback`.
+    A failed transaction changes nothing, in the file and in the caches that registered with
+    `on_rollback`.
     """
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
-        # A killed process keeps the page cache, so nothing that was committed is lost without a
-        # sync; only a power cut could, and a simulator promises nothing about those.
+        # The page cache survives a killed process, so that no commit is lost without a
+        # sync, except by a power cut, against which a simulator does not protect.
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._create()
@@ -47,12 +46,12 @@ class Store:
         return self._connection.execute(statement, values).fetchall()
 
     def number(self, statement: str, *values: Any) -> int:
-        """The first column of the only row, as a count."""
+        """Returns the first column of the only row, as a count."""
         found = self.row(statement, *values)
         return int(found[0]) if found is not None and found[0] is not None else 0
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """A secret that is made at first need and stays the same ever after."""
+        """Returns a secret that is created at first use and then stored."""
         with self.transaction():
             found = self.row("SELECT value FROM meta WHERE name = ?", name)
             if found is not None:
@@ -62,7 +61,7 @@ class Store:
             return made
 
     def replace_secret(self, name: str, secret: bytes) -> bytes:
-        """Puts `secret` in the place of the one there was, and returns it."""
+        """Replaces a stored secret by `secret`, and returns it."""
         with self.transaction():
             self.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, secret)
         return secret
@@ -107,7 +106,7 @@ class Store:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part of the open transaction: an exception rolls back this part alone."""
+        """Encloses a part of the open transaction: an exception rolls back this part alone."""
         assert self._depth
         actions = len(self._after)
         self._connection.execute("SAVEPOINT part")
@@ -123,7 +122,7 @@ class Store:
             self._connection.execute("RELEASE part")
 
     def count(self, number: str, name: str) -> None:
-        """Notes that `name` happened once more to `number`."""
+        """Increments the count `name` of `number`."""
         self.execute(
             "INSERT INTO counts (number, name, value) VALUES (?, ?, 1)"
             " ON CONFLICT DO UPDATE SET value = value + 1",
@@ -132,7 +131,7 @@ class Store:
         )
 
     def counted_by(self, number: str, prefix: str) -> dict[str, int]:
-        """The counts of a number whose names begin with `prefix`, which is taken off them."""
+        """Returns the counts of a number whose names begin with `prefix`, without the prefix."""
         rows = self.rows(
             "SELECT name, value FROM counts WHERE number = ?1 AND substr(name, 1, ?2) = ?3"
             " ORDER BY name",
@@ -149,7 +148,7 @@ class Store:
         self._connection.close()
 
     def _create(self) -> None:
-        """Makes the tables; a file of an older version becomes one of this, or is left as it was."""
+        """Creates the tables; migrates a file of an older version, or leaves it unchanged on an error."""
         version = self.number("PRAGMA user_version")
         first = version == 0 and self.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None
         steps = ["BEGIN IMMEDIATE"]

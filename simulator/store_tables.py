@@ -1,4 +1,4 @@
-"""The tables of the simulator's file, and how a file of an older version becomes one of this."""
+"""SQL schema of the simulator's store, and migrations from older versions."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ CREATE TABLE IF NOT EXISTS asked (
 ) WITHOUT ROWID;
 """
 
-# From the first version, which knew a person's phone alone. `{table}_0` is the old table.
+# From the first version, which had only phones and no other devices. `{table}_0` is the old table.
 REBUILT: Final[dict[str, str]] = {
     "people": (
         "INSERT INTO people (number, lid, raw_id, name, registered, receipts, delivered_after,"
@@ -198,8 +198,8 @@ REBUILT: Final[dict[str, str]] = {
     ),
 }
 
-# Columns that a file of each later version lacks. The second knew texts alone: the message itself is empty in
-# what it kept.
+# Columns that files of each later version lack. The second had only texts: the column of the message is
+# empty in its rows.
 ALTERED: Final[dict[int, tuple[str, ...]]] = {
     1: (
         "ALTER TABLE inbox ADD COLUMN content BLOB NOT NULL DEFAULT x''",

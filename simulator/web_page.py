@@ -1,4 +1,4 @@
-"""The page of WhatsApp Web: clients read the current version in it before they log in.
+"""Serves the page of WhatsApp Web, in which clients read the current version before a login.
 
 The port of the WebSocket serves it: `ws://HOST:PORT/ws/chat` and `http://HOST:PORT/sw.js` belong
 together, as `wss://web.whatsapp.com/ws/chat` and `https://web.whatsapp.com/sw.js` do. whatsmeow reads
@@ -25,7 +25,7 @@ _REQUESTS: Final = "page_requests"
 
 
 class WebPage:
-    """Answers plain requests on the port of the WebSocket; a WebSocket passes by."""
+    """Answers plain HTTP requests on the port of the WebSocket."""
 
     def __init__(self, store: Store, faults: Faults, versions: Versions) -> None:
         self._store = store
@@ -35,13 +35,13 @@ class WebPage:
 
     @property
     def requests(self) -> int:
-        """Number of requests for the page, whatever the answer."""
+        """Number of requests for the page, with any answer."""
         return self._store.counted(EVERYONE, _REQUESTS)
 
     async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """The page, or None for a request that opens a WebSocket.
 
-        WhatsApp turns programs away that do not look like a person's browser: all three clients send
+        WhatsApp refuses requests that do not look like a browser's: all three clients send
         `Sec-Fetch-Site: none` and a browser's `User-Agent`, which Baileys calls the least.
         """
         path, headers = request.path.partition("?")[0], request.headers
@@ -64,12 +64,12 @@ class WebPage:
         return response
 
     def close(self) -> None:
-        """Cuts the connections to which the page is silent."""
+        """Closes the connections that got no answer."""
         for connection in tuple(self._silent):
             connection.transport.abort()
 
     async def _be_silent(self, connection: ServerConnection) -> None:
-        """Waits until the client has had enough."""
+        """Waits until the client closes the connection."""
         self._silent.add(connection)
         try:
             await connection.wait_closed()

@@ -1,6 +1,6 @@
 """The supervision tree in Ray: the root actor, its children, and the policy of restarts.
 
-What an actor does is `actors`; the processes of a host, Ray's own included, are `keeper`.
+The work of the actors is in `actors`; `keeper` runs the processes of a host, Ray's own included.
 """
 
 import actors as _  # noqa: F401 - first, for it imports structlog without extras

@@ -1,8 +1,8 @@
-"""The children of the root: made or adopted, watched, probed, and seen to die.
+"""Creates, adopts, watches and probes the actors that the root supervises, its children.
 
-A death is noticed by a pending call, within milliseconds; a hang by two failed probes, after which
-the process is killed and so becomes a death. Each child has tasks of its own, and every call to it
-is bounded: none can hold up the root.
+A pending call reports a death within milliseconds; two failed probes report a hang, and the process
+is killed, which makes it a death. Each child has tasks of its own, and every call to it is bounded,
+so that none delays the root. `connections.py`, `services.py` and `standbys.py` decide which to start.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.runtime import hosts, processes
-from supervision.cluster import ActorDead, NoAnswer, Refused
+from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from actors.connection.backup.bucket.access import Reach
     from actors.runtime.connection_options import ConnectionOptions
-    from supervision.cluster import Cluster, Handle
-    from supervision.policy import Memory, Probes
+    from supervision.cluster import ActorHandle, Cluster
+    from supervision.policy import MemoryLimit, ProbePolicy
 
 log = structlog.get_logger()
 
@@ -33,28 +33,25 @@ START = 60.0
 """Seconds that a new child has until it is ready: imports on a busy machine take their time."""
 
 NICE = {"queue": 10}
-"""How far the process of a role stands back where the cores are busy.
-
-The view of the queue may lag; what is sent and received goes first.
-"""
+"""The niceness of a role's process: the view of the queue may lag behind sends and receipts."""
 
 PEERS, DRAIN, CLOSE = 5.0, 20.0, 4.0
 OUTGROWN = "memory"
 RENEWED = "upgrade"
-"""How a child ended that was drained: it had grown too large, or there is newer code to run."""
+"""Reasons for which a child is drained: its memory exceeded the limit, or newer code is installed."""
 
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic.
+    """An actor of the root. It serves `connection` under `epoch`; `since` is monotonic.
 
-    `state` is the connection's, as the child told it last; `options` those that this root gave it.
-    `large` counts the probes in a row that found it too large; `drained` says why, once it is drained.
-    `pid` says nothing without `node`, on which it is one (`hosts.here()`).
+    `state` is the connection's in the child's last report; `options` are those that this root sent.
+    `large` counts consecutive probes over the memory limit; `drained` is the reason of a drain.
+    `pid` is a process on the host `node` (`hosts.here()`).
     """
 
     role: str
-    handle: Handle
+    handle: ActorHandle
     pid: int | None = None
     node: str | None = None
     connection: str | None = None
@@ -79,18 +76,18 @@ class Child:
 
     @property
     def serves(self) -> str | None:
-        """The connection, once it is known to serve it: a takeover that began may yet fail."""
+        """The connection that it serves; None while a takeover is in progress, which may fail."""
         return None if self.epoch is None else self.connection
 
     @property
     def lived(self) -> float:
-        """Seconds since it began to serve, or to live."""
+        """Seconds since it began to serve; before that, since its start."""
         return time.monotonic() - self.since
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The ending of a child: ``crashed``, ``hung``, ``memory``, or the reason that it gave itself."""
+    """The reason of a child's end: ``crashed``, ``hung``, ``memory``, or the one that it returned."""
 
     reason: str
     cause: str | None = None
@@ -103,26 +100,26 @@ class End:
 class Children:
     """All children by name.
 
-    `reach` is how the root itself comes to the bucket. `offer` says with which settings, where a
-    child's host may not have them. `confirm` ends a root that is replaced: nobody is made, or ended
-    for what a probe found, before it was asked. `on_end` is called once for each child that ended by
-    itself, `on_change` whenever it may have changed who there is or what it serves, `on_told` with what
-    a child says of itself, `on_gone` with each that is a child no more.
+    `reach` is the root's access to the bucket. `offer` returns the settings for hosts that may not
+    have them. `confirm` ends a root that was replaced; it is awaited before a child is created, and
+    before one is ended because of a probe. `on_end` is called once for each child that ended by
+    itself, `on_change` after each change of the children or of their connections, `on_report` with
+    the health that a child reports, `on_removed` with each child that leaves.
     """
 
     def __init__(
         self,
         cluster: Cluster,
-        probes: Probes,
-        memory: Memory | None,
+        probes: ProbePolicy,
+        memory: MemoryLimit | None,
         reach: Reach,
         *,
         offer: Callable[[], str | None] = lambda: None,
         confirm: Callable[[], Awaitable[None]],
         on_end: Callable[[Child, End], None],
         on_change: Callable[[], None],
-        on_told: Callable[[Child, Mapping[str, Any]], None],
-        on_gone: Callable[[Child], None],
+        on_report: Callable[[Child, Mapping[str, Any]], None],
+        on_removed: Callable[[Child], None],
     ) -> None:
         self._cluster = cluster
         self._probes = probes
@@ -134,8 +131,8 @@ class Children:
         self._confirm = confirm
         self._on_end = on_end
         self._on_change = on_change
-        self._on_told = on_told
-        self._on_gone = on_gone
+        self._on_report = on_report
+        self._on_removed = on_removed
         self._all: dict[str, Child] = {}
         self._handles: dict[str, Any] = {}
         self._version = 0
@@ -149,25 +146,25 @@ class Children:
         return iter(list(self._all.values()))
 
     def serving(self, connection: str) -> Child | None:
-        """The child that serves the connection; the newest, should an older one linger."""
+        """The child that serves the connection; of several the one with the highest epoch."""
         found = [child for child in self if child.connection == connection]
         return max(found, key=lambda child: child.epoch or 0, default=None)
 
     @property
     def pids(self) -> set[int]:
-        """The pids of those on this host."""
+        """The pids of the children on this host."""
         here = hosts.here()
         return {child.pid for child in self if child.pid is not None and child.node == here}
 
     def on(self, node: str) -> list[Child]:
-        """Those on that host that are not known to hang."""
+        """The children on a host, without those that hang."""
         return [child for child in self if child.node == node and not child.hung]
 
     async def create(self, role: str) -> Child:
-        """A new child, ready to be used. Raises `ActorDead`, `NoAnswer`, `Refused`.
+        """Creates a child that is ready to be used. Raises `ActorDead`, `CallTimeout`, `CallRefused`.
 
-        What was begun is finished when the caller is cancelled: an actor that is half made cannot
-        be ended for certain, and would be nobody's.
+        A creation goes on when its caller is cancelled: Ray cannot reliably end an actor that is
+        under construction, and it would have no supervisor.
         """
         return await asyncio.shield(asyncio.ensure_future(self._create(role)))
 
@@ -184,8 +181,8 @@ class Children:
                 started = await handle.call("start", nice, offered, within=START)
                 child.pid, child.node = started["pid"], started.get("node")
                 if self._closed:
-                    raise NoAnswer("stopping")  # noqa: TRY301 - ended as one that is silent
-            except (NoAnswer, Refused):
+                    raise CallTimeout("stopping")  # noqa: TRY301 - ended like one that does not answer
+            except (CallTimeout, CallRefused):
                 await self._cluster.kill(handle)
                 raise
         finally:
@@ -196,9 +193,9 @@ class Children:
         return child
 
     async def close(self) -> None:
-        """Take in nobody any more, and wait for the end of those that are still being made.
+        """Accepts no more children, and waits for those under construction, for `CLOSE` seconds.
 
-        Ray does not end for certain what it is told to kill while it still constructs it.
+        Ray does not reliably kill an actor that it is still constructing.
         """
         self._closed = True
         with suppress(TimeoutError):
@@ -206,9 +203,9 @@ class Children:
                 await self._made.wait()
 
     async def adopt(self, name: str) -> Child | None:
-        """Take in a living actor, which is not disturbed by it; None when it is dead.
+        """Adds a living actor without disturbing it; returns None when it is dead.
 
-        One that does not answer is taken in as well: the probes decide what it is.
+        An actor that does not answer is added as well: the probes decide whether it hangs.
         """
         handle = await self._cluster.find(name)
         if handle is None or name in self._all:
@@ -216,10 +213,10 @@ class Children:
         child = Child(name.partition(":")[0], handle)
         try:
             health = await handle.health(self._probes.timeout)
-        except (ActorDead, Refused):
+        except (ActorDead, CallRefused):
             return None
-        except NoAnswer:
-            log.warning("adopted silent", action="adopt", actor=name)
+        except CallTimeout:
+            log.warning("adopted without an answer", action="adopt", actor=name)
         else:
             child.pid, child.node = health["pid"], health.get("node")
             child.connection, child.state = health.get("connection"), health.get("state")
@@ -229,35 +226,36 @@ class Children:
         return child
 
     async def dismiss(self, child: Child) -> None:
-        """End a child on purpose; `on_end` is not called."""
+        """Ends a child on purpose; `on_end` is not called."""
         self._let_go(child)
         if child.hung:
-            child.kill()  # Ray's own way takes seconds for a stopped process
+            child.kill()  # Ray takes seconds to end a stopped process
         await self._cluster.kill(child.handle)
 
     def assign(self, child: Child, connection: str | None, epoch: int | None = None) -> None:
-        """Set the connection that the child serves from now on."""
+        """Sets the connection that the child serves from now on."""
         child.connection, child.epoch = connection, epoch
         if epoch is not None:
             child.since = time.monotonic()
         self._on_change()
 
     async def configure(self, child: Child, options: ConnectionOptions) -> None:
-        """Give the child the settings of its connection, unless it has them from this root.
+        """Sends the child the settings of its connection, unless this root sent the same before.
 
-        Raises as `Handle.call` does. One of an older release keeps what it has, until it is drained.
+        Raises as `ActorHandle.call` does. A child of an older release keeps its settings until it is
+        drained.
         """
         if child.options == options:
             return
         try:
             await child.handle.call("configure", options.show_online, asdict(options), within=PEERS)
         except (AttributeError, TypeError):
-            if options.proxy is not None:  # it would pass that by
-                raise Refused("OlderRelease", None) from None
+            if options.proxy is not None:  # an older release would connect without the proxy
+                raise CallRefused("OlderRelease", None) from None
         child.options = options
 
-    def share(self, role: str, handle: Handle) -> None:
-        """Give everybody the handle of a new `state` or `queue`."""
+    def share(self, role: str, handle: ActorHandle) -> None:
+        """Sends the handle of a new `state`, `queue` or `vault` to all children."""
         self._handles[role] = handle.raw
         if role == "vault":
             self.reach.through(handle.raw)
@@ -265,7 +263,7 @@ class Children:
         self.push()
 
     def push(self) -> None:
-        """Give the newest handles to all that do not have them yet."""
+        """Sends the newest handles to the children that do not have them yet."""
         for child in self:
             if child.ready and child.peers != self._version:
                 pushing = asyncio.ensure_future(self._introduce(child))
@@ -273,7 +271,7 @@ class Children:
                 pushing.add_done_callback(self._pushing.discard)
 
     async def look(self) -> None:
-        """Give everybody the settings where they were written anew, and handles to who lacks them."""
+        """Sends changed settings to all children, and handles to those that lack them."""
         offered = await self._now_offered()
         if offered != self._offered:
             self._offered = offered
@@ -300,7 +298,7 @@ class Children:
         if self._all.get(child.name) is not child:
             return False
         del self._all[child.name]
-        self._on_gone(child)
+        self._on_removed(child)
         self._on_change()
         for task in child.tasks:
             if task is not asyncio.current_task():
@@ -312,22 +310,22 @@ class Children:
         try:
             more = {} if self._offered is None else {"settings": self._offered}
             await child.handle.call("peers", within=PEERS, **more, **self._handles)
-        except (ActorDead, NoAnswer):
-            return  # the next look tries again, if it still lives
-        except Refused as error:
+        except (ActorDead, CallTimeout):
+            return  # tried again with the next `look`
+        except CallRefused as error:
             log.error("refused", action="peers", actor=child.name, error=error.kind)  # noqa: TRY400
         child.peers = version
 
     async def _watch(self, child: Child) -> None:
         try:
-            told = await child.handle.watch()
+            report = await child.handle.watch()
         except ActorDead:
             end = End("hung" if child.hung else "crashed")
-        except Refused as error:
+        except CallRefused as error:
             end = End("broke", error.code)
         else:
-            self._on_told(child, told)
-            end = End(str(told.get("reason", "stopped")), told.get("cause"))
+            self._on_report(child, report)
+            end = End(str(report.get("reason", "stopped")), report.get("cause"))
             if child.drained is not None and end.reason == "stopped":
                 end = End(child.drained)
         if self._let_go(child):
@@ -364,9 +362,9 @@ class Children:
         answered, lag = True, 0.0
         try:
             health = await child.handle.health(self._probes.timeout)
-        except NoAnswer:
+        except CallTimeout:
             answered = False
-        except (ActorDead, Refused):
+        except (ActorDead, CallRefused):
             return False  # the pending watch reports a death
         else:
             lag = float(health["lag"])
@@ -374,11 +372,11 @@ class Children:
             child.state = health.get("state")
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])
-            self._on_told(child, health)
+            self._on_report(child, health)
         return self._probes.failed(answered, lag, time.monotonic() - began)
 
     def _outgrew(self, child: Child) -> bool:
-        # One at a time: when all have grown alike, they may not all be away at once.
+        # One at a time: children that grow alike must not all be away at once.
         return (
             self._memory is not None
             and self._memory.exceeded(child.large, child.lived)
@@ -386,7 +384,7 @@ class Children:
         )
 
     async def drain(self, child: Child, why: str) -> None:
-        """Let it finish and let go; its end, which the pending watch tells, begins another."""
+        """Asks a child to finish and to release its connection; the watch reports its end, and a new one starts."""
         child.drained = why
         log.warning("drained", action="drain", actor=child.name, pid=child.pid, why=why)
         async with self._draining:
@@ -394,6 +392,6 @@ class Children:
                 await child.handle.call("stop", within=DRAIN)
             except ActorDead:
                 return
-            except (NoAnswer, Refused) as error:
+            except (CallTimeout, CallRefused) as error:
                 log.warning("not drained", action="drain", actor=child.name, error=repr(error))
         await self._cluster.kill(child.handle)

@@ -1,7 +1,7 @@
-"""Every call into Ray. Nothing else starts, finds, calls or kills an actor.
+"""Creates, finds, calls and kills Ray actors: the adapter of Ray (`jobs/client.py` is the one for its jobs).
 
 Actors are detached and named in one namespace. Ray restarts the root only; children die for good,
-so that their death is seen at once, and the root makes new ones.
+so that the root notices their death at once and creates new ones.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ TOKEN = Path("ray") / "token"
 ADDRESS = Path("ray") / "address"
 
 
-class ActorDead(Exception):  # noqa: N818 - reads as what it is
-    """The actor's process is gone."""
+class ActorDead(Exception):  # noqa: N818 - reads well without Error
+    """The process of the actor is gone."""
 
 
-class NoAnswer(Exception):  # noqa: N818 - reads as what it is
-    """No answer within the time given: the actor may live, and may have done what was asked."""
+class CallTimeout(Exception):  # noqa: N818 - reads well without Error
+    """No answer in time: the actor may live, and may have executed the call."""
 
 
-class Refused(Exception):  # noqa: N818 - reads as what it is
+class CallRefused(Exception):  # noqa: N818 - reads well without Error
     """The call raised inside the actor; `kind` is the error's type, `code` its stable code."""
 
     def __init__(self, kind: str, code: str | None) -> None:
@@ -52,8 +52,8 @@ class Refused(Exception):  # noqa: N818 - reads as what it is
         self.code = code or kind
 
 
-class Handle:
-    """An actor as its supervisor sees it."""
+class ActorHandle:
+    """A named actor, and calls to it that are bounded in time."""
 
     def __init__(self, name: str, raw: Any) -> None:
         self.name = name
@@ -63,26 +63,26 @@ class Handle:
         return f"<handle of {self.name}>"
 
     async def call(self, method: str, *args: object, within: float, **named: object) -> Any:
-        """Call a method; raises `ActorDead`, `NoAnswer` after `within` seconds, or `Refused`."""
+        """Calls a method. Raises `ActorDead`, `CallTimeout` after `within` seconds, or `CallRefused`."""
         return await _answer(getattr(self.raw, method).remote(*args, **named), within)
 
     async def aside(self, method: str, *args: object, within: float) -> Any:
-        """Call in the group that answers while the main loop is blocked; raises as `call` does."""
+        """Calls a method in the concurrency group that answers while the main loop is blocked; raises as `call`."""
         called = getattr(self.raw, method).options(concurrency_group="health")
         return await _answer(called.remote(*args), within)
 
     async def health(self, within: float) -> dict[str, Any]:
-        """The health of the actor; raises as `call` does."""
+        """Returns the health of the actor; raises as `call`."""
         answer: dict[str, Any] = await self.aside("health", within=within)
         return answer
 
     async def watch(self) -> dict[str, Any]:
-        """Pend until the actor ends on purpose (its reason) or dies (`ActorDead`)."""
+        """Waits until the actor ends on purpose, and returns its reason. Raises `ActorDead` when it dies."""
         while True:
             try:
                 reason: dict[str, Any] = await _answer(self.raw.watch.remote(), None)
-            except NoAnswer:
-                # Ray lost sight of it without calling it dead.
+            except CallTimeout:
+                # Ray has no contact to the actor, and does not report it dead.
                 await asyncio.sleep(0.5)
             else:
                 return reason
@@ -95,56 +95,56 @@ async def _answer(reference: Any, within: float | None) -> Any:
         async with asyncio.timeout(within):
             return await reference
     except TimeoutError as error:
-        raise NoAnswer(f"within {within} s") from error
+        raise CallTimeout(f"within {within} s") from error
     except exceptions.ActorUnavailableError as error:
-        raise NoAnswer("unavailable") from error
+        raise CallTimeout("unavailable") from error
     except exceptions.RayActorError as error:
         raise ActorDead from error
     except exceptions.RayTaskError as error:
         cause = getattr(error, "cause", None)
         kind = type(cause if cause is not None else error).__name__
-        raise Refused(kind, getattr(cause, "code", None)) from error
+        raise CallRefused(kind, getattr(cause, "code", None)) from error
     except exceptions.RayError as error:
-        raise NoAnswer(type(error).__name__) from error
+        raise CallTimeout(type(error).__name__) from error
 
 
 class Cluster:
-    """The actors of one instance. Every call is off the event loop: Ray's own API blocks."""
+    """The actors of one instance. Calls run in threads, since Ray's API blocks."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
 
-    async def create(self, role: str, name: str) -> Handle:
-        """Make the actor, or find the one that has its name. Its process may start later.
+    async def create(self, role: str, name: str) -> ActorHandle:
+        """Creates the actor, or returns the one of that name. Its process may start later.
 
-        Raises `NoAnswer` when the cluster does not take it.
+        Raises `CallTimeout` when the cluster does not accept it.
         """
         try:
-            return Handle(name, await asyncio.to_thread(_create, role, name, self._data))
+            return ActorHandle(name, await asyncio.to_thread(_create, role, name, self._data))
         except Exception as error:
-            raise NoAnswer(type(error).__name__) from error
+            raise CallTimeout(type(error).__name__) from error
 
     async def names(self) -> list[str]:
-        """The names of all actors that are not known to be dead."""
+        """Returns the names of all actors that Ray does not report dead."""
         return await asyncio.to_thread(_names)
 
-    async def find(self, name: str) -> Handle | None:
-        """The actor of that name, None when there is none."""
+    async def find(self, name: str) -> ActorHandle | None:
+        """Returns the actor of that name, None when there is none."""
         raw = await asyncio.to_thread(_find, name)
-        return None if raw is None else Handle(name, raw)
+        return None if raw is None else ActorHandle(name, raw)
 
-    async def kill(self, handle: Handle) -> None:
-        """End the process without ceremony; returns when Ray was told, or cannot be."""
+    async def kill(self, handle: ActorHandle) -> None:
+        """Kills the process; a failure is logged, since the actor may be dead already."""
         try:
             await asyncio.to_thread(_kill, handle.raw)
-        except Exception as error:  # noqa: BLE001 - a dead actor is what is wanted
+        except Exception as error:  # noqa: BLE001 - a dead actor is the goal
             log.warning("not killed", action="kill", actor=handle.name, error=type(error).__name__)
 
 
 def connect(settings: Settings) -> None:
-    """Join the instance's cluster from an outside process. Raises ConnectionError.
+    """Joins the instance's cluster from an outside process. Raises ConnectionError.
 
-    The address is always named: without one, Ray would attach to whatever cluster runs here.
+    The address is explicit: without one, Ray would attach to any cluster on this host.
     """
     if settings.ray_address is None:
         authenticate(settings.data)  # Ray reads the mode once, when it is loaded
@@ -161,7 +161,7 @@ def connect(settings: Settings) -> None:
 
 
 def authenticate(data: Path) -> None:
-    """Use the instance's own token, not one that lies in a home directory."""
+    """Makes Ray use the token of the instance, not one in a home directory."""
     token = data / TOKEN
     if token.exists():
         os.environ["RAY_AUTH_MODE"] = "token"
@@ -169,21 +169,21 @@ def authenticate(data: Path) -> None:
 
 
 def address(settings: Settings) -> str:
-    """The cluster's address: a setting, or the one that the keeper wrote beside its head."""
+    """Returns the cluster's address: a setting, or the one in the file that the keeper wrote."""
     if settings.ray_address is not None:
         return settings.ray_address
     return (settings.data / ADDRESS).read_text().strip()
 
 
-def start_root(data: Path) -> Handle:
-    """Make the root, or find it; needs `connect`. Ray restarts it for ever from here on."""
-    return Handle(ROOT, _create("root", ROOT, data))
+def start_root(data: Path) -> ActorHandle:
+    """Creates the root, or returns it; needs `connect`. From then on Ray restarts it for ever."""
+    return ActorHandle(ROOT, _create("root", ROOT, data))
 
 
-def find_root() -> Handle | None:
-    """The root, None when there is none; needs `connect`."""
+def find_root() -> ActorHandle | None:
+    """Returns the root, None when there is none; needs `connect`."""
     raw = _find(ROOT)
-    return None if raw is None else Handle(ROOT, raw)
+    return None if raw is None else ActorHandle(ROOT, raw)
 
 
 def _create(role: str, name: str, data: Path) -> Any:
@@ -200,7 +200,7 @@ def _create(role: str, name: str, data: Path) -> Any:
             lifetime="detached",
             get_if_exists=True,
             num_cpus=0,
-            # One byte: what needs nothing at all is put anywhere, whatever the strategy prefers.
+            # One byte: Ray ignores the strategy for an actor that requires no resource.
             memory=None if role == "connection" else 1,
             scheduling_strategy=_place(role),
             **({"max_restarts": 0} | forever),
@@ -210,11 +210,11 @@ def _create(role: str, name: str, data: Path) -> Any:
 
 
 def _place(role: str) -> Any:
-    """Connections everywhere; root and services on this host, whose files they share.
+    """Returns the placement: connections on all hosts; root and services on this one, whose files they share.
 
-    The keeper sees a root by its files, and the root is who makes the services. The root alone may
-    be made again elsewhere, once this host is dead. It makes its services where it is: a node that has
-    only just heard of the others would take one for itself that may go anywhere.
+    The keeper observes the root by its files, and the root creates the services. Ray may create the root
+    elsewhere once this host is dead. The services stay on the root's host: a node that has just joined
+    would take for itself an actor that may run anywhere.
     """
     if role == "connection":
         return "SPREAD"

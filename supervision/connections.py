@@ -1,8 +1,7 @@
-"""Making each connection what it should be: the shell over `reconcile.py`.
+"""Starts, stops and restarts the actor of each connection, as `reconcile.py` decides.
 
-One task per connection that needs something, so that one that is stuck holds up no other (G9).
-Everything it knows for longer than a step is elsewhere: what is desired in the state store, who
-serves in the lease record. What is kept here is how the last actors fell.
+Each connection with a difference has a task of its own, so that a stuck one delays no other (G9).
+The desired state is in the state store, the owner in the lease record; memory has only the last falls.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import StoreAway
-from supervision.cluster import ActorDead, NoAnswer, Refused
+from supervision.cluster import ActorDead, CallRefused, CallTimeout
 from supervision.reconcile import (
     CRASHED,
     FOR_GOOD,
@@ -30,7 +29,7 @@ from supervision.reconcile import (
     Forget,
     Kill,
     Logout,
-    Note,
+    MarkApplied,
     Settle,
     Start,
     Step,
@@ -44,24 +43,24 @@ if TYPE_CHECKING:
     from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection
     from supervision.children import Child, Children, End
-    from supervision.previous_owner import Owners
+    from supervision.previous_owner import PreviousOwners
     from supervision.registry import Registry
     from supervision.removal import Removal
-    from supervision.reports.recovery_log import Recovery
-    from supervision.restart_budgets import Budgets
+    from supervision.reports.recovery_log import RecoveryLog
+    from supervision.restart_budgets import RestartBudgets
     from supervision.standbys import Standbys
-    from supervision.start_limiter import Gate
+    from supervision.start_limiter import StartLimiter
 
 log = structlog.get_logger()
 
 SERVE, STOP, AGAIN = 20.0, 20.0, 1.0
-"""Seconds that a child has to begin, or to finish; and until Redis is asked again."""
+"""Seconds for a child to start serving, for one to stop, and until the next try."""
 
 
-class Tending:
-    """Starts, stops and restarts the actors of connections.
+class ConnectionReconciler:
+    """Brings each connection from its observed to its desired state.
 
-    With Redis away no epoch can be given: what would start waits, what runs goes on (G11).
+    Without Redis there are no epochs: starts wait, and running connections go on (G11).
     """
 
     def __init__(
@@ -71,19 +70,19 @@ class Tending:
         leases: Leases,
         children: Children,
         standbys: Standbys,
-        gate: Gate,
-        budgets: Budgets,
-        recovery: Recovery,
+        start_limiter: StartLimiter,
+        budgets: RestartBudgets,
+        recovery: RecoveryLog,
         removal: Removal,
-        owners: Owners,
+        owners: PreviousOwners,
         auto_recovery: bool,
         limit: int,
         settings_at: Callable[[], float],
         confirm: Callable[[], Awaitable[None]],
     ) -> None:
-        """`settings_at`: when they were last written; `confirm` ends a root that is replaced."""
+        """`settings_at`: the time of the last write of the settings; `confirm` ends a root that was replaced."""
         self._registry, self._leases, self._budgets = registry, leases, budgets
-        self._children, self._standbys, self._gate = children, standbys, gate
+        self._children, self._standbys, self._start_limiter = children, standbys, start_limiter
         self._recovery, self._removal, self._owners = recovery, removal, owners
         self._auto_recovery, self._limit = auto_recovery, limit
         self._settings_at, self._confirm = settings_at, confirm
@@ -92,13 +91,13 @@ class Tending:
         self._fell_at: dict[str, float] = {}
         self._before: dict[str, str | None] = {}
         self._ready_at: dict[str, float] = {}
-        self._tending: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, asyncio.Event] = {}
         self._unmarked: dict[str, tuple[int, str]] = {}
         self._stopped = False
 
-    async def look(self) -> None:
-        """Look at every connection; give those that need something a task."""
+    async def reconcile_all(self) -> None:
+        """Starts a task for each connection whose observed state differs from the desired one."""
         wanted = self._registry.wanted
         try:
             leases = await self._leases.read_all(list(wanted))
@@ -108,51 +107,51 @@ class Tending:
         for connection in wanted:
             due = self._decide(connection, leases.get(connection)) != NOTHING
             if due or connection in self._unmarked:
-                self.tend(connection)
+                self.reconcile(connection)
 
-    def tend(self, connection: str) -> None:
-        """Look at this one until there is nothing to do about it."""
+    def reconcile(self, connection: str) -> None:
+        """Starts a task that ends once nothing is left to do for the connection."""
         if self._stopped:
             return
-        tending = self._tending.get(connection)
-        if tending is not None and not tending.done():
+        task = self._tasks.get(connection)
+        if task is not None and not task.done():
             self._again[connection].set()
             return
         self._again[connection] = asyncio.Event()
-        self._tending[connection] = asyncio.ensure_future(self._tend(connection))
+        self._tasks[connection] = asyncio.ensure_future(self._reconcile(connection))
 
     def ended(self, child: Child, end: End) -> None:
-        """The actor of a connection ended by itself."""
+        """Handles the end of a connection's actor."""
         if (connection := child.connection) is None:
             return
         if not end.died:
             self._owners.ended(connection, child.epoch or 0)
         if end.reason == "failed":
-            # It said so in the lease, unless Redis was away.
+            # The lease says so as well, unless Redis was away.
             self._gave_up[connection] = (child.epoch or 0, end.cause or end.reason)
         elif end.reason not in {"stopped", "logged_out"}:
             self._fall(connection, end.reason, child.lived, child.epoch)
             self._before.setdefault(connection, child.state)
-        self.tend(connection)
+        self.reconcile(connection)
 
     def orphaned(self, lease: Lease) -> None:
-        """Its owner died while nobody watched."""
-        if lease.cause in {CRASHED, HUNG}:  # the root before saw it, and counted it
+        """Handles the death of an owner between two roots."""
+        if lease.cause in {CRASHED, HUNG}:  # counted by the previous root
             self._falls[lease.connection] = lease.cause
         else:
-            lived = max(0.0, time.time() - lease.since)  # since its last change of state, at most
+            lived = max(0.0, time.time() - lease.since)  # at most: its state changed then
             self._fall(lease.connection, CRASHED, lived, lease.epoch)
             self._before.setdefault(lease.connection, lease.state)
 
     async def settled(self) -> None:
-        """Wait until there is nothing to do about any connection."""
-        while begun := [task for task in self._tending.values() if not task.done()]:
+        """Waits until nothing is left to do for any connection."""
+        while begun := [task for task in self._tasks.values() if not task.done()]:
             await asyncio.wait(begun)
 
     async def stop(self) -> None:
-        """Begin nothing any more."""
+        """Ends all tasks and starts no more."""
         self._stopped = True
-        await end_tasks(self._tending.values(), 3.0)
+        await end_tasks(self._tasks.values(), 3.0)
 
     def _decide(self, connection: str, lease: Lease | None) -> Step:
         wanted = self._registry.wanted.get(connection)
@@ -179,7 +178,7 @@ class Tending:
             return None
         return Fall(self._falls[connection], self._budgets.exhausted(connection))
 
-    async def _tend(self, connection: str) -> None:
+    async def _reconcile(self, connection: str) -> None:
         while not self._stopped:
             self._again[connection].clear()
             try:
@@ -194,18 +193,18 @@ class Tending:
                 await self._take(connection, step, lease)
             except (RedisAway, StoreAway, BucketAway):
                 await asyncio.sleep(AGAIN)
-            except (ActorDead, NoAnswer, Refused) as error:
-                log.warning("step failed", action="tend", connection=connection, error=repr(error))
+            except (ActorDead, CallTimeout, CallRefused) as error:
+                log.warning("failed", action="reconcile", connection=connection, error=repr(error))
                 await asyncio.sleep(AGAIN)
             except Exception:
-                # A bug in one step: said, and tried again, since nobody else tends this one.
-                log.exception("step broke", action="tend", connection=connection)
+                # A bug in one step: logged and tried again, since no other task has this connection.
+                log.exception("step broke", action="reconcile", connection=connection)
                 await asyncio.sleep(AGAIN)
 
     async def _take(self, connection: str, step: Step, lease: Lease | None) -> None:
         child = self._children.serving(connection)
         if (wanted := self._registry.wanted[connection]).deleted:
-            await self._removal.begin(connection)  # Redis may have been away as it was deleted
+            await self._removal.begin(connection)  # Redis may have been away when it was deleted
         match step:
             case Start():
                 await self._start(wanted, step, lease)
@@ -218,7 +217,7 @@ class Tending:
                 await self._children.dismiss(child)
             case Configure() if child is not None:
                 await self._children.configure(child, wanted.options)
-            case Note():
+            case MarkApplied():
                 await self._registry.apply(wanted)
             case Settle():
                 await self._settle(connection, step, lease)
@@ -232,7 +231,7 @@ class Tending:
         elif step.trial:
             self._budgets.try_once(connection)
         if (wait := self._ready_at.get(connection, 0.0) - time.monotonic()) > 0:
-            # Look again then, or as soon as something else is wanted.
+            # Decided again after the wait, or earlier when the desired state changes.
             await self._pause(connection, wait)
             return
         if sum(child.connection is not None for child in self._children) >= self._limit:
@@ -241,16 +240,16 @@ class Tending:
             return
         if await self._may_serve(connection, lease):
             return
-        async with self._gate.turn(connection):
+        async with self._start_limiter.slot(connection):
             await self._serve(wanted, step, lease)
 
     async def _may_serve(self, connection: str, lease: Lease | None) -> bool:
-        """Whether the previous owner may still serve; then reports it, and waits until its lease ends, or less."""
+        """Returns whether the previous owner may still serve; if so, waits for the end of its lease, or less."""
         left = 0.0 if lease is None else await self._owners.end(lease)
         if lease is None or left <= 0:
             return False
         if connection not in self._falls and lease.cause not in {CRASHED, HUNG}:
-            # Nobody saw it fall: a root that found nobody alive, say.
+            # No watch reported its fall, such as for a root that found no actor alive.
             self._unmarked[connection] = (lease.epoch, CRASHED)
             await self._mark(connection)
         await self._pause(connection, left)
@@ -263,27 +262,28 @@ class Tending:
         try:
             child = await self._standbys.take()
             self._children.assign(child, connection)
-            life = [wanted.created_at] if self._owners.elsewhere else []  # new; old ones take none
+            # On a single host it is left out: an actor of an older release does not take it.
+            life = [wanted.created_at] if self._owners.elsewhere else []
             asked = (connection, wanted.engine, step.forget, *life)
             await self._children.configure(child, wanted.options)
             epoch = await child.handle.call("serve", *asked, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:
-            # Ray made none, which says nothing about the connection; or the dead one's watch tells.
+            # Without a child Ray created none, which is no fall of the connection; else its watch reports the death.
             await (asyncio.sleep(AGAIN) if child is None else self._pause(connection, AGAIN))
             return
-        except NoAnswer:
+        except CallTimeout:
             self._fall(connection, HUNG, 0.0)
             if child is not None:
                 child.hung = True
                 await self._children.dismiss(child)
             return
-        except Refused as error:
+        except CallRefused as error:
             await self._refused(connection, child, error)
             return
         finally:
             self._standbys.done()
-        # At once: what falls from here on is a fall of the new one.
+        # Without an await before: later falls belong to the new actor.
         fall = self._falls.pop(connection, None)
         fell_at, before = self._fell_at.pop(connection, began), self._was(connection, lease)
         await self._registry.apply(wanted)
@@ -310,8 +310,8 @@ class Tending:
                 seconds=time.monotonic() - fell_at,
             )
 
-    async def _refused(self, connection: str, child: Child | None, error: Refused) -> None:
-        """Serving did not begin. Without Redis that says nothing about the connection."""
+    async def _refused(self, connection: str, child: Child | None, error: CallRefused) -> None:
+        """Handles a refused `serve`; one for lack of Redis is no fall of the connection."""
         log.error("refused", action="serve", connection=connection, error=error.code)
         if child is not None and error.kind in NO_EPOCH:
             self._children.assign(child, None)
@@ -330,7 +330,7 @@ class Tending:
     async def _end(self, child: Child, how: str) -> None:
         try:
             await child.handle.call(how, within=STOP)
-        except (NoAnswer, Refused) as error:
+        except (CallTimeout, CallRefused) as error:
             log.warning("not ended", action=how, actor=child.name, error=repr(error))
         except ActorDead:
             pass
@@ -340,7 +340,7 @@ class Tending:
         cause = step.cause
         if lease is not None:
             await self._leases.release(connection, lease.epoch, state=step.state, cause=cause)
-            # A lease that was given back before keeps the state of then without this.
+            # Releasing has no effect on a lease that was released before; its state would stay old.
             await self._leases.mark(connection, lease.epoch, state=step.state, cause=cause)
         if step.state == "failed":
             self._recovery.record(
@@ -359,16 +359,16 @@ class Tending:
         await self._registry.observe(connection, step.state, cause, lease)
 
     async def _forget(self, connection: str, lease: Lease | None) -> None:
-        """Remove what is left of a deleted connection; the name is free only at the very end."""
+        """Removes the remains of a deleted connection; its name is free only at the very end."""
         if not await self._registry.is_deleted(connection):
-            return  # the copy in memory was old, and the id may be somebody else's by now
+            return  # the copy in memory was old, and the id may belong to another connection by now
         if await self._may_serve(connection, lease):
             return
         await self._removal.remove(connection)
         self._forgive(connection)
 
     def _fall(self, connection: str, cause: str, lived: float, epoch: int | None = None) -> None:
-        """Its owner fell; the lease is to say so, where `epoch` is known."""
+        """Counts a fall of the owner, and notes it for the lease where `epoch` is known."""
         now = time.monotonic()
         self._budgets.fell(connection, lived)
         self._falls[connection] = cause
@@ -378,7 +378,7 @@ class Tending:
             self._unmarked[connection] = (epoch, cause)
 
     def _was(self, connection: str, lease: Lease | None) -> str | None:
-        # The lease says what followed from the state in which it fell.
+        # The lease has the state after the fall already.
         return self._before.pop(connection, None) or (None if lease is None else lease.state)
 
     def _forgive(self, connection: str) -> None:
@@ -387,7 +387,7 @@ class Tending:
             of.pop(connection, None)
 
     async def _mark(self, connection: str) -> None:
-        """Write down a fall before what follows from it, or it could replace the verdict."""
+        """Writes a fall into the lease before the next step, whose verdict it could otherwise overwrite."""
         while (fallen := self._unmarked.get(connection)) is not None:
             epoch, cause = fallen
             await self._leases.mark(connection, epoch, state="reconnecting", cause=cause)

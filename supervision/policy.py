@@ -1,7 +1,7 @@
-"""Policy after a death: when to start again, how many at a time, and when to stop.
+"""Decides about restarts: backoff, restart intensity, waves of starts, probes, memory limit, lease expiry.
 
-Pure: clocks, chance and what is known come in, decisions go out. Seconds throughout; `now` is a
-monotonic clock except where a lease's own time says otherwise.
+Pure: clocks, chance and state come in, decisions go out. Seconds throughout; `now` is a monotonic
+clock, except for the times of a lease.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
 
 QUIET = 300.0
-"""After this long without an unstable life the budget of restarts is whole again."""
+"""Seconds without an unstable life after which the whole restart budget is available again."""
 
 
 def restart_after(streak: int, base: float, cap: float, chance: float) -> float:
-    """Seconds until the restart after `streak` short lives in a row; after the first, at once.
+    """Returns the seconds until the restart after `streak` short lives in a row; 0 after the first.
 
-    Never less than half of the step, so that a crash loop slows down for certain.
+    At least half of the step, so that a crash loop slows down for certain.
     """
     return 0.0 if streak <= 1 else backoff(streak - 1, base, cap, chance, floor=0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """The restart intensity: falls in a window after which a connection is given up (G9).
+    """The restart intensity: the number of falls after which a connection is given up (G9).
 
-    A life shorter than `min_uptime` is unstable. At most `limit` unstable lives are answered with
-    a restart; the next one exhausts the budget, which is whole again only after `quiet` seconds
-    without one: a loop that is slow enough never to fill a plain window is still a loop.
+    A life shorter than `min_uptime` is unstable. A restart follows each of `limit` unstable lives; the
+    next one exhausts the budget, which is restored only after `quiet` seconds without one, so that a
+    slow crash loop exhausts it as well.
     """
 
     limit: int
@@ -44,18 +44,18 @@ class Intensity:
     streak: int = 0
 
     def fell(self, lived: float, now: float) -> Intensity:
-        """The record after a life of `lived` seconds ended at `now`."""
+        """Returns the record after a life of `lived` seconds that ended at `now`."""
         if lived >= self.min_uptime:
             return self._with(self._recent(now), streak=1)
         falls = (*self._recent(now), now)[-(self.limit + 1) :]
         return self._with(falls, streak=self.streak + 1)
 
     def exhausted(self, now: float) -> bool:
-        """Whether the budget is spent."""
+        """Returns whether the budget is exhausted."""
         return len(self._recent(now)) > self.limit
 
     def on_trial(self, now: float) -> Intensity:
-        """The record that the next unstable life exhausts, unless `quiet` seconds pass before."""
+        """Returns a record that the next unstable life exhausts, unless `quiet` seconds pass before."""
         return self._with((now,) * self.limit, streak=1)
 
     def _recent(self, now: float) -> tuple[float, ...]:
@@ -68,10 +68,10 @@ class Intensity:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """The number of concurrent starts after a mass failure.
+    """The limit on concurrent starts after a mass failure.
 
-    A start that takes longer than `patience` seconds keeps running and no longer counts: one stuck
-    connection does not hold the wave.
+    A start that takes longer than `patience` seconds goes on and no longer counts, so that a stuck
+    connection does not block the wave.
     """
 
     size: int = 4
@@ -81,27 +81,26 @@ class Wave:
     def admit(
         self, waiting: Sequence[str], running: Mapping[str, float], now: float
     ) -> tuple[str, ...]:
-        """The starts of `waiting` that may run now, in their order; `running` maps a start to its time."""
+        """Returns the starts of `waiting` that may begin now, in their order; `running`: begun starts and their times."""
         counted = sum(now - since < self.patience for since in running.values())
         return tuple(waiting[: max(0, self.size - counted)])
 
     def jitter(self, company: int, chance: float) -> float:
-        """The delay of a start that has `company` others beside it, in seconds; alone, none."""
+        """Returns the delay in seconds of a start beside `company` others; 0 without others."""
         return 0.0 if company == 0 else self.spread * chance
 
     def next_look(self, running: Mapping[str, float], now: float) -> float | None:
-        """In how many seconds a running start stops counting; ``None`` when none counts."""
+        """Returns the seconds until a running start stops counting; ``None`` when none counts."""
         left = [self.patience - (now - since) for since in running.values()]
         return min((seconds for seconds in left if seconds > 0), default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Probes:
-    """The rule for a hung child: `failures` unanswered probes in a row, within 15 seconds (G8).
+class ProbePolicy:
+    """The rule for a hung child: `failures` failed probes in a row, within 15 seconds (G8).
 
-    A probe fails when it is not answered within `timeout`, or is answered with a main loop that
-    lags by more than `lag`. A probe whose own timer came late says more about this process or the
-    machine than about the child, and does not count.
+    A probe fails without an answer within `timeout`, or with a main loop that lags by more than `lag`.
+    A probe whose timer fired late does not count: the delay is this process's or the host's.
     """
 
     interval: float = 2.5
@@ -111,22 +110,21 @@ class Probes:
     own_lag: float = 1.0
 
     def failed(self, answered: bool, lag: float, took: float) -> bool:
-        """Whether this probe counts against the child."""
+        """Returns whether a probe failed."""
         if answered:
             return lag > self.lag
         return took <= self.timeout + self.own_lag
 
     def pause(self, failed: int) -> float:
-        """The wait before the next probe after `failed` ones in a row, in seconds."""
+        """Returns the seconds until the next probe after `failed` failures in a row."""
         return self.interval if failed == 0 else min(self.interval, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """The rule for a process that grew too large: over `limit` bytes at `probes` probes in a row.
+class MemoryLimit:
+    """The memory limit of a process: a restart after `probes` probes in a row over `limit` bytes.
 
-    Never before it has lived for `rest` seconds, or a limit below what it needs from the start
-    would restart it without end.
+    Not within `rest` seconds of its start, or a limit below its initial size would restart it for ever.
     """
 
     limit: int
@@ -134,46 +132,46 @@ class Memory:
     probes: int = 2
 
     @classmethod
-    def of(cls, settings: Settings) -> Memory:
-        """As the instance's settings have it."""
+    def of(cls, settings: Settings) -> MemoryLimit:
+        """Returns the limit in the instance's settings."""
         return cls(settings.max_memory_restart, rest=3 * settings.min_uptime / 1000)
 
     def over(self, before: int, size: int) -> int:
-        """Probes in a row that found it over the limit, the newest of `size` bytes included."""
+        """Returns the number of probes in a row over the limit, after one of `size` bytes."""
         return before + 1 if size > self.limit else 0
 
     def exceeded(self, times: int, lived: float) -> bool:
-        """Whether one that was found over the limit `times` times in a row is restarted."""
+        """Returns whether a process is restarted after `times` probes in a row over the limit."""
         return times >= self.probes and lived >= self.rest
 
 
 @dataclass(slots=True)
-class Expiry:
-    """The expiry of a lease whose owner cannot be reached, by the reader's own clock.
+class LeaseExpiry:
+    """The expiry of leases whose owners cannot be reached, by the reader's clock.
 
-    An owner that does not renew for `seconds` lets go of its socket, counted from when its last
-    renewal began. Whoever reads that renewal reads it later, so that waiting as long from there is
-    enough, however far the clocks of two hosts are apart.
+    An owner closes its socket `seconds` after the begin of its last renewal. A reader observes a
+    renewal after its begin, so that `seconds` from there are enough, for any difference of the hosts'
+    clocks.
     """
 
     seconds: float
     _since: dict[str, tuple[object, float]] = field(default_factory=dict)
 
     def saw(self, name: str, renewal: object, now: float) -> None:
-        """The newest renewal of `name` is `renewal`, whatever that is, as long as each differs."""
+        """Notes the newest renewal of `name`, any value that differs from the one before."""
         known = self._since.get(name)
         if known is None or known[0] != renewal:
             self._since[name] = (renewal, now)
 
     def left(self, name: str, now: float) -> float:
-        """Seconds until nobody counts as the owner any more."""
+        """Returns the seconds until the lease expires."""
         _, since = self._since.get(name, (None, now))
         return max(0.0, since + self.seconds - now)
 
 
 @dataclass(slots=True)
-class Lives:
-    """The record of restarts of each name (a connection's id or a role), on one policy."""
+class RestartRecords:
+    """The restart intensity and backoff of each name (a connection's id or a role), by one policy."""
 
     template: Intensity
     base: float
@@ -187,22 +185,22 @@ class Lives:
         return self._of.get(name, self.template).exhausted(now)
 
     def delay(self, name: str, chance: float) -> float:
-        """The wait before the next start of `name`, in seconds."""
+        """Returns the seconds until the next start of `name`."""
         return restart_after(self._of.get(name, self.template).streak, self.base, self.cap, chance)
 
     def forgive(self, name: str) -> bool:
-        """Forget what fell; whether anything did."""
+        """Deletes the record of `name`; returns whether there was one."""
         return self._of.pop(name, None) is not None
 
     def try_once(self, name: str, now: float) -> None:
-        """Half-open: one start, whose failure spends the budget at once."""
+        """Allows one start (half-open), whose failure exhausts the budget at once."""
         self._of[name] = self._of.get(name, self.template).on_trial(now)
 
     def record(self, name: str) -> Intensity | None:
-        """The record of `name`; None when nothing fell."""
+        """Returns the record of `name`; None without a fall."""
         return self._of.get(name)
 
     def restore(self, name: str, falls: Sequence[float], streak: int) -> None:
-        """Take over the record of somebody who died."""
+        """Restores the record that a previous root stored."""
         newest = tuple(falls)[-(self.template.limit + 1) :]
         self._of[name] = replace(self.template, falls=newest, streak=streak)

@@ -1,7 +1,7 @@
-"""The next step for one connection, from its desired and its observed state.
+"""Decides the next step for a connection from its desired and its observed state.
 
-Pure: a table. Each look gives one step; after the step the connection is looked at again, until
-there is nothing to do. `now` is seconds since the epoch, as a lease's times are.
+Pure: a table. `connections.py` executes a step and decides again, until the step is `Nothing`. `now`
+is in seconds since the epoch, as the times of a lease are.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection
 
 HALF_OPEN = 300.0
-"""Seconds after which a connection that was given up in a crash loop is tried once more."""
+"""Seconds after which a connection that was given up in a crash loop is started once more."""
 
 OUTDATED = "outdated"
-"""The cause of a connection whose announced version WhatsApp refuses."""
+"""The cause of a connection whose WhatsApp version is refused."""
 
 CRASH_LOOP = "crash_loop"
 CRASHED = "crashed"
@@ -36,7 +36,7 @@ UNREADABLE = frozenset(
         "unknown_engine",
     }
 )
-"""The causes of connections of which not even the session can be opened, until a person helps."""
+"""Causes of connections whose session cannot be opened until a person helps."""
 
 FOR_GOOD = frozenset(
     {
@@ -49,16 +49,16 @@ FOR_GOOD = frozenset(
         "WrongKey",
     }
 )
-"""Refusals that a further try would only meet again; all others may pass (a full disk, say)."""
+"""Refusals of `serve` that are permanent; all others may pass, such as a full disk."""
 
 
 NO_EPOCH = frozenset({"BucketAway", "RedisAway"})
-"""What serving waits for; the actor is as it was."""
+"""Refusals of `serve` for lack of a store; the actor stays a standby."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The counters that were last acted upon; a higher desired one asks for action."""
+    """The counters of handled requests; a higher desired one is a new request."""
 
     generation: int = 0
     recover: int = 0
@@ -66,9 +66,9 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """The ending of the last actor, unless it was asked for; `exhausted` when it fell too often.
+    """The fall of the last actor; None after an end on request. `exhausted`: the restart budget is.
 
-    `final`: it gave up by itself, and a further one would only meet the same.
+    `final`: the actor gave up for a permanent reason.
     """
 
     cause: str
@@ -78,20 +78,20 @@ class Fall:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """All is as it should be, or nothing may be done."""
+    """The states agree, or no step is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """The wish is met already: records that it was answered."""
+class MarkApplied:
+    """Records requests as handled, since the connection is in the desired state already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Give it an actor. `forgive`: a person asked, so its budget is whole again and it is now.
+    """Starts an actor. `forgive`: at a person's request, so at once and with the whole restart budget.
 
-    `forget`: not to log in, but to forget the device, and to end. `trial`: once, after it was given
-    up; when it falls again it is given up again.
+    `forget`: the actor only deletes the device and ends, without a login. `trial`: the connection was
+    given up, and another fall gives it up again.
     """
 
     reason: str
@@ -102,26 +102,26 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Ask its actor to finish and let go."""
+    """Asks the actor to finish its work and to release the connection."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End its actor's process: it has no business any more."""
+    """Kills the actor, which must not serve any more."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """Ask its actor to unlink the device."""
+    """Asks the actor to unlink the device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """It has no actor and needs none: write the state."""
+    """Writes the state of a connection that has no actor and needs none."""
 
     state: str
     cause: str | None = None
@@ -129,15 +129,15 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """It was deleted and nothing holds it: remove what is left."""
+    """Removes the remains of a deleted connection without an owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Give its actor the settings of the connection, which changed."""
+    """Sends the changed settings of the connection to its actor."""
 
 
-Step = Nothing | Note | Start | Stop | Kill | Logout | Settle | Forget | Configure
+Step = Nothing | MarkApplied | Start | Stop | Kill | Logout | Settle | Forget | Configure
 
 NOTHING = Nothing()
 
@@ -154,10 +154,10 @@ def decide(
     settings_at: float = 0.0,
     configured: bool = True,
 ) -> Step:
-    """The next step. `serving` is the epoch for which an actor serves it, None without one.
+    """Returns the next step. `serving`: the epoch of the serving actor, None without one.
 
-    `settings_at` is when the settings were last written; `configured` says whether its actor has the
-    connection's own.
+    `settings_at`: the time of the last write of the settings; `configured`: the actor has the current
+    settings of the connection.
     """
     asked = wanted.generation > applied.generation or wanted.recover > applied.recover
     if serving is not None:
@@ -178,11 +178,11 @@ def decide(
 def breaker(
     state: str, cause: str | None, since: float, falls: Sequence[float], now: float
 ) -> State:
-    """The circuit breaker of a connection, as the root treats it.
+    """Returns the circuit breaker of a connection.
 
-    ``open``: it fell too often and is left alone. ``half_open``: it is tried once, and the next
-    short life opens it again; a connection on trial has as many falls as it may, all at the moment
-    at which the trial began (`Intensity.on_trial`).
+    ``open``: it fell too often and is not restarted. ``half_open``: one start is on trial, and the next
+    short life opens the breaker again; a connection on trial has the maximal number of falls, all at
+    the begin of the trial (`Intensity.on_trial`).
     """
     if state == "failed" and cause == CRASH_LOOP:
         return "open" if 0 <= now - since < HALF_OPEN else "half_open"
@@ -192,7 +192,7 @@ def breaker(
 
 def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, serving: int) -> Step:
     if lease is not None and lease.epoch > serving:
-        return Kill("stale")  # a newer owner has it; this one may not know yet (G6)
+        return Kill("stale")  # a newer owner exists, which this one may not have noticed (G6)
     if wanted.deleted or wanted.desired == "logged_out":
         return Logout()
     if wanted.desired == "stopped":
@@ -201,7 +201,7 @@ def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, servi
         return Stop("restart")
     if wanted.recover > applied.recover:
         healthy = lease is not None and lease.state in {"open", "pairing"}
-        return Note() if healthy else Stop("recover")
+        return MarkApplied() if healthy else Stop("recover")
     return NOTHING
 
 
@@ -216,16 +216,16 @@ def _to_run(
     state, cause = (None, None) if lease is None else (lease.state, lease.cause)
     if state == "failed":
         assert lease is not None
-        # What lies in the future was written before the clock was set back.
+        # A time in the future was written before the clock was set back.
         rests = 0 <= now - lease.since < HALF_OPEN
         if auto_recovery and cause == CRASH_LOOP and not rests:
             return Start("half_open", trial=True)
-        # The announced version is a setting: with other settings it is worth another try.
+        # The announced version is a setting: changed settings allow another try.
         if auto_recovery and cause == OUTDATED and settings_at > lease.since:
             return Start("settings", forgive=True)
         return NOTHING
     if state == "logged_out":
-        # WhatsApp's word stands until a person says otherwise; a person's own ends with the wish.
+        # A stop by WhatsApp lasts until a person requests a start; one by a person ends with the request.
         return Start("asked") if cause == "asked" else NOTHING
     if fall is None:
         return Start("desired")
@@ -243,20 +243,20 @@ def _logged_out(lease: Lease | None, fall: Fall | None) -> Step:
         return Start("logout")
     cause = fall.cause if fall is not None and fall.final else lease.cause
     if _linked(lease, fall) and cause not in UNREADABLE:
-        # WhatsApp takes no login of it, so nothing can be unlinked there; only here.
+        # WhatsApp accepts no login of the device, so it can only be unlinked locally.
         return Start("logout", forget=True)
     return Settle("logged_out", "asked")
 
 
 def _linked(lease: Lease | None, fall: Fall | None) -> bool:
-    """Whether there is a device to forget, and trying may help."""
+    """Returns whether there is a device to forget, and a start may succeed."""
     if lease is None or lease.account is None or lease.state == "logged_out":
         return False
     return fall is None or not fall.exhausted
 
 
 def _unlinks(lease: Lease | None, fall: Fall | None) -> bool:
-    """Whether there is a device to unlink at WhatsApp, which may take a login of it."""
+    """Returns whether there is a device to unlink at WhatsApp, and a login may succeed."""
     if not _linked(lease, fall) or (fall is not None and fall.final):
         return False
     return lease is not None and lease.state != "failed"

@@ -1,4 +1,4 @@
-"""The desired state of each connection, as last read, and the part of it that was acted upon."""
+"""Reads the desired state of each connection, and stores which requests the root has handled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection
     from actors.state.copies import Copy
     from actors.state.documents import Document, Documents
-    from supervision.restart_budgets import Budgets
+    from supervision.restart_budgets import RestartBudgets
 
 log = structlog.get_logger()
 
@@ -28,20 +28,20 @@ READ = 5.0
 """Seconds after which the store counts as away."""
 
 BILLED_EVERY = 30.0
-"""Seconds between two readings that nobody asked for, where reading is paid for."""
+"""Seconds between two reads without a request, for a store with paid reads."""
 
 APPLIED = "applied"
-"""The root's own field of ``whatsapp_connection_states``: the counters that it acted upon."""
+"""The field of ``whatsapp_connection_states`` with the counters of handled requests."""
 
 
 class Registry:
-    """The desired state, kept while the store is away (G11); from the copy where it was from the start.
+    """The desired state, cached while the store is away (G11); from the local copy without the store at the start.
 
-    `applied` outlives the root: a restarted one does not act twice on what was asked once.
+    `applied` outlives the root: a restarted one does not handle a request twice.
     """
 
-    def __init__(self, documents: Documents, budgets: Budgets, copy: Copy) -> None:
-        """`budgets` are told what the root before knew of each connection."""
+    def __init__(self, documents: Documents, budgets: RestartBudgets, copy: Copy) -> None:
+        """`budgets` gets the stored record of each connection."""
         self._copy = copy
         self._read_at: float | None = None
         self._documents = documents
@@ -51,9 +51,9 @@ class Registry:
         self.wanted: dict[str, Connection] = {}
 
     async def refresh(self, *, asked: bool = True) -> bool:
-        """Read what is desired; False, and nothing changed, when the store does not answer.
+        """Reads the desired state; returns False, and changes nothing, without an answer of the store.
 
-        Where reading is paid for it is read when that was `asked`, and otherwise seldom.
+        A store with paid reads is read when `asked`, otherwise every `BILLED_EVERY` seconds.
         """
         now = time.monotonic()
         fresh = self._read_at is not None and now - self._read_at < BILLED_EVERY
@@ -95,7 +95,7 @@ class Registry:
         return self._applied.get(connection, Applied())
 
     async def apply(self, wanted: Connection) -> None:
-        """Record that the wishes were acted upon. A record that the store misses is written next time."""
+        """Records the requests as handled. A record that fails is written by the next call."""
         applied = Applied(wanted.generation, wanted.recover)
         if self._applied.get(wanted.id) == applied:
             return
@@ -111,7 +111,7 @@ class Registry:
     async def observe(
         self, connection: str, state: str, cause: str | None, lease: Lease | None
     ) -> None:
-        """Say what a connection without an actor is, after the owner that the lease tells of."""
+        """Writes the observed state of a connection without an actor, after the owner in the lease."""
         observed = Observed(state, cause, since=time.time())
         if lease is not None:
             observed = replace(
@@ -127,7 +127,7 @@ class Registry:
             log.warning("store away", action="observe", connection=connection)
 
     async def is_deleted(self, connection: str) -> bool:
-        """Whether the connection is marked as deleted now. Raises `StoreAway`."""
+        """Returns whether the connection is marked as deleted now. Raises `StoreAway`."""
         now = await self._connections.get(connection, deleted=True)
         if now is not None and now.id == connection and now.deleted:
             return True
@@ -135,7 +135,7 @@ class Registry:
         return False
 
     async def remove(self, connection: str) -> None:
-        """The deleted connection is gone. Raises `StoreAway`."""
+        """Deletes the registration of a removed connection. Raises `StoreAway`."""
         await self._connections.remove(connection)
         self.wanted.pop(connection, None)
         self._applied.pop(connection, None)

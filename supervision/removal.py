@@ -1,4 +1,4 @@
-"""Removing what is left of a deleted connection."""
+"""Removes the remains of a deleted connection: queue, session, backups, documents, keys and webhooks."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 
 
 class Removal:
-    """Ends visibly what waits, then forgets the rest; the name is free only at the very end (G2, G12).
+    """Ends queued messages visibly, then deletes the rest; the name is free only at the very end (G2, G12).
 
-    Sends are refused from the first step on, and at last owners too. Messages stay
-    until their retention ends, under the id, which no other connection gets; received items that only the
-    session holds are stored before it goes (G5). Contacts, chats and labels go.
-    API keys and webhooks that were for this connection alone end with it.
+    Sends are refused from the first step on, and at last owners too. Messages stay until their
+    retention ends, under the id, which no other connection gets; received items that only the session
+    has are stored before its deletion (G5). Contacts, chats and labels are deleted, and so are API keys
+    and webhooks for this connection alone.
 
-    Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
-    `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is forgotten that is not mirrored.
+    Each step may be repeated, so that the next root finishes the removal that a dead one began. Raises
+    `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is deleted that is not mirrored.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Removal:
         vault: Vault | None,
         on_removed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`vault`: where there may be copies of sessions. `on_removed` is called once all else is done."""
+        """`vault` may have copies of the session. `on_removed` is called after all other steps."""
         self._on_removed = on_removed
         self._vault = vault
         self._registry = registry
@@ -70,22 +70,22 @@ class Removal:
         self._sessions, self._traces = sessions, traces
 
     async def begin(self, connection: str) -> None:
-        """Have Redis refuse sends and claims, if the store says that the connection is deleted.
+        """Makes Redis refuse sends and claims, if the connection is deleted in the store.
 
-        While the store is away nothing is done: what is known here may be old. Raises `RedisAway`.
+        Does nothing while the store is away, since the cached state may be old. Raises `RedisAway`.
         """
         with suppress(StoreAway):
             if await self._registry.is_deleted(connection):
                 await self._leases.delete(connection)
 
     async def remove(self, connection: str) -> None:
-        """Remove the connection, which no process serves any more."""
+        """Removes a connection that no process serves any more."""
         await self._leases.delete(connection)
         while True:
             await self._lanes.abandon(connection, DELETED)
             await self._mirror(connection)
             await self._drain(connection)
-            # Another round for a dead letter that was sent again in between, or what a receipt proved.
+            # Another round for a dead letter that was queued again meanwhile, or a send that a receipt confirmed.
             if await self._lanes.remove(connection):
                 break
         if self._vault is not None:
@@ -98,11 +98,13 @@ class Removal:
         await self._leases.forget(connection)
         await end_limited(self._documents, connection)
         await forget(self._documents, connection)
-        self._on_removed(connection)  # before the name is free: the next one begins anew
+        self._on_removed(
+            connection
+        )  # before the name is free, so that a new connection starts without them
         await self._registry.remove(connection)
 
     async def _drain(self, connection: str) -> None:
-        """Store the items that only the session holds; raises `StoreAway` until all are stored.
+        """Stores the items that only the session has. Raises `StoreAway` until all are stored.
 
         Messages that the queue mirrored before are merged with their chat as well.
         """
@@ -113,7 +115,7 @@ class Removal:
             raise StoreAway
 
     async def _mirror(self, connection: str) -> None:
-        # The QueueActor looks at connections that are not deleted.
+        # The QueueActor skips deleted connections.
         while records := await self._lanes.changed(connection, RECORDS):
             bare = await mirror_store.store(self._documents, records)
             await self._lanes.mirrored(connection, records, bare)

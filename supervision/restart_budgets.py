@@ -1,4 +1,4 @@
-"""The restart budgets of connections, kept where they outlive the root."""
+"""Stores the restart budgets of connections, which outlive the root."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from actors.state.documents import StoreAway
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
-    from supervision.policy import Intensity, Lives
+    from supervision.policy import Intensity, RestartRecords
 
 log = structlog.get_logger()
 
 FALLS = "falls"
-"""The root's own field of ``whatsapp_connection_states``: the unstable lives, and when."""
+"""The field of ``whatsapp_connection_states`` with the falls of a connection and their times."""
 
 AGAIN = 1.0
 
 
-class Budgets:
-    """The falls left to each connection; a root that dies returns no budget (G9).
+class RestartBudgets:
+    """The falls that count against each connection; the death of a root forgives none (G9).
 
-    Nobody waits for the store: while it is away the newest record waits in memory, and only a root
-    that dies just then forgets it.
+    No restart waits for the store: while it is away the newest record waits in memory, and is lost
+    only with a root that dies in that time.
     """
 
-    def __init__(self, lives: Lives, documents: Documents) -> None:
+    def __init__(self, lives: RestartRecords, documents: Documents) -> None:
         self._lives = lives
         self._documents = documents
         self._unwritten: set[str] = set()
         self._look = asyncio.Event()
 
     def restore(self, connection: str, document: Document | None) -> None:
-        """Take over what the root before wrote; what fell since this one lives counts more."""
+        """Restores the record of a previous root, unless this root has a newer one that is not written yet."""
         known: dict[str, Any] | None = (document or {}).get(FALLS)
         if known and connection not in self._unwritten:
             now, wall = time.monotonic(), time.time()
-            # No fall lies ahead, whatever the wall clock was set to.
+            # No fall is in the future, even if the wall clock was set back.
             ages = [max(0.0, wall - at) for at in known["at"]]
             self._lives.restore(connection, [now - age for age in ages], known["streak"])
 
     def fell(self, connection: str, lived: float) -> None:
-        """A life of `lived` seconds ended."""
+        """Counts a fall after `lived` seconds."""
         self._lives.fell(connection, lived, time.monotonic())
         self._write(connection)
 
@@ -55,21 +55,21 @@ class Budgets:
         return self._lives.exhausted(connection, time.monotonic())
 
     def delay(self, connection: str) -> float:
-        """Seconds until the next start."""
+        """Returns the seconds until the next start."""
         return self._lives.delay(connection, random.random())  # noqa: S311 - spreads restarts
 
     def forgive(self, connection: str) -> None:
-        """A person asked: the budget is whole again."""
+        """Restores the whole budget, at a person's request."""
         if self._lives.forgive(connection):
             self._write(connection)
 
     def try_once(self, connection: str) -> None:
-        """One start more, and the next short life spends the budget again."""
+        """Allows one start more; the next unstable life exhausts the budget again."""
         self._lives.try_once(connection, time.monotonic())
         self._write(connection)
 
     async def run(self) -> None:
-        """Write what changed, for ever."""
+        """Writes changed records, for ever."""
         while True:
             await self._look.wait()
             self._look.clear()
@@ -81,10 +81,10 @@ class Budgets:
                 except StoreAway:
                     await asyncio.sleep(AGAIN)
                     continue
-                except ValueError as error:  # never passes, and holds up no other
+                except ValueError as error:  # permanent, and delays no other connection
                     kind = type(error).__name__
                     log.error("not noted", action="falls", kind=kind)  # noqa: TRY400 - may quote
-                if record is self._lives.record(connection):  # else it fell once more meanwhile
+                if record is self._lives.record(connection):  # unless it fell once more meanwhile
                     self._unwritten.discard(connection)
 
     def _write(self, connection: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether this root is still the newest: one that stood still may have been replaced."""
+"""Detects whether another root was started since: one that was suspended may have been replaced."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _BEGIN = f"{AT_MAXMEMORY}return redis.call('INCR', KEYS[1])"
 
 
-class Newest:
-    """The root that began last is the only one that starts and ends owners (G6).
+class RootGeneration:
+    """A number for each root, higher than all before: only the newest root starts and ends owners (G6).
 
-    One that thaws after the next one began would take that one's owners for strangers, and end
-    them. Each has a number above those before it, taken once: who asks late takes it from nobody.
-    While Redis is away nobody is told anything: then no owner is made either.
+    A suspended root that resumes after the next one began would end that one's owners. Each root
+    takes its number once, so that a late one does not become the newest. Without Redis there is no
+    answer, and no owner is started either.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -29,18 +29,18 @@ class Newest:
         self._number: int | None = None
 
     async def begin(self) -> int:
-        """The number of this root; begins at the first call. Raises `RedisAway`."""
+        """Returns the number of this root, taken at the first call. Raises `RedisAway`."""
         async with self._beginning:
             if self._number is None:
                 async with reach():
                     self._number = int(await self._redis.eval(_BEGIN, 1, keys.ROOT))
             return self._number
 
-    async def still(self) -> bool:
-        """False once another root has begun; begins if that was not done. Raises `RedisAway`."""
+    async def is_newest(self) -> bool:
+        """Returns whether no root began later; begins if it did not yet. Raises `RedisAway`."""
         number = await self.begin()
         async with reach():
             newest = int(await self._redis.get(keys.ROOT) or 0)
-            if newest < number:  # Redis was emptied: the next root's number has to be above
+            if newest < number:  # Redis was emptied: the next number has to be higher
                 await self._redis.set(keys.ROOT, number)
         return newest <= number

@@ -1,4 +1,4 @@
-"""The actors of which there is one each: state, queue, health, vault. One-for-one, for ever."""
+"""Keeps one actor of each service running: state, queue, health, vault; one-for-one, without a limit."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.state_manager.remote import RemoteState
-from supervision.cluster import ActorDead, NoAnswer, Refused
+from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
     from supervision.children import Child, Children, End
-    from supervision.policy import Lives
-    from supervision.reports.recovery_log import Recovery
+    from supervision.policy import RestartRecords
+    from supervision.reports.recovery_log import RecoveryLog
 
 log = structlog.get_logger()
 
 ROLES = ("state", "queue", "health", "vault")
 SHARED = frozenset({"state", "queue", "vault"})
-"""Those whose handles the others need."""
+"""Services whose handles the other actors need."""
 BEHIND = frozenset({"queue", "health"})
-"""Those that nothing which is open waits for: the view of the queue, and the monitor."""
+"""Services that start after the connections of a cold start: the view of the queue, and the monitor."""
 
 
 class Services:
-    """Keeps one actor of each role alive, and everybody's handles of them new.
+    """Keeps one actor of each role alive, and its handle current at all children.
 
-    They are restarted with backoff, and never given up: without them the service is degraded,
-    giving up would leave it so. Nobody waits for them: sends go past all three.
+    They are restarted with backoff and never given up, which would leave the service degraded. Sends
+    do not pass through them.
     """
 
     def __init__(
-        self, children: Children, lives: Lives, recovery: Recovery, *, vault: bool
+        self, children: Children, lives: RestartRecords, recovery: RecoveryLog, *, vault: bool
     ) -> None:
-        """`vault`: whether a process has to stand before the bucket."""
+        """`vault`: whether the bucket needs the vault's process."""
         self._roles = [role for role in ROLES if role != "vault" or vault]
         self._children = children
         self._lives = lives
         self._recovery = recovery
         self._making: dict[str, asyncio.Task[None]] = {}
         self.state = RemoteState()
-        """The StateManager, for what the root itself has to store."""
+        """The StateManager, for writes of the root."""
 
     def adopted(self, child: Child) -> None:
-        """One of them lived already."""
+        """Notes a service that a previous root started."""
         if child.role in SHARED:
             self._children.share(child.role, child.handle)
         if child.role == "state":
             self.state.handle = child.handle.raw
 
     def ensure(self, *, but: frozenset[str] = frozenset()) -> None:
-        """Make what is missing, `but` those roles."""
+        """Starts missing services, `but` these roles."""
         there = {child.role for child in self._children}
         for role in self._roles:
             if role not in there | but:
                 self._make(role, None)
 
     def ended(self, child: Child, end: End) -> None:
-        """One of them ended: make it again."""
+        """Starts a service that ended again."""
         self._lives.fell(child.role, child.lived, time.monotonic())
         self._make(child.role, end)
 
     async def stop(self) -> None:
-        """Make none any more."""
+        """Starts no services any more."""
         for task in list(self._making.values()):
             task.cancel()
 
@@ -81,8 +81,8 @@ class Services:
         while True:
             try:
                 child = await self._children.create(role)
-            except (ActorDead, NoAnswer, Refused, ImportError) as error:
-                # An actor just dead may still have its name: the next try makes a new one.
+            except (ActorDead, CallTimeout, CallRefused, ImportError) as error:
+                # A dead actor may still have its name: the next try creates a new one.
                 log.warning("not made", action="create", role=role, error=repr(error))
                 self._lives.fell(role, 0.0, time.monotonic())
                 await asyncio.sleep(max(0.05, self._lives.delay(role, _chance())))

@@ -1,4 +1,4 @@
-"""The standbys: connection actors with everything imported, waiting for a connection to serve."""
+"""Keeps standbys ready: connection actors that have everything imported and serve no connection yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from supervision.cluster import ActorDead, NoAnswer, Refused
+from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
     from supervision.children import Child, Children
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 AGAIN = 1.0
-"""Seconds until the next try after a standby could not be made."""
+"""Seconds until the next try after the creation of a standby failed."""
 
 
 class Standbys:
     """Keeps `size` standbys ready.
 
-    `take` gives one at once where one is ready, else makes one; either way a new one is made
-    behind it, after the takeover and not beside it: on a small machine they would share the core.
+    `take` returns a ready one at once, else creates one. Its replacement is created after the takeover,
+    so that the two do not share a core of a small host.
     """
 
     def __init__(self, children: Children, size: int) -> None:
@@ -37,11 +37,11 @@ class Standbys:
         self._look.set()
 
     def add(self, child: Child) -> None:
-        """An adopted standby."""
+        """Adds a standby that a previous root created, or that did not serve."""
         self._ready.append(child)
 
     def remove(self, child: Child) -> bool:
-        """A child that ended; True when it was a standby."""
+        """Removes an ended child; returns whether it was a standby."""
         if child not in self._ready:
             return False
         self._ready.remove(child)
@@ -49,17 +49,17 @@ class Standbys:
         return True
 
     async def take(self) -> Child:
-        """A child that is ready to serve. Raises `ActorDead`, `NoAnswer`, `Refused`.
+        """Returns a child that is ready to serve. Raises `ActorDead`, `CallTimeout`, `CallRefused`.
 
-        Call `done` when it serves, or when it could not.
+        The caller calls `done` once the child serves, or failed to.
         """
         self._busy += 1
         if not self._ready and self._making is not None and not self._promised:
-            # The one on its way is here sooner than another that shares the machine with it. It is
-            # one: after a cold start all others would wait for it in vain.
+            # A standby under construction is ready sooner than another one beside it. There is only
+            # one: after a cold start all other callers would wait for it in vain.
             self._promised = True
             try:
-                with suppress(ActorDead, NoAnswer, Refused):
+                with suppress(ActorDead, CallTimeout, CallRefused):
                     await asyncio.shield(self._making)
                     await asyncio.sleep(0)
             finally:
@@ -69,29 +69,29 @@ class Standbys:
         return await self._children.create("connection")
 
     def done(self) -> None:
-        """The takeover is over: make a standby behind it."""
+        """Ends a takeover, so that its replacement is created."""
         self._busy -= 1
         self._look.set()
 
     async def renew(self) -> None:
-        """End those that are ready: others are made in their place, of the code that is there now."""
+        """Ends the ready standbys; their replacements run the installed code."""
         while self._ready:
             old = self._ready.pop()
             self._look.set()
             await self._children.dismiss(old)
 
     async def keep(self) -> None:
-        """Make standbys whenever one is missing, for ever; one at a time."""
+        """Creates missing standbys, for ever; one at a time."""
         while True:
             await self._look.wait()
             self._look.clear()
-            while len(self._ready) > self._size:  # adopted, with one that was just being made
+            while len(self._ready) > self._size:  # adopted beside one under construction
                 await self._children.dismiss(self._ready.pop())
             while len(self._ready) < self._size and not self._busy:
                 self._making = asyncio.ensure_future(self._children.create("connection"))
                 try:
                     self._ready.append(await self._making)
-                except (ActorDead, NoAnswer, Refused) as error:
+                except (ActorDead, CallTimeout, CallRefused) as error:
                     log.warning("no standby", action="standby", error=repr(error))
                     await asyncio.sleep(AGAIN)
                 finally:
@@ -99,5 +99,5 @@ class Standbys:
 
     @property
     def names(self) -> set[str]:
-        """The names of those that are ready."""
+        """The names of the ready standbys."""
         return {child.name for child in self._ready}

@@ -1,4 +1,4 @@
-"""The gate through which starts go after a mass failure: bounded waves, see `policy.Wave`."""
+"""Limits concurrent starts after a mass failure, in waves that `policy.Wave` bounds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from supervision.policy import Wave
 
 
-class Gate:
-    """Lets starts through in their order of arrival, as many at a time as the wave admits."""
+class StartLimiter:
+    """Admits starts in their order of arrival, as many at a time as the wave allows."""
 
     def __init__(self, wave: Wave) -> None:
         self._wave = wave
@@ -24,14 +24,14 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def turn(self, name: str) -> AsyncIterator[None]:
-        """Wait for a turn of `name`, and hold it."""
+    async def slot(self, name: str) -> AsyncIterator[None]:
+        """Waits for a slot for `name` and occupies it."""
         mine = self._waiting[name] = asyncio.Event()
         try:
             self._admit()
             await mine.wait()
             company = len(self._waiting) + len(self._running) - 1
-            # Spreads what fell together; a lone takeover is at once.
+            # Spreads starts after a common failure; a single one is not delayed.
             await asyncio.sleep(
                 self._wave.jitter(company, random.random())  # noqa: S311
             )

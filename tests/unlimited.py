@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.runtime.limits import Limit
 from actors.runtime.quotas import Quota
 
-UNLIMITED = Quota(0, 0, 0, "none", "none", 1)
+UNLIMITED = Quota(None, Limit("none", 0, "none", 1), 0)

@@ -53,17 +53,18 @@ SECTIONS = (
     ),
     Section(
         "Limits",
-        """A limit for a connection holds over all API keys that are for it: beyond it 429 `quota_reached`, or `rate_limited`
-for requests. Half of each limit of the instance is reserved for connections in equal parts: beyond the other half 503
-`instance_limit_reached`. [Tenants](security.md#the-parts-of-tenants) has the details. Budgets of bytes are under
-[Messages](#messages) and [Files](#files).""",
+        """`MAX_…` is for the instance, `…_PER_CONNECTION` for each connection, over all API keys that are for it. Three
+older names do not say so: `RATE_LIMIT` is for each connection, `SPOOL_LIMIT` and `MEDIA_LIMIT` for each host. A caller at a limit gets 429 for a connection or a
+key and 503 for the instance, with `Retry-After`, and the answer names the setting: its code is `quota_reached` or
+`instance_limit_reached` where no other is named below. Half of each limit of the instance, but for `MAX_CONNECTIONS`
+and `SPOOL_LIMIT`, is reserved for connections in equal parts ([tenants](security.md#the-parts-of-tenants)).""",
         {
-            "MAX_CONNECTIONS": "connections that may exist; beyond it 409 `too_many_connections`",
+            "MAX_CONNECTIONS": "connections that may exist; beyond it 503 `too_many_connections`",
             "RATE_LIMIT": (
                 "requests that each API key, and each connection by all its keys, may make of one gateway "
-                "process in a minute, all of them at once too; `0` for no limit"
+                "process in a minute, all of them at once too (429 `rate_limited`); `0` for no limit"
             ),
-            "RATE_LIMIT_TOTAL": (
+            "MAX_REQUESTS": (
                 "requests that all keys may make of one gateway process in a minute; `0` for no limit"
             ),
             "EVENT_READERS_PER_CONNECTION": (
@@ -80,11 +81,32 @@ for requests. Half of each limit of the instance is reserved for connections in 
             "MAX_API_KEYS": (
                 "API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10"
             ),
+            "QUEUE_MEMORY_PER_CONNECTION": (
+                "bytes (also `500M`) of Redis that the messages of one connection may take, those that were"
+                " sent within seven days among them; beyond it sends are refused (429 `queue_full`);"
+                " `0` for no limit"
+            ),
+            "MAX_REDIS_MEMORY": (
+                "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine"
+                " tenths of its `maxmemory`, or where it has none for half of its machine's memory. Once half of it is used, each"
+                " connection has an equal part of the other half"
+            ),
+            "SPOOL_LIMIT": "messages that wait on the gateway's disk at most while Redis is away",
             "MEDIA_LIMIT": (
                 "bytes (also `20G`) that all files of this host may have together before no more is "
                 "taken from callers; what arrives from WhatsApp is kept all the same; `0` for no limit "
                 "but the disk's"
             ),
+            "MEDIA_UPLOADS_PER_CONNECTION": (
+                "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by "
+                "file or by URL, on this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` "
+                "at least; `0` for no limit"
+            ),
+            "MEDIA_DOWNLOADS_PER_CONNECTION": (
+                "bytes of files that arrive for one connection in a day (UTC); further "
+                "ones wait (`deferred`) for the next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+            ),
+            "MEDIA_DOWNLOADS_PER_SENDER": "the same for those of one sender to one connection",
         },
     ),
     Section(
@@ -197,16 +219,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
                 "the longest pause after the first failed attempt; it doubles with each one"
             ),
             "RETRY_BACKOFF_CAP": "and grows no longer than this",
-            "QUEUE_MEMORY_LIMIT": (
-                "bytes (also `500M`) of Redis that the messages of one connection may take, those that were"
-                " sent within seven days among them; beyond it sends are refused (429 `queue_full`);"
-                " `0` for no limit"
-            ),
-            "REDIS_MEMORY_LIMIT": (
-                "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine"
-                " tenths of its `maxmemory`, or where it has none for half of its machine's memory. Once half of it is used, each"
-                " connection has an equal part of the other half"
-            ),
             "DEAD_LETTER_RETENTION_DAYS": "days for which a dead letter is listed and can be sent again",
             "JOB_RETENTION_DAYS": (
                 "days for which `message_queue_jobs` tells of a message that is finished; "
@@ -218,7 +230,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             ),
             "PACING_CHAT_GAP": "how long a chat waits after one message for the next, at least",
             "PACING_CHAT_JITTER": "and how much longer by chance",
-            "SPOOL_LIMIT": "messages that wait on the gateway's disk at most while Redis is away",
         },
     ),
     Section(
@@ -243,19 +254,9 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "DISK_RESERVE": (
                 "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: "
                 "while no more are free, files that arrive wait (`deferred`), and uploads are "
-                "refused (503 `disk_full`); a change holds at once; `0` for none. The alert of a full "
+                "refused (503 `disk_reserve`); a change holds at once; `0` for none. The alert of a full "
                 "disk is `DISK_THRESHOLD`"
             ),
-            "MEDIA_UPLOAD_BUDGET": (
-                "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by "
-                "file or by URL, on this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` "
-                "at least; `0` for no limit"
-            ),
-            "MEDIA_CONNECTION_BUDGET": (
-                "bytes of files that arrive for one connection in a day (UTC); further "
-                "ones wait (`deferred`) for the next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
-            ),
-            "MEDIA_SENDER_BUDGET": "the same for those of one sender to one connection",
             "MEDIA_RETENTION_DAYS": (
                 "days for which a file is kept after it was last needed; one that a "
                 "waiting message or a dead letter brings is always needed"

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from actors.config.quota_settings import QuotaSettings
+from actors.config.limit_settings import LimitSettings
 from actors.config.value_types import (  # noqa: TC001 - pydantic reads them
     ByteCount,
     Bytes,
@@ -45,7 +45,7 @@ class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
     """A bad value or an unknown name; the message is one sentence a line, each naming a setting."""
 
 
-class Settings(QuotaSettings):
+class Settings(LimitSettings):
     """The settings of one instance. Intervals are milliseconds; `docs/settings.md` explains each."""
 
     model_config = ConfigDict(
@@ -133,8 +133,6 @@ class Settings(QuotaSettings):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
-    queue_memory_limit: ByteCount = Field(2**30, validation_alias="QUEUE_MEMORY_LIMIT")
-    redis_memory_limit: ByteCount = Field(0, validation_alias="REDIS_MEMORY_LIMIT")
     dead_letter_retention_days: Days = Field(30, validation_alias="DEAD_LETTER_RETENTION_DAYS")
     job_retention_days: Days = Field(30, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
@@ -147,20 +145,7 @@ class Settings(QuotaSettings):
     event_retention_days: int = Field(7, ge=2, le=365, validation_alias="EVENT_RETENTION_DAYS")
     webhook_url_private: bool = Field(False, validation_alias="WEBHOOK_URL_PRIVATE")
 
-    # What waits on a gateway's disk while Redis is away: messages.
-    spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")
-
     # files of messages
-    media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
-        100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
-    )
-    disk_reserve: ByteCount = Field(512 * 2**20, validation_alias="DISK_RESERVE")
-    # Bytes of files in a day.
-    media_upload_budget: ByteCount = Field(2 * 2**30, validation_alias="MEDIA_UPLOAD_BUDGET")
-    media_connection_budget: ByteCount = Field(
-        2 * 2**30, validation_alias="MEDIA_CONNECTION_BUDGET"
-    )
-    media_sender_budget: ByteCount = Field(512 * 2**20, validation_alias="MEDIA_SENDER_BUDGET")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
@@ -215,13 +200,6 @@ class Settings(QuotaSettings):
             return path.expanduser().absolute().as_uri()
         if not re.fullmatch(r"(gs://)?[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
             raise ValueError("must be a bucket's name, or a directory as file:///PATH")
-        return value
-
-    @field_validator("media_upload_budget", "media_connection_budget", "media_sender_budget")
-    @classmethod
-    def _fits(cls, value: int, info: ValidationInfo) -> int:
-        if 0 < value < info.data.get("media_max_bytes", 0):
-            raise ValueError("must be 0, or have room for a file of MEDIA_MAX_BYTES")
         return value
 
     @field_validator("session_encryption_key")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content, ReadMark
+    from actors.redis.lease_record import HeldItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,8 +376,8 @@ class Engine(Account, Names, RefusedItems, Protocol):
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget the bodies of items that are stored elsewhere; tombstones stay."""
 
-    async def deferred_counts(self) -> tuple[int, int]:
-        """The number of files that arrived and are deferred, and of those among them that wait for the next day."""
+    async def held_items(self) -> HeldItems:
+        """The numbers of inbox items and files that are held back; whether more have room aside is not known here."""
 
     async def copy_keys(self, target: Path) -> str | None:
         """Copy what is beside the session file, also after `close`; its name, or None. Raises its errors."""

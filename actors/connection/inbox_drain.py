@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
 from itertools import takewhile
@@ -21,7 +21,7 @@ import structlog
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.refused_items.bisection import store_each
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE, Counts
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateAway, StateRefused
 from actors.messages.content import Delete, decode
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
+    from actors.redis.lease_record import HeldItems
 
 log = structlog.get_logger()
 
@@ -68,11 +69,8 @@ class Source(Protocol):
     async def set_aside(self, key: int) -> bool:
         """Take the item out of the pending ones, until a person decides; False where there is no room."""
 
-    async def refused_count(self) -> int:
-        """The number of items that are set aside."""
-
-    async def deferred_counts(self) -> tuple[int, int]:
-        """The number of files that wait, and of those among them that wait for the next day."""
+    async def held_items(self) -> HeldItems:
+        """The numbers of items that are held back; whether more have room aside is not known here."""
 
 
 class Drain:
@@ -103,9 +101,9 @@ class Drain:
         """Is called with messages that arrived, before they are stored."""
         self.joins: LaneJoins | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
-        self.on_counts: Callable[[Counts], None] | None = None
-        """Is called with the numbers of items that the session holds back, at first and at each change."""
-        self._counts: Counts | None = None
+        self.on_held: Callable[[HeldItems], None] | None = None
+        """Is called with the items that the session holds back, at first and at each change."""
+        self._held: HeldItems | None = None
         self._full = False
         self._messages = Stage(self._store, apart=APART)
         self._receipts = Stage(self._note, apart=APART)
@@ -225,13 +223,13 @@ class Drain:
         return await self._settle([key]) if progress == "done" else self._lose()
 
     async def _count(self) -> None:
-        refused = await self._engine.refused_count()
-        if self._counts is not None and refused < self._counts.refused_documents:
+        held = await self._engine.held_items()
+        if self._held is not None and held.refused_documents < self._held.refused_documents:
             self._full = False
-        counts = Counts(refused, *await self._engine.deferred_counts(), self._full)
-        if counts != self._counts and self.on_counts is not None:
-            self.on_counts(counts)
-        self._counts = counts
+        held = replace(held, refused_full=self._full)
+        if held != self._held and self.on_held is not None:
+            self.on_held(held)
+        self._held = held
 
     async def _note_what_became(self) -> Progress:
         """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""

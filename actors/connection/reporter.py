@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import structlog
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.state_manager.port import State
+    from actors.redis.lease_record import HeldItems
     from actors.redis.leases import Lease, Leases, Obstacle
 
 log = structlog.get_logger()
@@ -70,15 +71,6 @@ class PairingNotice:
     at: float
 
 
-class Counts(NamedTuple):
-    """Numbers of the items that a session holds back, as in the lease record (`leases.Lease`)."""
-
-    refused_documents: int
-    deferred_files: int
-    over_budget_files: int
-    refused_full: bool = False
-
-
 class Reporter:
     """Carries the newest state of one epoch to where others read it.
 
@@ -121,12 +113,7 @@ class Reporter:
         self._limit_notice: LimitNotice | None = None
         self._for_limit = asyncio.Event()
         self._mistaken_at = lease.mistaken_at
-        self._counts = Counts(
-            lease.refused_documents,
-            lease.deferred_files,
-            lease.over_budget_files,
-            lease.refused_full,
-        )
+        self._held = lease.held
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -217,10 +204,10 @@ class Reporter:
         self._mistaken_at = self._clock()
         self._for_lease.set()
 
-    def counted(self, counts: Counts) -> None:
-        """Report the numbers of items that the session holds back."""
-        if counts != self._counts:
-            self._counts = counts
+    def holds(self, held: HeldItems) -> None:
+        """Report the items that the session holds back."""
+        if held != self._held:
+            self._held = held
             self._for_lease.set()
 
     async def tell_limit(self) -> None:
@@ -281,7 +268,7 @@ class Reporter:
             limited_until=self._limit.until,
             limit_reason=self._limit.reason,
             mistaken_at=self._mistaken_at,
-            **self._counts._asdict(),
+            held=self._held,
         )
         if kept:
             self._in_lease = shown

@@ -17,6 +17,7 @@ import structlog
 from actors.connection import consequences
 from actors.connection.account.call_refusals import CallRefusals
 from actors.connection.account.calls import Calls
+from actors.connection.account.presence import Watch
 from actors.connection.command_handler import Commander
 from actors.connection.consequences import Ending
 from actors.connection.engine import EngineEvents
@@ -24,17 +25,16 @@ from actors.connection.inbox_drain import Drain
 from actors.connection.lease_keeper import Hold
 from actors.connection.limits.standing import Standing
 from actors.connection.liveness import Vigil
-from actors.connection.presence import Watch
 from actors.connection.reporter import Reporter
 from actors.connection.sender import Sender, Ticket
+from actors.connection.shutdown import Shutdown
 from actors.connection.timings import Pace
 from actors.metrics.counters import measures
 from actors.redis.leases import Obstacle
-from actors.runtime.actor_base import end_tasks
 from actors.runtime.connection_options import ConnectionOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from actors.connection.backup.connection_backup import Kept
     from actors.connection.causes import Cause
@@ -171,7 +171,16 @@ class Serving:
         )
         self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
         self._drain.on_heard, self._drain.joins = self._standing.heard, self._sender.joins
-        self._drain.on_counts = self._reporter.counted
+        self._drain.on_held = self._reporter.holds
+        self._shutdown = Shutdown(
+            ticket.connection,
+            engine=engine,
+            sender=self._sender,
+            drain=self._drain,
+            reporter=self._reporter,
+            copies=self._copies,
+            pace=self._pace,
+        )
         life = self._run() if connect else self._forget()
         self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [
@@ -345,48 +354,17 @@ class Serving:
         return await self.ended()
 
     async def _finish(self, ending: Ending) -> Ending:
+        held = ending.reason not in consequences.LEASE_GONE
         try:
-            if ending.reason in consequences.LEASE_GONE:
-                await self._close()
-            else:
-                await self._let_go(ending)
+            if held:
+                await self._shutdown.settle(ending)
+            turning_away = [] if self._turning_away is None else [self._turning_away]
+            await self._shutdown.close([*self._tasks, *turning_away], self._running)
+            if held:
+                await self._shutdown.give_back(ending)
         finally:
             self._ended.set_result(ending)
         return ending
-
-    async def _let_go(self, ending: Ending) -> None:
-        """In the order in which nothing is lost: sends, credentials, inbox, socket, lease."""
-        pace = self._pace
-        await self._sender.stop(pace.grace if ending.reason == "stopped" else pace.short_grace)
-        if ending.reason == "logged_out":
-            await self._attempt("logout", self._engine.logout(), pace.close)
-        drained = self._drain.finish() if ending.reason == "logged_out" else self._drain.once()
-        await self._attempt("drain", drained, pace.last_drain)
-        await self._close()
-        if self._copies is not None:  # nobody writes into the session any more
-            await self._attempt("backup", self._copies.finish(), pace.last_copy)
-        state, cause = ending.reason, ending.cause
-        if state in consequences.FALLS:
-            state, cause = "reconnecting", state
-        await self._reporter.finish(state, cause, within=pace.release)
-
-    async def _close(self) -> None:
-        """Loops first, so that none meets a closed session; then the socket, which ends `run`."""
-        turning_away = [] if self._turning_away is None else [self._turning_away]
-        await end_tasks([*self._tasks, *turning_away], self._pace.short_grace)
-        await self._attempt("close", self._engine.close(), self._pace.close)
-        await asyncio.wait([self._running], timeout=self._pace.short_grace)
-        await end_tasks([self._running], self._pace.short_grace)
-        await self._sender.stop(self._pace.short_grace)
-
-    async def _attempt(self, action: str, step: Awaitable[object], within: float) -> None:
-        """One step of the end, bounded; the next ones happen even when it breaks."""
-        try:
-            async with asyncio.timeout(within):
-                await step
-        except Exception as error:  # noqa: BLE001 - whatever breaks, the lease goes back
-            said = {"connection": self._lease.connection, "error": type(error).__name__}
-            log.error("broke", action=action, **said)  # noqa: TRY400 - a traceback may quote what was sent
 
     async def _guard(self, loop: Coroutine[object, object, None]) -> None:
         try:

@@ -53,7 +53,7 @@ class HealthMonitor(Shell):
             liveness=Liveness(EXPIRES if settings.several_hosts else None),
             bucket=self._reach.bucket,
             interval=settings.health_check_interval / 1000,
-            redis_limit=settings.redis_memory_limit,
+            redis_limit=settings.max_redis_memory,
         )
         self._monitor = Monitor(
             probes,

@@ -18,7 +18,7 @@ from actors.state.events.derivation import of_alert
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from actors.health.checks import Verdict
+    from actors.health.checks import Reason, Verdict
 
 Severity = Literal["warning", "critical"]
 Key = tuple[str, str | None]  # the reason's name and its subject
@@ -54,6 +54,11 @@ FOLLOWED = frozenset(
     }
 )
 """Alerts whose reason and severity are brought up to date while they are active; the reason says what to do."""
+
+
+def severity_of(reason: Reason) -> Severity:
+    """The severity of the alert that a reason raises."""
+    return "critical" if reason.urgent or reason.name in CRITICAL else "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +173,7 @@ class Alerts:
         absent: dict[Key, int] = {k: n for k, n in self.absent.items() if k[0] in verdict.unknown}
         for key, reason in reasons.items():
             there[key] = self.there.get(key, 0) + 1
-            severity: Severity = (
-                "critical" if reason.urgent or reason.name in CRITICAL else "warning"
-            )
+            severity = severity_of(reason)
             if key not in active and there[key] >= (RAISE_AFTER if key[0] in PATIENT else 1):
                 active[key] = Alert(*key, severity, reason.detail, at)
                 changed.append(active[key])

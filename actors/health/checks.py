@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health import sentences
-from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE, OF_SPOOLS
+from actors.health.reason_names import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.health.samples import Backlog, Sample, Seen, Spools
+    from actors.health.samples import Backlog, Mirror, Sample, Seen, Spools
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
@@ -65,7 +65,7 @@ class Thresholds:
             settings.disk_threshold,
             settings.redis_latency_threshold / 1000,
             settings.store_latency_threshold / 1000,
-            settings.queue_memory_limit,
+            settings.queue_memory_per_connection,
         )
 
 
@@ -122,10 +122,10 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_QUEUE
     else:
         reasons += _queue(sample.queue, thresholds)
-    if sample.spools is None:
-        unknown |= OF_SPOOLS
+    if sample.spools is None or sample.mirror is None:  # one read of the store has both
+        unknown |= OF_SPOOLS | OF_MIRROR
     else:
-        reasons += _spools(sample.spools, sample.at)
+        reasons += [*_mirror(sample.mirror, sample.at), *_spools(sample.spools)]
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
@@ -226,9 +226,9 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
             detail = sentences.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
-        if seen.refused_documents:
-            full = seen.refused_full
-            detail = sentences.refused_documents(seen.refused_documents, full=full)
+        if seen.held.refused_documents:
+            full = seen.held.refused_full
+            detail = sentences.refused_documents(seen.held.refused_documents, full=full)
             reasons.append(Reason("document_refused", "healthy", detail, name, urgent=full))
     return reasons
 
@@ -239,17 +239,17 @@ def _files(connections: Mapping[str, Seen]) -> list[Reason]:
         Reason(
             "files_deferred",
             "healthy",
-            f"{seen.over_budget_files} files that arrived wait for tomorrow (UTC): MEDIA_CONNECTION_BUDGET or"
-            " MEDIA_SENDER_BUDGET is used up. They are fetched then; raise the setting to have them at once.",
+            f"{seen.held.over_budget_files} files that arrived wait for tomorrow (UTC): MEDIA_DOWNLOADS_PER_CONNECTION or"
+            " MEDIA_DOWNLOADS_PER_SENDER is used up. They are fetched then; raise the setting to have them at once.",
             name,
         )
         for name, seen in connections.items()
-        if seen.over_budget_files
+        if seen.held.over_budget_files
     ]
 
 
 def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
-    """Connections whose messages take nearly all of QUEUE_MEMORY_LIMIT."""
+    """Connections whose messages take nearly all of QUEUE_MEMORY_PER_CONNECTION."""
     shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
     return [
         Reason("queue_full", "healthy", sentences.queue_memory(share), name, urgent=share > FULL)
@@ -299,16 +299,21 @@ def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
     ]
 
 
-def _spools(spools: Spools, now: float) -> list[Reason]:
+def _mirror(mirror: Mirror, now: float) -> list[Reason]:
     reasons = []
-    if spools.refused_at is not None and 0 <= now - spools.refused_at < MISTAKE:
+    if mirror.refused_at is not None and 0 <= now - mirror.refused_at < MISTAKE:
         reasons.append(
-            Reason("mirror_refused", "healthy", sentences.mirror_refused(spools.refused_at))
+            Reason("mirror_refused", "healthy", sentences.mirror_refused(mirror.refused_at))
         )
-    if any(spools.differences):
+    if any(mirror.differences):
         reasons.append(
-            Reason("queue_differs", "degraded", sentences.queue_differs(*spools.differences))
+            Reason("queue_differs", "degraded", sentences.queue_differs(*mirror.differences))
         )
+    return reasons
+
+
+def _spools(spools: Spools) -> list[Reason]:
+    reasons = []
     if spools.stuck:
         detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
         reasons.append(Reason("spool_stuck", "degraded", detail))

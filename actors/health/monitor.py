@@ -99,10 +99,10 @@ class Monitor:
         return verdict
 
     async def _sample(self) -> Sample:
-        redis, store, spools, zombies, vault = await asyncio.gather(
+        redis, store, (spools, mirror), zombies, vault = await asyncio.gather(
             self._probes.ping(),
             self._probes.read(),
-            self._probes.spools(),
+            self._probes.stored_reports(),
             self._probes.zombies(),
             self._probes.vault(),
         )
@@ -131,6 +131,7 @@ class Monitor:
             room=usage.room,
             vault=vault,
             spools=spools,
+            mirror=mirror,
             zombies=zombies,
             redis_memory=memory,
         )

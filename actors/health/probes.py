@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.samples import Answer, Backlog, Seen, Spools
+from actors.health.samples import Answer, Backlog, Mirror, Seen, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
+from actors.redis.lease_record import NONE_HELD
 from actors.state.documents import (
     HEALTH_STATUS,
     LATEST,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.health.breakers import State
     from actors.queue.lanes import Lanes
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from actors.redis.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection, Connections
@@ -69,12 +70,13 @@ class Probes:
         registry: Connections,
         *,
         liveness: Liveness,
-        bucket: Bucket | None = None,
-        interval: float = 30.0,
-        redis_limit: int = 0,
+        bucket: Bucket | None,
+        interval: float,
+        redis_limit: int,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        """`interval` is that of the rounds, in seconds; `redis_limit` is MAX_REDIS_MEMORY, in bytes."""
         self._redis = redis
         self._redis_limit = redis_limit
         self._leases = leases
@@ -144,15 +146,15 @@ class Probes:
         measures.observe("teimoso_state_store_seconds", seconds, operation="read")
         return Answer(ok=True, seconds=seconds)
 
-    async def spools(self) -> Spools | None:
-        """The sends that cannot leave the spools of all hosts; None while the store is away."""
+    async def stored_reports(self) -> tuple[Spools, Mirror] | tuple[None, None]:
+        """The spools of all hosts and the queue's view, as their processes report them; None while the store is away."""
         if self.leaves_alone("store"):
-            return None
+            return None, None
         try:
             async with asyncio.timeout(PATIENCE):
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
-            return None
+            return None, None
         lately = [
             each for each in page.items if each.get("compared_at", 0) > self._wall() - COMPARED
         ]
@@ -160,9 +162,11 @@ class Probes:
         def of(kind: str) -> int:
             return sum(item.get(kind, 0) for item in lately)
 
-        return Spools(
+        spools = Spools(
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
+        )
+        return spools, Mirror(
             differences=(of("missing"), of("unseen"), of("differing")),
             refused_at=max(
                 (item["refused_at"] for item in page.items if "refused_at" in item), default=None
@@ -208,7 +212,7 @@ class Probes:
         except (RedisAway, TimeoutError):
             return None
 
-    async def redis_memory(self) -> Memory | None:
+    async def redis_memory(self) -> RedisMemory | None:
         """The memory that Redis has in use, and its limit; None where it is away or does not report it."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -264,9 +268,7 @@ class Probes:
                 limited_until=None if lease is None else lease.limited_until,
                 limit_reason=None if lease is None else lease.limit_reason,
                 mistaken_at=None if lease is None else lease.mistaken_at,
-                refused_documents=0 if lease is None else lease.refused_documents,
-                over_budget_files=0 if lease is None else lease.over_budget_files,
-                refused_full=lease is not None and lease.refused_full,
+                held=NONE_HELD if lease is None else lease.held,
             )
         return Swept(
             connections,

@@ -21,4 +21,5 @@ OF_CONNECTIONS = PER_CONNECTION | {
     "version_expires",
 }
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
-OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable", "mirror_refused", "queue_differs"})
+OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
+OF_MIRROR = frozenset({"mirror_refused", "queue_differs"})

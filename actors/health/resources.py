@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from actors.media.store import room_for_files
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
@@ -45,8 +47,8 @@ class Resources:
     def __init__(
         self,
         data: Path,
-        places: Iterable[Path] = (),
-        room: Callable[[], int | None] = lambda: None,
+        places: Iterable[Path],
+        room: Callable[[], int | None],
     ) -> None:
         """`places` are files and directories that may lie on other disks than `data`.
 
@@ -132,21 +134,28 @@ def left(places: Iterable[Path]) -> int | None:
 
 def files_room(settings: Settings) -> int | None:
     """Return the bytes that files of messages may still take: those free on their disk beyond DISK_RESERVE."""
-    free = left((settings.media,))
-    return None if free is None else max(0, free - settings.current().disk_reserve)
+    try:
+        return room_for_files(_existing(settings.media), settings.current().disk_reserve)
+    except OSError:
+        return None
 
 
 def fullest(places: Iterable[Path]) -> Disk | None:
     """The disk with the least left, of those on which these places are."""
     disks = []
     for place in places:
-        there = place.resolve()
-        while not there.exists():
-            there = there.parent
         with suppress(OSError):
-            usage = shutil.disk_usage(there)
+            usage = shutil.disk_usage(_existing(place))
             disks.append(Disk(usage.free, usage.total))
     return min(disks, key=lambda disk: disk.free, default=None)
+
+
+def _existing(place: Path) -> Path:
+    """The place, or the nearest directory above it that exists."""
+    there = place.resolve()
+    while not there.exists():
+        there = there.parent
+    return there
 
 
 def started(path: Path) -> list[int]:

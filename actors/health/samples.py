@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from actors.redis.lease_record import NONE_HELD, HeldItems
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.health.breakers import State
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,8 @@ class Seen:
     `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
     accept the version that it announced; so long (`limited_until`) WhatsApp lets its account write to
     nobody new, for this `limit_reason`; `mistaken_at` it took a message for malformed last (all seconds
-    since the epoch). `refused_documents` is how many items the state store refuses for good
-    (`refused_full`: no more have room, and storing pauses), `over_budget_files` how many files wait for the
-    next day, `queue_bytes` the bytes of Redis that its messages take.
+    since the epoch). `held` are the items that its session holds back, `queue_bytes` the bytes of Redis that
+    its messages take.
     """
 
     desired: str
@@ -46,9 +47,7 @@ class Seen:
     limited_until: float | None = None
     limit_reason: str | None = None
     mistaken_at: float | None = None
-    refused_documents: int = 0
-    over_budget_files: int = 0
-    refused_full: bool = False
+    held: HeldItems = NONE_HELD
     queue_bytes: int = 0
 
 
@@ -63,15 +62,21 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Spools:
-    """Chats that no host can move to the queue, and sends whose row is none any more.
-
-    At `refused_at` (seconds since the epoch) the store refused the view of a queued message last. `differences`
-    are numbers of messages, missing, unseen and differing, of the last day's comparisons
-    (`queue/mirror/comparison.py`).
-    """
+    """Chats that no host can move to the queue, and sends whose row is none any more."""
 
     stuck: int = 0
     unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """The queue's view in the state store.
+
+    At `refused_at` (seconds since the epoch) the store refused a document of it last. `differences` are
+    numbers of messages, missing, unseen and differing, of the last day's comparisons
+    (`queue/mirror/comparison.py`).
+    """
+
     refused_at: float | None = None
     differences: tuple[int, int, int] = (0, 0, 0)
 
@@ -84,8 +89,9 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
-    say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `zombies` how often each connection was one within the last half
-    hour, both None where nobody could say.
+    say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
+    the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
+    nobody could say.
     """
 
     at: float
@@ -104,5 +110,6 @@ class Sample:
     room: int | None = None
     vault: str | None = None
     spools: Spools | None = Spools()
+    mirror: Mirror | None = Mirror()
     zombies: Mapping[str, int] | None = field(default_factory=dict)
-    redis_memory: Memory | None = None
+    redis_memory: RedisMemory | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
 
 LIMITS: Mapping[str, str] = {
     "time_lock": "WhatsApp takes the account for one that reaches out too much: messages to people who never"
@@ -84,19 +84,19 @@ def expires(ends: Sequence[float]) -> str:
     )
 
 
-def redis_memory(memory: Memory) -> str:
+def redis_memory(memory: RedisMemory) -> str:
     """Redis has nearly all of the memory in use that it may, or all."""
     what = "sends are refused" if memory.full else "at the latter sends are refused"
     return (
         f"Redis has {memory.used // 2**20} of {(memory.limit or 0) // 2**20} MB in use; {what}. Messages leave it"
-        " seven days after their end; for more room raise REDIS_MEMORY_LIMIT, and its `maxmemory` where it has one."
+        " seven days after their end; for more room raise MAX_REDIS_MEMORY, and its `maxmemory` where it has one."
     )
 
 
 def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
-        f"Its messages take {share:.0%} of QUEUE_MEMORY_LIMIT, beyond which its sends are refused. They leave seven"
+        f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
         " days after their end; retry or discard dead letters, or raise the limit."
     )
 

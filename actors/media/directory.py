@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge
+from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge, room_for_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -30,26 +30,16 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DirectoryStore:
-    """See the port. Files have mode 0600, and their directories 0700.
+    """Files by the SHA-256 of their bytes (see the port `MediaStore`), with mode 0600 in directories of 0700.
 
     Several processes may keep files here, the same one at the same time too. A process that dies
     leaves at most a temporary file, which the first `keep` of the next one removes. No step blocks
     the event loop.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        before: Before | None = None,
-        reserve: Callable[[], int] = int,
-    ) -> None:
-        """`before` is awaited with digest and size before a file appears; what it raises, `keep` does.
-
-        `reserve` is called in a thread; it returns the bytes of the disk that files leave free (DISK_RESERVE).
-        """
+    def __init__(self, directory: Path, *, reserve: Callable[[], int]) -> None:
+        """`reserve` is called in a thread; it returns the bytes of the disk that files leave free (DISK_RESERVE)."""
         self._directory = directory
-        self._before = before
         self._reserve = reserve
         self._swept = False
 
@@ -58,7 +48,7 @@ class DirectoryStore:
 
         def run() -> int:
             self._prepare()
-            return max(0, _free(os.statvfs(self._directory)) - self._reserve())
+            return room_for_files(self._directory, self._reserve())
 
         found: int = await step(run)
         return found
@@ -68,10 +58,10 @@ class DirectoryStore:
         chunks: AsyncIterable[bytes],
         *,
         limit: int,
+        before: Before,
         expected: str | None = None,
-        before: Before | None = None,
     ) -> tuple[str, int]:
-        """See the port; this `before` is awaited in place of the store's."""
+        """See the port. `before` is awaited with digest and size before the file appears; what it raises, `keep` does."""
 
         async def fill(writing: Writing) -> None:
             held, size = bytearray(), 0
@@ -85,18 +75,17 @@ class DirectoryStore:
                     held.clear()
             await step(writing.write, bytes(held))
 
-        return await self.keep_filled(fill, expected=expected, before=before)
+        return await self.keep_filled(fill, before=before, expected=expected)
 
     async def keep_filled(
         self,
         fill: Callable[[Writing], Awaitable[None]],
         *,
+        before: Before,
         expected: str | None = None,
-        before: Before | None = None,
     ) -> tuple[str, int]:
         """As `keep`, of what `fill` writes."""
         writing = Writing(self._directory, await step(self._reserve))
-        before = before or self._before
         try:
             await step(self._prepare)
             await step(writing.open)
@@ -105,8 +94,7 @@ class DirectoryStore:
             if expected is not None and digest != expected:
                 raise ValueError("not what was expected")
             await step(writing.sync)
-            if before is not None:
-                await before(digest, writing.size)
+            await before(digest, writing.size)
             await step(writing.publish)
         finally:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
@@ -117,10 +105,6 @@ class DirectoryStore:
         """See the port."""
         file = self.place(sha256)
         return file if file is not None and await step(file.is_file) else None
-
-    async def need(self, sha256: str) -> bool:
-        """See the port: nothing goes from here by itself."""
-        return await self.find(sha256) is not None
 
     def place(self, sha256: str) -> Path | None:
         """The path of a file on this host; None for what is no digest."""
@@ -168,10 +152,9 @@ class Writing:
         self._hash.update(data)
         self.size += len(data)
         with self._turn:
-            if self._reserve and not self._dropped:
-                free = _free(os.fstatvfs(self._descriptor))
-                if free < self._reserve + len(data):
-                    raise StoreFull("DISK_RESERVE")
+            writes = bool(self._reserve) and not self._dropped
+            if writes and room_for_files(self._descriptor, self._reserve) < len(data):
+                raise StoreFull(reserve=self._reserve)
             rest = memoryview(data)
             while rest and not self._dropped:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -236,11 +219,6 @@ def unavailable(error: OSError) -> StoreUnavailable:
     """The port's error for an OSError."""
     reason = errno.errorcode.get(error.errno or 0, "OSError")
     return StoreFull(reason) if error.errno in _FULL else StoreUnavailable(reason)
-
-
-def _free(disk: os.statvfs_result) -> int:
-    """Return the free bytes of a disk, without those that are for root alone."""
-    return disk.f_bavail * disk.f_frsize
 
 
 def _sync(directory: Path) -> None:

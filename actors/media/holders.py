@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.runtime.quotas import ALL, QuotaReached
+from actors.runtime.limits import LimitReached
+from actors.runtime.quotas import ALL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,8 +34,40 @@ SCHEMA = (
         UPDATE held SET bytes = bytes - OLD.size WHERE connection = OLD.connection;
         DELETE FROM held WHERE connection = OLD.connection AND bytes <= 0;
     END""",
+    "CREATE INDEX IF NOT EXISTS holders_of ON holders (connection)",
+    "CREATE TABLE IF NOT EXISTS unheld (bytes INTEGER NOT NULL)",
+    """CREATE TRIGGER IF NOT EXISTS file_added AFTER INSERT ON files
+        WHEN NOT EXISTS (SELECT 1 FROM holders WHERE holders.sha256 = NEW.sha256) BEGIN
+        UPDATE unheld SET bytes = bytes + NEW.size;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS file_resized AFTER UPDATE OF size ON files
+        WHEN NOT EXISTS (SELECT 1 FROM holders WHERE holders.sha256 = NEW.sha256) BEGIN
+        UPDATE unheld SET bytes = bytes + NEW.size - OLD.size;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS file_gone AFTER DELETE ON files
+        WHEN NOT EXISTS (SELECT 1 FROM holders WHERE holders.sha256 = OLD.sha256) BEGIN
+        UPDATE unheld SET bytes = bytes - OLD.size;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS first_holder AFTER INSERT ON holders
+        WHEN NOT EXISTS (SELECT 1 FROM holders
+            WHERE sha256 = NEW.sha256 AND connection <> NEW.connection) BEGIN
+        UPDATE unheld SET bytes = bytes
+            - coalesce((SELECT size FROM files WHERE sha256 = NEW.sha256), 0);
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS last_holder AFTER DELETE ON holders
+        WHEN NOT EXISTS (SELECT 1 FROM holders WHERE holders.sha256 = OLD.sha256) BEGIN
+        UPDATE unheld SET bytes = bytes
+            + coalesce((SELECT size FROM files WHERE sha256 = OLD.sha256), 0);
+    END""",
+    # The last: until there is a row the triggers change nothing, and it counts what came before it.
+    """INSERT INTO unheld SELECT (SELECT coalesce(sum(size), 0) FROM files
+        WHERE NOT EXISTS (SELECT 1 FROM holders WHERE holders.sha256 = files.sha256))
+        WHERE NOT EXISTS (SELECT 1 FROM unheld)""",
 )
-"""`held` is the sum of `holders`, kept up to date by the database itself."""
+"""`held` is the sum of `holders`, `unheld` that of `files` without any; the database itself keeps both up to date.
+
+They are right after a crash, and reading them costs as much with many files as with few.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +79,7 @@ class Usage:
     """
 
     held: Mapping[str, int]
-    elsewhere: int = 0
+    elsewhere: int
 
 
 def lacking(database: sqlite3.Connection, sha256: str, units: Iterable[str]) -> list[str]:
@@ -77,15 +110,15 @@ def admit(
     size: int,
     living: Collection[str] | None,
 ) -> None:
-    """Raises `QuotaReached` where so many bytes more of the `new` units have no room, see `Quota.check`."""
+    """Raises `LimitReached` where so many bytes more of the `new` units have no room, see `Quota.check`."""
 
     def check() -> None:
-        found = usage(database, elsewhere=quota.total > 0)
+        found = usage(database)
         quota.check(new, found.held, size, living=living, elsewhere=found.elsewhere)
 
     try:
         check()
-    except QuotaReached:
+    except LimitReached:
         if living is None or not _let_go(database, living):
             raise
         check()
@@ -114,13 +147,8 @@ def remove(database: sqlite3.Connection, sha256: str) -> None:
     database.execute("DELETE FROM holders WHERE sha256 = ?", (sha256,))
 
 
-def usage(database: sqlite3.Connection, *, elsewhere: bool) -> Usage:
-    """Return the bytes of each unit, and with `elsewhere` those of files that are kept for none."""
+def usage(database: sqlite3.Connection) -> Usage:
+    """Return the bytes of each unit, and those of files that are kept for none."""
     held = dict(database.execute("SELECT connection, bytes FROM held").fetchall())
-    if not elsewhere:
-        return Usage(held)
-    (rest,) = database.execute(
-        "SELECT coalesce(sum(size), 0) FROM files WHERE NOT EXISTS"
-        " (SELECT 1 FROM holders WHERE holders.sha256 = files.sha256)"
-    ).fetchone()
-    return Usage(held, rest)
+    (unheld,) = database.execute("SELECT bytes FROM unheld").fetchone()
+    return Usage(held, unheld)

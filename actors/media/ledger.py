@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.media import holders, ledger_budget
+from actors.media import daily_uploads, holders
+from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
-from actors.media.ledger_budget import UPLOADED
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
 from actors.runtime.quotas import ALL
 from actors.runtime.sqlite_writer import Committer
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from actors.runtime.limits import Limit
     from actors.runtime.quotas import Quota
 
 SCHEMA = (
@@ -106,13 +107,13 @@ class Ledger:
         units: Collection[str] = (),
         quota: Quota | None = None,
         living: Collection[str] | None = None,
-        budget: int | None = None,
+        daily: Limit | None = None,
     ) -> None:
         """Note a file that is about to be kept for these units (`actors.runtime.quotas`); it is needed from now on.
 
-        Raises `QuotaReached` where a unit that does not have it yet has no room for it. With a `budget` its
+        Raises `LimitReached` where a unit that does not have it yet has no room for it. With a `daily` limit its
         size counts as uploaded today for each connection of them, also where the file is there already: raises
-        `BudgetReached` beyond so many bytes (0: no limit). Then nothing is noted.
+        `LimitReached` beyond that. Then nothing is noted.
         """
         now = time.time() if now is None else now
         owners = [each for each in units if each != ALL]
@@ -121,11 +122,11 @@ class Ledger:
             new = holders.lacking(database, sha256, units)
             if quota is not None and new:
                 holders.admit(database, quota, new, size, living)
-            if budget is not None:
-                refusal = ledger_budget.refusal(database, size, owners, budget, now)
+            if daily is not None:
+                refusal = daily_uploads.refusal(database, size, owners, daily, now)
                 if refusal is not None:
                     return refusal
-                ledger_budget.charge(database, size, owners, now)
+                daily_uploads.charge(database, size, owners, now)
             self._note(database, sha256, size, now)
             holders.add(database, sha256, size, new)
             return None
@@ -134,11 +135,11 @@ class Ledger:
         if refusal is not None:
             raise refusal
 
-    async def check_budget(self, size: int, owners: Collection[str], budget: int) -> None:
-        """Raise `BudgetReached` where `note` would for a file of this size; nothing is counted."""
-        if owners and budget:
+    async def check_daily(self, size: int, owners: Collection[str], daily: Limit) -> None:
+        """Raise `LimitReached` where `note` would for a file of this size; nothing is counted."""
+        if owners and daily.size:
             refusal = await self._ask(
-                lambda database: ledger_budget.refusal(database, size, owners, budget, time.time()),
+                lambda database: daily_uploads.refusal(database, size, owners, daily, time.time()),
                 writes=False,
             )
             if refusal is not None:

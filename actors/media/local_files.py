@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import Copies
+from actors.media.daily_uploads import DAY
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
-from actors.media.ledger_budget import DAY
-from actors.media.store import BudgetReached, StoreFull
+from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
 from actors.runtime.quotas import ALL
 
@@ -27,53 +27,12 @@ if TYPE_CHECKING:
     from actors.media.ledger import Entry
 
 
-SOON = 60.0
-"""Seconds after which files that are on their way may have come, or be given up."""
-
-
 class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
     pass
 
 
-class ConnectionFiles:
-    """The files of this host as the engine of one connection has them (`MediaStore`).
-
-    A file that it keeps counts for the connection; MEDIA_LIMIT refuses none.
-    """
-
-    def __init__(
-        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
-    ) -> None:
-        self._files = files
-        self._store = store
-        self._ledger = ledger
-        self._connection = connection
-
-    async def room(self) -> int:
-        """See the port."""
-        return await self._files.room()
-
-    async def keep(
-        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
-    ) -> tuple[str, int]:
-        """See the port."""
-        before = partial(self._ledger.note, units=[self._connection])
-        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
-
-    async def find(self, sha256: str) -> Path | None:
-        """See the port."""
-        return await self._files.find(sha256)
-
-    async def need(self, sha256: str) -> bool:
-        """See the port."""
-        if not await self._files.need(sha256):
-            return False
-        await self._ledger.hold(sha256, self._connection)
-        return True
-
-
 class Files:
-    """See the port, and beside it what a gateway asks.
+    """The files of this host as a gateway has them; `of` has those of one connection's engine.
 
     A file is in the ledger before it appears, so that it is copied and removed in its time: whoever
     runs `upkeep` on this host sees to that.
@@ -87,12 +46,9 @@ class Files:
         self._ledger = Ledger(
             settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
-        self._store = DirectoryStore(
-            settings.media,
-            before=self._ledger.note,
-            reserve=lambda: settings.current().disk_reserve,
-        )
-        self._quota, self._budget = settings.file_quota, settings.media_upload_budget
+        self._reserve = lambda: settings.current().disk_reserve
+        self._store = DirectoryStore(settings.media, reserve=self._reserve)
+        self._quota, self._daily = settings.file_quota, settings.upload_limit
         self._coming = Counter[str]()
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
@@ -102,12 +58,6 @@ class Files:
             assert settings.session_encryption_key is not None
             keyring = Keyring.of(settings.session_encryption_key.get_secret_value())
             self._copies = Copies(bucket, keyring)
-
-    async def keep(
-        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
-    ) -> tuple[str, int]:
-        """See the port."""
-        return await self._store.keep(chunks, limit=limit, expected=expected)
 
     async def room(self) -> int:
         """See the port."""
@@ -122,19 +72,19 @@ class Files:
         living: Collection[str] | None = None,
         announced: int = 0,
     ) -> tuple[str, int]:
-        """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as `keep`.
+        """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as the port's `keep`.
 
-        Raises `QuotaReached` where MEDIA_LIMIT has no room for them, and `BudgetReached` where a connection
-        of them has used up MEDIA_UPLOAD_BUDGET, with what is on its way to this process. `living` are the
+        Raises `LimitReached` where MEDIA_LIMIT has no room for them, and where a connection of them
+        has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the
         connections that exist, None while that is unknown. A file is refused before a byte of it is read where its
         `announced` size (bytes; 0: unknown) has no room on the disk, or in a budget.
         """
         if await self.room() < max(announced, 1):
-            raise StoreFull("DISK_RESERVE")
+            raise StoreFull(reserve=await step(self._reserve))
         owners = [each for each in units if each != ALL]
-        await self._ledger.check_budget(max(announced, 1), owners, self._budget)
+        await self._ledger.check_daily(max(announced, 1), owners, self._daily)
         admit = partial(
-            self._ledger.note, units=units, quota=self._quota, living=living, budget=self._budget
+            self._ledger.note, units=units, quota=self._quota, living=living, daily=self._daily
         )
         size = 0
 
@@ -144,8 +94,9 @@ class Files:
                 size += len(chunk)
                 for each in owners:
                     self._coming[each] += len(chunk)
-                if self._budget and any(self._coming[each] > self._budget for each in owners):
-                    raise BudgetReached(SOON)
+                most = self._daily.size
+                if most and any(self._coming[each] > most for each in owners):
+                    raise self._daily.reached("connection")
                 yield chunk
 
         try:
@@ -171,14 +122,10 @@ class Files:
                 raise _Nowhere
 
         try:
-            await self._store.keep_filled(fill, expected=sha256)
+            await self._store.keep_filled(fill, before=self._ledger.note, expected=sha256)
         except (_Nowhere, ValueError):
             return None
         return await self._store.find(sha256)
-
-    async def need(self, sha256: str) -> bool:
-        """See the port."""
-        return await self.find(sha256) is not None and await self._ledger.renew(sha256, time.time())
 
     async def entry(self, sha256: str) -> Entry | None:
         """The facts of a file that can be sent; None where there is none.
@@ -233,3 +180,32 @@ class Files:
 
     async def close(self) -> None:
         await self._ledger.close()
+
+
+class ConnectionFiles:
+    """The files of this host as the engine of one connection has them (`MediaStore`).
+
+    A file that it keeps counts for the connection; MEDIA_LIMIT refuses none.
+    """
+
+    def __init__(
+        self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
+    ) -> None:
+        self.room, self.find = files.room, files.find
+        self._store = store
+        self._ledger = ledger
+        self._connection = connection
+
+    async def keep(
+        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
+    ) -> tuple[str, int]:
+        """See the port."""
+        before = partial(self._ledger.note, units=[self._connection])
+        return await self._store.keep(chunks, limit=limit, expected=expected, before=before)
+
+    async def need(self, sha256: str) -> bool:
+        """See the port."""
+        if await self.find(sha256) is None or not await self._ledger.renew(sha256, time.time()):
+            return False
+        await self._ledger.hold(sha256, self._connection)
+        return True

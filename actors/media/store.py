@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
+
+from actors.runtime.limits import DISK_RESERVE, LimitReached, disk_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -33,23 +36,24 @@ class StoreUnavailable(Exception):  # noqa: N818
         self.reason = reason
 
 
-class StoreFull(StoreUnavailable):
+class StoreFull(LimitReached, StoreUnavailable):
     """The disk has no room for files: it is full, or would have less than DISK_RESERVE. Nothing was kept."""
 
-    code: str = "disk_full"
+    code: str = "disk_reserve"
+
+    def __init__(self, reason: str = DISK_RESERVE, reserve: int = 0) -> None:
+        """`reserve` is how many bytes were to stay free; 0 where the disk is full to its end."""
+        super().__init__(disk_limit(reserve), "instance")
+        self.reason = reason
 
 
-class BudgetReached(Exception):  # noqa: N818
-    """A connection's budget of bytes for the day is used up. Nothing was kept.
+def room_for_files(place: Path | int, reserve: int) -> int:
+    """Return the bytes that files may still take on the disk of a path or descriptor.
 
-    `seconds` are left of the day, which ends at midnight UTC.
+    Those that are free beyond `reserve`, without those that are for root alone. Raises OSError.
     """
-
-    code: Final = "upload_budget_reached"
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("MEDIA_UPLOAD_BUDGET")
-        self.seconds = seconds
+    disk = os.statvfs(place)
+    return max(0, disk.f_bavail * disk.f_frsize - reserve)
 
 
 class MediaStore(Protocol):

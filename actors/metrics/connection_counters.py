@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from actors.messages.file_deferral import Deferral
 from actors.metrics.counters import measures
 
 _FIRST: Final[tuple[tuple[str, dict[str, str]], ...]] = (
@@ -17,9 +18,7 @@ _FIRST: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
     ("teimoso_zombies", {}),
     ("teimoso_documents_set_aside", {}),
-    ("teimoso_files_deferred", {"reason": "disk_full"}),
-    ("teimoso_files_deferred", {"reason": "connection_budget"}),
-    ("teimoso_files_deferred", {"reason": "sender_budget"}),
+    *(("teimoso_files_deferred", {"reason": reason.value}) for reason in Deferral),
 )
 
 

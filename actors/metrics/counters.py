@@ -134,13 +134,13 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_limits_reached",
             "counter",
-            "Requests that were refused by a quota, by the setting that limits it.",
+            "Calls that were refused by a limit, by the setting that names it.",
             ("limit",),
         ),
         Series(
             "teimoso_files_deferred",
             "counter",
-            "Files that arrived and wait: for room (disk_full), or for the next day (connection_budget,"
+            "Files that arrived and wait: for room (disk_reserve), or for the next day (connection_budget,"
             " sender_budget).",
             ("connection", "reason"),
         ),

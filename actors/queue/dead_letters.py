@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.budget import Budget
 from actors.queue.inspection import clock, pairs
+from actors.queue.message_bytes import MessageBytes
 from actors.queue.records import Record, record_of, split_id
 from actors.queue.refusals import NotCancellable, NotDead, NotFound
 from actors.redis import keys
@@ -67,7 +67,7 @@ class Redriven:
     behind: int | None
 
 
-class DeadLetters(Budget):
+class DeadLetters(MessageBytes):
     """Lists, redrives and deletes dead letters, one connection after the other. Raises `RedisAway`."""
 
     async def dead(self, connection: str, limit: int, behind: int = 0) -> list[Letter]:

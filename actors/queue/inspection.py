@@ -82,7 +82,7 @@ class Standing(NamedTuple):
     marked: bool
 
 
-class Ledger:
+class QueueReader:
     """Reads messages and counters of the queue; changes nothing. Raises `RedisAway`."""
 
     def __init__(self, redis: Redis) -> None:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
-from actors.queue.budget import LEAST
 from actors.queue.dead_letters import ALL, Redriven, Which
 from actors.queue.inspection import clock, pairs
 from actors.queue.joins import Joins, Renamed
+from actors.queue.message_bytes import LEAST
 from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
 from actors.queue.records import (
@@ -40,8 +40,6 @@ from actors.queue.refusals import (
     NotCancellable,
     NotDead,
     NotFound,
-    QueueFull,
-    RedisFull,
 )
 from actors.queue.retry_policy import decide
 from actors.redis import keys
@@ -54,6 +52,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
+    from actors.runtime.limits import LimitReached
+    from actors.runtime.quotas import Part
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200
@@ -63,7 +63,7 @@ GRACE = 5.0
 
 __all__ = [
     "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
-    "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "QueueFull", "Record", "RedisAway",
+    "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway",
     "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
 ]  # fmt: skip
 
@@ -84,8 +84,8 @@ class Lanes(Joins):
         idempotency_key: str | None = None,
         message_id: str | None = None,
         now: float | None = None,
-        budgeted: bool = True,
-        part: int | None = None,
+        limited: bool = True,
+        part: Part | None = None,
     ) -> Accepted:
         """Put a message at the tail of its lane; when this returns, it is on disk (G1).
 
@@ -95,9 +95,9 @@ class Lanes(Joins):
 
         The record has the chat of today, where the address of `send` is a former one (`rename`).
 
-        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `budgeted`, `QueueFull` once the
-        messages of the connection have `QUEUE_MEMORY_LIMIT` bytes, and `RedisFull` once they have their `part`
-        (bytes), where that is all that is left for them; never for one that was accepted before.
+        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `limited`, `LimitReached` once the
+        messages of the connection have `QUEUE_MEMORY_PER_CONNECTION` bytes, or their `part` of the memory of Redis
+        where that is all that is left for them; never for one that was accepted before.
         """
         now = clock(now)
         key, fingerprint, spare = "", "", ""
@@ -122,12 +122,12 @@ class Lanes(Joins):
             send.priority,
             "" if send.send_at is None else repr(send.send_at),
             send.content,
-            (budgeted and self._budget(part)) or "",
+            (limited and self._most(part)) or "",
         )
         if outcome == "deleted":
             raise ConnectionDeleted(send.connection)
         if outcome == "full":
-            raise self._full(send.connection, part)
+            raise self._full(part)
         if outcome == "conflict":
             raise IdempotencyConflict
         if outcome == "replayed":
@@ -155,20 +155,22 @@ class Lanes(Joins):
         )
         return Accepted(record, replayed=False)
 
-    async def require_room(self, connection: str, part: int | None = None) -> None:
+    async def require_room(self, connection: str, part: Part | None = None) -> None:
         """Raise what `accept` would of the shortest message of the connection for want of room."""
-        limit = self._budget(part)
+        limit = self._most(part)
         if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
-            raise self._full(connection, part)
+            raise self._full(part)
 
-    def _budget(self, part: int | None) -> int:
+    def _most(self, part: Part | None) -> int:
         """The bytes that the messages of a connection may have; 0 is no limit."""
-        limits = (self._settings.queue_memory_limit, part)
-        return min((each for each in limits if each), default=0)
+        sizes = (self._settings.queue_limit.size, 0 if part is None else part.size)
+        return min((each for each in sizes if each), default=0)
 
-    def _full(self, connection: str, part: int | None) -> QueueFull | RedisFull:
-        each = self._settings.queue_memory_limit
-        return RedisFull() if part and (not each or part < each) else QueueFull(connection)
+    def _full(self, part: Part | None) -> LimitReached:
+        each = self._settings.queue_limit
+        if part is not None and (not each.size or part.size < each.size):
+            return part.limit.reached("instance")
+        return each.reached("connection")
 
     async def claim(
         self,

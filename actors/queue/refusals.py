@@ -15,18 +15,6 @@ class ConnectionDeleted(Exception):  # noqa: N818 - reads as what it is
     code = "connection_deleted"
 
 
-class QueueFull(Exception):  # noqa: N818 - reads as what it is
-    """The messages of the connection take `QUEUE_MEMORY_LIMIT` bytes of Redis (HTTP 429)."""
-
-    code = "queue_full"
-
-
-class RedisFull(Exception):  # noqa: N818 - reads as what it is
-    """Redis has REDIS_MEMORY_LIMIT bytes in use, by messages of any connection (HTTP 503)."""
-
-    code = "redis_full"
-
-
 class NotFound(Exception):  # noqa: N818 - reads as what it is
     """No such message, or its record has expired (HTTP 404)."""
 

@@ -222,7 +222,7 @@ MACHINE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RedisMemory:
     """Bytes that Redis has in use, and the limit for them, which is None where the server does not report it."""
 
     used: int
@@ -234,7 +234,7 @@ class Memory:
         return self.limit is not None and self.used >= self.limit
 
 
-async def memory(redis: Redis, limit: int = 0) -> Memory | None:
+async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
     """Read the memory of Redis; its limit is `limit` (bytes; 0: none), or less by `maxmemory`.
 
     None where the server forbids it. Raises `RedisAway`.
@@ -252,7 +252,7 @@ async def memory(redis: Redis, limit: int = 0) -> Memory | None:
     return memory_of(told, limit)
 
 
-def memory_of(told: Any, limit: int = 0) -> Memory:
+def memory_of(told: Any, limit: int = 0) -> RedisMemory:
     """Return the memory that an answer to INFO reports; `limit` as in `memory`."""
     maxmemory = int(told.get("maxmemory") or 0)
     machine = int(told.get("total_system_memory") or 0)
@@ -260,4 +260,6 @@ def memory_of(told: Any, limit: int = 0) -> Memory:
         limit or (0 if maxmemory else int(MACHINE_SHARE * machine)),
         int(MAXMEMORY_SHARE * maxmemory),
     ]
-    return Memory(int(told["used_memory"]), min((each for each in bounds if each), default=None))
+    return RedisMemory(
+        int(told["used_memory"]), min((each for each in bounds if each), default=None)
+    )

@@ -1,28 +1,47 @@
 """Leases of connections with their epochs, and the registry that they make.
 
 At most one owner counts at a time (G6). Each taking gives a higher epoch; whatever an older epoch
-asks for is refused by the same script that would have done it. The record is also the only place
-that says which actor serves which connection.
+asks for is refused by the same script that would have done it. The record (`lease_record`) is also the
+only place that says which actor serves which connection.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
 from actors.redis.client import reach
+from actors.redis.lease_record import (
+    NONE_HELD,
+    HeldItems,
+    Lease,
+    Obstacle,
+    Owner,
+    read_lease,
+    time_of,
+)
 from actors.redis.pipeline import Line
 from actors.redis.scripts import AT_MAXMEMORY, Script
-from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from redis.asyncio import Redis
 
+    from actors.redis.lease_record import Position
+
+__all__ = [
+    "EXPIRES",
+    "TOMBSTONE",
+    "Lease",
+    "LeaseLost",
+    "LeaseMissing",
+    "Leases",
+    "Obstacle",
+    "Owner",
+]
 
 JOINS = "actors.queue.scripts:joins.lua"
 PARTS = ("transitions.lua", "flight.lua", JOINS, "lease.lua")
@@ -49,70 +68,6 @@ class LeaseLost(Exception):  # noqa: N818 - reads as what it is
 
 class LeaseMissing(Exception):  # noqa: N818 - reads as what it is
     """Redis was emptied: take a new lease. Or the connection was deleted: it cannot be taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A process that serves a connection; `actor` is its Ray name, `node` is `hosts.here()`.
-
-    `started` is `processes.start_of` it, empty where an older release took the lease.
-    """
-
-    actor: str
-    pid: int
-    node: str
-    started: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """An obstacle to a connection's login that holds for each owner, and across crashes.
-
-    No login is tried before `until` (seconds since the epoch); without it a person has to link again.
-    """
-
-    cause: str
-    until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The lease record. Times are seconds since the epoch; `owner` is None after a release.
-
-    `state` is one of pairing, connecting, open, reconnecting, stopped, failed, logged_out.
-    `restarts` counts the takings after an owner that had not released. `retry_at` is when the
-    owner tries again, where it waits for that. `session` is how far the last session was known to
-    be, `final` that it was given back at that, `behind` since when its backups have failed.
-    `pairing_step` is what linking waits for: qr, code or passkey. From `version_ends_at` on WhatsApp
-    refuses the version that the owner announced, until `limited_until` the account may write to nobody
-    new (`limit_reason`), at `mistaken_at` a message of the owner's was taken for malformed last.
-    `refused_documents` is how many items the state store refuses, `deferred_files` how many files wait,
-    `over_budget_files` how many of them for the next day; `refused_full`: no more refused items have room.
-    """
-
-    connection: str
-    epoch: int
-    owner: Owner | None
-    state: str
-    cause: str | None
-    since: float
-    beat: float
-    restarts: int
-    account: str | None
-    retry_at: float | None = None
-    obstacle: Obstacle | None = None
-    session: Position | None = None
-    final: bool = False
-    behind: float | None = None
-    version_ends_at: float | None = None
-    pairing_step: str | None = None
-    limited_until: float | None = None
-    limit_reason: str | None = None
-    mistaken_at: float | None = None
-    refused_documents: int = 0
-    deferred_files: int = 0
-    over_budget_files: int = 0
-    refused_full: bool = False
 
 
 class Shown(Protocol):
@@ -145,7 +100,7 @@ class Leases:
         now = time.time() if now is None else now
         who = owner.actor, owner.pid, owner.node, secrets.token_hex(8), owner.started
         fields = await self._run(connection, "take", now, known_epoch, *who)
-        lease = _lease(connection, dict(zip(fields[::2], fields[1::2], strict=True)))
+        lease = read_lease(connection, dict(zip(fields[::2], fields[1::2], strict=True)))
         if lease is None:
             raise LeaseLost(connection)
         return lease
@@ -176,10 +131,7 @@ class Leases:
         limited_until: float | None = None,
         limit_reason: str | None = None,
         mistaken_at: float | None = None,
-        refused_documents: int = 0,
-        deferred_files: int = 0,
-        over_budget_files: int = 0,
-        refused_full: bool = False,
+        held: HeldItems = NONE_HELD,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -204,10 +156,7 @@ class Leases:
             limited_until or "",
             limit_reason or "",
             mistaken_at or "",
-            refused_documents,
-            deferred_files,
-            over_budget_files,
-            "1" if refused_full else "",
+            *held.arguments,
         )
         return bool(outcome == "kept")
 
@@ -271,7 +220,7 @@ class Leases:
         """The lease record, None where there is none."""
         async with reach():
             fields: Any = await self._redis.hgetall(keys.of(connection).lease)
-        return _lease(connection, fields)
+        return read_lease(connection, fields)
 
     async def read_all(self, connections: Sequence[str]) -> dict[str, Lease]:
         """The lease records of those `connections` that have one."""
@@ -282,7 +231,7 @@ class Leases:
             for connection in connections:
                 pipeline.hgetall(keys.of(connection).lease)
             answers = await pipeline.execute()
-        found = zip(connections, map(_lease, connections, answers), strict=True)
+        found = zip(connections, map(read_lease, connections, answers), strict=True)
         return {connection: lease for connection, lease in found if lease is not None}
 
     async def qr(self, connection: str) -> tuple[str, float] | None:
@@ -314,7 +263,7 @@ class Leases:
         """The time from which sends to the connection are refused; None while they are accepted."""
         async with reach():
             at: Any = await self._redis.hget(keys.of(connection).deleted, "at")
-        return _time(at)
+        return time_of(at)
 
     async def forget(self, connection: str, now: float | None = None) -> None:
         """Remove every key of a deleted connection but its tombstone. Safe to repeat.
@@ -350,50 +299,7 @@ class Leases:
         return await SCRIPT.run(self._line, names, transition, now, *args, durable=durable)
 
 
-def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
-    if not fields:
-        return None
-    owner = None
-    if fields.get("released") != "1":
-        started = fields.get("started", "")
-        owner = Owner(fields["actor"], int(fields["pid"]), fields["node"], started)
-    return Lease(
-        connection=connection,
-        epoch=int(fields["epoch"]),
-        owner=owner,
-        state=fields["state"],
-        cause=fields.get("cause") or None,
-        since=float(fields["since"]),
-        beat=float(fields["beat"]),
-        restarts=int(fields["restarts"]),
-        account=fields.get("account") or None,
-        retry_at=_time(fields.get("retry_at")),
-        obstacle=_obstacle(fields),
-        session=Position.read(fields.get("session")),
-        final=fields.get("final") == "1",
-        behind=_time(fields.get("behind")),
-        version_ends_at=_time(fields.get("version_ends_at")),
-        pairing_step=fields.get("pairing_step") or None,
-        limited_until=_time(fields.get("limited_until")),
-        limit_reason=fields.get("limit_reason") or None,
-        mistaken_at=_time(fields.get("mistaken_at")),
-        refused_documents=int(fields.get("refused_documents") or 0),
-        deferred_files=int(fields.get("deferred_files") or 0),
-        over_budget_files=int(fields.get("over_budget_files") or 0),
-        refused_full=fields.get("refused_full") == "1",
-    )
-
-
 def _lasting(shown: Shown | None) -> tuple[str, float, int]:
     """Its text, when it expires, and in how many milliseconds; no text where it did."""
     left = 0 if shown is None else max(0, int((shown.expires_at - time.time()) * 1000))
     return ("", 0.0, 0) if shown is None or left == 0 else (shown.text, shown.expires_at, left)
-
-
-def _obstacle(fields: Mapping[str, str]) -> Obstacle | None:
-    cause = fields.get("obstacle")
-    return Obstacle(cause, _time(fields.get("until"))) if cause else None
-
-
-def _time(value: str | None) -> float | None:
-    return float(value) if value else None

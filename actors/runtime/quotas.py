@@ -7,12 +7,12 @@ files in the ledger of a host.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-Of = Literal["connection", "key", "instance"]
+    from actors.runtime.limits import Limit
 
 ALL: Final = ""
 """The unit of keys, webhooks and files that are for all connections, also those to come. Other units are ids."""
@@ -23,23 +23,17 @@ def units_of(connections: Iterable[str] | None) -> tuple[str, ...]:
     return (ALL,) if connections is None else tuple(sorted(connections))
 
 
-class QuotaReached(Exception):  # noqa: N818 - reads as what it is
-    """A quota is used up: `setting` allows `limit` for each connection, each key or the instance (`of`).
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The share of each connection in a `limit` of the instance: `size`, reserved for it."""
 
-    After `retry_after` seconds the caller may try again.
-    """
-
-    def __init__(self, setting: str, limit: int, of: Of, retry_after: int) -> None:
-        super().__init__(setting)
-        self.setting = setting
-        self.limit = limit
-        self.of: Of = of
-        self.retry_after = retry_after
+    size: int
+    limit: Limit
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """`each` for a connection or a key, `total` for all of them; 0 is no limit.
+    """`each` for a connection or a key (None: no limit), `total` for all of them.
 
     Of the total, half is `reserved` in equal parts: one for each of `connections` (MAX_CONNECTIONS),
     and one for `ALL`. Only what a connection has beyond its part is taken from the other half, so
@@ -47,29 +41,25 @@ class Quota:
     connections counts for each.
     """
 
-    each: int
-    total: int
+    each: Limit | None
+    total: Limit
     connections: int
-    each_setting: str
-    total_setting: str
-    retry_after: int
-    """Seconds after which a refused caller may try again."""
 
     @property
     def reserved(self) -> int:
         """The part of one connection; at least 1, where the total has as many."""
         parts = self.connections + 1
-        return max(self.total // (2 * parts), min(1, self.total // parts))
+        return max(self.total.size // (2 * parts), min(1, self.total.size // parts))
 
     @property
     def shared(self) -> int:
         """The amount that all units may have together beyond their parts."""
-        return self.total - self.reserved * (self.connections + 1)
+        return self.total.size - self.reserved * (self.connections + 1)
 
     def check_key(self, used: int) -> None:
-        """Raise `QuotaReached` where a key that has `used` so many may have no more."""
-        if self.each and used >= self.each:
-            raise self.reached("key")
+        """Raise `LimitReached` where a key that has `used` so many may have no more."""
+        if self.each is not None and 0 < self.each.size <= used:
+            raise self.each.reached("key")
 
     def check(
         self,
@@ -80,21 +70,27 @@ class Quota:
         living: Collection[str] | None = None,
         elsewhere: int = 0,
     ) -> None:
-        """Raise `QuotaReached` where each of these units may not have `size` more than it has `used`.
+        """Raise `LimitReached` where each of these units may not have `size` more than it has `used`.
 
         A connection that is not among the `living` (None: all are) has no part: all that it has left
         behind is taken from the shared half, and so is the amount `elsewhere`, which counts for no unit.
         """
-        if self.each and any(used.get(each, 0) + size > self.each for each in units if each != ALL):
-            raise self.reached("connection")
-        if not self.total:
+        own = self.each
+        most = (
+            0
+            if own is None
+            else max((used.get(unit, 0) + size for unit in units if unit != ALL), default=0)
+        )
+        if own is not None and 0 < own.size < most:
+            raise own.reached("connection")
+        if not self.total.size:
             return
         more = sum(
             self._beyond(used.get(each, 0) + size) - self._beyond(used.get(each, 0))
             for each in units
         )
         if more and more + elsewhere + self._taken(used, living) > self.shared:
-            raise self.reached("instance")
+            raise self.total.reached("instance")
 
     def _taken(self, used: Mapping[str, int], living: Collection[str] | None) -> int:
         return sum(
@@ -104,10 +100,3 @@ class Quota:
 
     def _beyond(self, count: int) -> int:
         return max(0, count - self.reserved)
-
-    def reached(self, of: Of, retry_after: int | None = None) -> QuotaReached:
-        """Return the refusal; `retry_after` in place of the usual seconds where it is known."""
-        after = self.retry_after if retry_after is None else retry_after
-        if of == "instance":
-            return QuotaReached(self.total_setting, self.total, of, after)
-        return QuotaReached(self.each_setting, self.each, of, after)

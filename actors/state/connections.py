@@ -29,6 +29,7 @@ from actors.state.events.derivation import of_connection, of_limit, of_pairing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actors.runtime.limits import Limit
     from actors.state.documents import Cursor, Document, Documents, Tells
 
 DEFAULT_ENGINE = "native"
@@ -58,12 +59,6 @@ class ConnectionNotFound(LookupError):  # noqa: N818 - reads as what it is
     """There is no such connection, or it was deleted."""
 
     code = "connection_not_found"
-
-
-class TooManyConnections(Exception):  # noqa: N818 - reads as what it is
-    """MAX_CONNECTIONS exist already."""
-
-    code = "too_many_connections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +124,7 @@ class Connections:
         self,
         documents: Documents,
         *,
-        limit: int | None = None,
+        limit: Limit | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`limit` is MAX_CONNECTIONS, held by `create`; None holds none."""
@@ -153,16 +148,16 @@ class Connections:
 
         They may refer to an `id` that `new_id` made before.
 
-        Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`.
+        Raises `InvalidConnectionId`, `ConnectionExists`, `LimitReached`.
         """
         if not is_name(name):
             raise InvalidConnectionId("1 to 64 of a-z 0-9 _ -, a letter or digit first")
         if self._limit is not None:
             # Two gateways at the limit may both pass: one connection more is no harm.
-            page = await self._documents.query(CONNECTIONS, limit=self._limit)
+            page = await self._documents.query(CONNECTIONS, limit=self._limit.size)
             taken = any(item["id"] == name for item in page.items)
-            if len(page.items) >= self._limit and not taken:
-                raise TooManyConnections(f"MAX_CONNECTIONS is {self._limit}")
+            if len(page.items) >= self._limit.size and not taken:
+                raise self._limit.reached("instance")
         data = {
             "incarnation": id or new_id(name),
             "engine": engine,

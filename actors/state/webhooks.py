@@ -203,7 +203,7 @@ class Webhooks:
         return None if found is None else Webhook.of(found)
 
     async def create(self, webhook: Webhook, *, quota: Quota) -> None:
-        """Raises `QuotaReached`, and `ConnectionNotFound` where one of its connections is deleted."""
+        """Raises `LimitReached`, and `ConnectionNotFound` where one of its connections is deleted."""
         # As many as a batch has room for beside the webhook.
         required = [requiring(each) for each in webhook.connections or ()][: BATCH_LIMIT - 3]
         writes = [*required, *creating(webhook)]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
 from actors.queue.records import api_id, derive
-from actors.queue.refusals import RedisFull
 from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ class Accepting:
     ) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
 
-        Where nothing waits on disk it raises `RedisAway`. Raises `RedisFull` and `QueueFull`, but not for a send
-        that was accepted under the same key.
+        Where nothing waits on disk it raises `RedisAway`. Raises `LimitReached` of the memory of Redis, but not
+        for a send that was accepted under the same key.
 
         `message_id` is one that was minted before; what a key names has its own.
         """
@@ -62,7 +61,7 @@ class Accepting:
         if self._room.full:
             known = idempotency_key and await self.first(send, idempotency_key)
             if not known:
-                raise RedisFull
+                raise self._room.limit.reached("instance")
             return known
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
@@ -86,12 +85,12 @@ class Accepting:
         return Accepted(spooled.record, replayed=replayed)
 
     async def require_room(self, connection: str) -> None:
-        """Raise `RedisFull` or `QueueFull` where a message of the connection, however short, has no room.
+        """Raise `LimitReached` where a message of the connection, however short, has no room in Redis.
 
         Asked before a file is fetched for a send: what follows may refuse it all the same.
         """
         if self._room.full:
-            raise RedisFull
+            raise self._room.limit.reached("instance")
         with suppress(RedisAway):
             await self._lanes.require_room(connection, self._room.part)
 

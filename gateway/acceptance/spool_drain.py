@@ -214,7 +214,7 @@ class Drain:
                 message_id=spooled.message_id,
                 idempotency_key=spooled.idempotency_key,
                 now=spooled.accepted_at,
-                budgeted=False,  # it was accepted already
+                limited=False,  # it was accepted already
             )
         except ConnectionDeleted:
             await self._end(spooled, ConnectionDeleted.code)

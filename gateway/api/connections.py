@@ -12,7 +12,6 @@ from actors.runtime.connection_ids import is_name, new_id
 from actors.state.connections import (
     ConnectionExists,
     ConnectionNotFound,
-    TooManyConnections,
 )
 from actors.state.webhooks import creating
 from gateway.acceptance import engine_limits
@@ -66,11 +65,6 @@ async def create(call: Call[NewConnection, None]) -> Response:
     except ConnectionExists as error:
         detail = "It is still being removed; try again soon." if error.deleting else None
         raise Problem("connection_exists", detail) from None
-    except TooManyConnections:
-        limit = call.backends.settings.max_connections
-        raise Problem(
-            "too_many_connections", f"MAX_CONNECTIONS allows {limit} connections."
-        ) from None
     await _noted(call.backends, registered)
     shown: Answer = presenters.connection(registered, None, alive=False)
     if webhook is not None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from actors.media.store import TooLarge
+from actors.messages import file_deferral
 from actors.state.documents import BATCH_LIMIT
 from actors.state.messages.file_owners import owning
 from gateway.acceptance.attachments import UNKNOWN, mime_told
@@ -23,16 +24,14 @@ from gateway.schemas import responses
 from gateway.schemas.requests import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
 PIECE: Final = 262_144
 _UNSAID: Final = "application/octet-stream"
-_DEFERRED: Final = {
-    "disk_full": "The file waits for room on the disk, and is fetched by itself then.",
-    "connection_budget": "The file waits for the next day (UTC): MEDIA_CONNECTION_BUDGET is used up.",
-    "sender_budget": "The file waits for the next day (UTC): MEDIA_SENDER_BUDGET is used up.",
+_DEFERRED: Final[Mapping[str, str]] = {
+    reason: f"The file {text}." for reason, text in file_deferral.TEXTS.items()
 }
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
@@ -171,7 +170,7 @@ def _too_large(limit: int) -> Problem:
 
 
 _TAG = "messages"
-_KEPT = ("media_unavailable", "disk_full", "vault_away")
+_KEPT = ("media_unavailable", "disk_reserve", "vault_away")
 OPERATIONS = (
     Operation(
         "POST",

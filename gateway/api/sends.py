@@ -325,7 +325,7 @@ OPERATIONS = (
             "media_refused",
             "media_unreachable",
             "media_unavailable",
-            "disk_full",
+            "disk_reserve",
             "upload_budget_reached",
             "vault_away",
             "queue_disabled",

@@ -88,7 +88,7 @@ class View:
         """The API's answer to the person's key. Raises `Problem`, and ValidationError."""
         asked = self.operations[operation]
         if asked.scope is not None:
-            _, refusal = self.backends.limits.take(self.key)
+            _, refusal = self.backends.rates.take(self.key)
             if refusal is not None:
                 raise refusal
             auth.require(self.key, asked.scope)

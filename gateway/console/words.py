@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.health import sentences
+from actors.messages import file_deferral
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,11 +144,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",
 }
 
-DEFERRED: Final[Mapping[str, str]] = {
-    "disk_full": "waits for room on the disk, and comes by itself",
-    "connection_budget": "waits for tomorrow (UTC): the connection's files of today are too many",
-    "sender_budget": "waits for tomorrow (UTC): this sender's files of today are too many",
-}
+DEFERRED: Final[Mapping[str, str]] = file_deferral.TEXTS
 KINDS: Final[Mapping[str, str]] = {
     "image": "Picture",
     "video": "Video",

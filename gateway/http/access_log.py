@@ -9,7 +9,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from gateway.http import limits, logs, request_ids
+from gateway.http import logs, rate_limiter, request_ids
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Access:
                 if b"cache-control" not in dict(fields):
                     fields.append(_NO_STORE)
                 fields += ((request_ids.HEADER, request_id.encode()), _NO_SNIFF)
-                fields += scope.get(limits.FIELDS, ())
+                fields += scope.get(rate_limiter.FIELDS, ())
             await send(message)
 
         try:

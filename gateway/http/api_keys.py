@@ -144,7 +144,7 @@ async def create(
 ) -> tuple[str, str]:
     """Make a key; its id, and the key in clear, which nothing can show again.
 
-    Raises `QuotaReached`, and `ConnectionNotFound` where one of the connections is deleted.
+    Raises `LimitReached`, and `ConnectionNotFound` where one of the connections is deleted.
     """
     token = PREFIX + secrets.token_urlsafe(32)
     identifier, writes = _adding(token, name=name, scopes=scopes, connections=connections)

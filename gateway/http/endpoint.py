@@ -6,7 +6,6 @@ what it does not do. The order of refusals is fixed: method, key, rate, scope, q
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,13 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.media.store import BudgetReached, StoreFull, StoreUnavailable
-from actors.queue.refusals import QueueFull, RedisFull
+from actors.media.store import StoreUnavailable
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
-from actors.runtime.quotas import QuotaReached
+from actors.runtime.limits import LimitReached
 from actors.state.documents import InvalidCursor, StoreAway
-from gateway.http import auth, body, limits, problems
+from gateway.http import auth, body, limit_problems, problems, rate_limiter
 from gateway.http.problems import Problem, from_validation
 
 if TYPE_CHECKING:
@@ -131,37 +129,18 @@ class _TellingWhatIsAway:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, QuotaReached):
-            raise limits.refused(error) from None
-        if isinstance(error, BudgetReached):
-            raise Problem(
-                error.code,
-                "MEDIA_UPLOAD_BUDGET allows the connection no more today (UTC); try again tomorrow.",
-                headers={"Retry-After": str(math.ceil(error.seconds))},
-            ) from None
+        if isinstance(error, LimitReached):
+            raise limit_problems.refused(error) from None
         if error is not None:
             for kind, (code, detail) in _AWAY.items():
                 if isinstance(error, kind):
                     raise Problem(code, detail) from None
 
 
-# Of two that fit, the first: what is full is a kind of what is unavailable.
 _AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
     RedisAway: ("redis_away", "Redis does not answer; try again soon."),
-    RedisFull: (
-        "redis_full",
-        "Redis has all memory in use that it may; try again later. REDIS_MEMORY_LIMIT and the server's `maxmemory` allow more.",
-    ),
-    QueueFull: (
-        "queue_full",
-        "Messages of the connection leave seven days after their end; try again later. QUEUE_MEMORY_LIMIT allows more.",
-    ),
     SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
     StoreAway: ("store_away", "The state store does not answer; try again soon."),
-    StoreFull: (
-        "disk_full",
-        "The disk is full but for DISK_RESERVE, which is not for files. Make room, or lower it; everything else goes on.",
-    ),
     StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
     BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
     InvalidCursor: ("invalid_cursor", None),
@@ -174,7 +153,7 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     key: Any = None
     if operation.scope is not None:
         key = await auth.authenticate(backends.ring, request.scope["headers"])
-        request.scope[limits.FIELDS], refusal = backends.limits.take(key)
+        request.scope[rate_limiter.FIELDS], refusal = backends.rates.take(key)
         if refusal is not None:
             raise refusal
         auth.require(key, operation.scope)

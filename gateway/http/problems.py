@@ -40,8 +40,6 @@ class Kind:
     status: int
     code: str
     title: str
-    retry_after: int | None = None
-    """Seconds of `Retry-After` where the problem has no header of its own; `RETRY_AFTER` for any other 503."""
 
 
 def _kinds(*kinds: Kind) -> dict[str, Kind]:
@@ -74,7 +72,6 @@ KINDS = _kinds(
     Kind(408, "body_timeout", "The body did not arrive in time"),
     Kind(409, "connection_not_open", "The connection is not open"),
     Kind(409, "connection_exists", "A connection with this id exists"),
-    Kind(409, "too_many_connections", "The limit of connections is reached"),
     Kind(409, "already_linked", "The connection is linked already"),
     Kind(409, "not_pairing", "The connection does not wait to be linked"),
     Kind(409, "other_account", "The connection belongs to another number"),
@@ -132,7 +129,7 @@ KINDS = _kinds(
     Kind(422, "unknown_parameter", "There is no such query parameter"),
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
     Kind(422, "queue_disabled", "Nothing can wait: the queue is disabled"),
-    Kind(429, "queue_full", "The connection's messages take all the memory that they may", 30),
+    Kind(429, "queue_full", "The connection's messages take all the memory that they may"),
     Kind(429, "rate_limited", "The API key, or a connection of it, asked too often"),
     Kind(429, "quota_reached", "A connection or the API key has all that it may have"),
     Kind(429, "pairing_code_limited", "Too many pairing codes were asked for"),
@@ -141,14 +138,15 @@ KINDS = _kinds(
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "connection_busy", "Too much is asked of the connection at once"),
     Kind(503, "media_unavailable", "Where files are kept does not answer"),
-    Kind(503, "disk_full", "The disk has no room for the file", 60),
+    Kind(503, "disk_reserve", "The disk has no room for the file"),
     Kind(503, "vault_away", "The bucket does not answer"),
     Kind(503, "redis_away", "Redis does not answer"),
-    Kind(503, "redis_full", "Redis has no memory left for more messages", 30),
+    Kind(503, "redis_full", "Redis has no memory left for more messages"),
     Kind(503, "spool_unavailable", "Nothing can be put on disk now"),
     Kind(503, "store_away", "The state store does not answer"),
     Kind(503, "whatsapp_away", "WhatsApp cannot be reached now"),
     Kind(503, "not_sent", "The message could not be sent in time, and was cancelled"),
+    Kind(503, "too_many_connections", "The limit of connections is reached"),
     Kind(503, "instance_limit_reached", "A limit of the instance is reached"),
     Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
@@ -173,9 +171,8 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
 
     def response(self) -> Response:
         headers = self.headers
-        after = self.kind.retry_after or (RETRY_AFTER if self.kind.status == 503 else None)
-        if after is not None:
-            headers = {"Retry-After": str(after), **headers}
+        if self.kind.status == 503:
+            headers = {"Retry-After": str(RETRY_AFTER), **headers}
         content = {
             "type": f"/docs#{self.kind.code}",
             "title": self.kind.title,

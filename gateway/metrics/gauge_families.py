@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from gateway.observation import Observation
     from gateway.schemas.responses import Connection
 
@@ -196,7 +196,7 @@ class Snapshot(Collector):
         return max(0.0, end - self._now)
 
 
-def _memory(memory: Memory) -> Iterator[Metric]:
+def _memory(memory: RedisMemory) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "teimoso_redis_memory_bytes", "Memory that Redis has in use.", value=memory.used
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
 from actors.connection.proxy import address
+from actors.redis.lease_record import NONE_HELD
 from actors.runtime.connection_ids import name_of
 from actors.state.fields import API, source_of
 from actors.state.messages.received import connection_of
@@ -64,6 +65,7 @@ def connection(
         state, cause = "reconnecting", None
     now = time.time() if now is None else now
     limited_until, limit_reason = limit(lease, now)
+    held = NONE_HELD if lease is None else lease.held
     accounts = [each.account for each in (seen, lease, registered.observed) if each is not None]
     return Connection(
         id=registered.name,
@@ -80,9 +82,9 @@ def connection(
         version_ends_at=rfc3339(None if lease is None else lease.version_ends_at),
         limited_until=rfc3339(limited_until),
         limit_reason=limit_reason,
-        refused_documents=0 if lease is None else lease.refused_documents,
-        deferred_files=0 if lease is None else lease.deferred_files,
-        over_budget_files=0 if lease is None else lease.over_budget_files,
+        refused_documents=held.refused_documents,
+        deferred_files=held.deferred_files,
+        over_budget_files=held.over_budget_files,
         account=next((account for account in accounts if account), None),
         pairing_step=cast("Any", lease.pairing_step)
         if lease is not None and state == "pairing"

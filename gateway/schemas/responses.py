@@ -194,7 +194,7 @@ class MessageMedia(Answer):
     )
     error: str | None = Field(
         description="The code of what went wrong with it last; of one that is `deferred` what it"
-        " waits for: `disk_full`, or the next day (UTC) by `connection_budget` or `sender_budget`."
+        " waits for: `disk_reserve`, or the next day (UTC) by `connection_budget` or `sender_budget`."
     )
     url: str = Field(description="Its address in this service.")
 

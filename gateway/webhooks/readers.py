@@ -38,7 +38,7 @@ class Streams:
 
     @contextlib.contextmanager
     def reading(self, key: Key) -> Iterator[None]:
-        """Count a reader with this key while it reads. Raises `QuotaReached`."""
+        """Count a reader with this key while it reads. Raises `LimitReached`."""
         self._quota.check(key.units, self._by_unit)
         self._quota.check_key(self._by_key[key.id])
         self._add(key, 1)

@@ -189,7 +189,7 @@ async def _gone(receive: Receive) -> None:
 
 
 async def read(call: Call[None, ReadEvents]) -> Response:
-    """Problems: `invalid_cursor`, `unknown_connection`. Raises `QuotaReached`."""
+    """Problems: `invalid_cursor`, `unknown_connection`. Raises `LimitReached`."""
     backends, query = call.backends, call.query
     connection = None
     if query.connection is not None:

@@ -1,4 +1,4 @@
-"""The people whom the simulator plays: devices, sessions, what they say and what arrived.
+"""Simulated people: their devices, Signal sessions, sent messages and inboxes.
 
 The inbox here is the oracle of the chaos tests.
 """

@@ -1,7 +1,7 @@
 """Builds messages from requests to the control port.
 
-A request's `type` is one of KINDS, `text` when it names none. What a message is about (`reply_to`,
-`target`) is the id of one that its chat has.
+The `type` of a request is one of KINDS, by default `text`. `reply_to` and `target` are ids of messages
+in the same chat.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.contacts import message_content, message_secrets
 from simulator.contacts.message_content import Target
 from simulator.control.requests import ProblemError, field, optional
-from simulator.media.encryption import MAX_MEDIA, made_up
+from simulator.media.encryption import MAX_MEDIA, random_bytes
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
 
@@ -32,7 +32,7 @@ MAX_OPTIONS: Final = 12
 
 _COMMON: Final = {"to", "type", "device", "addressing", "count", "unavailable"}
 _FILE: Final = ("data", "size", "mimetype", "reply_to")
-# what each type takes beside the common fields
+# fields of each type beside the common ones
 KINDS: Final[dict[str, set[str]]] = {
     "text": {"text", "reply_to", "secret"},
     "reaction": {"target", "text"},
@@ -49,7 +49,7 @@ KINDS: Final[dict[str, set[str]]] = {
     "sticker": {*_FILE, "width", "height", "is_animated"},
     "timer": {"seconds"},
 }
-# what a file is when nothing else is said
+# the default type of a file
 _MIMETYPES: Final = {
     "image": "image/jpeg",
     "video": "video/mp4",
@@ -63,7 +63,7 @@ _MADE_UP: Final = 4096
 
 
 class Composer:
-    """Builds messages from requests. Raises ProblemError for invalid ones."""
+    """Builds messages from requests. Raises ProblemError for invalid requests."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Composer:
         }
 
     def check(self, body: dict[str, Any]) -> str:
-        """The type of a request whose fields all belong to it."""
+        """Returns the type of a request, and checks that it has no fields of other types."""
         kind = optional(body, "type", "text")
         if kind not in KINDS:
             raise ProblemError(400, "bad_type", f"type must be one of {', '.join(KINDS)}")
@@ -102,9 +102,9 @@ class Composer:
         return kind
 
     def message(self, body: dict[str, Any], speaker: Person, chat: str, server: str) -> Any:
-        """The message that a checked request is, as `speaker` says it in `chat`.
+        """Builds the message of a checked request from `speaker` to `chat`.
 
-        `server` is how people are addressed in it.
+        `server` is the server part of addresses in it.
         """
 
         def about(message_id: str) -> Target:
@@ -119,7 +119,7 @@ class Composer:
         return message
 
     def _target(self, message_id: str, speaker: Person, chat: str, server: str) -> Target:
-        """The message of that id in the chat, whoever wrote it."""
+        """Returns the message of that id in the chat, by any author."""
         found = self._store.row(
             "SELECT number AS author, content, text FROM said WHERE id = ?1"
             " AND (recipient = ?2 OR number = ?2 AND recipient = ?3)"
@@ -179,7 +179,7 @@ class Composer:
         known = {option.option_name for option in asked.options}
         if not set(options) <= known:
             raise ProblemError(400, "bad_options", "options must be some of the poll's")
-        ballot = message_secrets.Change(
+        ballot = message_secrets.AddOn(
             message_secrets.VOTE, target.id, str(target.sender), str(speaker.address(server))
         )
         return message_secrets.vote_message(
@@ -205,7 +205,7 @@ def _edit(body: dict[str, Any], target: Target) -> Any:
     if not secret or not target.from_me:
         raise ProblemError(409, "no_secret", "the target is no message of theirs with a secret")
     author = str(target.sender)
-    change = message_secrets.Change(message_secrets.EDIT, target.id, author, author)
+    change = message_secrets.AddOn(message_secrets.EDIT, target.id, author, author)
     return message_secrets.edit_message(target, *change.sealed(secret, edit.SerializeToString()))
 
 
@@ -224,7 +224,7 @@ def _short(body: dict[str, Any], name: str) -> str:
 
 
 def _file(body: dict[str, Any]) -> Iterable[bytes]:
-    """The file of a request: its `data` in Base64, or as many bytes as `size` says, made up."""
+    """Returns the file of a request: its `data` in Base64, or `size` random bytes."""
     if "data" in body:
         try:
             return [base64.b64decode(field(body, "data", str), validate=True)]
@@ -233,7 +233,7 @@ def _file(body: dict[str, Any]) -> Iterable[bytes]:
     size = optional(body, "size", _MADE_UP)
     if not 0 <= size <= MAX_MEDIA - 64:
         raise ProblemError(400, "bad_media", f"size must be 0 to {MAX_MEDIA - 64} bytes")
-    return made_up(size)
+    return random_bytes(size)
 
 
 def _field_of_media(body: dict[str, Any], name: str) -> Any:
@@ -259,7 +259,7 @@ def _location(body: dict[str, Any]) -> Any:
 
 
 def seconds_of(body: dict[str, Any]) -> int:
-    """Seconds that messages last before they disappear; 0 is for ever."""
+    """Returns the seconds after which messages disappear; 0 is never."""
     seconds = field(body, "seconds", int)
     if not 0 <= seconds < 1 << 32:
         raise ProblemError(400, "bad_seconds", "seconds must be 0 or more")

@@ -1,4 +1,4 @@
-"""Messages from played people to companions, encrypted anew when a retry receipt asks for it."""
+"""Sends messages of simulated people to companions, and encrypts them again on a retry receipt."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from simulator.wire.protocol import HOSTED_DEVICE, PN_SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.contacts.group_behaviour import GroupSpeech
-    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.group_behaviour import GroupBehaviour
+    from simulator.contacts.message_handler import MessageHandler
     from simulator.contacts.people import People, Person
     from simulator.contacts.sent_messages import SentMessages
-    from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
+    from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
     from simulator.server.rules.privacy_tokens import PrivacyTokens
 
 
 class NoCompanionError(Exception):
-    """The account has no linked device that could receive."""
+    """The account has no linked device that could receive the message."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,21 @@ class _Spoken:
     server: str
 
 
-class Speech:
-    """Sends to persons; `GroupSpeech` to groups. Every method runs inside its caller's transaction."""
+class ContactBehaviour:
+    """Sends messages to people; `GroupBehaviour` sends to groups. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         groups: Groups,
-        contacts: Contacts,
+        message_handler: MessageHandler,
         sent: SentMessages,
-        group_speech: GroupSpeech,
+        group_behaviour: GroupBehaviour,
         prekeys: Prekeys,
-        disappearing: Disappearing,
+        chat_timers: ChatTimers,
         tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
@@ -70,18 +70,18 @@ class Speech:
         self._endpoints = endpoints
         self._companions = companions
         self._groups = groups
-        self._contacts = contacts
+        self._message_handler = message_handler
         self._sent = sent
-        self._group_speech = group_speech
+        self._group_behaviour = group_behaviour
         self._prekeys = prekeys
-        self._disappearing = disappearing
+        self._chat_timers = chat_timers
         self._tokens = tokens
         self._switchboard = switchboard
 
     def say(
         self, number: str, to: str, text: str, *, device: int = PHONE, addressing: str | None = None
     ) -> str:
-        """Says a text; see `speak`."""
+        """Sends a text; see `speak`."""
         return self.speak(
             number,
             to,
@@ -102,13 +102,12 @@ class Speech:
     ) -> str:
         """Sends a message to every companion of `to` and, as a copy, to the speaker's own.
 
-        `message` makes it of the speaker and of the server part that people have in it.
-        `addressing` (pn, lid) is the chat's as a rule: the contact's. With a `placeholder` the
+        `message` builds it from the speaker and the server part of addresses in it. `addressing`
+        (pn, lid) is by default the contact's. With a `placeholder` the
         recipient's companions get `<unavailable>` with these attributes in place of the ciphertext;
         not in groups. Returns the message id.
-        Raises NoDeviceError when the simulator plays no such device of the speaker's, and
-        NoCompanionError when neither side has a linked device: between two phones that are both
-        played here there is nothing to simulate.
+        Raises NoDeviceError without such a simulated device of the speaker, and NoCompanionError
+        without a companion on either side: messages between two simulated phones have no effect.
         """
         if is_group(to):
             return self._in_group(number, to, message, device)
@@ -122,7 +121,7 @@ class Speech:
             server = (recipient if own else sender).addressing or PN_SERVER
         else:
             server = ADDRESSINGS[addressing]
-        content = self._disappearing.said(message(sender, server), to, number)
+        content = self._chat_timers.with_timer(message(sender, server), to, number)
         if not devices and not own:
             raise NoCompanionError
         message_id = self._sent.add(number, device, to, content, server)
@@ -135,8 +134,8 @@ class Speech:
         for companion in own:
             self._write(speaker, companion, spoken)
         if own and to != number:
-            self._contacts.hear(sender, recipient, message_id, content, server)
-        self._tokens.said(number, to)
+            self._message_handler.hear(sender, recipient, message_id, content, server)
+        self._tokens.issue_if_demanded(number, to)
         return message_id
 
     def _in_group(
@@ -147,15 +146,15 @@ class Speech:
         if speaker is None or device == HOSTED_DEVICE:
             raise NoDeviceError
         said = message(self._people.named(number), group.server)
-        content = self._disappearing.said(said, group.chat, number)
-        if not self._group_speech.listeners(group):
+        content = self._chat_timers.with_timer(said, group.chat, number)
+        if not self._group_behaviour.listeners(group):
             raise NoCompanionError
         message_id = self._sent.add(number, device, group.chat, content, group.server)
-        self._group_speech.say(speaker, group, message_id, content)
+        self._group_behaviour.say(speaker, group, message_id, content)
         return message_id
 
     def to_companion(self, companion: Companion, content: Any) -> str:
-        """Tells a companion of the phone's own account something that no person says."""
+        """Sends a protocol message from an account's phone to one of its companions; no chat shows it."""
         number = companion.number
         person = self._people.named(number)
         message_id = self._sent.add(number, PHONE, OWN_DEVICES, content, PN_SERVER)
@@ -166,11 +165,11 @@ class Speech:
     def answer_retry(
         self, asked: DeviceKey, companion: Companion, message_id: str, receipt: Any
     ) -> bool:
-        """Encrypts a message anew for the device that could not read it, under the same id.
+        """Encrypts a message again for the device that could not decrypt it, under the same id.
 
-        With keys in the receipt, or from the second time on, over a new session. Only for what
-        this very device said to that account or to its own, and no more often than MAX_RETRIES.
-        Returns whether it was.
+        With keys in the receipt, or from the second time on, over a new session. Only for
+        messages of this device to that account or to its own, MAX_RETRIES times at most.
+        Returns whether the message was sent again.
         """
         number, device = asked
         said = self._sent.find(number, message_id, device)
@@ -188,7 +187,7 @@ class Speech:
         self._sent.count_retry(number, message_id)
         keys = self._prekeys.from_retry(companion, receipt)
         if group is not None:
-            self._group_speech.again(
+            self._group_behaviour.again(
                 speaker,
                 companion,
                 group,
@@ -210,14 +209,14 @@ class Speech:
 
     def _write(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         spoken: _Spoken,
         *,
         bundle: Bundle | None = None,
         count: int = 0,
     ) -> None:
-        """One companion's ciphertext; a copy in a `deviceSentMessage` when it is the sender's."""
+        """Encrypts for one companion; the sender's own companions get a `deviceSentMessage`."""
         sender, recipient, server = spoken.sender, spoken.recipient, spoken.server
         own_copy = companion.number == sender.number
         peer = message_content.is_for_companions(spoken.content)
@@ -251,12 +250,12 @@ class Speech:
 
     def _withhold(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         spoken: _Spoken,
         placeholder: dict[str, str],
     ) -> None:
-        """The message without its ciphertext, which a retry receipt still asks for."""
+        """Sends the message without its ciphertext, which a retry receipt still obtains."""
         stanza = stanzas.message(
             spoken.sender,
             speaker.device,

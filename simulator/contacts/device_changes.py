@@ -1,4 +1,4 @@
-"""Changes of a played person's devices: lost sessions, a new phone, a device linked or unlinked."""
+"""Changes the devices of a simulated person: lost sessions, a new phone, a device linked or unlinked."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from simulator.contacts.signal_endpoints import PHONE
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
-    from simulator.server.notifications import Notices
+    from simulator.contacts.signal_endpoints import SignalEndpoints
+    from simulator.server.notifications import Notifications
 
 
 class DeviceChanges:
     """Changes devices and notifies others. Every method runs inside its caller's transaction."""
 
     def __init__(
-        self, people: People, endpoints: Endpoints, devices: Devices, notices: Notices
+        self,
+        people: People,
+        endpoints: SignalEndpoints,
+        devices: Devices,
+        notifications: Notifications,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._devices = devices
-        self._notices = notices
+        self._notifications = notifications
 
     def forget(self, number: str, account: str) -> int:
         """Drops the sessions of the person's devices with the account's; returns their number."""
@@ -32,7 +36,7 @@ class DeviceChanges:
         """Resets the phone's sessions and prekeys, and its identity unless `same_identity`.
 
         A new identity comes with a new registration id and without the linked devices, which the
-        old one had vouched for. With `notify` accounts that know the person are notified.
+        old one had signed. With `notify` accounts that know the person are notified.
         """
         if same_identity:
             self._endpoints.reset(number)
@@ -41,8 +45,8 @@ class DeviceChanges:
             if device != PHONE:
                 self.unlink(number, device, notify=notify)
         if notify:
-            # before the sessions are gone, by which the server knows who knows whom
-            self._notices.identity(number)
+            # before the deletion of the sessions, by which the server knows the person's peers
+            self._notifications.identity(number)
         self._endpoints.remove(number, PHONE)
         self._people.relisted(number, renumbered=True)
 
@@ -50,11 +54,11 @@ class DeviceChanges:
         """Links one more device of the person; returns its id. Raises HostedDeviceError."""
         device = self._devices.add(number, hosted=hosted)
         if notify:
-            self._notices.device(number, "add", device)
+            self._notifications.device(number, "add", device)
         return device
 
     def unlink(self, number: str, device: int, *, notify: bool) -> None:
-        """Unlinks a device of the person. Raises NoDeviceError when none is played under the id."""
+        """Unlinks a device of the person. Raises NoDeviceError without a simulated one."""
         self._devices.remove(number, device)
         if notify:
-            self._notices.device(number, "remove", device)
+            self._notifications.device(number, "remove", device)

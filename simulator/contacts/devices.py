@@ -1,4 +1,4 @@
-"""The devices of a person: the phone, those linked to it, and those that the simulator plays."""
+"""Lists the devices of a person, simulated ones and companions, with the signed key index list and `phash`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companions
 
 
@@ -46,14 +46,14 @@ def participant_hash(addresses: Iterable[Any]) -> str:
 class Devices:
     """Every person's devices, wherever they are."""
 
-    def __init__(self, people: People, endpoints: Endpoints, companions: Companions) -> None:
+    def __init__(self, people: People, endpoints: SignalEndpoints, companions: Companions) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
         self._lists: dict[str, tuple[object, SignedList]] = {}
 
     def of(self, number: str) -> dict[int, int]:
-        """The key index of each device, by the device's id; the phone is 0 and first."""
+        """Returns the key index of each device, by the device's id; the phone is 0 and first."""
         linked = {one.device: one.key_index for one in self._companions.of(number)}
         linked |= {one.device: one.key_index for one in self._endpoints.of(number).values()}
         return dict(sorted(linked.items()))
@@ -73,7 +73,7 @@ class Devices:
         return device
 
     def remove(self, number: str, device: int) -> None:
-        """Unlinks a played device. Raises NoDeviceError when it is none, or the phone."""
+        """Unlinks a simulated device. Raises NoDeviceError for another one, or the phone."""
         if device == PHONE or self._endpoints.get(number, device) is None:
             raise NoDeviceError
         self._endpoints.remove(number, device)
@@ -85,7 +85,7 @@ class Devices:
         return participant_hash(person.address(server, device) for device in self.of(number))
 
     def signed_list(self, number: str) -> SignedList:
-        """The device list that the phone signed last: a client drops devices whose index is not in it.
+        """Returns the device list that the phone signed last: a client drops devices whose index is not in it.
 
         Its `current_index` is the highest index ever given, its `valid_indexes` those that still
         hold, 0 being the phone's.

@@ -1,4 +1,4 @@
-"""Group messages from played people; `contact_behaviour.py` chooses the speaker and stores them."""
+"""Encrypts group messages of simulated people under sender keys; `contact_behaviour.py` stores the messages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
-    from simulator.contacts.inbox import Inbox
+    from simulator.contacts.inbox import ContactInboxes
     from simulator.contacts.people import People
     from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sender_keys import SenderKeys
-    from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
+    from simulator.contacts.signal_endpoints import Bundle, SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from simulator.server.prekeys import Prekeys
 
 
-class GroupSpeech:
+class GroupBehaviour:
     """Sends to all members. Every method runs inside its caller's transaction."""
 
     def __init__(
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        inbox: Inbox,
+        inbox: ContactInboxes,
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
         prekeys: Prekeys,
@@ -51,11 +51,11 @@ class GroupSpeech:
         self._switchboard = switchboard
 
     def listeners(self, group: Group) -> list[Companion]:
-        """The linked devices of all members."""
+        """Returns the linked devices of all members."""
         return [one for number in group.members for one in self._companions.of(number)]
 
-    def say(self, speaker: Endpoint, group: Group, message_id: str, content: Any) -> None:
-        """Encrypts once for all, and hands the key to each device that lacks it.
+    def say(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
+        """Encrypts once for all members, and distributes the sender key to each device that lacks it.
 
         Raises NoGroupError when the speaker is not a member.
         """
@@ -74,7 +74,7 @@ class GroupSpeech:
 
     def again(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         group: Group,
         *,
@@ -83,7 +83,7 @@ class GroupSpeech:
         bundle: Bundle | None,
         count: int,
     ) -> None:
-        """For one device that could not read: the message with the key, over their session."""
+        """Sends one device that could not decrypt the message again, with the sender key."""
         handed_over = self._sender_keys.handed_over(group, speaker)
         message = Message()
         message.CopyFrom(content)
@@ -101,7 +101,7 @@ class GroupSpeech:
 
     def _for_one(
         self,
-        speaker: Endpoint,
+        speaker: SignalEndpoint,
         companion: Companion,
         message: Any,
         *,
@@ -118,7 +118,7 @@ class GroupSpeech:
         return parts
 
     def _stanza(
-        self, speaker: Endpoint, group: Group, message_id: str, content: Any, parts: list[Any]
+        self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any, parts: list[Any]
     ) -> Any:
         person = self._people.named(speaker.number)
         stanza = stanzas.group_message(
@@ -127,8 +127,8 @@ class GroupSpeech:
         stanza.attrs.update(message_content.attributes(content))
         return stanza
 
-    def _hear(self, speaker: Endpoint, group: Group, message_id: str, content: Any) -> None:
-        """The members who are played keep it, and confirm it to an account that has companions."""
+    def _hear(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
+        """Stores the message for simulated members, who send receipts to an account with companions."""
         kind, text, fields = message_content.described(content)
         for number in group.members:
             if number == speaker.number:

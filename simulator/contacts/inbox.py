@@ -1,4 +1,4 @@
-"""The inboxes of the people whom the simulator plays: the oracle that tests judge by."""
+"""Inboxes of the simulated people: the oracle of the tests."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Page:
+class InboxPage:
     """The items after an index, at most `limit` of them; -1 for no limit."""
 
     after: int = 0
     limit: int = -1
 
 
-EVERYTHING: Final = Page()
+EVERYTHING: Final = InboxPage()
 
 
-class Inbox:
-    """Messages in order of first arrival, one per sender and id, whichever devices got them."""
+class ContactInboxes:
+    """Messages in the order of their first arrival, one for each sender and id over all devices."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def again(self, device: DeviceKey, sender: str, message_id: str, ciphertext: bytes) -> bool:
-        """Counts a message that comes to a device again with the very same ciphertext."""
+        """Counts a delivery of the same ciphertext to a device again."""
         return (
             self._store.execute(
                 "UPDATE decrypted SET deliveries = deliveries + 1 WHERE number = ? AND device = ?"
@@ -59,11 +59,10 @@ class Inbox:
         ciphertext: bytes = b"",
         name: str = "",
     ) -> bool:
-        """Keeps a message that a device got; whether it is the person's first sight of it.
+        """Stores a message of a device; returns whether no device of the person had it before.
 
-        `content` is the message itself, `fields` what is shown of it beside its text, `name` the
-        sender's as it came with it. The same id encrypted anew counts as another delivery to that
-        device.
+        `fields` are those that the inbox shows beside the text, `name` is the sender's name in the
+        stanza. Another ciphertext with the same id counts as another delivery to the device.
         """
         number, its_device = device
         first = self._store.execute(
@@ -92,15 +91,15 @@ class Inbox:
         )
         return first > 0
 
-    def received(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
-        """Messages that others sent to this number."""
+    def received(self, number: str, page: InboxPage = EVERYTHING) -> list[dict[str, Any]]:
+        """Returns messages that others sent to this number."""
         return self._items(number, page, own=False)
 
-    def copies(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
-        """Messages of the companions, as the account's own phone received them."""
+    def copies(self, number: str, page: InboxPage = EVERYTHING) -> list[dict[str, Any]]:
+        """Returns messages of the companions, as their account's phone received them."""
         return self._items(number, page, own=True)
 
-    def _items(self, number: str, page: Page, *, own: bool) -> list[dict[str, Any]]:
+    def _items(self, number: str, page: InboxPage, *, own: bool) -> list[dict[str, Any]]:
         rows = self._store.rows(
             "SELECT inbox.*, max(deliveries) AS deliveries, group_concat(device) AS devices"
             " FROM inbox JOIN decrypted USING (number, sender, id)"

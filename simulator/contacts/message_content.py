@@ -1,4 +1,4 @@
-"""Converts message content: from a request's fields to protobuf, and back to an inbox's entry.
+"""Converts message content between the fields of control requests, protobuf, and inbox entries.
 
 Shapes after whatsmeow `send.go` (BuildEdit, BuildRevoke, BuildReaction, getTypeFromMessage,
 getMediaTypeFromMessage, getEditAttribute) and WAWebProtobufsE2E.
@@ -38,7 +38,7 @@ _POLLS: Final = ("poll_creation_message", "poll_creation_message_v2", "poll_crea
 
 @dataclass(frozen=True)
 class Target:
-    """The message that another one is about, as its chat knows it.
+    """The message to which another one refers.
 
     `chat` and `sender` are JIDs without a device; `from_me` is from the speaker's point of view.
     """
@@ -65,7 +65,7 @@ def text(said: str) -> Any:
 
 
 def reaction(target: Target, emoji: str) -> Any:
-    """An empty emoji takes the reaction back."""
+    """Builds a reaction; an empty emoji removes it."""
     message = Message()
     message.reaction_message.text = emoji
     message.reaction_message.sender_timestamp_ms = int(time.time() * 1000)
@@ -74,7 +74,7 @@ def reaction(target: Target, emoji: str) -> Any:
 
 
 def edit(target: Target, said: str, *, wrapped: bool) -> Any:
-    """The new text: wrapped in an `edited_message`, as phones do it, or bare, as Baileys does."""
+    """Builds an edit: wrapped in an `edited_message`, as by phones, or bare, as by Baileys."""
     message = Message()
     inner = message.edited_message.message if wrapped else message
     inner.protocol_message.type = _EDIT
@@ -92,7 +92,7 @@ def delete(target: Target) -> Any:
 
 
 def timer(seconds: int) -> Any:
-    """The setting that messages of the chat disappear after so many seconds; never after 0."""
+    """Builds the setting of a chat's timer, in seconds; 0 is never."""
     message = Message()
     message.protocol_message.type = _TIMER
     message.protocol_message.ephemeral_expiration = seconds
@@ -101,13 +101,13 @@ def timer(seconds: int) -> Any:
 
 
 def timer_in(message: Any) -> int | None:
-    """The seconds that a setting of the chat's timer names; None for any other message."""
+    """Returns the seconds of a timer setting; None for other messages."""
     part = unwrapped(message).protocol_message
     return int(part.ephemeral_expiration) if part.type == _TIMER else None
 
 
 def expiring(message: Any, seconds: int) -> Any:
-    """The message with the seconds after which it disappears, where its kind can say so."""
+    """Returns the message with its timer in seconds, if its kind has a field for it."""
     _extend(message)
     part = _quoting_part(message)
     if part is not None:
@@ -116,7 +116,7 @@ def expiring(message: Any, seconds: int) -> Any:
 
 
 def expiration(message: Any) -> int | None:
-    """After how many seconds the message disappears, 0 for never; None for a kind that has no say."""
+    """Returns the timer of a message in seconds, 0 for never; None for a kind without a field for it."""
     part = _quoting_part(unwrapped(message))
     if part is None:
         return 0 if message.conversation else None
@@ -142,12 +142,12 @@ def contact(name: str, vcard: str) -> Any:
 
 
 def vcard_of(name: str, number: str) -> str:
-    """A card with the one number, as WhatsApp writes it."""
+    """Builds a vCard with one number, in WhatsApp's form."""
     return f"BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL;type=CELL;waid={number}:+{number}\nEND:VCARD"
 
 
 def poll(question: str, options: list[str], selectable: int, secret: bytes) -> Any:
-    """A poll of which `selectable` options may be chosen, 0 for any number of them."""
+    """Builds a poll; `selectable` options may be chosen, 0 for any number."""
     message = Message()
     message.message_context_info.message_secret = secret
     field = message.poll_creation_message_v3 if selectable == 1 else message.poll_creation_message
@@ -158,7 +158,7 @@ def poll(question: str, options: list[str], selectable: int, secret: bytes) -> A
 
 
 def media(kind: str, sealed: Sealed, url: str, path: str, fields: dict[str, Any]) -> Any:
-    """A file of one of the MEDIA kinds; `fields` are the part's own, such as `caption`."""
+    """Builds a message with a file of one of the MEDIA kinds; `fields` are its further fields, such as `caption`."""
     message = Message()
     part = getattr(message, f"{kind}_message")
     part.url, part.direct_path = url, path
@@ -171,7 +171,7 @@ def media(kind: str, sealed: Sealed, url: str, path: str, fields: dict[str, Any]
 
 
 def quoting(message: Any, target: Target) -> Any:
-    """The message as a reply to another. A plain text becomes an extended one."""
+    """Returns the message as a reply to another. A plain text becomes an extended one."""
     _extend(message)
     part = _quoting_part(message)
     part.context_info.stanza_id = target.id
@@ -182,7 +182,7 @@ def quoting(message: Any, target: Target) -> Any:
 
 
 def attributes(message: Any) -> dict[str, str]:
-    """The attributes of a message's stanza for its content: `type`, and `edit` where it changes another."""
+    """Returns the attributes of a message stanza for its content: `type`, and `edit` for a change of another message."""
     message = unwrapped(message)
     attrs = {"type": "text"}
     if message.HasField("reaction_message"):
@@ -205,7 +205,7 @@ def attributes(message: Any) -> dict[str, str]:
 
 
 def sealed_attributes(message: Any) -> dict[str, str]:
-    """The attributes of a ciphertext for its content: the media, and that nothing is lost if it fails."""
+    """Returns the attributes of `<enc>` for its content: `mediatype`, and `decrypt-fail` for dispensable messages."""
     attrs, media_kind = {}, media_type(message)
     if media_kind:
         attrs["mediatype"] = media_kind
@@ -217,7 +217,7 @@ def sealed_attributes(message: Any) -> dict[str, str]:
 
 
 def media_type(message: Any) -> str:
-    """The `mediatype` of the ciphertext; empty for what is no media."""
+    """Returns the `mediatype` of the ciphertext; empty without media."""
     message = unwrapped(message)
     if message.HasField("audio_message"):
         return "ptt" if message.audio_message.ptt else "audio"
@@ -232,12 +232,12 @@ def media_type(message: Any) -> str:
 
 
 def is_for_companions(message: Any) -> bool:
-    """Whether it is what an account's phone tells its companions and no other."""
+    """Returns whether only an account's phone sends this message, to its companions."""
     return any(message.protocol_message.HasField(name) for name in _FOR_COMPANIONS)
 
 
 def unwrapped(message: Any) -> Any:
-    """The content inside the envelopes that disappear, are seen once, are edited or carry a caption."""
+    """Returns the content inside the wrappers for disappearing, view-once, edited and captioned messages."""
     for _ in _WRAPPERS:
         inner = next((name for name in _WRAPPERS if message.HasField(name)), None)
         if inner is None:
@@ -247,12 +247,12 @@ def unwrapped(message: Any) -> Any:
 
 
 def poll_in(message: Any) -> Any:
-    """The poll that a message creates, whichever of its fields it is in."""
+    """Returns the poll that a message creates, from any of the fields for polls."""
     return next((getattr(message, name) for name in _POLLS if message.HasField(name)), None)
 
 
 def media_in(message: Any) -> tuple[str, Any] | None:
-    """The kind and the part of a message that names a file."""
+    """Returns the kind and the media part of a message."""
     message = unwrapped(message)
     for kind in MEDIA:
         if message.HasField(f"{kind}_message"):
@@ -261,7 +261,7 @@ def media_in(message: Any) -> tuple[str, Any] | None:
 
 
 def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
-    """The kind, the text and the other fields; a kind of None is what no person would see."""
+    """Returns kind, text and other fields for an inbox; the kind None for messages that no app shows."""
     message = unwrapped(message)
     kind, said, fields = _described(message)
     part = None if kind is None else _quoting_part(message)
@@ -316,7 +316,7 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
 
 
 def _sealed(message: Any) -> tuple[str, None, dict[str, Any]] | None:
-    """A vote or an edit that is sealed under the secret of the message that it is about."""
+    """Returns the encrypted vote or edit in a message."""
     if message.HasField("poll_update_message"):
         key = message.poll_update_message.poll_creation_message_key
         return "vote", None, {"target": _target(key)}
@@ -338,12 +338,12 @@ def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
 
 
 def _revokes(part: Any) -> bool:
-    # A type that is not known here reads as the first one, which is this.
+    # proto2 reads an unknown type as the first one, which is this.
     return part.HasField("type") and part.type == _REVOKE and part.HasField("key")
 
 
 def _bare(message: Any) -> bool:
-    """Whether it carries nothing but keys for what follows."""
+    """Returns whether the message has nothing but a sender key distribution."""
     return {field.name for field, _ in message.ListFields()} <= {
         "sender_key_distribution_message",
         "message_context_info",
@@ -373,7 +373,7 @@ def _given(part: Any, *names: str) -> dict[str, Any]:
 
 
 def _quoting_part(message: Any) -> Any:
-    """The part of a message that says what it quotes, None when it has none."""
+    """Returns the part of a message with its `context_info`, None without one."""
     for field, part in message.ListFields():
         if field.message_type is not None and "context_info" in field.message_type.fields_by_name:
             return part
@@ -381,7 +381,7 @@ def _quoting_part(message: Any) -> Any:
 
 
 def _extend(message: Any) -> None:
-    """Makes a plain text an extended one, which can carry more than its words."""
+    """Turns a plain text into an extended one, which has a `context_info`."""
     if message.conversation:
         said = message.conversation
         message.ClearField("conversation")
@@ -389,6 +389,6 @@ def _extend(message: Any) -> None:
 
 
 def fill(key: Any, target: Target) -> None:
-    """Names the target in a message key."""
+    """Fills a message key with the target."""
     for name, value in target.key().items():
         setattr(key, name, value)

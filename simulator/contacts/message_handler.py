@@ -1,4 +1,4 @@
-"""Messages from companions to played people: decryption, receipts, retry receipts."""
+"""Decrypts messages from companions to simulated people, and answers by receipts or retry receipts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 
 from simulator.contacts import message_content
 from simulator.contacts.people import RECEIPTS
-from simulator.contacts.signal_endpoints import PHONE, Endpoint, UndecryptableError
+from simulator.contacts.signal_endpoints import PHONE, SignalEndpoint, UndecryptableError
 from simulator.phones import adv
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
@@ -19,14 +19,14 @@ from simulator.wire.protocol import PreKeySignalMessage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simulator.contacts.inbox import Inbox
+    from simulator.contacts.inbox import ContactInboxes
     from simulator.contacts.people import People, Person
     from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sent_messages import SentMessages
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
     from simulator.store import Store
 
 log = structlog.get_logger()
@@ -36,24 +36,24 @@ MAX_RETRIES: Final = 5
 MISNAMED_COPIES: Final = "misnamed_copies"
 
 
-class Contacts:
-    """All people's devices that are played. Every method runs inside its caller's transaction."""
+class MessageHandler:
+    """Receives for the simulated devices of all people. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
         *,
         store: Store,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        inbox: Inbox,
+        inbox: ContactInboxes,
         sent: SentMessages,
         sealed_content: SealedContent,
-        disappearing: Disappearing,
+        chat_timers: ChatTimers,
         switchboard: Switchboard,
         peer_message: Callable[[Companion, str, Any], None],
     ) -> None:
-        """`peer_message` is handed what companions write to their own phone: message id, message."""
+        """`peer_message` gets messages of companions to their own phone: the id and the message."""
         self._store = store
         self._people = people
         self._endpoints = endpoints
@@ -61,13 +61,13 @@ class Contacts:
         self._inbox = inbox
         self._sent = sent
         self._sealed_content = sealed_content
-        self._disappearing = disappearing
+        self._chat_timers = chat_timers
         self._switchboard = switchboard
         self._peer_message = peer_message
 
     def receive(
         self,
-        endpoint: Endpoint,
+        endpoint: SignalEndpoint,
         sender: Companion,
         message_id: str,
         enc: Any,
@@ -77,18 +77,18 @@ class Contacts:
         server: str,
         name: str,
     ) -> None:
-        """Decrypts what a companion sent to one of the played devices.
+        """Decrypts a message of a companion to one of the simulated devices.
 
-        What reads is kept and answered by receipts as the person is set to; what does not is
-        answered by a retry receipt to the device that sent it.
+        A decrypted message is stored and answered by the receipts that the person is set to send; a
+        failure by a retry receipt to the sending device.
         """
         own_copy = endpoint.number == sender.number
         device = (endpoint.number, endpoint.device)
         kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
         fingerprint = hashlib.sha256(sealed).digest()
         if self._inbox.again(device, sender.number, message_id, fingerprint):
-            # The very same bytes: a ratchet reads them only once, and a person's device drops
-            # them without asking again.
+            # The same bytes: a ratchet decrypts them only once, and a device drops them
+            # without a retry receipt.
             if not own_copy:
                 self._receipts(endpoint, sender.number, message_id, server)
             return
@@ -97,7 +97,7 @@ class Contacts:
                 self.check_identity(sender, sealed, device_identity)
             plaintext = endpoint.decrypt(sender.key, kind, sealed)
             message = Message.FromString(plaintext)
-        except Exception as error:  # noqa: BLE001 - whatever breaks, a device asks again
+        except Exception as error:  # noqa: BLE001 - any failure leads to a retry receipt
             code = getattr(error, "code", "malformed")
             log.info("undecryptable", action="undecryptable", code=code, own_copy=own_copy)
             self._ask_again(endpoint, sender, message_id, chat=chat, server=server, code=code)
@@ -105,7 +105,7 @@ class Contacts:
         if own_copy:
             if endpoint.device == PHONE:
                 self._peer_message(sender, message_id, message)
-            # The account's own phone sees what its companions sent only inside one of these.
+            # Companions send copies to their account's phone only in this wrapper.
             self._check_destination(message, sender, chat, server)
             message = message.device_sent_message.message
         what, text, fields = message_content.described(message)
@@ -121,18 +121,18 @@ class Contacts:
             ciphertext=fingerprint,
             name=name,
         ):
-            self._disappearing.heard(message, chat.number, sender.number, message_id)
+            self._chat_timers.observe(message, chat.number, sender.number, message_id)
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
 
     def hear(
         self, sender: Person, recipient: Person, message_id: str, message: Any, server: str
     ) -> None:
-        """Keeps what an account's own phone says to a played person's devices, and confirms it.
+        """Stores a message of an account's phone to a simulated person, and sends receipts.
 
-        To the phone and to all the account's companions: a receipt knows no sending device
-        (Baileys `messages-recv.ts` handleReceipt: without `recipient` it is about a message of the
-        account's).
+        They go to the phone and to all companions of the account: a receipt names no sending device
+        (Baileys `messages-recv.ts` handleReceipt: without `recipient` it is for a message of
+        the account).
         """
         kind, text, fields = message_content.described(message)
         for endpoint in self._endpoints.of(recipient.number).values():
@@ -160,9 +160,9 @@ class Contacts:
     def _check_destination(
         self, message: Any, sender: Companion, chat: Person, server: str
     ) -> None:
-        """Counts a copy whose chat is named otherwise than the stanza names it; it is read all the same.
+        """Counts a copy that names another chat than its stanza; it is stored all the same.
 
-        whatsmeow, send.go `marshalMessage`; the server cannot see it.
+        whatsmeow, send.go `marshalMessage`; the server cannot decrypt it.
         """
         if message.HasField("device_sent_message"):
             destination = message.device_sent_message.destination_jid
@@ -172,7 +172,7 @@ class Contacts:
     def check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
     ) -> None:
-        """A first message must come from the key that the account's phone vouched for."""
+        """Checks that a `pkmsg` is from the identity key that the account's phone signed."""
         first = PreKeySignalMessage.decode(sealed)
         if first.identity_key != sender.identity:
             raise UndecryptableError("untrusted-identity")
@@ -182,8 +182,10 @@ class Contacts:
         if not adv.vouched(device_identity, sender.identity, phone):
             raise UndecryptableError("bad-device-identity")
 
-    def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
-        """To all companions of the account: delivered from each device, read from the phone."""
+    def _receipts(
+        self, endpoint: SignalEndpoint, account: str, message_id: str, server: str
+    ) -> None:
+        """Sends receipts to all companions of the account: delivered by each device, read by the phone."""
         person, now = self._people.named(endpoint.number), time.time()
         address = person.address(person.addressing or server, endpoint.device)
         for companion in self._companions.of(account):
@@ -191,8 +193,8 @@ class Contacts:
                 stanza = stanzas.receipt(address, message_id, kind, now + delay)
                 self._switchboard.deliver(companion.key, stanza, delay)
 
-    def asked(self, endpoint: Endpoint, sender: Companion, message_id: str) -> int:
-        """Counts that a message did not read; the how manieth time it was."""
+    def asked(self, endpoint: SignalEndpoint, sender: Companion, message_id: str) -> int:
+        """Counts a failed decryption of a message; returns the number of failures so far."""
         return self._store.number(
             "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
             " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
@@ -205,7 +207,7 @@ class Contacts:
 
     def _ask_again(
         self,
-        endpoint: Endpoint,
+        endpoint: SignalEndpoint,
         sender: Companion,
         message_id: str,
         *,
@@ -239,9 +241,9 @@ class Contacts:
 
 
 def confirmations(person: Person, device: int) -> Iterator[tuple[str, float]]:
-    """Types of the receipts that one of a person's devices sends, each after so many seconds.
+    """Returns the types of receipts that a device sends, each with its delay in seconds.
 
-    The phone alone says that a message was read.
+    Only the phone sends `read`.
     """
     for kind in RECEIPTS[person.receipts]:
         if kind != "read":

@@ -1,4 +1,4 @@
-"""Votes and edits, sealed under the secret that came with the message that they are about.
+"""Encrypts and decrypts add-ons (poll votes, edits) under the message secret of their target.
 
 After whatsmeow `msgsecret.go` (generateMsgSecretKey) and whatsapp-rust `features/message_edit.rs`.
 """
@@ -28,7 +28,7 @@ SECRET_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
-class Change:
+class AddOn:
     """A change of a message: its author, the message and the author of that; people by their JIDs without a device.
 
     `use` is VOTE or EDIT.

@@ -1,4 +1,4 @@
-"""People: a phone number, its hidden address (LID), and how that person behaves."""
+"""Stores people: phone number, LID, and behaviour (receipts, addressing, prekeys)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECEIPTS: Final[dict[str, tuple[str, ...]]] = {
     "delivered": ("",),
     "read": ("", "read"),
 }
-"""Types of the receipts that a person's devices send for a message, by the person's `receipts`."""
+"""Types of receipts that a person's devices send for a message, by the person's `receipts`."""
 ADDRESSINGS: Final = {"pn": PN_SERVER, "lid": LID_SERVER}
 _CHANGEABLE: Final = (
     "name",
@@ -48,8 +48,8 @@ class UnknownNumberError(ValueError):
 class Person:
     """One person, who may be an account's owner, a contact, or both.
 
-    `addressing` is the server part of all the person's stanzas, empty while they follow what they
-    answer; `prekeys` how many more bundles carry a one-time prekey (-1: no end); `listed_at` when
+    `addressing` is the server part of all the person's stanzas, empty while they follow the message
+    that they answer; `prekeys` how many more bundles carry a one-time prekey (-1: no end); `listed_at` when
     the device list last changed; `last_device` the highest device id ever given.
     """
 
@@ -80,7 +80,7 @@ class Person:
 
 
 class People:
-    """Everyone who was ever named. A person exists as soon as someone names the number."""
+    """All people. A person exists from the first use of the number on."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -93,7 +93,7 @@ class People:
         self._numbers.clear()
 
     def named(self, number: str) -> Person:
-        """The person of that number, made at first need. Raises UnknownNumberError."""
+        """Returns the person of a number, created at first use. Raises UnknownNumberError."""
         if not _NUMBER.fullmatch(number):
             raise UnknownNumberError("a number is 7 to 15 digits")
         if number not in self._cache:
@@ -130,7 +130,7 @@ class People:
         return self._cache[number]
 
     def at(self, jid: Any) -> Person | None:
-        """The person behind a JID of either kind, or behind a hosted device's; None for no such one."""
+        """Returns the person of a JID of either kind, or of a hosted device; None without one."""
         by = namespace(jid)
         if by is None or jid.server != (HOSTED_SERVERS[by] if jid.device == HOSTED_DEVICE else by):
             return None
@@ -160,7 +160,7 @@ class People:
         return self.named(number)
 
     def next_device(self, number: str) -> int:
-        """Reserves the number's next device id; ids are never given twice, a hosted one's never."""
+        """Reserves the number's next device id; no id is used twice, and the hosted one's never."""
         self.named(number)
         with self._store.transaction():
             device = self._store.number("SELECT next_device FROM people WHERE number = ?", number)

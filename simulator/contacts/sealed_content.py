@@ -1,4 +1,4 @@
-"""Content that a message refers to but does not hold: the file of its media, the options of a vote."""
+"""Resolves content outside of a message: downloads its media, and decrypts a vote with the poll's secret."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SealedContent:
         for author, voter in itertools.product(
             people.named(found["author"]).addresses(), people.named(sender).addresses()
         ):
-            ballot = message_secrets.Change(
+            ballot = message_secrets.AddOn(
                 message_secrets.VOTE, update.poll_creation_message_key.id, author, voter
             )
             secret = poll.message_context_info.message_secret

@@ -1,4 +1,4 @@
-"""Sender keys: what the played devices encrypt and read group messages with."""
+"""Sender keys of the simulated devices: encryption and decryption of group messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from simulator.wire.protocol import (
 )
 
 if TYPE_CHECKING:
-    from simulator.contacts.signal_endpoints import Endpoint
+    from simulator.contacts.signal_endpoints import SignalEndpoint
     from simulator.server.companions import DeviceKey
     from simulator.server.groups.group import Group
     from simulator.store import Store
@@ -32,7 +32,7 @@ _SIGNATURE: Final = 64
 
 
 class SenderKeys:
-    """Each device's own key of a group, and those that others gave it.
+    """The own sender key of each device in a group, and the keys that others distributed to it.
 
     A chain's step commits with the transaction that used it.
     """
@@ -40,7 +40,9 @@ class SenderKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def encrypt(self, group: Group, endpoint: Endpoint, plaintext: bytes) -> tuple[bytes, bytes]:
+    def encrypt(
+        self, group: Group, endpoint: SignalEndpoint, plaintext: bytes
+    ) -> tuple[bytes, bytes]:
         """The distribution message for a device that lacks the key, and the ciphertext for all."""
         states = self._states(group, endpoint, _own(endpoint))
         state = states[0] if states else create_sender_key_state(secrets.randbelow(1 << 31))
@@ -49,27 +51,29 @@ class SenderKeys:
         self._save(group, endpoint, _own(endpoint), [after])
         return handed_over, sealed
 
-    def handed_over(self, group: Group, endpoint: Endpoint) -> bytes:
-        """The key as it is now, for a device that could not read."""
+    def handed_over(self, group: Group, endpoint: SignalEndpoint) -> bytes:
+        """Returns a distribution message with the current key, for a device that could not decrypt."""
         states = self._states(group, endpoint, _own(endpoint))
         return build_distribution_message(states[0]) if states else b""
 
-    def accept(
-        self, group: Group, endpoint: Endpoint, sender: DeviceKey, handed_over: bytes
+    def store(
+        self, group: Group, endpoint: SignalEndpoint, sender: DeviceKey, handed_over: bytes
     ) -> None:
-        """Keeps a key that another device handed over. Raises UndecryptableError."""
+        """Stores a key that another device distributed. Raises UndecryptableError."""
         try:
             state = process_distribution_message(handed_over)
         except Exception as error:
             raise UndecryptableError("malformed") from error
         known = self._states(group, endpoint, sender)
         if any(one.key_id == state.key_id and one.iteration >= state.iteration for one in known):
-            # The same key again, from an earlier step or the very one that is next.
+            # The same key again, at an earlier step or at the next one.
             return
         others = [one for one in known if one.key_id != state.key_id]
         self._save(group, endpoint, sender, [state, *others][:_KEPT])
 
-    def decrypt(self, group: Group, endpoint: Endpoint, sender: DeviceKey, sealed: bytes) -> bytes:
+    def decrypt(
+        self, group: Group, endpoint: SignalEndpoint, sender: DeviceKey, sealed: bytes
+    ) -> bytes:
         """Raises UndecryptableError, and then nothing has changed."""
         states = self._states(group, endpoint, sender)
         try:
@@ -87,7 +91,7 @@ class SenderKeys:
         self._save(group, endpoint, sender, [after if one is state else one for one in states])
         return plaintext
 
-    def shared(self, group: Group, endpoint: Endpoint, peer: DeviceKey) -> bool:
+    def shared(self, group: Group, endpoint: SignalEndpoint, peer: DeviceKey) -> bool:
         """Whether a device has the endpoint's key; from now on it counts as having it."""
         return (
             self._store.execute(
@@ -101,14 +105,14 @@ class SenderKeys:
         )
 
     def renew(self, group: Group) -> None:
-        """All played devices forget their own keys: whoever left can read nothing more."""
+        """Deletes the own keys of all simulated devices, so that former members cannot decrypt later messages."""
         self._store.execute(
             "DELETE FROM sender_keys WHERE group_id = ? AND number = peer AND device = peer_device",
             group.id,
         )
         self._store.execute("DELETE FROM sender_keys_shared WHERE group_id = ?", group.id)
 
-    def _states(self, group: Group, endpoint: Endpoint, sender: DeviceKey) -> list[Any]:
+    def _states(self, group: Group, endpoint: SignalEndpoint, sender: DeviceKey) -> list[Any]:
         row = self._store.row(
             "SELECT states FROM sender_keys WHERE group_id = ? AND number = ? AND device = ?"
             " AND peer = ? AND peer_device = ?",
@@ -119,7 +123,9 @@ class SenderKeys:
         kept = [] if row is None else json.loads(row["states"])
         return [deserialize_sender_key_state(one) for one in kept]
 
-    def _save(self, group: Group, endpoint: Endpoint, sender: DeviceKey, states: list[Any]) -> None:
+    def _save(
+        self, group: Group, endpoint: SignalEndpoint, sender: DeviceKey, states: list[Any]
+    ) -> None:
         self._store.execute(
             "INSERT OR REPLACE INTO sender_keys (group_id, number, device, peer, peer_device,"
             " states) VALUES (?, ?, ?, ?, ?, ?)",
@@ -130,5 +136,5 @@ class SenderKeys:
         )
 
 
-def _own(endpoint: Endpoint) -> DeviceKey:
+def _own(endpoint: SignalEndpoint) -> DeviceKey:
     return endpoint.number, endpoint.device

@@ -1,4 +1,4 @@
-"""Messages that played people sent, and what came back for each: delivered, read, retries."""
+"""Stores messages that simulated people sent, and the receipts and retries of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts import message_content
-from simulator.contacts.inbox import EVERYTHING, Page
+from simulator.contacts.inbox import EVERYTHING, InboxPage
 from simulator.wire.proto_schema import Message
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 OWN_DEVICES: Final = ""
-"""In the place of a recipient: what a phone tells its companions, and no person says."""
+"""The recipient of protocol messages from a phone to its companions."""
 
 
 class SentMessages:
-    """The table `said`. Every method runs inside its caller's transaction."""
+    """The table `said`. Each method runs inside its caller's transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class SentMessages:
         )
 
     def count_request(self, number: str, message_id: str, peer: DeviceKey) -> int:
-        """Counts a peer's request to encrypt the message anew; returns how many it has made."""
+        """Counts a retry request of a peer; returns the number of its requests."""
         return self._store.number(
             "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
             " ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
@@ -62,13 +62,13 @@ class SentMessages:
         )
 
     def count_retry(self, number: str, message_id: str) -> None:
-        """Counts that the message was encrypted anew."""
+        """Counts a repeated encryption of the message."""
         self._store.execute(
             "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
         )
 
-    def of(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
-        """Returns what the person said, oldest first, with their receipts and retries."""
+    def of(self, number: str, page: InboxPage = EVERYTHING) -> list[dict[str, Any]]:
+        """Returns the messages of a person, oldest first, with their receipts and retries."""
         now = time.time()
         return [
             {

@@ -1,4 +1,4 @@
-"""Signal endpoints: the devices that the simulator plays, with their private keys."""
+"""Simulated devices with their private keys: prekey bundles, encryption, decryption."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.signal_sessions import (
     MAX_SESSIONS,
-    Session,
+    SignalSession,
     accepted,
     decrypted,
     dumped,
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 Peer = tuple[str, int]
 PHONE: Final = 0
-# what a device loses that is set up anew
+# tables of the state that a device loses on a reset
 _CONVERSATIONS: Final = ("sessions", "endpoint_prekeys", "sender_keys", "sender_keys_shared")
 
 
 class UndecryptableError(Exception):
-    """No session reads it. `code` says why, in a word."""
+    """No session decrypts the message. `code` is the reason, in a word."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -72,10 +72,10 @@ class Bundle:
 
 
 @dataclass
-class Endpoint:
-    """A played device. Its ratchets commit with the transaction that used them.
+class SignalEndpoint:
+    """A simulated device. Its ratchets commit with the transaction that used them.
 
-    `adv` is what a linked device shows with its keys, empty for a phone.
+    `adv` is the signed identity of a linked device, empty for a phone.
     """
 
     store: Store
@@ -86,15 +86,15 @@ class Endpoint:
     signed_prekey: Any
     adv: bytes = b""
     key_index: int = 0
-    _sessions: dict[Peer, list[Session]] = field(default_factory=dict)
+    _sessions: dict[Peer, list[SignalSession]] = field(default_factory=dict)
 
     def has_session(self, peer: Peer) -> bool:
         return bool(self._with(peer))
 
     def bundle(self, *, with_prekey: bool = True) -> Bundle:
-        """The device's bundle with a one-time prekey that was never given to anyone.
+        """Returns the prekey bundle of the device with an unused one-time prekey.
 
-        Without one, as from a device that ran out of them, when told so.
+        Without the latter on request, as from a device that has none left.
         """
         signed = self.signed_prekey
         shown = Bundle(
@@ -168,7 +168,7 @@ class Endpoint:
             try:
                 after, padded = decrypted(session, self.identity.public, message)
                 plaintext = unpad(padded)
-            except Exception:  # noqa: BLE001, S112 - whatever breaks, this session does not read it
+            except Exception:  # noqa: BLE001, S112 - on any failure the next session is tried
                 continue
             del sessions[index]
             self._save(peer, [after, *sessions])
@@ -182,7 +182,7 @@ class Endpoint:
             return plaintext
         raise UndecryptableError("bad-mac" if sessions else "no-session")
 
-    def _opened(self, first: Any) -> Session:
+    def _opened(self, first: Any) -> SignalSession:
         if first.signed_pre_key_id != self.signed_prekey.key_id:
             raise UndecryptableError("unknown-signed-prekey")
         one_time = None
@@ -199,7 +199,7 @@ class Endpoint:
             one_time = OneTimePreKey(first.one_time_pre_key_id, private, public_key(private))
         return accepted(self.identity, self.signed_prekey, one_time, first)
 
-    def _with(self, peer: Peer) -> list[Session]:
+    def _with(self, peer: Peer) -> list[SignalSession]:
         if peer not in self._sessions:
             found = self.store.row(
                 "SELECT record FROM sessions"
@@ -211,7 +211,7 @@ class Endpoint:
             self._sessions[peer] = [] if found is None else loaded(found["record"])
         return self._sessions[peer]
 
-    def _save(self, peer: Peer, sessions: list[Session]) -> None:
+    def _save(self, peer: Peer, sessions: list[SignalSession]) -> None:
         kept = sessions[:MAX_SESSIONS]
         self._sessions[peer] = kept
         self.store.execute(
@@ -224,16 +224,16 @@ class Endpoint:
         )
 
 
-class Endpoints:
-    """Every played device. A number's phone is made when it is first needed."""
+class SignalEndpoints:
+    """All simulated devices. The phone of a number is created at its first use."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._cache: dict[str, dict[int, Endpoint]] = {}
+        self._cache: dict[str, dict[int, SignalEndpoint]] = {}
         store.on_rollback(self._cache.clear)
 
-    def of(self, number: str) -> dict[int, Endpoint]:
-        """The number's played devices by their ids, the phone first."""
+    def of(self, number: str) -> dict[int, SignalEndpoint]:
+        """Returns the number's simulated devices by their ids, the phone first."""
         if number not in self._cache:
             rows = self._store.rows(
                 "SELECT * FROM endpoints WHERE number = ? ORDER BY device", number
@@ -244,17 +244,17 @@ class Endpoints:
             self._cache[number] = played
         return self._cache[number]
 
-    def get(self, number: str, device: int = PHONE) -> Endpoint | None:
-        """The played device, or None when that device is not played here."""
+    def get(self, number: str, device: int = PHONE) -> SignalEndpoint | None:
+        """Returns a simulated device, None for a device that is not simulated."""
         return self.of(number).get(device)
 
-    def phone(self, number: str) -> Endpoint:
+    def phone(self, number: str) -> SignalEndpoint:
         return self.of(number)[PHONE]
 
     def link(
         self, number: str, device: int, *, raw_id: int, key_index: int, now: float
-    ) -> Endpoint:
-        """Makes one more played device, vouched for by the phone."""
+    ) -> SignalEndpoint:
+        """Creates one more simulated device, signed by the phone."""
         identity = IdentityKeyPair.generate()
         adv = own_identity(
             self.phone(number).identity,
@@ -269,7 +269,7 @@ class Endpoints:
         return linked
 
     def remove(self, number: str, device: int) -> None:
-        """The device is gone, with its keys and sessions."""
+        """Deletes a device with its keys and sessions."""
         for table in (*_CONVERSATIONS, "endpoints"):
             self._store.execute(
                 f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608
@@ -312,7 +312,7 @@ class Endpoints:
         identity: Any = None,
         adv: bytes = b"",
         key_index: int = 0,
-    ) -> Endpoint:
+    ) -> SignalEndpoint:
         identity = identity or IdentityKeyPair.generate()
         signed = SignedPreKey.generate(identity, 1)
         registration = 1 + secrets.randbelow(16380)
@@ -330,12 +330,14 @@ class Endpoints:
                 adv,
                 key_index,
             )
-        return Endpoint(self._store, number, device, identity, registration, signed, adv, key_index)
+        return SignalEndpoint(
+            self._store, number, device, identity, registration, signed, adv, key_index
+        )
 
 
-def _endpoint(store: Store, row: Any) -> Endpoint:
+def _endpoint(store: Store, row: Any) -> SignalEndpoint:
     private, skey = bytes(row["identity"]), bytes(row["skey"])
-    return Endpoint(
+    return SignalEndpoint(
         store,
         row["number"],
         row["device"],

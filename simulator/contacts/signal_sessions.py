@@ -1,4 +1,4 @@
-"""Signal sessions as values: the ratchet, whom it is with, and what the first message carries."""
+"""Signal sessions as immutable values: X3DH, Double Ratchet, and the fields of a `pkmsg`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from simulator.wire.protocol import (
     x3dh_responder,
 )
 
-# As many old sessions as libsignal keeps, so that what was on its way when a new one began is read.
+# As many old sessions as libsignal keeps, for messages in flight at the begin of a new one.
 MAX_SESSIONS: Final = 40
 
 _BYTES: Final = ("dhs_priv", "dhs_pub", "dhr", "rk", "cks", "ckr")
@@ -28,7 +28,7 @@ _NUMBERS: Final = ("ns", "nr", "pn")
 
 
 @dataclass(frozen=True)
-class Session:
+class SignalSession:
     """One session with one device.
 
     `base_key` is the initiator's ephemeral, set on what we received; `pending` is (one-time prekey
@@ -55,7 +55,7 @@ class Session:
         }
 
     @classmethod
-    def load(cls, data: dict[str, Any]) -> Session:
+    def load(cls, data: dict[str, Any]) -> SignalSession:
         ratchet = RatchetState(
             **{name: _unhex(data[name]) for name in _BYTES},
             **{name: data[name] for name in _NUMBERS},
@@ -80,25 +80,25 @@ def _unhex(value: str | None) -> bytes | None:
     return None if value is None else bytes.fromhex(value)
 
 
-def dumped(sessions: list[Session]) -> str:
+def dumped(sessions: list[SignalSession]) -> str:
     return json.dumps([session.dump() for session in sessions], separators=(",", ":"))
 
 
-def loaded(record: str) -> list[Session]:
-    return [Session.load(data) for data in json.loads(record)]
+def loaded(record: str) -> list[SignalSession]:
+    return [SignalSession.load(data) for data in json.loads(record)]
 
 
 def _copied(ratchet: Any) -> Any:
     return replace(ratchet, mkskipped=dict(ratchet.mkskipped))
 
 
-def initiated(identity: IdentityKeyPair, bundle: PreKeyBundle) -> Session:
+def initiated(identity: IdentityKeyPair, bundle: PreKeyBundle) -> SignalSession:
     """A new session from the other device's bundle.
 
     Raises the library's SignalCryptoError when the bundle's signature does not verify.
     """
     agreed = x3dh_initiator(identity, bundle)
-    return Session(
+    return SignalSession(
         ratchet_init_alice(agreed.shared_secret, bundle.signed_pre_key_public),
         bundle.identity_key,
         None,
@@ -112,12 +112,12 @@ def initiated(identity: IdentityKeyPair, bundle: PreKeyBundle) -> Session:
 
 def accepted(
     identity: IdentityKeyPair, signed_prekey: Any, one_time_prekey: Any, message: Any
-) -> Session:
+) -> SignalSession:
     """The session that a first message (`pkmsg`) opens, not yet proven by its MAC."""
     agreed = x3dh_responder(
         identity, signed_prekey, one_time_prekey, message.identity_key, message.base_key
     )
-    return Session(
+    return SignalSession(
         ratchet_init_bob(agreed.shared_secret, signed_prekey.private, signed_prekey.public),
         message.identity_key,
         message.base_key,
@@ -126,8 +126,8 @@ def accepted(
 
 
 def encrypted(
-    session: Session, identity: IdentityKeyPair, registration: int, plaintext: bytes
-) -> tuple[Session, str, bytes]:
+    session: SignalSession, identity: IdentityKeyPair, registration: int, plaintext: bytes
+) -> tuple[SignalSession, str, bytes]:
     """The session afterwards, the kind (`pkmsg` until answered, then `msg`), the bytes."""
     ratchet = _copied(session.ratchet)
     header, sealed, mac_key = ratchet_encrypt(ratchet, plaintext, b"")
@@ -140,11 +140,13 @@ def encrypted(
     return after, "pkmsg", first.encode(identity.public, session.peer_identity, mac_key)
 
 
-def decrypted(session: Session, own_public: bytes, message: Any) -> tuple[Session, bytes]:
+def decrypted(
+    session: SignalSession, own_public: bytes, message: Any
+) -> tuple[SignalSession, bytes]:
     """The session afterwards and the plaintext.
 
-    Raises the library's SignalCryptoError when the MAC does not verify; the session given is
-    untouched, so a forged message cannot spoil it.
+    Raises the library's SignalCryptoError when the MAC does not verify; the given session
+    does not change, so that a forged message cannot damage it.
     """
     ratchet = _copied(session.ratchet)
     plaintext = ratchet_decrypt(

@@ -1,4 +1,4 @@
-"""The control API's part about accounts: their properties and their linked devices."""
+"""Control API of accounts: properties, linked devices, migration to LIDs, prekeys."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class AccountRoutes:
     """Endpoints under /accounts."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
-        # what follows at once from the change of a property
+        # immediate effects of changed properties
         self._effects: dict[str, Callable[[str], None]] = {
             "standing": self._close,
             "read_receipts": world.privacy.announce,
@@ -91,7 +91,7 @@ class AccountRoutes:
                 connection.retire()
 
     async def migrate(self, request: Request) -> JSONResponse:
-        """The account migrates, and its phone tells its devices the LIDs of `contacts`."""
+        """Migrates the account to LIDs; its phone sends its devices those of `contacts`."""
         world, number, body = self._world, self._number(request), await body_of(request)
         contacts = optional(body, "contacts", [])
         if not all(isinstance(one, str) for one in contacts):
@@ -101,7 +101,7 @@ class AccountRoutes:
         return JSONResponse({"number": number, "migrated": True, "told": told})
 
     async def prekeys(self, request: Request) -> JSONResponse:
-        """The server forgets all but so many one-time prekeys of each of the account's devices."""
+        """Deletes all but `keep` one-time prekeys of each device of the account."""
         kept = field(await body_of(request), "keep", int)
         if kept < 0:
             raise ProblemError(400, "bad_keep", "keep must not be negative")
@@ -118,4 +118,4 @@ class AccountRoutes:
 
 
 def _nothing(_: str) -> None:
-    """The effect of a property that is looked at when something happens."""
+    """The effect of a property that is read at each use."""

@@ -1,4 +1,4 @@
-"""The control API's part about clients' answers to stanzas."""
+"""Control API of stanzas without an answer: the deadline, and the stanzas that missed it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.control.requests import ProblemError, body_of, field
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 _MAX_SECONDS: Final = 86400.0
 
@@ -19,35 +19,35 @@ _MAX_SECONDS: Final = 86400.0
 class AnswerRoutes:
     """Endpoints /answers and /unanswered."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def answers(self, request: Request) -> JSONResponse:
-        """Seconds that a client has to answer; POST changes them."""
-        unanswered = self._world.unanswered
+        """The deadline for an answer in seconds; POST changes it."""
+        deadlines = self._world.answer_deadlines
         if request.method == "POST":
             body = await body_of(request)
             for name in body:
                 if name != "seconds":
                     raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
-            unanswered.change_seconds(_seconds(field(body, "seconds", (int, float))))
-        return JSONResponse({"seconds": unanswered.seconds})
+            deadlines.change_seconds(_seconds(field(body, "seconds", (int, float))))
+        return JSONResponse({"seconds": deadlines.seconds})
 
     async def unanswered(self, request: Request) -> JSONResponse:
         """Stanzas that clients did not answer: in time (`late`), or not yet (`open`); DELETE forgets."""
-        unanswered, query = self._world.unanswered, request.query_params
+        deadlines, query = self._world.answer_deadlines, request.query_params
         account = query.get("account")
         if account is not None:
             account = self._world.people.named(account.lstrip("+")).number
         if request.method == "DELETE":
-            return JSONResponse({"forgotten": unanswered.forget(account)})
+            return JSONResponse({"forgotten": deadlines.forget(account)})
         if "wait" in query:
             try:
                 seconds = float(query["wait"])
             except ValueError as error:
                 raise ProblemError(400, "bad_seconds", "wait must be seconds") from error
-            await unanswered.settled(account, _seconds(seconds))
-        return JSONResponse({"late": unanswered.late(account), "open": unanswered.open(account)})
+            await deadlines.settled(account, _seconds(seconds))
+        return JSONResponse({"late": deadlines.late(account), "open": deadlines.open(account)})
 
 
 def _seconds(given: float) -> float:

@@ -1,18 +1,6 @@
-"""The control API: what a person with a phone would do, over HTTP on loopback.
+"""Routes of the control API: actions of people with phones, over HTTP on loopback.
 
-What grows is read in pages, so that who polls reads only what is new: `GET /contacts/{n}/inbox`,
-`/phones/{n}/inbox` and `/contacts/{n}/said` take `?after=` and `?limit=` and answer
-`{"items": […], "last": n}`, the items of a higher `index` than `after`, oldest first, at most
-`limit`; `last` is the `after` of the next page, and what was given when there is nothing new.
-Without either it is everything. An `index` stays what it is, also through the simulator's restart,
-and only grows; what grows without a new index is how often a message came (`deliveries`, `devices`)
-and what became of one that was said (`delivered`, `read`, `retries`), so a judge reads all once more
-at the end.
-
-`POST /faults {"account", "kind", …}` begins a fault (`simulator/faults.py` lists the kinds),
-`GET /faults` tells of each how often it happened (`struck`) and whether it is in force (`active`),
-`DELETE /faults` ends those in force; the latter two of one account or one fault alone with
-`?account=` and `?id=`.
+`docs/simulator.md` lists the requests, with their fields and pages.
 """
 
 from __future__ import annotations
@@ -54,10 +42,10 @@ from simulator.wire.static_key import Certificate
 
 if TYPE_CHECKING:
     from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
-# Requests that make no sense, and the code that says which sense.
+# Codes of invalid requests, by their exceptions.
 _BAD: Final[dict[type[Exception], str]] = {
     UnknownNumberError: "bad_number",
     FaultError: "bad_fault",
@@ -70,9 +58,9 @@ _BAD: Final[dict[type[Exception], str]] = {
 
 
 class Control:
-    """The API's endpoints over one world."""
+    """Endpoints of the control API."""
 
-    def __init__(self, world: World, ws_url: Callable[[], str]) -> None:
+    def __init__(self, world: ServerState, ws_url: Callable[[], str]) -> None:
         self._world = world
         self._ws_url = ws_url
 
@@ -89,9 +77,9 @@ class Control:
         )
 
     async def rotate(self, request: Request) -> JSONResponse:
-        """The server's static key becomes another: clients that resume have to fall back.
+        """Rotates the server's static key, so that clients that resume have to fall back.
 
-        `certificate` says whether its certificate is valid, expired or forged.
+        `certificate`: valid, expired or forged.
         """
         certificate = optional(await body_of(request), "certificate", "valid")
         if certificate not in get_args(Certificate):
@@ -112,13 +100,13 @@ class Control:
         return _linked(await self._world.pairing.scan(number, field(body, "qr", str)))
 
     async def link_code(self, request: Request) -> JSONResponse:
-        """The phone's owner types the code that a client shows for this number."""
+        """Enters the code of a client on the phone of this number."""
         body = await body_of(request)
         code = field(body, "code", str)
-        return _linked(await self._world.linking.enter(self._number(request), code))
+        return _linked(await self._world.code_pairing.enter(self._number(request), code))
 
     async def media(self, request: Request) -> JSONResponse:
-        """Downloads of a message's file are answered by `status`; or the file is lost for good."""
+        """Sets the `status` of downloads of a message's file, or deletes the file."""
         body, world = await body_of(request), self._world
         status, lost = optional(body, "status", 410), optional(body, "lost", False)
         if not 200 <= status <= 599:
@@ -132,7 +120,7 @@ class Control:
         part = media_in(message)
         held = None if part is None else world.media.at(part[1].direct_path)
         if part is None or held is None:
-            raise ProblemError(404, "no_such_media", "no message of that id brought a file")
+            raise ProblemError(404, "no_such_media", "there is no message of that id with a file")
         world.media.answer_by(part[1].direct_path, status)
         if lost:
             world.media.file(held.token).unlink(missing_ok=True)
@@ -163,7 +151,7 @@ def _linked(companion: Companion) -> JSONResponse:
     return JSONResponse({"number": number, "device": device, "jid": jid})
 
 
-def application(world: World, ws_url: Callable[[], str]) -> Starlette:
+def application(world: ServerState, ws_url: Callable[[], str]) -> Starlette:
     """The Starlette application of the control API; every error is problem+json."""
     control = Control(world, ws_url)
 

@@ -1,4 +1,4 @@
-"""The control API's part about settings that an account's phone shares with its companions."""
+"""Control API of app state: settings that an account's phone shares with its companions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from simulator.control.requests import body_of, optional
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class AppStateRoutes:
-    """Endpoints of what the phone's owner sets, and of what the phone reads of its companions."""
+    """Endpoints for settings of the phone's owner and of the companions."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def settings(self, request: Request) -> JSONResponse:
@@ -38,7 +38,7 @@ class AppStateRoutes:
         return JSONResponse({"collection": name, "version": version}, status_code=201)
 
     async def keys(self, request: Request) -> JSONResponse:
-        """The phone seals under a new key; `share`: its companions are given it at once."""
+        """Creates a new key of the phone; `share`: its companions get it at once."""
         world, number = self._world, self._number(request)
         share = optional(await body_of(request), "share", True)
         with world.store.transaction():

@@ -1,4 +1,4 @@
-"""The control API's part about calls."""
+"""Control API of calls: a contact rings an account, or hangs up."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from simulator.control.requests import ProblemError, body_of, field, optional
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class CallRoutes:
     """Endpoints by which a contact calls accounts."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def call(self, request: Request) -> JSONResponse:

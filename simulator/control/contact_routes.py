@@ -1,4 +1,4 @@
-"""The control API's part about people: what they say, which devices they have, what arrived."""
+"""Control API of people: their messages, devices, behaviour and inboxes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from simulator.contacts.compose import seconds_of, text_of_request
 from simulator.contacts.contact_behaviour import NoCompanionError
-from simulator.contacts.inbox import Page
+from simulator.contacts.inbox import InboxPage
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional
 from simulator.phones.placeholder_resend import UNAVAILABLE
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from simulator.contacts.people import Person
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 MAX_COUNT: Final = 10_000
-# So many messages are said before anyone else has a turn.
+# Messages in one transaction, before other requests have their turn.
 _TURN: Final = 20
 
 
 class ContactRoutes:
     """Endpoints under /contacts, and those of /phones and /accounts that are about a person."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def change(self, request: Request) -> JSONResponse:
-        """Change a person's behaviour. `prekeys`: so many more bundles carry a one-time prekey."""
+        """Changes a person's behaviour. `prekeys`: the number of further bundles with a one-time prekey."""
         body = await body_of(request)
         kinds: dict[str, type | tuple[type, ...]] = {
             "name": str,
@@ -77,12 +77,12 @@ class ContactRoutes:
         return self._described(self._world.people.change(self._number(request), changes))
 
     async def say(self, request: Request) -> JSONResponse:
-        """Says something once, or a text `count` times, numbered, each under its own id."""
+        """Sends a message once, or a text `count` times, numbered, each under its own id."""
         body = await body_of(request)
         number, composer = self._number(request), self._world.composer
         kind, count = composer.check(body), optional(body, "count", 1)
         if "count" in body and kind != "text":
-            raise ProblemError(400, "bad_count", "only a text is said more than once")
+            raise ProblemError(400, "bad_count", "count is for texts only")
         if not 1 <= count <= MAX_COUNT:
             raise ProblemError(400, "bad_count", f"count must be 1 to {MAX_COUNT}")
         device = optional(body, "device", 0)
@@ -107,7 +107,7 @@ class ContactRoutes:
             for start in range(0, len(bodies), _TURN):
                 with self._world.store.transaction():
                     ids += [
-                        self._world.speech.speak(
+                        self._world.contact_behaviour.speak(
                             number,
                             to,
                             message(one),
@@ -125,15 +125,15 @@ class ContactRoutes:
         return JSONResponse({"ids": ids} if "count" in body else {"id": ids[0]})
 
     async def timer(self, request: Request) -> JSONResponse:
-        """Messages between the person and an account disappear after so many seconds; none is told."""
+        """Sets the timer between the person and an account, in seconds, without a notification."""
         body, world = await body_of(request), self._world
         account = world.people.named(field(body, "account", str).lstrip("+")).number
         seconds = seconds_of(body)
-        world.disappearing.set(seconds, self._number(request), account)
+        world.chat_timers.set(seconds, self._number(request), account)
         return JSONResponse({"account": account, "seconds": seconds})
 
     async def token(self, request: Request) -> JSONResponse:
-        """Issues a privacy token to an account, whose devices are told; `at`: of which moment."""
+        """Issues a privacy token to an account and notifies its devices; `at`: the time of issue."""
         body, world = await body_of(request), self._world
         account = world.people.named(field(body, "account", str).lstrip("+")).number
         at = field(body, "at", (int, float)) if "at" in body else None
@@ -144,7 +144,7 @@ class ContactRoutes:
         return JSONResponse({"account": account})
 
     async def status(self, request: Request) -> JSONResponse:
-        """Shows the account `to` a status; its devices get a <status> stanza."""
+        """Sends the devices of the account `to` a status, as a <status> stanza."""
         body, world = await body_of(request), self._world
         account = world.people.named(field(body, "to", str).lstrip("+")).number
         if not world.companions.of(account):
@@ -154,7 +154,7 @@ class ContactRoutes:
         return JSONResponse({"id": shown})
 
     async def phone_say(self, request: Request) -> JSONResponse:
-        """The account's own phone says it; its companions get the copy."""
+        """Sends a message from the account's own phone; its companions get the copy."""
         if not self._world.companions.of(self._number(request)):
             raise ProblemError(409, "no_companion", "the account has no linked device")
         return await self.say(request)
@@ -208,14 +208,14 @@ class ContactRoutes:
         return self._paged(request, self._world.sent.of)
 
     def _paged(
-        self, request: Request, read: Callable[[str, Page], list[dict[str, Any]]]
+        self, request: Request, read: Callable[[str, InboxPage], list[dict[str, Any]]]
     ) -> JSONResponse:
         """The items after `after`, at most `limit`; `last` is where the next page begins."""
         after = number_in(request, "after", "bad_page") or 0
         limit = number_in(request, "limit", "bad_page")
         if limit == 0:
             raise ProblemError(400, "bad_page", "limit must be 1 or more")
-        items = read(self._number(request), Page(after, -1 if limit is None else limit))
+        items = read(self._number(request), InboxPage(after, -1 if limit is None else limit))
         return JSONResponse({"items": items, "last": items[-1]["index"] if items else after})
 
     def _described(self, person: Person) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""The control API's part about groups: making them, and who is in them."""
+"""Control API of groups: creation, members, addressing, timer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from simulator.server.groups.group import Group
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 _MAX_SUBJECT = 100
 
@@ -24,11 +24,11 @@ _MAX_SUBJECT = 100
 class GroupRoutes:
     """Endpoints under /groups."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def make(self, request: Request) -> JSONResponse:
-        """A new group of `creator` and `participants`, all of whom are told."""
+        """Creates a group of `creator` and `participants`, and notifies all of them."""
         body, world = await body_of(request), self._world
         subject = field(body, "subject", str)
         if not 0 < len(subject) <= _MAX_SUBJECT:
@@ -40,11 +40,11 @@ class GroupRoutes:
             raise ProblemError(400, "too_many", f"a group has at most {MAX_MEMBERS} members")
         with world.store.transaction():
             group = world.groups.make(subject, creator, members, server)
-            world.notices.group_made(group)
+            world.notifications.group_made(group)
         return JSONResponse(self._described(group), status_code=201)
 
     async def settings(self, request: Request) -> JSONResponse:
-        """Changes how members are addressed, of which nobody is told; or the timer, and they are."""
+        """Changes the addressing mode, without a notification, or the timer, with one."""
         world, body = self._world, await body_of(request)
         group = world.groups.named(request.path_params["id"])
         with world.store.transaction():
@@ -58,7 +58,7 @@ class GroupRoutes:
         return JSONResponse(self._described(self._world.groups.named(request.path_params["id"])))
 
     async def change(self, request: Request) -> JSONResponse:
-        """Members join (`add`) and leave (`remove`); `by` whom, the creator unless it is said."""
+        """Adds (`add`) and removes (`remove`) members; `by` is the member who does it, by default the creator."""
         body, world = await body_of(request), self._world
         group = world.groups.named(request.path_params["id"])
         added, removed = self._people(body, "add"), self._people(body, "remove")
@@ -82,13 +82,13 @@ class GroupRoutes:
             "subject": group.subject,
             "creator": group.creator,
             "addressing": "lid" if group.server == LID_SERVER else "pn",
-            "seconds": self._world.disappearing.timer(group.chat),
+            "seconds": self._world.chat_timers.timer(group.chat),
             "participants": [{"number": one, "rank": rank or "member"} for one, rank in ranks],
         }
 
 
 def _server(body: dict[str, Any]) -> str:
-    """The way in which a request wants members to be addressed: the server part of their addresses."""
+    """Returns the addressing mode of a request, as the server part of addresses."""
     mode = field(body, "addressing", str)
     if mode not in ADDRESSINGS:
         raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")

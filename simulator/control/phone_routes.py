@@ -1,4 +1,4 @@
-"""The control API's part about what phones tell of themselves: history, presence and typing."""
+"""Control API of phones: pairing demands, history syncs, read messages, presence and typing."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from simulator.server.presence import STATES
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class PhoneRoutes:
-    """Endpoints for what is no message of a person's."""
+    """Endpoints for phones, history syncs, read marks and presence."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def phone(self, request: Request) -> JSONResponse:
-        """The account's phone; POST changes what it demands of clients, and what it resends."""
+        """The account's phone; POST changes its demands on clients, and whether it resends placeholders."""
         world, number = self._world, self._number(request)
         if request.method == "POST":
             body = await body_of(request)
@@ -54,7 +54,7 @@ class PhoneRoutes:
             raise ProblemError(400, "bad_challenge", "a challenge is Base64 for URLs") from error
 
     async def history(self, request: Request) -> JSONResponse:
-        """The account's phone tells its companions, now or those that it will pair."""
+        """Sends a history sync to the companions, now or to those that pair later."""
         body, world = await body_of(request), self._world
         number = self._number(request)
         when = optional(body, "when", "now")
@@ -68,20 +68,20 @@ class PhoneRoutes:
                 return JSONResponse({"ids": ids, "told": []}, status_code=201)
             if not companions:
                 raise ProblemError(409, "no_companion", "the account has no linked device")
-            told = [world.history.tell(companion, chunk) for companion in companions]
+            told = [world.history.send(companion, chunk) for companion in companions]
         return JSONResponse({"ids": ids, "told": told}, status_code=201)
 
     async def read(self, request: Request) -> JSONResponse:
-        """The account's owner reads messages on the phone; it is shown as the account is set to."""
+        """Marks messages as read on the phone; receipts follow the account's privacy settings."""
         ids, world = field(await body_of(request), "ids", list), self._world
         with world.store.transaction():
             for message_id in ids:
                 if not world.receipts.read_on_phone(self._number(request), str(message_id)):
-                    raise ProblemError(404, "no_such_message", "nobody said a message of that id")
+                    raise ProblemError(404, "no_such_message", "there is no message of that id")
         return JSONResponse({"ids": ids})
 
     async def presence(self, request: Request) -> JSONResponse:
-        """Whether a person is online, and what they see of others; POST changes the former."""
+        """The presence of a person, and those that the person observes; POST changes the former."""
         number = self._number(request)
         if request.method == "POST":
             available = field(await body_of(request), "available", bool)

@@ -1,4 +1,4 @@
-"""Parses requests to the control API, and reports what is wrong with them."""
+"""Parses JSON bodies and query parameters of control requests; errors are problem+json."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _MAX_BODY: Final = 1 << 20
-# A number with no more of them fits where the store keeps its indexes.
+# A number of at most so many digits fits into an SQLite integer.
 _DIGITS: Final = 18
 _LARGEST: Final = 1e18
 
 
 class ProblemError(Exception):
-    """An error that the caller is told: a status, a stable code, a sentence."""
+    """An error of a request: status, stable code, and a sentence."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""The control API's part about rules: which are switched on, and which versions are accepted."""
+"""Control API of server rules: switches, and accepted versions of WhatsApp Web."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from simulator.server.rules.properties import EVERYONE
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class RuleRoutes:
-    """Endpoints of what the server demands."""
+    """Endpoints for rules of the server."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def rules(self, request: Request) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""The control API's part about the flight recorder."""
+"""Control API of the flight recorder: start, stop, files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from starlette.responses import JSONResponse
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 class TraceRoutes:
     """Endpoints that switch recording, for one account or for all."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerState) -> None:
         self._world = world
 
     async def trace(self, request: Request) -> JSONResponse:
-        """Whether it records, and into which files; POST starts it, DELETE stops it."""
+        """The state and the files of the recording; POST starts it, DELETE stops it."""
         recorder, number = self._world.recorder, None
         if "number" in request.path_params:
             number = self._world.people.named(request.path_params["number"].lstrip("+")).number

@@ -1,4 +1,4 @@
-"""WhatsApp's media servers: encrypted files over HTTPS.
+"""Media servers of the simulated WhatsApp: encrypted files over HTTPS.
 
 Messages that name a file are `contacts` and `server`.
 """

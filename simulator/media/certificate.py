@@ -1,4 +1,4 @@
-"""The certificate of the media servers, under an authority that exists for one data directory."""
+"""Issues the TLS certificate of the media servers, under a certificate authority of the data directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Media files: encrypted under keys of their own, as streams.
+"""Encrypts and decrypts media files as streams, each under a media key of its own.
 
 Keys, MAC and hashes after whatsmeow `upload.go` and `download.go`: HKDF over a random media key to
 IV, cipher key and MAC key, AES-CBC, and the first ten bytes of an HMAC over IV and ciphertext.
@@ -27,7 +27,7 @@ CHUNK: Final = 1 << 16
 _MAC: Final = 10
 _BLOCK: Final = 128
 
-# the kind in an upload's path → what the keys are derived for
+# kind in the path of an upload → label of the key derivation
 USES: Final = {
     "image": "WhatsApp Image Keys",
     "video": "WhatsApp Video Keys",
@@ -40,7 +40,7 @@ USES: Final = {
 
 
 class MediaError(Exception):
-    """A file that is not what its message says. `code` says why, in a word."""
+    """A file that does not match its message. `code` is the reason, in a word."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -49,7 +49,7 @@ class MediaError(Exception):
 
 @dataclass(frozen=True)
 class Sealed:
-    """An encrypted file, by what a message says of it."""
+    """The fields of a message that describe an encrypted file."""
 
     key: bytes
     sha256: bytes
@@ -99,9 +99,9 @@ def seal(plaintext: Iterable[bytes], kind: str, out: BinaryIO) -> Sealed:
 
 
 def opened(source: BinaryIO, size: int, kind: str, media_key: bytes) -> tuple[bytes, int]:
-    """The SHA-256 and the length of what an encrypted file of `size` bytes holds.
+    """Returns the SHA-256 and the length of the plaintext of an encrypted file of `size` bytes.
 
-    Raises MediaError("bad-mac"), or "malformed" for what is no such file.
+    Raises MediaError("bad-mac"), or "malformed" for other files.
     """
     digest, length = hashlib.sha256(), 0
     for chunk in decrypted(source, size, kind, media_key):
@@ -135,8 +135,8 @@ def decrypted(source: BinaryIO, size: int, kind: str, media_key: bytes) -> Itera
         raise MediaError("malformed") from error
 
 
-def made_up(size: int) -> Iterator[bytes]:
-    """So many bytes that nobody has seen before."""
+def random_bytes(size: int) -> Iterator[bytes]:
+    """Yields `size` random bytes in chunks."""
     while size > 0:
         yield secrets.token_bytes(min(CHUNK, size))
         size -= CHUNK

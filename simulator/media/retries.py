@@ -1,4 +1,4 @@
-"""Media that is gone from the servers: the account's phone uploads it again.
+"""Answers media retry receipts: the account's phone uploads a deleted file again.
 
 After whatsmeow `mediaretry.go`: a receipt of type `server-error` to the own phone, answered by a
 notification, both sealed under the file's media key.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SUCCESS: Final = 1
 _NOT_FOUND: Final = 2
-# of an answer that nothing can be sealed for: the phone knows no such message
+# error for a message that the phone does not have, so that no media key can seal the answer
 _NOT_ON_PHONE: Final = 2
 
 
@@ -49,7 +49,7 @@ class MediaRetries:
         self._switchboard = switchboard
 
     def answer(self, companion: Companion, receipt: Any) -> None:
-        """Uploads again what the receipt asks for, unless the phone lost it, too."""
+        """Uploads the file of a retry receipt again, unless the phone lost it, too."""
         message_id = text_of(receipt, "id")
         found = self._store.row(
             "SELECT content FROM said WHERE id = ?1 UNION ALL"
@@ -59,7 +59,7 @@ class MediaRetries:
         message = Message.FromString(bytes(found["content"]) if found is not None else b"")
         media = message_content.media_in(message)
         if media is None or not _asked(receipt, message_id, media[1].media_key):
-            self._tell(companion, receipt, [Node("error", {"code": _NOT_ON_PHONE})])
+            self._notify(companion, receipt, [Node("error", {"code": _NOT_ON_PHONE})])
             return
         path = self._media.again(media[1].direct_path)
         result = MediaRetryNotification(
@@ -71,9 +71,9 @@ class MediaRetries:
         cipher = _cipher(media[1].media_key)
         sealed = cipher.encrypt(nonce, result.SerializeToString(), message_id.encode())
         parts = [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)]
-        self._tell(companion, receipt, [Node("encrypt", {}, parts)])
+        self._notify(companion, receipt, [Node("encrypt", {}, parts)])
 
-    def _tell(self, companion: Companion, receipt: Any, content: list[Any]) -> None:
+    def _notify(self, companion: Companion, receipt: Any, content: list[Any]) -> None:
         to = jid_of(receipt, "to")
         server = namespace(to) or PN_SERVER
         person = self._people.named(companion.number)
@@ -94,7 +94,7 @@ class MediaRetries:
 
 
 def _asked(receipt: Any, message_id: str, media_key: bytes) -> bool:
-    """Whether whoever asks has the message: its media key seals the request."""
+    """Returns whether the request is sealed by the media key of the message."""
     try:
         sealed, nonce = (bytes_of(receipt, "encrypt", name) for name in ("enc_p", "enc_iv"))
         plaintext = _cipher(media_key).decrypt(nonce, sealed, message_id.encode())

@@ -1,4 +1,4 @@
-"""WhatsApp's media servers: uploads and downloads of encrypted files over HTTPS.
+"""HTTP routes of the media servers: upload, download and deletion of encrypted files.
 
 Paths, parameters and answers after whatsmeow `upload.go`, `download.go` and Baileys `messages-media`.
 """
@@ -48,7 +48,7 @@ class MediaRoutes:
         self._media = media
 
     async def upload(self, request: Request) -> Response:
-        """Keeps a file whose hash is its token; the answer says where it is."""
+        """Stores a file whose hash matches its token; the answer has its address."""
         token, kind = request.path_params["token"], request.path_params["kind"]
         account = self._media.account(request.query_params.get("auth", ""), time.time())
         if account is None:
@@ -83,7 +83,7 @@ class MediaRoutes:
         return JSONResponse({"url": url, "direct_path": path, "handle": ""})
 
     async def download(self, request: Request) -> Response:
-        """The encrypted file, when its hash is the one that is asked for (`hash`, if any)."""
+        """Returns the encrypted file, unless its hash differs from `hash` in the request."""
         held = self._media.at(request.url.path)
         if held is None:
             return _refused(404, "no such file")
@@ -101,12 +101,12 @@ class MediaRoutes:
         data = await asyncio.to_thread(file.read_bytes)
         half = len(data) // 2
         yield data[:half]
-        while self._faults.find(EVERYONE, _HOLD) is not None:  # noqa: ASYNC110 - it tells nobody
+        while self._faults.find(EVERYONE, _HOLD) is not None:  # noqa: ASYNC110 - the end of a fault has no event
             await asyncio.sleep(0.05)
         yield data[half:]
 
     async def delete(self, request: Request) -> Response:
-        """Forgets a file, as whatsmeow asks for history that it has read."""
+        """Deletes a file; whatsmeow requests that for history that it has read."""
         if self._media.account(request.query_params.get("auth", ""), time.time()) is None:
             return _refused(401, "unauthorized")
         try:

@@ -1,4 +1,4 @@
-"""The files on WhatsApp's media servers, and who may leave one there."""
+"""Stores the encrypted files of the media servers, their addresses, and the tokens for uploads."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 AUTH_SECONDS: Final = 3600
 _FOLDER: Final = "/v/t62.7118-24/"
-# how long the address in a message holds, by what it says; nothing here expires by itself
+# the validity in the addresses of messages; the simulator enforces no expiry
 _ADDRESS_SECONDS: Final = 30 * 86400
 
 
 @dataclass(frozen=True)
-class Held:
-    """A file that an address leads to. `status` is what a download is answered by."""
+class StoredFile:
+    """The file of an address. `status` is the HTTP status of downloads."""
 
     name: str
     token: str
@@ -56,7 +56,7 @@ class MediaStore:
         return f"{signed}.{self._mac(signed)}"
 
     def account(self, auth: str, now: float) -> str | None:
-        """The account of a token; None when it is nobody's, or no longer good."""
+        """Returns the account of a token; None for an unknown or expired one."""
         signed, _, mac = auth.rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(signed).encode()):
             return None
@@ -87,7 +87,7 @@ class MediaStore:
         )
 
     def put(self, plaintext: Iterable[bytes], kind: str) -> tuple[Sealed, str]:
-        """Encrypts and uploads as a phone does; what the message says, and the direct path."""
+        """Encrypts and uploads a file for a phone; returns the fields of the message, and the direct path."""
         temporary = self.temporary()
         try:
             with temporary.open("wb") as out:
@@ -99,20 +99,20 @@ class MediaStore:
         return sealed, self.keep(token, kind, sealed.size)
 
     def again(self, path: str) -> str | None:
-        """The file gets another address, as when a phone uploads it again; None without a file."""
+        """Gives a file another address, as after another upload by a phone; None without a file."""
         held = self.at(path)
         if held is None or not self.file(held.token).exists():
             return None
         return self.keep(held.token, held.kind, held.size)
 
-    def at(self, path: str) -> Held | None:
+    def at(self, path: str) -> StoredFile | None:
         """The file that a direct path leads to."""
         name = path.partition("?")[0].removeprefix(_FOLDER)
         row = self._store.row("SELECT * FROM media WHERE name = ?", name)
-        return None if row is None else Held(**{key: row[key] for key in row.keys()})  # noqa: SIM118
+        return None if row is None else StoredFile(**{key: row[key] for key in row.keys()})  # noqa: SIM118
 
     def answer_by(self, path: str, status: int) -> bool:
-        """Downloads of this address are answered by `status` from now on. Whether there is one."""
+        """Sets the status of downloads of an address; returns whether the address exists."""
         held = self.at(path)
         if held is None:
             return False
@@ -121,15 +121,15 @@ class MediaStore:
         return True
 
     def forget(self, token: str) -> None:
-        """The file is gone, with all its addresses."""
+        """Deletes the file with all its addresses."""
         with self._store.transaction():
             self._store.execute("DELETE FROM media WHERE token = ?", token)
         self.file(token).unlink(missing_ok=True)
 
     def read(self, kind: str, part: Any) -> dict[str, Any]:
-        """The file that a message names, as a person's phone downloads it.
+        """Downloads the file of a message for a person's phone.
 
-        `media` is `ok` when it is what the message says, else a word for what is wrong.
+        `media` in the result is `ok` when the file matches the message, else a word for the error.
         """
         held = self.at(part.direct_path)
         if held is None or held.status != 200:
@@ -150,12 +150,12 @@ class MediaStore:
 
 
 def token_of(enc_sha256: bytes) -> str:
-    """The name of a file in an upload: the hash of its encrypted bytes."""
+    """Returns the token of a file in an upload: the hash of its encrypted bytes."""
     return base64.urlsafe_b64encode(enc_sha256).decode()
 
 
 def hash_of(token: str) -> bytes:
-    """The hash that a token is. Raises ValueError for what is no token."""
+    """Returns the hash in a token. Raises ValueError for a malformed token."""
     digest = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     if len(digest) != 32:
         raise ValueError("no token")

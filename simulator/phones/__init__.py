@@ -1,4 +1,4 @@
-"""The accounts' own phones: pairing by QR or code, device signatures, history.
+"""Simulated phones of the accounts: pairing, device signatures, history syncs, app state.
 
 Other people's devices are `contacts`.
 """

@@ -1,4 +1,4 @@
-"""Device signatures (ADV): the phone vouches for its companions, each companion for itself.
+"""Creates and verifies device signatures (ADV) of phone and companion.
 
 Prefixes and signed bytes as in whatsmeow `pair.go`; the key index list's prefix as in WhatsApp
 Web's `WAWebAdvSignatureApi`.
@@ -41,7 +41,7 @@ def signed_identity(
     now: float,
     hosted: bool = False,
 ) -> bytes:
-    """The companion's identity, vouched for by the phone; the companion adds its own signature."""
+    """Returns the companion's identity with the phone's signature; the companion adds its own."""
     identity = ADVDeviceIdentity(raw_id=raw_id, timestamp=int(now), key_index=key_index)
     if hosted:
         identity.device_type = _HOSTED
@@ -58,7 +58,7 @@ def signed_identity(
 def own_identity(
     phone: Any, device: Any, *, raw_id: int, key_index: int, now: float, hosted: bool = False
 ) -> bytes:
-    """The identity of a device that is played here, signed by the phone and by itself.
+    """Returns the identity of a simulated device, signed by the phone and by itself.
 
     `phone` and `device` are identity key pairs. A hosted device has prefixes of its own
     (whatsapp-rust, adv.rs).
@@ -76,13 +76,13 @@ def own_identity(
 
 
 def sealed_identity(signed: bytes, secret: bytes) -> bytes:
-    """`signed` under the secret that only phone and client know: a server in between cannot swap it."""
+    """Returns `signed` with an HMAC under the secret of phone and client, so that a server cannot replace it."""
     mac = hmac.digest(secret, signed, hashlib.sha256)
     return bytes(ADVSignedDeviceIdentityHMAC(details=signed, hmac=mac).SerializeToString())
 
 
 def parsed(data: bytes) -> Any:
-    """Raises ValueError when the bytes are no signed device identity."""
+    """Parses a signed device identity. Raises ValueError for malformed bytes."""
     identity = ADVSignedDeviceIdentity()
     try:
         identity.ParseFromString(data)
@@ -93,7 +93,7 @@ def parsed(data: bytes) -> Any:
 
 @lru_cache(maxsize=4096)
 def vouched(data: bytes, companion_identity: bytes, phone_identity: bytes) -> bool:
-    """Whether phone and companion both signed this device identity.
+    """Returns whether phone and companion both signed this device identity.
 
     The phone's key may be left out of `data`, as a companion does towards the server; any other
     key than the phone's is refused. Cached: a companion shows the same identity with every first
@@ -121,7 +121,7 @@ def vouched(data: bytes, companion_identity: bytes, phone_identity: bytes) -> bo
 def key_index_list(
     phone: Any, *, raw_id: int, key_indexes: Sequence[int], current: int, now: float
 ) -> bytes:
-    """The signed list of key indexes that are valid: a client drops devices that are not in it."""
+    """Returns the signed list of valid key indexes: a client drops devices that are not in it."""
     details = ADVKeyIndexList(
         raw_id=raw_id, timestamp=int(now), current_index=current, valid_indexes=[0, *key_indexes]
     ).SerializeToString()

@@ -1,4 +1,4 @@
-"""Linking by a code: the client that shows one, the server between, the phone that it is typed on.
+"""Pairing by a code: the client shows it, the owner types it on the phone, the server passes wrapped keys on.
 
 Stages and shapes as in whatsmeow `pair-code.go` and WhatsApp Web's `WASmaxMd…RPC` modules. The code
 never passes the server: it knows a ref, and hands keys to and fro that the code wraps.
@@ -24,7 +24,7 @@ from simulator.wire.protocol import PN_SERVER, SERVER, Node, bytes_of, jid_of, t
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.faults import Faults
     from simulator.phones.pairing import Pairing
     from simulator.server.companions import Companion
@@ -34,10 +34,10 @@ log = structlog.get_logger()
 
 TAG: Final = "link_code_companion_reg"
 _REF: Final = "link_code_pairing_ref"
-# WhatsApp Web does not go on with a code that is older.
+# WhatsApp Web does not continue with an older code.
 CODE_SECONDS: Final = 180.0
 FINISH_SECONDS: Final = 20.0
-# The refusals that WhatsApp Web knows; it takes none whose text is another one's.
+# Refusals of WhatsApp Web; it ignores one whose text does not match its code.
 REFUSALS: Final = {
     400: "bad-request",
     403: "forbidden",
@@ -46,13 +46,13 @@ REFUSALS: Final = {
     500: "internal-server-error",
 }
 _TYPED: Final = re.compile(r"[0-9A-Z]{8}")
-# 0 is refused, which no browser is.
+# 0, which is no browser, is refused.
 _PLATFORM: Final = re.compile(rb"[1-9a-f]")
 _DISPLAY: Final = re.compile(
     rb"[a-z ]+ \((linux|ubuntu|debian|fedora|windows|mac ?os|chrome ?os|android|ios)\)",
     re.IGNORECASE,
 )
-# Where a client is, by its address: these are on loopback.
+# The location of a client by its address; these are on loopback.
 _COUNTRY: Final = "US"
 
 
@@ -72,14 +72,14 @@ class _Hello:
     finish: asyncio.Future[tuple[bytes, bytes]] | None = None
 
 
-class Linking:
-    """All clients that show a code now: one of a number, and one of a client, the newest each."""
+class CodePairing:
+    """The clients that show a code now: the newest of each number, and the newest code of each client."""
 
     def __init__(
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         faults: Faults,
         pairing: Pairing,
     ) -> None:
@@ -102,15 +102,15 @@ class Linking:
         connection.send(Node("iq", {**attrs, "type": "result"}, content or None))
 
     def left(self, connection: Connection) -> None:
-        """The client's socket closed: the code that it showed is worth nothing any more."""
+        """Drops the code of a client whose socket closed."""
         for hello in self._of(connection):
             self._end(hello, "pairing_interrupted", "the client closed its connection")
 
     async def enter(self, number: str, typed: str) -> Companion:
-        """The phone of `number` is told a code, and links the device that shows it.
+        """Enters a code on the phone of `number`, which links the device that shows it.
 
-        Returns once the device's signature is verified and stored. Raises ScanError; a code that
-        the phone tried is used up, right or wrong.
+        Returns once the signature of the device is verified and stored. Raises ScanError. A try uses
+        the code up, right or wrong.
         """
         code = typed.replace("-", "").replace(" ", "").upper()
         if not _TYPED.fullmatch(code):
@@ -121,14 +121,14 @@ class Linking:
         try:
             primary = await asyncio.to_thread(link_keys.primary_hello, code, hello.wrapped)
             wrapped = Node("link_code_pairing_wrapped_primary_ephemeral_pub", {}, primary.wrapped)
-            self._tell(
+            self._notify(
                 hello, "primary_hello", wrapped, Node("primary_identity_pub", {}, phone.public)
             )
             async with asyncio.timeout(FINISH_SECONDS):
                 companion, bundle = await hello.finish
             secret = link_keys.adv_secret(primary.shared, phone, companion, bundle)
         except WrongCodeError:
-            self._tell(hello, "refresh_code")
+            self._notify(hello, "refresh_code")
             raise ScanError(409, "wrong_link_code", "the client shows another code") from None
         except TimeoutError as error:
             raise ScanError(
@@ -165,10 +165,9 @@ class Linking:
         raise _refusal(400)
 
     def _begin(self, connection: Connection, asked: Any) -> Any:
-        """The client shows a code from now on.
+        """Registers a client that shows a code.
 
-        A number without WhatsApp is refused as what is malformed: none of the refusals that
-        WhatsApp Web knows is more about it.
+        A number without WhatsApp is refused like a malformed one: WhatsApp Web has no refusal for it.
         """
         jid, faults = jid_of(asked, "jid"), self._faults
         person = self._people.at(jid) if jid is not None and jid.server == PN_SERVER else None
@@ -202,7 +201,7 @@ class Linking:
         return Node(TAG, {"stage": "companion_hello"}, [Node(_REF, {}, ref)])
 
     def _finish(self, connection: Connection, asked: Any) -> None:
-        """The client's keys, on to the phone that waits for them."""
+        """Passes the client's keys on to the waiting phone."""
         ref, identity = bytes_of(asked, _REF), bytes_of(asked, "companion_identity_public")
         bundle = bytes_of(asked, "link_code_pairing_wrapped_key_bundle")
         hello = next((one for one in self._of(connection) if one.ref == ref), None)
@@ -220,10 +219,10 @@ class Linking:
             raise _refusal(400)
         hello.finish.set_result((identity, bundle))
 
-    def _tell(self, hello: _Hello, stage: str, *content: Any) -> None:
-        """Notifies the client of what the phone did.
+    def _notify(self, hello: _Hello, stage: str, *content: Any) -> None:
+        """Notifies the client of a step of the phone.
 
-        After a code that the phone could not use, of that alone, without keys: seen in whatsmeow's
+        After a code that the phone could not use the notification has no keys, as in whatsmeow's
         issue 884. WhatsApp Web shows another code then.
         """
         told = Node(TAG, {"stage": stage}, [Node(_REF, {}, hello.ref), *content])
@@ -248,7 +247,7 @@ def _refusal(code: int | None) -> QueryError:
 
 
 def _written(asked: Any, tag: str) -> bytes:
-    """The content of a descendant: clients write these as text or as bytes."""
+    """Returns the content of a descendant, which clients write as text or as bytes."""
     child = asked.get_child(tag)
     content = b"" if child is None else child.content
     return content if isinstance(content, bytes) else str(content).encode()

@@ -20,12 +20,12 @@ from simulator.wire.proto_schema import HistorySync, Message
 
 if TYPE_CHECKING:
     from simulator.contacts.compose import Composer
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Groups
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.store import Store
 
@@ -47,8 +47,8 @@ class Chunk:
     payload: bytes
 
 
-class History:
-    """All that phones have to tell. Every method runs inside its caller's transaction."""
+class HistorySyncs:
+    """Sends history syncs of phones. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class History:
         groups: Groups,
         composer: Composer,
         media: MediaStore,
-        speech: Speech,
-        disappearing: Disappearing,
+        contact_behaviour: ContactBehaviour,
+        chat_timers: ChatTimers,
         tokens: PrivacyTokens,
     ) -> None:
         self._store = store
@@ -67,12 +67,12 @@ class History:
         self._groups = groups
         self._composer = composer
         self._media = media
-        self._speech = speech
-        self._disappearing = disappearing
+        self._contact_behaviour = contact_behaviour
+        self._chat_timers = chat_timers
         self._tokens = tokens
 
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
-        """The history chunk that a request describes, and the ids of its messages. Raises ProblemError."""
+        """Returns the history chunk of a request, and the ids of its messages. Raises ProblemError."""
         kind = optional(body, "type", "recent")
         if kind not in TYPES:
             raise ProblemError(400, "bad_type", f"type must be one of {', '.join(TYPES)}")
@@ -104,7 +104,7 @@ class History:
         return chunk, ids
 
     def at_pairing(self, number: str, chunk: Chunk) -> None:
-        """Devices that are linked to the account from now on are told it."""
+        """Stores a chunk for devices that are linked to the account later."""
         self._store.execute(
             "INSERT INTO histories (number, type, chunk_order, progress, inline, payload)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -117,7 +117,7 @@ class History:
         )
 
     def paired(self, companion: Companion) -> None:
-        """The companion left its keys with the server: its phone can write to it."""
+        """Sends the stored chunks to a companion after its first prekey upload."""
         for row in self._store.rows(
             "SELECT * FROM histories WHERE number = ? ORDER BY seq", companion.number
         ):
@@ -128,10 +128,10 @@ class History:
                 bool(row["inline"]),
                 bytes(row["payload"]),
             )
-            self.tell(companion, chunk)
+            self.send(companion, chunk)
 
-    def tell(self, companion: Companion, chunk: Chunk) -> str:
-        """Sends it to one companion; the id of the message that brings it."""
+    def send(self, companion: Companion, chunk: Chunk) -> str:
+        """Sends a chunk to one companion; returns the id of the message."""
         deflated = zlib.compress(chunk.payload)
         message = Message()
         part = message.protocol_message
@@ -149,7 +149,7 @@ class History:
                 sealed.enc_sha256,
             )
             notification.file_length = sealed.length
-        return self._speech.to_companion(companion, message)
+        return self._contact_behaviour.to_companion(companion, message)
 
     def _add(
         self, sync: Any, number: str, described: dict[str, Any], server: str, ids: list[str]
@@ -169,7 +169,7 @@ class History:
             chat = person.number
         conversation.name = optional(described, "name", name)
         conversation.unread_count = _small(described, "unread", 0)
-        if timer := self._disappearing.timer(chat, number):
+        if timer := self._chat_timers.timer(chat, number):
             conversation.ephemeral_expiration = timer
         if not is_group(chat):
             self._add_tokens(conversation, number, chat)
@@ -184,7 +184,7 @@ class History:
         conversation.last_msg_timestamp = conversation.conversation_timestamp
 
     def _add_tokens(self, conversation: Any, number: str, contact: str) -> None:
-        """Tells which token the contact issued to the account, and when the account issued one."""
+        """Adds the token that the contact issued to the account, and the time at which the account issued one."""
         held, given = self._tokens.issued(contact, number), self._tokens.issued(number, contact)
         if held is not None:
             conversation.tc_token, conversation.tc_token_timestamp = held
@@ -192,7 +192,7 @@ class History:
             conversation.tc_token_sender_timestamp = given[1]
 
     def _message(self, info: Any, number: str, chat: str, said: dict[str, Any], server: str) -> str:
-        """Fills in one message of the history; its id."""
+        """Fills one message of the history; returns its id."""
         own = optional(said, "from_me", False)
         author = number if own else optional(said, "from", "" if is_group(chat) else chat)
         speaker = self._people.named(author.lstrip("+"))

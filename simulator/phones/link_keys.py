@@ -1,4 +1,4 @@
-"""The phone's cryptography when its owner types the code that a client shows.
+"""Cryptography of the phone in a pairing by code: ephemeral keys wrapped under it, and the ADV secret.
 
 The code wraps an ephemeral key of either side; from the two the client's bundle is opened, and from
 that and both identities the secret is derived under which the phone sends its signature. Lengths,
@@ -33,23 +33,22 @@ _ITERATIONS: Final = 1 << 17
 
 
 class WrongCodeError(Exception):
-    """The typed code is not the one that the client shows."""
+    """The entered code differs from the one of the client."""
 
 
 @dataclass(frozen=True)
 class PrimaryHello:
-    """The phone's ephemeral key under the code, and what it agreed with the client's."""
+    """The phone's ephemeral key, wrapped under the code, and the secret shared with the client."""
 
     wrapped: bytes
     shared: bytes
 
 
 def primary_hello(code: str, wrapped: bytes) -> PrimaryHello:
-    """The phone's answer to a client's ephemeral key, which was `wrapped` under the code.
+    """Returns the phone's answer to a client's ephemeral key, which was `wrapped` under the code.
 
-    Nothing shows yet whether the code is right: under another one a key of noise comes out. Takes
-    as long as it is meant to, some hundredths of a second. Raises WrongCodeError for the rare noise
-    that is no key.
+    A wrong code is not detected yet: it unwraps to random bytes. The key derivation takes hundredths of
+    a second on purpose. Raises WrongCodeError for the rare bytes that are no key.
     """
     theirs = _crypted(code, wrapped[:_SALT], wrapped[_SALT:-_KEY], wrapped[-_KEY:])
     ephemeral = X25519PrivateKey.generate()
@@ -59,10 +58,11 @@ def primary_hello(code: str, wrapped: bytes) -> PrimaryHello:
 
 
 def adv_secret(shared: bytes, phone: Any, companion: bytes, bundle: bytes) -> bytes:
-    """The secret that only phone and client know.
+    """Returns the ADV secret of phone and client.
 
     `phone` is its identity key pair, `companion` the client's identity, `bundle` what the client
-    sealed under `shared`. Raises WrongCodeError when it does not open, or is not about these two.
+    sealed under `shared`. Raises WrongCodeError when it does not decrypt, or has other
+    identities.
     """
     salt, nonce, sealed = bundle[:_SALT], bundle[_SALT:][:_NONCE], bundle[_SALT + _NONCE :]
     key = _derived(shared, salt, b"link_code_pairing_key_bundle_encryption_key")
@@ -77,7 +77,7 @@ def adv_secret(shared: bytes, phone: Any, companion: bytes, bundle: bytes) -> by
 
 
 def _crypted(code: str, salt: bytes, counter: bytes, key: bytes) -> bytes:
-    """The key under the code, or out from under it: both are the same operation."""
+    """Wraps or unwraps a key under the code: both are the same operation."""
     secret = hashlib.pbkdf2_hmac("sha256", code.encode(), salt, _ITERATIONS, _KEY)
     cipher = Cipher(algorithms.AES(secret), modes.CTR(counter)).encryptor()
     return cipher.update(key) + cipher.finalize()

@@ -1,4 +1,4 @@
-"""An account's migration to LIDs, as its phone tells its companions: which number is which LID."""
+"""Migrates an account to LIDs: its phone sends its companions the LID of each number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulator.wire.proto_schema import LIDMigrationMappingSyncPayload, Message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.server.companions import Companions
     from simulator.server.rules.migration import Migrations
@@ -21,15 +21,19 @@ class MigrationSync:
     """Migrates accounts. Every method runs inside its caller's transaction."""
 
     def __init__(
-        self, people: People, companions: Companions, migrations: Migrations, speech: Speech
+        self,
+        people: People,
+        companions: Companions,
+        migrations: Migrations,
+        contact_behaviour: ContactBehaviour,
     ) -> None:
         self._people = people
         self._companions = companions
         self._migrations = migrations
-        self._speech = speech
+        self._contact_behaviour = contact_behaviour
 
     def migrate(self, number: str, contacts: Sequence[str]) -> list[str]:
-        """Migrates the account and sends each companion the LIDs of `contacts`; the messages' ids.
+        """Migrates the account and sends each companion the LIDs of `contacts`; returns the ids of the messages.
 
         whatsmeow, message.go `storeLIDSyncMessage`; whatsapp-rust, src/client/lid_pn.rs
         `handle_lid_migration_mapping_sync`. Raises UnknownNumberError.
@@ -45,4 +49,7 @@ class MigrationSync:
             payload.SerializeToString()
         )
         self._migrations.change(number, done=True)
-        return [self._speech.to_companion(one, message) for one in self._companions.of(number)]
+        return [
+            self._contact_behaviour.to_companion(one, message)
+            for one in self._companions.of(number)
+        ]

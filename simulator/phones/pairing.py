@@ -1,4 +1,4 @@
-"""Pairing: QR refs for a client that registers, the phone's scan, the signatures of both.
+"""Pairing by QR: refs for a registering client, the phone's scan, the signatures of both.
 
 By a code instead of the QR: `code_pairing.py`.
 """
@@ -22,10 +22,10 @@ from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, bytes_o
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
     from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.migration import Migrations
     from simulator.server.rules.switches import Switches
@@ -57,7 +57,7 @@ class ScanError(Exception):
 
 
 @dataclass
-class _Pending:
+class _PendingScan:
     """A scan that waits for the companion's signature."""
 
     query_id: str
@@ -67,16 +67,16 @@ class _Pending:
 
 
 class Pairing:
-    """All clients that show a QR now."""
+    """The clients that show a QR now."""
 
     def __init__(
         self,
         *,
         store: Store,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        notices: Notices,
+        notifications: Notifications,
         migrations: Migrations,
         switches: Switches,
         login_remarks: LoginRemarks,
@@ -86,16 +86,16 @@ class Pairing:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
-        self._notices = notices
+        self._notifications = notifications
         self._migrations = migrations
         self._switches = switches
         self._login_remarks = login_remarks
         self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
-        self._pending: dict[Connection, _Pending] = {}
+        self._pending: dict[Connection, _PendingScan] = {}
 
     def offer(self, connection: Connection) -> None:
-        """Gives a registering client its refs; it is let go when the last has expired."""
+        """Sends a registering client its refs; closes its socket when the last has expired."""
         refs = [
             f"{_REF_VERSION}{base64.b64encode(secrets.token_bytes(32)).decode()}"
             for _ in range(REFS)
@@ -112,7 +112,7 @@ class Pairing:
         )
 
     def left(self, connection: Connection) -> None:
-        """The client's socket closed: its refs are worth nothing any more."""
+        """Drops the refs of a client whose socket closed."""
         self._refs = {ref: one for ref, one in self._refs.items() if one is not connection}
         self._scan_demands.left(connection)
         pending = self._pending.pop(connection, None)
@@ -152,7 +152,7 @@ class Pairing:
             self._pending.pop(connection, None)
 
     def answered(self, connection: Connection, answer: Any) -> None:
-        """The client's answer to `pair-success`; other answers are none of our business."""
+        """Handles the client's answer to `pair-success`; ignores other answers."""
         pending = self._pending.get(connection)
         if pending is None or str(answer.attrs.get("id", "")) != pending.query_id:
             return
@@ -181,14 +181,14 @@ class Pairing:
             self._companions.add(linked)
             self._login_remarks.paired(linked.number, connection.registration)
             self._people.relisted(linked.number)
-            self._notices.device(linked.number, "add", linked.device)
+            self._notifications.device(linked.number, "add", linked.device)
             self._store.after_commit(
                 lambda: connection.retire(Node("stream:error", {"code": "515"}))
             )
         log.info("paired", action="paired", serial=connection.serial, device=linked.device)
         pending.done.set_result(linked)
 
-    def _begin(self, number: str, connection: Connection, secret: bytes) -> _Pending:
+    def _begin(self, number: str, connection: Connection, secret: bytes) -> _PendingScan:
         person = self._people.named(number)
         data = connection.registration
         with self._store.transaction():
@@ -213,7 +213,7 @@ class Pairing:
             logins=0,
             uploaded=False,
         )
-        pending = _Pending(
+        pending = _PendingScan(
             _query_id(), companion, signed, asyncio.get_running_loop().create_future()
         )
         self._pending[connection] = pending
@@ -252,7 +252,7 @@ class Pairing:
         return pending
 
     def _check_prefix(self, number: str, qr: str) -> None:
-        """Refuses the text of a QR that the account's phone does not take for one of a client."""
+        """Refuses the text of a QR whose prefix the account's phone does not accept."""
         prefixed = qr.startswith(QR_PREFIX)
         if not prefixed and self._switches.on("qr_prefix", number):
             raise ScanError(400, "bad_qr", "this phone reads a QR with a prefix alone")
@@ -260,9 +260,9 @@ class Pairing:
             raise ScanError(400, "bad_qr", "this phone reads a QR without a prefix alone")
 
     def _shown(self, qr: str) -> tuple[Connection, bytes]:
-        """The client that shows this QR, and the secret that only the QR carries.
+        """Returns the client that shows this QR, and the secret in it.
 
-        Both texts are read: with the prefix (whatsmeow, pair.go `makeQRData`) and without
+        Both forms are accepted: with the prefix (whatsmeow, pair.go `makeQRData`) and without
         (whatsapp-rust, wacore/src/pair.rs `make_qr_data`). Each ends with the client's type: phones refuse one
         without it (its pull request 593).
         """
@@ -287,7 +287,7 @@ class Pairing:
             connection.retire()
 
     @staticmethod
-    def _fail(pending: _Pending, code: str, detail: str) -> None:
+    def _fail(pending: _PendingScan, code: str, detail: str) -> None:
         pending.done.set_exception(ScanError(409, code, detail))
 
 

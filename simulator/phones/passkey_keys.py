@@ -1,4 +1,4 @@
-"""The cryptography of a pairing by passkey: the account's WebAuthn key, and what phone and client agree.
+"""Cryptography of a pairing by passkey: the account's WebAuthn key, and the keys that phone and client agree.
 
 Labels, lengths and the alphabet of the code are those of whatsmeow, pair-passkey.go.
 """
@@ -32,7 +32,7 @@ _BASE32: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 class Passkey:
-    """The passkey of one account: made at first need, the same ever after."""
+    """The passkey of one account, created at first use and then stored."""
 
     def __init__(self, store: Store, number: str) -> None:
         self.credential = store.secret(f"passkey_id:{number}", lambda: secrets.token_bytes(32))
@@ -40,7 +40,7 @@ class Passkey:
         self._key = ec.derive_private_key(int.from_bytes(private, "big") + 1, ec.SECP256R1())
 
     def assertion(self, challenge: bytes) -> dict[str, Any]:
-        """Answer of an authenticator that holds the passkey; WebAuthn's JSON."""
+        """Returns the assertion of an authenticator with the passkey, in WebAuthn's JSON."""
         client = {"type": "webauthn.get", "challenge": written(challenge), "origin": ORIGIN}
         client_data = json.dumps(client).encode()
         data = hashlib.sha256(RP_ID.encode()).digest() + _PRESENT_AND_VERIFIED + bytes(4)
@@ -58,7 +58,7 @@ class Passkey:
         }
 
     def proves(self, assertion: bytes, challenge: bytes) -> bool:
-        """Whether the assertion (WebAuthn's JSON) is by this passkey, and for this challenge."""
+        """Returns whether an assertion (WebAuthn's JSON) is by this passkey and for this challenge."""
         try:
             answer = json.loads(assertion)
             response = answer["response"]
@@ -82,17 +82,17 @@ class Passkey:
 
 
 def handoff_proof(secret: bytes, prologue: bytes) -> bytes:
-    """The proof by a client that it showed the QR with this secret before."""
+    """Returns a client's proof that it showed the QR with this secret."""
     return hmac.digest(_derived(secret, b"", b"shortcake-passkey-handoff-v1"), prologue, "sha256")
 
 
 def commitment(identity: bytes, nonce: bytes) -> bytes:
-    """The hash by which a client commits itself to a nonce that it tells later."""
+    """Returns the hash by which a client commits itself to a nonce that it reveals later."""
     return hashlib.sha256(identity + nonce).digest()
 
 
 def code_of(companion_nonce: bytes, primary_key: bytes, primary_nonce: bytes) -> str:
-    """The code that the phone and the client show, for a person to compare: ``XXXX-XXXX``."""
+    """Returns the code that phone and client show for a comparison: ``XXXX-XXXX``."""
     digest = hashlib.sha256(companion_nonce + primary_key).digest()
     mixed = bytes(one ^ other for one, other in zip(primary_nonce[:5], digest[:5], strict=True))
     text = base64.b32encode(mixed).decode().translate(str.maketrans(_BASE32, _CODE))
@@ -100,14 +100,14 @@ def code_of(companion_nonce: bytes, primary_key: bytes, primary_nonce: bytes) ->
 
 
 def pairing_key(mine: X25519PrivateKey, theirs: bytes, device_type: int, ref: str) -> bytes:
-    """The key under which the client sends its secret. Raises ValueError where theirs is no key."""
+    """Returns the key under which the client sends its secret. Raises ValueError for an invalid public key."""
     shared = mine.exchange(X25519PublicKey.from_public_bytes(theirs))
     salt = f"Companion Pairing {device_type} with ref {ref}".encode()
     return _derived(shared, salt, b"Pairing Information Encryption Key")
 
 
 def opened(key: bytes, sealed: bytes) -> Any:
-    """The client's `PairingRequest`. Raises ValueError for one that the key does not open."""
+    """Decrypts the client's `PairingRequest`. Raises ValueError where the key does not fit."""
     try:
         request = EncryptedPairingRequest.FromString(sealed)
         plain = AESGCM(key).decrypt(request.iv, request.encrypted_payload, None)
@@ -119,12 +119,12 @@ def opened(key: bytes, sealed: bytes) -> Any:
 
 
 def written(value: bytes) -> str:
-    """Base64 for URLs, without padding, as WebAuthn has it in JSON."""
+    """Encodes bytes as unpadded URL-safe Base64, WebAuthn's form in JSON."""
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def read(text: str) -> bytes:
-    """Reverse of `written`. Raises ValueError for what is none."""
+    """Reverse of `written`. Raises ValueError for invalid Base64."""
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 

@@ -1,9 +1,9 @@
-"""Pairing of a client that has to prove itself by a passkey of the account.
+"""Pairing by passkey: a client presents a WebAuthn assertion of the account before the phone links it.
 
 Stanzas and their order as in whatsmeow, pair-passkey.go, and whatsapp-rust, src/passkey/flow.rs: the
 server asks for a WebAuthn assertion; the client answers with it and with an ephemeral key; the phone's
 key follows, both derive a code for a person to compare, and the client sends a new secret under what
-the two agreed. From there on it goes as after a scan.
+the two agreed. The further steps are those after a scan.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _STEPS: Final = (
 
 @dataclass
 class _Ceremony:
-    """One client that was asked for the account's passkey, and how far it came.
+    """The state of one client that was asked for the account's passkey.
 
     `step` is `asked`, `proved` (the assertion is right), `compared` (the code is shown), `linked`, or
     the code of a `ScanError`.
@@ -70,7 +70,7 @@ class _Ceremony:
 
 
 class PasskeyPairing:
-    """Clients that were asked for a passkey. A stanza in another order is refused (400)."""
+    """The clients that were asked for a passkey. A stanza out of order is refused (400)."""
 
     def __init__(
         self,
@@ -89,11 +89,11 @@ class PasskeyPairing:
         connection.push(notification("passkey_prologue_request", self._options(ceremony)))
 
     def left(self, connection: Connection) -> None:
-        """The client's socket closed: it has to be scanned again."""
+        """Drops the state of a client whose socket closed; it has to be scanned again."""
         self._ceremonies.pop(connection, None)
 
     def asked(self, connection: Connection, query: Any) -> bool:
-        """Whether the query is a step of this, of a client that was asked for a passkey."""
+        """Returns whether a query is a step of this pairing, by a client that was asked for a passkey."""
         known = connection in self._ceremonies
         return known and any(query.get_child(step) is not None for step in _STEPS)
 
@@ -192,7 +192,7 @@ class PasskeyPairing:
         return notification("crsc_continuation", content)
 
     def _compare(self, ceremony: _Ceremony, nonce: bytes) -> None:
-        """The phone shows the code, once the client told the nonce that it had committed to."""
+        """Shows the code on the phone, once the client revealed the nonce of its commitment."""
         if (
             ceremony.step != "proved"
             or passkey_keys.commitment(ceremony.identity, nonce) != ceremony.commitment
@@ -203,7 +203,7 @@ class PasskeyPairing:
         ceremony.step = "compared"
 
     def _secret(self, ceremony: _Ceremony, connection: Connection, sealed: bytes) -> bytes:
-        """The client's new secret, once it is seen that the keys beside it are the client's."""
+        """Accepts the client's new secret, after a check that the keys beside it are the client's."""
         if ceremony.step != "compared":
             raise QueryError(400, "bad-request")
         identity = _parsed(CompanionEphemeralIdentity, ceremony.identity)
@@ -230,7 +230,7 @@ class PasskeyPairing:
 
 
 def _parsed(kind: Any, data: bytes) -> Any:
-    """The message. Raises ValueError for bytes that are none."""
+    """Parses a message. Raises ValueError for malformed bytes."""
     try:
         return kind.FromString(data)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Placeholder resend: a phone hands a message over that a companion was sent without its ciphertext.
+"""Answers placeholder resend requests: the phone sends a companion a message that lacked its ciphertext.
 
 After whatsmeow `message.go` (handlePlaceholderResendResponse) and `send.go`
 (BuildUnavailableMessageRequest), and whatsapp-rust `pdo.rs`.
@@ -13,7 +13,7 @@ from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message, WebMessageInfo
 
 if TYPE_CHECKING:
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Groups
@@ -33,7 +33,7 @@ _PLACEHOLDER_RESEND: Final = 4
 
 
 class PlaceholderResend:
-    """Answers of each account's phone; it has every message unless it is told otherwise."""
+    """Answers for the phone of each account, which has all messages unless a property says otherwise."""
 
     def __init__(
         self,
@@ -42,25 +42,25 @@ class PlaceholderResend:
         people: People,
         groups: Groups,
         properties: Properties,
-        speech: Speech,
+        contact_behaviour: ContactBehaviour,
     ) -> None:
         self._store = store
         self._people = people
         self._groups = groups
         self._properties = properties
-        self._speech = speech
+        self._contact_behaviour = contact_behaviour
 
     def resends(self, number: str) -> bool:
-        """Whether the account's phone has the messages that it is asked for."""
+        """Returns whether the account's phone has requested messages."""
         return self._properties.get(number, _PROPERTY) is None
 
     def change(self, number: str, *, resends: bool) -> None:
         self._properties.put(number, _PROPERTY, None if resends else "no")
 
     def answer(self, companion: Companion, request_id: str, message: Any) -> None:
-        """Answers the companion's request, where the message is one; runs in the caller's transaction.
+        """Answers a companion's message that is a resend request; runs in the caller's transaction.
 
-        One result for each message that it asks for, empty for what the phone does not have.
+        One result for each requested message, empty for those that the phone does not have.
         """
         request = message.protocol_message.peer_data_operation_request_message
         if request.peer_data_operation_request_type != _PLACEHOLDER_RESEND:
@@ -77,10 +77,10 @@ class PlaceholderResend:
                 part = result.placeholder_message_resend_response
                 part.web_message_info_bytes = info.SerializeToString()
         self._store.count(companion.number, "placeholder_resends")
-        self._speech.to_companion(companion, told)
+        self._contact_behaviour.to_companion(companion, told)
 
     def _info(self, number: str, key: Any) -> Any:
-        """The message of that key, None where the account's phone does not have it."""
+        """Returns the message of a key, None where the account's phone does not have it."""
         said = self._store.row("SELECT * FROM said WHERE id = ?", key.id)
         if said is None or not self.resends(number) or not self._is_in_chats(number, said):
             return None
@@ -93,7 +93,7 @@ class PlaceholderResend:
         return info
 
     def _is_in_chats(self, number: str, said: Any) -> bool:
-        """Whether the message of a row of `said` is in one of the account's chats."""
+        """Returns whether the message of a row of `said` is in a chat of the account."""
         if is_group(said["recipient"]):
             return number in self._groups.named(said["recipient"]).members
         return number in (said["number"], said["recipient"])

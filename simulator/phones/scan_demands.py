@@ -1,4 +1,4 @@
-"""Demands of a phone on the client whose QR it scanned, before it links it."""
+"""Demands of a phone on a client after a scan: a fresh secret in its QR, or a passkey."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFRESH: Final = "companion_reg_refresh"
 
 
 class DemandError(ValueError):
-    """No phone demands that; the text names what there is."""
+    """An unknown demand; the text lists the known ones."""
 
 
 class ScanDemands:
@@ -43,15 +43,15 @@ class ScanDemands:
         return self._properties.get(number, "linking") or DEMANDS[0]
 
     def change(self, number: str, demand: str) -> None:
-        """Changes what the phone demands from now on. Raises DemandError."""
+        """Changes the demand of the phone. Raises DemandError."""
         if demand not in DEMANDS:
             raise DemandError(f"linking must be one of {', '.join(DEMANDS)}")
         self._properties.put(number, "linking", demand)
 
     def unmet(self, number: str, connection: Connection, secret: bytes) -> str | None:
-        """The demand that keeps the phone from linking the client now; None where there is none.
+        """Returns the demand that the client has not met; None where the phone may link it.
 
-        The client is told what is demanded of it. `secret` is the one in the QR that was scanned.
+        Notifies the client of the demand. `secret` is the one in the scanned QR.
         """
         demand = self.of(number)
         if demand == "refresh" and not self._refreshed(connection, secret):
@@ -64,11 +64,11 @@ class ScanDemands:
         return None
 
     def left(self, connection: Connection) -> None:
-        """The client's socket closed: a secret that it registers with anew is another one."""
+        """Drops the state of a client whose socket closed; its next secret is another one."""
         self._retired.pop(connection, None)
 
     def _refreshed(self, connection: Connection, secret: bytes) -> bool:
-        """Whether the client replaced the secret that it showed first.
+        """Returns whether the client replaced the secret in its first QR.
 
         As whatsapp-rust does it (handlers/notification/companion_reg.rs): the ref stays, and the QR
         is shown again with another secret.
@@ -81,6 +81,6 @@ class ScanDemands:
 
 
 def notification(kind: str, *content: Any) -> Any:
-    """A notification of the server's to a client that is not paired."""
+    """Returns a notification of the server to an unpaired client."""
     attrs = {"from": SERVER, "type": kind, "id": secrets.token_hex(8), "t": int(time.time())}
     return Node("notification", attrs, list(content))

@@ -1,4 +1,4 @@
-"""Calls: contacts ring an account's devices, which may decline; nobody hears anything.
+"""Offers calls of contacts to an account's devices, which may decline; there is no audio.
 
 Shapes after whatsmeow `call.go` (handleCallEvent, RejectCall) and whatsapp-rust `wacore/src/stanza/call.rs`
 (parse_call_stanza, build_reject).
@@ -60,7 +60,7 @@ class Calls:
         ]
 
     def ring(self, caller: str, to: str, *, video: bool, addressing: str | None) -> str:
-        """Offers a call to every device of the account; returns its id."""
+        """Offers a call to all devices of the account; returns its id."""
         person = self._people.named(caller)
         server = ADDRESSINGS[addressing] if addressing else person.addressing or PN_SERVER
         id_ = secrets.token_hex(16).upper()
@@ -94,8 +94,8 @@ class Calls:
                 self._send(companion, call, "terminate", {"reason": "timeout"})
         return [call.id for call in ended]
 
-    def accept(self, connection: Connection, companion: Companion, stanza: Any) -> None:
-        """A stanza of a device about a call; one that rings is declined by `reject` on all devices.
+    def handle(self, connection: Connection, companion: Companion, stanza: Any) -> None:
+        """Handles a stanza of a device about a call; a `reject` declines a ringing one on all devices.
 
         The ack leaves after the caller's commit.
         """

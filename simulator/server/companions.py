@@ -1,4 +1,4 @@
-"""Companions: linked devices. The simulator knows only what they published."""
+"""Stores companions, the linked devices of accounts, with the public keys that they uploaded."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Companion:
 
 
 class Companions:
-    """Every linked device, and the prekeys that it left with the server."""
+    """All linked devices, and the prekeys that they uploaded."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -79,7 +79,7 @@ class Companions:
         self._cache.pop(companion.number, None)
 
     def remove(self, companion: Companion) -> None:
-        """Logs the device out: its credentials, prekeys and waiting stanzas are gone."""
+        """Deletes the device with its credentials, prekeys and queued stanzas."""
         for table in ("companions", "prekeys", "queue"):
             self._store.execute(
                 f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608
@@ -92,7 +92,7 @@ class Companions:
         self._change(companion, "logins = logins + 1, version = ?", version)
 
     def show_name(self, companion: Companion, name: str) -> None:
-        """Keeps the name that others see from now on."""
+        """Stores the name that others see from now on."""
         if name != companion.shown_name:
             self._change(companion, "shown_name = ?", name)
 
@@ -119,7 +119,7 @@ class Companions:
         )
 
     def take_bundle(self, companion: Companion) -> Bundle:
-        """The bundle with one prekey that nobody gets again, or without one when none is left."""
+        """Returns the bundle with one prekey, which is used up, or without one when none is left."""
         taken = self._store.row(
             "DELETE FROM prekeys WHERE (number, device, id) IN (SELECT number, device, id"
             " FROM prekeys WHERE number = ? AND device = ? ORDER BY id LIMIT 1)"

@@ -1,4 +1,4 @@
-"""Dispatch of a connection's events: each stanza to its handler, all of a loop turn in one commit."""
+"""Dispatches each stanza to its handler; those of one event loop turn share a transaction."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from simulator.phones.code_pairing import TAG as LINK_CODE
 from simulator.wire.protocol import SERVER, Node
 
 if TYPE_CHECKING:
-    from simulator.phones.code_pairing import Linking
+    from simulator.phones.code_pairing import CodePairing
     from simulator.phones.pairing import Pairing
     from simulator.phones.passkey_pairing import PasskeyPairing
     from simulator.server.calls import Calls
     from simulator.server.companions import Companions
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
-    from simulator.server.messages import Messages
+    from simulator.server.messages import MessageRouter
     from simulator.server.presence import Presence
     from simulator.server.queries import Queries
     from simulator.server.receipts import Receipts
@@ -39,14 +39,14 @@ class Dispatcher:
         store: Store,
         companions: Companions,
         switchboard: Switchboard,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         versions: Versions,
         pairing: Pairing,
-        linking: Linking,
+        code_pairing: CodePairing,
         passkey_pairing: PasskeyPairing,
         logins: Logins,
         queries: Queries,
-        messages: Messages,
+        messages: MessageRouter,
         receipts: Receipts,
         presence: Presence,
         calls: Calls,
@@ -54,10 +54,10 @@ class Dispatcher:
         self._store = store
         self._companions = companions
         self._switchboard = switchboard
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._versions = versions
         self._pairing = pairing
-        self._linking = linking
+        self._code_pairing = code_pairing
         self._passkey_pairing = passkey_pairing
         self._logins = logins
         self._queries = queries
@@ -69,7 +69,7 @@ class Dispatcher:
 
     def entered(self, connection: Connection, payload: Any) -> None:
         """Starts the pairing or the login of a client that finished its handshake."""
-        # What came before this login is handled before it: from then on nothing of the device's
+        # Earlier stanzas are handled before this login: from then on no stanza of the device's
         # old socket counts (G6).
         self._handle_all()
         self._logins.recognized(connection, payload)
@@ -84,8 +84,8 @@ class Dispatcher:
             self._logins.log_in(connection, payload)
 
     def written(self, connection: Connection, marks: list[Any]) -> None:
-        """Starts the clock of stanzas that are to be answered."""
-        self._unanswered.written(connection, marks)
+        """Starts the clock of stanzas that need an answer."""
+        self._deadlines.written(connection, marks)
 
     def left(self, connection: Connection) -> None:
         """Removes a connection whose socket closed."""
@@ -93,16 +93,16 @@ class Dispatcher:
         if device is not None and self._switchboard.live(device) is connection:
             self._presence.left(device)
         self._switchboard.left(connection)
-        self._unanswered.left(connection)
+        self._deadlines.left(connection)
         self._pairing.left(connection)
-        self._linking.left(connection)
+        self._code_pairing.left(connection)
         self._passkey_pairing.left(connection)
 
     def handle(self, connection: Connection, stanza: Any) -> None:
         """Queues a stanza until the end of the loop's turn, whose stanzas share a transaction.
 
-        A handler that fails rolls back its stanza alone and is logged; the client gets no answer,
-        as from a server that lost it.
+        A failed handler rolls back its stanza alone and is logged; the client gets no answer, as from
+        a server that lost the stanza.
         """
         if not self._arrived:
             asyncio.get_running_loop().call_soon(self._handle_all)
@@ -135,23 +135,23 @@ class Dispatcher:
             if stanza.tag == "iq":
                 self._asked_before_login(connection, stanza)
             return
-        accepting = {
+        handlers = {
             "iq": self._queries.answer,
-            "message": self._messages.accept,
-            "receipt": self._receipts.accept,
+            "message": self._messages.handle,
+            "receipt": self._receipts.handle,
             "ack": self._receipts.acked,
-            "call": self._calls.accept,
+            "call": self._calls.handle,
             "ib": self._switchboard.requested,
         }
-        if stanza.tag in accepting:
-            accepting[stanza.tag](connection, companion, stanza)
+        if stanza.tag in handlers:
+            handlers[stanza.tag](connection, companion, stanza)
         elif stanza.tag in ("presence", "chatstate"):
-            self._presence.accept(companion, stanza)
+            self._presence.handle(companion, stanza)
         # all else has no answer
 
     def _asked_before_login(self, connection: Connection, query: Any) -> None:
         if connection.registration is not None and query.get_child(LINK_CODE) is not None:
-            self._linking.answer(connection, query)
+            self._code_pairing.answer(connection, query)
             return
         if self._passkey_pairing.asked(connection, query):
             self._passkey_pairing.answer(connection, query)

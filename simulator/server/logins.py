@@ -1,4 +1,4 @@
-"""Logins of companions: admission, refusal and replacement; and the logout that unlinks a device."""
+"""Handles logins of companions (success, failure, replacement), and logouts that unlink a device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
     from simulator.server.rules.failures import Standings
     from simulator.server.rules.login_remarks import LoginRemarks
     from simulator.server.rules.versions import Versions
@@ -37,7 +37,7 @@ class Logins:
         faults: Faults,
         people: People,
         companions: Companions,
-        notices: Notices,
+        notifications: Notifications,
         standings: Standings,
         versions: Versions,
         login_remarks: LoginRemarks,
@@ -47,14 +47,14 @@ class Logins:
         self._faults = faults
         self._people = people
         self._companions = companions
-        self._notices = notices
+        self._notifications = notifications
         self._standings = standings
         self._versions = versions
         self._login_remarks = login_remarks
         self._switchboard = switchboard
 
     def recognized(self, connection: Connection, payload: Any) -> Companion | None:
-        """Returns the linked device whose keys the client has, None for a stranger.
+        """Returns the linked device with the keys of the client, None for an unknown client.
 
         A trace of the device has the login from here on, refused or not.
         """
@@ -128,13 +128,13 @@ class Logins:
             self._switchboard.flush(connection)
 
     def log_out(self, companion: Companion) -> None:
-        """Unlinks a device at the request of its owner or of itself; it must pair anew.
+        """Unlinks a device at the request of its owner or of itself; it has to pair again.
 
         Runs within the caller's transaction.
         """
         self._companions.remove(companion)
         self._people.relisted(companion.number)
-        self._notices.device(companion.number, "remove", companion.device)
+        self._notifications.device(companion.number, "remove", companion.device)
         farewell = Node(
             "stream:error", {"code": "401"}, [Node("conflict", {"type": "device_removed"})]
         )

@@ -1,4 +1,4 @@
-"""Messages that a companion sends: to whom each ciphertext goes, and the server's ack."""
+"""Routes the messages of companions to the recipients' devices, and acknowledges or refuses them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from simulator.wire.protocol import (
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
-    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.message_handler import MessageHandler
     from simulator.contacts.people import People, Person
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
@@ -45,14 +45,14 @@ log = structlog.get_logger()
 NAMELESS: Final = "-"
 """Name of an account that sent none with a presence (whatsmeow `presence.go` SendPresence)."""
 MALFORMED: Final = 479
-"""Error of a stanza that is not as the server wants it (Baileys: `smax-invalid`)."""
+"""Error for a malformed stanza (Baileys: `smax-invalid`)."""
 SENT_BY: Final = {PN_SERVER: "sent_by_pn", LID_SERVER: "sent_by_lid"}
-"""Names of the counts of an account's direct messages, by what they name people by."""
+"""Names of the counts of an account's direct messages, by their addressing mode."""
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
 
-class Messages:
+class MessageRouter:
     """Routes each device's ciphertext and acknowledges the message."""
 
     def __init__(
@@ -61,13 +61,13 @@ class Messages:
         store: Store,
         faults: Faults,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         devices: Devices,
         addresses: Addresses,
         groups: Groups,
         group_messages: GroupMessages,
-        contacts: Contacts,
+        message_handler: MessageHandler,
         reach_out: ReachOut,
         tokens: PrivacyTokens,
         switchboard: Switchboard,
@@ -81,12 +81,12 @@ class Messages:
         self._addresses = addresses
         self._groups = groups
         self._group_messages = group_messages
-        self._contacts = contacts
+        self._message_handler = message_handler
         self._reach_out = reach_out
         self._tokens = tokens
         self._switchboard = switchboard
 
-    def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
+    def handle(self, connection: Connection, companion: Companion, message: Any) -> None:
         """Routes within the caller's transaction; the ack leaves after its commit."""
         faults, account = self._faults, companion.number
         if faults.strike(account, "swallow", device=companion.device):
@@ -117,7 +117,7 @@ class Messages:
         server = namespace(chat_at) or PN_SERVER
         if message.attrs.get("category") != "peer":
             self._store.count(account, SENT_BY[server])
-        # Registered first, it also leaves first: the server answers before anyone's device does.
+        # Registered first, so that the ack leaves before a receipt of any device.
         self._ack(connection, companion, message, self._hash(companion, message, chat, parts, to))
         for device, enc in parts.items():
             self._route(
@@ -133,9 +133,9 @@ class Messages:
     def _refusal(
         self, companion: Companion, message: Any, chat: Person, parts: dict[DeviceKey, Any]
     ) -> int | None:
-        """The code that refuses a message to a person; None where it may pass.
+        """Returns the code that refuses a message to a person; None where it is accepted.
 
-        No limit is asked about what goes to own devices alone, or to the one that asked for it anew.
+        Limits do not apply to messages to own devices alone, and to answers of retry requests.
         """
         if not 0 < len(parts) <= MAX_DEVICES:
             return MALFORMED
@@ -165,10 +165,10 @@ class Messages:
         groups.route(companion, message, group, companion.shown_name or NAMELESS)
 
     def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
-        """The address of the chat that the message belongs to.
+        """Returns the address of the message's chat.
 
-        Which is where it goes, unless it answers a retry receipt of an own other device: that goes
-        to the device, and its `recipient` repeats the receipt's and with it the copy's (whatsmeow
+        It is the `to` of the stanza, except for an answer to a retry receipt of another own device:
+        that is sent to the device, and its `recipient` repeats the one of receipt and copy (whatsmeow
         `retry.go` handleRetryReceipt, Baileys relayMessage, whatsapp-rust
         resolve_retry_chat_info).
         """
@@ -179,7 +179,7 @@ class Messages:
         return recipient if person is not None and person.number == companion.number else to
 
     def _parts(self, message: Any, to: Any) -> dict[DeviceKey, Any]:
-        """The ciphertext for each device: of a fan-out, or the one of a direct message."""
+        """Returns the ciphertext for each device: of a fan-out, or the one of a direct message."""
         parts: dict[DeviceKey, Any] = {}
         direct = message.get_child("enc")
         if direct is not None:
@@ -211,7 +211,7 @@ class Messages:
         if companion is None:
             endpoint = self._endpoints.get(*device)
             if endpoint is not None:
-                self._contacts.receive(
+                self._message_handler.receive(
                     endpoint,
                     sender,
                     message_id,
@@ -252,7 +252,7 @@ class Messages:
         parts: dict[DeviceKey, Any],
         to: Any,
     ) -> dict[str, Any]:
-        """The `phash` of the devices that should have been written to, when they were not all.
+        """Returns the `phash` of the expected devices, when the message is not for all of them.
 
         Computed as whatsmeow's `participantListHashV2` over both people's devices, the sender's
         own included. Hosted devices may be left out: whatsmeow writes to them, whatsapp-rust does

@@ -1,4 +1,4 @@
-"""Notifications: changes of devices, identities, groups and prekeys that the server reports.
+"""Sends notifications of changed devices, identities, groups, prekeys and app state.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 
-class Notices:
-    """Each is queued like a message: an account that is offline gets it at its next login."""
+class Notifications:
+    """Queues notifications like messages: a device that is offline gets them at its next login."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Notices:
         self._switchboard = switchboard
 
     def device(self, number: str, change: Literal["add", "remove"], device: int) -> None:
-        """Tells everyone who knows the number that one of its devices came or went.
+        """Notifies all accounts that know the number of an added or removed device.
 
         Its own companions get the whole list instead. Called after the change.
         """
@@ -62,28 +62,28 @@ class Notices:
             index = Node("key-index-list", {"ts": listed.at})
         changed = Node(change, hashes, [Node("device", shown), index])
         for account in self._known_by(number):
-            self._tell(account, "devices", changed, number)
+            self._notify(account, "devices", changed, number)
         self._own_devices(number, device)
 
     def identity(self, number: str) -> None:
-        """Tells everyone who knows the number that its phone has a new identity key."""
+        """Notifies all accounts that know the number of a new identity key."""
         for account in self._known_by(number):
-            self._tell(account, "encrypt", Node("identity", {}), number)
+            self._notify(account, "encrypt", Node("identity", {}), number)
 
     def group_made(self, group: Group) -> None:
-        """Tells all members' devices of their new group."""
+        """Notifies the devices of all members of their new group."""
         node = group_node(self._people, group)
         create = Node("create", {"type": "new", "key": secrets.token_hex(8)}, [node])
         self._tell_group(group, create, group.creator, list(group.members))
 
     def members(self, group: Group, tag: str, changed: list[str], by: str, told: list[str]) -> None:
-        """Tells who was, or is, in a group that members were added to it or removed."""
+        """Notifies present and former members of added or removed members."""
         if changed:
             nodes = [member_node(self._people, group, number) for number in changed]
             self._tell_group(group, Node(tag, {}, nodes), by, told)
 
     def timer(self, group: Group, seconds: int, by: str) -> None:
-        """Tells all members after how many seconds messages disappear, 0 for never."""
+        """Notifies all members of the group's timer in seconds, 0 for never."""
         content = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
         self._tell_group(group, content, by, list(group.members))
 
@@ -105,9 +105,9 @@ class Notices:
                 self._switchboard.deliver(companion.key, Node("notification", attrs, [content]))
 
     def prekeys(self, companion: Companion, left: int, *, again: bool = False) -> None:
-        """Tells a companion how many one-time prekeys the server has.
+        """Notifies a companion of the number of its one-time prekeys.
 
-        Once until it acknowledges, unless `again` is asked for.
+        Not again until it acknowledges, except with `again`.
         """
         if not again and self._queue.holds_type(companion.key, "notification", "encrypt"):
             return
@@ -123,7 +123,7 @@ class Notices:
     def app_state(
         self, number: str, collections: dict[str, int], *, except_for: Companion | None = None
     ) -> None:
-        """Tells the account's companions, but for the author, which settings have a new version.
+        """Notifies the account's companions, but not the author, of a collection's new version.
 
         As in whatsmeow `notification.go` handleAppStateNotification.
         """
@@ -139,7 +139,7 @@ class Notices:
                 )
 
     def _known_by(self, number: str) -> list[str]:
-        """The accounts that ever had to do with the number, itself not among them."""
+        """Returns the other accounts that have a session, a message or a group with the number."""
         rows = self._store.rows(
             "SELECT DISTINCT companions.number FROM companions JOIN ("
             " SELECT peer AS known FROM sessions WHERE number = ?1"
@@ -153,7 +153,7 @@ class Notices:
         )
         return [row["number"] for row in rows]
 
-    def _tell(self, account: str, kind: str, content: Any, number: str) -> None:
+    def _notify(self, account: str, kind: str, content: Any, number: str) -> None:
         person = self._people.named(number)
         attrs = {
             "from": person.address(person.addressing or PN_SERVER),

@@ -1,4 +1,4 @@
-"""Stanzas that a client has to answer although it cannot use them.
+"""Sends stanzas that a client cannot use, and has to answer all the same.
 
 Shapes after whatsmeow `message.go` (handleUnencryptedMessage, decryptMessages) and whatsapp-rust
 `client/node_io.rs` (nack_unrecognized_stanza).
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.contacts.people import People
-    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.prekeys import Prekeys
@@ -31,13 +31,13 @@ _NO_PROTOBUF: Final = b"\xff" * 24
 
 
 class OddStanzas:
-    """Queues them like any other stanza. Every method runs inside its caller's transaction."""
+    """Queues such stanzas like all others. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         prekeys: Prekeys,
         switchboard: Switchboard,
@@ -51,14 +51,14 @@ class OddStanzas:
         self._switches = switches
 
     def send(self, kind: str, account: str, *, device: int | None, contact: str | None) -> int:
-        """Sends one of FAULTS to the account's devices; returns to how many."""
+        """Sends one of FAULTS to the account's devices; returns their number."""
         companions = [one for one in self._companions.of(account) if device in (None, one.device)]
         for companion in companions:
             FAULTS[kind](self, companion, contact or _SPEAKER)
         return len(companions)
 
     def status(self, number: str, account: str, text: str) -> str:
-        """Shows the account a status of the person's, who has it among their contacts; its id."""
+        """Sends the account a status of a person; returns its id."""
         person, message_id = self._people.named(number), _message_id()
         content = message_content.text(text).SerializeToString()
         for companion in self._companions.of(account):
@@ -76,7 +76,7 @@ class OddStanzas:
         return message_id
 
     def _unparsable(self, companion: Companion, _: str) -> None:
-        """A group's message that does not say by whom it is."""
+        """Builds a group message without its author."""
         attrs = {
             "from": JID(f"120363{secrets.randbelow(10**12):012}", GROUP_SERVER),
             "type": "text",
@@ -87,7 +87,7 @@ class OddStanzas:
         self._switchboard.deliver(companion.key, Node("message", attrs, [enc]))
 
     def _no_protobuf(self, companion: Companion, contact: str) -> None:
-        """A message that decrypts to bytes that are none."""
+        """Builds a message that decrypts to bytes that are no protobuf."""
         person = self._people.named(contact)
         sealed = self._sealed(contact, companion, _NO_PROTOBUF)
         stanza = stanzas.message(
@@ -96,7 +96,7 @@ class OddStanzas:
         self._switchboard.deliver(companion.key, stanza)
 
     def _unknown_tag(self, companion: Companion, _: str) -> None:
-        """A stanza that a server of tomorrow could send. It is owed an answer where that is asked."""
+        """Builds a stanza with an unknown tag; it needs an answer under the rule `unknown_tags`."""
         attrs = {"from": SERVER, "id": _message_id(), "t": int(time.time())}
         stanza = Node(UNKNOWN_TAG, attrs)
         if self._switches.on("unknown_tags", companion.number):

@@ -1,11 +1,11 @@
-"""Prekeys that companions leave with the server: upload, count, digest, fetch, running low."""
+"""Answers `encrypt` queries: upload, count, digest and fetch of prekeys; warns when few are left."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.contacts.signal_endpoints import Bundle, Endpoints
+from simulator.contacts.signal_endpoints import Bundle, SignalEndpoints
 from simulator.server import stanzas
 from simulator.server.query_errors import QueryError, asked_about
 from simulator.wire.protocol import Node, bytes_of, jid_of, number_bytes, xeddsa_verify
@@ -13,26 +13,26 @@ from simulator.wire.protocol import Node, bytes_of, jid_of, number_bytes, xeddsa
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
 
-# Below this many the server says so. whatsmeow uploads when it hears of fewer than 5.
+# The server notifies below this number. whatsmeow uploads below 5.
 LOW: Final = 5
 
 
 class Prekeys:
-    """The server's side of the `encrypt` queries, and bundles for whoever encrypts."""
+    """Answers `encrypt` queries, and hands out bundles to encrypting devices."""
 
     def __init__(
         self,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
-        notices: Notices,
+        notifications: Notifications,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
-        self._notices = notices
+        self._notifications = notifications
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer to an `encrypt` query. Raises QueryError."""
@@ -49,17 +49,17 @@ class Prekeys:
         raise QueryError(400, "bad-request")
 
     def take(self, companion: Companion) -> Bundle:
-        """A bundle to open a session with the companion; tells it when few prekeys are left."""
+        """Returns a bundle for a session with the companion; notifies it when few prekeys are left."""
         bundle = self._companions.take_bundle(companion)
         left = self._companions.prekey_count(companion)
         if left < LOW:
-            self._notices.prekeys(companion, left)
+            self._notifications.prekeys(companion, left)
         return bundle
 
     def from_retry(self, companion: Companion, receipt: Any) -> Bundle | None:
-        """The bundle in a retry receipt.
+        """Returns the bundle in a retry receipt.
 
-        None when it brought none, or one that is not the device's own.
+        None without a bundle, or with one of another device.
         """
         keys = receipt.get_child("keys")
         if keys is None:
@@ -82,10 +82,10 @@ class Prekeys:
         )
 
     def keep(self, companion: Companion, kept: int) -> int:
-        """The server loses all but `kept` of the companion's one-time prekeys, and tells it so."""
+        """Deletes all but `kept` of the companion's one-time prekeys, and notifies it."""
         self._companions.keep_prekeys(companion, kept)
         left = self._companions.prekey_count(companion)
-        self._notices.prekeys(companion, left, again=True)
+        self._notifications.prekeys(companion, left, again=True)
         return left
 
     def _set(self, companion: Companion, query: Any, tags: list[str]) -> list[Any]:
@@ -166,7 +166,7 @@ def _key(node: Any) -> tuple[int, bytes]:
 
 
 def _signed(parent: Any, identity: bytes) -> tuple[int, bytes, bytes]:
-    """The signed prekey below `parent`. Raises QueryError when its signature does not verify."""
+    """Returns the signed prekey below `parent`. Raises QueryError when its signature does not verify."""
     key_id, public = _key(parent.get_child("skey"))
     signature = bytes_of(parent, "skey", "signature")
     if not xeddsa_verify(identity, b"\x05" + public, signature):

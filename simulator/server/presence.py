@@ -1,7 +1,7 @@
-"""Presence and typing: passed on at once to clients that are online, stored nowhere.
+"""Passes presence and typing on to clients that are online; stores nothing.
 
-Shapes after whatsmeow `presence.go`: a presence goes to those who subscribed to it and are online
-themselves, a chat state to the devices that are there.
+Shapes after whatsmeow `presence.go`: a presence goes to subscribers that are online themselves, a
+chat state to online devices.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Presence:
         self._shown: dict[str, _Shown] = {}
         self._online: set[DeviceKey] = set()
 
-    def accept(self, companion: Companion, stanza: Any) -> None:
-        """A companion says that it is online or not, asks for another's presence, or types."""
+    def handle(self, companion: Companion, stanza: Any) -> None:
+        """Handles a companion's own presence, its subscription to another one, or its chat state."""
         if stanza.tag == "chatstate":
             self._typing(companion, stanza)
             return
@@ -73,7 +73,7 @@ class Presence:
         subscribers = self._of(person.number).subscribers
         if kind == "subscribe":
             subscribers[companion.key] = to.server
-            self._tell(person.number, [companion.key])
+            self._notify(person.number, [companion.key])
         elif kind == "unsubscribe":
             subscribers.pop(companion.key, None)
 
@@ -92,21 +92,21 @@ class Presence:
             self._spread(companion.number, person.number, state, to.server)
 
     def left(self, device: DeviceKey) -> None:
-        """The device's socket is gone."""
+        """Ends the presence of a device whose socket closed."""
         self._now(device, online=False)
         for shown in self._shown.values():
             shown.subscribers.pop(device, None)
 
     def set(self, number: str, *, available: bool) -> None:
-        """A played person comes online or goes."""
+        """Sets a simulated person online or offline."""
         shown = self._of(number)
         if shown.available and not available:
             shown.last_seen = time.time()
         shown.available = available
-        self._tell(number, shown.subscribers)
+        self._notify(number, shown.subscribers)
 
     def type(self, number: str, to: str, state: str) -> None:
-        """A played person types in a chat. Raises NoGroupError for a group they are not in."""
+        """Sends the chat state of a simulated person. Raises NoGroupError for a group without the person."""
         person = self._people.named(number)
         self._spread(number, to, state, person.addressing or PN_SERVER)
 
@@ -120,7 +120,7 @@ class Presence:
         }
 
     def available(self, number: str) -> bool:
-        """Whether the person, or one of the account's companions, is online."""
+        """Returns whether the person, or one of the account's companions, is online."""
         return self._of(number).available
 
     def _now(self, device: DeviceKey, *, online: bool) -> None:
@@ -130,7 +130,7 @@ class Presence:
         if available != self._of(number).available:
             self.set(number, available=available)
 
-    def _tell(self, number: str, devices: Iterable[DeviceKey]) -> None:
+    def _notify(self, number: str, devices: Iterable[DeviceKey]) -> None:
         shown, person = self._of(number), self._people.named(number)
         for device in list(devices):
             connection = self._switchboard.live(device)
@@ -144,7 +144,7 @@ class Presence:
             connection.send(Node("presence", attrs))
 
     def _spread(self, number: str, chat: str, state: str, server: str) -> None:
-        """Tells a chat's other people what one of them does."""
+        """Sends the chat state of one person to the others in the chat."""
         people = self._people
         attrs: dict[str, Any] = {}
         if chat.endswith(f"@{GROUP_SERVER}"):

@@ -1,4 +1,4 @@
-"""Answers the queries (iq) of a logged-in companion."""
+"""Answers the queries (`iq`) of a logged-in companion, by namespace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simulator.media.store import MediaStore
     from simulator.phones.app_state.app_state import AppState
-    from simulator.phones.history import History
+    from simulator.phones.history import HistorySyncs
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.queries import GroupQueries
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.privacy_tokens import PrivacyTokens
     from simulator.server.rules.reach_out import ReachOut
-    from simulator.server.usync import Directory
+    from simulator.server.usync import UsyncDirectory
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
 
 _SWITCHED_ON: Final = (10518, 24941)
-"""Features that clients are told to use: privacy tokens in messages to persons, and derived ones
+"""Experiments that are on for clients: privacy tokens in messages to people, and derived ones
 (whatsapp-rust `abprops.rs`, which sends none without; Baileys `chats.ts`; whatsmeow always does)."""
 
 
 class Queries:
-    """Answers every iq: by a result, or by an error that says what is not there."""
+    """Answers each `iq`: by a result, or by an error for unknown ones."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class Queries:
         store: Store,
         companions: Companions,
         prekeys: Prekeys,
-        directory: Directory,
+        directory: UsyncDirectory,
         group_queries: GroupQueries,
         media: MediaStore,
         app_state: AppState,
-        history: History,
+        history: HistorySyncs,
         logins: Logins,
         migrations: Migrations,
         privacy: Privacy,
@@ -69,7 +69,7 @@ class Queries:
         self._privacy = privacy
         self._tokens = tokens
         self._switchboard = switchboard
-        # what is answered to each account in its own way, by the query's namespace
+        # handlers whose answer depends on the account, by the namespace of the query
         self._by_account: dict[str, Callable[[Companion, Any], list[Any]]] = {
             "abt": lambda companion, _: _props(migrations.experiment(companion.number)),
             "encrypt": self._encrypt,
@@ -84,7 +84,7 @@ class Queries:
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
         """Answers within the caller's transaction; the answer leaves after its commit."""
         space = str(query.attrs.get("xmlns", ""))
-        # Groups answer themselves: whatsapp-rust looks for its answer by its sender.
+        # Answers come from the group itself: whatsapp-rust matches an answer by its sender.
         attrs = {"from": query.attrs.get("to", SERVER), "id": query.attrs.get("id", "")}
         try:
             content = self._content(connection, companion, space, query)
@@ -100,7 +100,7 @@ class Queries:
             return
         connection.send(Node("iq", {**attrs, "type": "result"}, content or None))
         if space == "passive" and query.get_child("active") is not None and not connection.active:
-            # A passive login is given nothing of what waits until it says that it is ready.
+            # After a passive login the queue is sent once the client says that it is ready.
             self._store.after_commit(lambda: self._switchboard.flush(connection))
         if space == "md" and query.get_child("remove-companion-device") is not None:
             self._logins.log_out(companion)
@@ -158,7 +158,7 @@ def _no_picture(_: Any) -> list[Any]:
     raise QueryError(404, "item-not-found")
 
 
-# What needs no more than to be heard.
+# Queries that need only an empty result.
 _NOTHING: Final = frozenset(
     {
         "disappearing_mode",

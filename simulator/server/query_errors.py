@@ -1,4 +1,4 @@
-"""Refusals of queries: the error that answers one, and the limit on the users it may name."""
+"""Errors that answer queries, and the limit on the users in a query."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_USERS: Final = 256
 
 
 class QueryError(Exception):
-    """A query that is answered by an error: `code` and the protocol's word for it."""
+    """An error that answers a query: `code` and the protocol's word for it."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -17,9 +17,9 @@ class QueryError(Exception):
 
 
 def asked_about(listed: Any) -> list[Any]:
-    """Returns the users that a query names.
+    """Returns the users in a query.
 
-    Raises QueryError above MAX_USERS: creating that many would delay every other client.
+    Raises QueryError above MAX_USERS, whose creation would delay all other clients.
     """
     users: list[Any] = listed.get_children("user")
     if len(users) > MAX_USERS:

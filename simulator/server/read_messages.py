@@ -1,4 +1,4 @@
-"""Messages that an account read: shown to its own other devices, and kept for the control port."""
+"""Stores which messages an account read, for the control API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 READ: Final = ("read", "played")
 OWN: Final = ("read-self", "played-self")
-"""Types of receipts that an account's own devices alone are told of (whatsmeow `types/presence.go`)."""
+"""Types of receipts that only the account's own devices get (whatsmeow `types/presence.go`)."""
 
 
 class ReadMessages:

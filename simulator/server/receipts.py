@@ -1,4 +1,4 @@
-"""Receipts and acks that a companion sends."""
+"""Handles receipts and acks of companions: dequeues stanzas, forwards receipts, and asks for retries."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from simulator.wire.protocol import (
 )
 
 if TYPE_CHECKING:
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.contacts.sent_messages import SentMessages
     from simulator.media.retries import MediaRetries
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.read_messages import ReadMessages
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.remarks import Remarks
@@ -43,8 +43,8 @@ _MARKS: Final = {
     "read": ("received", "delivered", "read"),
     "played": ("received", "delivered", "read"),
 }
-"""Ticks that a message's author sees by each type of receipt: `inactive` is of a device that nobody is shown
-to be at, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryReceipts)."""
+"""Ticks that a message's author sees, by the type of receipt: `inactive` is of a device that is not shown
+online, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryReceipts)."""
 
 
 class Receipts:
@@ -58,9 +58,9 @@ class Receipts:
         people: People,
         companions: Companions,
         sent: SentMessages,
-        speech: Speech,
+        contact_behaviour: ContactBehaviour,
         media_retries: MediaRetries,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         privacy: Privacy,
         remarks: Remarks,
         read_messages: ReadMessages,
@@ -71,30 +71,30 @@ class Receipts:
         self._people = people
         self._companions = companions
         self._sent = sent
-        self._speech = speech
+        self._contact_behaviour = contact_behaviour
         self._media_retries = media_retries
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._privacy = privacy
         self._remarks = remarks
         self._read_messages = read_messages
         self._switchboard = switchboard
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
-        """The client acknowledged one stanza."""
-        if self._unanswered.settles(connection, companion, ack, text_of(ack, "id")):
+        """Handles the ack of one stanza."""
+        if self._deadlines.settles(connection, companion, ack, text_of(ack, "id")):
             self._removed(connection, self._queue.acknowledge(companion.key, ack))
 
     def _removed(self, connection: Connection, seqs: list[int]) -> None:
         if seqs:
-            self._store.after_commit(lambda: self._unanswered.answered(connection, seqs))
+            self._store.after_commit(lambda: self._deadlines.answered(connection, seqs))
 
-    def accept(self, connection: Connection, companion: Companion, receipt: Any) -> None:
-        """Runs within the caller's transaction; the ack leaves after its commit."""
+    def handle(self, connection: Connection, companion: Companion, receipt: Any) -> None:
+        """Handles a receipt within the caller's transaction; the ack leaves after its commit."""
         kind = text_of(receipt, "type")
         to = jid_of(receipt, "to")
         group = to if to is not None and to.server == GROUP_SERVER else None
         self._settle(connection, companion, kind, receipt)
-        # In a group the receipt is about a member's message.
+        # In a group the receipt is for a member's message.
         author = to if group is None else jid_of(receipt, "participant")
         person = self._people.at(author)
         if kind == "server-error":
@@ -107,7 +107,7 @@ class Receipts:
                 if kind in (*READ, *READ_SELF):
                     self._note_read(companion.key, ids, kind, **about)
                 if kind in _MARKS and not self._is_hidden(companion.number, kind, group):
-                    self._tell(companion.key, ids, kind, **about)
+                    self._forward(companion.key, ids, kind, **about)
         attrs: dict[str, Any] = {
             "class": "receipt",
             "id": text_of(receipt, "id"),
@@ -124,7 +124,7 @@ class Receipts:
     ) -> None:
         """Stanzas that the receipt removes from the queue."""
         for message_id in receipt_ids(receipt):
-            if self._unanswered.settles(connection, companion, receipt, message_id):
+            if self._deadlines.settles(connection, companion, receipt, message_id):
                 self._removed(connection, self._queue.receive(companion.key, kind, message_id))
         if kind == "retry":
             message_id = text_of(receipt, "id")
@@ -133,13 +133,13 @@ class Receipts:
     def _ask_again(
         self, companion: Companion, number: str, author: Any, receipt: Any, group: Any
     ) -> None:
-        """To a played device, or on to the companion that sent the message."""
+        """Passes a retry receipt to the simulated device or the companion that sent the message."""
         self._store.count(companion.number, "retries")
         target = self._companions.get(number, author.device)
         if target is None:
             retry = receipt.get_child("retry")
             message_id = text_of(retry, "id") if retry is not None else ""
-            self._speech.answer_retry(
+            self._contact_behaviour.answer_retry(
                 (number, author.device), companion, message_id or text_of(receipt, "id"), receipt
             )
             return
@@ -150,7 +150,7 @@ class Receipts:
         self._switchboard.deliver(target.key, stanza)
 
     def _from(self, reader: DeviceKey, author: Any, group: Any, message_id: str, kind: str) -> Any:
-        """A device's receipt as the message's author gets it, who is addressed as there."""
+        """Builds a device's receipt for the author, in the addressing mode of the message."""
         server = namespace(author) or PN_SERVER
         number, device = reader
         member = self._people.named(number).address(server, device)
@@ -160,9 +160,9 @@ class Receipts:
         return stanza
 
     def read_on_phone(self, number: str, message_id: str) -> bool:
-        """An account's own phone read what somebody said; whether there is such a message.
+        """Marks a message as read by the account's phone; returns whether there is such a message.
 
-        It is shown as the account is set to, and told to the account's linked devices.
+        The author gets a receipt as the privacy settings allow, the account's linked devices always.
         """
         said = self._store.row(
             "SELECT * FROM said WHERE id = ? AND number != ?", message_id, number
@@ -176,11 +176,11 @@ class Receipts:
         kind = "read-self" if hidden else "read"
         self._note_read(reader, [message_id], kind, author=author, group=group)
         if not hidden:
-            self._tell(reader, [message_id], kind, author=author, group=group)
+            self._forward(reader, [message_id], kind, author=author, group=group)
         return True
 
     def _is_hidden(self, number: str, kind: str, group: Any) -> bool:
-        """Whether the account shows nobody that it read the message, and its client said so.
+        """Returns whether the account hides that it read the message, and its client sent that type.
 
         Settings keep that from persons, never from a group (whatsapp-rust `receipt.rs`
         build_read_receipt_node).
@@ -195,7 +195,7 @@ class Receipts:
     def _note_read(
         self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
-        """Tells the account's other devices, as a receipt of the account's in that chat."""
+        """Sends the account's other devices a receipt for that chat."""
         number, person = reader[0], self._people.at(author)
         assert person is not None
         self._read_messages.note(number, person.number if group is None else str(group), ids, kind)
@@ -208,10 +208,10 @@ class Receipts:
                     stanza.attrs["recipient"] = JID(author.user, author.server)
                 self._switchboard.deliver(target.key, stanza)
 
-    def _tell(
+    def _forward(
         self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
-        """Marks the messages for their author, and passes the receipt on to the author's devices."""
+        """Marks the messages, and forwards the receipt to their author's devices."""
         person = self._people.at(author)
         assert person is not None
         for column in _MARKS[kind]:

@@ -1,4 +1,4 @@
-"""The stanzas that a companion is sent about other people's messages."""
+"""Builds message and receipt stanzas for companions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TYPE_CURVE25519 = b"\x05"
 
 
 def other(server: str) -> str:
-    """The other way of addressing a person."""
+    """Returns the server part of the other addressing mode."""
     return PN_SERVER if server == LID_SERVER else LID_SERVER
 
 
 def message(
     sender: Person, device: int, message_id: str, content: list[Any], *, server: str, now: float
 ) -> Any:
-    """A message as its recipient gets it.
+    """Builds a message for its recipient.
 
     The sender is addressed by `server`, with the other address beside it.
     """
@@ -44,7 +44,7 @@ def message(
 def group_message(
     group: Group, sender: Person, device: int, message_id: str, content: list[Any], *, now: float
 ) -> Any:
-    """A message as a member's device gets it, the sender's own other devices among them."""
+    """Builds a group message for a member's device, also for the sender's own other devices."""
     attrs: dict[str, Any] = {
         "from": group.address,
         "participant": sender.address(group.server, device),
@@ -72,7 +72,7 @@ def own_message(
     server: str,
     now: float,
 ) -> Any:
-    """A copy of what another of the account's own devices sent to `chat`."""
+    """Builds the copy of a message that another device of the account sent to `chat`."""
     beside = "peer_recipient_pn" if server == LID_SERVER else "peer_recipient_lid"
     attrs: dict[str, Any] = {
         "from": owner.address(server, device),
@@ -91,7 +91,7 @@ def own_message(
 def peer_message(
     owner: Person, device: int, message_id: str, content: list[Any], *, server: str, now: float
 ) -> Any:
-    """A message from one of an account's devices to another, which no person reads."""
+    """Builds a peer message from one device of an account to another, which no chat shows."""
     attrs: dict[str, Any] = {
         "from": owner.address(server, device),
         "type": "text",
@@ -106,7 +106,7 @@ def peer_message(
 
 
 def enc(kind: str, sealed: bytes, count: int = 0, more: dict[str, str] | None = None) -> Any:
-    """The ciphertext, with what its content adds; `count` says which retry it answers."""
+    """Builds `<enc>` with the attributes of its content; `count` is the number of the answered retry."""
     attrs: dict[str, Any] = {"v": "2", "type": kind, **(more or {})}
     if count:
         attrs["count"] = count
@@ -116,7 +116,7 @@ def enc(kind: str, sealed: bytes, count: int = 0, more: dict[str, str] | None = 
 def receipt(
     address: Any, message_id: str, kind: str, now: float, content: list[Any] | None = None
 ) -> Any:
-    """A receipt from `address`; delivered when `kind` is empty."""
+    """Builds a receipt from `address`; an empty `kind` is a delivery."""
     attrs: dict[str, Any] = {"from": address, "id": message_id, "t": int(now)}
     if kind:
         attrs["type"] = kind
@@ -132,9 +132,9 @@ def retry_content(
     keys: Bundle | None,
     adv: bytes = b"",
 ) -> list[Any]:
-    """The content of a retry receipt, with `keys` for a new session where they are given.
+    """Builds the content of a retry receipt, with `keys` for a new session where they are given.
 
-    A linked device (`adv`) shows with its keys that its phone vouches for it.
+    A linked device (`adv`) adds its identity, signed by its phone, to the keys.
     """
     content = [
         Node("retry", {"count": count, "id": message_id, "t": int(now), "v": "1"}),
@@ -147,14 +147,14 @@ def retry_content(
 
 
 def retry_count(receipt: Any) -> int:
-    """For which time a retry receipt asks, from 1; 0 where it does not say so in digits."""
+    """Returns the count of a retry receipt, from 1; 0 where it is no number."""
     retry = receipt.get_child("retry")
     count = "1" if retry is None else str(retry.attrs.get("count", "1"))
     return int(count) if count.isascii() and count.isdecimal() else 0
 
 
 def bundle_keys(bundle: Bundle) -> list[Any]:
-    """A bundle's keys: type, identity, signed prekey, and the one-time prekey if there is one."""
+    """Builds the keys of a bundle: type, identity, signed prekey, and the one-time prekey if there is one."""
     content = [
         Node("type", {}, TYPE_CURVE25519),
         Node("identity", {}, bundle.identity),

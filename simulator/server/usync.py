@@ -1,4 +1,4 @@
-"""The directory (usync): which devices a person has, the LID, whether a number is registered."""
+"""Answers usync queries: device list, LID and registration of phone numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
 
 
-class Directory:
+class UsyncDirectory:
     """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Directory:
         self._properties = properties
 
     def answer(self, query: Any) -> list[Any]:
-        """The content of the answer to a usync query. Raises QueryError."""
+        """Returns the content of the answer to a usync query. Raises QueryError."""
         usync = query.get_child("usync")
         asked = None if usync is None else usync.get_child("query")
         listed = None if usync is None else usync.get_child("list")
@@ -116,7 +116,7 @@ class Directory:
 
 
 def _described(device: int, index: int) -> dict[str, Any]:
-    """A device in a list; one that is hosted says so (whatsmeow, user.go `parseDeviceList`)."""
+    """Builds a device of a list; a hosted one has an attribute for it (whatsmeow, user.go `parseDeviceList`)."""
     shown: dict[str, Any] = {"id": device}
     if device:
         shown["key-index"] = index

@@ -1,5 +1,5 @@
-"""The flight recorder of the simulator: the shape of each account's traffic, written to files on request.
+"""Flight recorder of the simulator: writes the shape of an account's traffic to files.
 
-The format is in `docs/trace.md`; the engine has a recorder of its own. Nothing here sends or changes a
-stanza, and no text, name, number, key or token is written.
+The format is in `docs/trace.md`; the engine has a recorder of its own. The recorder sends and changes no
+stanza, and writes no text, name, number, key or token.
 """

@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 from simulator.trace import catalogue
-from simulator.trace.comparison import Comparison
+from simulator.trace.comparison import TraceComparison
 from simulator.trace.trace_lines import TraceError, read
 
 
 def main(path: Path) -> int:
-    """The process's exit code."""
+    """Compares a trace; returns the exit code of the process."""
     try:
-        report = Comparison(catalogue.load()).report(read(path))
+        report = TraceComparison(catalogue.load()).report(read(path))
     except TraceError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the reason, for a person
         return 1

@@ -1,7 +1,7 @@
-"""The words that a trace shows: tags, attribute names, values; everything else becomes a size.
+"""Lists tags, attribute names and values that a trace may show; it shows the size of everything else.
 
 The engine's recorder has the same lists, and a test compares the two: neither package imports the
-other. `docs/trace.md` says how they are used.
+other. `docs/trace.md` describes their use.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def _values(text: str) -> dict[tuple[str, str], frozenset[str]]:
 
 
 ANY: Final = "*"
-"""Stands for every tag that has no row of its own for the attribute."""
+"""Any tag without a row of its own for the attribute."""
 
 SERVERS_OWN: Final = _words("""
     ack failure ib iq stream:error stream:features success xmlstreamend
 """)
-"""Stanzas whose words are the server's or the client's, never a contact's."""
+"""Stanzas whose words are by the server or the client, never by a contact."""
 
 SERVERS: Final = _words("""
     bot broadcast c.us call g.us hosted hosted.lid interop lid msgr newsletter s.whatsapp.net
@@ -41,7 +41,7 @@ SERVERS: Final = _words("""
 """Servers of addresses."""
 
 SAME_PEOPLE: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
-"""Servers at which a person has the running number that they have at another one."""
+"""Server parts that name the same people as another one, and share its running numbers."""
 
 ADDRESSES: Final = _words("""
     author call-creator caller_lid caller_pn creator creator_lid creator_pn from group-jid jid

@@ -1,6 +1,6 @@
-"""The catalogue: what the simulator sends (`in`) and has seen of clients (`out`), as features.
+"""Loads and saves the catalogue: features of stanzas that the simulator sends (`in`) and clients send (`out`).
 
-Recorded from the traces of the clients in `tests/conformance`, which hold it to what they record.
+Recorded from the traces of the clients in `tests/conformance`, which compare it with their traces.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def load(file: Path = FILE) -> set[Feature]:
 
 
 def save(known: Iterable[Feature], file: Path = FILE) -> None:
-    """Writes the features so that a change of one is a change of one line."""
+    """Writes the features, so that a change of one changes one line."""
     written: dict[str, Any] = {}
     for one in sorted(known):
         names = written.setdefault(one.direction, {}).setdefault(one.kind, {})
@@ -43,7 +43,7 @@ def save(known: Iterable[Feature], file: Path = FILE) -> None:
 
 
 def recorded(lines: Iterable[dict[str, Any]]) -> set[Feature]:
-    """The features of a trace, without those of kinds that are unknown."""
+    """Returns the features of a trace, without those of unknown kinds."""
     found: set[Feature] = set()
     conversation = Conversation()
     for line in lines:

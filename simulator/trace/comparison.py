@@ -1,18 +1,18 @@
-"""Comparison of a trace with what the simulator sends and has seen."""
+"""Compares a trace with the catalogue of the simulator's stanzas."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from simulator.trace.features import Conversation, Feature, features
-from simulator.trace.unanswered_stanzas import Unanswered
+from simulator.trace.unanswered_stanzas import UnansweredStanzas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
 
-class Comparison:
+class TraceComparison:
     """Collects, line by line, the features of a trace that are not in the catalogue."""
 
     def __init__(self, known: AbstractSet[Feature]) -> None:
@@ -22,12 +22,12 @@ class Comparison:
         self._dropped = [0]  # of each trace in the file
         self._new: dict[Feature, dict[str, Any]] = {}
         self._conversation = Conversation()
-        self._unanswered = Unanswered()
+        self._unanswered = UnansweredStanzas()
 
     def report(self, lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        """The trace, what the simulator never sent, what it never saw, and what nobody answered.
+        """Returns the trace, the unknown features in both directions, and the unanswered stanzas.
 
-        Of a feature that is new only the widest is there: a new part without its attributes.
+        Of nested unknown features only the widest is listed: a new part without its attributes.
         """
         for line in lines:
             self._pass(line)
@@ -88,7 +88,7 @@ class Comparison:
 
 
 def _what(feature: Feature) -> str:
-    """The news in a stanza of its kind: empty for the kind, else as `enc type=pkmsg`."""
+    """Returns the unknown feature below its kind: empty for the kind, else like `enc type=pkmsg`."""
     part = f"<{feature.part}>" if feature.part else ""
     attribute = f"{feature.name}={feature.value}" if feature.value else feature.name
     return f"{part} {attribute}".strip()

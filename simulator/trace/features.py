@@ -1,4 +1,4 @@
-"""Features of recorded stanzas: kinds, parts, attributes and values, without sizes and running numbers."""
+"""Extracts features of recorded stanzas: kind, parts, attributes and values, without sizes and running numbers."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNKNOWN: Final = "~"
-"""In the place of a value that is none of those that are listed for its attribute."""
+"""The value of an attribute whose real value is not on its list."""
 
 _NAMED_BY_CHILD: Final = frozenset({"call", "chatstate", "failure", "ib", "stream:error"})
-"""Stanzas whose first part says of which kind they are."""
+"""Stanzas whose first part determines their kind."""
 _CODES: Final = frozenset({"code", "error", "reason"})
-"""Attributes whose numbers mean something; others count."""
+"""Attributes whose numbers are codes; other numbers are counts."""
 _MEASURED: Final = re.compile(r"[#~]\d+|\d+")
 _ADDRESS: Final = re.compile(r"([a-z.]+):\d+(\.\d+)?")
 
 
 class Feature(NamedTuple):
-    """A kind of stanza in one direction; with a part, an attribute and its value where it is of one.
+    """A kind of stanza in one direction, or a part, an attribute or a value of it.
 
     `part` is the path of tags below the stanza, empty for the stanza itself. `name` and `value` are
-    empty where the feature is the part alone, or an attribute whose values say nothing.
+    empty where the feature is the part alone, or an attribute whose values are not listed.
     """
 
     direction: str
@@ -36,7 +36,7 @@ class Feature(NamedTuple):
 
     @property
     def above(self) -> Feature | None:
-        """The feature that this one narrows; None for a kind."""
+        """The next wider feature; None for a kind."""
         if self.value:
             return self._replace(value="")
         if self.name:
@@ -47,7 +47,7 @@ class Feature(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the kind has a word that no list has: nobody knows whether it is the same."""
+        """Whether the kind has a word that is on no list, so that two such kinds may differ."""
         return any(word.startswith(UNKNOWN) for word in self.kind.split(" "))
 
 
@@ -98,7 +98,7 @@ def _of_node(node: dict[str, Any], whole: Feature) -> Iterator[Feature]:
 
 
 def _value(tag: str, name: str, value: str) -> str:
-    """The meaning of a value; empty for one that differs from stanza to stanza."""
+    """Returns the value for a feature; empty for one that differs between stanzas."""
     if name in allow_list.ADDRESSES:
         if value in allow_list.SERVERS:
             return f"@{value}"  # as an address without a user is written, too

@@ -1,6 +1,6 @@
-"""The shape of a login: the version and the flags of a client payload, and which fields it has.
+"""Extracts the shape of a login payload: version, flags and field numbers.
 
-Read off the bytes, so that fields without a description count as well. Field numbers: whatsmeow,
+Parsed from the bytes, so that unknown fields count as well. Field numbers: whatsmeow,
 `WAWebProtobufsWa6.proto`, ClientPayload.
 """
 
@@ -31,15 +31,15 @@ _MOST_FIELDS: Final = 100
 _PAIRING: Final = "19"
 _VERSION: Final = "5.2"
 _OPENED: Final = frozenset({"5", "6", _VERSION})
-"""Fields that are messages, whose own fields are listed."""
+"""Fields that are messages, and whose fields are listed, too."""
 _FIXED: Final = {1: 8, 5: 4}
 """Bytes of a value, by its wire type."""
 
 
 def shape(payload: bytes) -> dict[str, Any]:
-    """The version, whether it is a registration, the flags, and the numbers of the fields.
+    """Returns the version, whether it is a registration, the flags, and the field numbers.
 
-    Of bytes that are no protobuf: what could be read before them.
+    Of malformed protobuf: the fields before the error.
     """
     shown: dict[str, Any] = {}
     fields: dict[str, None] = {}
@@ -59,7 +59,7 @@ def shape(payload: bytes) -> dict[str, Any]:
 
 
 def _fields(data: bytes, above: str) -> Iterator[tuple[str, int | None]]:
-    """Each field's number, behind those of the fields around it, and its value if that is a varint."""
+    """Yields the path of field numbers of each field, and its value if that is a varint."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -81,7 +81,7 @@ def _fields(data: bytes, above: str) -> Iterator[tuple[str, int | None]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where the next field does; 0 where the bytes end."""
+    """Returns the varint at `at` and the position after it; 0 where the bytes end."""
     value = shift = 0
     while shift < 70:
         if at >= len(data):

@@ -1,4 +1,4 @@
-"""Recording of sockets: one trace for each linked device of the accounts for which it is on."""
+"""Records sockets: one trace for each linked device of the recorded accounts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from simulator.server.companions import DeviceKey
 
 MOST_EARLY: Final = 1000
-"""Events of a socket that are kept until it is known whose it is."""
+"""The limit on events of a socket that are buffered until its device is known."""
 
 _Event = tuple[float, str, Any]
 """The time by the clock; its kind (`in`, `out`, `login`, `end`); stanza, payload or cause."""
 
 
 class Recorder:
-    """Switches recording on and off, for one account or for all, and has the traces.
+    """Switches recording on and off, for one account or for all, and owns the traces.
 
     Off at first, and after a restart of the process.
     """
@@ -36,14 +36,14 @@ class Recorder:
         self._traces: dict[DeviceKey, _Trace] = {}
 
     def start(self, number: str | None) -> None:
-        """Records from now on what passes the account's sockets; those of all accounts for None."""
+        """Starts to record the sockets of an account; of all accounts for None."""
         if number is None:
             self._everyone = True
         else:
             self._numbers.add(number)
 
     def stop(self, number: str | None) -> None:
-        """Takes a `start` for the same account, or for all, back."""
+        """Reverts a `start` for the same account, or for all."""
         if number is None:
             self._everyone = False
         else:
@@ -52,7 +52,7 @@ class Recorder:
             self._traces.pop(device).file.close()
 
     def close(self) -> None:
-        """Records no more, for anybody."""
+        """Stops all recording."""
         self._numbers.clear()
         self.stop(None)
 
@@ -66,11 +66,11 @@ class Recorder:
         return {"tracing": self._everyone or number in self._numbers, "files": traces}
 
     def socket(self) -> SocketRecorder:
-        """The recorder of a socket that was just opened."""
+        """Returns the recorder of a new socket."""
         return SocketRecorder(self)
 
     def note(self, device: DeviceKey, event: _Event) -> None:
-        """Writes what happened on a socket of the device's, where it is recorded."""
+        """Writes an event on a socket of the device, where it is recorded."""
         if self._records(device):
             if device not in self._traces:
                 path = self._directory / f"{device[0]}-{device[1]}.jsonl"
@@ -90,7 +90,7 @@ class Recorder:
 
 
 class SocketRecorder:
-    """Hands over what passes one socket; keeps it while nobody knows whose socket it is."""
+    """Passes on the events of one socket; buffers them until its device is known."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -98,22 +98,22 @@ class SocketRecorder:
         self._early: list[_Event] = []
 
     def identified(self, device: DeviceKey) -> None:
-        """The socket is that of this device, or of the one that is linked under this number."""
+        """Sets the device of the socket, or the account that links the device."""
         self._device = device
         early, self._early = self._early, []
         for event in early:
             self._recorder.note(device, event)
 
     def login(self, payload: bytes) -> None:
-        """The client finished its handshake with this payload."""
+        """Records the login payload of the handshake."""
         self._note("login", payload)
 
     def sent(self, stanza: Any) -> None:
-        """The stanza leaves to the client."""
+        """Records a stanza to the client."""
         self._note("in", stanza)
 
     def received(self, stanza: Any) -> None:
-        """The stanza came from the client."""
+        """Records a stanza from the client."""
         self._note("out", stanza)
 
     def ended(self, cause: str) -> None:

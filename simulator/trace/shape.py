@@ -1,4 +1,4 @@
-"""The shape of a stanza, as a trace shows it: parts, attributes, sizes, running numbers."""
+"""Reduces a stanza to its shape: parts, attributes, sizes, running numbers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def bucket(size: int) -> str:
 
 
 def is_word(text: str) -> bool:
-    """Whether a stanza of the server's own shows it: short, and without a long number."""
+    """Returns whether a trace may show a word of a server stanza: short, and without a long number."""
     return _WORD.fullmatch(text) is not None
 
 
 class Shaper:
-    """Shapes the stanzas of one trace; addresses and ids keep their running numbers in it."""
+    """Shapes the stanzas of one trace, with one running number for each address and id."""
 
     def __init__(self) -> None:
         self._ids = _RunningNumbers()
@@ -46,7 +46,7 @@ class Shaper:
         self._left = 0
 
     def shape(self, stanza: Any, *, to_server: bool) -> dict[str, Any]:
-        """The stanza without what anybody said or is called, as JSON.
+        """Returns the stanza without texts and names, as JSON.
 
         `to_server`: the client sent it.
         """
@@ -111,7 +111,7 @@ class Shaper:
         return self._own and pair in allow_list.WORDS and is_word(text)
 
     def _address(self, text: str) -> str | None:
-        """Server, running number of the user and device; None for what is no address."""
+        """Returns server, running number of the user, and device; None for a text that is no address."""
         if text == _STATUS or text in allow_list.SERVERS:
             return text
         found = _ADDRESS.fullmatch(text)
@@ -141,7 +141,7 @@ class _RunningNumbers:
 
 
 def _is_servers_own(stanza: Any, to_server: bool) -> bool:
-    """Whether the words in it are the server's or the client's, and no contact's."""
+    """Returns whether the words of a stanza are by the server or the client, and not by a contact."""
     source = _text(stanza.attrs.get("from", "")).removeprefix("@")
     if stanza.tag == "notification":
         return not to_server and source in allow_list.SERVERS
@@ -151,7 +151,7 @@ def _is_servers_own(stanza: Any, to_server: bool) -> bool:
 
 
 def _text(value: Any) -> str:
-    """An attribute as the wire has it: the library writes a device behind a dot."""
+    """Returns an attribute as on the wire: the library writes a device behind a dot."""
     if isinstance(value, JID):
         device = f":{value.device}" if value.device else ""
         return f"{value.user}{device}@{value.server}"

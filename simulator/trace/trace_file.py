@@ -1,4 +1,4 @@
-"""The file of a trace, for its owner alone; a full one becomes `.1`, and three older ones are kept."""
+"""Writes trace files, readable for their owner alone, and rotates full ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TraceFile:
         return {"trace": FORMAT, "by": "simulator", "began": day, "part": self._part + 1}
 
     def _open(self) -> int:
-        """The file's descriptor; of a new file where somebody took the old one away."""
+        """Returns the descriptor of the file; of a new one where the old one was removed."""
         if self._descriptor is not None and os.fstat(self._descriptor).st_nlink:
             return self._descriptor
         self.close()
@@ -86,7 +86,7 @@ class TraceFile:
 
 
 def older(path: Path, number: int) -> Path:
-    """The file that was `path` so many files ago; 0 is the one that is written."""
+    """Returns the path of an older file; 1 is the newest; 0 is the current one."""
     return path if number == 0 else path.with_name(f"{path.name}.{number}")
 
 

@@ -1,4 +1,4 @@
-"""The lines of recorded traces, read back: whole, of the format that is known, or a clear error."""
+"""Reads and validates the lines of recorded traces."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LONGEST: Final = 1 << 20
 
 
 class TraceError(Exception):
-    """The file cannot be read as a trace; its text says why, for a person."""
+    """The file is no valid trace; the text has the reason, for a person."""
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a trace, those of the older files beside it first.
+    """Returns the lines of a trace, those of the older files beside it first.
 
     Raises TraceError.
     """
@@ -64,7 +64,7 @@ def _line(text: str, where: str, *, first: bool) -> dict[str, Any]:
 
 
 def _is_known(line: dict[str, Any]) -> bool:
-    """Whether it is a head, an event or a stanza."""
+    """Returns whether a line is a head, an event or a stanza."""
     if "trace" in line:
         kinds = {"trace": int, "by": str, "part": int}
         return all(isinstance(line.get(name), kind) for name, kind in kinds.items())

@@ -1,4 +1,4 @@
-"""Stanzas of a trace that nobody answered, although their socket went on."""
+"""Finds stanzas of a trace that were not answered while their socket went on."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 SECONDS: Final = 10.0
-"""Seconds that a socket has to go on after a stanza for its answer to be missed."""
+"""Seconds of a socket after a stanza without an answer, from which the stanza counts as unanswered."""
 
 _ACKNOWLEDGED: Final = {
     "in": frozenset({"call", "message", "notification", "receipt", "status"}),
     "out": frozenset({"message"}),
 }
-"""Stanzas that the other side answers by an ack of their class, by direction."""
+"""Stanzas that need an ack of their class, by direction."""
 _RECEIPTS: Final = frozenset({None, "inactive", "sender", "peer_msg", "hist_sync"})
-"""Types of a receipt by which a client says that it has a message."""
+"""Types of a receipt by which a client acknowledges a message."""
 
 
 @dataclass
-class Owed:
+class AwaitedAnswer:
     """A stanza whose answer is awaited."""
 
     stanza: dict[str, Any]
@@ -27,16 +27,16 @@ class Owed:
     """Seconds that its socket went on."""
 
 
-class Unanswered:
+class UnansweredStanzas:
     """Follows the stanzas of a trace; `found` has those that were left unanswered so far."""
 
     def __init__(self) -> None:
-        self.found: list[Owed] = []
-        self._open: dict[tuple[str, str, str], Owed] = {}
+        self.found: list[AwaitedAnswer] = []
+        self._open: dict[tuple[str, str, str], AwaitedAnswer] = {}
         self._now = 0.0
 
     def pass_stanza(self, stanza: dict[str, Any], kind: str | None) -> None:
-        """The next stanza; of unknown `kind` it answers nothing that is known."""
+        """Handles the next stanza; one of unknown `kind` answers no known stanza."""
         self._now = stanza["at"]
         direction, tag, attrs = stanza["dir"], stanza["tag"], stanza.get("attrs", {})
         other = "in" if direction == "out" else "out"
@@ -49,7 +49,7 @@ class Unanswered:
                 for id_ in (attrs["id"], *_listed(stanza)):
                     self._settle("in", "message", id_)
             if tag == "iq" or tag in _ACKNOWLEDGED[direction]:
-                self._open[direction, tag, attrs["id"]] = Owed(stanza, kind)
+                self._open[direction, tag, attrs["id"]] = AwaitedAnswer(stanza, kind)
 
     def end_socket(self, at: float | None = None) -> None:
         """The socket ended, at this time or after the last stanza."""
@@ -65,7 +65,7 @@ class Unanswered:
 
 
 def _listed(receipt: dict[str, Any]) -> list[str]:
-    """Ids of the further messages that a receipt is about."""
+    """Returns the ids in the list of a receipt."""
     return [
         item["attrs"]["id"]
         for part in receipt.get("parts", [])

@@ -1,4 +1,4 @@
-"""The protocol on a socket: Noise, frames, stanzas, protobuf; the one adapter to the protocol library.
+"""Wire protocol: Noise, frames, stanzas, protobuf; the adapter of the protocol library.
 
-What a stanza does is `simulator/server`.
+Stanzas are handled in `simulator/server`.
 """

@@ -1,4 +1,4 @@
-"""Multiples of Ed25519's base point, from a table of those that a scalar's digits name.
+"""Multiplies Ed25519's base point by a precomputed table, in place of the library's slow loop.
 
 The protocol library doubles and adds through all 252 bits of a scalar, twice for each signature;
 that was a third of what a simulator computed. Its formulas stay, and so does its curve.
@@ -35,7 +35,7 @@ _TABLE: Final = _table()
 
 
 def multiple(scalar: int) -> _Point:
-    """The base point times a scalar, which may be any integer: it counts modulo the group's order."""
+    """Returns the base point times a scalar, any integer modulo the order of the group."""
     left = scalar % ed.q
     found: _Point = _NEUTRAL
     for row in _TABLE:
@@ -46,5 +46,5 @@ def multiple(scalar: int) -> _Point:
 
 
 def replace() -> None:
-    """Have the library's signatures and their checks multiply here."""
+    """Makes the library sign and verify with this multiplication."""
     ed.scalar_mult_base = multiple

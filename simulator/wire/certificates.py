@@ -1,4 +1,4 @@
-"""The certificate chain that a client checks under the root key it was given.
+"""Issues the Noise certificate chain that clients verify with the root key.
 
 Root key → intermediate → leaf, each link an XEdDSA signature over the serialized details of the
 next. The leaf's key is the server's Noise static key; serials link issuer and issued, the root's
@@ -34,7 +34,7 @@ def public_key(private: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class ServerIdentity:
-    """The server's proof in the Noise handshake: its static key and the chain that vouches."""
+    """The server's identity in the Noise handshake: its static key and the certificate chain."""
 
     static_private: bytes
     static_public: bytes
@@ -42,9 +42,9 @@ class ServerIdentity:
 
 
 def issue(root_private: bytes, static_private: bytes, now: float | None = None) -> ServerIdentity:
-    """Vouches for `static_private` under the root, from an hour ago until 90 days from `now`.
+    """Issues a chain for `static_private` under the root, from an hour ago until 90 days from `now`.
 
-    `now` is in seconds since the epoch; the intermediate's private key is forgotten at once.
+    `now` is in seconds since the epoch; the intermediate's private key is not stored.
     """
     moment = time.time() if now is None else now
     span = {

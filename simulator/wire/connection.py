@@ -1,7 +1,7 @@
-"""One client's WebSocket: handshake, then stanzas in and stanzas out.
+"""Serves one client's WebSocket: handshake, then stanzas in both directions.
 
-Once a connection is retired (replaced, logged out, refused) nothing that it still sends is
-accepted; what it was owed before leaves first, then the socket closes.
+A retired connection (replaced, logged out, refused) accepts no more stanzas; earlier outgoing stanzas
+leave first, then the socket closes.
 """
 
 from __future__ import annotations
@@ -112,13 +112,13 @@ class Connection:
 
     @property
     def user_agent(self) -> str:
-        """The header of that name in the client's request; empty without one."""
+        """The `User-Agent` of the client's request; empty without one."""
         request = self._socket.request
         return "" if request is None else request.headers.get("User-Agent", "")
 
     @property
     def moves(self) -> bool:
-        """Whether stanzas come and go: not while the socket is frozen, nor once it is retired."""
+        """Whether stanzas pass: not while the socket is frozen, and not once it is retired."""
         return self._moving.is_set() and not self.retired
 
     def push(self, stanza: Any, encoded: bytes | None = None, *, mark: Any = None) -> None:
@@ -132,8 +132,8 @@ class Connection:
         try:
             plaintext = encode(stanza) if encoded is None else encoded
         except (ValueError, TypeError):
-            # It repeats words of the client's that the library cannot write. What others are owed
-            # after the same commit must leave nevertheless.
+            # It repeats words of the client that the library cannot encode. Stanzas to others
+            # after the same commit must leave all the same.
             log.warning("stanza_unwritable", action="stanza_unwritable", serial=self.serial)
             return
         frame = self._transport.encrypt(plaintext)
@@ -151,14 +151,14 @@ class Connection:
         self._after_commit(lambda: self.push(stanza))
 
     def retire(self, *farewell: Any) -> None:
-        """Sends the farewell, accepts nothing from now on, and closes."""
+        """Sends the last stanza, accepts no more, and closes."""
         for stanza in farewell:
             self.push(stanza)
         self._farewell = bool(farewell)
         self.retired = True
         self._wake.set()
         if not self._moving.is_set():
-            # A frozen socket would hold the farewell, and its place, for ever.
+            # A frozen socket would hold the last stanza, and the place of its device, for ever.
             self.abort()
 
     def abort(self) -> None:
@@ -202,8 +202,8 @@ class Connection:
             frame = await self._frames.frame()
             await self._moving.wait()
             if self.retired:
-                # The race of a replaced owner: what its socket still held when the successor
-                # logged in must not count.
+                # The race of a replaced owner: stanzas in its socket at the login of the successor
+                # must not count.
                 continue
             stanza = self._decoded(self._transport.decrypt(frame))
             self.trace.received(stanza)

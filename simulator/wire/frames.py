@@ -1,4 +1,4 @@
-"""Frames on the WebSocket: a three-byte length before each, after one header per connection."""
+"""Splits the WebSocket byte stream into frames: one header for each connection, then a length before each frame."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class FrameError(Exception):
 
 
 class Socket(Protocol):
-    """The part of a WebSocket that frames need."""
+    """The methods of a WebSocket that frames need."""
 
     async def recv(self) -> str | bytes: ...
 
 
 class FrameReader:
-    """Splits what the client sends into frames, however the WebSocket messages cut it."""
+    """Splits the byte stream of a client into frames, independent of its WebSocket messages."""
 
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
@@ -31,9 +31,9 @@ class FrameReader:
     async def header(self) -> bytes:
         """The four header bytes (`WA`, two version bytes), which are the Noise prologue.
 
-        A client that was given routing info repeats it in front: `ED`, two version bytes, a
-        three-byte length, the info. It is no part of the prologue. Raises FrameError on anything
-        else.
+        A client with routing info sends it in front: `ED`, two version bytes, a
+        three-byte length, the info. It is no part of the prologue. Raises FrameError on other
+        bytes.
         """
         first = await self._take(HEADER_SIZE)
         if first[:2] == _ROUTING_MARK:
@@ -44,7 +44,7 @@ class FrameReader:
         return first
 
     async def frame(self) -> bytes:
-        """The next frame, without its length."""
+        """Returns the next frame, without its length."""
         return await self._take(int.from_bytes(await self._take(3), "big"))
 
     async def _take(self, size: int) -> bytes:
@@ -61,7 +61,7 @@ class FrameReader:
 
 
 def framed(payload: bytes) -> bytes:
-    """The payload with its length in front. Raises FrameError above 16 MiB."""
+    """Returns the payload with its length in front. Raises FrameError above 16 MiB."""
     if len(payload) > MAX_FRAME:
         raise FrameError("frame too large")
     return len(payload).to_bytes(3, "big") + payload

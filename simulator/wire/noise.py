@@ -127,10 +127,10 @@ class Handshake:
         self.mode = "XX"
 
     def respond(self, frame: bytes) -> tuple[bytes, bytes | None]:
-        """The server hello, and the client's payload if it came at once (IK resumption).
+        """Returns the server hello, and the client's payload if it came at once (IK resumption).
 
-        A client that resumes against a key which is not ours any more is answered by XX over the
-        ephemeral key that it already sent. Raises HandshakeError on a malformed hello.
+        A client that resumes with an old static key is answered by XX over the ephemeral key that it
+        already sent. Raises HandshakeError on a malformed hello.
         """
         hello = _parsed(frame).client_hello
         ephemeral = bytes(hello.ephemeral)
@@ -148,7 +148,7 @@ class Handshake:
         return self._resumed(ephemeral), payload
 
     def finish(self, frame: bytes) -> bytes:
-        """The client's payload. Raises HandshakeError when its static key is not proven."""
+        """Returns the client's payload. Raises HandshakeError when its static key is not proven."""
         finish = _parsed(frame).client_finish
         self.client_static = self._state.decrypt(bytes(finish.static))
         self._state.mix_key(_exchange(self._ephemeral, self.client_static))

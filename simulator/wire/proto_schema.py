@@ -1,4 +1,4 @@
-"""Protobuf messages that the protocol library lacks, or has wrong.
+"""Defines protobuf messages that the protocol library lacks or has wrong.
 
 Described in code, in a pool of their own, after WhatsApp's WACert, WAAdv, WAWebProtobufsE2E,
 WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg, WASyncAction and WAMmsRetry: the library knows
@@ -138,7 +138,7 @@ _MESSAGES: Final[_Fields] = {
 }
 
 _QUOTING: Final = ("context_info", 17, ".ContextInfo")
-# what the library's own messages lack
+# fields that the library's own messages lack
 _LACKING: Final[_Fields] = {
     "Message": [
         ("contact_message", 4, ".ContactMessage"),
@@ -235,7 +235,7 @@ def _describe(message: Any, fields: list[tuple[str, int, Any]], package: str) ->
         field = message.field.add(name=name, number=number, label=_FIELD.LABEL_OPTIONAL)
         if isinstance(kind, list):
             field.label = _FIELD.LABEL_REPEATED
-            kind = kind[0]  # noqa: PLW2901 - what it is a list of
+            kind = kind[0]  # noqa: PLW2901 - the type of the items
             field.options.packed = kind == _UINT32
         if isinstance(kind, str):
             field.type = _FIELD.TYPE_MESSAGE
@@ -245,7 +245,7 @@ def _describe(message: Any, fields: list[tuple[str, int, Any]], package: str) ->
 
 
 def _completed(library: Any) -> descriptor_pb2.FileDescriptorProto:
-    """A file of the library's messages, with what they lack."""
+    """Returns a file of the library's messages, with the missing fields."""
     proto = descriptor_pb2.FileDescriptorProto.FromString(library.serialized_pb)
     own = {message.name: message for message in proto.message_type}
     for name in own.keys() & _LACKING.keys():
@@ -256,8 +256,7 @@ def _completed(library: Any) -> descriptor_pb2.FileDescriptorProto:
 def _messages() -> descriptor_pb2.FileDescriptorProto:
     """The end-to-end messages.
 
-    As WhatsApp's they are of proto2, where a field that is there is more than one that is not
-    empty.
+    They are proto2 like WhatsApp's, where presence of a field differs from a value that is not empty.
     """
     proto = _completed(E2E)
     proto.syntax = "proto2"
@@ -309,7 +308,7 @@ SyncActionValue: Final = _message_class("SyncActionValue", SYNC_ACTION.package)
 PollVoteMessage: Final = _message_class("PollVoteMessage")
 LIDMigrationMappingSyncPayload: Final = _message_class("LIDMigrationMappingSyncPayload")
 LoginFlags: Final = _message_class("LoginFlags")
-"""Those fields of a login's `ClientPayload` that the library lacks."""
+"""Fields of a login's `ClientPayload` that the library lacks."""
 DeviceProps: Final = _message_class("DeviceProps")
 ClientPairingProps: Final = _message_class("ClientPairingProps")
 CompanionEphemeralIdentity: Final = _message_class("CompanionEphemeralIdentity")

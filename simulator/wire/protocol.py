@@ -1,7 +1,7 @@
-"""The one door to the protocol library: binary codec, protobuf messages, Signal primitives.
+"""Adapter of the protocol library: binary codec, protobuf messages, Signal primitives.
 
-Everything else in this room imports from here. The library is another one than the engine's, so
-that a misreading of the protocol in either cannot hide behind the same misreading in the other.
+The other modules of the simulator import from here. The library differs from the engine's, so that an
+error in one is not hidden by the same error in the other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 with warnings.catch_warnings():
     # The library warns at import that its Signal part is unaudited. Here it guards nothing: every
-    # key in this process belongs to people whom the simulator plays.
+    # key in this process belongs to simulated people.
     warnings.simplefilter("ignore", DeprecationWarning)
     from pywhats.appstate.crypto import expand_app_state_keys, generate_content_mac
     from pywhats.appstate.keys import AppStateSyncKey
@@ -161,9 +161,9 @@ _read_content: Final = decoder._read_content  # noqa: SLF001
 
 
 def _content(reader: Any) -> Any:
-    """The content of a node, also where a client writes it as a word of the dictionary.
+    """Returns the content of a node, also of one that is a word of the dictionary.
 
-    The library knows words as attributes only; a client writes any text so that is in there.
+    The library reads such words only in attributes; clients write each text of the dictionary so.
     """
     tag = reader.buf[reader.pos] if not reader.at_end() else 0
     if 1 <= tag <= _LAST_WORD:
@@ -175,11 +175,11 @@ decoder._read_content = _content  # noqa: SLF001
 
 
 def decode(data: bytes) -> Any:
-    """The stanza in a decrypted frame.
+    """Returns the stanza in a decrypted frame.
 
-    The library bounds neither what it inflates nor how many nodes it makes of it: a frame of some
-    kilobytes could take all memory, and the time of everyone who is connected. Raises ValueError
-    for those, and whatever the library raises for what is malformed.
+    The library limits neither the inflated size nor the number of nodes: a frame of some kilobytes
+    could exhaust the memory and delay all connections. Raises ValueError above the limits, and the
+    library's exceptions for malformed bytes.
     """
     body = data[1:]
     if data[:1] and data[0] & 2:
@@ -187,7 +187,7 @@ def decode(data: bytes) -> Any:
         body = inflater.decompress(body, MAX_STANZA)
         if not inflater.eof:
             raise ValueError("inflates too far, or ends early")
-    # Each node begins with one of two bytes, of which ciphertext has some, too.
+    # Each node begins with one of two bytes, which occur in ciphertext, too: an upper bound.
     if body.count(0xF8) + body.count(0xF9) > MAX_NODES + len(body) // 64:
         raise ValueError("too many nodes")
     node = _decode_unbounded(b"\0" + body)
@@ -196,7 +196,7 @@ def decode(data: bytes) -> Any:
 
 
 def _check_texts(node: Any) -> None:
-    """Refuse words that an answer, or a stanza to somebody else, could repeat and not carry."""
+    """Refuses words that another stanza could repeat, but not encode."""
     texts = [node.tag, *node.attrs]
     for value in node.attrs.values():
         texts += (value.user, value.server) if isinstance(value, JID) else (str(value),)
@@ -207,7 +207,7 @@ def _check_texts(node: Any) -> None:
 
 
 def jid_of(node: Any, name: str) -> Any:
-    """The attribute as a JID, or None when it is missing or names nobody."""
+    """Returns an attribute as a JID, None when it is missing or invalid."""
     value = node.attrs.get(name)
     if isinstance(value, str) and value:
         try:
@@ -218,7 +218,7 @@ def jid_of(node: Any, name: str) -> Any:
 
 
 def namespace(jid: Any) -> str | None:
-    """PN_SERVER or LID_SERVER: by what the JID names a person, or a hosted device; None for others."""
+    """Returns the addressing mode of a person's or a hosted device's JID, PN_SERVER or LID_SERVER; None for others."""
     for server, hosted in HOSTED_SERVERS.items():
         if jid is not None and jid.server in (server, hosted):
             return server
@@ -226,13 +226,13 @@ def namespace(jid: Any) -> str | None:
 
 
 def text_of(node: Any, name: str) -> str:
-    """The attribute as a string; empty when it is missing."""
+    """Returns an attribute as a string; empty when it is missing."""
     value = node.attrs.get(name)
     return "" if value is None else str(value)
 
 
 def bytes_of(node: Any, *path: str) -> bytes:
-    """The content of the descendant at `path`.
+    """Returns the content of the descendant at `path`.
 
     Raises ValueError when the descendant is missing or carries no bytes.
     """
@@ -257,7 +257,7 @@ def pad(plaintext: bytes) -> bytes:
 
 
 def unpad(padded: bytes) -> bytes:
-    """Reverse of `pad`. Raises ValueError when the padding is not what it says."""
+    """Reverse of `pad`. Raises ValueError for malformed padding."""
     count = padded[-1] if padded else 0
     if not 1 <= count <= 16 or padded[-count:] != bytes([count]) * count:
         raise ValueError("bad message padding")

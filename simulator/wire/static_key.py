@@ -1,4 +1,4 @@
-"""The server's static Noise key: kept through restarts, certified by a root key, rotated on demand."""
+"""Stores the server's static Noise key, certified by a root key; rotates it on demand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Maintenance of an instance as Ray jobs: `ray job submit … -- python -m supervision.jobs NAME`.
 
-A job has a `--dry-run`, reports its progress, and can be killed and run again: what was done stays
-done. What an instance does by itself is `upkeep` in `actors/queue` and `actors/media`.
+A job has a `--dry-run`, reports its progress, and can be killed and run again: finished steps stay
+finished. Maintenance without a person is `upkeep` in `actors/queue` and `actors/media`.
 """
 
 from __future__ import annotations
@@ -17,4 +17,4 @@ JOBS: Final = {
     "recover-connection": "recover",
     "backup-redis": "backup_redis",
 }
-"""What each is called, and its module here, which is loaded by who runs it."""
+"""The name of each job, and its module in this package, which only its process loads."""

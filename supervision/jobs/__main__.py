@@ -1,7 +1,7 @@
-"""`python -m supervision.jobs NAME --data DIR [--dry-run] …`: run one job to its end.
+"""`python -m supervision.jobs NAME --data DIR [--dry-run] …`: runs one job to its end.
 
-The last line that it prints has its `result`, or the `code` and the sentence for which it could not
-be done; then its exit status is 1, and Ray calls the job failed.
+The last line on stdout has its `result`, or a `code` and a sentence why it failed; then the exit
+status is 1, and Ray marks the job as failed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def module(job: str) -> ModuleType:
-    """Its documentation, its `options` and how it is `run`."""
+    """Returns the module of a job: its documentation, `options` and `run`."""
     return import_module(f"supervision.jobs.{JOBS[job]}")
 
 
@@ -39,8 +39,12 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="job", required=True, metavar="JOB")
     for name in JOBS:
         command = commands.add_parser(name, help=(module(name).__doc__ or "").strip())
-        command.add_argument("--data", type=Path, required=True, help="the instance's directory")
-        command.add_argument("--dry-run", action="store_true", help="say what would be done")
+        command.add_argument(
+            "--data", type=Path, required=True, help="data directory of the instance"
+        )
+        command.add_argument(
+            "--dry-run", action="store_true", help="report the steps without taking them"
+        )
         module(name).options(command)
     given = parser.parse_args(words)
     try:
@@ -60,17 +64,17 @@ async def _run(job: Job, given: argparse.Namespace) -> int:
         return _failed(job, getattr(error, "code", "redis_away"), str(error))
     finally:
         await job.close()
-    job.tell(dry_run=job.dry_run, result=result)
+    job.report(dry_run=job.dry_run, result=result)
     return 0
 
 
 def _failed(job: Job, code: str, sentence: str) -> int:
-    job.tell(code=code, error=sentence)
+    job.report(code=code, error=sentence)
     return 1
 
 
 def _settings(data: Path) -> Settings:
-    """The instance's settings; where none was ever started, those of the environment."""
+    """Returns the settings of the instance; those of the environment where none was started in the directory."""
     data = data.expanduser().absolute()
     try:
         return Settings.load(data)

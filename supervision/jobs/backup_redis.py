@@ -1,4 +1,4 @@
-"""A copy of all that Redis holds, at one moment, as a file that a Redis or Valkey loads."""
+"""Copies the data of Redis, as of one moment, to an RDB file that a Redis or Valkey loads."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 NAME = "redis-{}-%Y%m%dT%H%M%SZ.rdb"
 MARK = "backups.mark"
-STEP = 1 << 22  # bytes between two words about the progress
+STEP = 1 << 22  # bytes between two reports of the progress
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--to", type=Path, help="a directory; backups in the data directory")
-    parser.add_argument("--keep", type=int, default=7, help="files that stay there")
+    parser.add_argument(
+        "--to", type=Path, help="directory of the copies; by default backups in the data directory"
+    )
+    parser.add_argument("--keep", type=int, default=7, help="number of copies to keep")
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """The file is there whole, for its owner alone, or not at all; older ones go only then.
+    """Writes the whole file, readable for its owner alone, or none; deletes older copies only afterwards.
 
-    Messages that wait are in it in clear: it belongs where the data directory may be.
+    It has queued messages in plain text: store it like the data directory.
     """
     if given.keep < 1:
         raise CannotDo("too_few", "--keep must be 1 or more.")
@@ -47,7 +49,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         nonlocal told
         if done - told >= STEP:
             told = done
-            job.tell(bytes=done)
+            job.report(bytes=done)
 
     try:
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
@@ -68,14 +70,14 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 
 
 async def _size(job: Job) -> int:
-    """The memory that Redis holds; the file is smaller."""
+    """Returns the bytes of memory that Redis uses; the file is smaller."""
     return int((await job.redis().info("memory"))["used_memory"])
 
 
 def _mark(data: Path) -> str:
-    """The mark of this instance's copies among others in the same place; made where there is none.
+    """Returns the mark that this instance's copies have among others in one folder; made at first need.
 
-    It is the data directory's, wherever that goes. Raises OSError.
+    It is a file of the data directory and moves with it. Raises OSError.
     """
     file = data / MARK
     with suppress(FileNotFoundError):
@@ -87,7 +89,7 @@ def _mark(data: Path) -> str:
 
 def _free(directory: Path, mark: str) -> Path:
     while (target := directory / time.strftime(NAME.format(mark), time.gmtime())).exists():
-        time.sleep(0.1)  # there is one of this second
+        time.sleep(0.1)  # a copy of the same second exists
     return target
 
 
@@ -96,7 +98,7 @@ def _names(mark: str) -> re.Pattern[str]:
 
 
 def _forget(directory: Path, names: re.Pattern[str], keep: int) -> int:
-    """Only what this job wrote for this instance goes."""
+    """Deletes older copies, only those that this job wrote for this instance."""
     old = sorted(file for file in directory.iterdir() if names.fullmatch(file.name))[:-keep]
     for file in old:
         file.unlink()

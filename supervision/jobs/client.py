@@ -1,4 +1,4 @@
-"""The only door to Ray's jobs for a program: submitted, looked at and listed."""
+"""Submits, observes and lists Ray jobs: the adapter of Ray's job API."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A job as Ray has it; `status` is Ray's word, times are Unix seconds."""
+class JobStatus:
+    """A job as Ray reports it; `status` is Ray's word, times are Unix seconds."""
 
     id: str
     status: str
@@ -24,30 +24,30 @@ class Seen:
     ended_at: float | None
 
 
-class Client:
+class JobClient:
     """The jobs of one cluster. Raises `ConnectionError` if its dashboard does not answer."""
 
     def __init__(self, address: str) -> None:
         self._client = JobSubmissionClient(address)
 
     def submit(self, entry: Sequence[str]) -> str:
-        """The id of a job that runs these words."""
+        """Submits a job that runs this command; returns its id."""
         return str(self._client.submit_job(entrypoint=shlex.join(entry)))
 
     def status(self, identity: str) -> tuple[str, bool]:
-        """Ray's word for how it is, and whether that is its end."""
+        """Returns Ray's status of a job, and whether it is final."""
         status = self._client.get_job_status(identity)
         return str(status.value), bool(status.is_terminal())
 
-    def told(self, identity: str) -> list[dict[str, Any]]:
-        """The job's own lines, the last of them its result."""
+    def report(self, identity: str) -> list[dict[str, Any]]:
+        """Returns the lines that a job reported; the last one is its result."""
         lines = self._client.get_job_logs(identity).splitlines()
         return [json.loads(line) for line in lines if line.startswith('{"job"')]
 
-    def list(self) -> list[Seen]:
-        """Those that there are and were, the newest first."""
-        seen = [
-            Seen(
+    def list(self) -> list[JobStatus]:
+        """Returns running and finished jobs, the newest first."""
+        found = [
+            JobStatus(
                 one.submission_id,
                 one.status.value,
                 name(one.entrypoint),
@@ -57,11 +57,11 @@ class Client:
             for one in self._client.list_jobs()
             if one.submission_id is not None
         ]
-        return sorted(seen, key=lambda one: one.started_at or 0, reverse=True)
+        return sorted(found, key=lambda one: one.started_at or 0, reverse=True)
 
 
 def name(entry: str) -> str:
-    """Of which of our jobs this is the command; the command itself where it is none."""
+    """Returns the name of the job that a command runs; the command itself where it runs no job of ours."""
     words = shlex.split(entry)
     if "supervision.jobs" in words[:-1]:
         return words[words.index("supervision.jobs") + 1]

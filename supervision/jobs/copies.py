@@ -1,4 +1,4 @@
-"""Restore every copy of a session into a scratch place, and read it back."""
+"""Verifies the backups: restores every copy of a session into a scratch directory and reads it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--connection", help="of this one alone")
+    parser.add_argument("--connection", help="only the backups of this connection")
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """Nothing is changed, so a trial only counts. A copy that cannot be read fails the job."""
+    """Verifies all copies and changes nothing; a dry run only counts them. An unreadable copy fails the job."""
     vault = vault_of(job.settings)
     copies = await vault.copies()
     chosen = only(given.connection, sorted({copy.connection for copy in copies}))
@@ -39,7 +39,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
             found = await verified(vault, copy, Path(scratch))
             damaged += not found["ok"]
             position = "-".join(map(str, copy.position))
-            job.tell(
+            job.report(
                 connection=copy.connection, copy=position, done=number, of=len(copies), **found
             )
     if damaged:
@@ -48,9 +48,9 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 
 
 async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
-    """Whether the copy can be restored, whether its device is linked, and what waits in its inbox.
+    """Returns whether a copy can be restored, whether its device is linked, and the items in its inbox.
 
-    Where it cannot, the `code` and a sentence. Raises `BucketAway`.
+    For one that cannot: the `code` and a sentence. Raises `BucketAway`.
     """
     target = scratch / "session"
     try:
@@ -77,7 +77,7 @@ async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
 
 
 def vault_of(settings: Settings) -> Vault:
-    """The vault that the settings name; raises `CannotDo` where they name none."""
+    """Returns the vault of the settings. Raises `CannotDo` where they name none."""
     if settings.session_storage_type == "local":
         raise CannotDo("no_bucket", "There is no bucket: STORAGE_BUCKET names one.")
     return open_vault(settings, open_bucket(settings))

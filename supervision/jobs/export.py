@@ -1,4 +1,4 @@
-"""Write all messages of a connection into a file, a JSON object a line."""
+"""Exports the messages of a connection to a file, one JSON object in each line."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("connection", help="its name; the incarnation of a deleted one")
+    parser.add_argument(
+        "connection", help="name of the connection, or the incarnation of a deleted one"
+    )
     parser.add_argument(
         "--to",
         type=Path,
-        help="the file; exports/NAME.jsonl in the data directory, INCARNATION.jsonl of a deleted one",
+        help="the file; by default exports/NAME.jsonl in the data directory, INCARNATION.jsonl of a deleted one",
     )
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """Writes the whole file, for its owner alone, or leaves the earlier one as it was.
+    """Writes the whole file, readable for its owner alone, or leaves the earlier one as it was.
 
-    The first line is the connection, without what links its device; then its messages by time; then its
-    contacts, chats and labels, each with the collection that it is in.
+    The first line is the connection, without the keys of its device; then its messages by time; then
+    its contacts, chats and labels, each with its collection.
     """
     documents = job.documents()
     connection, found = await find_connection(documents, given.connection)
@@ -63,7 +65,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
             if stream is not None:
                 await asyncio.to_thread(_write, stream, page.items)
             count += len(page.items)
-            job.tell(messages=count)
+            job.report(messages=count)
             after = page.next
             if after is None:
                 break
@@ -80,7 +82,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 
 
 async def _account(documents: Documents, connection: str, stream: Any | None) -> int:
-    """Write contacts, chats and labels, where there is a file; how many there are."""
+    """Writes contacts, chats and labels to the file, if there is one; returns their number."""
     count = 0
     async for collection, items in pages(documents, connection):
         lines = [{"collection": collection, **item} for item in items if shown(item)]

@@ -1,4 +1,4 @@
-"""The common part of all jobs: their inputs and their reports."""
+"""Base of all jobs: access to the instance's stores, and reports of the progress."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
 
 
-class CannotDo(Exception):  # noqa: N818 - reads as what it is
-    """The reason, in a sentence for a person, and a stable `code`."""
+class CannotDo(Exception):  # noqa: N818 - reads well without Error
+    """A job cannot run: a sentence for a person, and a stable `code`."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -31,10 +31,10 @@ class CannotDo(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass
 class Job:
-    """One run: the instance's settings, whether it is a trial, and what it opened.
+    """One run of a job: the settings of the instance, and the stores that it opened.
 
-    `tell` writes a JSON object a line, which Ray keeps as the job's log: counts and ids, never what a
-    message says, a number or a key (G10).
+    `report` writes one JSON object in each line, which is the log of the job in Ray: counts and ids,
+    never the text of a message, a phone number or a key (G10).
     """
 
     name: str
@@ -42,19 +42,19 @@ class Job:
     dry_run: bool = False
     _opened: list[Any] = field(default_factory=list)
 
-    def tell(self, **facts: object) -> None:
-        """Report the job's progress."""
+    def report(self, **facts: object) -> None:
+        """Writes one line about the progress."""
         sys.stdout.write(json.dumps({"job": self.name, **facts}) + "\n")
         sys.stdout.flush()
 
     def redis(self) -> Redis:
-        """The instance's Redis, closed when the job ends."""
+        """Opens the Redis of the instance; closed when the job ends."""
         client = connect(self.settings)
         self._opened.append(client.aclose)
         return client
 
     def documents(self) -> Documents:
-        """The instance's state store, closed when the job ends."""
+        """Opens the state store of the instance; closed when the job ends."""
         store = open_documents(self.settings)
         self._opened.append(store.close)
         return store
@@ -65,7 +65,7 @@ class Job:
 
 
 def only(chosen: str | None, there: list[str]) -> list[str]:
-    """The ids that a name, or an id, means; raises `CannotDo` where there is none."""
+    """Returns the ids of a name or an id. Raises `CannotDo` where there is none."""
     if chosen is None:
         return there
     found = [each for each in there if chosen in (each, name_of(each))]
@@ -75,9 +75,10 @@ def only(chosen: str | None, there: list[str]) -> list[str]:
 
 
 async def find_connection(documents: Documents, named: str) -> tuple[str, Connection | None]:
-    """The id of the connection of that name or id, and its registration unless it is deleted.
+    """Returns the id of the connection with that name or id, and its registration, None once deleted.
 
-    A deleted connection is found by its incarnation while it has messages. Raises `CannotDo`.
+    A deleted connection is found by its id (`incarnation` in the API) while it has messages. Raises
+    `CannotDo`.
     """
     found = await Connections(documents).get(named)
     if found is not None:

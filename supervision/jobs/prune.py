@@ -1,4 +1,4 @@
-"""Remove messages from the state store that are older than a number of days."""
+"""Removes messages from the state store that are older than a number of days."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 LEAST = 30
-"""Days: a message that WhatsApp brings again is known by its tombstone for so long."""
+"""Days for which a tombstone has to identify a message that WhatsApp delivers again."""
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--days", type=int, required=True, help="how many days stay, 30 at least")
+    parser.add_argument("--days", type=int, required=True, help="days to keep, at least 30")
     parser.add_argument(
-        "--connection", help="of this one alone: its name, or the incarnation of a deleted one"
+        "--connection",
+        help="only those of this connection: its name, or the incarnation of a deleted one",
     )
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """Delete documents past their retention; sends that wait, and dead letters that can be retried, stay."""
+    """Deletes documents past their retention, but no queued sends and no dead letters that can be retried."""
     if given.days < LEAST:
         raise CannotDo("too_few_days", f"--days must be {LEAST} or more.")
     documents = job.documents()
@@ -40,6 +41,6 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         letters=now - (job.settings.dead_letter_retention_days + 7) * DAY,
         connection=connection,
         dry_run=job.dry_run,
-        tell=lambda looked, count: job.tell(looked=looked, removed=count),
+        tell=lambda looked, count: job.report(looked=looked, removed=count),
     )
     return {"removed": removed}

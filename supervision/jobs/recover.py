@@ -1,4 +1,4 @@
-"""Recover connections now, without waiting for backoff or restart intensity, and see them open."""
+"""Recovers connections now, in spite of backoff and restart intensity, and waits until they are open."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ if TYPE_CHECKING:
 
 LOOK = 0.5  # seconds
 WELL = frozenset({"open", "pairing"})
-"""States in which there is nothing to recover: `pairing` waits for a person."""
+"""States without anything to recover: `pairing` waits for a person."""
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("connection", nargs="?", help="which one; all that should run without it")
-    parser.add_argument("--within", type=float, default=60.0, help="seconds to wait for them")
+    parser.add_argument(
+        "connection", nargs="?", help="the connection; by default all that should run"
+    )
+    parser.add_argument(
+        "--within", type=float, default=60.0, help="seconds to wait until they are open"
+    )
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """One that is open is left alone. A connection that is not back in time fails the job."""
+    """Recovers connections that are not open. One that is not open in time fails the job."""
     registry, redis = Connections(job.documents()), job.redis()
     leases = Leases(redis)
     there = [one.id for one in (await registry.list()).items if one.desired == "running"]
@@ -41,7 +45,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         return {"connections": len(chosen), "asked": _names(asked)}
     for connection in asked:
         await registry.ask_recover(connection)
-        job.tell(connection=name_of(connection), asked=True)
+        job.report(connection=name_of(connection), asked=True)
     await poke(redis)
     left, deadline = list(asked), time.monotonic() + given.within
     while left and time.monotonic() < deadline:
@@ -50,7 +54,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         left = [one for one in left if one not in back]
         for connection in back:
             done = len(asked) - len(left)
-            job.tell(connection=name_of(connection), done=done, of=len(asked))
+            job.report(connection=name_of(connection), done=done, of=len(asked))
     if left:
         late = ", ".join(_names(left))
         raise CannotDo("not_recovered", f"Not back within {given.within:g} s: {late}.")
@@ -62,7 +66,7 @@ def _names(connections: Sequence[str]) -> list[str]:
 
 
 async def _state(leases: Leases, connection: str) -> str | None:
-    """The state of the lease; None without an owner, or with one of this host that is dead."""
+    """Returns the state of the lease; None without an owner, or with a dead one on this host."""
     lease = await leases.read(connection)
     if lease is None or lease.owner is None:
         return None

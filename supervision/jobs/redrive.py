@@ -1,4 +1,4 @@
-"""Send dead letters again: those of a connection or with an error, or all that may go by themselves."""
+"""Queues dead letters again: those of a connection, those with an error, or all that may be retried."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("--connection", help="of this one alone")
-    parser.add_argument("--code", help="the error they died of")
+    parser.add_argument("--connection", help="only those of this connection")
+    parser.add_argument("--code", help="only those with this error")
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
-    """Each letter goes back into its lane once: what was sent again is no dead letter any more."""
+    """Returns each letter to its lane once: a queued message is no dead letter any more."""
     lanes = Lanes(job.redis(), job.settings)
     there = [one.id for one in (await Connections(job.documents()).list()).items]
     which = Which(code=given.code)
@@ -32,7 +32,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     for connection in only(given.connection, there):
         count = await (_count if job.dry_run else _redrive)(lanes, connection, which)
         total += count
-        job.tell(connection=name_of(connection), letters=count)
+        job.report(connection=name_of(connection), letters=count)
     return {"letters": total}
 
 

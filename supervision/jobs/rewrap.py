@@ -1,4 +1,4 @@
-"""Put every copy of a session under the newest key of SESSION_ENCRYPTION_KEY."""
+"""Encrypts the data key of every backup with the newest key of SESSION_ENCRYPTION_KEY."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def options(_: ArgumentParser) -> None:
-    """None: a key that may go has to be gone from every copy."""
+    """Declares no options: an old key may be removed only once no copy uses it."""
 
 
 async def run(job: Job, _: Namespace) -> dict[str, Any]:
-    """A copy is replaced as it was read or not at all; one that is under the newest key stays."""
+    """Replaces each copy atomically, unless it changed meanwhile or has the newest key already."""
     vault = vault_of(job.settings)
     copies = await vault.copies()
     rewrapped = 0
     for number, copy in enumerate(copies, 1):
         old = await vault.is_old(copy) if job.dry_run else await vault.rewrap(copy)
         rewrapped += old
-        job.tell(connection=copy.connection, done=number, of=len(copies))
+        job.report(connection=copy.connection, done=number, of=len(copies))
     return {"copies": len(copies), "rewrapped": rewrapped}

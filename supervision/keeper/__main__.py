@@ -1,7 +1,7 @@
-"""`python -m supervision.keeper --data DIR`: keep the instance in DIR until SIGTERM.
+"""`python -m supervision.keeper --data DIR`: keeps the processes of the instance in DIR running.
 
-SIGTERM ends the keeper alone: only `teimoso down` stops what it keeps. Exit status 1 and one
-sentence on stderr when it cannot begin.
+SIGTERM ends the keeper alone: only `teimoso down` stops the processes. Exit status 1 and one
+sentence on stderr when it cannot start.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from supervision.keeper.parts.ports import NoPortFree
 
 
 def main() -> int:
-    os.umask(0o077)  # for all that it starts, too: what they write holds messages and keys
-    parser = argparse.ArgumentParser(prog="python -m supervision.keeper", description="Keep it up.")
-    parser.add_argument("--data", type=Path, required=True, help="the instance's directory")
+    os.umask(0o077)  # inherited by all parts, whose files hold messages and keys
+    parser = argparse.ArgumentParser(
+        prog="python -m supervision.keeper",
+        description="Keeps the processes of an instance running.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="data directory of the instance")
     data: Path = parser.parse_args().data.expanduser().resolve()
     try:
         settings = Settings.load(data)

@@ -1,4 +1,4 @@
-"""Identifies the code that is installed now, so that processes and files of other code are found."""
+"""Computes a digest of the installed code, by which processes and files of other releases are found."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ PACKAGES = ("actors", "gateway", "supervision")
 
 
 def code_digest() -> str:
-    """Digest of the project's files on disk, and of the names and versions installed beside it.
-
-    It takes tenths of a second.
-    """
+    """Returns the digest of the project's files and of the installed distributions. Takes tenths of a second."""
     digest = hashlib.sha256()
     for package in PACKAGES:
         root = python_module.ROOT / package

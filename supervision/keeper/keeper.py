@@ -1,4 +1,4 @@
-"""The keeper's work: adopt what runs, start what does not, and start again what falls."""
+"""Adopts, starts, watches and restarts the parts of one instance."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from supervision.keeper.parts import ports, probe, python_module, ray_head, valk
 from supervision.keeper.parts.definitions import PROCESSES, Part, parts
 from supervision.keeper.restart_log import Restarts
 from supervision.keeper.restart_policy import Falls, hung, lived
-from supervision.keeper.status_file import Board, State
-from supervision.policy import Memory
+from supervision.keeper.status_file import State, StatusFile
+from supervision.policy import MemoryLimit
 from supervision.reports import process_files
 from supervision.reports.process_files import Entry
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from supervision.keeper.manifest import Plan
 
-LOOK = 0.1  # seconds between two questions to a part that starts
-PULSE = 5.0  # seconds between two questions to a part that serves
-ADOPTION = 6.0  # seconds that Ray has to make the root again by itself
-ROOT_PATIENCE = 60.0  # seconds that a root may be away before another one is asked for
+LOOK = 0.1  # seconds between two probes of a part that starts
+PULSE = 5.0  # seconds between two probes of a part that is ready
+ADOPTION = 6.0  # seconds that Ray has to restart the root by itself
+ROOT_PATIENCE = 60.0  # seconds without a root until the keeper starts another one
 LOOK_AT_ROOT = 1.0
 ROOT_SILENCE = 12.0
 
 log = structlog.get_logger()
 
 
-class Fallen(Exception):  # noqa: N818 - reads as what it is
-    """A part does not serve: the reason for a person, and the cause as the history has it."""
+class Fallen(Exception):  # noqa: N818 - reads well without Error
+    """A part fell: the reason for a person, and its cause in the history."""
 
     def __init__(self, reason: str, cause: str = "crashed") -> None:
         super().__init__(reason)
@@ -48,7 +48,7 @@ class Fallen(Exception):  # noqa: N818 - reads as what it is
 
 
 class Keeper:
-    """Keeps the parts of one instance running until `leave`; nothing stops when it ends (G8)."""
+    """Keeps the parts of one instance running until `leave`; its end stops none of them (G8)."""
 
     def __init__(self, data: Path, settings: Settings, plan: Plan) -> None:
         self._data = data
@@ -67,7 +67,7 @@ class Keeper:
         self.plan.save(data)
         self._settings = _with_redis(data, settings, self.plan)
         self._settings.save()
-        self._board = Board(data, self.plan.roles)
+        self._board = StatusFile(data, self.plan.roles)
         self._restarts = Restarts(data)
         self._left = asyncio.Event()
         self._resolved = asyncio.Event()
@@ -79,7 +79,7 @@ class Keeper:
             self._ray.set()
 
     def leave(self) -> None:
-        """End the keeper and leave everything running."""
+        """Ends the keeper, and leaves all parts running."""
         self._left.set()
 
     async def run(self) -> None:
@@ -140,10 +140,10 @@ class Keeper:
             )
 
     async def _start(self, part: Part, falls: Falls) -> Entry:
-        """Start it where nothing of it is left; raises `Fallen`.
+        """Starts a part after its remains have ended. Raises `Fallen`.
 
-        What a dead one left behind goes first: connections of a dead Ray head would go on beside
-        the new ones, and a Valkey whose keeper died too early would write to the same log.
+        Remains: connections of a dead Ray head would go on beside the new ones, and a Valkey whose
+        keeper died before it wrote the pid down would write to the same log.
         """
         if part.resolved:
             await self._resolved.wait()
@@ -182,16 +182,16 @@ class Keeper:
                     "whatsapp_media_authority": Path(where["media_authority"]),
                 }
             except KeyError:  # or it went on from a release that did not say as much
-                raise Fallen("it does not say where it is") from None
+                raise Fallen("it does not report its address") from None
             self._settings = self._settings.current().model_copy(update=update)
             try:
                 self._settings.save()
             except OSError as error:
-                raise Fallen(f"where it is cannot be written down: {error.strerror}") from None
+                raise Fallen(f"its address cannot be written: {error.strerror}") from None
             self._resolved.set()
 
     async def _attend(self, part: Part, entry: Entry) -> Fallen:
-        """Wait until it falls, and say why it did; one that hangs or outgrew its memory is ended."""
+        """Waits until a part falls; returns the reason. Ends one that hangs or exceeds its memory limit."""
         end = asyncio.ensure_future(process.ended(entry))
         silences = large = 0
         begun = time.monotonic()
@@ -204,7 +204,7 @@ class Keeper:
                     large = part.memory.over(large, process.resident(entry))
                     if part.memory.exceeded(large, time.monotonic() - begun):
                         await process.stop([entry], part.grace)
-                        return Fallen("it grew over MAX_MEMORY_RESTART", "memory")
+                        return Fallen("it exceeded MAX_MEMORY_RESTART", "memory")
                 if part.silence is None:
                     continue
                 silences = 0 if await part.ready() else silences + 1
@@ -215,7 +215,7 @@ class Keeper:
             end.cancel()
 
     async def _keep_root(self) -> None:
-        """See that there is a root. Ray restarts it when it dies; the first has to be asked for."""
+        """Keeps a root running: Ray restarts it when it dies, but the keeper starts the first one."""
         falls = Falls()
         cause, fell_at = "", 0.0
         patience = ADOPTION if ray_head.remembers(self._data) else 0.0
@@ -223,7 +223,7 @@ class Keeper:
             if not self._ray.is_set():
                 self._note("root", "waiting", falls=falls)
                 await self._ray.wait()
-                # A new head makes the root soon, or, where its state was forgotten, never.
+                # A new head creates the root soon, or never where its state was deleted.
                 patience = min(patience, ADOPTION)
             await self._resolved.wait()
             if await self._root_within(patience):
@@ -231,16 +231,16 @@ class Keeper:
                 if cause:
                     self._restarted("root", cause, fell_at)
                 cause, here = await self._root_gone()
-                # What hung on another host Ray does not make again: the errand looks at it.
+                # Ray does not restart a root that hangs on another host: the Ray task examines it.
                 patience = ROOT_PATIENCE if here else 0.0
                 fell_at = time.monotonic()
                 continue
             if not self._ray.is_set():
                 continue
             self._note("root", "starting", falls=falls)
-            reason = await self._errand("start")
+            reason = await self._run_ray_task("start")
             if reason is None and not await self._root_within(ROOT_PATIENCE):
-                reason = f"it did not show itself within {ROOT_PATIENCE:.0f} s"
+                reason = f"no heartbeat within {ROOT_PATIENCE:.0f} s"
             patience = 0.0
             if reason is not None:
                 falls = falls.fell(0.0, 1.0)
@@ -256,13 +256,14 @@ class Keeper:
         return True
 
     async def _root_gone(self) -> tuple[str, bool]:
-        """Wait until it is dead, and say why, and whether it was on this host.
+        """Waits for the death of the root; returns its reason, and whether it was on this host.
 
-        One that hangs or outgrew its memory is ended here, and Ray begins anew; elsewhere it counts
-        as dead once its word does not count any more. Looks are counted, not seconds: while this process itself is held up, nobody is silent.
+        Ends one that hangs or exceeds its memory limit, and Ray restarts it; one on another host
+        counts as dead once its heartbeat is stale. Silence is counted in probes, not in seconds, so
+        that a suspended keeper does not blame the root.
         """
         last, silences = process_files.last_beat(self._data), 0
-        memory, large, begun = Memory.of(self._settings), 0, time.monotonic()
+        memory, large, begun = MemoryLimit.of(self._settings), 0, time.monotonic()
         cause, here = "crashed", True
         while self._ray.is_set() and self._root_lives():
             await asyncio.sleep(LOOK_AT_ROOT)
@@ -277,7 +278,7 @@ class Keeper:
             if not here:
                 cause = "hung" if hangs else "crashed"
                 continue
-            # It keeps nothing that the next one does not find again, so there is nothing to drain.
+            # The next root finds all state again, so there is nothing to drain.
             if hangs or memory.exceeded(large, time.monotonic() - begun):
                 why = "hung" if hangs else "memory"
                 log.warning("root ended", action="kill", why=why)
@@ -288,12 +289,12 @@ class Keeper:
     def _root_lives(self) -> bool:
         return any(entry.role == "root" for entry in process_files.read(self._data))
 
-    async def _errand(self, errand: str) -> str | None:
-        """Send a process that loads Ray; ``None`` when it did what it was sent for."""
+    async def _run_ray_task(self, task: str) -> str | None:
+        """Runs a Ray task to its end; returns ``None`` on success, else the reason."""
         await process.kill(process.strays(self._data, "errand"))
         command = python_module.module(
             "supervision.keeper.ray_task",
-            errand,
+            task,
             "--data",
             str(self._data),
             environment=ray_head.environment(self._data) if self.plan.ray else None,
@@ -301,13 +302,13 @@ class Keeper:
         try:
             entry = process.start(self._data, "errand", command)
         except OSError as error:
-            return f"the errand to the cluster does not start: {error.strerror}"
+            return f"the Ray task does not start: {error.strerror}"
         try:
             async with asyncio.timeout(90.0):
                 return await process.outcome(self._data, entry)
         except TimeoutError:
             await process.kill([entry])
-            return "the errand to the cluster took longer than 90 s"
+            return "the Ray task took longer than 90 s"
 
     def _note(
         self,
@@ -339,7 +340,7 @@ class Keeper:
 
     @contextmanager
     def _for_onlookers(self) -> Iterator[None]:
-        """Write what only others read: a full disk must not end who keeps the rest alive (G8)."""
+        """Writes the files for readers outside; a full disk does not end the keeper (G8)."""
         try:
             yield
         except OSError as error:

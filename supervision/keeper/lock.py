@@ -1,4 +1,4 @@
-"""One keeper a data directory: an advisory lock that the kernel drops when its holder dies."""
+"""Locks a data directory for one keeper: an advisory lock that the kernel drops when its holder dies."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 FILE = "keeper.lock"
 
 
-class Held(Exception):  # noqa: N818 - reads as what it is
-    """Another process keeps this data directory, or is stopping what runs there."""
+class Held(Exception):  # noqa: N818 - reads well without Error
+    """Another process holds the lock of this data directory: a keeper, or a stop in progress."""
 
 
 class Lock:
     """The lock on a data directory. Children do not inherit it, so that it dies with its holder."""
 
     def __init__(self, data: Path) -> None:
-        """Take it; raises `Held` at once when it is taken."""
+        """Takes the lock, without waiting. Raises `Held`."""
         self._descriptor = os.open(data / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +39,7 @@ class Lock:
 
 
 def held(data: Path) -> bool:
-    """Whether somebody has the lock now."""
+    """Returns whether a process holds the lock now."""
     if not (data / FILE).exists():
         return False
     try:

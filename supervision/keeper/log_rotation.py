@@ -1,7 +1,7 @@
-"""The logs under `logs/`: none grows for ever, and a few older ones of each are kept.
+"""Rotates the logs under `logs/` by size, and keeps a few older ones of each.
 
-Who writes a log keeps it open, and an actor's is written by several processes. So a log that has
-grown is copied aside and cut to nothing, for whoever appends to it goes on in the same file.
+Writers keep a log open, several processes that of an actor. A large log is therefore copied and
+truncated, and its writers go on appending to the same file.
 """
 
 from __future__ import annotations
@@ -18,27 +18,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = 4
-EVERY = 30.0  # seconds between two looks
+EVERY = 30.0  # seconds between two checks
 
 log = structlog.get_logger()
 
 _turn = Lock()
-"""A part that falls while its log is cut: what is moved under the cut would be cut to nothing."""
+"""Serializes rotation and `set_aside`: a file that is moved during the copy would be truncated."""
 
 
 async def keep(directory: Path, limit: int) -> None:
-    """Look for ever after the logs in `directory`; none is for long above `limit` bytes."""
+    """Rotates the logs in `directory`, for ever; none is above `limit` bytes for long."""
     while True:
         await asyncio.to_thread(rotate, directory, limit)
         await asyncio.sleep(EVERY)
 
 
 def rotate(directory: Path, limit: int) -> list[str]:
-    """Cut each log that is larger than `limit` bytes; the names of those.
+    """Rotates each log that is larger than `limit` bytes; returns their names.
 
-    What is written while one is copied is copied too; a line that comes between the last look and
-    the cut is lost. On a full disk, where nothing can be copied, it is cut all the same: a log is
-    worth less than the messages that have no room.
+    Lines that come during the copy are copied too; one between the end of the copy and the truncation
+    is lost. On a full disk a log is truncated without a copy: messages need the space more.
     """
     cut: list[str] = []
     try:
@@ -57,7 +56,7 @@ def rotate(directory: Path, limit: int) -> list[str]:
 
 
 def set_aside(file: Path) -> None:
-    """Make room for a new log under this name: the one that is there becomes the newest older one."""
+    """Renames the log of this name to the newest older one, so that a new log can begin."""
     with _turn:
         if file.exists():
             _shift(file)
@@ -65,7 +64,7 @@ def set_aside(file: Path) -> None:
 
 
 def older(file: Path, number: int) -> Path:
-    """The log before: 1 is the newest of those that are kept, `KEPT` the oldest."""
+    """Returns the path of an older log: 1 is the newest, `KEPT` the oldest."""
     return file.with_name(f"{file.name}.{number}")
 
 

@@ -1,6 +1,6 @@
-"""The parts of an instance, remembered in its directory.
+"""The manifest of an instance: the file in its directory that lists its parts and their ports.
 
-With it a plain `teimoso up` brings the same parts back on the same ports, whatever died.
+With it a plain `teimoso up` starts the same parts on the same ports again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 FILE = "instance.json"
 CONTROL_PORT = 18_081
-"""Where the simulator is controlled unless another port is asked for."""
+"""The default port of the simulator's control API."""
 
 
-class Unreadable(Exception):  # noqa: N818 - reads as what it is
-    """The manifest of the instance cannot be read: nothing can be started or found by it."""
+class Unreadable(Exception):  # noqa: N818 - reads well without Error
+    """The manifest cannot be read, so that no part can be started or found."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class Unreadable(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True)
 class Plan:
-    """`valkey` and `ray` say whether the instance runs its own; `ports` are those of `parts/ports.py`."""
+    """The content of a manifest. `valkey`, `ray`: whether the instance runs its own; `ports`: see `parts/ports.py`."""
 
     port: int
     simulate: bool = False
@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The parts in the order in which a person thinks of them."""
+        """The parts, in the order of reports to a person."""
         optional = (("valkey", self.valkey), ("simulator", self.simulate), ("ray", self.ray))
         return (*(role for role, wanted in optional if wanted), "root", "gateway")
 
@@ -50,12 +50,12 @@ class Plan:
         return replace(self, ports=ports)
 
     def save(self, data: Path) -> None:
-        """Write it atomically."""
+        """Writes the manifest atomically."""
         write_atomically(data / FILE, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, data: Path) -> Plan | None:
-        """The plan of `data`; ``None`` before its first start. Raises `Unreadable`."""
+        """Reads the manifest in `data`; ``None`` before the first start. Raises `Unreadable`."""
         try:
             text = (data / FILE).read_text()
         except (FileNotFoundError, NotADirectoryError):

@@ -1,8 +1,7 @@
-"""Processes that outlive whoever started them: start, find again, wait for the end, end.
+"""Starts, finds, awaits and stops processes that outlive the keeper.
 
-Each carries marks in its environment (whose instance, which part), and hands them down to whatever
-it starts. So a part is found even when its keeper died before it could write the pid down, and so
-is what a dead part left behind.
+Marks in the environment of each, instance and part, are inherited by its children. By them a part is
+found even when its keeper died before it wrote the pid down, and so are the children of a dead part.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ INSTANCE = "TEIMOSO_INSTANCE"
 PART = "TEIMOSO_PART"
 RAY_TITLES = ("ray::", "ray-dashboard")
 COMMAND = 15  # characters of a program's name that the kernel keeps
-POLL = 0.1  # seconds, where the system cannot tell that a process ended
+POLL = 0.1  # seconds, where the system does not report the end of a process
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,20 @@ class Command:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-# Own children have to be reaped, or they stay as zombies for as long as the keeper lives.
+# Children that are not reaped stay zombies while the keeper lives.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def start(data: Path, role: str, command: Command) -> Entry:
-    """Run it in a session of its own, so that no signal to the keeper's group reaches it.
+    """Starts a command in a session of its own, which signals to the keeper's group do not reach.
 
-    Its output goes to the role's log; those of the runs before are kept beside it. Raises OSError.
+    Its output goes to the log of the role; older logs are kept beside it. Raises OSError.
     """
     log = log_of(data, role)
     log.parent.mkdir(parents=True, exist_ok=True)
     log_rotation.set_aside(log)
     environment = {**os.environ, **command.environment, INSTANCE: str(data), PART: role}
-    with log.open("ab") as output:  # appended to, as it is cut when it has grown
+    with log.open("ab") as output:  # in append mode, since rotation truncates it
         child = subprocess.Popen(  # noqa: S603 - the command is the keeper's own
             command.arguments,
             stdin=subprocess.DEVNULL,
@@ -65,12 +64,12 @@ def start(data: Path, role: str, command: Command) -> Entry:
         )
     _children[child.pid] = child
     entry = Entry.of(role, child.pid)
-    # One that died at once is a zombie, which has no start: the watch will see it end.
+    # A process that died at once is a zombie without a start time: the watch reports its end.
     return entry if entry is not None else Entry(role, child.pid, "ended")
 
 
 async def ended(entry: Entry) -> None:
-    """Return when the process is gone, whosever child it is."""
+    """Waits until the process is gone; it need not be a child of this one."""
     while not is_over(entry):
         descriptor = _pidfd(entry.pid)
         if descriptor is None:
@@ -80,7 +79,7 @@ async def ended(entry: Entry) -> None:
         gone = asyncio.Event()
         try:
             loop.add_reader(descriptor, gone.set)
-            if not is_over(entry):  # the pid may have changed hands before it was opened
+            if not is_over(entry):  # the pid may have been reused before it was opened
                 await gone.wait()
         finally:
             loop.remove_reader(descriptor)
@@ -88,7 +87,7 @@ async def ended(entry: Entry) -> None:
 
 
 async def outcome(data: Path, entry: Entry) -> str | None:
-    """Wait for the end of a child; ``None`` when it went well, else what it said last."""
+    """Waits for the end of a child; returns ``None`` on success, else the last line of its log."""
     child = _children[entry.pid]
     await ended(entry)
     if child.returncode == 0:
@@ -97,7 +96,7 @@ async def outcome(data: Path, entry: Entry) -> str | None:
 
 
 def resident(entry: Entry) -> int:
-    """Bytes of memory that it holds; 0 when it is gone."""
+    """Returns the bytes of its resident memory; 0 when it is gone."""
     try:
         return 0 if is_over(entry) else int(psutil.Process(entry.pid).memory_info().rss)
     except psutil.Error:
@@ -105,7 +104,7 @@ def resident(entry: Entry) -> int:
 
 
 def is_over(entry: Entry) -> bool:
-    """Whether the process is gone; reaps it when it was a child."""
+    """Returns whether the process is gone; reaps it when it is a child."""
     child = _children.get(entry.pid)
     if child is not None and child.poll() is not None:
         del _children[entry.pid]
@@ -114,7 +113,7 @@ def is_over(entry: Entry) -> bool:
 
 
 async def stop(entries: list[Entry], grace: float) -> list[Entry]:
-    """SIGTERM, and SIGKILL to what is left after `grace` seconds; returns those killed."""
+    """Sends SIGTERM, and SIGKILL after `grace` seconds; returns the processes that were killed."""
     for entry in entries:
         send(entry, signal.SIGTERM)
     if await _all_over(entries, grace):
@@ -127,21 +126,21 @@ async def stop(entries: list[Entry], grace: float) -> list[Entry]:
 
 
 async def kill(entries: list[Entry]) -> None:
-    """SIGKILL, and wait until they are gone (10 seconds at most)."""
+    """Sends SIGKILL, and waits until the processes are gone, for 10 seconds at most."""
     for entry in entries:
         send(entry, signal.SIGKILL)
     await _all_over(entries, 10.0)
 
 
 def send(entry: Entry, number: signal.Signals) -> None:
-    """Send a signal, unless the process is gone or another one got its pid."""
+    """Sends a signal, unless the process is gone or its pid was reused."""
     if not is_over(entry):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(entry.pid, number)
 
 
 def strays(data: Path, role: str | None = None) -> list[Entry]:
-    """Living processes that bear the marks of this instance (and of `role`, if one is given)."""
+    """Returns living processes with the marks of this instance, and of `role` where it is given."""
     found = []
     for process in psutil.process_iter():
         if process.pid == os.getpid():
@@ -158,12 +157,12 @@ def strays(data: Path, role: str | None = None) -> list[Entry]:
 
 
 def programs(entries: Iterable[Entry], name: str) -> list[Entry]:
-    """Programs of this name that connections of this host started, each with the connection's name."""
+    """Returns the programs of this name that connections started on this host, with the connection's name."""
     found = []
     for owner in entries:
         if owner.role != "connection" or not owner.here:
             continue
-        with suppress(psutil.Error):  # it ended while we looked
+        with suppress(psutil.Error):  # it ended meanwhile
             children = psutil.Process(owner.pid).children()
             named = [one.pid for one in children if one.name()[:COMMAND] == name[:COMMAND]]
             made = (Entry.of("program", pid, owner.connection) for pid in named)
@@ -172,24 +171,24 @@ def programs(entries: Iterable[Entry], name: str) -> list[Entry]:
 
 
 def _part(process: psutil.Process, data: str) -> str | None:
-    """The part of the instance in `data` that a process belongs to; ``None`` if to none."""
+    """Returns the part of the instance in `data` to which a process belongs; ``None`` for others."""
     environment = process.environ()
     if environment.get(INSTANCE) == data:
         return environment.get(PART)
-    # Ray's agents write their title over their environment; they stay in the directory in which
-    # the head began.
+    # Ray's agents overwrite their environment by their title; they stay in the directory in which
+    # the head was started.
     if not environment and process.name().startswith(RAY_TITLES) and process.cwd() == data:
         return "ray"
     return None
 
 
 def log_of(data: Path, role: str) -> Path:
-    """The path of a part's log."""
+    """Returns the path of a part's log."""
     return data / "logs" / f"{role}.log"
 
 
 def last_words(data: Path, role: str, limit: int = 300) -> str:
-    """The last line of a part's log that says something, for a person."""
+    """Returns the last line of a part's log with a message, for a person."""
     try:
         with log_of(data, role).open("rb") as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8192))

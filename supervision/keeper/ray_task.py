@@ -1,10 +1,10 @@
-"""`python -m supervision.keeper.ray_task start|stop|renew --data DIR`: what needs Ray, done and over.
+"""`python -m supervision.keeper.ray_task start|stop|renew --data DIR`: a short process for one call into Ray.
 
-The keeper itself never loads Ray, so it sends a process that lives for seconds. ``start`` makes
-the root where there is none, or one that hangs: on another host the keeper can end no process, and
-Ray calls no actor dead that only hangs. One on a host that does not share the directory hangs for
-whoever looks into it. ``stop`` lets it stop its children and let go of their leases, and
-ends it. ``renew`` has it make standbys and services anew.
+The keeper never loads Ray; this process does, for seconds. ``start`` creates the root where there is
+none, or where it hangs: the keeper can end no process of another host, and Ray does not report a hanging
+actor as dead. A root on a host that does not share the directory counts as hanging. ``stop`` has the
+root stop its children, which release their leases, and ends it. ``renew`` has it replace standbys and
+services.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from actors.runtime import hosts
 from supervision import cluster
 from supervision.reports import process_files
 
-RENEW = 280.0  # seconds that it may take to make standbys and services anew
-DRAIN = 25.0  # seconds that the tree has to stop
-ANSWER = 20.0  # seconds that a root has to answer, also one that Ray is making again just now
-LAG = 10.0  # seconds for which its main loop may be held up
-GONE = 100  # looks, ten a second, until Ray has forgotten the name of one that was ended
+RENEW = 280.0  # seconds for the replacement of standbys and services
+DRAIN = 25.0  # seconds for the stop of the tree
+ANSWER = 20.0  # seconds for an answer of the root, also of one that Ray is restarting
+LAG = 10.0  # seconds for which its main loop may be blocked
+GONE = 100  # polls, ten a second, until Ray has removed the name of an ended root
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m supervision.keeper.ray_task")
-    parser.add_argument("errand", choices=("start", "stop", "renew"))
+    parser.add_argument("task", choices=("start", "stop", "renew"))
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
     cluster.connect(Settings.load(arguments.data))
-    if arguments.errand == "start":
+    if arguments.task == "start":
         asyncio.run(_end_hung(arguments.data))
         cluster.start_root(arguments.data)
         return 0
-    if arguments.errand == "renew":
+    if arguments.task == "renew":
         return asyncio.run(_renew())
     return asyncio.run(_stop(arguments.data))
 
@@ -46,7 +46,7 @@ async def _end_hung(data: Path) -> None:
     root = cluster.find_root()
     if root is None or not await _hangs(root, data):
         return
-    sys.stderr.write("The root hung, or was astray, and is replaced.\n")
+    sys.stderr.write("Replaced a root that hung, or that runs with another data directory.\n")
     await cluster.Cluster(data).kill(root)
     for _ in range(GONE):
         if cluster.find_root() is None:
@@ -54,7 +54,7 @@ async def _end_hung(data: Path) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _hangs(root: cluster.Handle, data: Path) -> bool:
+async def _hangs(root: cluster.ActorHandle, data: Path) -> bool:
     deadline = time.monotonic() + ANSWER
     while (left := deadline - time.monotonic()) > 0:
         try:
@@ -62,8 +62,8 @@ async def _hangs(root: cluster.Handle, data: Path) -> bool:
             return float(health["lag"]) > LAG or _is_astray(health.get("node"), data)
         except cluster.ActorDead:
             return False
-        except (cluster.NoAnswer, cluster.Refused):
-            await asyncio.sleep(0.5)  # Ray may have lost sight of it for a moment
+        except (cluster.CallTimeout, cluster.CallRefused):
+            await asyncio.sleep(0.5)  # Ray may have lost contact for a moment
     return True
 
 
@@ -74,14 +74,14 @@ async def _renew() -> int:
         return 1
     try:
         await root.call("renew", within=RENEW)
-    except (cluster.ActorDead, cluster.NoAnswer, cluster.Refused) as error:
-        sys.stderr.write(f"Not all was made anew: {error or type(error).__name__}.\n")
+    except (cluster.ActorDead, cluster.CallTimeout, cluster.CallRefused) as error:
+        sys.stderr.write(f"Not all actors were replaced: {error or type(error).__name__}.\n")
         return 1
     return 0
 
 
 def _is_astray(node: str | None, data: Path) -> bool:
-    """Whether it runs on another host and writes into another directory than this one."""
+    """Returns whether the root runs on another host and writes to another directory than this one."""
     return node not in {None, hosts.here()} and not any(
         entry.role == "root" for entry in process_files.read(data)
     )
@@ -93,11 +93,11 @@ async def _stop(data: Path) -> int:
         return 0
     try:
         await root.call("stop", within=DRAIN)
-    except (cluster.ActorDead, cluster.NoAnswer, cluster.Refused) as error:
+    except (cluster.ActorDead, cluster.CallTimeout, cluster.CallRefused) as error:
         sys.stderr.write(f"The tree did not stop by itself: {type(error).__name__}.\n")
         return 1
     finally:
-        # Ray would keep it, stopped, under its name, and the next start would find that one.
+        # Ray would keep the stopped root under its name, and the next start would find it.
         await cluster.Cluster(data).kill(root)
     return 0
 

@@ -1,6 +1,6 @@
-"""Restarts by the keeper, in a file from which the root writes the history.
+"""Logs the restarts by the keeper to a file, from which the root writes the recovery history.
 
-The keeper opens no store: what it did is noted here, and is history once there is a root.
+The keeper opens no state store.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """A part fell by `cause` and was ready again `at` (seconds since the epoch), `seconds` later."""
+    """A fall of a part by `cause`; it was ready again at `at` (seconds since the epoch), `seconds` later."""
 
     role: str
     cause: str
@@ -32,7 +32,7 @@ class Restart:
 
     @property
     def action(self) -> Document:
-        """As a document of ``recovery_actions``, the same whenever it is made."""
+        """The document in ``recovery_actions``; the same id for the same restart."""
         return recovery_action(
             role=self.role,
             cause=self.cause,
@@ -45,20 +45,20 @@ class Restart:
 
 
 class Restarts:
-    """The newest restarts, those of earlier keepers among them."""
+    """The newest restarts, also by earlier keepers."""
 
     def __init__(self, data: Path) -> None:
         self._file = data / FILE
         self._kept = read(data)
 
     def add(self, role: str, cause: str, seconds: float) -> None:
-        """Note one that is over; it is kept when writing raises OSError, for the next time."""
+        """Adds a finished restart. Raises OSError, and then the next call writes it."""
         self._kept = [*self._kept, Restart(role, cause, time.time(), seconds)][-KEPT:]
         write_atomically(self._file, json.dumps([asdict(one) for one in self._kept]))
 
 
 def read(data: Path) -> list[Restart]:
-    """The restarts that were noted, the newest last; none where there is no file to be read."""
+    """Returns the logged restarts, the newest last; none without a readable file."""
     try:
         return [Restart(**plain) for plain in json.loads((data / FILE).read_text())]
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The time at which a part that fell is started again (pure: seconds and chance in, values out)."""
+"""Decides when the keeper restarts a fallen part (pure: seconds and chance in, values out)."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from supervision import policy
 
 @dataclass(frozen=True, slots=True)
 class Falls:
-    """Counts consecutive falls of a part before it had lived for `min_uptime` seconds.
+    """Counts consecutive falls of a part within `min_uptime` seconds of its start.
 
-    There is no last try: nobody else would start the part, so a part in a crash loop is tried
-    again for ever, ever more slowly, until the pause reaches its cap.
+    The tries have no limit, since no other process would start the part: a crash loop slows down until
+    the pause reaches its cap.
     """
 
     streak: int = 0
     total: int = 0
 
     def fell(self, lived: float, min_uptime: float) -> Falls:
-        """The record after a life of `lived` seconds, counted from when the part was ready."""
+        """Returns the record after a fall; `lived` is in seconds since the part was ready."""
         return Falls(1 if lived >= min_uptime else self.streak + 1, self.total + 1)
 
     def pause(self, base: float, cap: float, chance: float) -> float:
-        """Seconds until the next start: none after a long life, else exponential with jitter."""
+        """Returns the seconds until the next start: 0 after a long life, else exponential with jitter."""
         return policy.restart_after(self.streak, base, cap, chance)
 
 
 def lived(ready_at: float | None, now: float) -> float:
-    """The time for which a part served. A part that never became ready did not live, however long it took."""
+    """Returns the seconds for which a part was ready; 0 for one that never was."""
     return 0.0 if ready_at is None else now - ready_at
 
 
 def hung(silences: int, interval: float, patience: float) -> bool:
-    """Whether a part that left `silences` probes in a row unanswered is to be ended.
+    """Returns whether a part hangs after `silences` unanswered probes in a row.
 
-    `interval` and `patience` are seconds. Slow is not hung: one answer forgives all.
+    `interval` and `patience` are in seconds. One answer resets the count: a slow part does not hang.
     """
     return silences * interval >= patience

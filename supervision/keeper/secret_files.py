@@ -1,4 +1,4 @@
-"""Small files that only their owner may read."""
+"""Creates and reads secrets in small files that only their owner may read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def kept(file: Path, make: Callable[[], str]) -> str:
-    """The content of `file`; made with `make` where it is missing or empty."""
+    """Returns the content of `file`; creates it with `make` where it is missing or empty."""
     try:
         found = file.read_text().strip()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Stopping an instance: drained, in order, bounded, and nothing left behind.
+"""Stops an instance: drains it, ends its parts in order, and kills those that do not end in time.
 
-The gateway goes first, so that nothing new is accepted; then the tree lets go of its connections;
-Ray, the simulator and, last, Valkey. What does not end in its time is killed.
+The gateway ends first, so that no message is accepted any more; then the tree releases its
+connections; then Ray, the simulator and, last, Valkey.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from supervision.reports.process_files import Entry
 
 MARK = "run/stopping"
-"""There while an instance is being stopped, so that nobody who watches starts it again."""
+"""A file that exists during a stop, so that no supervisor starts the instance again."""
 
 GRACE = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}  # seconds
 DRAIN = 40.0  # seconds, the loading of Ray included
-PATIENCE = 10.0  # seconds that a keeper has to leave
+KEEPER_GRACE = 10.0  # seconds for the end of the keeper
 
 
-async def stop(data: Path, tell: Callable[[str], None]) -> list[Entry]:
-    """Stop all of the instance in `data`; returns what had to be killed.
+async def stop(data: Path, report: Callable[[str], None]) -> list[Entry]:
+    """Stops the instance in `data`; returns the processes that were killed.
 
-    `tell` hears which part is being stopped. Raises `Held` when somebody else is stopping it.
+    `report` is called with each part before its stop. Raises `Held` while another stop is in progress.
     """
     mark = data / MARK
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
     lock = await _take_over(data)
     try:
-        killed = await _stop_all(data, tell)
+        killed = await _stop_all(data, report)
         forget(data)
     finally:
         lock.release()
@@ -49,19 +49,19 @@ async def stop(data: Path, tell: Callable[[str], None]) -> list[Entry]:
 
 
 def stopping(data: Path) -> bool:
-    """Whether a stop was begun and not finished."""
+    """Returns whether a stop began and did not finish."""
     return (data / MARK).exists()
 
 
 def forget(data: Path) -> None:
-    """Drop the mark of a stop that did not come to its end."""
+    """Removes the mark of an unfinished stop."""
     (data / MARK).unlink(missing_ok=True)
 
 
 async def _take_over(data: Path) -> Lock:
     for entry in process_files.read(data, PROCESSES):
         if entry.role == "keeper":
-            await process.stop([entry], PATIENCE)
+            await process.stop([entry], KEEPER_GRACE)
     for _ in range(50):
         try:
             return Lock(data)
@@ -70,18 +70,18 @@ async def _take_over(data: Path) -> Lock:
     return Lock(data)
 
 
-async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
+async def _stop_all(data: Path, report: Callable[[str], None]) -> list[Entry]:
     running = {entry.role: entry for entry in process_files.read(data, PROCESSES)}
     killed: list[Entry] = []
 
     async def end(role: str) -> None:
         if role in running:
-            tell(role)
+            report(role)
             left = await process.stop([running[role]], GRACE[role])
-            # Ray waits for its actors longer than we do, and by now they have let go of everything.
+            # Ray waits longer for its actors, which have released everything by now.
             killed.extend(entry for entry in left if role != "ray")
 
-    await asyncio.gather(end("gateway"), _drain(data, tell))
+    await asyncio.gather(end("gateway"), _drain(data, report))
     await end("ray")
     await process.kill(process.strays(data, "ray"))
     ray_head.tidy(data)
@@ -95,10 +95,10 @@ async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
     return killed
 
 
-async def _drain(data: Path, tell: Callable[[str], None]) -> None:
+async def _drain(data: Path, report: Callable[[str], None]) -> None:
     if not any(entry.role == "root" for entry in process_files.read(data)):
         return
-    tell("root")
+    report("root")
     plan = Plan.load(data)
     command = python_module.module(
         "supervision.keeper.ray_task",

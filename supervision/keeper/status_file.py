@@ -1,4 +1,4 @@
-"""The progress of each part, in a file that `teimoso up` and `teimoso status` read."""
+"""Writes the state of each part to a file that `teimoso up` and `teimoso status` read."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ State = Literal["waiting", "starting", "ready", "fallen"]
 class Note:
     """The state of a part: `waiting` for another one, `starting`, `ready`, or `fallen` with a reason.
 
-    `since` is seconds since the epoch; `falls` counts how often it fell under this keeper and
-    `streak` how often in a row; `attached` tells a part that ran before this keeper began.
+    `since` is in seconds since the epoch; `falls` counts the falls under this keeper, `streak` those in
+    a row; `attached`: the part ran before this keeper began.
     """
 
     role: str
@@ -32,8 +32,8 @@ class Note:
     attached: bool = False
 
 
-class Board:
-    """The notes on all parts of one keeper's instance."""
+class StatusFile:
+    """The states of all parts of an instance."""
 
     def __init__(self, data: Path, roles: tuple[str, ...]) -> None:
         self._file = data / FILE
@@ -52,20 +52,20 @@ class Board:
         streak: int = 0,
         attached: bool = False,
     ) -> None:
-        """Note it and `write`, which may fail: the note is kept all the same."""
+        """Sets the state of a part and writes the file. Raises OSError, and keeps the state all the same."""
         if reason is None and state == "starting" and streak:
-            reason = self._notes[role].reason  # why it has to start again
+            reason = self._notes[role].reason  # the reason of the restart
         self._notes[role] = Note(role, state, time.time(), reason, falls, streak, attached)
         self.write()
 
     def write(self) -> None:
-        """Write all notes; raises OSError."""
+        """Writes the file. Raises OSError."""
         plain = [asdict(note) for note in self._notes.values()]
         write_atomically(self._file, json.dumps(plain, indent=1))
 
 
 def read(data: Path) -> list[Note]:
-    """The notes that the last keeper left; who reads them asks first whether it lives."""
+    """Returns the states that the last keeper wrote; the caller checks first whether it lives."""
     try:
         return [Note(**plain) for plain in json.loads((data / FILE).read_text())]
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Files that the root writes for others: processes, metrics, the history of recoveries.
+"""Reports of the root for readers without Ray: processes, metrics, the history of recoveries.
 
-Commands and the gateway read them without Ray; nothing here decides.
+Decisions about restarts are in `supervision`.
 """

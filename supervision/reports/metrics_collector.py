@@ -1,4 +1,4 @@
-"""Counters of the root's children and its own, collected into the file of sums."""
+"""Collects the counters of the root and of its children, and writes them to the metrics file."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ FALLS = ("crashed", "hung")
 ROLES = ("connection", "state", "queue", "health", "root", "gateway", "valkey", "ray", "program")
 
 
-class Tallying:
-    """Writes the tally every `EVERY` seconds. While the disk is full it is old, and the gateway says so."""
+class MetricsCollector:
+    """Writes the totals every `EVERY` seconds. On a full disk the file stays old, and the gateway reports that."""
 
     def __init__(self, data: Path, lag: Lag) -> None:
         self._data = data
-        self._tally = metrics_file.resumed(data)
+        self._totals = metrics_file.resumed(data)
         self._lag = lag
         self._life = uuid.uuid4().hex
         self._born = time.monotonic()
         self._failed = False
         for role in ROLES:
-            # There before the first: a rate sees no series' first step.
+            # Series exist from 0 on: a rate ignores the first value of a series.
             for cause in FALLS:
                 measures.count("teimoso_restarts", 0, role=role, cause=cause)
         measures.count("teimoso_restarts", 0, role="connection", cause="zombie")
@@ -53,60 +53,62 @@ class Tallying:
         measures.count("teimoso_epochs_lost", 0)
         measures.count("teimoso_given_up", 0, cause="crash_loop")
 
-    def told(self, child: Child, told: Mapping[str, Any]) -> None:
-        """A child said how it is, or why it ended."""
+    def report(self, child: Child, health: Mapping[str, Any]) -> None:
+        """Adds the counters in the health or the last report of a child."""
         role, connection = child.role, name_of(child.serves or "")
         if role == "connection" and not connection:
             role = "standby"
-        gauges: list[Sample] = list(told.get("gauges", ()))
-        if "memory" in told:
-            lag = max(told["lag"], told.get("lagged", 0.0))
-            # An actor of an older release has one number.
-            own = told.get("own_memory", told["memory"])
-            gauges += _process(own, lag, told["uptime"])
-        self._tally.report(
+        gauges: list[Sample] = list(health.get("gauges", ()))
+        if "memory" in health:
+            lag = max(health["lag"], health.get("lagged", 0.0))
+            # An actor of an older release reports one number.
+            own = health.get("own_memory", health["memory"])
+            gauges += _process(own, lag, health["uptime"])
+        self._totals.report(
             child.name,
             str(child.pid),
-            told.get("measures", ()),
+            health.get("measures", ()),
             gauges,
             role=role,
             connection=connection,
         )
 
-    def heard(self, noted: Iterable[Restart]) -> None:
-        """The keeper's restarts; each counts once, also for a new root."""
-        # Not the root: each counts itself.
+    def count_restarts(self, noted: Iterable[Restart]) -> None:
+        """Counts restarts by the keeper, each once, also after a restart of the root."""
+        # Not those of the root, which counts itself.
         ids = {one.action["id"]: one for one in noted if one.role != "root"}
-        for id_ in ids.keys() - self._tally.heard:
+        for id_ in ids.keys() - self._totals.counted:
             count(ids[id_].action)
-        self._tally.heard = set(ids)
+        self._totals.counted = set(ids)
 
-    def back(self) -> None:
-        """A root ended while its children lived, and here is the next."""
+    def count_root_restart(self) -> None:
+        """Counts a restart of the root while its children lived."""
         measures.count("teimoso_restarts", role="root", cause="crashed")
 
-    def gone(self, child: Child) -> None:
-        """A child is no more."""
-        self._tally.gone(child.name)
+    def ended(self, child: Child) -> None:
+        """Ends the gauges of a child; its counts stay."""
+        self._totals.ended(child.name)
 
     def forget(self, connection: str) -> None:
-        """A connection was removed."""
-        self._tally.forget(name_of(connection))
+        """Ends the series of a removed connection."""
+        self._totals.forget(name_of(connection))
 
-    async def keep(self, children: Iterable[Child]) -> None:
-        """Write for ever; `children` are those that there are, read anew each time."""
+    async def run(self, children: Iterable[Child]) -> None:
+        """Writes the file for ever; `children` is iterated anew for each write."""
         while True:
             now = time.monotonic()
             gauges = _process(resident(), self._lag.worst(now), now - self._born)
             counted = [*measures.samples, *cpu()]
-            self._tally.report("root", self._life, counted, gauges, role="root")
-            self._tally.only(["root", *(child.name for child in children)])
+            self._totals.report("root", self._life, counted, gauges, role="root")
+            self._totals.only(["root", *(child.name for child in children)])
             try:
-                await asyncio.to_thread(metrics_file.write, self._data, self._tally.plain)
+                await asyncio.to_thread(metrics_file.write, self._data, self._totals.plain)
                 self._failed = False
             except OSError as error:
                 if not self._failed:
-                    log.warning("not written", action="tally", error=os.strerror(error.errno or 0))
+                    log.warning(
+                        "not written", action="metrics", error=os.strerror(error.errno or 0)
+                    )
                 self._failed = True
             await asyncio.sleep(EVERY)
 

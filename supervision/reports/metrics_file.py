@@ -1,9 +1,7 @@
-"""Counters of all processes of the tree, summed up over their restarts, in a file for the gateway.
+"""Sums up the counters of all processes over their restarts, in a file that the gateway reads.
 
-The file is what is shown, and what a new root goes on from: so a total never falls behind what
-somebody read, nor counts anything twice, whoever dies. What a process counted after its last word
-dies with it, at most a few seconds of it. Where the file is lost, totals begin at 0: for Prometheus
-that is a counter's reset.
+The gateway shows the file, and a new root continues from it (`docs/metrics.md`: numbers after a death).
+`metrics_collector.py` writes it.
 """
 
 from __future__ import annotations
@@ -27,25 +25,25 @@ _Key: TypeAlias = "tuple[str, tuple[tuple[str, str], ...]]"
 
 
 @dataclass(slots=True)
-class _Told:
-    """The last word of a process: which one it was, and what it had counted."""
+class _LastReport:
+    """The last report of a process: its life, and its counts so far."""
 
     life: str
     values: dict[_Key, Value] = field(default_factory=dict)
 
 
-class Tally:
-    """Totals only rise, however often a process that counts is restarted or tells the same again.
+class MetricsTotals:
+    """Totals that only rise, also when a process restarts or reports the same counts again.
 
-    Gauges are those of living processes; where two have the same labels the higher one is shown.
+    Gauges are those of living processes; of two with the same labels the higher one counts.
     """
 
     def __init__(self) -> None:
         self._totals: dict[_Key, Value] = {}
-        self._told: dict[str, _Told] = {}
+        self._last: dict[str, _LastReport] = {}
         self._gauges: dict[str, Sequence[Sample]] = {}
-        self.heard: set[str] = set()
-        """Ids of what was counted that is told again and again."""
+        self.counted: set[str] = set()
+        """Ids of restarts that were counted; the keeper's log repeats them."""
 
     def report(
         self,
@@ -55,19 +53,19 @@ class Tally:
         gauges: Iterable[Sample] = (),
         **known: str,
     ) -> None:
-        """Take in what `process` counted since it began; `life` tells one of that name from the next.
+        """Adds the counts of `process` since it began; `life` identifies one of several of that name.
 
-        `known` are labels that the process did not give itself, for the series that have them.
+        `known` are labels for the series that have them and whose samples lack them.
         """
-        told = self._told.get(process)
-        if told is None or told.life != life:
-            told = self._told[process] = _Told(life)
+        last = self._last.get(process)
+        if last is None or last.life != life:
+            last = self._last[process] = _LastReport(life)
         for name, labels, value in counted:
             if name not in SERIES:
                 continue  # from a process of another release
             own = (name, tuple(sorted(labels.items())))
-            before = told.values.get(own)
-            told.values[own] = value
+            before = last.values.get(own)
+            last.values[own] = value
             key = (name, tuple(sorted(_complete(name, labels, known).items())))
             self._totals[key] = _sum(self._totals.get(key), _rise(before, value))
         self._gauges[process] = [
@@ -76,43 +74,43 @@ class Tally:
             if name in SERIES
         ]
 
-    def gone(self, process: str) -> None:
-        """The process ended: what it counted stays."""
-        self._told.pop(process, None)
+    def ended(self, process: str) -> None:
+        """Ends the gauges of a process; its counts stay."""
+        self._last.pop(process, None)
         self._gauges.pop(process, None)
 
     def only(self, processes: Iterable[str]) -> None:
-        """There are no others than these any more."""
-        for process in self._told.keys() - set(processes):
-            self.gone(process)
+        """Ends all processes but these."""
+        for process in self._last.keys() - set(processes):
+            self.ended(process)
 
     def forget(self, connection: str) -> None:
-        """The connection was removed: its series end."""
+        """Ends the series of a removed connection."""
         for key in [key for key in self._totals if ("connection", connection) in key[1]]:
             del self._totals[key]
 
     @property
     def plain(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """The totals, gauges and last reports, for JSON."""
         return {
-            "heard": sorted(self.heard),
+            "heard": sorted(self.counted),
             "totals": _plain(self._totals),
             "gauges": [list(sample) for sample in self._highest()],
             "told": {
-                process: {"life": told.life, "values": _plain(told.values)}
-                for process, told in self._told.items()
+                process: {"life": last.life, "values": _plain(last.values)}
+                for process, last in self._last.items()
             },
         }
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Self:
-        """Read the result of `plain`; raises LookupError, TypeError or ValueError where it is malformed."""
-        tally = cls()
-        tally._totals = _keyed(plain["totals"])
-        tally.heard = set(plain["heard"])
-        for process, told in plain["told"].items():
-            tally._told[process] = _Told(told["life"], _keyed(told["values"]))
-        return tally
+        """Reverse of `plain`. Raises LookupError, TypeError or ValueError where it is malformed."""
+        totals = cls()
+        totals._totals = _keyed(plain["totals"])
+        totals.counted = set(plain["heard"])
+        for process, last in plain["told"].items():
+            totals._last[process] = _LastReport(last["life"], _keyed(last["values"]))
+        return totals
 
     def _highest(self) -> list[Sample]:
         highest: dict[_Key, Value] = {}
@@ -126,15 +124,15 @@ class Tally:
 
 
 def write(data: Path, plain: Mapping[str, Any]) -> None:
-    """Replace the file. Raises OSError."""
+    """Replaces the file. Raises OSError."""
     target = data / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not synced: after a power cut the totals may begin anew, and that costs nobody a message.
+    # Not synced: a power cut may reset the totals, which loses no message.
     write_atomically(target, json.dumps(plain), synced=False)
 
 
 def read(data: Path) -> dict[str, Any] | None:
-    """The last written metrics, None where nothing can be read."""
+    """Returns the last written metrics, None where none can be read."""
     try:
         plain = json.loads((data / FILE).read_text())
     except (OSError, ValueError):
@@ -142,12 +140,12 @@ def read(data: Path) -> dict[str, Any] | None:
     return plain if isinstance(plain, dict) else None
 
 
-def resumed(data: Path) -> Tally:
-    """The tally of the root before; an empty one where there is none."""
+def resumed(data: Path) -> MetricsTotals:
+    """Returns the totals of the previous root; empty ones where there are none."""
     try:
-        return Tally.of(read(data) or {})
+        return MetricsTotals.of(read(data) or {})
     except (LookupError, TypeError, ValueError, AttributeError):
-        return Tally()
+        return MetricsTotals()
 
 
 def _complete(name: str, labels: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Lists the processes of an instance in files that need neither Ray nor Redis to be read.
+"""Writes and reads the list of an instance's processes: files for readers without Ray and Redis.
 
-A pid alone names nobody: it may have been given to a stranger since. Every entry therefore carries
-the start of its process, and whoever reads an entry gets it only while that very process lives.
+A pid alone does not identify a process, since the system reuses pids. Each entry therefore has the
+start of its process, and `read` returns it only while that process lives.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 TREE = Path("run") / "tree.json"
 BEAT = Path("run/root.beat")
 SILENCE = 15.0
-"""Seconds without a beat after which the root's word on other hosts no longer counts."""
+"""Seconds without a heartbeat after which entries of other hosts no longer count."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One process. `started` is opaque: equal for as long as the pid means the same process.
+    """One process. `started` is opaque: equal as long as the pid belongs to the same process.
 
-    `node` is where the process runs (`hosts.here()`), None in the files of an older release: here.
+    `node`: the host of the process (`hosts.here()`); None, by an older release, is this host.
     """
 
     role: str
@@ -42,9 +42,9 @@ class Entry:
     def of(
         cls, role: str, pid: int, connection: str | None = None, node: str | None = None
     ) -> Self | None:
-        """The entry of a process that lives now; ``None`` when there is none of that pid.
+        """Returns the entry of a living process; ``None`` without a process of that pid.
 
-        Nobody can see from here whether a process of another `node` lives: who asks knows it.
+        A process of another `node` is not checked: the caller knows that it lives.
         """
         here = hosts.here()
         if node not in {None, here}:
@@ -54,31 +54,31 @@ class Entry:
 
     @property
     def here(self) -> bool:
-        """Whether the process is, or was, on this host."""
+        """Returns whether the process is, or was, on this host."""
         return self.node in {None, hosts.here()}
 
     @property
     def alive(self) -> bool:
-        """Whether this very process lives; a zombie and a pid's next holder do not count.
+        """Returns whether this process lives; a zombie or another process with the pid does not count.
 
-        One on another host cannot be seen: see `read`.
+        A process on another host counts as dead here: see `read`.
         """
         started = start_of(self.pid) if self.here else None
-        # Who wrote it from another host could not see when it started.
+        # Entries by another host have no start time.
         return started is not None and self.started in {"", started}
 
 
 def write(data: Path, entries: Iterable[Entry], file: Path = TREE) -> None:
-    """Replace the roster in `data` atomically: a reader sees the old one or this one."""
+    """Replaces the list in `data` atomically: a reader gets the old one or the new one."""
     target = data / file
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, json.dumps([_plain(entry) for entry in entries], indent=1))
 
 
 def read(data: Path, file: Path = TREE) -> list[Entry]:
-    """The entries whose processes live; none when nothing was written or nothing can be read.
+    """Returns the entries of living processes; none without a readable file.
 
-    For those on other hosts the root's word counts, for as long as it shows that it lives.
+    Entries of other hosts count while the heartbeat of the root is recent.
     """
     entries = _written(data, file)
     told = any(not entry.here for entry in entries) and _root_shows(data)
@@ -86,18 +86,18 @@ def read(data: Path, file: Path = TREE) -> list[Entry]:
 
 
 def names_any(data: Path, file: Path = TREE) -> bool:
-    """Whether it names a process, living or dead: a stop leaves it empty, a `kill -9` does not."""
+    """Returns whether the list has an entry, living or dead: a stop leaves none, a `kill -9` does."""
     return bool(_written(data, file))
 
 
 def beat(data: Path) -> None:
-    """Show that the root's main loop runs; needs no room on the disk but the first time."""
+    """Writes the heartbeat of the root's main loop; needs space on the disk only the first time."""
     (data / BEAT).parent.mkdir(parents=True, exist_ok=True)
     (data / BEAT).touch()
 
 
 def last_beat(data: Path) -> int | None:
-    """A number that changes with each `beat`; ``None`` before the first."""
+    """Returns a number that changes with each `beat`; ``None`` before the first."""
     try:
         return (data / BEAT).stat().st_mtime_ns
     except OSError:
@@ -116,7 +116,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
     if entry.connection is not None:
         plain["connection"] = entry.connection
     if entry.node is not None:
-        plain["node"] = entry.node  # who reads it may be on another host than who writes it
+        plain["node"] = entry.node  # reader and writer may be on different hosts
     return plain
 
 

@@ -1,4 +1,4 @@
-"""The history of recoveries: what died, what was done about it, and how long it took."""
+"""Writes the history of recoveries: the process that fell, the action, and its duration."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ KEPT = 1000
 AGAIN = 1.0
 
 
-class Recovery:
-    """Writes `recovery_actions`; never in the way of a recovery.
+class RecoveryLog:
+    """Writes `recovery_actions` in the background, so that no recovery waits for the store.
 
     While the store is away the newest `KEPT` actions wait in memory.
     """
@@ -48,7 +48,7 @@ class Recovery:
         epoch_before: int | None = None,
         epoch_after: int | None = None,
     ) -> None:
-        """Note an action that was just taken; `seconds` from the death to its end."""
+        """Records a finished action; `seconds` are those from the fall to its end."""
         document = recovery_action(
             role=role,
             connection=connection,
@@ -75,12 +75,12 @@ class Recovery:
         self.repeat(document)
 
     def repeat(self, document: Document) -> None:
-        """Note what may have been noted before; it is in the history once."""
+        """Records an action that may be recorded already; it is in the history once."""
         self._waiting.append(document)
         self._look.set()
 
     async def run(self) -> None:
-        """Write what was recorded, for ever."""
+        """Writes recorded actions, for ever."""
         while True:
             await self._look.wait()
             self._look.clear()
@@ -91,7 +91,7 @@ class Recovery:
                 except StoreAway:
                     await asyncio.sleep(AGAIN)
                     continue
-                except ValueError as error:  # never passes, and holds up no other
+                except ValueError as error:  # permanent, and delays no other action
                     kind = type(error).__name__
                     log.error("not noted", action="recovery_log", kind=kind)  # noqa: TRY400 - may quote
                 with suppress(ValueError):  # pushed out by newer ones meanwhile
@@ -99,7 +99,7 @@ class Recovery:
 
 
 def count(document: Document) -> None:
-    """Count an action for Prometheus."""
+    """Counts an action for Prometheus."""
     if document["action"] == "gave_up":
         measures.count("teimoso_given_up", cause=document["cause"])
         return

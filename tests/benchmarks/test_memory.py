@@ -52,7 +52,7 @@ class Taken:
 @pytest.mark.timeout(300)
 async def test_bytes_of_a_message(figures: Figures, tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey") as server:
-        settings = server.settings(queue_concurrency=BATCH, queue_memory_limit=0)
+        settings = server.settings(queue_concurrency=BATCH, queue_memory_per_connection=0)
         redis = connect(settings)
         lanes = Lanes(redis, settings)
         epoch = (await Leases(redis).take(SHOP, Owner("bench", 1, "node"))).epoch

@@ -13,18 +13,15 @@ import pytest
 from actors.health import monitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
-from actors.health.probes import Probes
-from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
-from actors.runtime.liveness import Liveness
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
 from actors.state.observed_states import Observing
 from actors.state.open_store import open_documents
 from tests.benchmarks.figures import Figure, Figures
 from tests.integration.gateway.receiver import Receiver
+from tests.integration.health.monitored import probes_of, resources_of
 from tests.processes.firestore import Firestore
 from tests.processes.instance import Instance, until
 from tests.processes.valkey import Valkey
@@ -186,8 +183,8 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
     lanes = Lanes(redis, settings)
     begun = now = time.time()
     health = Monitor(
-        Probes(redis, Leases(redis), lanes, empty, Connections(empty), liveness=Liveness()),
-        Resources(settings.data),
+        probes_of(settings, empty, redis),
+        resources_of(settings),
         empty,
         Thresholds.of(settings),
         clock=lambda: now,

@@ -1,8 +1,8 @@
 """The wall clock jumps by an hour, forward and backward, under load (G2, G4, G5, G8).
 
 The clock of every Python process of the service jumps; that of Valkey and that of WhatsApp do not,
-as on machines whose clocks disagree. Whatever takes its time then takes no longer: connections,
-leases, backoff, what is planned, what is remembered.
+as on machines whose clocks disagree. The jump prolongs nothing: connections, leases,
+backoff, schedules, retention.
 """
 
 from __future__ import annotations

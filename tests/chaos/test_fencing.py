@@ -237,7 +237,7 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
 
 
 def claimed(instance: ClusterInstance) -> int:
-    """How many messages of `NAME` its owner has."""
+    """Returns the number of messages of `NAME` that its owner has claimed."""
     lanes = instance.api.get("/api/queue").raise_for_status().json()["items"]
     return next(int(lane["active"]) for lane in lanes if lane["connection"] == NAME)
 

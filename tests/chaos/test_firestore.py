@@ -1,7 +1,7 @@
 """Firestore killed and kept away, killed in a commit, and slow while the StateManager dies (G8, G11).
 
 Sends are accepted and delivered throughout and connections stay open; what arrives waits in the
-session files. A start needs no Firestore either. One instance on an emulator serves all of this file; each test leaves it ready.
+session files. A start needs no Firestore either. Each test leaves the instance ready.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from actors.state.messages.changes import incoming_id
 from tests.chaos.harness.outage import delivered, health, stored
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.trial import Trial
-from tests.processes.firestore import Firestore
-from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.harness.traffic import Traffic
+    from tests.processes.firestore import Firestore
+    from tests.processes.instance import Instance
     from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)
@@ -40,22 +40,8 @@ BOUND = 30.0
 
 
 @pytest.fixture(scope="module")
-def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
-    with Firestore(tmp_path_factory.mktemp("firestore")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def instance(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    environment = {
-        "FIRESTORE_EMULATOR_HOST": firestore.host,
-        "HEALTH_CHECK_INTERVAL": "1000",
-        "CPU_THRESHOLD": "100",
-        "MEMORY_THRESHOLD": "100",
-    }
-    with Instance(tmp_path_factory.mktemp("instance"), environment) as running:
-        running.pair(CONNECTION, ACCOUNT)
-        yield running
+def instance(elsewhere: Instance) -> Instance:
+    return elsewhere
 
 
 @pytest.fixture
@@ -96,7 +82,7 @@ def healed(traffic: Traffic, received: int) -> float:
 
 
 def waiting(instance: Instance, connection: str) -> set[str]:
-    """The ids of messages that the connection with this id has not been told are stored."""
+    """Returns the ids of messages of a connection without a confirmation from the store."""
     file = instance.data / "sessions" / connection / "session.db"
     database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
@@ -158,7 +144,7 @@ def test_killed_in_the_middle_of_commits(
 @pytest.mark.usefixtures("undisturbed")
 @pytest.mark.long
 def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure: Figure) -> None:
-    """What was written is written again, and is there once."""
+    """A repeated write is stored once."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         with trial.struck():
             firestore.strike("lost", methods=["Commit"], times=20)
@@ -180,7 +166,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
         connection = instance.incarnation(CONNECTION)
 
         def caught() -> bool:
-            state.suspend()  # whatever was written now, nobody is told of it any more
+            state.suspend()  # confirmations of writes are lost from here on
             untold.update(waiting(instance, connection) & firestore.written(MESSAGES).keys())
             if not untold:
                 state.resume()

@@ -52,7 +52,7 @@ def full(disk: Path) -> Iterator[None]:
 
 
 def test_a_full_disk_under_the_session(instance: Instance, small: Path, figure: Figure) -> None:
-    """What arrives is not acknowledged while it cannot be stored; what is accepted waits."""
+    """Messages that cannot be stored are not acknowledged; accepted ones wait."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         with trial.during(full(small)):
             full_at = trial.struck_at

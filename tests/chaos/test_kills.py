@@ -160,7 +160,7 @@ def test_a_merge_of_two_chats_outlives_the_store_and_the_connection(instance: In
     store = instance.kill("state")
     instance.say(contact, ACCOUNT, "it is me")
     until(
-        "WhatsApp was told",
+        "the acknowledgement to WhatsApp",
         lambda: simulator.get(f"/accounts/{ACCOUNT}").json()["unacknowledged"] == 0 or None,
         20,
     )

@@ -1,8 +1,8 @@
 """Hosts that share no directory: one dies with its disk, and its sessions come from the bucket (G5 to G8).
 
-Each host has a disk of its own, and the sessions that it serves on it. What they have in common is
-Redis, the state store and the bucket. WhatsApp is told that a message arrived once the state store
-has it (`cloud`), so that a host takes nothing along that it was told of.
+Each host has a disk of its own, and the sessions that it serves on it. They share
+Redis, the state store and the bucket. A message is acknowledged to WhatsApp once the state store has
+it (`cloud`), so that no acknowledged message is lost with a host.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def instance(
 
 
 def restored(instance: ClusterInstance) -> Counter[str]:
-    """How often each connection was restored from the bucket, on the instance's own host."""
+    """Returns the restores of each connection from the bucket, on the instance's own host."""
     log = instance.data / "logs" / "connection.log"  # none where all of them are elsewhere
     lines = map(json.loads, log.read_text().splitlines() if log.exists() else ())
     return Counter(
@@ -93,13 +93,13 @@ def test_a_host_that_dies_with_its_disk_takes_nothing_along(
     for name in there:
         session = Path("sessions") / instance.incarnation(name)
         assert (node.disk / session / "session.db").exists()
-        # What lies here is of before, or nothing: only the bucket has what is served there.
+        # The files here are old or missing: only the bucket has the sessions that are served there.
         shutil.rmtree(instance.data / session, ignore_errors=True)
     copies = restored(instance)
     before = {name: instance.connection(name) for name in CONNECTIONS}
     with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
-        # What waits for the next owner may be unreadable for it, and is encrypted anew, one by one:
-        # it is to test that, and not how fast the contacts' side is.
+        # Queued messages may be undecryptable for the next owner, and are encrypted again, one by one:
+        # the test is about that, and not about the speed of the simulator.
         trial.traffic.pause = PAUSE
         with trial.struck():
             dead = node.kill()

@@ -35,7 +35,7 @@ OWN = (FORGER, *SINGLE)
 """Faults of single connections."""
 
 TURNS = 3
-"""How often a fault may strike until it meets a message in flight."""
+"""The limit of injections of a fault until it meets a message in flight."""
 
 
 @pytest.mark.timeout(300)
@@ -53,7 +53,7 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
             for number, faults in enumerate(left)
             if faults
         ]
-        outcome = storm(instance, whom, plans, pause=0.6)
+        outcome = storm(instance, whom, plans, pause=1.2)
         print(f"\n{report.text(outcome)}")
         figure(report.summary(outcome))
         broken = [one for one in outcome.violations if one.kind != "idle"]

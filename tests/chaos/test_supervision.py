@@ -34,14 +34,14 @@ SERVICES = ("queue", "state", "health")
 
 
 def pids(instance: Instance) -> dict[tuple[str, str | None], int]:
-    """Who there is, but the keeper; of several standbys, one."""
+    """Returns all processes but the keeper; of several standbys, one."""
     return {
         (one.role, one.connection): one.pid for one in instance.entries() if one.role != "keeper"
     }
 
 
 def settled(instance: Instance) -> dict[tuple[str, str | None], int]:
-    """Who there is once the standby waits, so that nobody is being made any more."""
+    """Returns all processes once the standby is ready, so that none is under construction."""
     until("a standby waits", lambda: instance.pids("standby"), 60)
     return pids(instance)
 

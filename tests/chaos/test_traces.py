@@ -93,6 +93,6 @@ def _values(session: Path) -> Iterator[str | bytes]:
                     elif isinstance(value, str):
                         user = value.partition("@")[0].partition(":")[0]
                         found = (each for each in {value, user} if len(each) >= SHORTEST)
-                        # What has no digit is a word: of a state, say.
+                        # A text without a digit is a word, such as a state.
                         yield from (each for each in found if any(map(str.isdigit, each)))
     database.close()

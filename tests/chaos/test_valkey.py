@@ -126,7 +126,7 @@ def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
 
 
 def watch_the_outage(traffic: Traffic, until_: float) -> str:
-    """What has to be so for as long as Valkey is away."""
+    """Checks the guarantees while Valkey is away."""
     instance = traffic.instance
     time.sleep(1)  # what was on its way arrives
     sent, received, given = (
@@ -145,7 +145,9 @@ def watch_the_outage(traffic: Traffic, until_: float) -> str:
     more = stored(instance, CONNECTION) - received
     assert more > 10, "what arrives is stored meanwhile"
     assert "redis_away" in shown_alerts(instance)
-    until("WhatsApp is told so", lambda: unacknowledged(instance, ACCOUNT) < 10, 20)
+    until(
+        "messages are acknowledged to WhatsApp", lambda: unacknowledged(instance, ACCOUNT) < 10, 20
+    )
     spooled: int = health(instance)["spool"]["waiting"]
     return f"{spooled} sends spooled, {more} messages received"
 

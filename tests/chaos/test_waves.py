@@ -49,7 +49,7 @@ def login_hangs(instance: Instance) -> Iterator[None]:
 
 @contextmanager
 def file_is_held(instance: Instance) -> Iterator[None]:
-    """Somebody else has it for himself, from before the old owner is dead until the end."""
+    """Another process holds the lock from before the death of the old owner until the end."""
     file = instance.data / "sessions" / instance.incarnation(STUCK) / "session.db"
     holder = sqlite3.connect(file, timeout=10, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

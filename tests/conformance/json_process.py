@@ -26,7 +26,7 @@ class JsonProcess:
         """`forks`: it starts cheaply, from what has imported its modules already."""
         start = forked.Popen if forks else subprocess.Popen
         self._log = log
-        self._told_to_end = False
+        self._end_requested = False
         with log.open("ab") as errors:
             self._process: forked.Popen | subprocess.Popen[str] = start(
                 command,
@@ -94,9 +94,9 @@ class JsonProcess:
     def died(self, seconds: float = 0.0) -> int | None:
         """The exit code of a process that ended by itself, at the latest within `seconds`.
 
-        None while it runs, and where a test has told it to end.
+        None while it runs, and after an end that a test requested.
         """
-        if self._told_to_end:
+        if self._end_requested:
             return None
         try:
             return self._process.wait(timeout=seconds)
@@ -104,12 +104,12 @@ class JsonProcess:
             return None
 
     @property
-    def told_to_end(self) -> bool:
+    def end_requested(self) -> bool:
         """Whether a test has stopped, terminated or killed it."""
-        return self._told_to_end
+        return self._end_requested
 
     def end(self) -> str:
-        """How the process ended: its exit code, its last events and the end of its log."""
+        """Describes the end of the process: exit code, last events and the end of its log."""
         code = self._process.wait(timeout=10)
         log = self._log.read_text(errors="replace")[-2000:]
         return f"ended with {code}; before: {self.seen[-10:]}; at the end of its log:\n{log}"
@@ -122,13 +122,13 @@ class JsonProcess:
     def stop(self) -> int:
         """Closes standard input, upon which a client ends in order; the exit code."""
         assert self._process.stdin is not None
-        self._told_to_end = True
+        self._end_requested = True
         self._process.stdin.close()
         return self._process.wait(timeout=10)
 
     def kill(self) -> None:
         """`kill -9`, and waits until the process is gone."""
-        self._told_to_end = True
+        self._end_requested = True
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(timeout=10)
@@ -139,6 +139,6 @@ class JsonProcess:
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""
-        self._told_to_end = True
+        self._end_requested = True
         self._process.terminate()
         return self._process.wait(timeout=10)

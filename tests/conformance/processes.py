@@ -24,7 +24,7 @@ KINDS = ("neonize", "tryx", "native", "whatsmeow")
 FOREIGN = ("neonize", "tryx")
 """Programs that nobody here wrote, in environments of their own; one that dies before its test begins is started again."""
 RESTARTS = 2
-"""How often at most, for one test."""
+"""The limit for one test."""
 
 
 class Simulator:
@@ -86,7 +86,7 @@ class Simulator:
         return contact
 
     def item(self, number: str, message_id: str, seconds: float = 30.0) -> dict[str, Any]:
-        """What a contact's inbox shows of a message, once it is there."""
+        """Waits for a message in a contact's inbox, and returns it."""
         found: list[dict[str, Any]] = []
 
         def arrived() -> bool:
@@ -97,7 +97,7 @@ class Simulator:
         return found[0]
 
     def texts(self, number: str) -> list[str]:
-        """What the contact's own devices showed, in order."""
+        """Returns the contents of the contact's inbox, in order."""
         return [item["text"] for item in self.inbox(number)]
 
     def said(self, number: str, message_id: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Simulator:
         return int(self.post("/faults", account=account, kind=kind, **more)["id"])
 
     def struck(self, fault: int) -> int:
-        """How often a fault happened: one that never did proves nothing."""
+        """Returns the injections of a fault: one without any proves nothing."""
         items = self.http.get("/faults").json()["items"]
         return next(int(item["struck"]) for item in items if item["id"] == fault)
 
@@ -205,7 +205,7 @@ class Client:
         assert self.process.died() is None, self.process.end()
         logged_in = any(line["event"] == "connected" for line in self.process.seen)
         online = logged_in and self._simulator.account(self.number)["online"]
-        if self.process.told_to_end or (logged_in and not online):
+        if self.process.end_requested or (logged_in and not online):
             self.process.kill()
             self.start()
             online = False

@@ -18,7 +18,7 @@ UNMIGRATED = ("1555010005", "1555010006")
 
 
 def named_by(simulator: Simulator, number: str) -> tuple[int, int]:
-    """How many direct messages of the account named people by LID, and by number."""
+    """Returns the numbers of the account's direct messages by LID, and by phone number."""
     account = simulator.account(number)
     return account["sent_by_lid"], account["sent_by_pn"]
 
@@ -41,7 +41,7 @@ def test_names_people_by_lid(simulator: Simulator, client: Client, friend: str) 
 def test_names_people_by_number_before_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
-    """Told so when it is linked; the server refuses LIDs of such accounts where it is said to."""
+    """Notified when it is linked; the server refuses LIDs of such accounts under a rule."""
     number = f"{UNMIGRATED[0]}{KINDS.index(kind)}"
     simulator.post(f"/accounts/{number}", migrated=False)
     client = another(kind)

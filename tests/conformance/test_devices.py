@@ -42,7 +42,7 @@ def test_hears_a_second_device(simulator: Simulator, client: Client, friend: str
 
 
 @pytest.mark.differs(neonize="D1")
-def test_writes_to_a_device_it_was_told_of_by_number(
+def test_writes_to_a_device_from_a_notification_by_number(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
     client.send(friend, "to one")
@@ -58,7 +58,7 @@ def test_writes_to_a_device_it_was_told_of_by_number(
     until(lambda: reached(simulator, friend)[1:] == [("to two", [0, second])])
 
 
-def test_writes_to_a_device_it_was_told_of_by_lid(
+def test_writes_to_a_device_from_a_notification_by_lid(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
     simulator.post(f"/contacts/{friend}/addressing", mode="lid")
@@ -83,7 +83,7 @@ def test_writes_to_a_device_it_was_told_of_by_lid(
 
 
 @pytest.mark.differs(neonize="D7")
-def test_finds_a_device_it_was_not_told_of(
+def test_finds_a_device_without_a_notification(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
     """The `phash` in an ack tells that a device was missed: it gets the message after all."""

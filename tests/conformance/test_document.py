@@ -11,7 +11,7 @@ from tests.conformance.processes import KINDS, ROOT
 SCENARIOS = (
     "logins",
     "standing",
-    "linking",
+    "pairing",
     "messages",
     "keys",
     "devices",
@@ -30,7 +30,7 @@ DOCUMENT = ROOT / "docs" / "conformance.md"
 
 
 def differing(function: ast.FunctionDef) -> dict[str, str]:
-    """What `@pytest.mark.differs(client="entry")` above a scenario says."""
+    """Returns the entries of `@pytest.mark.differs(client="entry")` above a scenario."""
     return {
         str(keyword.arg): ast.literal_eval(keyword.value)
         for mark in function.decorator_list

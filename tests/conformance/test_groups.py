@@ -61,7 +61,7 @@ def test_hears_and_writes_in_a_group(
 def test_writes_in_a_group_that_addresses_its_members_otherwise(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
-    """No client was told of the other mode: the message is refused (421)."""
+    """No client was notified of the other mode: the message is refused (421)."""
     versatile.send(group, "before")
     until(lambda: reached(simulator, friend, group) == ["before"])
     mode = simulator.http.get(f"/groups/{group}").json()["addressing"]

@@ -1,4 +1,4 @@
-"""What the account's phone tells of the time before, and who is online and typing."""
+"""History syncs of the account's phone, presence and typing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.differs(tryx="D9")
 @pytest.mark.parametrize("inline", [False, True], ids=["file", "inline"])
-def test_is_told_what_it_missed(
+def test_gets_messages_that_it_missed(
     simulator: Simulator, versatile: Client, friend: str, inline: bool
 ) -> None:
     texts = [{"text": f"missed {number}", "at": 1_790_000_000 + number} for number in range(20)]
@@ -37,7 +37,7 @@ def test_is_told_what_it_missed(
 
 
 @pytest.mark.differs(tryx="D9")
-def test_is_told_at_pairing(
+def test_gets_messages_at_pairing(
     simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
 ) -> None:
     account = f"{int(friend) + 5_000_000}"

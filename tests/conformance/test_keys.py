@@ -1,4 +1,4 @@
-"""What cannot be read: asked for again, by a client as by a contact."""
+"""Messages that cannot be decrypted: retry receipts of clients and of contacts."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def locked(simulator: Simulator, client: Client) -> Iterator[None]:
 
 
 def refused(simulator: Simulator, client: Client) -> int:
-    """How many messages were refused with 463 by now."""
+    """Returns the number of messages that were refused with 463."""
     return int(simulator.account(client.number)["refused"].get("463", 0))
 
 

@@ -1,4 +1,4 @@
-"""Pairing and logging in: by whoever wrote the client, the simulator is WhatsApp to it."""
+"""Pairing and logins of clients by different authors."""
 
 from __future__ import annotations
 

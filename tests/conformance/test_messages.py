@@ -105,7 +105,7 @@ def test_shows_a_second_tick_while_it_is_online(
 
 
 def ticks(simulator: Simulator, client: Client, friend: str, *, online: bool) -> int:
-    """How many ticks a contact sees of what an account got that is shown online, or is not."""
+    """Returns the ticks of a contact's message to an account that is shown online, or is not."""
     client.process.command(do="online", online=online)
     until(lambda: simulator.account(client.number)["available"] == online)
     message_id = simulator.say(friend, client.number, "ticks?")
@@ -122,7 +122,7 @@ def test_shows_what_it_read(simulator: Simulator, versatile: Client, friend: str
 
 @pytest.mark.differs(tryx="D9")
 def test_hides_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
-    """Its settings say so, which it hears of while it is online; only its own devices are told."""
+    """Its settings hide receipts, and change while it is online; only its own devices get them."""
     account = f"/accounts/{versatile.number}"
     try:
         simulator.post(account, read_receipts="none")
@@ -147,7 +147,7 @@ def read(simulator: Simulator, client: Client, friend: str) -> str:
 
 @pytest.mark.differs(tryx="D8")
 def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -> None:
-    """What waited comes once each and in order."""
+    """Queued messages come once each and in order."""
     simulator.say(friend, client.number, "before")
     client.wait("message", text="before")
     simulator.settled(client.number)
@@ -169,7 +169,7 @@ def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -
 
 @pytest.mark.differs(neonize="D5", tryx="D5")
 def test_keeps_what_it_acknowledged(simulator: Simulator, client: Client, friend: str) -> None:
-    """Killed while its user is still busy with a message of which WhatsApp was told."""
+    """Killed while its user is busy with a message that was acknowledged to WhatsApp."""
     simulator.say(friend, client.number, "opens")
     client.wait("message", text="opens")
     client.process.command(do="hold")

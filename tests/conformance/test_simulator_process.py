@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ACCOUNT, FRIEND = "15550100001", "15550100002"
 
 
-def test_ends_in_order_when_told_to(tmp_path: Path) -> None:
+def test_ends_in_order_on_request(tmp_path: Path) -> None:
     simulator = Simulator(tmp_path / "data")
     try:
         assert simulator.http.get("/").json()["root_key"] == simulator.root_key
@@ -51,7 +51,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 
 def test_killed_while_contacts_speak(tmp_path: Path) -> None:
-    """What was answered before the kill is there after it, and comes to the client once."""
+    """Acknowledged messages survive the kill, and come to the client once."""
     simulator = Simulator(tmp_path / "data")
     client = Client("neonize", simulator, tmp_path)
     try:
@@ -87,7 +87,7 @@ def test_killed_while_contacts_speak(tmp_path: Path) -> None:
 
 
 def test_killed_it_knows_every_device_and_what_was_lost(tmp_path: Path) -> None:
-    """What an unkind world consists of is state too: all of it is there after `kill -9`."""
+    """Rules and properties are state, too: they survive `kill -9`."""
     simulator = Simulator(tmp_path / "data")
     client = Client("neonize", simulator, tmp_path)
     paths = (

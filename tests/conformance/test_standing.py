@@ -36,7 +36,7 @@ def versions(simulator: Simulator) -> Iterator[dict[str, Any]]:
     simulator.post("/version", **{name: found[name] for name in ("current", "oldest", "ends")})
 
 
-def heard(simulator: Simulator, client: Client, tag: str, **attrs: str) -> bool:
+def reported(simulator: Simulator, client: Client, tag: str, **attrs: str) -> bool:
     """Whether a stanza like this left to the client, by the simulator's trace."""
     (device,) = simulator.account(client.number)["devices"]
     trace = simulator.directory / "trace" / f"{client.number}-{device['device']}.jsonl"
@@ -62,7 +62,7 @@ def test_is_refused_with_a_version_that_is_too_old(
     client.process.kill()
     simulator.post("/version", oldest=FAR)
     client.start()
-    until(lambda: heard(simulator, client, "failure", reason="405"))
+    until(lambda: reported(simulator, client, "failure", reason="405"))
     assert not simulator.account(client.number)["online"]
     client.process.kill()
     simulator.post("/version", oldest=versions["oldest"])
@@ -72,11 +72,11 @@ def test_is_refused_with_a_version_that_is_too_old(
 
 
 @pytest.mark.usefixtures("versions")
-def test_is_told_when_its_version_ends(simulator: Simulator, client: Client, friend: str) -> None:
+def test_reports_the_end_of_its_version(simulator: Simulator, client: Client, friend: str) -> None:
     simulator.post("/version", current=FAR, ends=int(time.time()) + 86_400)
     simulator.answered()
     client.restart()
-    assert heard(simulator, client, "client_expiration")
+    assert reported(simulator, client, "client_expiration")
     talks(simulator, client, friend)
 
 
@@ -94,7 +94,7 @@ def test_keeps_its_keys_while_its_account_is_locked(
 ) -> None:
     simulator.answered()
     simulator.post(f"/accounts/{own.number}", standing="locked")
-    until(lambda: heard(simulator, own, "failure", reason="403"))
+    until(lambda: reported(simulator, own, "failure", reason="403"))
     forgets = own.kind == "neonize"
     if forgets:
         until(lambda: forgotten(own))
@@ -111,7 +111,7 @@ def test_hears_that_its_account_is_banned(simulator: Simulator, own: Client) -> 
     simulator.answered()
     simulator.post(f"/accounts/{own.number}", standing="banned")
     own.wait("logged_out")
-    assert heard(simulator, own, "failure", reason="406")
+    assert reported(simulator, own, "failure", reason="406")
 
 
 @pytest.mark.differs(neonize="D23")
@@ -137,5 +137,5 @@ def test_comes_back_after_its_stream_ended_for_a_missing_ack(
     fault = simulator.post("/faults", account=client.number, kind="stream_ack")
     assert fault["reached"] == 1
     client.wait("connected")
-    assert heard(simulator, client, "xmlstreamend")
+    assert reported(simulator, client, "xmlstreamend")
     talks(simulator, client, friend)

@@ -28,7 +28,7 @@ from actors.connection.native.transport.noise import Login
 from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
 from simulator.server.rules.versions import CURRENT
-from simulator.server_state import World
+from simulator.server_state import ServerState
 from simulator.wire import protocol
 from simulator.wire.certificates import issue, new_private_key
 from simulator.wire.connection import Connection
@@ -77,7 +77,7 @@ class Served:
 
     def __init__(self, directory: Path, runner: asyncio.Runner) -> None:
         self.runner = runner
-        self.world = World(directory / "world")
+        self.world = ServerState(directory / "world")
         self.directory = directory
         self.stack = contextlib.AsyncExitStack()
         runner.run(self._open())

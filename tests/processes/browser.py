@@ -31,7 +31,9 @@ def chromium() -> Iterator[Browser]:
 
     with sync_playwright() as playwright:
         # Chromium has no sandbox for root; the pages are ours.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
         try:
             yield browser
         finally:
@@ -45,7 +47,7 @@ def apart(act: Callable[..., T], *arguments: object) -> T:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong with the page as it is shown now: the rule, and where."""
+    """Returns axe's findings on the current page: the rule, and the place."""
     from axe_playwright_python.sync_playwright import Axe
 
     page.evaluate(Axe().axe_script)

@@ -35,7 +35,7 @@ class Firestore:
 
     @property
     def host(self) -> str:
-        """What FIRESTORE_EMULATOR_HOST is set to."""
+        """The value of FIRESTORE_EMULATOR_HOST."""
         return f"127.0.0.1:{self.port}"
 
     @property
@@ -97,11 +97,11 @@ class Firestore:
         return int(struck)
 
     def counts(self, *, reset: bool = False) -> dict[str, Any]:
-        """What was read and written, as it is billed; with `reset` it begins anew."""
+        """Returns the billed reads and writes; `reset` sets them to 0."""
         return self._command({"reset": reset})
 
     def written(self, collection: str) -> dict[str, int]:
-        """How often each document of a collection was written since it started, by its id."""
+        """Returns the writes of each document of a collection since the start, by its id."""
         found: dict[str, int] = self._command({"written": collection})["written"]
         return found
 

@@ -1,7 +1,7 @@
 """Python programs as processes of their own, forked from one that has imported them already.
 
-What `python -m gateway` costs is imports: most of a second of the machine, and a run starts hundreds
-of programs. `Popen` here is a process with its own pid, files, arguments and environment that runs
+Most of the start of `python -m gateway` is imports, most of a second, and a run starts hundreds of
+programs. `Popen` here is a process with its own pid, files, arguments and environment that runs
 the program as `__main__`; only its command line is the nursery's. It has of `subprocess.Popen`
 what tests use of it.
 """
@@ -30,8 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 
 
-class _Nursery:
-    """Forks what it is asked for; it ends, and its children with it, when this process does."""
+class Nursery:
+    """Forks what it is asked for; it ends, and its children with it, when this process does.
+
+    One of a test's own has imported nothing but for the programs of that test.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +46,7 @@ class _Nursery:
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
             )
-        atexit.register(self._end)
+        atexit.register(self.end)
 
     def fork(self, asked: Mapping[str, Any], files: Sequence[int]) -> socket.socket:
         """Says on the socket which pid it has, and at the end its exit status."""
@@ -54,12 +57,13 @@ class _Nursery:
             self._control.sendall(body)
         return status
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Harmless twice."""
         self._control.close()
         self._process.wait()
 
 
-_nursery = cache(_Nursery)
+_nursery = cache(Nursery)
 
 
 class Popen:
@@ -77,6 +81,7 @@ class Popen:
         stdout: int | IO[Any] | None = None,
         stderr: int | IO[Any] | None = None,
         text: bool = False,
+        nursery: Nursery | None = None,
     ) -> None:
         asked = {
             "words": [os.fsdecode(word) for word in words[1:]],
@@ -93,7 +98,7 @@ class Popen:
                 self._file(1, stdout),
                 self._file(2, stderr),
             ]
-            self._status = _nursery().fork(asked, files)
+            self._status = (nursery or _nursery()).fork(asked, files)
         finally:
             for file in self._theirs:
                 os.close(file)
@@ -110,7 +115,7 @@ class Popen:
         self.pid = self._number(None)
 
     def _file(self, number: int, file: int | IO[Any] | None) -> int:
-        """What the program finds as its file of that number."""
+        """The file of the program with that descriptor."""
         if file is None:
             return number
         if file == DEVNULL:
@@ -167,7 +172,7 @@ class Popen:
         self.wait()
 
     def communicate(self, timeout: float | None = None) -> tuple[Any, Any]:
-        """What it said, once it has ended; what it says has to fit into a pipe."""
+        """Returns the output of the ended program, which has to fit into a pipe."""
         self.wait(timeout)
         said = []
         for file in (self.stdout, self.stderr):

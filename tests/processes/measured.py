@@ -1,4 +1,4 @@
-"""What was counted meanwhile, in this process."""
+"""Measures the counters of this process during a block."""
 
 from __future__ import annotations
 

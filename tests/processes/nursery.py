@@ -50,11 +50,23 @@ LATER = {
         "uvicorn.protocols.http.httptools_impl",
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
+    "pytest": (
+        "cryptography.hazmat.primitives.ciphers.aead",
+        "httpx",
+        "psutil",
+        "pydantic_settings",
+        "redis.asyncio",
+        "structlog",
+        "uvloop",
+    ),
     "native_client.py": ("actors.connection.native.engine",),
     "driven.py": ("actors.connection.whatsmeow.engine",),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
 }
 """Modules that a program imports only once it runs."""
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Nursery:
@@ -140,7 +152,7 @@ def _name(words: list[str]) -> str:
 
 
 def _file(words: list[str]) -> Path:
-    """What runs as `__main__`: it is looked into, not imported."""
+    """Returns the code that runs as `__main__`, without importing it."""
     if words[0] != "-m":
         return Path(words[0])
     spec = importlib.util.find_spec(words[1])
@@ -157,7 +169,7 @@ def _say(asker: socket.socket, number: int) -> None:
 
 
 def _become(asked: dict[str, Any], files: list[int]) -> None:
-    """What a new process would have, and nothing of the nursery's."""
+    """Resets the state of the nursery to that of a new process."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -169,6 +181,10 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
         Path("/proc/self/comm").write_text(Path(_name(asked["words"])).name)
     os.environ.clear()
     os.environ.update(asked["environment"])
+    if asked["words"][0] == "-m" and Path(asked["cwd"]) != ROOT:
+        sys.path[0] = asked["cwd"]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[name]
 
 
 def _run(words: list[str]) -> int:

@@ -92,7 +92,7 @@ class Prometheus:
         self._api.close()
 
     def points(self, query: str) -> list[dict[str, Any]]:
-        """What the query gives now: those that are a number. Fails where it is no query."""
+        """Returns the numbers in the current result of a query. Fails for an invalid query."""
         answer = self._api.get("/query", params={"query": query})
         assert answer.status_code == 200, f"{query}: {answer.text}"
         result: list[dict[str, Any]] = answer.json()["data"]["result"]

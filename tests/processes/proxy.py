@@ -54,7 +54,7 @@ class Proxy:
 
     @property
     def open(self) -> int:
-        """How many connections to it are open."""
+        """The number of open connections to it."""
         return len(self._tasks)
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
-"""What a process asked of the kernel, and in which order: `kill -9` keeps the page cache.
+"""Traces the system calls of a process in their order.
 
-So only the order of system calls proves that something was on disk before somebody was told.
+The page cache survives `kill -9`, so that only this order proves that a write was synced before its
+acknowledgement.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _CALL = re.compile(r"(?P<name>\w+)\((?P<file>\d+<[^>]*>)(?P<rest>.*)")
 
 
 def under(output: Path) -> list[str]:
-    """What to put before a command, so that the calls of all its threads are in `output`."""
+    """Returns the prefix of a command that writes the calls of all its threads to `output`."""
     assert STRACE is not None
     return [STRACE, "-f", "-y", "-s", "4096", "-o", str(output), "-e", CALLS]
 
@@ -31,7 +32,7 @@ def calls(trace: str) -> Iterator[tuple[str, str, str]]:
     for line in trace.splitlines():
         pid, _, call = line.partition(" ")
         call = call.strip()
-        # What another thread interrupts is printed in two parts.
+        # A call that another thread interrupts is printed in two parts.
         if call.endswith("<unfinished ...>"):
             begun[pid] = call.removesuffix("<unfinished ...>")
             continue

@@ -108,7 +108,7 @@ class CallRefusals:
         """Queue the text of a call, unless it was queued. Raises `RedisAway`."""
         send = Send(self._connection, call.caller, text)
         try:
-            await self._lanes.accept(send, idempotency_key=f"call\0{call.id}", budgeted=False)
+            await self._lanes.accept(send, idempotency_key=f"call\0{call.id}", limited=False)
         except IdempotencyConflict:
             return  # it was queued, with the text that was set then
         except ConnectionDeleted:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.backup.vault import Copy, Vault
+    from actors.redis.lease_record import Position
     from actors.redis.leases import Lease, Leases
-    from actors.redis.session_position import Position
 
     CopyKeys = Callable[[Path], Awaitable[str | None]]
 

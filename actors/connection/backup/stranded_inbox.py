@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
+    from actors.redis.lease_record import HeldItems
 
 log = structlog.get_logger()
 
@@ -165,8 +166,5 @@ class _Held:
         async with self.session.transaction():
             return self.session.set_aside(key, bounded=False)
 
-    async def refused_count(self) -> int:
-        return self.session.refused_count()
-
-    async def deferred_counts(self) -> tuple[int, int]:
-        return self.session.deferred_counts()
+    async def held_items(self) -> HeldItems:
+        return self.session.held_items()

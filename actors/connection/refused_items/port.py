@@ -42,9 +42,6 @@ class RefusedItems(Protocol):
         False, and it stays pending, where no more have room aside.
         """
 
-    async def refused_count(self) -> int:
-        """The number of items that are set aside."""
-
     async def refused_items(self, limit: int, after: int) -> Sequence[RefusedItem]:
         """Items that are set aside, in the order of their arrival, behind the key `after`."""
 

@@ -34,12 +34,6 @@ class SessionRefusedItems(ABC):
             await self._settled([key])
         return done
 
-    async def refused_count(self) -> int:
-        return self._session.refused_count()
-
-    async def deferred_counts(self) -> tuple[int, int]:
-        return self._session.deferred_counts()
-
     async def refused_items(self, limit: int, after: int) -> Sequence[RefusedItem]:
         return self._session.refused_items(limit, after)
 

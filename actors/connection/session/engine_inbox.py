@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.connection.engine import InboxKind
+    from actors.redis.lease_record import HeldItems
 
 
 T = TypeVar("T")
@@ -46,6 +47,10 @@ class SessionInbox(SessionRefusedItems):
             async with self._session.transaction():
                 self._session.settle(keys)
             await self._settled(keys)
+
+    async def held_items(self) -> HeldItems:
+        """The numbers of items that are held back."""
+        return self._session.held_items()
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         """Have what is stored of former chats moved; see the port."""

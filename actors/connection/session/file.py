@@ -14,8 +14,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.connection.session.migration import move_skipped_keys
-from actors.connection.session.schema import APPLICATION_ID, CHANGES, SCHEMA, VERSION
-from actors.redis.session_position import Position
+from actors.connection.session.schema import APPLICATION_ID, SCHEMA
+from actors.connection.session.schema_changes import CHANGES, VERSION
+from actors.redis.lease_record import Position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

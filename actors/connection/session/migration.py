@@ -1,4 +1,4 @@
-"""Steps 19 and 22 of the schema: rows for skipped message keys, and budgets of files; and the move into the former.
+"""Moves skipped message keys into the rows that version 19 of the schema has for them.
 
 Up to version 18 skipped keys were in the text of a session and in a blob of a sender key. Each share of the move
 is a transaction of its own, and one that was cut short goes on at the next opening: the column `skipped` of
@@ -13,47 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
-
-SKIPPED_KEYS: Final = """
--- Keys of messages that were passed over and may still come: found one by one, and never read by the way.
--- They are moved out of `ratchets.state` and `sender_keys.skipped` afterwards, and that column is dropped.
-CREATE TABLE skipped_keys (
-    ratchet INTEGER NOT NULL REFERENCES ratchets (id) ON DELETE CASCADE,
-    ratchet_key BLOB NOT NULL,
-    counter INTEGER NOT NULL,
-    seed BLOB NOT NULL,
-    PRIMARY KEY (ratchet, ratchet_key, counter)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE skipped_sender_keys (
-    sender_key INTEGER NOT NULL REFERENCES sender_keys (number) ON DELETE CASCADE,
-    iteration INTEGER NOT NULL,
-    seed BLOB NOT NULL,
-    PRIMARY KEY (sender_key, iteration)
-) STRICT, WITHOUT ROWID;
-
--- The peer's newest ratchet key, by which a message finds its session, and the number of skipped keys.
-ALTER TABLE ratchets ADD COLUMN peer_key BLOB;
-ALTER TABLE ratchets ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX ratchets_kept ON ratchets (address, kept) WHERE kept > 0;
-ALTER TABLE sender_keys ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX sender_keys_kept ON sender_keys (sender, kept) WHERE kept > 0
-"""
-"""Step 19 of the schema."""
-
-FILE_BUDGETS: Final = """
--- Why a file is not fetched yet, none where it is tried.
-ALTER TABLE transfers ADD COLUMN deferred TEXT;
-CREATE INDEX transfers_deferred ON transfers (next_at) WHERE deferred IS NOT NULL;
-
--- Bytes of the files that came on a day (of the epoch, UTC), by sender, and of all together under ''.
-CREATE TABLE received_bytes (
-    day INTEGER NOT NULL,
-    sender TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    PRIMARY KEY (day, sender)
-) STRICT, WITHOUT ROWID
-"""
-"""Step 22 of the schema."""
 
 SESSIONS: Final = 20
 """Sessions in a transaction, of up to half a megabyte each."""

@@ -30,6 +30,7 @@ from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
+from actors.redis.lease_record import HeldItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,10 @@ class Session(
 
     on_join: Callable[[str], None] | None = None
     """Is called with a person whose addresses became one, at the end of what moves and in its transaction."""
+
+    def held_items(self) -> HeldItems:
+        """Return the numbers of items that are held back; `refused_full` is the drain's to set."""
+        return HeldItems(self.refused_count(), *self.deferred_files())
 
     def learn_lid(self, lid: str, pn: str) -> bool:
         """Note that two canonical addresses are one person's; True where that is news.

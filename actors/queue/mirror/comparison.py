@@ -20,7 +20,7 @@ from actors.state.documents import HEALTH_STATUS, JOBS, Order, Where
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from actors.queue.inspection import Ledger, Standing
+    from actors.queue.inspection import QueueReader, Standing
     from actors.state.documents import Document, Documents
 
 log = structlog.get_logger()
@@ -60,8 +60,10 @@ class Differences:
 class Comparison:
     """Reads both sides in pages with pauses; changes neither. Raises `RedisAway` and `StoreAway`."""
 
-    def __init__(self, ledger: Ledger, documents: Documents, *, settled: float = SETTLED) -> None:
-        self._ledger = ledger
+    def __init__(
+        self, reader: QueueReader, documents: Documents, *, settled: float = SETTLED
+    ) -> None:
+        self._reader = reader
         self._documents = documents
         self._settled = settled
 
@@ -114,7 +116,7 @@ class Comparison:
                 of[names[0]].append(names[1])
         for connection, ids in of.items():
             for begin in range(0, len(ids), PAGE):
-                page = await self._ledger.standings(connection, ids[begin : begin + PAGE])
+                page = await self._reader.standings(connection, ids[begin : begin + PAGE])
                 for message_id, standing in page.items():
                     id_ = api_id(connection, message_id)
                     judged[id_] = difference(standing, jobs[id_])
@@ -125,7 +127,7 @@ class Comparison:
         """Return API ids of the queue's messages without a document in `jobs`, which may be on a page that was not read."""
         found: list[str] = []
         for connection in connections:
-            ids = await self._ledger.unfinished(connection, MOST)
+            ids = await self._reader.unfinished(connection, MOST)
             alone = [each for each in ids if api_id(connection, each) not in jobs][:ALONE]
             found += [api_id(connection, each) for each in alone]
             await asyncio.sleep(PAUSE)
@@ -147,7 +149,7 @@ class Comparison:
 
     async def _standing(self, names: tuple[str, str]) -> Standing | None:
         connection, message_id = names
-        return (await self._ledger.standings(connection, [message_id]))[message_id]
+        return (await self._reader.standings(connection, [message_id]))[message_id]
 
 
 def difference(standing: Standing | None, document: Document | None) -> str | None:

@@ -33,7 +33,7 @@ async def add(
     """Commit `writes`, which add a document of `collection` for these connections (None: for all).
 
     Counting and adding are one step: each addition raises `turn` in its batch, and counts anew where another
-    one raised it since the count. Raises `QuotaReached`, `StoreAway`, and what the writes raise.
+    one raised it since the count. Raises `LimitReached`, `StoreAway`, and what the writes raise.
     """
     units = units_of(connections)
     for _ in range(TRIES):

@@ -22,7 +22,7 @@ from supervision.jobs import JOBS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from supervision.jobs.client import Client
+    from supervision.jobs.client import JobClient
 
 app = typer.Typer(help="Occasional work, as jobs of Ray.", no_args_is_help=True)
 
@@ -72,14 +72,14 @@ def run(
     raise typer.Exit(done.returncode)
 
 
-def _run(client: Client, entry: Sequence[str], *, wait: bool) -> None:
+def _run(client: JobClient, entry: Sequence[str], *, wait: bool) -> None:
     """Print what became of the job: its id, Ray's status, and what it wrote of itself."""
     identity = client.submit(entry)
     status, ended = client.status(identity)
     while wait and not ended:
         time.sleep(POLL)
         status, ended = client.status(identity)
-    progress = client.told(identity) if wait else []
+    progress = client.report(identity) if wait else []
     last: dict[str, Any] = {}
     if progress:
         last = progress.pop()
@@ -124,14 +124,14 @@ def _moment(seconds: float | None) -> str | None:
     return None if seconds is None else output.moment(seconds)
 
 
-def _client(data: Path, dashboard: str | None) -> Client:
+def _client(data: Path, dashboard: str | None) -> JobClient:
     """Ray's own client; ends the command where Ray does not answer."""
     address, environment = _where(data, dashboard)
     os.environ.update({name: value for name, value in environment.items() if value})
-    from supervision.jobs.client import Client
+    from supervision.jobs.client import JobClient
 
     try:
-        return Client(address)
+        return JobClient(address)
     except ConnectionError:
         output.refuse(f"Ray does not answer at {address}: `teimoso status` says what runs.")
 

@@ -99,7 +99,7 @@ async def _list(data: Path) -> list[dict[str, Any]]:
 async def _create(
     data: Path, name: str, scopes: list[str], connections: list[str] | None
 ) -> dict[str, Any]:
-    from actors.runtime.quotas import QuotaReached
+    from actors.runtime.limits import LimitReached
     from actors.state.connections import Connections
     from gateway.cli.api_client import settings_of
     from gateway.http import api_keys
@@ -119,9 +119,10 @@ async def _create(
                 connections=ids or None,
                 quota=settings_of(data).key_quota,
             )
-        except QuotaReached as reached:
+        except LimitReached as reached:
+            limit = reached.limit
             output.refuse(
-                f"{reached.setting} allows {reached.limit} keys. Revoke one (`teimoso keys revoke`), or raise it."
+                f"{limit.setting} allows {limit.size} keys. Revoke one (`teimoso keys revoke`), or raise it."
             )
     return {"id": identifier, "key": token}
 

@@ -21,6 +21,7 @@ from actors.config.settings import InvalidSettings, Settings
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway
 from actors.state.open_store import open_documents
+from gateway.cli.instance import extras
 from gateway.http import api_keys
 from supervision.keeper import process
 from supervision.keeper.manifest import Plan
@@ -201,7 +202,7 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
             "RAY_ADDRESS names a cluster whose hosts cannot reach the Valkey that would be started"
             " here: name a Redis that all of them reach in REDIS_URL or REDIS_HOST."
         )
-    return settings, replace(
+    plan = replace(
         plan,
         simulate=plan.simulate if wish.simulate is None else wish.simulate,
         control_port=plan.control_port if wish.control_port is None else wish.control_port,
@@ -209,6 +210,9 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
         ray=settings.ray_address is None,
         settings_file=None if file is None else str(file.absolute()),
     )
+    if (missing := extras.missing(settings, plan)) is not None:
+        raise CannotStart(str(missing))
+    return settings, plan
 
 
 def _is_here(ray: str | None) -> bool:

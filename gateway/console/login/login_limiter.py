@@ -7,8 +7,8 @@ import time
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
-from gateway.http.limits import judge
 from gateway.http.problems import Problem
+from gateway.http.rate_limiter import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

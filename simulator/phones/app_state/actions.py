@@ -1,4 +1,4 @@
-"""Settings by name: how the control API describes one, and how app state does.
+"""Converts settings between the control API and app state actions.
 
 Collections, indexes and versions after whatsmeow `appstate/keys.go` and `appstate/encode.go` and whatsapp-rust
 `wacore/appstate/src/schemas.rs`.
@@ -26,7 +26,7 @@ PUSH_NAME: Final = "setting_pushName"
 
 
 @dataclass(frozen=True)
-class Kind:
+class SettingKind:
     """A kind of setting. `flag` is the field of the action that is on or off; empty without one."""
 
     collection: str
@@ -37,15 +37,15 @@ class Kind:
 
 
 KINDS: Final = {
-    "contact": Kind("critical_unblock_low", "contact", "contact_action", 2),
-    "archive": Kind("regular_low", "archive", "archive_chat_action", 3, "archived"),
-    "pin": Kind("regular_low", "pin_v1", "pin_action", 5, "pinned"),
-    "read": Kind("regular_low", "markChatAsRead", "mark_chat_as_read_action", 3, "read"),
-    "mute": Kind("regular_high", "mute", "mute_action", 2, "muted"),
-    "star": Kind("regular_high", "star", "star_action", 2, "starred"),
-    "label": Kind("regular", "label_edit", "label_edit_action", 3, "deleted"),
-    "label_chat": Kind("regular", "label_jid", "label_association_action", 3, "labeled"),
-    "push_name": Kind("critical_block", PUSH_NAME, "push_name_setting", 1),
+    "contact": SettingKind("critical_unblock_low", "contact", "contact_action", 2),
+    "archive": SettingKind("regular_low", "archive", "archive_chat_action", 3, "archived"),
+    "pin": SettingKind("regular_low", "pin_v1", "pin_action", 5, "pinned"),
+    "read": SettingKind("regular_low", "markChatAsRead", "mark_chat_as_read_action", 3, "read"),
+    "mute": SettingKind("regular_high", "mute", "mute_action", 2, "muted"),
+    "star": SettingKind("regular_high", "star", "star_action", 2, "starred"),
+    "label": SettingKind("regular", "label_edit", "label_edit_action", 3, "deleted"),
+    "label_chat": SettingKind("regular", "label_jid", "label_association_action", 3, "labeled"),
+    "push_name": SettingKind("critical_block", PUSH_NAME, "push_name_setting", 1),
 }
 _COLORS: Final = 20
 _FOREVER: Final = -1
@@ -53,11 +53,11 @@ _LATEST: Final = 1e12
 """Seconds since the epoch."""
 _LABELS: Final = ("label", "label_chat")
 _RANGED: Final = ("archive", "read")
-"""Kinds that hold for messages up to a time."""
+"""Kinds whose actions have a message range."""
 
 
 def is_name(name: str) -> bool:
-    """Whether a stanza can carry it as an attribute."""
+    """Returns whether a text is valid as an attribute of a stanza."""
     return 0 < len(name) <= MAX_TEXT and "@" not in name
 
 
@@ -80,26 +80,26 @@ def _color(body: dict[str, Any]) -> int:
 
 
 @dataclass(frozen=True)
-class Setting:
+class AppStateSetting:
     """A setting as app state has it; `value` is a SyncActionValue, None where it is removed."""
 
-    kind: Kind
+    kind: SettingKind
     index: tuple[str, ...]
     value: Any
 
 
 class Actions:
-    """Translates settings; it knows people and groups, and changes nothing."""
+    """Converts settings; reads people and groups, and changes nothing."""
 
     def __init__(self, people: People, groups: Groups) -> None:
         self._people = people
         self._groups = groups
 
-    def push_name(self, name: str) -> Setting:
+    def push_name(self, name: str) -> AppStateSetting:
         """Returns the setting of the account's own name."""
         return self._setting("push_name", (), {"name": name})
 
-    def described(self, body: dict[str, Any]) -> Setting:
+    def described(self, body: dict[str, Any]) -> AppStateSetting:
         """Returns the setting that a request describes. Raises ProblemError."""
         kind = field(body, "type", str)
         if kind not in KINDS:
@@ -117,13 +117,13 @@ class Actions:
         if kind == "star":
             index += self._message(body, ADDRESSINGS[mode])
         if optional(body, "remove", False):
-            return Setting(KINDS[kind], (KINDS[kind].name, *index), None)
+            return AppStateSetting(KINDS[kind], (KINDS[kind].name, *index), None)
         return self._setting(kind, index, self._fields(kind, body))
 
     def shown(self, collection: str, index: Sequence[str], action: bytes) -> dict[str, Any]:
-        """Returns what the phone's owner sees of a setting.
+        """Returns a setting as the control API shows it.
 
-        `type` is its name in app state where the simulator knows no other.
+        `type` is its name in app state for a kind that the simulator does not know.
         """
         value = SyncActionValue.FromString(action)
         found = next(((word, kind) for word, kind in KINDS.items() if kind.name == index[0]), None)
@@ -171,7 +171,9 @@ class Actions:
             "save_on_primary_addressbook": True,
         }
 
-    def _setting(self, kind: str, index: tuple[str, ...], fields: dict[str, Any]) -> Setting:
+    def _setting(
+        self, kind: str, index: tuple[str, ...], fields: dict[str, Any]
+    ) -> AppStateSetting:
         value, now = SyncActionValue(), time.time()
         value.timestamp = int(now * 1000)
         part = getattr(value, KINDS[kind].action)
@@ -180,10 +182,10 @@ class Actions:
             setattr(part, name, given)
         if kind in _RANGED:
             part.message_range.last_message_timestamp = int(now)
-        return Setting(KINDS[kind], (KINDS[kind].name, *index), value)
+        return AppStateSetting(KINDS[kind], (KINDS[kind].name, *index), value)
 
     def _message(self, body: dict[str, Any], server: str) -> tuple[str, ...]:
-        """Returns what names a message in its chat: its id, whether it is own, who sent it."""
+        """Returns the key of a message in its chat: id, `from_me`, sender."""
         own, sender = optional(body, "from_me", False), optional(body, "from", "")
         participant = self._jid(sender, server) if sender and not own else "0"
         return field(body, "message", str), "1" if own else "0", participant
@@ -194,7 +196,7 @@ class Actions:
         return str(self._people.named(chat.lstrip("+")).address(server))
 
     def _chat(self, jid: str) -> str:
-        """Returns the number of a person, by whichever address; the JID of others."""
+        """Returns the number of a person from either address; the JID of other chats."""
         try:
             person = self._people.at(parse_jid(jid))
         except ValueError:

@@ -1,4 +1,4 @@
-"""Composition root of app state: builds its parts, and answers for them."""
+"""Composition root of app state: builds its parts, and passes calls on to them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from simulator.phones.app_state.actions import Actions
 from simulator.phones.app_state.collections import Collections
 from simulator.phones.app_state.queries import AppStateQueries
-from simulator.phones.app_state.settings import Settings
+from simulator.phones.app_state.settings import PhoneSettings
 from simulator.phones.app_state.sync_keys import SyncKeys
 
 if TYPE_CHECKING:
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion, Companions
     from simulator.server.groups.group import Groups
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
     from simulator.store import Store
 
 
@@ -31,13 +31,13 @@ class AppState:
         companions: Companions,
         groups: Groups,
         media: MediaStore,
-        notices: Notices,
-        speech: Speech,
+        notifications: Notifications,
+        contact_behaviour: ContactBehaviour,
     ) -> None:
         self.actions = Actions(people, groups)
         keys = SyncKeys(store, people)
         collections = Collections(store, keys)
-        self.settings = Settings(
+        self.settings = PhoneSettings(
             store=store,
             people=people,
             companions=companions,
@@ -45,19 +45,19 @@ class AppState:
             collections=collections,
             actions=self.actions,
             media=media,
-            notices=notices,
-            speech=speech,
+            notifications=notifications,
+            contact_behaviour=contact_behaviour,
         )
         self._queries = AppStateQueries(
             store=store, collections=collections, settings=self.settings, media=media
         )
 
     def paired(self, companion: Companion) -> None:
-        """Handles that a companion left its prekeys with the server; see `Settings`."""
+        """Handles the first prekey upload of a companion; see `PhoneSettings`."""
         self.settings.paired(companion)
 
     def receive(self, companion: Companion, message: Any) -> None:
-        """Handles a protocol message from a companion to its own phone; see `Settings`."""
+        """Handles a protocol message from a companion to its own phone; see `PhoneSettings`."""
         self.settings.receive(companion, message)
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:

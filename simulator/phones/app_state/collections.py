@@ -1,8 +1,8 @@
-"""Collections of settings: their versions, patches and records, as server and phone have them.
+"""Stores app state collections: versions, LTHash, patches, records and snapshots.
 
 Each patch is verified as a phone does it (whatsmeow `appstate/decode.go`, whatsapp-rust
 `wacore/appstate/src/processor.rs`), also those that the phone sealed itself. WhatsApp's server cannot verify
-any; this one refuses what no other device would apply.
+any; this one refuses patches that no device would apply.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ NAMES: Final = ("critical_block", "critical_unblock_low", "regular_low", "regula
 
 
 SNAPSHOT_EVERY: Final = 10
-"""Versions from one snapshot of a collection to the next. How often WhatsApp makes one is not known."""
+"""Versions from one snapshot of a collection to the next; the interval of WhatsApp is unknown."""
 
 
 class PatchError(Exception):
-    """A patch that cannot be verified. `code` says why, in a word."""
+    """A patch that cannot be verified. `code` is the reason, in a word."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -44,8 +44,8 @@ class PatchError(Exception):
 
 
 @dataclass(frozen=True)
-class Record:
-    """A setting as it is now: sealed for the server, opened for the phone."""
+class SettingRecord:
+    """The current value of a setting: encrypted for the server, decrypted for the phone."""
 
     index: tuple[str, ...]
     action: bytes
@@ -57,7 +57,7 @@ class Record:
 
 @dataclass(frozen=True)
 class _KeyStore:
-    """Keys of one account, as the library wants to have them."""
+    """The sync keys of one account, behind the library's interface."""
 
     keys: SyncKeys
     number: str
@@ -66,7 +66,7 @@ class _KeyStore:
         return self.keys.get(self.number, key_id)
 
     def put(self, key: AppStateSyncKey) -> None:
-        """The library hands no key over where it verifies: phones make them."""
+        """Never called: the library stores no key while it verifies."""
         raise AssertionError(key.key_id)
 
 
@@ -88,9 +88,9 @@ class Collections:
         return HashState() if row is None else HashState(row["version"], bytes(row["hash"]))
 
     def apply(self, number: str, name: str, patch: Any, *, sent: Any = None) -> list[Any]:
-        """Stores a patch that follows the newest one; returns what it changes, opened.
+        """Stores a patch that follows the newest one; returns its changes, decrypted.
 
-        `sent` is the patch as companions get it, where that is another one. Raises PatchError, and then changes nothing.
+        `sent` is the patch for companions, where it differs. Raises PatchError, and then changes nothing.
         """
         before = self.state(number, name)
         try:
@@ -181,7 +181,7 @@ class Collections:
         )
         return None if row is None else SyncdSnapshot.FromString(row["snapshot"])
 
-    def records(self, number: str, name: str) -> list[Record]:
+    def records(self, number: str, name: str) -> list[SettingRecord]:
         """Returns the settings of a collection, in the order in which they were set."""
         rows = self._store.rows(
             "SELECT * FROM app_state_records WHERE number = ? AND collection = ?"
@@ -191,7 +191,7 @@ class Collections:
         )
         return [_record(row) for row in rows]
 
-    def named(self, number: str, name: str, index: tuple[str, ...]) -> list[Record]:
+    def named(self, number: str, name: str, index: tuple[str, ...]) -> list[SettingRecord]:
         """Returns the records of one index: one for each key that it was set under."""
         rows = self._store.rows(
             "SELECT * FROM app_state_records WHERE number = ? AND collection = ? AND name = ?"
@@ -215,10 +215,12 @@ class Collections:
 
 
 def _names(index: Any) -> bool:
-    """Whether it is what names a setting: a list of texts."""
+    """Returns whether the JSON of an index is a list of texts."""
     return isinstance(index, list) and index != [] and all(isinstance(one, str) for one in index)
 
 
-def _record(row: Any) -> Record:
+def _record(row: Any) -> SettingRecord:
     sealed = SyncdRecord.FromString(row["sealed"])
-    return Record(tuple(json.loads(row["name"])), bytes(row["action"]), sealed, row["version"])
+    return SettingRecord(
+        tuple(json.loads(row["name"])), bytes(row["action"]), sealed, row["version"]
+    )

@@ -1,4 +1,4 @@
-"""Snapshots and patches that are too large for a stanza: files on the media servers, named by a reference.
+"""Uploads snapshots and large patches to the media servers, and refers to them by ExternalBlobReference.
 
 After whatsmeow `appstate/decode.go` (ParsePatchList, parseSnapshot) and whatsapp-rust
 `wacore/appstate/src/patch_decode.rs`.

@@ -1,4 +1,4 @@
-"""Patches: changes of settings, sealed under a key so that the server reads and forges none.
+"""Encrypts and signs app state patches: changes of settings that the server can neither read nor forge.
 
 After whatsmeow `appstate/encode.go` (EncodePatch), `appstate/hash.go` and `appstate/lthash`: a record is the
 HMAC of its index and its value, encrypted and with a MAC; a patch carries a MAC of the collection's LTHash
@@ -39,7 +39,7 @@ _BLOCK: Final = 128
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingChange:
     """A setting that is set or removed; `value` is a SyncActionValue, `version` its schema's."""
 
     index: tuple[str, ...]
@@ -54,7 +54,7 @@ def index_text(index: Sequence[str]) -> str:
     return json.dumps(list(index), separators=(",", ":"), ensure_ascii=False)
 
 
-def sealed_mutation(change: Change) -> Any:
+def sealed_mutation(change: SettingChange) -> Any:
     """Encrypts a change: IV, ciphertext and MAC over both, named by the HMAC of its index."""
     keys, index = expand_app_state_keys(change.key.key_data), index_text(change.index).encode()
     plaintext = SyncActionData(
@@ -81,7 +81,7 @@ def sealed_patch(
     collection: str,
     before: HashState,
     key: AppStateSyncKey,
-    changes: Sequence[Change],
+    changes: Sequence[SettingChange],
     value_mac_of: Callable[[bytes], bytes | None],
 ) -> Any:
     """Seals changes as the patch that follows `before`; each of them is of another index.

@@ -1,4 +1,4 @@
-"""Answers `w:sync:app:state`: collections as snapshot and patches, and patches of companions.
+"""Answers `w:sync:app:state` queries: sends snapshots and patches, and accepts patches of companions.
 
 After whatsmeow `appstate.go` (fetchAppStatePatches, sendAppState) and whatsapp-rust
 `wacore/appstate/src/patch_decode.rs`: a snapshot is a file that the answer names, a patch whose base is not
@@ -20,7 +20,7 @@ from simulator.wire.protocol import Node, SyncdPatch, text_of
 if TYPE_CHECKING:
     from simulator.media.store import MediaStore
     from simulator.phones.app_state.collections import Collections
-    from simulator.phones.app_state.settings import Settings
+    from simulator.phones.app_state.settings import PhoneSettings
     from simulator.server.companions import Companion
     from simulator.store import Store
 
@@ -34,7 +34,7 @@ class AppStateQueries:
     """Each collection of a query is answered for itself, by a result or by an error."""
 
     def __init__(
-        self, *, store: Store, collections: Collections, settings: Settings, media: MediaStore
+        self, *, store: Store, collections: Collections, settings: PhoneSettings, media: MediaStore
     ) -> None:
         self._store = store
         self._collections = collections
@@ -42,7 +42,7 @@ class AppStateQueries:
         self._media = media
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
-        """Returns the content of the result. Raises QueryError for what is malformed."""
+        """Returns the content of the result. Raises QueryError for a malformed query."""
         sync = query.get_child("sync")
         if sync is None:
             raise QueryError(400, "bad-request")

@@ -1,8 +1,8 @@
-"""Settings of accounts: the phone's part of app state.
+"""Plays the phone's part of app state: changes settings, reads those of companions, shares sync keys.
 
-A phone shares its keys once a companion can be written to, and again when one asks for a key that it lacks
-(whatsmeow `appstate.go` requestMissingAppStateKeys); what its owner sets reaches the companions, and it reads
-what they set.
+A phone shares its keys after the first prekey upload of a companion, and when one requests a missing key
+(whatsmeow `appstate.go` requestMissingAppStateKeys). Changes of its owner go to the companions, and it reads
+theirs.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import structlog
 from simulator.phones.app_state.actions import PUSH_NAME, is_name
 from simulator.phones.app_state.collections import NAMES
 from simulator.phones.app_state.files import with_external_mutations
-from simulator.phones.app_state.patches import REMOVE, SET, Change, sealed_patch
+from simulator.phones.app_state.patches import REMOVE, SET, SettingChange, sealed_patch
 from simulator.phones.app_state.sync_keys import shared
 from simulator.wire.proto_schema import SyncActionValue
 
 if TYPE_CHECKING:
-    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.contact_behaviour import ContactBehaviour
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
-    from simulator.phones.app_state.actions import Actions, Setting
+    from simulator.phones.app_state.actions import Actions, AppStateSetting
     from simulator.phones.app_state.collections import Collections
     from simulator.phones.app_state.sync_keys import SyncKeys
     from simulator.server.companions import Companion, Companions
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
     from simulator.store import Store
 
 log = structlog.get_logger()
 
 
-class Settings:
-    """Every phone's settings. Every method runs inside its caller's transaction."""
+class PhoneSettings:
+    """The settings of all phones. Each method runs inside its caller's transaction."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class Settings:
         collections: Collections,
         actions: Actions,
         media: MediaStore,
-        notices: Notices,
-        speech: Speech,
+        notifications: Notifications,
+        contact_behaviour: ContactBehaviour,
     ) -> None:
         self._store = store
         self._media = media
@@ -55,11 +55,11 @@ class Settings:
         self._keys = keys
         self._collections = collections
         self._actions = actions
-        self._notices = notices
-        self._speech = speech
+        self._notifications = notifications
+        self._contact_behaviour = contact_behaviour
 
     def paired(self, companion: Companion) -> None:
-        """Shares the keys with a companion that left its own with the server.
+        """Shares the keys with a companion after its first prekey upload.
 
         The first companion of an account finds the owner's name among the settings.
         """
@@ -68,16 +68,16 @@ class Settings:
         own_name = self._actions.push_name(self._people.named(number).name)
         if not self._collections.state(number, own_name.kind.collection).version:
             self._apply(number, own_name)
-        self._speech.to_companion(companion, shared(self._keys.of(number)))
+        self._contact_behaviour.to_companion(companion, shared(self._keys.of(number)))
 
     def renew_key(self, number: str, *, share: bool) -> None:
-        """Seals under another key from now on; companions ask for it where it is not shared."""
+        """Creates another key, which seals from now on; companions request it where it is not shared."""
         key = self._keys.renew(number)
         for companion in self._companions.of(number) if share else ():
-            self._speech.to_companion(companion, shared([key]))
+            self._contact_behaviour.to_companion(companion, shared([key]))
 
     def receive(self, companion: Companion, message: Any) -> None:
-        """Answers a companion's protocol message that asks for keys, by those that there are."""
+        """Answers a companion's request for keys, by those that exist."""
         if not message.HasField("app_state_sync_key_request"):
             return
         asked = [one.key_id for one in message.app_state_sync_key_request.key_ids]
@@ -85,14 +85,14 @@ class Settings:
         found = [key for key in keys if key is not None]
         log.info("keys_requested", action="keys_requested", asked=len(asked), found=len(found))
         self._store.count(companion.number, "app_state_keys_requested")
-        self._speech.to_companion(companion, shared(found))
+        self._contact_behaviour.to_companion(companion, shared(found))
 
     def change(
-        self, number: str, setting: Setting, *, notify: bool = True, external: bool = False
+        self, number: str, setting: AppStateSetting, *, notify: bool = True, external: bool = False
     ) -> int:
-        """Sets, or removes, what the phone's owner says; the collection's version afterwards.
+        """Sets or removes a setting; returns the version of the collection afterwards.
 
-        Without `notify` the companions are not told of it. An `external` patch has its mutations in a file.
+        Without `notify` the companions get no notification. An `external` patch has its mutations in a file.
         """
         if self._apply(number, setting, external=external):
             self.read(number, setting.kind.collection)
@@ -100,7 +100,7 @@ class Settings:
                 self.notify(number, setting.kind.collection)
         return self._collections.state(number, setting.kind.collection).version
 
-    def _apply(self, number: str, setting: Setting, *, external: bool = False) -> bool:
+    def _apply(self, number: str, setting: AppStateSetting, *, external: bool = False) -> bool:
         """Seals and stores a setting; False where there is nothing to remove.
 
         A record of the same index under an older key is removed along with it: its sealed index is
@@ -114,7 +114,9 @@ class Settings:
             if setting.value is None or record.sealed.key_id.id != key.key_id
         ]
         if setting.value is not None:
-            changes.append(Change(setting.index, setting.value, setting.kind.version, key, SET))
+            changes.append(
+                SettingChange(setting.index, setting.value, setting.kind.version, key, SET)
+            )
         if not changes:
             return False
         patch = sealed_patch(
@@ -129,16 +131,16 @@ class Settings:
         return True
 
     def read(self, number: str, name: str) -> None:
-        """Reads a collection that has a new version: the phone calls itself as its settings say."""
+        """Reads a collection with a new version: the phone takes its push name from it."""
         for record in self._collections.named(number, name, (PUSH_NAME,)):
             own_name = SyncActionValue.FromString(record.action).push_name_setting.name
             if is_name(own_name):
                 self._people.change(number, {"name": own_name})
 
     def notify(self, number: str, name: str, author: Companion | None = None) -> None:
-        """Tells the companions, but for the author, that a collection has a new version."""
+        """Notifies the companions, but not the author, of a collection's new version."""
         version = self._collections.state(number, name).version
-        self._notices.app_state(number, {name: version}, except_for=author)
+        self._notifications.app_state(number, {name: version}, except_for=author)
 
     def shown(self, number: str) -> dict[str, Any]:
         """Answer to `GET /phones/{number}/app-state`."""
@@ -155,9 +157,9 @@ class Settings:
         }
 
     def _change(
-        self, number: str, setting: Setting, key_id: bytes, operation: int, action: bytes
-    ) -> Change:
+        self, number: str, setting: AppStateSetting, key_id: bytes, operation: int, action: bytes
+    ) -> SettingChange:
         key = self._keys.get(number, key_id)
         assert key is not None  # the record was verified under it
         value = SyncActionValue.FromString(action)
-        return Change(setting.index, value, setting.kind.version, key, operation)
+        return SettingChange(setting.index, value, setting.kind.version, key, operation)

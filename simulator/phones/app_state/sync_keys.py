@@ -1,4 +1,4 @@
-"""Keys by which an account's phone and companions seal settings; the server never has them.
+"""Stores the app state sync keys of an account's phone and companions; the server never has them.
 
 After whatsmeow `message.go` (handleAppStateSyncKeyShare) and `appstate/keys.go`: the newest key seals, older
 ones open what they sealed. A phone shares them in a peer message.
@@ -52,7 +52,7 @@ class SyncKeys:
         return keys[-1] if keys else self.renew(number)
 
     def renew(self, number: str) -> AppStateSyncKey:
-        """Makes another key, which seals from now on. Its companions do not have it yet."""
+        """Creates another key, which seals from now on. The companions do not have it yet."""
         keys = self.of(number)
         made = int(time.time() * 1000)
         if keys:

@@ -1,4 +1,4 @@
-"""Delivery to companions: the offline queue, and the sockets that stanzas leave through.
+"""Delivery to companions: the offline queue, and the sockets of online ones.
 
-The content of a stanza is built by their callers in `server` and `contacts`.
+The stanzas are built by callers in `server` and `contacts`.
 """

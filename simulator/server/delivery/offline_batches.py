@@ -1,4 +1,4 @@
-"""The offline queue in batches: a few stanzas at login, the others as the client requests them.
+"""Delivers the offline queue in batches: a few stanzas at login, the others on request of the client.
 
 After whatsapp-rust (`src/client/offline_resume.rs` and its issue 125): the server sends a primer, waits for
 `<ib><offline_batch count=…/></ib>` before each further batch, and delivers nothing new until
@@ -16,7 +16,7 @@ from simulator.wire.protocol import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simulator.server.delivery.offline_queue import Waiting
+    from simulator.server.delivery.offline_queue import QueuedStanza
 
 PRIMER: Final = 5
 """Stanzas that are sent without a request."""
@@ -26,19 +26,19 @@ Live = tuple[int, Any, bytes]
 
 
 @dataclass
-class Backlog:
+class OfflineBacklog:
     """The queue of one socket, as it was at its login, and stanzas that came since."""
 
     total: int
-    waiting: deque[Waiting]
+    waiting: deque[QueuedStanza]
     behind: list[Live] = field(default_factory=list)
 
     @classmethod
-    def of(cls, waiting: Iterable[Waiting]) -> Backlog:
+    def of(cls, waiting: Iterable[QueuedStanza]) -> OfflineBacklog:
         queue = deque(waiting)
         return cls(len(queue), queue)
 
-    def batch(self, count: int) -> list[Waiting]:
+    def batch(self, count: int) -> list[QueuedStanza]:
         """Takes the next stanzas, `count` at most."""
         return [self.waiting.popleft() for _ in range(min(count, len(self.waiting)))]
 

@@ -1,8 +1,8 @@
-"""The offline queue: what a companion was not yet seen to have.
+"""Stores stanzas for a companion until it acknowledges them.
 
-A stanza stays until the device acknowledges it, however often it was sent. What acknowledges a
-message: an `ack` of class message (also one that carries an error: the client refuses it for
-good), or a receipt that says the device has it: delivered (no type), `inactive`, `sender`,
+A stanza stays until the device acknowledges it, also when it was sent before. A message is
+acknowledged by an `ack` of class message (also by one with an error, a permanent refusal), or by a
+receipt of a type that means receipt by the device: delivered (no type), `inactive`, `sender`,
 `peer_msg` or `hist_sync`. A `read` receipt says something about a person, not about this device's
 copy, and removes nothing. Receipts and notifications are removed by an `ack` of their class, id,
 type and sender (whatsmeow `receipt.go`, `retry.go`; Baileys `messages-recv.ts`).
@@ -29,7 +29,7 @@ _MESSAGES: Final = ("message", "status")
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueuedStanza:
     """A stanza of the queue, in the order in which it was put."""
 
     seq: int
@@ -43,10 +43,10 @@ class OfflineQueue:
         self._store = store
 
     def put(self, device: DeviceKey, stanza: Any, encoded: bytes) -> int:
-        """Keeps the stanza, whose bytes are `encoded`, and returns its place in the order.
+        """Stores the stanza, whose bytes are `encoded`; returns its sequence number.
 
-        A message that says which request it answers waits beside the one that it replaces; without
-        that it takes its place.
+        A message that names the retry request which it answers is queued beside the one that it
+        replaces, any other in its place.
         """
         message = stanza.tag in _MESSAGES
         return self._store.number(
@@ -61,14 +61,14 @@ class OfflineQueue:
             encoded,
         )
 
-    def waiting(self, device: DeviceKey) -> list[Waiting]:
+    def waiting(self, device: DeviceKey) -> list[QueuedStanza]:
         rows = self._store.rows(
             "SELECT seq, stanza FROM queue WHERE number = ? AND device = ? ORDER BY seq", *device
         )
-        return [Waiting(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
+        return [QueuedStanza(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
 
     def holds_type(self, device: DeviceKey, kind: str, type_: str) -> bool:
-        """Whether a stanza of that class and type waits."""
+        """Returns whether a stanza of that class and type is queued."""
         found = self._store.row(
             "SELECT 1 FROM queue WHERE number = ? AND device = ? AND class = ? AND type = ?",
             *device,
@@ -81,7 +81,7 @@ class OfflineQueue:
         return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
 
     def acknowledge(self, device: DeviceKey, ack: Any) -> list[int]:
-        """Removes what the client's `ack` names; returns the places that it had."""
+        """Removes the stanza of a client's `ack`; returns the sequence numbers."""
         kind, to = text_of(ack, "class"), jid_of(ack, "to")
         if kind in _MESSAGES:
             return self._remove_message(device, kind, text_of(ack, "id"), oldest_asked=True)
@@ -97,16 +97,16 @@ class OfflineQueue:
         )
 
     def receive(self, device: DeviceKey, kind: str, message_id: str) -> list[int]:
-        """Removes the message that a receipt of type `kind` is about, if it says that it is there.
+        """Removes the message of a receipt, if its type `kind` means that the device has it.
 
-        Returns the places that it had, its resends among them.
+        Returns the sequence numbers, those of resends included.
         """
         if kind not in RECEIVED:
             return []
         return self._remove_message(device, "message", message_id, oldest_asked=False)
 
     def ask(self, device: DeviceKey, message_id: str, count: int) -> None:
-        """Notes that the device asked for the message anew, for the `count`th time.
+        """Notes the `count`th retry request of the device for a message.
 
         Each copy that was sent by then is removed by an ack.
         """
@@ -119,7 +119,7 @@ class OfflineQueue:
         )
 
     def counts(self, device: DeviceKey) -> dict[str, int]:
-        """The number of waiting stanzas, by class."""
+        """Returns the number of queued stanzas, by class."""
         rows = self._store.rows(
             "SELECT class, count(*) AS n FROM queue WHERE number = ? AND device = ? GROUP BY class",
             *device,
@@ -129,7 +129,7 @@ class OfflineQueue:
     def _remove_message(
         self, device: DeviceKey, kind: str, message_id: str, *, oldest_asked: bool
     ) -> list[int]:
-        """Removes the message and its resends, or of those that were asked for anew the oldest."""
+        """Removes the message and its resends, or the oldest one of requested resends."""
         removed = self._store.rows(
             "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
             " AND (NOT ?5 OR seq = coalesce((SELECT min(seq) FROM queue AS asked WHERE number = ?1"

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECEIVED: Final = frozenset({"", "inactive", "sender", "peer_msg", "hist_sync"})
-"""Types of a receipt by which a device says that it has a message."""
+"""Types of a receipt by which a device acknowledges a message."""
 NACKS: Final = frozenset({487, 488, 489, 490, 491, 493, 495, 496, 499, 500, 550, 551, 552})
 """Errors by which a client refuses a stanza for good: whatsmeow `receipt.go`, Nack…."""
 
 
 def reasons_against(stanza: Any, answer: Any, *, own_copies: bool = False) -> list[str]:
-    """Returns why the answer does not settle the stanza, in words; empty where it does.
+    """Returns the reasons why an answer does not settle the stanza, in words; empty where it does.
 
-    `answer` is an ack or a receipt with the id of `stanza`, which the client was sent. With
+    `answer` is an ack or a receipt with the id of `stanza`, which was sent to the client. With
     `own_copies` the copy of an own message is settled by a receipt of type `sender` alone
     (contested: whatsapp-rust 647, 659).
     """

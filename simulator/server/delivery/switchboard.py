@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.server.delivery.offline_batches import PRIMER, Backlog, requested
+from simulator.server.delivery.offline_batches import PRIMER, OfflineBacklog, requested
 from simulator.wire.protocol import SERVER, Node, encode
 
 if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import Companion, DeviceKey
-    from simulator.server.delivery.offline_queue import OfflineQueue, Waiting
-    from simulator.server.delivery.unanswered import Unanswered
+    from simulator.server.delivery.answer_deadlines import AnswerDeadlines
+    from simulator.server.delivery.offline_queue import OfflineQueue, QueuedStanza
     from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -25,23 +25,23 @@ CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "
 
 
 class Switchboard:
-    """At most one socket per device. Whatever is delivered waits on disk until acknowledged."""
+    """At most one socket for each device. Stanzas stay on disk until the device acknowledges them."""
 
     def __init__(
         self,
         store: Store,
         queue: OfflineQueue,
         faults: Faults,
-        unanswered: Unanswered,
+        deadlines: AnswerDeadlines,
         switches: Switches,
     ) -> None:
         self._store = store
         self._queue = queue
         self._faults = faults
-        self._unanswered = unanswered
+        self._deadlines = deadlines
         self._switches = switches
         self._live: dict[DeviceKey, Connection] = {}
-        self._backlogs: dict[Connection, Backlog] = {}
+        self._backlogs: dict[Connection, OfflineBacklog] = {}
         self._kept: dict[DeviceKey, list[Kept]] = {}
 
     def live(self, device: DeviceKey) -> Connection | None:
@@ -59,10 +59,10 @@ class Switchboard:
         return list(self._live.values())
 
     def login(self, device: DeviceKey, connection: Connection) -> bool:
-        """Gives the device's place to this socket and reports whether another one held it.
+        """Makes this socket the one of its device; returns whether it replaced another one.
 
-        The old socket is told `conflict replaced` and accepted from no more, before the new one
-        is told that it succeeded (G6).
+        The old socket gets `conflict replaced`, and its stanzas are ignored, before the new one gets
+        its `<success>` (G6).
         """
         old = self._live.get(device)
         if old is not None:
@@ -80,23 +80,23 @@ class Switchboard:
     def deliver(self, device: DeviceKey, stanza: Any, delay: float = 0.0) -> None:
         """Queues the stanza and sends it `delay` seconds after the commit.
 
-        A device that is not there gets it at its next login.
+        A device that is offline gets it at its next login.
         """
         encoded = encode(stanza)
         seq = self._queue.put(device, stanza, encoded)
         self._store.after_commit(lambda: self._send(device, seq, stanza, encoded, delay))
 
     def flush(self, connection: Connection) -> None:
-        """Sends all that waits, oldest first, between a preview and the closing count.
+        """Sends the queue, oldest first, between a preview and the closing count.
 
-        Under the rule `offline_batches` a primer of it: the client has to request the rest.
+        Under the rule `offline_batches` it sends only a primer: the client has to request the rest.
         """
         assert connection.device is not None
         number, _ = connection.device
-        backlog = Backlog.of(self._queue.waiting(connection.device))
+        backlog = OfflineBacklog.of(self._queue.waiting(connection.device))
         counts = self._queue.counts(connection.device)
         connection.active = True
-        # what was kept back is among them
+        # stanzas that `reorder` held back are among them
         self._kept.pop(connection.device, None)
         preview = {
             "count": backlog.total,
@@ -111,7 +111,7 @@ class Switchboard:
         self._push_batch(connection, backlog.batch(PRIMER if in_batches else backlog.total))
 
     def requested(self, connection: Connection, _: Companion, stanza: Any) -> None:
-        """The client's `<ib>` requests more of its backlog, or is about something else."""
+        """Handles a client's `<ib>`, which may request more of its backlog."""
         count = requested(stanza)
         if count and connection in self._backlogs:
             self._store.after_commit(lambda: self._push_requested(connection, count))
@@ -123,8 +123,8 @@ class Switchboard:
             # A receipt for a message removes its resends as well.
             self._push_batch(connection, [one for one in batch if self._queue.holds(one.seq)])
 
-    def _push_batch(self, connection: Connection, batch: list[Waiting]) -> None:
-        """Sends stanzas of a backlog; after the last its end is told, and what came meanwhile follows."""
+    def _push_batch(self, connection: Connection, batch: list[QueuedStanza]) -> None:
+        """Sends stanzas of a backlog; after the last one its end, then the stanzas that came meanwhile."""
         for one in batch:
             offline = Node(one.stanza.tag, {**one.stanza.attrs, "offline": "0"}, one.stanza.content)
             self._push(connection, one.seq, offline)
@@ -137,7 +137,7 @@ class Switchboard:
             self._push_all(connection, [one for one in backlog.behind if self._queue.holds(one[0])])
 
     def release(self, number: str, device: int | None) -> None:
-        """Delivers what `reorder` kept back from a device, in its usual order."""
+        """Delivers the stanzas that `reorder` held back from a device, in their original order."""
         for connection in self.of(number, device):
             assert connection.device is not None
             if connection.active:
@@ -155,14 +155,14 @@ class Switchboard:
             self._give(connection, seq, stanza, encoded)
 
     def _late(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
-        # A successor got the stanza with its flush at login: sending it again would be a
+        # A new socket got the stanza with its flush at login: sending it again would be a
         # duplicate that no server produces.
         assert connection.device is not None
         if self._live.get(connection.device) is connection and self._queue.holds(seq):
             self._give(connection, seq, stanza, encoded)
 
     def _give(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
-        """Sends a new stanza, or has it wait for the end of the backlog."""
+        """Sends a new stanza, after the end of the backlog."""
         backlog = self._backlogs.get(connection)
         if backlog is not None:
             backlog.behind.append((seq, stanza, encoded))
@@ -170,7 +170,7 @@ class Switchboard:
             self._push(connection, seq, stanza, encoded)
 
     def _keeps_back(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> bool:
-        """Whether `reorder` takes the stanza; the last one that it waits for lets all go."""
+        """Returns whether `reorder` holds the stanza back; the last of its count releases all."""
         assert connection.device is not None
         number, device = connection.device
         if stanza.tag != "message" or "recipient" in stanza.attrs:
@@ -204,13 +204,13 @@ class Switchboard:
         if _BESIDE & stanza.attrs.keys() and self._faults.strike(number, "conceal", device=device):
             attrs = {name: one for name, one in stanza.attrs.items() if name not in _BESIDE}
             stanza, encoded = Node(stanza.tag, attrs, stanza.content), None
-        connection.push(stanza, encoded, mark=self._unanswered.owe(connection, seq, stanza))
+        connection.push(stanza, encoded, mark=self._deadlines.owe(connection, seq, stanza))
         if stanza.tag == "message" and self._faults.strike(number, "duplicate", device=device):
             connection.push(stanza)
 
 
 def _garbled(stanza: Any) -> Any:
-    """The message with a byte of each ciphertext altered.
+    """Returns the message with a byte of each ciphertext altered.
 
     The twentieth from the end lies in what the MAC covers, whether the MAC ends the message or a
     first message's key ids follow it; those a client that has the session does not even read.

@@ -1,4 +1,4 @@
 """Groups on the server: members, their messages, and the queries about them.
 
-Group messages that played people send are `contacts/group_behaviour.py`.
+Group messages of simulated people are sent by `contacts/group_behaviour.py`.
 """

@@ -1,4 +1,4 @@
-"""Groups: who is in them, and by which addresses their members know each other."""
+"""Stores groups: members, their ranks, and the addressing mode (phone number or LID)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Group:
 
 
 class Groups:
-    """Every group there ever was. Changes run inside their callers' transactions."""
+    """All groups, also those without members. Changes run inside their callers' transactions."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -53,7 +53,7 @@ class Groups:
         store.on_rollback(self._cache.clear)
 
     def make(self, subject: str, creator: str, members: Sequence[str], server: str) -> Group:
-        """A new group of the creator, who is its first administrator, and the others."""
+        """Creates a group of the creator, who is its first administrator, and the others."""
         group_id = f"120363{secrets.randbelow(10**12):012}"
         self._store.execute(
             "INSERT INTO groups (id, subject, creator, created_at, server) VALUES (?, ?, ?, ?, ?)",
@@ -74,7 +74,7 @@ class Groups:
         return self.named(group_id)
 
     def named(self, name: str) -> Group:
-        """The group of that id, or of that whole address. Raises NoGroupError."""
+        """Returns the group of an id or of a whole address. Raises NoGroupError."""
         group_id = name.removesuffix(_SUFFIX)
         if group_id not in self._cache:
             row = self._store.row("SELECT * FROM groups WHERE id = ?", group_id)
@@ -102,13 +102,13 @@ class Groups:
         return [self.named(row["group_id"]) for row in rows]
 
     def readdress(self, group: Group, server: str) -> Group:
-        """The group with members who are addressed in another way; nobody is told."""
+        """Changes the addressing mode, without a notification; returns the group."""
         self._store.execute("UPDATE groups SET server = ? WHERE id = ?", server, group.id)
         self._cache.pop(group.id, None)
         return self.named(group.id)
 
     def change(self, group: Group, added: Sequence[str], removed: Sequence[str]) -> Group:
-        """The group with members more and fewer."""
+        """Adds and removes members; returns the group."""
         for number in added:
             self._store.execute(
                 "INSERT OR IGNORE INTO group_members (group_id, number) VALUES (?, ?)",

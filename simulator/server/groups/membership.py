@@ -1,4 +1,4 @@
-"""Changes of a group's members: who joins and leaves, and what follows from it."""
+"""Adds and removes group members, notifies the group, and renews sender keys."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ if TYPE_CHECKING:
 
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.server.groups.group import Group, Groups
-    from simulator.server.notifications import Notices
+    from simulator.server.notifications import Notifications
 
 
 class Membership:
     """Adds and removes members within its caller's transaction."""
 
-    def __init__(self, groups: Groups, sender_keys: SenderKeys, notices: Notices) -> None:
+    def __init__(
+        self, groups: Groups, sender_keys: SenderKeys, notifications: Notifications
+    ) -> None:
         self._groups = groups
         self._sender_keys = sender_keys
-        self._notices = notices
+        self._notifications = notifications
 
     def change(self, group: Group, added: Sequence[str], removed: Sequence[str], by: str) -> Group:
         """Adds and removes members and notifies present and former ones.
 
-        A removed member cannot decrypt later messages: played senders renew their keys.
+        A removed member cannot decrypt later messages: simulated senders renew their keys.
         """
         before = group
         added = [number for number in added if number not in before.members]
@@ -34,5 +36,5 @@ class Membership:
         for tag, changed in (("add", added), ("remove", removed)):
             if changed:
                 told = {*before.members, *after.members}
-                self._notices.members(after, tag, changed, by, sorted(told))
+                self._notifications.members(after, tag, changed, by, sorted(told))
         return after

@@ -1,4 +1,4 @@
-"""Routes a companion's group messages; played members decrypt and confirm them.
+"""Routes a companion's group messages; simulated members decrypt them and send receipts.
 
 Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
 `skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.
@@ -21,16 +21,16 @@ from simulator.wire.protocol import HOSTED_DEVICE, LID_SERVER, Node, jid_of, tex
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
-    from simulator.contacts.inbox import Inbox
-    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.inbox import ContactInboxes
+    from simulator.contacts.message_handler import MessageHandler
     from simulator.contacts.people import People
     from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sender_keys import SenderKeys
-    from simulator.contacts.signal_endpoints import Endpoint, Endpoints
+    from simulator.contacts.signal_endpoints import SignalEndpoint, SignalEndpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.chat_timers import ChatTimers
 
 log = structlog.get_logger()
 
@@ -42,25 +42,25 @@ class GroupMessages:
         self,
         *,
         people: People,
-        endpoints: Endpoints,
+        endpoints: SignalEndpoints,
         companions: Companions,
         devices: Devices,
-        contacts: Contacts,
-        inbox: Inbox,
+        message_handler: MessageHandler,
+        inbox: ContactInboxes,
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
-        disappearing: Disappearing,
+        chat_timers: ChatTimers,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
         self._devices = devices
-        self._contacts = contacts
+        self._message_handler = message_handler
         self._inbox = inbox
         self._sealed_content = sealed_content
         self._sender_keys = sender_keys
-        self._disappearing = disappearing
+        self._chat_timers = chat_timers
         self._switchboard = switchboard
 
     def expected(self, group: Group) -> set[DeviceKey]:
@@ -77,7 +77,7 @@ class GroupMessages:
         }
 
     def stale(self, group: Group, message: Any) -> bool:
-        """Whether the sender takes the group's members to be addressed in another way."""
+        """Returns whether the sender uses another addressing mode than the group."""
         mode = "lid" if group.server == LID_SERVER else "pn"
         addressed = {
             member.server
@@ -90,7 +90,7 @@ class GroupMessages:
         )
 
     def hash(self, group: Group, message: Any) -> dict[str, Any]:
-        """The `phash` of the devices there are, when the sender's list is another one."""
+        """Returns the `phash` of the group's devices, where it differs from the sender's."""
         people = self._people
         hashed = participant_hash(
             people.named(number).address(group.server, device)
@@ -99,11 +99,11 @@ class GroupMessages:
         return {} if text_of(message, "phash") in ("", hashed) else {"phash": hashed}
 
     def route(self, sender: Companion, message: Any, group: Group, push_name: str) -> None:
-        """Gives each device its own ciphertext, if there is one for it, and the one for all."""
+        """Sends each device its own ciphertext, if there is one, and the common one."""
         own, shared = self._parts(message)
         directed = jid_of(message, "participant")
         if directed is not None:
-            # A retry: for the device that asked, under the same id.
+            # An answer to a retry receipt: for one device, under the same id.
             person = self._people.at(directed)
             devices = set() if person is None else {(person.number, directed.device)}
             own, shared = dict.fromkeys(devices, shared), None
@@ -162,7 +162,7 @@ class GroupMessages:
 
     def _receive(
         self,
-        endpoint: Endpoint,
+        endpoint: SignalEndpoint,
         sender: Companion,
         message: Any,
         *,
@@ -178,7 +178,7 @@ class GroupMessages:
             return
         try:
             read = [self._decrypted(endpoint, sender, message, group, enc) for enc in encs]
-        except Exception as error:  # noqa: BLE001 - whatever breaks, a device asks again
+        except Exception as error:  # noqa: BLE001 - any failure leads to a retry receipt
             code = getattr(error, "code", "malformed")
             log.info("undecryptable", action="undecryptable", code=code, group=True)
             self._ask_again(endpoint, sender, message_id, group, code)
@@ -197,39 +197,41 @@ class GroupMessages:
                 ciphertext=fingerprint,
                 name=name,
             ):
-                self._disappearing.heard(content, group.chat, sender.number, message_id)
+                self._chat_timers.observe(content, group.chat, sender.number, message_id)
         self._receipts(endpoint, sender, message_id, group)
 
     def _decrypted(
-        self, endpoint: Endpoint, sender: Companion, message: Any, group: Group, enc: Any
+        self, endpoint: SignalEndpoint, sender: Companion, message: Any, group: Group, enc: Any
     ) -> Any:
-        """One ciphertext's message; a sender key in it is kept. Raises UndecryptableError."""
+        """Decrypts one ciphertext, and stores a sender key in it. Raises UndecryptableError."""
         kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
         keys = self._sender_keys
         if kind == "skmsg":
             return Message.FromString(keys.decrypt(group, endpoint, sender.key, sealed))
         if kind == "pkmsg":
             identity = message.get_child("device-identity")
-            self._contacts.check_identity(
+            self._message_handler.check_identity(
                 sender, sealed, None if identity is None else identity.content_bytes()
             )
         content = Message.FromString(endpoint.decrypt(sender.key, kind, sealed))
         handed_over = content.sender_key_distribution_message
         if handed_over.group_id == str(group.address):
-            keys.accept(
+            keys.store(
                 group, endpoint, sender.key, handed_over.axolotl_sender_key_distribution_message
             )
         return content
 
     def _receipts(
-        self, endpoint: Endpoint, sender: Companion, message_id: str, group: Group
+        self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group
     ) -> None:
-        """To the sender's companions: delivered from each device, read from the phone."""
+        """Sends receipts to the sender's companions: delivered by each device, read by the phone."""
         if endpoint.number != sender.number:
             self.confirm(endpoint, sender.number, message_id, group)
 
-    def confirm(self, endpoint: Endpoint, account: str, message_id: str, group: Group) -> None:
-        """Send a played member's receipt to the account whose message it got."""
+    def confirm(
+        self, endpoint: SignalEndpoint, account: str, message_id: str, group: Group
+    ) -> None:
+        """Sends a simulated member's receipts to the account that sent the message."""
         person, now = self._people.named(endpoint.number), time.time()
         member = person.address(group.server, endpoint.device)
         for companion in self._companions.of(account):
@@ -239,9 +241,9 @@ class GroupMessages:
                 self._switchboard.deliver(companion.key, stanza, delay)
 
     def _ask_again(
-        self, endpoint: Endpoint, sender: Companion, message_id: str, group: Group, code: str
+        self, endpoint: SignalEndpoint, sender: Companion, message_id: str, group: Group, code: str
     ) -> None:
-        contacts, now = self._contacts, time.time()
+        contacts, now = self._message_handler, time.time()
         count = contacts.asked(endpoint, sender, message_id)
         if count > MAX_RETRIES:
             return

@@ -1,4 +1,4 @@
-"""Stanza nodes of a group and of its members, shared by query answers and notifications."""
+"""Builds the stanza nodes of a group and of its members, for query answers and notifications."""
 
 from __future__ import annotations
 

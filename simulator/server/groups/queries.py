@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Group, Groups
     from simulator.server.groups.membership import Membership
-    from simulator.server.notifications import Notices
-    from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.notifications import Notifications
+    from simulator.server.rules.chat_timers import ChatTimers
 
 
 class GroupQueries:
@@ -26,14 +26,14 @@ class GroupQueries:
         people: People,
         groups: Groups,
         membership: Membership,
-        disappearing: Disappearing,
-        notices: Notices,
+        chat_timers: ChatTimers,
+        notifications: Notifications,
     ) -> None:
         self._people = people
         self._groups = groups
         self._membership = membership
-        self._disappearing = disappearing
-        self._notices = notices
+        self._chat_timers = chat_timers
+        self._notifications = notifications
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer. Raises QueryError."""
@@ -60,12 +60,12 @@ class GroupQueries:
         return []
 
     def set_timer(self, group: Group, seconds: int, by: str) -> None:
-        """Messages of the group disappear after so many seconds, 0 for never; members are told."""
-        self._disappearing.set(seconds, group.chat)
-        self._notices.timer(group, seconds, by)
+        """Sets the group's timer in seconds, 0 for never, and notifies its members."""
+        self._chat_timers.set(seconds, group.chat)
+        self._notifications.timer(group, seconds, by)
 
     def _node(self, group: Group) -> Any:
-        return group_node(self._people, group, self._disappearing.timer(group.chat))
+        return group_node(self._people, group, self._chat_timers.timer(group.chat))
 
     def _left(self, companion: Companion, name: str) -> Any:
         group = self._group(companion, name)
@@ -83,7 +83,7 @@ class GroupQueries:
 
 
 def _seconds(timer: Any) -> int:
-    """The seconds that a request to change the timer names; 0 takes it away. Raises QueryError."""
+    """Returns the seconds in a request to change the timer; 0 removes it. Raises QueryError."""
     if timer.tag == "not_ephemeral":
         return 0
     given = text_of(timer, "expiration")

@@ -1,4 +1,4 @@
-"""Addresses of direct messages: all of a message's are LIDs, or all are phone numbers."""
+"""Refuses direct messages that mix LIDs and phone numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED: Final = 400
 
 
 class Addresses:
-    """Refuses direct messages by their addresses; what they say is read by nobody here.
+    """Refuses direct messages by their addresses, without their content.
 
     `peer_recipient_pn` is a number beside a LID, and messages between an account's own devices
     (category `peer`) go to a single one: both are free.
@@ -26,7 +26,7 @@ class Addresses:
         self._switches = switches
 
     def refuse(self, number: str, message: Any) -> bool:
-        """Whether a direct message of the account is refused."""
+        """Returns whether a direct message of the account is refused."""
         if message.attrs.get("category") == "peer":
             return False
         named = _named(message)
@@ -41,7 +41,7 @@ class Addresses:
 
 
 def _named(message: Any) -> list[Any]:
-    """The chat, the devices, and the chat whose copy is sent again."""
+    """Returns the addresses of the chat, of the devices, and of the chat of a copy that is sent again."""
     named = [jid_of(message, "to"), jid_of(message, "recipient")]
     for participants in message.get_children("participants"):
         named += [jid_of(one, "jid") for one in participants.get_children("to")]
@@ -49,6 +49,6 @@ def _named(message: Any) -> list[Any]:
 
 
 def _misplaced(jid: Any) -> bool:
-    """Whether a hosted device is named by its owner's server part, or another by a hosted one's."""
+    """Returns whether the server part of an address does not fit the kind of its device, hosted or not."""
     hosted = jid.server in HOSTED_SERVERS.values()
     return namespace(jid) is not None and hosted is not (jid.device == HOSTED_DEVICE)

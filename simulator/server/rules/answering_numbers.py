@@ -1,4 +1,4 @@
-"""Numbers that another one answers for: WhatsApp finds the person under it, as in Brazil by the ninth digit."""
+"""Maps numbers to the registered number that WhatsApp finds for them, as with the ninth digit in Brazil."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class AnsweringNumberError(ValueError):
 
 
 class AnsweringNumbers:
-    """For each number the one that a lookup finds in its place; it survives a restart."""
+    """The number that a lookup finds for another one; it survives a restart."""
 
     def __init__(self, properties: Properties) -> None:
         self._properties = properties
 
     def of(self, number: str) -> str | None:
-        """The number that answers for this one, None where it answers for itself."""
+        """Returns the number that answers for this one, None where it answers for itself."""
         return self._properties.get(number, "answered_by")
 
     def change(self, number: str, other: str | None) -> None:
-        """Has `other` answer for the number from now on. Raises AnsweringNumberError."""
+        """Makes `other` answer for the number. Raises AnsweringNumberError."""
         if other == number:
             raise AnsweringNumberError("a number does not answer for itself")
         self._properties.put(number, "answered_by", other)

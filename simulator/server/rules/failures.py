@@ -1,4 +1,4 @@
-"""Refusals of a login, in the words of the server, and accounts whose logins are all refused."""
+"""Builds the `<failure>` of a refused login, and stores the standing of accounts (good, locked, banned)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulator.wire.protocol import Node
 if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
 
-# The texts that the server sends along, as whatsapp-rust reads them (stanza/connect_failure.rs).
+# Texts beside the reasons (whatsapp-rust, stanza/connect_failure.rs).
 _TEXTS: Final = {
     403: {
         "logout_message_header": "Your account is locked",
@@ -23,7 +23,7 @@ STANDINGS: Final = {"good": 0, "locked": 403, "banned": 406}
 
 
 def failure(reason: int, **attrs: Any) -> Any:
-    """The `<failure>` by which a login is refused."""
+    """Builds the `<failure>` of a refused login."""
     where = {"reason": str(reason), "location": "simulator"}
     return Node("failure", {**where, **_TEXTS.get(reason, {}), **attrs})
 
@@ -39,6 +39,6 @@ class Standings:
         return str(self._properties.value(number, "standing"))
 
     def refusal(self, number: str) -> Any:
-        """The `<failure>` for each login of the account; None for one in good standing."""
+        """Returns the `<failure>` for logins of the account; None for one in good standing."""
         reason = STANDINGS[self.of(number)]
         return failure(reason) if reason else None

@@ -1,4 +1,4 @@
-"""Remarks on the login payload, and on the headers with which a client opens its WebSocket.
+"""Remarks on the login payload and the WebSocket headers of a client.
 
 No source shows that the server refuses any of it. Of the clients that live on WhatsApp Baileys sends no
 `lc` (`Utils/validate-connection.ts` generateLoginNode), whatsmeow the name of a library
@@ -20,13 +20,13 @@ _BROWSER = "Mozilla/"
 
 
 class LoginRemarks:
-    """Notes what a client leaves out that WhatsApp Web sends. Runs inside its caller's transaction."""
+    """Adds remarks for fields that WhatsApp Web sends and a client lacks. Runs inside its caller's transaction."""
 
     def __init__(self, remarks: Remarks) -> None:
         self._remarks = remarks
 
     def logged_in(self, companion: Companion, payload: Any, user_agent: str) -> None:
-        """Notes what is amiss with a login; `companion` is as it was before this one.
+        """Adds remarks on a login; `companion` is in the state before it.
 
         `user_agent` is the header's value, empty without one.
         """
@@ -39,7 +39,7 @@ class LoginRemarks:
             self._remarks.add(companion.number, "user_agent")
 
     def paired(self, number: str, registration: Any) -> None:
-        """Notes what is amiss with the registration of a client that the phone links."""
+        """Adds remarks on the registration of a client that the phone links."""
         props = DeviceProps.FromString(registration.device_props)
         if not props.HasField("history_sync_config"):
             self._remarks.add(number, "history_sync_config")

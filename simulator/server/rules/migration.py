@@ -1,6 +1,6 @@
-"""Migration of accounts to LIDs: whether an account's direct chats are named by LID.
+"""Stores whether an account has migrated to LIDs, and reports it to its devices.
 
-Clients are told at pairing and by a property of the server's experiments: whatsmeow, pair.go
+Clients learn it at pairing and by a property of the server's experiments: whatsmeow, pair.go
 `handlePairSuccess`; whatsapp-rust, src/pair.rs and src/client/lid_pn.rs `is_lid_migrated`.
 """
 
@@ -19,7 +19,7 @@ _ENABLED: Final = 9435
 
 
 class Migrations:
-    """Accounts have migrated unless it is said otherwise; it survives a restart."""
+    """Migration of accounts, by default done; it survives a restart."""
 
     def __init__(self, properties: Properties) -> None:
         self._properties = properties
@@ -31,12 +31,12 @@ class Migrations:
         self._properties.change(number, {"migrated": done})
 
     def client_props(self, number: str) -> Any:
-        """The properties that a client is told when it is linked to the account; None where its phone tells nothing."""
+        """Returns the client properties in `pair-success`; None where the phone sends none."""
         if not self._properties.value(number, "tells_migrated"):
             return None
         props = ClientPairingProps(is_chat_db_lid_migrated=self.done(number))
         return Node("client-props", {}, props.SerializeToString())
 
     def experiment(self, number: str) -> Any:
-        """The property by which an account's devices learn it later."""
+        """Returns the experiment property by which an account's devices learn it later."""
         return Node("prop", {"config_code": _ENABLED, "config_value": int(self.done(number))})

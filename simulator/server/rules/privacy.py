@@ -1,4 +1,4 @@
-"""Privacy settings of accounts; whether read receipts are shown is the one that can be changed.
+"""Privacy settings of accounts; only the one for read receipts can be changed.
 
 Shapes after whatsmeow `privacysettings.go` and `notification.go` (handleAccountSyncNotification).
 """
@@ -24,7 +24,7 @@ _FIXED: Final = ("profile", "status", "online", "last", "groupadd", "calladd")
 
 
 class Privacy:
-    """Answers queries for the settings, and tells an account's devices of a change."""
+    """Answers queries for the settings, and notifies an account's devices of a change."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Privacy:
         self._switchboard = switchboard
 
     def hides_reading(self, number: str) -> bool:
-        """Whether the account shows nobody which messages it read."""
+        """Returns whether the account sends no read receipts."""
         return bool(self._properties.value(number, "read_receipts") == "none")
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
-        """The settings; a query of type `set` changes that for read receipts. Raises QueryError."""
+        """Returns the settings; a query of type `set` changes the one for read receipts. Raises QueryError."""
         if text_of(query, "type") == "set":
             self._change(companion, query.get_child("privacy"))
         categories = [self._read_receipts(companion.number)]
@@ -51,7 +51,7 @@ class Privacy:
         return [Node("privacy", {}, categories)]
 
     def announce(self, number: str, *, but: Companion | None = None) -> None:
-        """Tells the account's devices, `but` the one that changed it, what it shows of reading."""
+        """Notifies the account's devices, `but` the one that changed it, of the setting for read receipts."""
         address = self._people.named(number).address(PN_SERVER)
         for companion in self._companions.of(number):
             if but is not None and companion.key == but.key:

@@ -1,9 +1,9 @@
-"""Privacy tokens: a contact's proof that an account may write to it, which some contacts demand.
+"""Issues and verifies privacy tokens, which some contacts demand of accounts that write to them.
 
 Shapes after whatsmeow `tctoken.go`, `cstoken.go` and `notification.go` (handlePrivacyTokenNotification). A
 person's client asks the server to issue a token to somebody, who gets it in a notification (or in a
-history) and sends it with each message; a token counts in the four weeks that began with the bucket of seven
-days that it is of. Where there is none, a client may derive another from a salt that its phone told it.
+history) and sends it with each message; a token is valid for four weeks from the begin of the seven-day
+bucket of its issue. Without one, a client may derive a token from a salt that its phone sent.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ISSUED: Final = "token:"
 
 
 class PrivacyTokens:
-    """Tokens that each person issued last, by whom they are for; it survives a restart."""
+    """The last token of each issuer and holder; it survives a restart."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class PrivacyTokens:
         self._switchboard = switchboard
 
     def admits(self, account: str, contact: str, message: Any) -> bool:
-        """Whether the contact demands no token of the account, or the message bears one that counts."""
+        """Returns whether the contact demands no token of the account, or the message has a valid one."""
         if not self._properties.value(contact, "token_needed", CONTACT):
             return True
         issued = self.issued(contact, account)
@@ -62,7 +62,7 @@ class PrivacyTokens:
         )
 
     def issue(self, issuer: str, holder: str, at: float | None = None) -> None:
-        """Issues a new token, as of `at` (seconds since the epoch), and tells the holder's devices."""
+        """Issues a new token, as of `at` (seconds since the epoch), and notifies the holder's devices."""
         token, moment = secrets.token_bytes(16), int(time.time() if at is None else at)
         self._properties.put(f"{issuer}/{holder}", _PROPERTY, f"{token.hex()} {moment}")
         self._store.count(issuer, f"{_ISSUED}{holder}")
@@ -79,15 +79,15 @@ class PrivacyTokens:
             tokens = Node("tokens", {}, [Node("token", shown, token)])
             self._switchboard.deliver(companion.key, Node("notification", attrs, [tokens]))
 
-    def said(self, speaker: str, to: str) -> None:
-        """Issues a token to whom a person writes who demands some, once in each bucket."""
+    def issue_if_demanded(self, speaker: str, to: str) -> None:
+        """Issues a token to the recipient of a person who demands tokens, once in each bucket."""
         if self._properties.value(speaker, "token_needed", CONTACT):
             issued = self.issued(speaker, to)
             if issued is None or issued[1] // BUCKET < int(time.time()) // BUCKET:
                 self.issue(speaker, to)
 
     def answer(self, companion: Companion, tokens: Any) -> list[Any]:
-        """Issues the tokens that a client asks for; the answer names none."""
+        """Issues the tokens that a client requests; the answer has none."""
         for asked in tokens.get_children("token"):
             person = self._people.at(jid_of(asked, "jid"))
             if asked.attrs.get("type") == _KIND and person is not None:
@@ -95,7 +95,7 @@ class PrivacyTokens:
         return [Node("tokens", {}, [])]
 
     def issued(self, issuer: str, holder: str) -> tuple[bytes, int] | None:
-        """The last token and its moment, in seconds since the epoch."""
+        """Returns the last token and its time of issue, in seconds since the epoch."""
         word = self._properties.get(f"{issuer}/{holder}", _PROPERTY)
         if word is None:
             return None
@@ -103,11 +103,11 @@ class PrivacyTokens:
         return bytes.fromhex(token), int(moment)
 
     def counts(self, issuer: str) -> dict[str, int]:
-        """The number of tokens that the account issued, by the holder's number."""
+        """Returns the number of tokens that the account issued, by the holder's number."""
         return self._store.counted_by(issuer, _ISSUED)
 
     def salt(self, account: str) -> bytes:
-        """The salt that the account's phone tells its devices."""
+        """Returns the salt that the account's phone sends its devices."""
         return self._store.secret(f"nct_salt:{account}", lambda: secrets.token_bytes(32))
 
     def _derived(self, account: str, contact: str) -> bytes:
@@ -116,5 +116,5 @@ class PrivacyTokens:
 
 
 def _is_current(moment: int) -> bool:
-    """Whether a token of that moment counts now."""
+    """Returns whether a token with this time of issue is valid now."""
     return moment // BUCKET > int(time.time()) // BUCKET - BUCKETS

@@ -1,4 +1,4 @@
-"""Named properties of phone numbers, kept in one table and cached.
+"""Stores named properties of phone numbers, declared in `ACCOUNT` and `CONTACT`.
 
 A property that the control port can change is declared here once, in `ACCOUNT` or `CONTACT`.
 """
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 EVERYONE: Final = ""
-"""In the place of a number: what holds for all that have no property of their own."""
+"""The number of properties that hold for all accounts without one of their own."""
 
 
 class PropertyError(ValueError):
-    """No such property, or no value of it; the text says what there is."""
+    """An unknown property or value; the text lists the known ones."""
 
 
 @dataclass(frozen=True)
 class Property:
-    """A declared property: its value at first, and those that it takes.
+    """A declared property: its default and its valid values.
 
-    One of `words`; without words a boolean, or a number of at least 0, as `default` is one. A
-    property without a default value takes numbers and None.
+    One of `words`; without words a boolean or a number of at least 0, by the type of `default`. A
+    property without a default accepts numbers and None.
     """
 
     default: str | bool | float | None
     words: tuple[str, ...] = ()
 
     def taken(self, value: Any) -> bool:
-        """Whether the value is one that the property takes."""
+        """Returns whether a value is valid."""
         if self.words:
             return value in self.words
         if isinstance(self.default, bool):
@@ -55,7 +55,7 @@ ACCOUNT: Final = {
     "chat_cap": Property(None),
     "cap_ends": Property(None),
 }
-"""Properties of accounts: how one stands with WhatsApp, whom it may write to, what it shows of itself."""
+"""Properties of accounts: standing with WhatsApp, limits on new chats, privacy settings."""
 CONTACT: Final = {
     "default_timer": Property(0),
     "token_needed": Property(False),
@@ -64,7 +64,7 @@ CONTACT: Final = {
 
 
 class Properties:
-    """Each property is a word, and survives a restart; a failed transaction changes none."""
+    """Each property is a word and survives a restart; a failed transaction changes none."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Limits on writing to strangers: an account that is locked for new chats, or has a cap on them.
+"""Limits new chats of an account: a time lock, or a cap on their number.
 
 Codes and shapes after Baileys (`messages-recv.ts` handleBadAck, handleMexNotification; `socket.ts`
 fetchAccountReachoutTimelock, fetchNewChatMessageCap) and whatsmeow (`notification.go`
@@ -33,7 +33,7 @@ _CAP_QUERIES: Final = ("24503548349331633", "27910975521856601")
 
 
 class ReachOut:
-    """Chats that an account may begin, from its properties; what it did and heard survives a restart.
+    """Decides which chats an account may begin, by its properties; counts survive a restart.
 
     A chat is begun once one of its two people has written to the other.
     """
@@ -51,10 +51,10 @@ class ReachOut:
         self._switchboard = switchboard
 
     def refusal(self, account: str, contact: str) -> int | None:
-        """The code that refuses a message of the account to the contact; None where it may pass.
+        """Returns the code that refuses a message of the account to the contact; None where it is accepted.
 
-        An attempt while the account is locked may prolong the lock, of which its devices are told; a
-        new chat that may begin is counted against the cap. Runs inside its caller's transaction.
+        An attempt while the account is locked may prolong the lock, with a notification to its devices;
+        an accepted new chat is counted against the cap. Runs inside its caller's transaction.
         """
         locked, cap = self.is_locked(account), self._value(account, "chat_cap")
         if account == contact or not (locked or cap is not None) or self._begun(account, contact):
@@ -73,33 +73,33 @@ class ReachOut:
         return None
 
     def is_locked(self, account: str) -> bool:
-        """Whether the account may begin no chat now."""
+        """Returns whether the account may begin no chat now."""
         until = self._value(account, "limited_until")
         return until is not None and bool(until > time.time())
 
     def chats_begun(self, account: str) -> int:
-        """The number of chats that the account began while it had a cap."""
+        """Returns the number of chats that the account began while it had a cap."""
         return int(self._properties.get(account, _BEGUN) or 0)
 
     def count(self, account: str, code: int) -> None:
-        """Notes that a message of the account was refused. Runs inside its caller's transaction."""
+        """Counts a refused message of the account. Runs inside its caller's transaction."""
         self._store.count(account, f"{_REFUSED}{code}")
 
     def refused(self, account: str) -> dict[str, int]:
-        """The number of the account's messages that were refused, by code."""
+        """Returns the number of the account's refused messages, by code."""
         return self._store.counted_by(account, _REFUSED)
 
     def announce_lock(self, account: str) -> None:
-        """Tells the account's devices whether it is locked, and until when."""
-        self._tell(account, _LOCK, {"xwa2_notify_account_reachout_timelock": self._lock(account)})
+        """Notifies the account's devices of the lock and its end."""
+        self._notify(account, _LOCK, {"xwa2_notify_account_reachout_timelock": self._lock(account)})
 
     def announce_cap(self, account: str) -> None:
-        """Tells the account's devices its cap, and how much of it is used; a new cap is unused."""
-        told = {"xwa2_notify_new_chat_messages_capping_info_update": self._cap(account)}
-        self._tell(account, _CAP, told)
+        """Notifies the account's devices of the cap and its use; a new cap is unused."""
+        data = {"xwa2_notify_new_chat_messages_capping_info_update": self._cap(account)}
+        self._notify(account, _CAP, data)
 
     def cap_changed(self, account: str) -> None:
-        """Begins to count anew, and tells the account's devices of the cap."""
+        """Resets the count, and notifies the account's devices of the cap."""
         self._properties.put(account, _BEGUN, None)
         self.announce_cap(account)
 
@@ -139,7 +139,7 @@ class ReachOut:
             "capping_status": "CAPPED" if cap is not None and used >= cap else "NONE",
         }
 
-    def _tell(self, account: str, operation: str, data: dict[str, Any]) -> None:
+    def _notify(self, account: str, operation: str, data: dict[str, Any]) -> None:
         for companion in self._companions.of(account):
             attrs = {"from": SERVER, "type": "mex", "id": secrets.token_hex(8)}
             update = Node("update", {"op_name": operation}, json.dumps({"data": data}).encode())

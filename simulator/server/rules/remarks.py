@@ -1,7 +1,7 @@
-"""Remarks: breaches of rules by an account that the server lets pass.
+"""Counts remarks: breaches of rules by an account that the server accepts.
 
-WhatsApp refuses nothing for them on the wire; the owner of a phone would notice, or the account is
-worth less. Tests and people read them at the control port.
+WhatsApp refuses no stanza for them; the owner of a phone would notice the breach, or the account loses
+trust. The control API shows them.
 """
 
 from __future__ import annotations
@@ -34,5 +34,5 @@ class Remarks:
         self._store.count(number, f"{_PREFIX}{rule}")
 
     def of(self, number: str) -> dict[str, int]:
-        """The number of times that the account broke each rule that it broke."""
+        """Returns the number of breaches of each rule by the account."""
         return self._store.counted_by(number, _PREFIX)

@@ -1,4 +1,4 @@
-"""Rules that are off until they are switched on, for one account or for all.
+"""Switches for contested rules, which are off by default, for one account or for all.
 
 Each is contested: a client in wide use breaks it without harm. `own_copies` demands a receipt of type
 `sender` for the copy of an own message, `unknown_tags` an answer to a stanza that no client knows;
@@ -27,22 +27,22 @@ SWITCHES: Final = (
 
 
 class UnknownRuleError(ValueError):
-    """No rule of that name can be switched; the text names those that can."""
+    """An unknown rule; the text lists the known ones."""
 
 
 class Switches:
-    """An account's own switch counts, then that of all accounts; without either a rule is off."""
+    """Switches by account and for all accounts; an account's own precedes, and a rule without a switch is off."""
 
     def __init__(self, properties: Properties) -> None:
         self._properties = properties
 
     def on(self, name: str, number: str) -> bool:
-        """Whether the rule holds for the account of `number`."""
+        """Returns whether the rule holds for the account of `number`."""
         own = self._properties.get(number, _key(name))
         return (own or self._properties.get(EVERYONE, _key(name))) == "on"
 
     def turn(self, number: str, name: str, on: bool | None) -> None:
-        """Switches a rule for one account, or for `EVERYONE`; None takes the switch away.
+        """Switches a rule for one account, or for `EVERYONE`; None removes the switch.
 
         Raises UnknownRuleError.
         """
@@ -52,7 +52,7 @@ class Switches:
         self._properties.put(number, _key(name), value)
 
     def described(self, number: str) -> dict[str, bool]:
-        """Each rule, and whether it holds for the account, or for `EVERYONE`."""
+        """Returns each rule, and whether it holds for the account or for `EVERYONE`."""
         return {name: self.on(name, number) for name in SWITCHES}
 
 

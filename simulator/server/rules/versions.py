@@ -1,4 +1,4 @@
-"""Versions of WhatsApp Web: which is current, which is refused, and which is about to be.
+"""Versions of WhatsApp Web: the current one, the oldest accepted one, and announced ends.
 
 A client announces its version when it registers and at each login.
 """
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 CURRENT: Final = "2.3000.1050000000"
-"""Of November 2026: the revision grows by some 53,000 a day (whatsapp-rust, version.rs: 1026131876
+"""The version of November 2026; the revision grows by some 53,000 a day (whatsapp-rust, version.rs: 1026131876
 of 20 August 2025; whatsmeow, clientpayload.go: 1045649367 of a year later)."""
 OLDEST: Final = "2.3000.1047000000"
-"""Some eight weeks below the current one: what is older is refused, unless it is said otherwise."""
+"""The default of the oldest accepted version, some eight weeks below the current one."""
 _VERSION: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,5}\.[0-9]{1,10}")
 _REFUSED: Final = "refused_versions"
 
 
 class VersionError(ValueError):
-    """A version, or an end, that is none; the text says why."""
+    """An invalid version or end; the text has the reason."""
 
 
 class Versions:
-    """The server's view of versions; it survives a restart."""
+    """The versions that the server accepts; they survive a restart."""
 
     def __init__(self, store: Store, properties: Properties) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class Versions:
 
     @property
     def oldest(self) -> str:
-        """The oldest version that is not refused; empty where none is."""
+        """The oldest accepted version; empty where all are accepted."""
         kept = self._properties.get(EVERYONE, "version_oldest")
         return OLDEST if kept is None else kept
 
@@ -75,7 +75,7 @@ class Versions:
         return failure(405)
 
     def announcement(self, payload: Any) -> Any:
-        """The stanza that tells a client when its version ends; None where no end is known.
+        """Returns the stanza with the end of a client's version; None without a known end.
 
         As in whatsapp-rust, handlers/ib.rs: `t` is in seconds since the epoch.
         """
@@ -96,7 +96,7 @@ class Versions:
 
 
 def announced(payload: Any) -> str:
-    """The version in a client's payload, as `primary.secondary.tertiary`."""
+    """Returns the version in a client's payload, as `primary.secondary.tertiary`."""
     version = payload.user_agent.app_version
     return f"{version.primary}.{version.secondary}.{version.tertiary}"
 

@@ -1,4 +1,4 @@
-"""The processes that the keeper starts: what each runs, its ports, and when it is ready.
+"""The parts of an instance: the command, the ports and the readiness check of each process.
 
-Starting and watching them is `keeper.py`.
+`keeper.py` starts and watches them.
 """

@@ -1,4 +1,4 @@
-"""The parts of an instance that are processes of the keeper: what to run, and when each is ready."""
+"""Defines the parts of an instance: command, readiness check, timeouts and memory limit of each process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervision.keeper.parts import ports as port_names
 from supervision.keeper.parts import probe, python_module, ray_head, valkey
-from supervision.policy import Memory
+from supervision.policy import MemoryLimit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from supervision.keeper.process import Command
 
 PROCESSES = Path("processes.json")
-"""The roster of what the keeper started, itself included."""
+"""The file that lists the processes which the keeper started, and the keeper."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A process to keep.
+    """A process that the keeper keeps running.
 
-    `command` prepares files and may raise OSError or `valkey.NoServer`; a part that is not ready
-    after `patience` seconds is ended and started again; one that was, and then does not answer
-    `alive` for `silence` seconds, as well; `grace` is how long a stop may take; `resolved` asks
-    to wait until `runtime.json` has everything (the simulator's address). One with a `memory` that
-    grows over it is stopped and started again.
+    `command` prepares files and may raise OSError or `valkey.NoServer`. A part is restarted when it is
+    not ready after `patience` seconds, when it was ready and is not for `silence` seconds (None: never),
+    and when it exceeds `memory`. `grace`: seconds that a stop may take. `resolved`: it starts only once
+    `runtime.json` is complete (it has the simulator's address).
     """
 
     role: str
@@ -39,11 +38,11 @@ class Part:
     silence: float | None = 30.0
     grace: float = 10.0
     resolved: bool = False
-    memory: Memory | None = None
+    memory: MemoryLimit | None = None
 
 
 def parts(data: Path, settings: Settings, plan: Plan) -> list[Part]:
-    """The parts in the plan, in the order of its roles (the root is no process of the keeper)."""
+    """Returns the parts of the plan in the order of its roles, without the root, which Ray starts."""
     makers = {"valkey": _valkey, "simulator": _simulator, "ray": _ray, "gateway": _gateway}
     return [makers[role](data, settings, plan) for role in plan.roles if role in makers]
 
@@ -54,7 +53,7 @@ def _valkey(data: Path, settings: Settings, plan: Plan) -> Part:
         "valkey",
         lambda: valkey.command(data, port, password, settings.redis_max_clients),
         lambda: probe.ping(port, password),
-        patience=600.0,  # a long log takes its time to load, and starting over would not help
+        patience=600.0,  # a long log takes minutes to load, and a restart would begin anew
     )
 
 
@@ -94,5 +93,5 @@ def _gateway(data: Path, settings: Settings, plan: Plan) -> Part:
         silence=10.0,
         grace=15.0,
         resolved=True,
-        memory=Memory.of(settings),
+        memory=MemoryLimit.of(settings),
     )

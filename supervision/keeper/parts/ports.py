@@ -1,7 +1,7 @@
-"""The TCP ports of an instance for its internal traffic.
+"""Chooses the TCP ports for the internal traffic of an instance.
 
-Several instances on one machine keep out of each other's way: each begins to look at a place that
-follows from its directory, below the range from which the system serves outgoing connections.
+Instances on one machine rarely compete: each begins its search at a port that is derived from its
+directory, below the range that the system uses for outgoing connections.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ NAMES = (VALKEY, SIMULATOR, *RAY)
 FIRST, LAST, BLOCK = 20_000, 32_000, 20
 
 
-class NoPortFree(Exception):  # noqa: N818 - reads as what it is
-    """Every port that could be used is taken."""
+class NoPortFree(Exception):  # noqa: N818 - reads well without Error
+    """All usable ports are taken."""
 
 
 def settle(
@@ -43,9 +43,9 @@ def settle(
     candidates: Iterator[int],
     free: Callable[[int], bool],
 ) -> dict[str, int]:
-    """A port for each of `NAMES`: the `known` one where it can stay, else the next candidate.
+    """Returns a port for each of `NAMES`: the `known` one if it is free, else the next candidate.
 
-    A name in `held` keeps its port unasked: a process of the instance itself listens there.
+    A name in `held` keeps its port without a check: a process of the instance listens there.
     Raises `NoPortFree`.
     """
     held = set(held)
@@ -64,7 +64,7 @@ def settle(
 
 
 def candidates(data: Path) -> Iterator[int]:
-    """Every usable port once, beginning with the block that belongs to `data`."""
+    """Yields each usable port once, beginning with the block that is derived from `data`."""
     blocks = (LAST - FIRST) // BLOCK
     digest = hashlib.sha256(str(data).encode()).digest()
     start = FIRST + int.from_bytes(digest[:4]) % blocks * BLOCK
@@ -73,15 +73,15 @@ def candidates(data: Path) -> Iterator[int]:
 
 
 def free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen on `port` now, on `host` and on all addresses."""
+    """Returns whether a server could listen on `port` now, on `host` and on all addresses."""
     return hindrance(port, host) is None
 
 
 def hindrance(port: int, host: str) -> int | None:
-    """The `errno` for which no server could listen on `port` now, on `host` and on all addresses.
+    """Returns the `errno` with which listening on `port` fails now, on `host` or on all addresses.
 
-    None where it could; EADDRNOTAVAIL where `host` is no address of this machine. What is left of
-    closed connections (TIME_WAIT) does not count, as for a server it would not.
+    None where it works; EADDRNOTAVAIL where `host` is no address of this machine. Connections in
+    TIME_WAIT do not count, as they do not for a server.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

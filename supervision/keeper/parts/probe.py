@@ -1,4 +1,4 @@
-"""Whether a part answers: one question on a new connection, over nothing but a socket."""
+"""Probes a part by one request on a new socket: TCP connect, Redis PING or HTTP GET."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-LIMIT = 1 << 16  # bytes of an answer that are looked at
+LIMIT = 1 << 16  # bytes of an answer that are read
 
 
 async def accepts(port: int, within: float = 1.0) -> bool:
-    """Whether somebody accepts connections on the loopback `port` within `within` seconds."""
+    """Returns whether a process accepts connections on the loopback `port` within `within` seconds."""
     try:
         async with asyncio.timeout(within):
             _, writer = await asyncio.open_connection(LOOPBACK, port)
@@ -22,7 +22,7 @@ async def accepts(port: int, within: float = 1.0) -> bool:
 
 
 async def ping(port: int, password: str, within: float = 2.0) -> bool:
-    """Whether a Redis server answers PING (that it loads its log is not yet an answer)."""
+    """Returns whether a Redis server answers PING with PONG; an error while it loads its log does not count."""
     word = f"$4\r\nAUTH\r\n${len(password)}\r\n{password}\r\n"
     answer = await _ask(port, f"*2\r\n{word}*1\r\n$4\r\nPING\r\n".encode(), b"+PONG\r\n", within)
     return answer is not None and answer.endswith(b"+PONG\r\n")
@@ -31,7 +31,7 @@ async def ping(port: int, password: str, within: float = 2.0) -> bool:
 async def get(
     port: int, path: str, within: float = 2.0, host: str = LOOPBACK
 ) -> tuple[int, bytes] | None:
-    """Status and body of an HTTP request; ``None`` when there is no whole answer in time."""
+    """Returns status and body of an HTTP request; ``None`` without a whole answer in time."""
     named = f"[{host}]" if ":" in host else host
     request = f"GET {path} HTTP/1.1\r\nHost: {named}:{port}\r\nConnection: close\r\n\r\n"
     answer = await _ask(port, request.encode(), None, within, host)
@@ -45,7 +45,7 @@ async def get(
 
 
 async def get_json(port: int, path: str, within: float = 2.0) -> dict[str, Any] | None:
-    """The JSON object that a 200 carries, else ``None``."""
+    """Returns the JSON object in an answer with status 200, else ``None``."""
     answer = await get(port, path, within)
     if answer is None or answer[0] != 200:
         return None

@@ -1,4 +1,4 @@
-"""Runs the project's own modules as processes of the keeper."""
+"""Builds command lines that run modules of this project."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def module(name: str, *arguments: str, environment: dict[str, str] | None = None) -> Command:
-    """`python -m NAME …` with this interpreter, without the working directory on its path."""
+    """Returns the command `python -m NAME …` for this interpreter, without the working directory on its path."""
     return Command(
         (sys.executable, "-P", "-m", name, *arguments), {**paths(), **(environment or {})}
     )
 
 
 def paths() -> dict[str, str]:
-    """The entries of PYTHONPATH that make the packages importable, also for the workers that Ray starts.
+    """Returns the entries of PYTHONPATH that make the packages importable, in Ray's workers too.
 
-    Nothing where they are installed: naming site-packages would put it before the standard library.
+    Empty where they are installed: site-packages in it would precede the standard library.
     """
     if str(ROOT) in site.getsitepackages():
         return {}

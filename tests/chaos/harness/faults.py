@@ -33,7 +33,7 @@ REACH = 15.0
 """Seconds within which a fault that waits for its moment has to meet it under this load."""
 
 SOCKETS = ("drop", "abort", "stream_error")
-"""What the simulator does to open sockets, whether anything is on its way or not."""
+"""Faults of the simulator in open sockets, with or without messages in flight."""
 
 AWAY = 60.0
 """Seconds for which Valkey is away."""
@@ -80,7 +80,7 @@ class Fault:
 
 
 def holder(scene: Scene, role: str, connection: str | None = None) -> psutil.Process:
-    """Who has the role by `teimoso status`; one that is just being made is waited for."""
+    """Returns the process of a role by `teimoso status`; waits for one under construction."""
 
     def look() -> psutil.Process | None:
         try:

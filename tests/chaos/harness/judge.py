@@ -1,6 +1,6 @@
-"""What became of each token: lost, duplicated, reordered, or where it belongs.
+"""Judges each token: lost, duplicated, reordered, or delivered in order.
 
-The judge believes the simulator (what a contact decrypted) and the service's own API, nothing else.
+Its sources are the simulator (messages that a contact decrypted) and the service's API, nothing else.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def settled(load: Load, *, seconds: float = 60, dead: Callable[[], set[str]] = s
 
 
 def fates(load: Load) -> list[Fate]:
-    """What is known now of each token that was given."""
+    """Returns the current fate of each sent token."""
     instance, found = load.instance, []
     inboxes = {lane.chat: instance.inbox(lane.chat) for lane in load.out}
     for lane in load.out:
@@ -175,7 +175,7 @@ def fates(load: Load) -> list[Fate]:
         arrived = stored[lane.party.connection]
         tokens = lane.tokens
         if lane.doubtful:
-            # Who was asked knows by now whether it was said.
+            # The answer to the request is known by now.
             said = {item["text"]: place for place, item in enumerate(_said(instance, lane.chat))}
             taken = [one for one in lane.doubtful if one[0] in said]
             tokens = sorted([*lane.tokens, *taken], key=lambda one: said[one[0]])

@@ -1,7 +1,7 @@
-"""Who is struck by what, and when: from a seed, and then for real.
+"""Plans faults from a seed, and injects them.
 
-Two hands strike at once: one the parts that all connections share, one single connections. Only
-beside what ends every conversation anyway no connection is struck.
+Two schedules run at once: one for the parts that all connections share, one for single connections.
+During a fault that ends all conversations no connection is struck.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Planned:
 
 @dataclass
 class Strike:
-    """What a fault did, from when it reached at `at`. Times are of the wall clock.
+    """The effect of a fault that was injected at `at`. Times are of the wall clock.
 
-    `begun` is when one looked who was served, right before; `recovery` is in seconds since it was
-    `over`, None where there was none; `met` says that it struck messages themselves; `before` and
-    `after` who served each connection.
+    `begun`: the time of the look at the owners right before; `recovery`: seconds since it was `over`,
+    None without one; `met`: it struck messages themselves; `before` and `after`: the owner of each
+    connection.
     """
 
     fault: Fault
@@ -160,9 +160,9 @@ def strike(scene: Scene, fault: Fault, party: Party) -> Strike:
 
 
 def assess(strikes: Sequence[Strike]) -> None:
-    """Note which recovery came late, and who was disturbed that no fault had to do with; pure.
+    """Notes late recoveries, and disturbed connections without a fault of their own; pure.
 
-    What happens at once may add up: a recovery has the time of each fault that fell into it, too.
+    Concurrent faults add up: a recovery has the time of each fault that fell into it, too.
     """
     for one in strikes:
         company = [other for other in strikes if other is not one and overlaps(one, other)]

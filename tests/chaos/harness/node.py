@@ -1,7 +1,7 @@
 """A host of a Ray cluster, with process ids and a name of its own.
 
-Nobody outside can end one of its processes by the pid that its actors tell. What a test does to it, it
-does from outside, where it sees all.
+No process outside can end one of its processes by the pid that its actors report. A test acts from
+outside, where it sees all pids.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Node:
 
     @cached_property
     def host(self) -> str:
-        """What `hosts.here()` is over there."""
+        """Returns `hosts.here()` of the node."""
         if not self._apart:
             return hosts.here()
         [first, *_] = psutil.Process(self._process.pid).children()

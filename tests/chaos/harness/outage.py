@@ -29,7 +29,7 @@ PIDFD_GETFD = 438
 
 @contextmanager
 def kept_away(instance: Instance) -> Iterator[None]:
-    """Killed, and no start of it succeeds until this is left. What it has on disk is not touched."""
+    """Kills it, and makes its starts fail until this is left; its files stay."""
     configuration = instance.data / "valkey" / "valkey.conf"
     configuration.unlink()
     configuration.mkdir()  # the keeper writes a file of this name before each start
@@ -56,9 +56,9 @@ def frozen(*processes: psutil.Process) -> Iterator[None]:
 
 
 def cut_off(process: psutil.Process, ports: Collection[int]) -> None:
-    """Take from a frozen process its TCP connections, but for those to `ports`, unread bytes included.
+    """Closes the TCP connections of a frozen process, except those to `ports`, with their unread bytes.
 
-    Who called it finds nobody there: what was said to it while it stood still does not reach it.
+    Bytes that were sent to it while it was frozen do not reach it.
     """
     pidfd = os.pidfd_open(process.pid)
     try:
@@ -107,7 +107,7 @@ def listens(instance: Instance) -> bool:
 
 
 def delivered(traffic: Traffic) -> int:
-    """How many messages have reached the contacts."""
+    """Returns the number of messages that reached the contacts."""
     return sum(len(traffic.instance.inbox(lane.chat)) for lane in traffic.out)
 
 

@@ -1,7 +1,7 @@
-"""What is not the service's own, and what befalls it: Firestore, the bucket, a connection's disk.
+"""Faults of outside systems: Firestore, the bucket, a connection's disk.
 
-An instance on these holds its sessions in the bucket, and tells WhatsApp that a message arrived
-only when Firestore has it (`cloud`): so a disk may go at any moment.
+An instance on these has its sessions in the bucket, and acknowledges a message to WhatsApp only once
+Firestore has it (`cloud`), so that a disk may be lost at any moment.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Outside:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every process of an instance has to find in its own."""
+        """The environment of all processes of an instance."""
         return {
             "FIRESTORE_EMULATOR_HOST": self.firestore.host,
             "STORAGE_EMULATOR_HOST": self.bucket.url,
@@ -93,7 +93,7 @@ def _well(scene: Scene, *reasons: str) -> Callable[[], bool]:
 def _during(
     fault: Callable[[Outside], AbstractContextManager[None]], *reasons: str
 ) -> Callable[[Scene, Party], Struck]:
-    """A fault that lasts `AWAY` seconds. Recovery counts from its end, until no reason is told."""
+    """A fault that lasts `AWAY` seconds. Recovery counts from its end, until no reason is reported."""
 
     def strike(scene: Scene, party: Party) -> Struck:
         scene.burst(party)

@@ -1,4 +1,4 @@
-"""What the service wrote down about a fault: its alerts and its recoveries, read from its store."""
+"""Reads the alerts and recoveries of a fault from the state store."""
 
 from __future__ import annotations
 

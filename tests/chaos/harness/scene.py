@@ -30,7 +30,7 @@ BURST = 40
 """Messages that come in at once, right before a fault."""
 
 SETTINGS = {
-    # What is not acknowledged is tried again soon, so that more faults fit into the minutes.
+    # Unacknowledged messages are retried soon, so that more faults fit into the minutes.
     "WHATSAPP_ACK_TIMEOUT": "5000",
     # A connection that is struck every few seconds is no flapping one, which has to wait longer.
     "MIN_UPTIME": "2000",
@@ -43,7 +43,7 @@ SETTINGS = {
     "EVENT_READERS_PER_CONNECTION": "5",
     "WEBHOOKS_PER_CONNECTION": "3",
     "API_KEYS_PER_CONNECTION": "5",
-    "MEDIA_UPLOAD_BUDGET": "500K",
+    "MEDIA_UPLOADS_PER_CONNECTION": "500K",
     "MEDIA_MAX_BYTES": "500K",
     "WEBHOOK_URL_PRIVATE": "true",
 }
@@ -85,7 +85,7 @@ def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) ->
 
 @dataclass(frozen=True)
 class Served:
-    """Who serves a connection; no `pid` while a new root has not found it yet."""
+    """The owner of a connection; without a `pid` until a new root has adopted it."""
 
     epoch: int
     pid: int | None
@@ -96,19 +96,19 @@ class Served:
 
 
 class Scene:
-    """What a fault needs to strike, and to see that it reached and that it is over."""
+    """The access of a fault to an instance: to strike, and to verify its injection and its end."""
 
     def __init__(self, instance: Instance, load: Load, outside: Outside | None = None) -> None:
         """`outside`: what the instance uses beside its own, where it does."""
         self.instance, self.load, self.outside = instance, load, outside
         self.parties = load.parties
         self.reused = 0
-        """How often a name was used again (`use_again`)."""
+        """The number of reuses of a name (`use_again`)."""
         self.greedy: set[str] = set()
         """Connections that took all the files that they may have (`hostile`)."""
 
     def pid(self, role: str, connection: str | None = None) -> int | None:
-        """Who has the role now, by the files that need no part of the instance to be read."""
+        """Returns the processes of a role from files that can be read without the instance."""
         for entry in self.instance.entries():
             if entry.role == role and connection in (None, entry.connection):
                 return entry.pid
@@ -128,7 +128,7 @@ class Scene:
         return self.pid(role, connection) not in (None, old)
 
     def served(self) -> dict[str, Served]:
-        """Who serves each connection under load. A gateway that is away is waited for."""
+        """Returns the owner of each connection under load; waits for a gateway that is away."""
         loaded = {party.connection for party in self.parties}
 
         def look() -> list[dict[str, Any]]:
@@ -176,7 +176,7 @@ class Scene:
         return identity
 
     def struck(self, fault: int) -> int:
-        """How often the simulator's fault struck so far."""
+        """Returns the injections of a simulator's fault so far."""
         items = self.instance.simulator.get("/faults").raise_for_status().json()["items"]
         return sum(item["struck"] for item in items if item["id"] == fault)
 

@@ -39,7 +39,7 @@ PROVEN = ("sent", "delivered", "read")
 
 @dataclass
 class Outcome:
-    """What was given, what struck, and every promise that did not hold."""
+    """The sent tokens, the faults, and all violated guarantees."""
 
     seconds: float
     strikes: list[Strike]
@@ -50,7 +50,7 @@ class Outcome:
     violations: list[Violation] = field(default_factory=list)
 
     def in_flight(self, strike: Strike) -> int:
-        """How many tokens of those it could hold up were given before and arrived after it."""
+        """Returns the number of affected tokens that were sent before the fault and arrived after it."""
         return sum(
             fate.given_at < strike.at < (fate.arrived_at or float("inf"))
             for fate in self.fates
@@ -62,7 +62,7 @@ class Outcome:
         return strike.met or self.in_flight(strike) > 0 or self.cut_off(strike)
 
     def cut_off(self, strike: Strike) -> bool:
-        """Whether somebody was just saying something, and was told by nobody that it was heard."""
+        """Returns whether a send was in progress and got no answer."""
         lanes = {id(fate.lane): fate.lane for fate in self.fates}.values()
         return any(
             strike.at - ASKING < asked < strike.at
@@ -139,7 +139,7 @@ def dead_letters(instance: Instance) -> dict[str, bool]:
 
 
 def _api(instance: Instance, fates: list[Fate], dead: dict[str, bool]) -> list[Violation]:
-    """What the service says of what it sent has to be what became of it, each message once."""
+    """Compares the service's reports of sent messages with their fates, each message once."""
     sent = [fate for fate in fates if fate.lane.direction == "out"]
 
     def wrong() -> list[Violation]:
@@ -153,7 +153,7 @@ def _api(instance: Instance, fates: list[Fate], dead: dict[str, bool]) -> list[V
             if len(said) != 1 or said[0] not in right:
                 what = f"{fate.token} is {said or 'unknown'} to the service"
                 connection = fate.lane.party.connection
-                found.append(Violation("wrongly told", what, connection, fate.given_at))
+                found.append(Violation("wrongly reported", what, connection, fate.given_at))
         return found
 
     # The mirror is a view that follows.
@@ -182,7 +182,7 @@ def _alerts(watch: Watch, strikes: Sequence[Strike], dead: dict[str, bool]) -> l
     found = [
         Violation("alert", f"{one.fault.alert} was not raised", one.party.connection, one.at)
         for one in due
-        # Who watches may have been struck at the same time.
+        # The observer may have been struck at the same time.
         if not any(killer.overlaps(one, other) for other in strikes if other is not one)
         and not watch.seen(str(one.fault.alert), one.at)
     ]

@@ -25,13 +25,13 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PAUSE = 0.2
+PAUSE = 0.5
 """Seconds between two messages of a lane."""
 
 PATIENCE = 45.0
-"""Seconds within which a program has to be told 202, whatever dies meanwhile (G8)."""
+"""Seconds within which a send has to be answered by 202, during any fault (G8)."""
 
-FLOW = 40
+FLOW = 20
 """Messages that were given once a load flows."""
 
 HELD = 20
@@ -59,9 +59,9 @@ class Party:
 
 @dataclass
 class Lane:
-    """What was given to one chat in one direction, in order: (token, when it was accepted).
+    """The tokens of one chat in one direction, in order: (token, time of acceptance).
 
-    `doubtful` are tokens of which nobody could say whether they were taken: at most once is right.
+    `doubtful` are tokens without an answer: at most one delivery is right.
     """
 
     party: Party
@@ -193,7 +193,7 @@ class Load:
             answer = self.instance.simulator.post("/faults", json=fault).raise_for_status().json()
             self._held.append(answer["id"])
             assert answer["reached"], f"{party.connection} has no socket to be held"
-        # Of each lane one may have arrived by now, and be told as accepted only after this.
+        # One of each lane may have arrived by now, and be answered only after this.
         wanted = self._accepted_so_far() + len(self.out) + HELD
         until("the load is held", lambda: self._accepted_so_far() >= wanted, 30)
         self._hurried.clear()  # what comes now only takes its time to be judged
@@ -218,7 +218,7 @@ class Load:
             runner.run(self._run())
 
     async def _run(self) -> None:
-        # What the server is about to close is not used again.
+        # A connection that the server is about to close is not used again.
         limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0
         )
@@ -308,7 +308,7 @@ class Load:
             await self._rest(party, self.pause / len(lanes))
 
     async def _rest(self, party: Party, seconds: float) -> None:
-        """Wait, but not when told to hurry or to stop meanwhile."""
+        """Waits, unless a hurry or a stop is requested meanwhile."""
         end = time.monotonic() + seconds
         while not self._stopping:
             now = time.monotonic()

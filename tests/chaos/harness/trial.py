@@ -75,7 +75,7 @@ class Trial:
 
     @contextmanager
     def struck(self) -> Iterator[None]:
-        """What is done in here, and is seen to have reached, meets messages in flight.
+        """Ensures that a fault inside of it meets messages in flight.
 
         They were accepted before, and none of them can arrive until it is left.
         """

@@ -1,4 +1,4 @@
-"""What the service said of itself during a run: alerts, and connections that wanted a QR."""
+"""Watches the alerts of a run, and connections that requested a QR."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Watch:
         assert not self._thread.is_alive(), "the watch does not end"
 
     def active(self) -> list[str]:
-        """The alerts of now, by name and connection."""
+        """Returns the current alerts, by name and connection."""
         return [_name(alert) for alert in self._ask()["alerts"]]
 
     def seen(self, name: str, since: float) -> bool:

@@ -75,7 +75,7 @@ class Witness:
     def _watch(self, watch: Callable[[], None]) -> None:
         try:
             watch()
-        except Exception as failure:  # noqa: BLE001 - whoever left it is told
+        except Exception as failure:  # noqa: BLE001 - the caller gets the failure
             self._failure = failure
 
     def _read_events(self) -> None:

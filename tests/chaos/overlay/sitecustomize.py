@@ -1,4 +1,4 @@
-"""What a test does to the Python processes of an instance from inside: they grow, their clock jumps.
+"""Faults of a test inside the Python processes of an instance: they grow, their clock jumps.
 
 Python loads this where the test put its directory on `PYTHONPATH`. The test writes how many
 megabytes to hold into the file PID of the directory that `TEST_SWELLING` names, and by how many

@@ -1,4 +1,4 @@
-"""What a bucket promises, whichever it is."""
+"""Guarantees of all buckets: the directory and Google's."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_a_write_says_what_it_replaces(bucket: Bucket, prefix: str) -> Non
 
 
 async def test_the_same_bytes_again_are_the_same_write(bucket: Bucket, prefix: str) -> None:
-    """Whose answer was lost asks again, and must not take itself for somebody else."""
+    """A writer whose answer was lost repeats its write, and recognizes its own object."""
     name = f"{prefix}/one"
     first = await bucket.write(name, b"first")
     assert await bucket.write(name, b"first") == first

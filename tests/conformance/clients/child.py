@@ -1,4 +1,4 @@
-"""What the client programs have in common: options in, events out, commands in.
+"""Common part of the client programs: options in, events out, commands in.
 
 A client program is started with a JSON object on its command line: `directory` (its session
 files), `ws_url` and `root_key` of the server. It prints one JSON object per event, takes one JSON
@@ -62,7 +62,7 @@ os.dup2(2, 1)
 
 
 def options() -> dict[str, str]:
-    """What the test asked for on the command line."""
+    """Options of the test on the command line."""
     asked: dict[str, str] = json.loads(sys.argv[1])
     return asked
 

@@ -57,7 +57,7 @@ def address(named: str) -> str:
 
 
 def described(said: Content, text: str | None) -> dict[str, Any]:
-    """What a message says, in the words of `child.py`."""
+    """Returns the content of a message, in the words of `child.py`."""
     words: dict[str, Any] = {"type": said.type, "text": text or ""}
     if isinstance(said, Text) and said.reply_to is not None:
         words["reply_to"] = said.reply_to.target.message_id
@@ -150,7 +150,7 @@ class Owner:
         )
 
     async def _content(self, command: dict[str, Any]) -> Content:
-        """What a `say` command describes."""
+        """Returns the content of a `say` command."""
         kind, text = command["type"], command.get("text", "")
         if kind in native_files.MIMETYPES:
             return await self.files.content(command)
@@ -256,12 +256,12 @@ class Owner:
 
 
 async def main(engine: str = "native") -> None:
-    """Connects, reports events, and does what it is told to, until standard input closes."""
+    """Connects, reports events, and executes commands, until standard input closes."""
     asked = child.options()
     sys.path.insert(0, str(Path(__file__).parents[3]))
     from actors.config.sources import resolve_settings
     from actors.connection.engine import EngineEvents
-    from actors.media.directory import DirectoryStore
+    from tests.bare_files import BareFiles
 
     directory, owner = Path(asked["directory"]), Owner()
     settings = resolve_settings(
@@ -274,9 +274,13 @@ async def main(engine: str = "native") -> None:
         owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
     )
     events.on_call = owner.on_call
-    store = DirectoryStore(settings.media)
+    store = BareFiles(settings.media)
     owner.files = native_files.Files(store)
     package = importlib.import_module(f"actors.connection.{engine}")
+    if engine == "native":
+        # 812, which cost most of a pairing, are made in `tests/integration/engine` once, and by instances.
+        prekeys = vars(importlib.import_module("actors.connection.native.signal.prekeys"))
+        prekeys.update(WANTED=60, FEW=20)
     owner.engine = package.open_engine(
         settings, "conformance", time.time_ns(), events, directory, media=store
     )
@@ -288,7 +292,7 @@ async def main(engine: str = "native") -> None:
         command = json.loads(line)
         try:
             await owner.obey(command)
-        except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
+        except Exception as error:  # noqa: BLE001 - the parent gets each failure
             child.emit("failed", do=command["do"], error=repr(error))
     watching.cancel()
     await owner.engine.close()

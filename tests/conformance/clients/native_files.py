@@ -28,7 +28,7 @@ MIMETYPES = {
 
 
 class Files:
-    """What the media store of the program has, and what the engine told of it."""
+    """The media store of the program, and the engine's reports about it."""
 
     def __init__(self, store: MediaStore) -> None:
         self.store = store
@@ -36,13 +36,13 @@ class Files:
         self._told = asyncio.Condition()
 
     async def tell(self, files: Iterable[InboxFile]) -> None:
-        """What became of them."""
+        """Reports the outcome of files."""
         async with self._told:
             self._became |= {one.message_id: one.error or one.status for one in files}
             self._told.notify_all()
 
     async def content(self, command: dict[str, Any]) -> Media:
-        """What a `say` command of a kind with a file describes."""
+        """Returns the content of a `say` command with a file."""
         from actors.messages.content import Audio, Document, File, Image, Sticker, Video
 
         kind, data = command["type"], base64.b64decode(command["data"])

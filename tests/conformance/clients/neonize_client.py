@@ -29,7 +29,7 @@ def named(jid: Any) -> str:
     return f"{jid.User}@{jid.Server}"
 
 
-def told(client: Any) -> None:
+def register_events(client: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from neonize.events import (
         CallOfferEv,
@@ -187,21 +187,21 @@ def ask(client: Any, command: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Connects, reports events, and does what it is told to, until standard input closes."""
+    """Connects, reports events, and executes commands, until standard input closes."""
     asked = child.options()
     from neonize.client import NewClient
 
     child.point_to("neonize", asked["ws_url"], asked["root_key"])
     session = Path(asked["directory"]) / "session.db"
     client = NewClient(str(session))
-    told(client)
+    register_events(client)
 
     def listen() -> None:
         for line in sys.stdin:
             command = json.loads(line)
             try:
                 obey(client, command)
-            except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
+            except Exception as error:  # noqa: BLE001 - the parent gets each failure
                 child.emit("failed", do=command["do"], error=str(error))
         client.stop()
 

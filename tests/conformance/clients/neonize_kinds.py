@@ -83,7 +83,7 @@ def _file(client: Any, kind: str, command: dict[str, Any]) -> Any:
 
 
 def described(client: Any, came: Any) -> dict[str, Any]:
-    """What a message says, in the words of `child.py`."""
+    """Returns the content of a message, in the words of `child.py`."""
     content = came.Message
     for wrapper in ("editedMessage", "documentWithCaptionMessage", "ephemeralMessage"):
         if content.HasField(wrapper):
@@ -174,7 +174,7 @@ def hands_over_a_key(content: Any) -> bool:
 
 
 def history(sync: Any) -> dict[str, Any]:
-    """What a history sync tells: its type's number, and each conversation with its messages."""
+    """Returns the content of a history sync: the number of its type, and each conversation with its messages."""
     conversations = [
         {
             "chat": one.ID,

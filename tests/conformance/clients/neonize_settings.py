@@ -1,4 +1,4 @@
-"""Settings that whatsmeow keeps of chats, and how neonize is told to set one."""
+"""Settings of chats in whatsmeow's store, and the calls of neonize that change them."""
 
 from __future__ import annotations
 

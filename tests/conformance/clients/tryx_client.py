@@ -28,7 +28,7 @@ _calls: dict[str, Any] = {}
 
 VERSION = (2, 3000, 1_050_000_000)
 
-# settings of chats by their JIDs, as events told of them
+# settings of chats by their JIDs, from events
 _settings: dict[str, dict[str, Any]] = {}
 
 
@@ -53,7 +53,7 @@ def edited(message: Any) -> str:
     return str(message.protocolMessage.editedMessage.conversation)
 
 
-def told(app: Any) -> None:
+def register_events(app: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from tryx import events
     from tryx.client import IncomingCallEvent
@@ -109,7 +109,7 @@ def told(app: Any) -> None:
         child.emit("receipt", ids=list(event.message_ids), type=kind)
 
 
-def told_of_settings(app: Any) -> None:
+def register_settings(app: Any) -> None:
     """Keeps what the library's events say of chats.
 
     The library looks for the actions at the top of its module, where they are inside of
@@ -185,20 +185,20 @@ async def obey(client: Any, command: dict[str, Any]) -> None:
 
 
 async def main() -> None:
-    """Connects, reports events, and does what it is told to, until standard input closes."""
+    """Connects, reports events, and executes commands, until standard input closes."""
     asked = child.options()
     from tryx.client import Tryx
 
     child.point_to("_tryx", asked["ws_url"], asked["root_key"])
     app = Tryx(await store(Path(asked["directory"]) / "session.db"))
-    told(app)
-    told_of_settings(app)
+    register_events(app)
+    register_settings(app)
     running = asyncio.ensure_future(app.run())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)
         try:
             await obey(app.get_client(), command)
-        except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
+        except Exception as error:  # noqa: BLE001 - the parent gets each failure
             child.emit("failed", do=command["do"], error=str(error))
     await app.get_client().advanced.flush_pending_signal_state()
     running.cancel()

@@ -1,4 +1,4 @@
-"""What the fence of `actors.state.fencing` needs of every store (G6)."""
+"""Guarantees of all stores for the fence in `actors.state.fencing` (G6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of files, on every store: repeats, any order, and chats that are one (G5)."""
+"""Outcomes of files, on all stores: repeats, any order, and merged chats (G5)."""
 
 from __future__ import annotations
 

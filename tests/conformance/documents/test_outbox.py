@@ -1,4 +1,4 @@
-"""What a write tells is in the outbox with it or not at all, once, and numbered by commit."""
+"""The events of a write are in the outbox with it or not at all, once, and numbered by commit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def wanted(documents: Documents) -> None:
     await EventLog(documents).want(time.time() + 1000)
 
 
-async def told(documents: Documents) -> list[Told]:
+async def outbox_events(documents: Documents) -> list[Told]:
     log, seen = EventLog(documents), list[Told]()
     while True:
         look = await log.after(seen[-1].seq if seen else 0)
@@ -76,7 +76,7 @@ async def test_a_repeated_write_tells_once(
     await wanted(documents)
     for n in (1, 1, 3, 3):
         await documents.batch([write(n)])
-    assert [(each.seq, each.event.id) for each in await told(documents)] == [
+    assert [(each.seq, each.event.id) for each in await outbox_events(documents)] == [
         (1, "evt_1"),
         (2, "evt_2"),
         (3, "evt_3"),
@@ -95,14 +95,14 @@ async def test_create_and_delete_tell_only_where_they_do_something(documents: Do
     delete = Write("delete", THINGS, "x", tells=present)
     for write in (create, create, delete, delete, create):
         await documents.batch([write])
-    assert ids(await told(documents)) == ["False True", "True False", "False True"]
+    assert ids(await outbox_events(documents)) == ["False True", "True False", "False True"]
 
 
 async def test_an_event_comes_back_as_it_was(documents: Documents) -> None:
     await wanted(documents)
     before = time.time()
     await documents.batch([raising(1)])
-    (only,) = await told(documents)
+    (only,) = await outbox_events(documents)
     data = {"n": 1, "text": "João"}
     assert only.event == Event("evt_1", "message.received", "shop", 1.5, data)
     assert before <= only.at <= time.time()
@@ -113,7 +113,7 @@ async def test_an_event_comes_back_as_it_was(documents: Documents) -> None:
 async def test_several_writes_of_one_document_in_a_batch_each_tell(documents: Documents) -> None:
     await wanted(documents)
     await documents.batch([raising(1), raising(1), raising(2), raising(1, "y")])
-    assert ids(await told(documents)) == ["evt_1", "evt_2", "evt_1"]
+    assert ids(await outbox_events(documents)) == ["evt_1", "evt_2", "evt_1"]
     assert len((await documents.query(EVENTS)).items) == 1, "a batch is one document"
 
 
@@ -123,10 +123,10 @@ async def test_what_nobody_wants_is_not_written(documents: Documents) -> None:
     assert (await documents.query(EVENTS)).items == []
     await EventLog(documents).want(time.time() - 1)  # that time is over
     await documents.batch([raising(2)])
-    assert await told(documents) == []
+    assert await outbox_events(documents) == []
     await documents.set(EVENT_LOG, HEAD, {"seq": 0, "webhooks": ["wh_1"], "until": 0.0})
     await documents.batch([raising(3)])
-    assert ids(await told(documents)) == ["evt_3"]
+    assert ids(await outbox_events(documents)) == ["evt_3"]
 
 
 async def test_a_batch_that_fails_tells_nothing(documents: Documents) -> None:
@@ -137,12 +137,12 @@ async def test_a_batch_that_fails_tells_nothing(documents: Documents) -> None:
 
     with pytest.raises(LookupError):
         await documents.batch([raising(1), Write("change", THINGS, "y", change=fail)])
-    assert await told(documents) == []
+    assert await outbox_events(documents) == []
     await documents.batch([raising(1)])
-    assert [each.seq for each in await told(documents)] == [1]
+    assert [each.seq for each in await outbox_events(documents)] == [1]
 
 
-async def test_numbers_have_no_hole_whoever_writes(opened: Callable[[], Documents]) -> None:
+async def test_numbers_have_no_hole_with_several_writers(opened: Callable[[], Documents]) -> None:
     """Several processes at once, and a reader that follows: it sees each once, in order."""
     stores = [opened() for _ in range(3)]
     try:
@@ -178,7 +178,7 @@ async def test_a_full_batch_of_long_events_fits(documents: Documents) -> None:
 
     writes = [Write("set", THINGS, f"{n:03d}", {"n": n}, tells=long) for n in range(TELLING_LIMIT)]
     await documents.batch(writes)
-    found = await told(documents)
+    found = await outbox_events(documents)
     assert ids(found) == [write.id for write in writes]
     packs = (await documents.query(EVENTS)).items
     assert 5 < len(packs) < 16
@@ -195,7 +195,7 @@ async def test_an_event_too_long_for_any_document_is_cut(documents: Documents) -
         return [Event("evt_1", "message.received", "shop", 1.0, data)]
 
     await documents.batch([Write("set", THINGS, "x", {"n": 1}, tells=long)])
-    (only,) = await told(documents)
+    (only,) = await outbox_events(documents)
     assert only.cut
     assert only.event.data == {"id": "x", "text": None}
 
@@ -222,7 +222,7 @@ async def test_an_answer_that_got_lost_tells_once(tmp_path: Path, firestore: Fir
             await store.batch([raising(2)])
         assert firestore.heal() == 1
         await store.batch([raising(2)])
-        assert ids(await told(store)) == ["evt_1", "evt_2"]
+        assert ids(await outbox_events(store)) == ["evt_1", "evt_2"]
     finally:
         await store.close()
 

@@ -1,4 +1,4 @@
-"""What every store finds: by equality and range, in order, page after page."""
+"""Queries of all stores: by equality and range, in order, page after page."""
 
 from __future__ import annotations
 

@@ -57,14 +57,14 @@ async def test_each_write_of_it_is_refused_and_leaves_nothing(
 
 
 async def test_a_refusal_quotes_nothing(documents: Documents, refused: dict[str, Any]) -> None:
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as error:
         await documents.set(THINGS, "x", refused)
-    assert len(str(told.value)) < 100
-    assert "xxxx" not in str(told.value)
-    assert told.value.__cause__ is None
+    assert len(str(error.value)) < 100
+    assert "xxxx" not in str(error.value)
+    assert error.value.__cause__ is None
 
 
-async def test_a_batch_within_the_bound_of_bytes_is_taken_also_where_it_is_told(
+async def test_a_batch_within_the_bound_of_bytes_is_taken_also_with_events(
     documents: Documents,
 ) -> None:
     half = BATCH_BYTES // 8

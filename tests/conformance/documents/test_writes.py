@@ -1,4 +1,4 @@
-"""What every store does with documents: replace, merge, create once, change, delete, batch."""
+"""Writes of all stores: replace, merge, create once, change, delete, batch."""
 
 from __future__ import annotations
 

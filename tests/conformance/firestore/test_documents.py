@@ -1,4 +1,4 @@
-"""What a client finds of documents on Firestore, on the emulator."""
+"""Documents of Firestore and of the emulator, as a client reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client's queries find on Firestore, on the emulator."""
+"""Queries of a client on Firestore and on the emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What transactions and listeners see on Firestore, on the emulator."""
+"""Transactions and listeners on Firestore and on the emulator."""
 
 from __future__ import annotations
 
@@ -109,18 +109,18 @@ def test_a_listener_sees_what_enters_and_leaves_its_query(things: Any) -> None:
     def note(_: Any, changes: Any, __: Any) -> None:
         seen.append([(change.type.name, change.document.id) for change in changes])
 
-    def heard(count: int) -> bool:
+    def received(count: int) -> bool:
         return len(seen) == count
 
     watch = things.where(filter=FieldFilter("i", ">=", 0)).on_snapshot(note)
     new = things.document("new")
     try:
-        until("it heard of what is there", partial(heard, 1), 10)
+        until("it received the result", partial(received, 1), 10)
         steps = (lambda: new.set({"i": 5}), lambda: new.update({"i": 6}), new.delete)
         for step in steps:
             before = len(seen)
             step()
-            until("it heard of it", partial(heard, before + 1), 10)
+            until("it received the change", partial(received, before + 1), 10)
     finally:
         watch.unsubscribe()
     assert seen == [

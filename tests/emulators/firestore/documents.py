@@ -19,7 +19,7 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, document
 
 
 class Documents:
-    """What was committed survives the process; a commit that did not end leaves nothing."""
+    """Commits survive the process; an unfinished one leaves nothing."""
 
     def __init__(self, file: Path) -> None:
         self._database = sqlite3.connect(file, isolation_level=None)

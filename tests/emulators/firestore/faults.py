@@ -1,4 +1,4 @@
-"""What goes wrong on demand, and what was counted: told and asked over the server's own port."""
+"""Faults on demand and counts of requests, over the port of the emulator."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Faults:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def after(self, method: str) -> None:
-        """What was asked is done; raises `Refused` where the answer gets lost."""
+        """Runs after the request is executed. Raises `Refused` where the answer gets lost."""
         if (fault := self._strikes(method, "late")) is not None:
             fault.struck += 1
             await asyncio.sleep(fault.seconds)

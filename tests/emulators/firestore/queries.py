@@ -1,4 +1,4 @@
-"""What a structured query finds: filter, order, cursors, offset, limit, projection."""
+"""Evaluates structured queries: filter, order, cursors, offset, limit, projection."""
 
 from __future__ import annotations
 

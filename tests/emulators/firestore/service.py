@@ -10,7 +10,7 @@ from google.protobuf import empty_pb2
 from tests.emulators.firestore import indexes as indexing
 from tests.emulators.firestore import queries
 from tests.emulators.firestore.commits import Commits
-from tests.emulators.firestore.listening import Listener
+from tests.emulators.firestore.listeners import Listener
 from tests.emulators.firestore.refusals import Code, Refused, check_name, invalid
 from tests.emulators.firestore.transactions import Transactions
 
@@ -35,7 +35,7 @@ _Collections = _pb(messages.ListCollectionIdsResponse)
 
 
 class Service:
-    """What it answered is committed. Runs on one event loop: no call sees half of another."""
+    """Answers after the commit. All calls run on one event loop, so that none observes half of another."""
 
     def __init__(
         self, documents: Documents, faults: Faults, indexes: Sequence[Index] | None

@@ -17,7 +17,7 @@ _Version = tuple[str, int]
 
 @dataclass(slots=True)
 class Transaction:
-    """What it read: documents and queries as they were found."""
+    """The reads of a transaction: documents and queries with their results."""
 
     read_only: bool
     documents: dict[str, int | None] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How Firestore orders and compares values of whatever type: pure."""
+"""Firestore's order and comparison of values of all types (pure)."""
 
 from __future__ import annotations
 

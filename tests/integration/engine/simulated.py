@@ -29,8 +29,8 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal import prekeys
 from actors.connection.session.session import Session
-from actors.media.directory import DirectoryStore
 from actors.messages.content import Text
+from tests.bare_files import BareFiles
 from tests.integration.engine.simulator_process import SimulatorProcess
 from tests.run import answers
 from tests.waiting import eventually
@@ -310,7 +310,7 @@ async def device(
     """
     events = EngineEvents()
     words = settings(simulator, directory, **more)
-    media = DirectoryStore(directory / "media", reserve=lambda: words.current().disk_reserve)
+    media = BareFiles(directory / "media", reserve=lambda: words.current().disk_reserve)
     engine: Any
     if kind == "native":
         session = Session.open(directory / SESSION_FILE, epoch)

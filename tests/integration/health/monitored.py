@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
-from actors.health.resources import Resources
+from actors.health.resources import Resources, files_room
 from actors.queue.lanes import Lanes
 from actors.redis.leases import Leases
 from actors.runtime.liveness import Liveness
@@ -21,7 +22,38 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
+    from actors.connection.backup.bucket.port import Bucket
     from actors.state.documents import Documents
+
+
+def probes_of(
+    settings: Settings,
+    documents: Documents,
+    redis: Redis,
+    *,
+    bucket: Bucket | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> Probes:
+    """The probes of a monitor whose rounds are half a minute apart."""
+    return Probes(
+        redis,
+        Leases(redis),
+        Lanes(redis, settings),
+        documents,
+        Connections(documents),
+        liveness=Liveness(),
+        bucket=bucket,
+        interval=30,
+        redis_limit=settings.max_redis_memory,
+        clock=clock,
+        wall=wall,
+    )
+
+
+def resources_of(settings: Settings) -> Resources:
+    """The resources of an instance that writes to its data directory alone."""
+    return Resources(settings.data, (), partial(files_room, settings))
 
 
 def made(
@@ -30,9 +62,8 @@ def made(
     redis: Redis,
     clock: Callable[[], float] = time.time,
 ) -> Monitor:
-    lanes, registry = Lanes(redis, settings), Connections(documents)
-    probes = Probes(redis, Leases(redis), lanes, documents, registry, liveness=Liveness())
-    resources, thresholds = Resources(settings.data), Thresholds.of(settings)
+    probes = probes_of(settings, documents, redis)
+    resources, thresholds = resources_of(settings), Thresholds.of(settings)
     return Monitor(probes, resources, documents, thresholds, data=settings.data, clock=clock)
 
 

@@ -17,15 +17,12 @@ from actors.health import resource_history
 from actors.health.actor import HealthMonitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
-from actors.health.probes import Probes
-from actors.health.resources import Resources
 from actors.queue.lanes import Lanes, Send
 from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
-from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_STATUS, LATEST
-from tests.integration.health.monitored import alerts, latest, made
+from tests.integration.health.monitored import alerts, latest, made, probes_of, resources_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -130,15 +127,7 @@ async def test_a_sweep_that_fails_again_and_again_is_left_out_for_a_while(
     now = 0.0
     registry = Connections(documents)
     await registry.create("shop", id="shop")
-    probes = Probes(
-        redis,
-        Leases(redis),
-        Lanes(redis, settings),
-        documents,
-        registry,
-        liveness=Liveness(),
-        clock=lambda: now,
-    )
+    probes = probes_of(settings, documents, redis, clock=lambda: now)
     assert await probes.sweep() is not None
     monkeypatch.setattr("actors.health.probes.SWEEP", 0.1)
     os.kill(valkey.pid, signal.SIGSTOP)
@@ -148,7 +137,7 @@ async def test_a_sweep_that_fails_again_and_again_is_left_out_for_a_while(
     finally:
         os.kill(valkey.pid, signal.SIGCONT)
     monkeypatch.undo()
-    monitor = Monitor(probes, Resources(settings.data), documents, Thresholds.of(settings))
+    monitor = Monitor(probes, resources_of(settings), documents, Thresholds.of(settings))
     assert (await monitor.round()).unknown >= {"connection_failed"}
     assert (await latest(documents))["breakers"]["connections"] == "open"
     now = 31.0
@@ -194,18 +183,8 @@ async def test_a_store_that_is_away_again_and_again_is_left_alone_for_a_while(
 ) -> None:
     """It counts as away meanwhile, and is never left for longer than four rounds."""
     now, bucket = 0.0, Bucket()
-    probes = Probes(
-        redis,
-        Leases(redis),
-        Lanes(redis, settings),
-        documents,
-        Connections(documents),
-        liveness=Liveness(),
-        bucket=cast("Any", bucket),
-        interval=30,
-        clock=lambda: now,
-    )
-    monitor = Monitor(probes, Resources(settings.data), documents, Thresholds.of(settings))
+    probes = probes_of(settings, documents, redis, bucket=cast("Any", bucket), clock=lambda: now)
+    monitor = Monitor(probes, resources_of(settings), documents, Thresholds.of(settings))
     await monitor.round()
     assert set(probes.breakers.items()) == {
         (of, "closed") for of in ("redis", "store", "bucket", "connections")
@@ -267,18 +246,9 @@ async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
         jumped += leap
         return time.time() + passed + jumped
 
-    probes = Probes(
-        redis,
-        leases,
-        Lanes(redis, settings),
-        documents,
-        registry,
-        liveness=Liveness(),
-        clock=clock,
-        wall=wall,
-    )
+    probes = probes_of(settings, documents, redis, clock=clock, wall=wall)
     monitor = Monitor(
-        probes, Resources(settings.data), documents, Thresholds.of(settings), clock=wall
+        probes, resources_of(settings), documents, Thresholds.of(settings), clock=wall
     )
     await registry.create("shop", id="shop")
     lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here()))

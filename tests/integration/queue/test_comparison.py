@@ -106,11 +106,19 @@ async def test_what_redis_lost_is_missing(desk: Desk, documents: Documents, mirr
     assert (told["log_level"], told["missing"]) == ("error", 5)
     assert not any(text in str(told) for text in (ANA, "another"))
     probes = Probes(
-        desk.redis, desk.leases, desk.lanes, documents, Connections(documents), liveness=Liveness()
+        desk.redis,
+        desk.leases,
+        desk.lanes,
+        documents,
+        Connections(documents),
+        liveness=Liveness(),
+        bucket=None,
+        interval=30,
+        redis_limit=0,
     )
-    spools = await probes.spools()
-    assert spools is not None
-    assert spools.differences == (5, 0, 0)
+    _, view = await probes.stored_reports()
+    assert view is not None
+    assert view.differences == (5, 0, 0)
 
 
 async def test_what_the_store_lost_is_unseen(

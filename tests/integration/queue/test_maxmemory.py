@@ -11,7 +11,7 @@ from actors.queue.lanes import RedisAway, Send
 from actors.redis import keys
 from actors.redis.leader_election import Turn
 from actors.redis.leases import Owner
-from supervision.root_generation import Newest
+from supervision.root_generation import RootGeneration
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -94,11 +94,11 @@ async def test_an_owner_keeps_its_lease_and_another_takes_it(
 
 @pytest.mark.parametrize("kind", ["once"], indirect=True)
 async def test_a_root_begins_and_a_process_is_elected(redis: Redis) -> None:
-    await Newest(redis).begin()
+    await RootGeneration(redis).begin()
     async with full(redis):
-        second = Newest(redis)
+        second = RootGeneration(redis)
         assert await second.begin() == 2
-        assert await second.still()
+        assert await second.is_newest()
         leader = Turn(redis, keys.WEBHOOKS)
         assert await leader.hold()
         assert await leader.hold()

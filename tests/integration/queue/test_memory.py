@@ -17,10 +17,11 @@ async def test_a_server_without_info_is_not_known_to_be_full(tmp_path: Path) -> 
     renamed = tmp_path / "renamed.conf"
     renamed.write_text('rename-command INFO ""\n')
     with Valkey(tmp_path / "valkey", options={"include": str(renamed)}) as server:
-        redis = connect(server.settings())
+        settings = server.settings(max_redis_memory=1)
+        redis = connect(settings)
         assert (await durability(redis)).appendfsync == "always"
         assert await memory(redis) is None
-        room = RedisRoom(redis, 1, 4)
+        room = RedisRoom(redis, settings.redis_limit, 4)
         await room.look()
         assert not room.full
         await redis.aclose()

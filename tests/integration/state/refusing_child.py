@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.inbox_drain import Drain
 from actors.connection.sender import Ticket
@@ -20,6 +20,9 @@ from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateRefused
 from actors.state.actor import StateManager
 from actors.state.documents import Refused
+
+if TYPE_CHECKING:
+    from actors.redis.lease_record import HeldItems
 
 
 class Steps:
@@ -42,11 +45,8 @@ class Inbox:
     async def pending(self, kind: Any, limit: int) -> Any:
         return self.session.pending(kind, limit)
 
-    async def deferred_counts(self) -> tuple[int, int]:
-        return self.session.deferred_counts()
-
-    async def refused_count(self) -> int:
-        return self.session.refused_count()
+    async def held_items(self) -> HeldItems:
+        return self.session.held_items()
 
     async def settle(self, keys: Any) -> None:
         self.steps.step()

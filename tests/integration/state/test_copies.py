@@ -16,10 +16,10 @@ from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
 from gateway.connection_cache import KnownConnections
 from gateway.http.api_keys import KeyRing, admits, digest
-from supervision.policy import Intensity, Lives
+from supervision.policy import Intensity, RestartRecords
 from supervision.reconcile import Applied
 from supervision.registry import Registry
-from supervision.restart_budgets import Budgets
+from supervision.restart_budgets import RestartBudgets
 from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def test_a_connection_of_a_former_engine_is_one_of_its_successor(
 async def test_the_root_says_once_that_an_engine_is_replaced(tmp_path: Path, copy: Copy) -> None:
     documents = open_documents(resolve_settings(data=tmp_path))
     await documents.set(CONNECTIONS, "shop", {**SHOP, "engine": "neonize"})
-    budgets = Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), documents)
+    budgets = RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), documents)
     registry = Registry(documents, budgets, copy)
     with capture_logs() as logs:
         for _ in range(2):
@@ -133,7 +133,7 @@ async def test_the_root_knows_what_is_desired_and_what_it_acted_upon(
     away: Documents, copy: Copy
 ) -> None:
     await copy.write([SHOP])
-    budgets = Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), away)
+    budgets = RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), away)
     registry = Registry(away, budgets, copy)
     assert await registry.refresh() is False
     assert registry.wanted["shop"].generation == 3

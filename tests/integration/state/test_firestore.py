@@ -17,9 +17,9 @@ from actors.state.copies import Copy
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
 from actors.state.open_store import open_documents
-from supervision.policy import Intensity, Lives
+from supervision.policy import Intensity, RestartRecords
 from supervision.registry import Registry
-from supervision.restart_budgets import Budgets
+from supervision.restart_budgets import RestartBudgets
 from tests.processes.firestore import Firestore
 from tests.processes.valkey import free_port
 
@@ -224,7 +224,7 @@ async def test_settings_of_a_connection_are_what_they_were_after_a_restart(
     connections = Connections(documents)
     await connections.create("shop", id="shop", options=OPTIONS)
     await connections.observe("shop", Observed("open", epoch=2))
-    budgets = Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), documents)
+    budgets = RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), documents)
     copy = Copy(tmp_path / "copy.json")
     assert await Registry(documents, budgets, copy).refresh()
     found = await connections.get("shop")
@@ -232,7 +232,9 @@ async def test_settings_of_a_connection_are_what_they_were_after_a_restart(
     assert found.options == OPTIONS
     host = f"127.0.0.1:{free_port()}"
     away = open_documents(resolve_settings(data=tmp_path, firestore_emulator_host=host))
-    cold = Registry(away, Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), away), copy)
+    cold = Registry(
+        away, RestartBudgets(RestartRecords(Intensity(10, 10.0), 0.5, 60.0), away), copy
+    )
     assert not await cold.refresh()
     assert cold.wanted["shop"].options == OPTIONS
     await away.close()

@@ -28,6 +28,7 @@ from actors.connection.engine import (
 )
 from actors.connection.refused_items.port import RefusedItem
 from actors.connection.state_manager.port import StateAway
+from actors.redis.lease_record import HeldItems
 from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:
@@ -210,11 +211,8 @@ class ScriptedEngine(Learnt, Unable):
         self.aside[key] = self.inbox.pop(key)
         return True
 
-    async def deferred_counts(self) -> tuple[int, int]:
-        return self.deferred
-
-    async def refused_count(self) -> int:
-        return len(self.aside)
+    async def held_items(self) -> HeldItems:
+        return HeldItems(len(self.aside), *self.deferred)
 
     async def refused_items(self, limit: int, after: int) -> list[RefusedItem]:
         return [

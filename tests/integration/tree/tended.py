@@ -18,20 +18,20 @@ from actors.state.copies import Copy
 from actors.state.open_store import open_documents
 from supervision.children import Children
 from supervision.cluster import Cluster
-from supervision.connections import Tending
-from supervision.policy import Intensity, Lives, Probes, Wave
-from supervision.previous_owner import Owners
+from supervision.connections import ConnectionReconciler
+from supervision.policy import Intensity, ProbePolicy, RestartRecords, Wave
+from supervision.previous_owner import PreviousOwners
 from supervision.registry import Registry
 from supervision.removal import Removal
-from supervision.reports.recovery_log import Recovery
-from supervision.restart_budgets import Budgets
+from supervision.reports.recovery_log import RecoveryLog
+from supervision.restart_budgets import RestartBudgets
 from supervision.standbys import Standbys
-from supervision.start_limiter import Gate
+from supervision.start_limiter import StartLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from supervision.policy import Expiry
+    from supervision.policy import LeaseExpiry
     from tests.processes.valkey import Valkey
 
 
@@ -41,37 +41,37 @@ async def tended(
     *,
     through: type[Leases] = Leases,
     intensity: Intensity | None = None,
-    expiry: Expiry | None = None,
+    expiry: LeaseExpiry | None = None,
     limit: int = 10,
     connection: str = "shop",
     confirm: Callable[[], Awaitable[None]] | None = None,
-) -> AsyncIterator[tuple[Tending, Leases]]:
+) -> AsyncIterator[tuple[ConnectionReconciler, Leases]]:
     """A `connection` that should run; the tending, and the `through` by which it sees the leases."""
     settings = server.settings()
     redis, documents = connect(settings), open_documents(settings)
     leases = through(redis)
     confirm = confirm or partial(asyncio.sleep, 0)
-    budgets = Budgets(Lives(intensity or Intensity(10, 10.0), 0.1, 1.0), documents)
+    budgets = RestartBudgets(RestartRecords(intensity or Intensity(10, 10.0), 0.1, 1.0), documents)
     registry = Registry(documents, budgets, Copy(None))
     children = Children(
         Cluster(settings.data),
-        Probes(),
+        ProbePolicy(),
         None,
         Reach(None),
         confirm=confirm,
         on_end=lambda _child, _end: None,
-        on_told=lambda _child, _told: None,
-        on_gone=lambda _child: None,
+        on_report=lambda _child, _report: None,
+        on_removed=lambda _child: None,
         on_change=lambda: None,
     )
-    tending = Tending(
+    tending = ConnectionReconciler(
         registry=registry,
         leases=leases,
         children=children,
         standbys=Standbys(children, 0),
-        gate=Gate(Wave()),
+        start_limiter=StartLimiter(Wave()),
         budgets=budgets,
-        recovery=Recovery(documents),
+        recovery=RecoveryLog(documents),
         removal=Removal(
             registry,
             leases,
@@ -82,7 +82,7 @@ async def tended(
             traces=settings.traces,
             vault=None,
         ),
-        owners=Owners(children, expiry),
+        owners=PreviousOwners(children, expiry),
         auto_recovery=True,
         limit=limit,
         settings_at=lambda: 0.0,

@@ -11,7 +11,7 @@ import pytest
 from actors.redis.leases import EXPIRES, Owner
 from actors.runtime.connection_ids import new_id
 from actors.state.documents import CONNECTIONS
-from supervision.policy import Expiry
+from supervision.policy import LeaseExpiry
 from tests.integration.tree.tended import tended
 from tests.waiting import eventually
 
@@ -35,7 +35,7 @@ async def test_what_the_store_does_not_call_deleted_is_not_forgotten(
         await tending._registry.refresh()
         await documents.set(CONNECTIONS, "shop", otherwise, merge=True)
         before = await documents.get(CONNECTIONS, "shop")
-        tending.tend(SHOP)
+        tending.reconcile(SHOP)
         await asyncio.sleep(0.3)
         assert await leases.read(SHOP) is not None
         assert await leases.deleted_at(SHOP) is None
@@ -43,7 +43,7 @@ async def test_what_the_store_does_not_call_deleted_is_not_forgotten(
         assert await documents.get(CONNECTIONS, "shop") == before
         await documents.set(CONNECTIONS, "shop", deleted, merge=True)
         await tending._registry.refresh()
-        tending.tend(SHOP)
+        tending.reconcile(SHOP)
 
         async def forgotten() -> bool:
             return await documents.get(CONNECTIONS, "shop") is None
@@ -56,13 +56,16 @@ async def test_nothing_is_removed_while_an_owner_out_of_reach_may_serve(
     own_server: Valkey,
 ) -> None:
     """G6: it would write into what is gone, under a name that is free again."""
-    async with tended(own_server, connection=SHOP, expiry=Expiry(EXPIRES)) as (tending, leases):
+    async with tended(own_server, connection=SHOP, expiry=LeaseExpiry(EXPIRES)) as (
+        tending,
+        leases,
+    ):
         documents = tending._recovery._documents
         lease = await leases.take(SHOP, Owner("connection:a", 1, "elsewhere"))
         await leases.report(SHOP, lease.epoch, state="open", cause=None, since=time.time())
         await documents.set(CONNECTIONS, "shop", {"deleted": True}, merge=True)
         await tending._registry.refresh()
-        tending.tend(SHOP)
+        tending.reconcile(SHOP)
         await asyncio.sleep(0.3)
         now = await leases.read(SHOP)
         assert now is not None

@@ -105,15 +105,15 @@ async def test_what_arrives_again_is_kept_as_what_arrives(
     monkeypatch.setattr(time, "time", lambda: host.now)
     chat = "15550100002@s.whatsapp.net"
     transfer = Transfer(chat, chat, "A", False, "image", bytes(32), "/", sha256, bytes(32), 3)
-    assert await Fetcher(host.files, Web(), Hosts(), limit=9).fetch(transfer) is None
+    assert await Fetcher(host.files.of("shop"), Web(), Hosts(), limit=9).fetch(transfer) is None
     await host.later(2 * RENEW)
     assert host.here == {sha256.hex()}
     host.lose_disk()
     await host.later(RETENTION - 3 * RENEW)
-    assert await host.files.need(sha256.hex()), "the bucket's copy was renewed, too"
+    assert await host.files.of("shop").need(sha256.hex()), "the bucket's copy was renewed, too"
     host.lose_disk()
     shutil.rmtree(bucket / "media")
-    assert not await host.files.need(sha256.hex())
+    assert not await host.files.of("shop").need(sha256.hex())
 
 
 async def test_a_file_that_was_lost_while_its_message_waits(tmp_path: Path, bucket: Path) -> None:

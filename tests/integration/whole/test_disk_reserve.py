@@ -68,13 +68,13 @@ def series(instance: Instance, name: str) -> float:
 
 def test_everything_but_files_goes_on(instance: Instance, full: None) -> None:
     refused = upload(instance)
-    assert (refused.status_code, refused.json()["code"]) == (503, "disk_full")
+    assert (refused.status_code, refused.json()["code"]) == (503, "disk_reserve")
     assert int(refused.headers["Retry-After"]) > 0
 
     came = says(instance, type="image", data=base64.b64encode(DATA).decode(), text="look")
     assert came["text"] == "look"
     media = media_of(instance, came["id"], "deferred")
-    assert media["error"] == "disk_full"
+    assert media["error"] == "disk_reserve"
     pending = instance.api.get(media["url"])
     assert (pending.status_code, pending.json()["code"]) == (409, "media_pending")
     assert "room" in pending.json()["detail"]
@@ -95,7 +95,7 @@ def test_everything_but_files_goes_on(instance: Instance, full: None) -> None:
     until("the gateway is back", lambda: instance.api.get("/health/live").is_success, 30)
     instance.pair(OTHER, OTHER_ACCOUNT)
     assert says(instance, type="text", text="after all that")["text"] == "after all that"
-    assert media_of(instance, came["id"], "deferred")["error"] == "disk_full"
+    assert media_of(instance, came["id"], "deferred")["error"] == "disk_reserve"
     assert instance.connection("shop")["deferred_files"] == 1, "the next owner knows of it"
 
     reserve(instance, 512 * 2**20)

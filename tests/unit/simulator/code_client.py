@@ -73,8 +73,8 @@ class CodeClient:
         children = [Node(tag, {}, value) for tag, value in content.items() if value is not None]
         return await self.device.query("md", "set", Node(REG, attrs, children))
 
-    async def heard(self, stage: str) -> Any:
-        """What the next notification of that stage carries; it is about this client's code."""
+    async def notified(self, stage: str) -> Any:
+        """Returns the content of the next notification of that stage, for this client's code."""
         told = (await self.device.next("notification")).get_child(REG)
         assert told.attrs["stage"] == stage
         assert bytes_of(told, "link_code_pairing_ref") == self.ref
@@ -82,10 +82,10 @@ class CodeClient:
 
     async def answer(self, **changed: Any) -> Any:
         """Waits for the phone's key and sends its own; the answer. `changed` as for `finish`."""
-        return await self.finish(await self.heard("primary_hello"), **changed)
+        return await self.finish(await self.notified("primary_hello"), **changed)
 
     async def finish(self, told: Any, **changed: Any) -> Any:
-        """Sends its keys to the phone of which it was told; the answer. `changed` as for `ask`.
+        """Sends its keys to the phone in the notification; returns the answer. `changed` as for `ask`.
 
         And `own`, another identity in the bundle.
         """

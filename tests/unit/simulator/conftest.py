@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.asyncio.server import serve
 
-from simulator.server_state import World
+from simulator.server_state import ServerState
 from simulator.wire import connection
 from tests.unit.simulator.device import Device
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerState]:
     # For clients that handle a stanza late: the devices of these tests read as it comes.
     monkeypatch.setattr(connection, "FAREWELL_SECONDS", 0.05)
-    world = World(tmp_path / "world")
+    world = ServerState(tmp_path / "world")
     yield world
     world.close()
 
 
 @pytest.fixture
-async def new_device(world: World, tmp_path: Path) -> AsyncIterator[Callable[[], Device]]:
+async def new_device(world: ServerState, tmp_path: Path) -> AsyncIterator[Callable[[], Device]]:
     """Makes unpaired devices that talk to the served world."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from simulator.contacts.signal_endpoints import Bundle, Endpoints
+from simulator.contacts.signal_endpoints import Bundle, SignalEndpoints
 from simulator.phones.adv import parsed
 from simulator.server.rules.versions import CURRENT
 from simulator.store import Store
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 PATIENCE = 60.0
 
@@ -59,11 +59,11 @@ def announce(payload: Any, version: str) -> None:
 class Device:
     """One device of an account, with its keys; `connect` again logs in again."""
 
-    def __init__(self, world: World, ws_url: str, directory: Path) -> None:
+    def __init__(self, world: ServerState, ws_url: str, directory: Path) -> None:
         self.world = world
         self.ws_url = ws_url
         self.store = Store(directory / f"{secrets.token_hex(4)}.db")
-        self.signal = Endpoints(self.store).phone("15550100099")
+        self.signal = SignalEndpoints(self.store).phone("15550100099")
         self.noise = X25519PrivateKey.generate()
         self.secret = secrets.token_bytes(32)
         self.number = ""
@@ -329,7 +329,7 @@ class Device:
 
     @staticmethod
     def own_copy(text: str, to: str) -> Any:
-        """What the own other devices are sent about a message."""
+        """Builds the receipt for the account's other devices."""
         copy = Message()
         copy.device_sent_message.destination_jid = str(JID(to))
         copy.device_sent_message.message.conversation = text

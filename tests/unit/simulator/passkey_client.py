@@ -1,6 +1,6 @@
 """A client that pairs by a passkey, step by step; each step can be spoiled by a test.
 
-What it derives is written down here a second time, from whatsmeow's pair-passkey.go.
+The derivations are written a second time here, from whatsmeow's pair-passkey.go.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PasskeyClient:
         self.code = ""
 
     async def options(self) -> dict[str, Any]:
-        """What the server asked for."""
+        """Returns the request of the server."""
         told = await self.device.next("notification")
         assert told.attrs["type"] == "passkey_prologue_request"
         found: dict[str, Any] = json.loads(bytes_of(told, "passkey_request_options"))

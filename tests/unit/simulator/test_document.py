@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
@@ -47,7 +47,7 @@ def examples() -> list[list[str]]:
     return [shlex.split(line.replace("$SIM", SIM), comments=True) for line in lines]
 
 
-async def test_the_routes_are_those_that_are_served(world: World) -> None:
+async def test_the_routes_are_those_that_are_served(world: ServerState) -> None:
     routes: list[Route] = application(world, str).routes  # type: ignore[assignment]
     served = {
         f"{method} {route.path.replace(':int', '')}"
@@ -72,7 +72,7 @@ def test_the_faults_are_those_that_can_be_asked_for() -> None:
         assert {name: float(value) for name, value in written} == given, kind
 
 
-async def test_a_contact_behaves_at_first_as_is_written(world: World) -> None:
+async def test_a_contact_behaves_at_first_as_is_written(world: ServerState) -> None:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url=SIM) as http:
         described = (await http.get(f"/contacts/{FRIEND}")).json()
@@ -99,7 +99,7 @@ def test_the_remarks_are_those_that_are_counted() -> None:
     assert [name for name, _ in rows("remark")] == list(REMARKS)
 
 
-async def test_the_properties_are_those_that_can_be_changed(world: World) -> None:
+async def test_the_properties_are_those_that_can_be_changed(world: ServerState) -> None:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url=SIM) as http:
         written = {name: json.loads(value) for name, value, _ in rows("property")}
@@ -113,7 +113,9 @@ def test_each_table_is_found(heading: str) -> None:
     assert len(rows(heading)) > 5
 
 
-async def test_the_examples_work(world: World, paired: Callable[[str], Awaitable[Device]]) -> None:
+async def test_the_examples_work(
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
+) -> None:
     await paired(ACCOUNT)
     transport = httpx.ASGITransport(application(world, str))
     assert len(examples()) > 10

@@ -16,7 +16,7 @@ from simulator.faults import RULES, SERVER_WIDE, TIMING, FaultError, Faults, req
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -63,7 +63,7 @@ def test_clearing() -> None:
     assert faults.strike(FRIEND, "swallow") is None
 
 
-async def test_every_rule_whose_seconds_are_its_own_ends_after_them(world: World) -> None:
+async def test_every_rule_whose_seconds_are_its_own_ends_after_them(world: ServerState) -> None:
     """For many accounts at once, each by its own clock, and however often it had struck."""
     accounts = [f"1555010002{number}" for number in range(3)]
     bodies = [
@@ -91,23 +91,23 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-def inject(world: World, kind: str, **more: Any) -> int:
+def inject(world: ServerState, kind: str, **more: Any) -> int:
     return world.fault_injector.strike(
         world.faults.request({"account": NUMBER, "kind": kind, **more})
     )
 
 
-def say(world: World, text: str) -> str:
+def say(world: ServerState, text: str) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, NUMBER, text)
+        return world.contact_behaviour.say(FRIEND, NUMBER, text)
 
 
-def struck(world: World) -> int:
+def struck(world: ServerState) -> int:
     return sum(fault["struck"] for fault in world.faults.everything())
 
 
 @pytest.mark.parametrize("kind", ["drop", "abort"])
-async def test_the_socket_closes(device: Device, world: World, kind: str) -> None:
+async def test_the_socket_closes(device: Device, world: ServerState, kind: str) -> None:
     assert inject(world, kind) == 1
     await device.closed()
     code = device.socket.close_code
@@ -126,7 +126,7 @@ async def test_the_socket_closes(device: Device, world: World, kind: str) -> Non
     ],
 )
 async def test_stream_errors(
-    device: Device, world: World, kind: str, code: str | None, conflict: str | None
+    device: Device, world: ServerState, kind: str, code: str | None, conflict: str | None
 ) -> None:
     more = {"code": int(code)} if code == "503" else {}
     assert inject(world, kind, **more) == 1
@@ -138,7 +138,7 @@ async def test_stream_errors(
     assert (await device.login()).tag == ("failure" if kind == "logout" else "success")
 
 
-async def test_withheld_and_delayed_acks(device: Device, world: World) -> None:
+async def test_withheld_and_delayed_acks(device: Device, world: ServerState) -> None:
     world.people.change(FRIEND, {"receipts": "none"})
     inject(world, "withhold_acks", count=1)
     await device.send(await device.message(FRIEND, "one", "M1"))
@@ -153,7 +153,7 @@ async def test_withheld_and_delayed_acks(device: Device, world: World) -> None:
     assert struck(world) == 2
 
 
-async def test_refused_and_swallowed_messages(device: Device, world: World) -> None:
+async def test_refused_and_swallowed_messages(device: Device, world: ServerState) -> None:
     inject(world, "error_acks", code=463, count=1)
     await device.send(await device.message(FRIEND, "one", "M1"))
     assert (await device.next("ack")).attrs["error"] == "463"
@@ -165,7 +165,7 @@ async def test_refused_and_swallowed_messages(device: Device, world: World) -> N
     assert struck(world) == 2
 
 
-async def test_duplicate_and_garbled_deliveries(device: Device, world: World) -> None:
+async def test_duplicate_and_garbled_deliveries(device: Device, world: ServerState) -> None:
     inject(world, "duplicate", count=1)
     message_id = say(world, "twice")
     assert [(await device.next("message")).attrs["id"] for _ in range(2)] == [message_id] * 2
@@ -180,12 +180,12 @@ async def next_read(device: Device, count: int) -> list[str]:
     return [(await device.read())[1] for _ in range(count)]
 
 
-async def test_messages_that_arrive_newest_first(device: Device, world: World) -> None:
+async def test_messages_that_arrive_newest_first(device: Device, world: ServerState) -> None:
     """Over two sessions: the contact forgot the first one between the second text and the third."""
     inject(world, "reorder", count=3)
     say(world, "one")
     with world.store.transaction():
-        world.speech.say(NUMBER, FRIEND, "from my phone")
+        world.contact_behaviour.say(NUMBER, FRIEND, "from my phone")
     say(world, "two")
     assert (await device.read())[1] == "from my phone"
     with pytest.raises(TimeoutError):
@@ -202,7 +202,7 @@ async def test_messages_that_arrive_newest_first(device: Device, world: World) -
 
 @pytest.mark.parametrize("end", ["cleared", "disconnected", "replaced"])
 async def test_what_was_kept_back_arrives_in_its_order(
-    device: Device, world: World, end: str
+    device: Device, world: ServerState, end: str
 ) -> None:
     inject(world, "reorder", count=3)
     for text in ("one", "two"):
@@ -228,7 +228,7 @@ async def test_what_was_kept_back_arrives_in_its_order(
 
 
 async def test_what_was_kept_back_arrives_when_the_time_is_over(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     inject(world, "reorder", count=3, seconds=0.3)
     for text in ("one", "two"):
@@ -238,7 +238,7 @@ async def test_what_was_kept_back_arrives_when_the_time_is_over(
 
 
 async def test_logins_are_refused_for_a_time_without_a_word_about_it(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     await device.close()
     inject(world, "reject_login", seconds=0.5)
@@ -250,7 +250,7 @@ async def test_logins_are_refused_for_a_time_without_a_word_about_it(
 
 
 async def test_one_device_gets_its_messages_in_another_order_than_the_other(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     other = await paired(NUMBER)
     inject(world, "reorder", device=other.device)
@@ -263,7 +263,7 @@ async def test_one_device_gets_its_messages_in_another_order_than_the_other(
 
 @pytest.mark.parametrize(("mode", "beside"), [("lid", "sender_pn"), ("pn", "sender_lid")])
 async def test_an_address_without_the_other(
-    device: Device, world: World, mode: str, beside: str
+    device: Device, world: ServerState, mode: str, beside: str
 ) -> None:
     world.people.change(FRIEND, {"addressing": ADDRESSINGS[mode]})
     inject(world, "conceal", count=1)
@@ -276,7 +276,9 @@ async def test_an_address_without_the_other(
 
 
 @pytest.mark.parametrize("kind", ["lose", "corrupt"])
-async def test_spoiled_frames_do_not_authenticate(device: Device, world: World, kind: str) -> None:
+async def test_spoiled_frames_do_not_authenticate(
+    device: Device, world: ServerState, kind: str
+) -> None:
     inject(world, kind)
     say(world, "spoiled")
     say(world, "after it")
@@ -299,7 +301,7 @@ async def test_spoiled_frames_do_not_authenticate(device: Device, world: World, 
         pytest.param({}, id="unavailable"),
     ],
 )
-async def test_rejected_logins(device: Device, world: World, more: dict[str, int]) -> None:
+async def test_rejected_logins(device: Device, world: ServerState, more: dict[str, int]) -> None:
     await device.close()
     inject(world, "reject_login", count=1, **more)
     failure = await device.login()
@@ -316,7 +318,7 @@ async def test_rejected_logins(device: Device, world: World, more: dict[str, int
     assert (await device.login()).tag == "success"
 
 
-async def test_a_stream_that_ends_for_a_missing_ack(device: Device, world: World) -> None:
+async def test_a_stream_that_ends_for_a_missing_ack(device: Device, world: ServerState) -> None:
     assert inject(world, "stream_ack") == 1
     error = await device.next("stream:error")
     assert (error.attrs, error.get_child("ack").attrs["class"]) == ({}, "message")
@@ -324,7 +326,7 @@ async def test_a_stream_that_ends_for_a_missing_ack(device: Device, world: World
     await device.closed()
 
 
-async def test_a_ban_ends_by_itself_and_says_when(device: Device, world: World) -> None:
+async def test_a_ban_ends_by_itself_and_says_when(device: Device, world: ServerState) -> None:
     assert inject(world, "ban", seconds=1.5) == 1
     await device.closed()
     failure = await device.login()
@@ -343,7 +345,7 @@ async def test_a_ban_ends_by_itself_and_says_when(device: Device, world: World) 
     assert not world.faults.everything()[0]["active"]
 
 
-async def test_an_ack_that_comes_twice(device: Device, world: World) -> None:
+async def test_an_ack_that_comes_twice(device: Device, world: ServerState) -> None:
     inject(world, "duplicate_acks", count=1)
     world.people.change(FRIEND, {"receipts": "none"})
     for message_id in ("M1", "M2"):
@@ -354,7 +356,7 @@ async def test_an_ack_that_comes_twice(device: Device, world: World) -> None:
 
 
 async def test_a_fault_of_one_device_leaves_the_other_alone(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     other = await paired(NUMBER)
     assert inject(world, "drop", device=other.device) == 1
@@ -365,7 +367,9 @@ async def test_a_fault_of_one_device_leaves_the_other_alone(
     assert (await device.next("ack")).attrs["id"] == "M1"
 
 
-async def test_a_frozen_socket_moves_nothing_until_it_thaws(device: Device, world: World) -> None:
+async def test_a_frozen_socket_moves_nothing_until_it_thaws(
+    device: Device, world: ServerState
+) -> None:
     assert inject(world, "freeze") == 1
     message_id = say(world, "stuck")
     with pytest.raises(TimeoutError):
@@ -375,7 +379,7 @@ async def test_a_frozen_socket_moves_nothing_until_it_thaws(device: Device, worl
 
 
 async def test_a_freeze_outlasts_a_new_login_and_ends_by_itself(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     inject(world, "freeze", seconds=0.6)
     await device.close()

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from simulator.contacts import message_content, message_secrets
 from simulator.contacts.message_content import Target
-from simulator.contacts.message_secrets import VOTE, Change, chosen
+from simulator.contacts.message_secrets import VOTE, AddOn, chosen
 from simulator.contacts.message_secrets import vote as vote_for
 from simulator.control.api import application
 from simulator.wire.proto_schema import Message
@@ -22,7 +22,7 @@ from simulator.wire.protocol import JID, Node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -31,7 +31,7 @@ SECRET = bytes(range(32))
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -49,7 +49,7 @@ async def say(http: httpx.AsyncClient, path: str = SAY, **body: Any) -> str:
 
 
 async def sent(device: Device, message: Any, message_id: str) -> dict[str, Any]:
-    """What the contact's inbox shows of a message of the device's."""
+    """Returns the inbox entry of a message of the device."""
     await device.send(await device.message(FRIEND, message, message_id))
     await device.next("ack")
     items = device.world.inbox.received(FRIEND)
@@ -145,7 +145,7 @@ async def test_a_contacts_poll_and_the_votes_in_it(
     voter, author = (one.addresses()[addressing == "lid"] for one in (account, friend))
     target = Target(poll_id, JID(FRIEND), JID(FRIEND), False, False, None)
     secret = message.message_context_info.message_secret
-    ballot = Change(VOTE, poll_id, author, voter)
+    ballot = AddOn(VOTE, poll_id, author, voter)
     vote = ballot.sealed(secret, vote_for(["green", "red"]))
     item = await sent(device, message_secrets.vote_message(target, *vote), "V1")
     assert (item["type"], item["content"]["options"]) == ("vote", ["red", "green"])
@@ -174,7 +174,7 @@ async def test_a_contact_votes(device: Device, http: httpx.AsyncClient) -> None:
         "P1",
         False,
     )
-    ballot = Change(VOTE, "P1", str(JID(NUMBER)), str(JID(FRIEND)))
+    ballot = AddOn(VOTE, "P1", str(JID(NUMBER)), str(JID(FRIEND)))
     assert abs(update.sender_timestamp_ms - time.time() * 1000) < 60_000
     vote = update.vote
     plaintext = ballot.opened(SECRET, vote.enc_payload, vote.enc_iv)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from simulator.control.api import application
 from simulator.server.rules.failures import Standings
 from simulator.server.rules.properties import Properties
-from simulator.server_state import World
+from simulator.server_state import ServerState
 from simulator.wire.protocol import JID, ClientPayload, Node
 from tests.unit.simulator.device import announce
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 NUMBER, FRIEND = "15550100001", "15550100002"
 
 
-def say(world: World, text: str, **more: Any) -> str:
+def say(world: ServerState, text: str, **more: Any) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, NUMBER, text, **more)
+        return world.contact_behaviour.say(FRIEND, NUMBER, text, **more)
 
 
 async def test_another_noise_key_is_refused(
@@ -50,7 +50,7 @@ async def test_an_unknown_device_is_refused(
 
 
 async def test_resumes_falls_back_and_resumes_again(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
 
@@ -77,7 +77,7 @@ async def test_resumes_falls_back_and_resumes_again(
 
 @pytest.mark.parametrize(("standing", "reason"), [("locked", "403"), ("banned", "406")])
 async def test_an_account_that_is_not_in_good_standing(
-    world: World, paired: Callable[[str], Awaitable[Device]], standing: str, reason: str
+    world: ServerState, paired: Callable[[str], Awaitable[Device]], standing: str, reason: str
 ) -> None:
     """Its logins are refused, after a restart as well; then its devices are what they were."""
     device = await paired(NUMBER)
@@ -95,7 +95,7 @@ async def test_an_account_that_is_not_in_good_standing(
 
 
 async def test_a_refused_login_counts_as_none(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     await device.close()
@@ -105,7 +105,7 @@ async def test_a_refused_login_counts_as_none(
 
 
 async def test_nothing_of_a_replaced_socket_is_accepted(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     """G6: after the successor's login the server accepts no stanza of the old owner."""
     device = await paired(NUMBER)
@@ -125,7 +125,7 @@ async def test_nothing_of_a_replaced_socket_is_accepted(
 
 
 async def test_what_came_before_a_login_is_handled_before_it(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     key = (NUMBER, device.device)
@@ -142,7 +142,7 @@ async def test_what_came_before_a_login_is_handled_before_it(
 
 
 async def test_what_waits_is_sent_at_login_until_acknowledged(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     await device.close()
@@ -170,13 +170,13 @@ async def test_what_waits_is_sent_at_login_until_acknowledged(
 
 
 async def test_survives_a_restart_of_the_simulator(
-    world: World, paired: Callable[[str], Awaitable[Device]], tmp_path: Path
+    world: ServerState, paired: Callable[[str], Awaitable[Device]], tmp_path: Path
 ) -> None:
     device = await paired(NUMBER)
     await device.close()
     say(world, "kept")
     # a second world on the same directory, as after a kill: nothing was written at an orderly end
-    again = World(tmp_path / "world")
+    again = ServerState(tmp_path / "world")
     try:
         assert again.static_key.root_key == world.static_key.root_key
         assert again.static_key.identity.static_public == world.static_key.identity.static_public
@@ -189,7 +189,7 @@ async def test_survives_a_restart_of_the_simulator(
 
 
 async def test_a_passive_login_gets_nothing_until_it_is_active(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     await device.close()
@@ -205,7 +205,7 @@ async def test_a_passive_login_gets_nothing_until_it_is_active(
 
 
 async def test_two_devices_of_one_account_each_have_a_queue(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     one, other = await paired(NUMBER), await paired(NUMBER)
     await other.close()
@@ -216,7 +216,7 @@ async def test_two_devices_of_one_account_each_have_a_queue(
 
 
 async def test_own_message_reaches_the_other_device(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     one, other = await paired(NUMBER), await paired(NUMBER)
     companion = world.companions.get(NUMBER, other.device)

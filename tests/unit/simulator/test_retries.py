@@ -1,4 +1,4 @@
-"""Retry receipts both ways: whoever cannot read a message asks, and gets it anew under its id."""
+"""Retry receipts both ways: a device that cannot decrypt a message gets it again under its id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, bytes_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -24,12 +24,12 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-def say(world: World, text: str, **more: Any) -> str:
+def say(world: ServerState, text: str, **more: Any) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, NUMBER, text, **more)
+        return world.contact_behaviour.say(FRIEND, NUMBER, text, **more)
 
 
-def reinstall(world: World, *, notify: bool, same_identity: bool = False) -> None:
+def reinstall(world: ServerState, *, notify: bool, same_identity: bool = False) -> None:
     with world.store.transaction():
         world.device_changes.reinstall(FRIEND, same_identity=same_identity, notify=notify)
 
@@ -43,7 +43,7 @@ async def ask(
     await device.send(Node("receipt", {"to": to, "id": message_id, "type": "retry"}, content))
 
 
-async def introduced(device: Device, world: World) -> None:
+async def introduced(device: Device, world: ServerState) -> None:
     """A session both ways, so that the next message is no first one."""
     await device.send(await device.message(FRIEND, "one", "M1"))
     say(world, "two")
@@ -51,7 +51,7 @@ async def introduced(device: Device, world: World) -> None:
 
 
 async def test_a_contact_that_forgot_its_sessions_asks_with_keys(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     await introduced(device, world)
     with world.store.transaction():
@@ -70,7 +70,7 @@ async def test_a_contact_that_forgot_its_sessions_asks_with_keys(
 
 
 async def test_a_forgetful_contact_opens_a_new_session_when_it_speaks(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     await introduced(device, world)
     with world.store.transaction():
@@ -82,7 +82,7 @@ async def test_a_forgetful_contact_opens_a_new_session_when_it_speaks(
 
 
 @pytest.mark.parametrize("notify", [True, False])
-async def test_a_contact_who_reinstalls(device: Device, world: World, notify: bool) -> None:
+async def test_a_contact_who_reinstalls(device: Device, world: ServerState, notify: bool) -> None:
     await introduced(device, world)
     with world.store.transaction():
         linked = world.device_changes.link(FRIEND, notify=False)
@@ -104,7 +104,9 @@ async def test_a_contact_who_reinstalls(device: Device, world: World, notify: bo
     assert linked not in world.devices.of(FRIEND)
 
 
-async def test_only_the_sessions_when_the_identity_is_kept(device: Device, world: World) -> None:
+async def test_only_the_sessions_when_the_identity_is_kept(
+    device: Device, world: ServerState
+) -> None:
     await introduced(device, world)
     before = world.endpoints.phone(FRIEND).identity.public
     reinstall(world, notify=True, same_identity=True)
@@ -113,7 +115,7 @@ async def test_only_the_sessions_when_the_identity_is_kept(device: Device, world
     assert "notification" not in world.queue.counts((NUMBER, device.device))
 
 
-async def test_a_linked_device_shows_who_vouches_for_it(device: Device, world: World) -> None:
+async def test_a_linked_device_shows_who_vouches_for_it(device: Device, world: ServerState) -> None:
     with world.store.transaction():
         linked = world.device_changes.link(FRIEND, notify=False)
     stanza = await device.message(FRIEND, "hello", "M1", devices=(linked,))
@@ -129,7 +131,9 @@ async def test_a_linked_device_shows_who_vouches_for_it(device: Device, world: W
     assert bytes_of(retry, "keys", "device-identity") == endpoint.adv
 
 
-async def test_an_account_is_answered_no_more_than_five_times(device: Device, world: World) -> None:
+async def test_an_account_is_answered_no_more_than_five_times(
+    device: Device, world: ServerState
+) -> None:
     message_id = say(world, "hello")
     await device.next("message")
     for _ in range(MAX_RETRIES + 2):
@@ -144,7 +148,7 @@ async def test_an_account_is_answered_no_more_than_five_times(device: Device, wo
 
 @pytest.mark.parametrize("count", ["0", "6", "-1", "many", ""])
 async def test_a_count_that_no_client_sends_is_not_answered(
-    device: Device, world: World, count: Any
+    device: Device, world: ServerState, count: Any
 ) -> None:
     message_id = say(world, "hello")
     await device.next("message")
@@ -154,7 +158,7 @@ async def test_a_count_that_no_client_sends_is_not_answered(
 
 
 async def test_only_who_got_a_message_is_answered_and_only_by_who_sent_it(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     stranger = await paired(OTHER)
     with world.store.transaction():
@@ -175,7 +179,7 @@ async def test_only_who_got_a_message_is_answered_and_only_by_who_sent_it(
 
 @pytest.mark.parametrize("keys_of_another", [True, False])
 async def test_without_usable_keys_the_second_time_takes_a_prekey(
-    device: Device, world: World, keys_of_another: bool
+    device: Device, world: ServerState, keys_of_another: bool
 ) -> None:
     message_id = say(world, "hello")
     await device.next("message")
@@ -187,10 +191,10 @@ async def test_without_usable_keys_the_second_time_takes_a_prekey(
 
 
 async def test_the_own_phones_message_is_a_copy_and_can_be_asked_for(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     with world.store.transaction():
-        message_id = world.speech.say(NUMBER, FRIEND, "from my pocket")
+        message_id = world.contact_behaviour.say(NUMBER, FRIEND, "from my pocket")
     copy = await device.next("message")
     assert str(copy.attrs["recipient"]) == f"{FRIEND}@s.whatsapp.net"
     assert copy.attrs["from"] == JID(NUMBER)
@@ -203,7 +207,9 @@ async def test_the_own_phones_message_is_a_copy_and_can_be_asked_for(
     assert (delivered.attrs["id"], delivered.attrs["from"]) == (message_id, JID(FRIEND))
 
 
-async def test_addressing_switches_within_a_conversation(device: Device, world: World) -> None:
+async def test_addressing_switches_within_a_conversation(
+    device: Device, world: ServerState
+) -> None:
     friend = world.people.named(FRIEND)
     phone, hidden = JID(FRIEND), friend.address(LID_SERVER)
     for mode, shown, beside in ((LID_SERVER, hidden, "sender_pn"), ("", phone, "sender_lid")):
@@ -214,20 +220,20 @@ async def test_addressing_switches_within_a_conversation(device: Device, world: 
         assert stanza.attrs[beside] == (phone if mode else hidden)
         assert stanza.attrs.get("addressing_mode") == ("lid" if mode else None)
         assert device.decrypt(stanza) == mode
-    # a receipt too, whichever way the message was addressed
+    # a receipt too, in either addressing mode
     world.people.change(FRIEND, {"addressing": LID_SERVER})
     await device.send(await device.message(FRIEND, "hello", "M1"))
     assert (await device.next("receipt")).attrs["from"] == hidden
     # and the copies of what the own phone says to that chat
     with world.store.transaction():
-        world.speech.say(NUMBER, FRIEND, "mine")
+        world.contact_behaviour.say(NUMBER, FRIEND, "mine")
     copy = await device.next("message")
     assert (copy.attrs["recipient"], copy.attrs["peer_recipient_pn"]) == (hidden, phone)
     assert copy.attrs["from"] == world.people.named(NUMBER).address(LID_SERVER)
     assert device.decrypt(copy) == "mine"
 
 
-async def test_a_contact_without_one_time_prekeys(device: Device, world: World) -> None:
+async def test_a_contact_without_one_time_prekeys(device: Device, world: ServerState) -> None:
     world.people.change(FRIEND, {"prekeys": 1})
     assert (await device.bundle(FRIEND)).prekey_id is not None
     assert (await device.bundle(FRIEND)).prekey_id is None
@@ -238,7 +244,7 @@ async def test_a_contact_without_one_time_prekeys(device: Device, world: World) 
 
 @pytest.mark.parametrize("kept", [0, 3])
 async def test_the_server_loses_prekeys_and_says_so(
-    device: Device, world: World, kept: int
+    device: Device, world: ServerState, kept: int
 ) -> None:
     companion = world.companions.of(NUMBER)[0]
     with world.store.transaction():
@@ -257,7 +263,7 @@ async def test_the_server_loses_prekeys_and_says_so(
     assert (await device.next("notification")).attrs["id"] != told.attrs["id"]
     for number in range(kept + 1):
         with world.store.transaction():
-            world.speech.say(f"1555010001{number}", NUMBER, "hello")
+            world.contact_behaviour.say(f"1555010001{number}", NUMBER, "hello")
         assert (await device.read())[1] == "hello"
 
 
@@ -275,7 +281,7 @@ async def next_retry(device: Device) -> Any:
 
 @pytest.mark.parametrize("server", [PN_SERVER, LID_SERVER])
 async def test_the_own_phone_names_the_chat_each_time_it_asks(
-    device: Device, world: World, server: str
+    device: Device, world: ServerState, server: str
 ) -> None:
     """`recipient` is the contact's, as in the copy, also when what it asks about is an answer."""
     friend = world.people.named(FRIEND).address(server)
@@ -336,7 +342,7 @@ async def test_a_further_companion_learns_the_chat_of_an_answer(
 )
 async def test_a_contacts_receipts_for_the_phones_message_reach_all_own_devices(
     device: Device,
-    world: World,
+    world: ServerState,
     paired: Callable[[str], Awaitable[Device]],
     receipts: str,
     expected: list[str],
@@ -345,7 +351,7 @@ async def test_a_contacts_receipts_for_the_phones_message_reach_all_own_devices(
     companions = [device, await paired(NUMBER)]
     world.people.change(FRIEND, {"receipts": receipts, "read_after": 0.4})
     with world.store.transaction():
-        message_id = world.speech.say(NUMBER, FRIEND, "from my pocket")
+        message_id = world.contact_behaviour.say(NUMBER, FRIEND, "from my pocket")
     (said,) = world.sent.of(NUMBER)
     assert (said["delivered"], said["read"]) == (False, False)
     for companion in companions:
@@ -360,13 +366,13 @@ async def test_a_contacts_receipts_for_the_phones_message_reach_all_own_devices(
 
 
 async def test_a_companions_receipt_for_the_phones_message_reaches_all_own_devices(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     """The contact's phone is played and silent here, their companion is not."""
     world.people.change(FRIEND, {"receipts": "none"})
     friend, other = await paired(FRIEND), await paired(NUMBER)
     with world.store.transaction():
-        message_id = world.speech.say(NUMBER, FRIEND, "from my pocket")
+        message_id = world.contact_behaviour.say(NUMBER, FRIEND, "from my pocket")
     assert await friend.read() == (message_id, "from my pocket")
     await friend.send(Node("receipt", {"id": message_id, "to": JID(NUMBER), "type": "read"}))
     for companion in (device, other):

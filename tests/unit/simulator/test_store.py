@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from simulator.contacts import message_content
-from simulator.contacts.inbox import Inbox
+from simulator.contacts.inbox import ContactInboxes
 from simulator.contacts.people import People
 from simulator.contacts.sent_messages import SentMessages, said_content
-from simulator.contacts.signal_endpoints import Endpoints
+from simulator.contacts.signal_endpoints import SignalEndpoints
 from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.store import Store
@@ -21,7 +21,7 @@ from simulator.wire.protocol import JID, Node, encode
 LATER = (("said", "received"),)
 """Tables and columns that the fourth version lacked."""
 ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"), *LATER)
-"""What the third version lacked."""
+"""Columns that the third version lacked."""
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_failed_part_leaves_the_rest(path: Path) -> None:
 def test_a_file_of_the_second_version(path: Path) -> None:
     """It knew texts alone, and has neither the message itself nor what is shown beside it."""
     store = Store(path)
-    inbox = Inbox(store)
+    inbox = ContactInboxes(store)
     device = ("15550100002", 0)
     inbox.keep(device, "15550100001", "M1", chat=device[0], kind="text", text="hello")
     store.execute(
@@ -118,7 +118,7 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     store.close()
     Store(path).close()
     store = Store(path)
-    (item,) = Inbox(store).received(device[0])
+    (item,) = ContactInboxes(store).received(device[0])
     assert (item["text"], item["content"]) == ("hello", {})
     row = store.row("SELECT * FROM said")
     assert row is not None
@@ -175,11 +175,11 @@ def test_a_file_of_the_first_version(path: Path) -> None:
     store = Store(path)
     friend = People(store).named("15550100002")
     assert (friend.last_device, friend.prekeys, friend.addressing) == (3, -1, "")
-    (item,) = Inbox(store).received(friend.number)
+    (item,) = ContactInboxes(store).received(friend.number)
     assert (item["text"], item["deliveries"], item["devices"]) == ("hello", 2, [0])
     (companion,) = Companions(store).of("15550100001")
     assert (companion.logins, companion.version, companion.shown_name) == (4, "", "")
-    phone = Endpoints(store).phone(friend.number)
+    phone = SignalEndpoints(store).phone(friend.number)
     assert (phone.registration, phone.adv, phone.key_index) == (77, b"", 0)
     queue = OfflineQueue(store)
     assert [one.seq for one in queue.waiting(device)] == [9]

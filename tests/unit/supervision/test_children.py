@@ -1,4 +1,4 @@
-"""Whom the root may end, and when it may begin or end anybody."""
+"""Children that the root may end, and conditions for starting and ending them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from actors.connection.backup.bucket.access import Reach
 from actors.runtime import hosts
 from actors.runtime.connection_options import ConnectionOptions
 from supervision.children import Child, Children, End
-from supervision.cluster import Cluster, Handle, NoAnswer, Refused
-from supervision.policy import Memory, Probes
+from supervision.cluster import ActorHandle, CallRefused, CallTimeout, Cluster
+from supervision.policy import MemoryLimit, ProbePolicy
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ def children(tmp_path: Path) -> Children:
 
     return Children(
         Cluster(tmp_path),
-        Probes(interval=0.01, failures=1),
+        ProbePolicy(interval=0.01, failures=1),
         None,
         Reach(None),
         confirm=confirm,
         on_end=lambda _child, _end: None,
-        on_told=lambda _child, _told: None,
-        on_gone=lambda _child: None,
+        on_report=lambda _child, _report: None,
+        on_removed=lambda _child: None,
         on_change=lambda: None,
     )
 
@@ -87,7 +87,7 @@ class Silent:
     """A handle of an actor that answers nothing."""
 
     async def health(self, _within: float) -> dict[str, Any]:
-        raise NoAnswer("silent")
+        raise CallTimeout("silent")
 
 
 async def test_a_replaced_root_ends_nobody_for_its_silence(
@@ -102,7 +102,7 @@ async def test_a_replaced_root_ends_nobody_for_its_silence(
     assert actor.poll() is None
 
 
-class Actor(Handle):
+class Actor(ActorHandle):
     """One that answers `start` once it may, and whose `watch` pends until it `ended`."""
 
     def __init__(self, name: str = "state", *, silent: bool = False) -> None:
@@ -114,13 +114,13 @@ class Actor(Handle):
     async def call(self, method: str, *_: object, **__: object) -> Any:
         self.asked.set()
         if self.silent:
-            raise NoAnswer(method)
+            raise CallTimeout(method)
         await self.may.wait()
         return {"pid": 1, "node": "elsewhere"}
 
     async def health(self, _within: float) -> dict[str, Any]:
         if self.silent:
-            raise NoAnswer("health")
+            raise CallTimeout("health")
         return {"pid": 1, "node": "elsewhere", "lag": 0.0, "memory": 0}
 
     async def watch(self) -> dict[str, Any]:
@@ -132,15 +132,15 @@ class Scripted(Cluster):
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
-        self.killed: list[Handle] = []
+        self.killed: list[ActorHandle] = []
 
-    async def create(self, _role: str, _name: str) -> Handle:
+    async def create(self, _role: str, _name: str) -> ActorHandle:
         return self.actor
 
-    async def find(self, _name: str) -> Handle | None:
+    async def find(self, _name: str) -> ActorHandle | None:
         return self.actor
 
-    async def kill(self, handle: Handle) -> None:
+    async def kill(self, handle: ActorHandle) -> None:
         self.killed.append(handle)
 
 
@@ -150,13 +150,13 @@ async def family(actor: Actor) -> AsyncIterator[tuple[Children, Scripted, list[E
     cluster, ends = Scripted(actor), list[End]()
     made = Children(
         cluster,
-        Probes(),
-        Memory(limit=1, rest=0, probes=1),
+        ProbePolicy(),
+        MemoryLimit(limit=1, rest=0, probes=1),
         Reach(None),
         confirm=partial(asyncio.sleep, 0),
         on_end=lambda _child, end: ends.append(end),
-        on_told=lambda _child, _told: None,
-        on_gone=lambda _child: None,
+        on_report=lambda _child, _report: None,
+        on_removed=lambda _child: None,
         on_change=lambda: None,
     )
     yield made, cluster, ends
@@ -166,7 +166,7 @@ async def family(actor: Actor) -> AsyncIterator[tuple[Children, Scripted, list[E
 
 async def test_a_new_one_that_is_silent_is_ended_and_nobodys() -> None:
     async with family(Actor(silent=True)) as (made, cluster, _):
-        with pytest.raises(NoAnswer):
+        with pytest.raises(CallTimeout):
             await made.create("state")
         assert cluster.killed == [cluster.actor]
         assert not list(made)
@@ -182,7 +182,7 @@ async def test_one_that_is_made_while_the_root_ends_is_ended_too() -> None:
         await asyncio.sleep(0)
         assert not closing.done()
         actor.may.set()
-        with pytest.raises(NoAnswer):
+        with pytest.raises(CallTimeout):
             await making
         await closing
         assert cluster.killed == [actor]
@@ -216,7 +216,7 @@ async def test_one_that_ended_by_itself_is_no_process_any_more() -> None:
     async with family(actor) as (made, cluster, ends):
         await made.create("state")
         actor.ended.set_result({"reason": "stopped"})
-        await eventually("its end is told", lambda: ends, 5)
+        await eventually("its end is reported", lambda: ends, 5)
         assert ends == [End("stopped")]
         assert cluster.killed == [actor]
         assert not list(made)
@@ -275,6 +275,6 @@ async def test_a_child_of_an_older_release_gets_no_connection_with_a_proxy(
     one = Child("connection", handle)
     options = ConnectionOptions(proxy="http://shop:s3cret@proxy.example:3128")
     for _ in range(2):
-        with pytest.raises(Refused, match="OlderRelease"):
+        with pytest.raises(CallRefused, match="OlderRelease"):
             await children(tmp_path).configure(one, options)
     assert one.options is None

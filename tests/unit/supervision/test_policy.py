@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervision.policy import Expiry, Intensity, Lives, Memory, Probes, Wave, restart_after
+from supervision.policy import (
+    Intensity,
+    LeaseExpiry,
+    MemoryLimit,
+    ProbePolicy,
+    RestartRecords,
+    Wave,
+    restart_after,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_a_long_life_does_not_return_the_budget() -> None:
 
 
 def test_lives_are_kept_apart() -> None:
-    lives = Lives(Intensity(1, min_uptime=10), base=1.0, cap=8.0)
+    lives = RestartRecords(Intensity(1, min_uptime=10), base=1.0, cap=8.0)
     for now in range(3):
         lives.fell("shop", 0.1, float(now))
     assert lives.exhausted("shop", 3)
@@ -98,15 +106,15 @@ def test_lives_are_kept_apart() -> None:
 def test_a_restored_record_counts_on(
     lives: list[tuple[float, float]], limit: int, death: int
 ) -> None:
-    """G9: whoever counts dies after some of the falls, and his successor decides as he would."""
+    """G9: a counter that dies after some of the falls has a successor with the same decisions."""
     template, now = Intensity(limit, min_uptime=10), 0.0
-    whole, counted = (Lives(template, base=1.0, cap=8.0) for _ in range(2))
+    whole, counted = (RestartRecords(template, base=1.0, cap=8.0) for _ in range(2))
     for number, (lived, gap) in enumerate(lives):
         now += gap
         whole.fell("shop", lived, now)
         counted.fell("shop", lived, now)
         if number == death:
-            record, counted = counted.record("shop"), Lives(template, base=1.0, cap=8.0)
+            record, counted = counted.record("shop"), RestartRecords(template, base=1.0, cap=8.0)
             assert record is not None
             counted.restore("shop", record.falls, record.streak)
         assert counted.exhausted("shop", now) == whole.exhausted("shop", now)
@@ -114,7 +122,7 @@ def test_a_restored_record_counts_on(
 
 
 def test_half_open_is_one_start() -> None:
-    lives = Lives(Intensity(3, min_uptime=10), base=1.0, cap=8.0)
+    lives = RestartRecords(Intensity(3, min_uptime=10), base=1.0, cap=8.0)
     for now in range(4):
         lives.fell("shop", 0.1, float(now))
     assert lives.exhausted("shop", 3)
@@ -168,12 +176,12 @@ def test_a_lone_takeover_is_not_held_back() -> None:
     ],
 )
 def test_probe(answered: bool, lag: float, took: float, failed: bool, why: str) -> None:
-    assert Probes().failed(answered, lag, took) is failed, why
+    assert ProbePolicy().failed(answered, lag, took) is failed, why
 
 
 def test_a_hang_is_found_within_its_bound() -> None:
     """Worst case of a silent child: it hangs just after it answered (G8: 15 s in all)."""
-    probes = Probes()
+    probes = ProbePolicy()
     seconds = sum(probes.pause(failed) + probes.timeout for failed in range(probes.failures))
     blocked = probes.lag + probes.interval + sum(probes.pause(n) for n in range(1, probes.failures))
     assert max(seconds, blocked) <= 12
@@ -193,7 +201,7 @@ def test_a_hang_is_found_within_its_bound() -> None:
 def test_what_stays_too_large_is_restarted(
     sizes: list[int], lived: float, exceeded: bool, why: str
 ) -> None:
-    memory, times = Memory(limit=100, rest=30.0), 0
+    memory, times = MemoryLimit(limit=100, rest=30.0), 0
     for size in sizes:
         times = memory.over(times, size)
     assert memory.exceeded(times, lived) is exceeded, why
@@ -210,7 +218,7 @@ def test_a_lease_that_is_waited_out_has_run_out(
 
     `way` is how long a renewal takes to arrive, `apart` what lies between the two clocks.
     """
-    expiry, began, renewals = Expiry(30.0), 0.0, []
+    expiry, began, renewals = LeaseExpiry(30.0), 0.0, []
     for gap in gaps:
         began += gap
         renewals.append((began, began + way))
@@ -227,4 +235,4 @@ def test_a_lease_that_is_waited_out_has_run_out(
 
 
 def test_of_an_unknown_lease_all_is_left() -> None:
-    assert Expiry(30.0).left("shop", 5.0) == 30.0
+    assert LeaseExpiry(30.0).left("shop", 5.0) == 30.0

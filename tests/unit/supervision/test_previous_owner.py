@@ -1,4 +1,4 @@
-"""Who ends the owner of before, and when its lease has to be waited out (G6)."""
+"""Ends of previous owners: by a kill, or by the end of their lease (G6)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from actors.redis.leases import Lease, Owner
 from actors.runtime import hosts
 from supervision.children import Child
-from supervision.cluster import ActorDead, NoAnswer
-from supervision.policy import Expiry
-from supervision.previous_owner import Owners
+from supervision.cluster import ActorDead, CallTimeout
+from supervision.policy import LeaseExpiry
+from supervision.previous_owner import PreviousOwners
 
 FAR = "elsewhere"
 
 
 class Neighbour:
-    """An actor of the other host, which answers as it is told to."""
+    """An actor of the other host, with answers set by the test."""
 
     def __init__(self, answer: bool | Exception) -> None:
         self.name = "connection:neighbour"
@@ -52,9 +52,9 @@ def lease(owner: Owner | None, *, epoch: int = 3, beat: float = 1.0) -> Lease:
     return Lease("shop", epoch, owner, "reconnecting", "hung", time.time(), beat, 0, None)
 
 
-def owners(family: Family, seconds: float | None = 30.0) -> Owners:
+def owners(family: Family, seconds: float | None = 30.0) -> PreviousOwners:
     children: Any = family
-    return Owners(children, None if seconds is None else Expiry(seconds))
+    return PreviousOwners(children, None if seconds is None else LeaseExpiry(seconds))
 
 
 GONE = Owner("connection:old", 7, FAR)
@@ -65,8 +65,8 @@ GONE = Owner("connection:old", 7, FAR)
     [
         ([Neighbour(True)], False, "it is gone, says one who can see it"),
         ([Neighbour(False)], True, "it does not die"),
-        ([Neighbour(NoAnswer()), Neighbour(True)], False, "the next one knows"),
-        ([Neighbour(ActorDead()), Neighbour(NoAnswer())], True, "nobody knows"),
+        ([Neighbour(CallTimeout()), Neighbour(True)], False, "the next one knows"),
+        ([Neighbour(ActorDead()), Neighbour(CallTimeout())], True, "nobody knows"),
         ([], True, "nobody is there"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What is done about a connection, as a table (G6, G7, G8, G9)."""
+"""The next step for a connection, as a table (G6, G7, G8, G9)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from supervision.reconcile import (
     Forget,
     Kill,
     Logout,
-    Note,
+    MarkApplied,
     Settle,
     Start,
     Step,
@@ -63,8 +63,8 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
     ("log out", wanted("logged_out"), lease("open"), 3, None, Logout()),
     ("delete unlinks the device", DELETED, lease("open"), 3, None, Logout()),
     ("restart", wanted(generation=1), lease("open"), 3, None, Stop("restart")),
-    ("recover what is well", wanted(recover=1), lease("open"), 3, None, Note()),
-    ("recover what shows a QR", wanted(recover=1), lease("pairing"), 3, None, Note()),
+    ("recover what is well", wanted(recover=1), lease("open"), 3, None, MarkApplied()),
+    ("recover what shows a QR", wanted(recover=1), lease("pairing"), 3, None, MarkApplied()),
     ("recover what is down", wanted(recover=1), lease("reconnecting"), 3, None, Stop("recover")),
     ("Redis was emptied: it finds out", wanted(), None, 3, None, NOTHING),
     # without one, to run

@@ -11,8 +11,8 @@ import pytest_asyncio
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.sqlite.store import SqliteDocuments
-from supervision.policy import Intensity, Lives
-from supervision.restart_budgets import FALLS, Budgets
+from supervision.policy import Intensity, RestartRecords
+from supervision.restart_budgets import FALLS, RestartBudgets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,11 +33,13 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
     await documents.close()
 
 
-def budgets(documents: Documents) -> Budgets:
-    return Budgets(Lives(Intensity(LIMIT, min_uptime=10), base=1.0, cap=8.0), documents)
+def budgets(documents: Documents) -> RestartBudgets:
+    return RestartBudgets(
+        RestartRecords(Intensity(LIMIT, min_uptime=10), base=1.0, cap=8.0), documents
+    )
 
 
-async def written(budgets: Budgets, documents: Documents, falls: int | None) -> None:
+async def written(budgets: RestartBudgets, documents: Documents, falls: int | None) -> None:
     """Let it write until the store has as many falls; None: no record."""
     running = asyncio.ensure_future(budgets.run())
     try:

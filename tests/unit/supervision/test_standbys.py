@@ -1,4 +1,4 @@
-"""Who waits for a standby that is being made, and who makes an actor of his own."""
+"""Waits for a standby under construction, and creations of further actors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from supervision.children import Child
-from supervision.cluster import NoAnswer
+from supervision.cluster import CallTimeout
 from supervision.standbys import Standbys
 
 
@@ -56,7 +56,7 @@ async def test_a_standby_that_could_not_be_made_keeps_nobody_waiting() -> None:
     await asyncio.sleep(0.01)
     taking = asyncio.ensure_future(standbys.take())
     await asyncio.sleep(0.01)
-    makers.begun[0].set_exception(NoAnswer("none"))
+    makers.begun[0].set_exception(CallTimeout("none"))
     await asyncio.sleep(0.01)
     assert len(makers.begun) == 2
     child = makers.finish(1)

@@ -1,4 +1,4 @@
-"""The gate of a wave: bounded, in order, and not held by one that is stuck (G9)."""
+"""The limiter of a wave: bounded, in order, and not held by one that is stuck (G9)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import time
 
 from supervision.policy import Wave
-from supervision.start_limiter import Gate
+from supervision.start_limiter import StartLimiter
 
 
 async def test_no_more_than_the_wave_at_a_time() -> None:
-    gate, inside, most = Gate(Wave(size=3, patience=60, spread=0)), 0, 0
+    limiter, inside, most = StartLimiter(Wave(size=3, patience=60, spread=0)), 0, 0
 
     async def start(name: str) -> None:
         nonlocal inside, most
-        async with gate.turn(name):
+        async with limiter.slot(name):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.005)
@@ -25,14 +25,14 @@ async def test_no_more_than_the_wave_at_a_time() -> None:
 
 
 async def test_a_stuck_start_does_not_hold_the_wave() -> None:
-    gate, done = Gate(Wave(size=1, patience=0.1, spread=0)), []
+    limiter, done = StartLimiter(Wave(size=1, patience=0.1, spread=0)), []
 
     async def stuck() -> None:
-        async with gate.turn("stuck"):
+        async with limiter.slot("stuck"):
             await asyncio.sleep(30)
 
     async def start(name: str) -> None:
-        async with gate.turn(name):
+        async with limiter.slot(name):
             done.append(name)
 
     holding = asyncio.create_task(stuck())
@@ -46,16 +46,16 @@ async def test_a_stuck_start_does_not_hold_the_wave() -> None:
 
 
 async def test_one_that_gives_up_waiting_leaves_no_trace() -> None:
-    gate, done = Gate(Wave(size=1, patience=60, spread=0)), []
+    limiter, done = StartLimiter(Wave(size=1, patience=60, spread=0)), []
     inside = asyncio.Event()
 
     async def hold() -> None:
-        async with gate.turn("first"):
+        async with limiter.slot("first"):
             inside.set()
             await asyncio.sleep(0.05)
 
     async def start(name: str) -> None:
-        async with gate.turn(name):
+        async with limiter.slot(name):
             done.append(name)
 
     first = asyncio.create_task(hold())

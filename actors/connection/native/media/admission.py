@@ -1,12 +1,6 @@
 """Decides whether a file that is due may be fetched now: room on the disk, and the day's budgets (pure).
 
-| reason | bound |
-|---|---|
-| ``disk_full`` | the disk has no room for it beyond DISK_RESERVE |
-| ``connection_budget`` | the connection's files of today would have more than MEDIA_CONNECTION_BUDGET |
-| ``sender_budget`` | those of its sender would have more than MEDIA_SENDER_BUDGET |
-
-A file that is refused waits. Nothing of it is given up.
+A file that is not admitted waits (`Deferral`). Nothing of it is given up.
 """
 
 from __future__ import annotations
@@ -15,15 +9,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.files.downloads import DAY, FULL, LONGEST_WAIT
+from actors.connection.session.files.downloads import DAY, LONGEST_WAIT
+from actors.messages.file_deferral import Deferral
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from actors.connection.session.files.downloads import Transfer
-
-CONNECTION: Final = "connection_budget"
-SENDER: Final = "sender_budget"
 
 SPREAD: Final = 60.0
 """Seconds within which connections begin again after midnight."""
@@ -48,23 +40,23 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class DeferredFiles:
     """Files of more than `left` bytes wait for `reason`: those of `sender`, or of all where it is None.
 
     They are due again at `until` (seconds since the epoch), or earlier once there is room.
     """
 
-    reason: str
+    reason: Deferral
     left: int
     sender: str | None
     until: float
 
 
-class Busy:
+class NotYet:
     """The file fits, but not beside those that are being fetched: it stays due."""
 
 
-def refusal(
+def admit(
     transfer: Transfer,
     fetched: Collection[Transfer],
     bounds: Bounds,
@@ -72,32 +64,32 @@ def refusal(
     *,
     now: float,
     chance: float,
-) -> Refusal | Busy | None:
-    """Return the refusal of a file while others are being `fetched`; None where it may be fetched as well.
+) -> DeferredFiles | NotYet | None:
+    """Return None where a file may be fetched beside the others that are being `fetched`, or why not now.
 
-    A file above `bounds.largest` is not refused: it fails at once. 0 ≤ `chance` < 1 spreads connections
+    A file above `bounds.largest` is not deferred: it fails at once. 0 ≤ `chance` < 1 spreads connections
     after midnight.
     """
     if transfer.size > bounds.largest:
         return None
     tomorrow = min((now // DAY + 1) * DAY + SPREAD * chance, now + LONGEST_WAIT)
     limits = (
-        (FULL, None, left.room, now + LONGEST_WAIT),
-        (CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
-        (SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
+        (Deferral.DISK, None, left.room, now + LONGEST_WAIT),
+        (Deferral.CONNECTION, None, _rest(bounds.connection, left.received), tomorrow),
+        (Deferral.SENDER, transfer.sender, _rest(bounds.sender, left.from_sender), tomorrow),
     )
     busy = False
     for reason, sender, rest, until in limits:
         if transfer.size > rest:
-            return Refusal(reason, int(rest), sender, until)
+            return DeferredFiles(reason, int(rest), sender, until)
         others = sum(one.size for one in fetched if sender in (None, one.sender))
         busy = busy or transfer.size > rest - others
-    return Busy() if busy else None
+    return NotYet() if busy else None
 
 
-def disk_full(transfer: Transfer, now: float) -> Refusal:
-    """Return the refusal of a file that the disk did not take, and of all that are as large."""
-    return Refusal(FULL, transfer.size - 1, None, now + LONGEST_WAIT)
+def without_room(transfer: Transfer, now: float) -> DeferredFiles:
+    """Return the files that wait once the disk did not take this one: all that are as large."""
+    return DeferredFiles(Deferral.DISK, transfer.size - 1, None, now + LONGEST_WAIT)
 
 
 def _rest(budget: int, used: int) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.media.admission import Left, Refusal, disk_full, refusal
+from actors.connection.native.media.admission import DeferredFiles, Left, admit, without_room
 from actors.connection.native.media.failure_policy import (
     LOCAL_PAUSE,
     Again,
@@ -21,9 +21,9 @@ from actors.connection.native.media.failure_policy import (
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.session.files.downloads import FULL
 from actors.connection.session.session import SessionUnavailable
 from actors.media.store import StoreUnavailable
+from actors.messages.file_deferral import Deferral
 from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Courier:
             longest = LONGEST_LOOK if await self._find_room() else ROOM_LOOK
             while (refused := await self._start_due()) is not None:
                 await self._defer(refused)
-                if refused.reason == FULL:
+                if refused.reason is Deferral.DISK:
                     longest = ROOM_LOOK
             next_at = self._session.next_transfer_at(self._clock())
         except (SessionUnavailable, StoreUnavailable):
@@ -147,8 +147,8 @@ class Courier:
                 self._session.reconsider_deferred()
         return False
 
-    async def _start_due(self) -> Refusal | None:
-        """Begin what is due and fits; return the first refusal, or None."""
+    async def _start_due(self) -> DeferredFiles | None:
+        """Begin what is due and fits; return the first files that do not, or None."""
         if not self._waiting():
             return None
         room = await self._store.room()
@@ -161,10 +161,10 @@ class Courier:
                 self._session.received_today(transfer.sender),
             )
             chance = random.random()  # noqa: S311 - spreads
-            found = refusal(
+            found = admit(
                 transfer, self._running, self._bounds, left, now=self._clock(), chance=chance
             )
-            if isinstance(found, Refusal):
+            if isinstance(found, DeferredFiles):
                 return found
             if found is None:
                 self._start(transfer)
@@ -177,23 +177,25 @@ class Courier:
         due = self._session.due_transfers(self._clock(), AT_ONCE + len(running))
         return [one for one in due if one.name not in running]
 
-    async def _defer(self, refused: Refusal, also: Transfer | None = None) -> None:
-        """Defer each due file that the refusal holds for, and of those that are being fetched only `also`."""
+    async def _defer(self, refused: DeferredFiles, also: Transfer | None = None) -> None:
+        """Defer these files where they are due, and of those that are being fetched only `also`."""
         but = [one.name for one in self._running if one is not also]
         async with self._session.transaction():
             news = self._session.defer(
                 refused.reason, refused.until, above=refused.left, sender=refused.sender, but=but
             )
         if news:
-            log.warning("files wait", action="media.deferred", reason=refused.reason, count=news)
+            log.warning(
+                "files wait", action="media.deferred", reason=refused.reason.value, count=news
+            )
             self._counts["file.deferred"] += news
-            measures.count("teimoso_files_deferred", news, reason=refused.reason)
+            measures.count("teimoso_files_deferred", news, reason=refused.reason.value)
             await self._events.on_inbox()
 
     async def _reconsider(self) -> None:
         """Make files due that the previous owner deferred: settings may have changed since."""
         with suppress(SessionUnavailable):
-            if self._session.deferred_counts()[0]:
+            if self._session.deferred_files()[0]:
                 async with self._session.transaction():
                     self._session.reconsider_deferred()
 
@@ -236,7 +238,7 @@ class Courier:
         if trouble is Trouble.FULL:
             # `room` may report more, as with a quota of the disk: no try follows before the pause is over.
             self._refused_until = time.monotonic() + LOCAL_PAUSE
-            await self._defer(disk_full(transfer, self._clock()), also=transfer)
+            await self._defer(without_room(transfer, self._clock()), also=transfer)
             return
         follows = verdict(transfer, trouble, self._clock(), random.random())  # noqa: S311 - spreads
         log.warning(

@@ -47,7 +47,9 @@ class Carrying:
         self.uploader = Uploader(session, store, self.web, self.hosts)
         fetcher = Fetcher(store, self.web, self.hosts, limit=settings.media_max_bytes)
         bounds = Bounds(
-            settings.media_max_bytes, settings.media_connection_budget, settings.media_sender_budget
+            settings.media_max_bytes,
+            settings.media_downloads_per_connection,
+            settings.media_downloads_per_sender,
         )
         self._courier = Courier(
             session, fetcher, store, bounds=bounds, counts=counts, events=events

@@ -53,6 +53,7 @@ _TYPES = {
     "pollCreationMessageV2": "poll",
     "pollCreationMessageV3": "poll",
     "pollCreationMessageV5": "poll",
+    "pollCreationMessageV6": "poll",
     "pollUpdateMessage": "poll_vote",
 }
 
@@ -71,6 +72,7 @@ _ENVELOPES = (
     "editedMessage",
     "pollCreationMessageV4",
     "lottieStickerMessage",
+    "spoilerMessage",
 )
 
 # Parts that serve the protocol: a message that has nothing else is not one that a person sent.
@@ -86,6 +88,9 @@ _SILENT = frozenset(
         "messageHistoryNotice",
         "messageHistoryBundle",
         "placeholderMessage",
+        "groupRootKeyShare",
+        "rootSecretDistributeMessage",
+        "statusLinkPreviewMetadata",
     }
 )
 

@@ -1,8 +1,7 @@
 """WhatsApp's binary form of a stanza, read and written in one pass over the bytes.
 
-The token tables are pyaileys'. Its reader is not used: a frame of 200 bytes, with the addresses of
-one kind in one another, keeps it busy for ever. Here whatever bytes come cost time and memory in
-proportion to their number, and no more than `MAX_PARTS` and `MAX_DEPTH` allow.
+Any bytes cost time and memory in proportion to their number, and no more than `MAX_PARTS` and `MAX_DEPTH` allow;
+the token tables are in `tokens`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from actors.connection.native.transport.tables import generated
+from actors.connection.native.transport.tokens import DOUBLE, SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +21,6 @@ thousands."""
 MAX_DEPTH: Final = 64
 """Nodes in one another; WhatsApp's stanzas have less than ten levels."""
 
-constants: Final[Any] = generated("wabinary/constants.py")
-_SINGLE: Final[list[str]] = constants.SINGLE_BYTE_TOKENS
-_DOUBLE: Final[list[list[str]]] = constants.DOUBLE_BYTE_TOKENS
 _LIST_EMPTY, _LIST_8, _LIST_16 = 0, 248, 249
 _DICTIONARY_0, _DICTIONARY_3 = 236, 239
 _INTEROP, _FACEBOOK, _DEVICE, _PAIR = 245, 246, 247, 250
@@ -38,10 +34,10 @@ _ALPHABETS = {_HEX: "0123456789ABCDEF", _NIBBLES: "0123456789-.\0\0\0\0"}
 _TOKENS: Final = {
     **{
         token: bytes([_DICTIONARY_0 + page, index])
-        for page, tokens in enumerate(_DOUBLE)
+        for page, tokens in enumerate(DOUBLE)
         for index, token in enumerate(tokens)
     },
-    **{token: bytes([index]) for index, token in enumerate(_SINGLE) if token},
+    **{token: bytes([index]) for index, token in enumerate(SINGLE) if token},
 }
 _PACKED = {_NIBBLES: re.compile(r"[0-9.-]{1,127}"), _HEX: re.compile(r"[0-9A-F]{1,127}")}
 _ADDRESS = re.compile(r"([^@:]*)(?::([1-9]\d{0,2}))?@([^@:]+)", re.ASCII)
@@ -138,9 +134,9 @@ class _Reader:
     def _text(self, kind: int) -> str:
         """Text that is no address."""
         if kind < _DICTIONARY_0:
-            return _SINGLE[kind]
+            return SINGLE[kind]
         if kind <= _DICTIONARY_3:
-            return _DOUBLE[kind - _DICTIONARY_0][self._byte()]
+            return DOUBLE[kind - _DICTIONARY_0][self._byte()]
         if kind in _SIZES:
             return self._bytes(self._number(_SIZES[kind])).decode(errors="replace")
         if kind in _ALPHABETS:

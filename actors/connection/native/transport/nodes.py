@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from google.protobuf.message import DecodeError
 
 from actors.connection.native.identities.addresses import SERVER
-from actors.connection.native.transport.tables import generated
+from actors.connection.native.transport import whatsapp_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MAX_NUMBER: Final = 2**32 - 1
 """No time, count or code in a stanza is larger."""
 
-proto: Any = generated("proto/WAProto_pb2.py")
-"""The generated classes; they have no types."""
+proto: Any = whatsapp_pb2
+"""The classes of `whatsapp.proto`; they have no types."""
 
 
 class MalformedMessage(Exception):  # noqa: N818 - reads as what it is

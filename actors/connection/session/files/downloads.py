@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import InboxFile
 from actors.connection.session.file import SessionFile
+from actors.messages.file_deferral import Deferral
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,9 +21,6 @@ FILE: Final = "file"
 
 PAST_FILE: Final = "past_file"
 """The same of a message of a history sync: it waits until all of those are stored."""
-
-FULL: Final = "disk_full"
-"""The reason of a file that waits for room on the disk; others wait for the next day."""
 
 DAY: Final = 86_400.0
 """Seconds of a day, which begins at midnight UTC."""
@@ -123,7 +121,7 @@ class Transfers(SessionFile):
 
     def defer(
         self,
-        reason: str,
+        reason: Deferral,
         until: float,
         *,
         above: int,
@@ -160,15 +158,15 @@ class Transfers(SessionFile):
 
     def smallest_without_room(self) -> int | None:
         """Return the size of the smallest file that waits for room on the disk; None where none does."""
-        row = self._row("SELECT min(size) FROM transfers WHERE deferred = ?", (FULL,))
+        row = self._row("SELECT min(size) FROM transfers WHERE deferred = ?", (Deferral.DISK,))
         return None if row is None else row[0]
 
-    def deferred_counts(self) -> tuple[int, int]:
+    def deferred_files(self) -> tuple[int, int]:
         """Return the number of deferred files, and of those among them that wait for the next day."""
         row = self._row(
             "SELECT count(*), coalesce(sum(deferred <> ?), 0) FROM transfers"
             " WHERE deferred IS NOT NULL",
-            (FULL,),
+            (Deferral.DISK,),
         )
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
 

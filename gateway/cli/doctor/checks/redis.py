@@ -13,7 +13,7 @@ from gateway.cli.doctor.finding import fail, ok, warn
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from actors.redis.client import Memory
+    from actors.redis.client import RedisMemory
     from gateway.cli.doctor.finding import Finding
 
 
@@ -26,7 +26,7 @@ async def redis(settings: Settings) -> list[Finding]:
             await client.ping()
             took = (time.perf_counter() - begun) * 1000
             seconds, microseconds = await client.time()
-        held = await memory(client, settings.redis_memory_limit)
+        held = await memory(client, settings.max_redis_memory)
         durable = await durability(client)
         cluster = await is_cluster(client)
     except RedisAway as away:
@@ -70,14 +70,14 @@ async def redis(settings: Settings) -> list[Finding]:
     return [*found, told("durability", durable.reason, do)]
 
 
-def _memory(held: Memory) -> Finding:
+def _memory(held: RedisMemory) -> Finding:
     used = f"Redis holds {held.used / 2**20:.0f} MB"
     if held.limit is None:
         return ok("redis memory", used)
     said = f"{used} of {held.limit / 2**20:.0f} MB"
     if held.used < NEARLY * held.limit:
         return ok("redis memory", said)
-    do = "raise REDIS_MEMORY_LIMIT, and the server's `maxmemory` where it is set; `teimoso queue show` lists what waits"
+    do = "raise MAX_REDIS_MEMORY, and the server's `maxmemory` where it is set; `teimoso queue show` lists what waits"
     return (
         fail("redis memory", f"{said}: sends are refused", do)
         if held.full

@@ -102,7 +102,7 @@ async def _alerts(documents: Documents) -> list[Finding]:
         found = "the disk is at DISK_RESERVE: files that arrive wait, uploads are refused"
         findings.append(warn("files", found, do))
     if deferred := subjects(DEFERRED):
-        do = "they come tomorrow (UTC); for more at once raise MEDIA_CONNECTION_BUDGET or MEDIA_SENDER_BUDGET"
+        do = "they come tomorrow (UTC); for more at once raise MEDIA_DOWNLOADS_PER_CONNECTION or MEDIA_DOWNLOADS_PER_SENDER"
         found = f"some of {deferred} wait: the budget of the day is used up"
         findings.append(warn("files", found, do))
     return findings

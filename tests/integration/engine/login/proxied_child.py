@@ -15,9 +15,9 @@ from typing import Any
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents, Outgoing
-from actors.media.directory import DirectoryStore
 from actors.messages.content import unpack
 from actors.runtime import logs
+from tests.bare_files import BareFiles
 
 
 async def main(asked: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ async def main(asked: dict[str, Any]) -> None:
         *("shop", asked["epoch"]),
         EngineEvents(on_open=on_open, on_inbox=on_inbox),
         directory,
-        media=DirectoryStore(directory / "media"),
+        media=BareFiles(directory / "media"),
     )
     await engine.use_proxy(asked["proxy"])
     running = asyncio.create_task(engine.run())

@@ -18,9 +18,9 @@ from typing import Any
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
-from actors.media.directory import DirectoryStore
 from actors.messages.content import unpack
 from actors.runtime import logs
+from tests.bare_files import BareFiles
 
 
 def resident(line: str = "VmRSS") -> int:
@@ -49,7 +49,7 @@ async def main(asked: dict[str, Any]) -> None:
         *("shop", asked["epoch"]),
         EngineEvents(on_open=on_open, on_inbox=on_inbox),
         directory,
-        media=DirectoryStore(directory / "media"),
+        media=BareFiles(directory / "media"),
     )
 
     async def fetched(count: int) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxFile, Outgoing, SendError
-from actors.media.directory import DirectoryStore
 from actors.messages.content import (
     Audio,
     Document,
@@ -25,6 +24,7 @@ from actors.messages.content import (
     file_of,
     text_of,
 )
+from tests.bare_files import BareFiles
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -52,12 +52,12 @@ async def chunks(data: bytes) -> AsyncIterator[bytes]:
 
 async def kept(directory: Path, data: bytes, mime: str, name: str | None = None) -> File:
     """The file, which the media store of the device in `directory` has."""
-    digest, size = await DirectoryStore(directory / "media").keep(chunks(data), limit=2**30)
+    digest, size = await BareFiles(directory / "media").keep(chunks(data), limit=2**30)
     return File(digest, size, mime, name)
 
 
 async def held(directory: Path, digest: str) -> bytes | None:
-    found = await DirectoryStore(directory / "media").find(digest)
+    found = await BareFiles(directory / "media").find(digest)
     return None if found is None else found.read_bytes()
 
 

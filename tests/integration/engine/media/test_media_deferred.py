@@ -45,7 +45,7 @@ ENGINES = [
     for kind in ("native", "whatsmeow")
 ]
 MORE_THAN_THERE_IS = 2**50
-DEFERRED = ("deferred", "disk_full")
+DEFERRED = ("deferred", "disk_reserve")
 
 
 def reserve(simulator: Simulator, directory: Path, size: int) -> None:
@@ -82,7 +82,7 @@ async def test_everything_but_the_file_goes_on(
         assert (await arrived(simulator, text))["text"] == "goes out"
         said = await simulator.say(CONTACT, ACCOUNT, "comes in")
         await message_of(phone, said["id"])
-    assert counted(tmp_path, "SELECT count(*) FROM transfers WHERE deferred = 'disk_full'") == 1
+    assert counted(tmp_path, "SELECT count(*) FROM transfers WHERE deferred = 'disk_reserve'") == 1
     assert await held(tmp_path, DIGEST) is None
     async with device(simulator, tmp_path, epoch=3, kind=kind) as phone:
         await until(phone.opened.is_set)

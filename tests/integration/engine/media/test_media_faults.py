@@ -331,5 +331,5 @@ async def test_a_disk_that_is_full_is_waited_for(
         message = await message_of(phone, id_)
         await phone.engine.settle([message.key])
         news = await until(lambda: news_of(phone, id_, 2))
-        assert news == [("deferred", "disk_full"), ("stored", None)]
+        assert news == [("deferred", "disk_reserve"), ("stored", None)]
     assert full == 4

@@ -82,31 +82,6 @@ async def test_a_change_of_devices_while_away_is_not_missed(
         await reached(simulator, "after a restart", [0, first])
 
 
-async def test_bundles_without_a_one_time_prekey_serve(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    await simulator.contact(CONTACT, prekeys=0)
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        linked = await simulator.link()
-        await phone.send(1, "without")
-        await reached(simulator, "without", [0, linked])
-        await simulator.say(CONTACT, ACCOUNT, "and back")
-        await until(lambda: _has(phone, "and back"))
-
-
-async def test_every_device_of_the_contact_is_heard(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        linked = await simulator.link()
-        await simulator.say(CONTACT, ACCOUNT, "from the phone")
-        await simulator.say(CONTACT, ACCOUNT, "from the tablet", device=linked)
-        await until(lambda: _has(phone, "from the phone"))
-        await until(lambda: _has(phone, "from the tablet"))
-        await phone.send(1, "to both")
-        await reached(simulator, "to both", [0, linked])
-
-
 async def _has(phone: Device, text: str) -> bool:
     return text in [one.text for one in await phone.messages()]
 

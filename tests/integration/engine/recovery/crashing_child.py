@@ -32,8 +32,8 @@ from actors.connection.native.signal import prekeys
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
-from actors.media.directory import DirectoryStore
 from actors.messages.content import Text, unpack
+from tests.bare_files import BareFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -184,7 +184,7 @@ async def main(asked: dict[str, Any]) -> None:
 
     directory = Path(asked["directory"])
     events = EngineEvents(on_open=on_open)
-    media = DirectoryStore(directory / "media", reserve=lambda: settings.current().disk_reserve)
+    media = BareFiles(directory / "media", reserve=lambda: settings.current().disk_reserve)
     engine = open_engine(settings, "shop", asked["epoch"], events, directory, media=media)
 
     async def run() -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.engine import Engine, Outgoing
     from actors.connection.reporter import Reporter
+    from actors.redis.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3
 PATIENCE = 30.0
@@ -82,11 +83,8 @@ class Learning(SessionNames):
     async def set_aside(self, key: int) -> bool:
         raise AssertionError(f"the store refused {key}")
 
-    async def deferred_counts(self) -> tuple[int, int]:
-        return self._session.deferred_counts()
-
-    async def refused_count(self) -> int:
-        return self._session.refused_count()
+    async def held_items(self) -> HeldItems:
+        return self._session.held_items()
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         async with self._session.transaction():

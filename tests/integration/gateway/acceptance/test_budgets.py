@@ -34,6 +34,11 @@ def ask(gateway: Gateway, text: str, key: str | None = None) -> Response:
 def refused(answer: Response, status: int, code: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert int(answer.headers["retry-after"]) > 0
+    whose = "connection" if status == 429 else "instance"
+    setting = "QUEUE_MEMORY_PER_CONNECTION" if status == 429 else "MAX_REDIS_MEMORY"
+    problem = answer.json()
+    assert (problem["of"], problem["setting"]) == (whose, setting)
+    assert problem["limit"] > 0
     assert WORDS not in answer.text
 
 
@@ -66,7 +71,7 @@ def full(gateway: Gateway) -> Iterator[Redis]:
 def test_a_connection_that_has_its_share_is_refused_and_no_other(
     own_valkey: Valkey, tmp_path: Path
 ) -> None:
-    with Gateway(tmp_path / "gateway", own_valkey, queue_memory_limit=LIMIT) as gateway:
+    with Gateway(tmp_path / "gateway", own_valkey, queue_memory_per_connection=LIMIT) as gateway:
         gateway.connect()
         gateway.connect("other")
         first = ask(gateway, WORDS, "first")
@@ -106,6 +111,8 @@ def test_a_full_redis_refuses_sends_and_loses_none_that_was_accepted(
         assert health["redis"]["memory"] >= health["redis"]["memory_limit"] > 0
         metrics = own_gateway.api.get("/metrics").text
         assert "\nteimoso_redis_memory_bytes " in metrics
+        assert 'teimoso_limits_reached_total{limit="QUEUE_MEMORY_PER_CONNECTION"} 0.0' in metrics
+        assert 'teimoso_limits_reached_total{limit="MAX_REDIS_MEMORY"}' in metrics
         assert "\nteimoso_redis_memory_limit_bytes " in metrics
         assert '\nteimoso_queue_bytes{connection="shop"} ' in metrics
     own_gateway.until(lambda: ask(own_gateway, "probe").status_code == 202 or None, 10)
@@ -116,7 +123,7 @@ def test_a_full_redis_refuses_sends_and_loses_none_that_was_accepted(
 
 
 def test_a_limit_below_maxmemory(own_valkey: Valkey, tmp_path: Path) -> None:
-    with Gateway(tmp_path / "gateway", own_valkey, redis_memory_limit=1_000) as gateway:
+    with Gateway(tmp_path / "gateway", own_valkey, max_redis_memory=1_000) as gateway:
         gateway.connect()
         gateway.until(lambda: ask(gateway, "no").status_code == 503 or None, 10)
         refused(ask(gateway, "no"), 503, "redis_full")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.media.ledger_budget import DAY
+from actors.media.daily_uploads import DAY
 from tests.integration.gateway.api.test_access import made
 from tests.integration.gateway.files import ANA, code, kept, reserve, send, unlike, upload
 from tests.integration.gateway.served import OTHER, Gateway
@@ -28,7 +28,7 @@ def limited(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
     """Each connection may be given a million bytes a day."""
     budget = 1_000_000
     with Gateway(
-        tmp_path / "gateway", valkey, media_max_bytes=budget, media_upload_budget=budget
+        tmp_path / "gateway", valkey, media_max_bytes=budget, media_uploads_per_connection=budget
     ) as served:
         served.connect()
         served.connect(OTHER)
@@ -42,7 +42,7 @@ def test_uploads_are_refused_at_the_reserve_and_all_else_goes_on(own_gateway: Ga
     reserve(own_gateway, MORE_THAN_THERE_IS)
     for content in (unlike(), iter([unlike()])):  # the latter without a Content-Length
         refused = api.post("/api/media", content=content, headers=PNG)
-        assert code(refused) == (503, "disk_full")
+        assert code(refused) == (503, "disk_reserve")
         assert int(refused.headers["Retry-After"]) == 60
     assert kept(own_gateway) == before
     assert send(api, media).status_code == 202, "a file that is here already"
@@ -59,7 +59,7 @@ def test_an_upload_ends_where_the_reserve_begins(own_gateway: Gateway, small_dis
     filler.write_bytes(bytes(300_000))
     pieces = (os.urandom(100_000) for _ in range(4))
     refused = own_gateway.api.post("/api/media", content=pieces, headers=PNG)
-    assert code(refused) == (503, "disk_full")
+    assert code(refused) == (503, "disk_reserve")
     assert kept(own_gateway) == {filler.name}
     filler.unlink()
     upload(own_gateway.api, os.urandom(400_000))

@@ -81,7 +81,7 @@ def test_a_full_disk_refuses_and_keeps_nothing_of_it(
     reserve(own_gateway, 0)
     sha256 = upload(api, os.urandom(500_000))["sha256"]
     refused = api.post("/api/media", content=os.urandom(900_000), headers=headers)
-    assert (refused.status_code, refused.json()["code"]) == (503, "disk_full")
+    assert (refused.status_code, refused.json()["code"]) == (503, "disk_reserve")
     assert int(refused.headers["Retry-After"]) > 0
     assert kept(own_gateway) == {sha256}
     assert send(api, {"sha256": sha256}).status_code == 202

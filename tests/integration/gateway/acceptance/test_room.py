@@ -15,8 +15,9 @@ PAUSE = 1.0
 
 
 async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
-    redis = connect(own_valkey.settings())
-    room = RedisRoom(redis, 1, 4)
+    settings = own_valkey.settings(max_redis_memory=1)
+    redis = connect(settings)
+    room = RedisRoom(redis, settings.redis_limit, 4)
     await room.look()
     assert room.full
     await redis.client_pause(int(PAUSE * 1000))
@@ -31,8 +32,9 @@ async def test_a_slow_answer_lets_nothing_in(own_valkey: Valkey) -> None:
 
 async def test_nothing_is_known_of_a_redis_that_is_away(own_valkey: Valkey) -> None:
     """The spool takes sends then."""
-    redis = connect(own_valkey.settings())
-    room = RedisRoom(redis, 1, 4)
+    settings = own_valkey.settings(max_redis_memory=1)
+    redis = connect(settings)
+    room = RedisRoom(redis, settings.redis_limit, 4)
     await room.look()
     own_valkey.kill()
     await room.look()

@@ -156,7 +156,7 @@ def test_a_send_without_room_fetches_nothing(
 ) -> None:
     """It would count for the day's uploads each time that it is repeated, as `Retry-After` asks for."""
     base, server = elsewhere
-    flags = {"media_url_private": True, "queue_memory_limit": 20_000}
+    flags = {"media_url_private": True, "queue_memory_per_connection": 20_000}
     with Gateway(tmp_path / "gateway", own_valkey, **flags) as gateway:
         gateway.connect()
         body = {"connection": "shop", "to": ANA, "text": "w" * 9_000}

@@ -18,7 +18,7 @@ from actors.redis.leases import Owner
 from actors.runtime import hosts
 from actors.state.documents import HEALTH_STATUS, LATEST
 from supervision.reports import metrics_file
-from supervision.reports.metrics_file import Tally
+from supervision.reports.metrics_file import MetricsTotals
 from tests.api_document import DOCUMENT
 from tests.integration.gateway.served import SHOP
 from tests.plain_http import NO_AUTHORITIES
@@ -86,7 +86,7 @@ async def test_health_believes_the_monitor_while_it_speaks(
 def test_health_shows_the_breakers_that_the_tree_told(api: Api, gateway: Gateway) -> None:
     """Also while the store is the one that is left alone: it comes past it."""
     assert api.get("/health").json()["breakers"] == {}
-    told = Tally()
+    told = MetricsTotals()
     levels = {"redis": 0, "store": 2, "bucket": 1}
     gauges: list[Sample] = [("teimoso_breaker_state", {"of": of}, at) for of, at in levels.items()]
     told.report("health", "1", (), gauges)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.commands import Commands
+from actors.redis.lease_record import HeldItems
 from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
 from tests.integration.gateway.served import SHOP
@@ -43,7 +44,7 @@ def item(key: int) -> dict[str, Any]:
 async def owner(leases: Leases, redis: Redis, gateway: Gateway) -> AsyncIterator[Commands]:
     lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
     await leases.report(
-        SHOP, lease.epoch, state="reconnecting", cause=None, since=1.0, refused_documents=2
+        SHOP, lease.epoch, state="reconnecting", cause=None, since=1.0, held=HeldItems(2)
     )
     commands = Commands(redis, gateway.settings)
     yield commands

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import Qr
+from actors.redis.lease_record import HeldItems
 from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.documents import API_KEYS
@@ -264,9 +265,7 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
     limit: dict[str, Any] = {
         "limited_until": until,
         "limit_reason": "new_chats_capped",
-        "refused_documents": 7,
-        "deferred_files": 5,
-        "over_budget_files": 2,
+        "held": HeldItems(refused_documents=7, deferred_files=5, over_budget_files=2),
     }
     assert await leases.report(
         connection, lease.epoch, state="open", cause=None, since=lease.since, **limit

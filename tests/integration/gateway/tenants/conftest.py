@@ -24,7 +24,7 @@ BY_CONNECTION = {
     "event_readers_per_connection": 4,
     "webhooks_per_connection": 4,
     "api_keys_per_connection": 4,
-    "media_upload_budget": 100_000,
+    "media_uploads_per_connection": 100_000,
     "media_max_bytes": 100_000,
 }
 """The limit of one connection ends first; the instance has room for all of them."""

@@ -30,7 +30,7 @@ def test_files(tenants: Tenants) -> None:
     else:
         assert (answer.status_code, answer.json()["code"]) == (429, "upload_budget_reached")
         assert int(answer.headers["retry-after"]) > 0
-        assert "MEDIA_UPLOAD_BUDGET" in answer.json()["detail"]
+        assert answer.json()["setting"] == "MEDIA_UPLOADS_PER_CONNECTION"
     assert 1 < len(made) < AT_MOST
     assert len(list(tenants.gateway.settings.media.glob(".tmp-*"))) == 0
     assert send(tenants.greedy, {"sha256": made[0]}).status_code == 202, "what it has it sends"

@@ -25,7 +25,7 @@ def test_memory(own_valkey: Valkey, tmp_path: Path) -> None:
     """As with the defaults on a machine of 2 GB: what one connection may have is all that there is."""
     with Redis.from_url(own_valkey.settings().redis_address) as redis:
         told: Any = redis.info("memory")
-    limits = {"redis_memory_limit": told["used_memory"] + ROOM, "max_connections": CONNECTIONS}
+    limits = {"max_redis_memory": told["used_memory"] + ROOM, "max_connections": CONNECTIONS}
     with Gateway(tmp_path / "gateway", own_valkey, **limits) as gateway:
         for connection in (SHOP, OTHER):
             gateway.connect(connection)

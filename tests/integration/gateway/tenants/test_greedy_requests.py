@@ -23,10 +23,10 @@ SENDS = 15
 ASKED = 300
 
 LIMITS = {
-    "connection": ({"rate_limit": 60, "rate_limit_total": 0}, (429, "rate_limited", "RATE_LIMIT")),
+    "connection": ({"rate_limit": 60, "max_requests": 0}, (429, "rate_limited", "RATE_LIMIT")),
     "instance": (
-        {"rate_limit": 0, "rate_limit_total": 200},  # 20 for each, and 100 in the order of arrival
-        (503, "instance_limit_reached", "RATE_LIMIT_TOTAL"),
+        {"rate_limit": 0, "max_requests": 200},  # 20 for each, and 100 in the order of arrival
+        (503, "instance_limit_reached", "MAX_REQUESTS"),
     ),
 }
 

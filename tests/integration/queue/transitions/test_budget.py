@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors import redis as scripts
-from actors.queue.budget import LEAST
-from actors.queue.lanes import Lanes, QueueFull, Send
+from actors.queue.lanes import Lanes, Send
+from actors.queue.message_bytes import LEAST
 from actors.redis import keys
+from actors.runtime.limits import LimitReached
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ ROOM = 64_000
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"queue_memory_limit": ROOM})
+    return settings.model_copy(update={"queue_memory_per_connection": ROOM})
 
 
 async def taken(desk: Desk) -> int:
@@ -43,7 +44,7 @@ async def fill(desk: Desk) -> list[str]:
     for number in range(100):
         try:
             await desk.accept(f"{number} {LONG}")
-        except QueueFull:
+        except LimitReached:
             return [f"{each} {LONG}" for each in range(number)]
     raise AssertionError("it takes all")
 
@@ -57,7 +58,7 @@ async def test_a_full_queue_refuses_sends_and_gives_the_first_answer_again(desk:
     again = await desk.lanes.accept(Send(SHOP, ANA, LONG), idempotency_key="k", now=desk.now)
     assert again.replayed
     for key in (None, "another"):
-        with pytest.raises(QueueFull):
+        with pytest.raises(LimitReached):
             await desk.lanes.accept(Send(SHOP, BEN, LONG), idempotency_key=key, now=desk.now)
     assert await desk.drain(10) == [LONG, *texts]
 
@@ -66,7 +67,7 @@ async def test_what_was_accepted_before_is_not_refused(desk: Desk) -> None:
     """G2: a send of the spool was answered 202."""
     await fill(desk)
     send = Send(SHOP, BEN, LONG)
-    accepted = await desk.lanes.accept(send, now=desk.now, budgeted=False)
+    accepted = await desk.lanes.accept(send, now=desk.now, limited=False)
     assert accepted.record.status == "queued"
 
 
@@ -76,7 +77,7 @@ async def test_words_count_until_the_state_store_has_them(desk: Desk) -> None:
     full = await taken(desk)
     await desk.drain(10)
     assert await taken(desk) == full
-    with pytest.raises(QueueFull):
+    with pytest.raises(LimitReached):
         await desk.accept(LONG)
     await mirrored(desk)
     assert 0 < await taken(desk) < 1_000 * len(texts)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.engine import InboxMessage
 from actors.connection.state_manager.port import StateRefused
+from actors.redis.lease_record import HeldItems
 from tests.integration.tree.scripted import ACCOUNT, Shelf
 from tests.waiting import eventually
 
@@ -42,7 +43,7 @@ def message(key: int, text: str) -> InboxMessage:
 async def counted(served: Served, wanted: int) -> None:
     async def look() -> bool:
         lease = await served.leases.read("shop")
-        return lease is not None and lease.refused_documents == wanted
+        return lease is not None and lease.held.refused_documents == wanted
 
     await eventually(f"{wanted} refused documents", look, 10)
 
@@ -60,8 +61,7 @@ async def test_the_lease_says_how_many_and_a_person_decides(served: Served) -> N
 
     async def waits() -> bool:
         lease = await served.leases.read("shop")
-        found = lease and (lease.refused_documents, lease.deferred_files, lease.over_budget_files)
-        return found == (2, 4, 3)
+        return lease is not None and lease.held == HeldItems(2, 4, 3)
 
     await eventually("4 files wait", waits, 10)
     ask = served.commands.ask
@@ -113,7 +113,9 @@ async def test_the_lease_says_that_no_more_have_room_until_a_person_decided(serv
 
     async def full() -> bool | None:
         lease = await served.leases.read("shop")
-        return lease.refused_full if lease is not None and lease.refused_documents else None
+        return (
+            lease.held.refused_full if lease is not None and lease.held.refused_documents else None
+        )
 
     await eventually("it is full", full, 10)
     assert set(served.engine.inbox) == {2, 3}

@@ -24,10 +24,10 @@ from actors.state.copies import Copy
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, StoreAway, Where, Write
 from actors.state.messages.received import connection_of, incoming, storing
 from actors.state.open_store import open_documents
-from supervision.policy import Intensity, Lives
+from supervision.policy import Intensity, RestartRecords
 from supervision.registry import Registry
 from supervision.removal import Removal
-from supervision.restart_budgets import Budgets
+from supervision.restart_budgets import RestartBudgets
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
         settings = valkey.settings()
         redis, documents = connect(settings), open_documents(settings)
         lanes, connections = Lanes(redis, settings), Connections(documents)
-        budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
+        budgets = RestartBudgets(RestartRecords(Intensity(0, 10.0), 0.1, 1.0), documents)
         registry = Registry(documents, budgets, Copy(None))
         removal = Removal(
             registry,
@@ -148,7 +148,7 @@ async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
         settings.save()
         redis, documents = connect(settings), open_documents(settings)
         lanes, leases, connections = Lanes(redis, settings), Leases(redis), Connections(documents)
-        budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
+        budgets = RestartBudgets(RestartRecords(Intensity(0, 10.0), 0.1, 1.0), documents)
         registry = Registry(documents, budgets, Copy(None))
         manager = StateManager(str(settings.data), "state")
 

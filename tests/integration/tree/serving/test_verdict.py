@@ -10,8 +10,8 @@ import pytest
 
 from actors.redis.leases import EXPIRES, Leases, Owner
 from supervision.children import Child, End
-from supervision.cluster import Handle
-from supervision.policy import Expiry, Intensity
+from supervision.cluster import ActorHandle
+from supervision.policy import Intensity, LeaseExpiry
 from tests.integration.tree.tended import tended
 from tests.waiting import eventually
 
@@ -50,7 +50,7 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
         leases,
     ):
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
-        child = Child("connection", Handle("connection:a", None), connection="shop", epoch=1)
+        child = Child("connection", ActorHandle("connection:a", None), connection="shop", epoch=1)
         tending.ended(child, End("crashed"))
         await becomes(leases, "failed")
         await asyncio.sleep(0.5)
@@ -59,7 +59,7 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
         assert (now.state, now.cause, now.epoch) == ("failed", "crash_loop", lease.epoch)
 
 
-class Standby(Handle):
+class Standby(ActorHandle):
     """An actor that takes the lease, and serves nothing."""
 
     def __init__(self, leases: Leases) -> None:
@@ -85,7 +85,7 @@ async def test_what_was_done_about_a_zombie_says_what_it_was_and_became(
         monkeypatch.setattr(tending._standbys, "take", take)
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
         await leases.release("shop", lease.epoch, state="reconnecting", cause="zombie")
-        handle = Handle("connection:a", None)
+        handle = ActorHandle("connection:a", None)
         child = Child("connection", handle, connection="shop", epoch=1, state="open")
         tending.ended(child, End("zombie"))
         waiting = tending._recovery._waiting
@@ -106,7 +106,7 @@ async def test_an_owner_out_of_reach_is_not_called_open_while_its_lease_runs_out
     own_server: Valkey, others: bool
 ) -> None:
     """G6: a root that has only just begun saw nobody fall, and waits as long as any other."""
-    async with tended(own_server, expiry=Expiry(EXPIRES)) as (tending, leases):
+    async with tended(own_server, expiry=LeaseExpiry(EXPIRES)) as (tending, leases):
         lease = await leases.take("shop", Owner("connection:a", 1, "elsewhere"))
         await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
         found = await leases.read("shop")
@@ -114,10 +114,10 @@ async def test_an_owner_out_of_reach_is_not_called_open_while_its_lease_runs_out
         assert found.state == "open"
         if others:  # or it is a cold start, at which nobody fell
             tending.orphaned(found)
-        await tending.look()
+        await tending.reconcile_all()
         now = await becomes(leases, "reconnecting")
         assert (now.cause, now.epoch, now.owner) == ("crashed", lease.epoch, lease.owner)
-        tending.tend("shop")  # it looks again, and has nothing new to say
+        tending.reconcile("shop")  # it looks again, and has nothing new to say
         await asyncio.sleep(0.3)
         assert await leases.read("shop") == now
 
@@ -128,7 +128,7 @@ async def test_what_an_actor_said_of_its_end_counts_though_its_lease_does_not_sa
     """Redis was away then: the account is banned all the same, and nobody logs in again."""
     async with tended(own_server) as (tending, leases):
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
-        handle = Handle("connection:a", None)
+        handle = ActorHandle("connection:a", None)
         child = Child("connection", handle, connection="shop", epoch=lease.epoch)
         tending.ended(child, End("failed", "banned"))
         now = await becomes(leases, "failed")
@@ -148,7 +148,7 @@ async def test_a_root_that_was_replaced_does_nothing_about_a_fall(own_server: Va
         leases,
     ):
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
-        handle = Handle("connection:a", None)
+        handle = ActorHandle("connection:a", None)
         tending.ended(
             Child("connection", handle, connection="shop", epoch=lease.epoch), End("crashed")
         )
@@ -169,11 +169,11 @@ async def test_no_more_are_served_than_may_be(
             return Child("connection", Standby(leases))
 
         monkeypatch.setattr(tending._standbys, "take", take)
-        other = Child("connection", Handle("connection:a", None), connection="other")
+        other = Child("connection", ActorHandle("connection:a", None), connection="other")
         tending._children._all["connection:a"] = other
-        tending.tend("shop")
+        tending.reconcile("shop")
         await asyncio.sleep(0.3)
         assert not taken.is_set()
         del tending._children._all["connection:a"]
-        tending.tend("shop")
+        tending.reconcile("shop")
         await asyncio.wait_for(taken.wait(), 5)

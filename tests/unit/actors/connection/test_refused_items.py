@@ -9,10 +9,10 @@ import pytest
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxReceipt, InboxStatus
 from actors.connection.inbox_drain import Drain
-from actors.connection.reporter import Counts
 from actors.connection.sender import Ticket
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateRefused
+from actors.redis.lease_record import HeldItems
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.measured import Measured
 
@@ -85,15 +85,15 @@ async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> Non
     engine, shelf = ScriptedEngine(), Choosy(3, 30, 31)
     engine.inbox = {key: message(key, "history" if key > 20 else "live") for key in range(1, 41)}
     drain = drain_of(engine, shelf)
-    counts = list[Counts]()
-    drain.on_counts = counts.append
+    counts = list[HeldItems]()
+    drain.on_held = counts.append
     engine.deferred = 2, 1
     measured = Measured()
     assert await drain.once()
     assert not engine.inbox
     assert list(engine.aside) == [3, 30, 31]
     assert list(shelf.messages) == [f"shop.M{key}" for key in range(1, 41) if key not in shelf.keys]
-    assert counts == [(0, 2, 1, False), (1, 2, 1, False), (3, 2, 1, False)]
+    assert counts == [HeldItems(0, 2, 1), HeldItems(1, 2, 1), HeldItems(3, 2, 1)]
     assert measured.rise("teimoso_documents_set_aside") == 3
     assert measured.rise("teimoso_messages_received") == 37
     assert drain.age == 0, "nothing waits"
@@ -103,7 +103,7 @@ async def test_what_the_store_refuses_is_set_aside_and_the_rest_goes_on() -> Non
     assert await drain.once()
     assert list(engine.aside) == [31, 30]
     assert "shop.M3" in shelf.messages
-    assert counts[-1] == (2, 2, 1, False)
+    assert counts[-1] == HeldItems(2, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_recei
     told = list[tuple[int, bool]]()
     lanes = cast("Lanes", Noting())
     drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
-    drain.on_counts = lambda now: told.append((now.refused_documents, now.refused_full))
+    drain.on_held = lambda now: told.append((now.refused_documents, now.refused_full))
     engine.inbox[8] = InboxReceipt(8, CHAT, ("M0",), "read", 5)
     for _ in range(2):
         assert not await drain.once()

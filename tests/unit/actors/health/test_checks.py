@@ -12,9 +12,10 @@ from actors.config.sources import resolve_settings
 from actors.health.alerts import FOLLOWED
 from actors.health.checks import Thresholds, judge
 from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
-from actors.health.samples import Answer, Backlog, Sample, Seen, Spools
+from actors.health.samples import Answer, Backlog, Mirror, Sample, Seen, Spools
 from actors.health.status_document import document
-from actors.redis.client import Memory
+from actors.redis.client import RedisMemory
+from actors.redis.lease_record import HeldItems
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
 HOUR = 3600.0
@@ -51,7 +52,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"room": 1}, "healthy", []),
         ({"room": 0}, "degraded", ["disk_reserve"]),
         (
-            {"connections": four(a=replace(OPEN, over_budget_files=2))},
+            {"connections": four(a=replace(OPEN, held=HeldItems(0, 2, 2)))},
             "healthy",
             ["files_deferred"],
         ),
@@ -87,18 +88,18 @@ def four(**others: Seen) -> dict[str, Seen]:
         ),
         ({"connections": four(a=replace(OPEN, mistaken_at=1000.0 - 86_400))}, "healthy", []),
         (
-            {"connections": {"x": Seen("stopped", "stopped", refused_documents=2)}},
+            {"connections": {"x": Seen("stopped", "stopped", held=HeldItems(2))}},
             "healthy",
             ["document_refused"],
         ),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
-        ({"spools": Spools(differences=(0, 0, 1))}, "degraded", ["queue_differs"]),
-        ({"redis_memory": Memory(90, 100)}, "healthy", ["redis_full"]),
-        ({"redis_memory": Memory(80, 100)}, "healthy", []),
-        ({"redis_memory": Memory(100, 100)}, "degraded", ["redis_full"]),
-        ({"redis_memory": Memory(100, None)}, "healthy", []),
+        ({"mirror": Mirror(differences=(0, 0, 1))}, "degraded", ["queue_differs"]),
+        ({"redis_memory": RedisMemory(90, 100)}, "healthy", ["redis_full"]),
+        ({"redis_memory": RedisMemory(80, 100)}, "healthy", []),
+        ({"redis_memory": RedisMemory(100, 100)}, "degraded", ["redis_full"]),
+        ({"redis_memory": RedisMemory(100, None)}, "healthy", []),
         ({"connections": {"x": replace(OPEN, queue_bytes=801)}}, "healthy", ["queue_full"]),
         ({"connections": {"x": replace(OPEN, queue_bytes=800)}}, "healthy", []),
         ({"durability": "Redis: appendfsync is no, not always."}, "degraded", ["not_durable"]),
@@ -258,7 +259,7 @@ def test_the_thresholds_are_settings() -> None:
         alert_repeat_interval=250,
         disk_threshold=1000,
         redis_latency_threshold=20,
-        queue_memory_limit=5,
+        queue_memory_per_connection=5,
         store_latency_threshold=30,
     )
     low = Thresholds.of(settings)
@@ -319,17 +320,23 @@ def test_the_document() -> None:
 def test_what_cannot_leave_the_spool_is_a_reason(name: str, spools: Spools) -> None:
     (reason,) = judge(replace(WELL, spools=spools), THRESHOLDS).reasons
     assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
-    (reason,) = judge(replace(WELL, spools=Spools(refused_at=999.0)), THRESHOLDS).reasons
-    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
-    assert not judge(replace(WELL, spools=Spools(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
     unknown = judge(replace(WELL, spools=None), THRESHOLDS)
     assert unknown.reasons == ()
     assert f"spool_{name}" in unknown.unknown  # an alert that is active stays
 
 
+def test_a_refused_document_of_the_view_is_a_reason_for_a_day() -> None:
+    (reason,) = judge(replace(WELL, mirror=Mirror(refused_at=999.0)), THRESHOLDS).reasons
+    assert (reason.name, reason.status) == ("mirror_refused", "healthy")
+    assert not judge(replace(WELL, mirror=Mirror(refused_at=1000.0 - 86_400)), THRESHOLDS).reasons
+    unknown = judge(replace(WELL, mirror=None), THRESHOLDS)
+    assert unknown.reasons == ()
+    assert unknown.unknown >= {"mirror_refused", "queue_differs"}
+
+
 @pytest.mark.parametrize(("full", "what"), [(False, "the rest goes on"), (True, "nothing that")])
 def test_refused_documents_without_room_for_more_are_urgent(full: bool, what: str) -> None:
-    seen = Seen("running", "open", refused_documents=2, refused_full=full)
+    seen = Seen("running", "open", held=HeldItems(2, refused_full=full))
     (reason,) = judge(replace(WELL, connections={"x": seen}), THRESHOLDS).reasons
     assert (reason.name, reason.subject, reason.urgent) == ("document_refused", "x", full)
     assert what in reason.detail

@@ -36,7 +36,7 @@ def test_the_tree_of_an_instance_and_what_it_uses(tmp_path: Path) -> None:
     busy = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
     child = subprocess.Popen([sys.executable, "-c", busy])
     try:
-        resources = Resources(tmp_path)
+        resources = Resources(tmp_path, (), lambda: None)
         (tmp_path / "processes.json").write_text(json.dumps([{"pid": child.pid}]))
         assert {os.getpid(), child.pid} <= {each.pid for each in trees([os.getpid(), child.pid])}
         first = resources.measure()
@@ -63,7 +63,7 @@ def test_the_fullest_disk_counts(tmp_path: Path) -> None:
 
 
 def test_the_machine_is_measured_from_whatever_thread(tmp_path: Path) -> None:
-    resources = Resources(tmp_path)
+    resources = Resources(tmp_path, (), lambda: None)
     found = []
     for _ in range(2):
         until = time.monotonic() + 0.2

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.media.directory import BATCH, TEMPORARY, DirectoryStore
+from actors.media.directory import BATCH, TEMPORARY
 from actors.media.store import StoreFull, StoreUnavailable, TooLarge
+from tests.bare_files import BareFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,7 +35,7 @@ def everything(root: Path) -> list[Path]:
 
 async def test_a_file_is_kept_under_what_it_holds_for_its_owner_alone(tmp_path: Path) -> None:
     root = tmp_path / "media"
-    store = DirectoryStore(root)
+    store = BareFiles(root)
     content = os.urandom(3 * BATCH + 17)
     digest, size = await store.keep(pieces(content[:10], b"", content[10:]), limit=LIMIT)
     assert (digest, size) == (hashlib.sha256(content).hexdigest(), len(content))
@@ -47,7 +48,7 @@ async def test_a_file_is_kept_under_what_it_holds_for_its_owner_alone(tmp_path: 
 
 
 async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
-    store = DirectoryStore(tmp_path / "media")
+    store = BareFiles(tmp_path / "media")
     digest, size = await store.keep(pieces(), limit=0)
     assert (digest, size) == (hashlib.sha256().hexdigest(), 0)
     assert await store.find(digest)
@@ -55,7 +56,7 @@ async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
 
 async def test_the_same_file_is_kept_once_however_often_it_comes(tmp_path: Path) -> None:
     root = tmp_path / "media"
-    stores = [DirectoryStore(root) for _ in range(3)]
+    stores = [BareFiles(root) for _ in range(3)]
     content = os.urandom(2 * BATCH)
     kept = await asyncio.gather(
         *(store.keep(pieces(content), limit=LIMIT) for store in stores for _ in range(5))
@@ -65,7 +66,7 @@ async def test_the_same_file_is_kept_once_however_often_it_comes(tmp_path: Path)
 
 
 async def test_a_file_that_was_damaged_is_mended_by_the_next_upload(tmp_path: Path) -> None:
-    store = DirectoryStore(tmp_path / "media")
+    store = BareFiles(tmp_path / "media")
     digest, _ = await store.keep(pieces(b"whole"), limit=LIMIT)
     file = await store.find(digest)
     assert file is not None
@@ -90,7 +91,7 @@ async def test_nothing_is_left_of_what_was_not_kept(
     expected: str | None,
     raised: type[Exception],
 ) -> None:
-    store = DirectoryStore(tmp_path / "media")
+    store = BareFiles(tmp_path / "media")
     with pytest.raises(raised):
         await store.keep(pieces(*chunks, fails=fails), limit=LIMIT, expected=expected)
     assert everything(tmp_path) == []
@@ -104,12 +105,12 @@ async def test_what_comes_before_a_file_appears_can_keep_it_from_that(tmp_path: 
         if len(seen) == 2:
             raise StoreUnavailable("no")
 
-    store = DirectoryStore(tmp_path / "media", before=before)
-    digest, _ = await store.keep(pieces(b"one"), limit=LIMIT)
+    store = BareFiles(tmp_path / "media")
+    digest, _ = await store.keep(pieces(b"one"), limit=LIMIT, before=before)
     assert seen[0][:2] == (digest, 3)
     assert [file.name.startswith(TEMPORARY) for file in seen[0][2]] == [True]
     with pytest.raises(StoreUnavailable):
-        await store.keep(pieces(b"two"), limit=LIMIT)
+        await store.keep(pieces(b"two"), limit=LIMIT, before=before)
     assert [file.name for file in everything(tmp_path)] == [digest]
 
 
@@ -126,7 +127,7 @@ async def test_one_that_is_cancelled_while_it_writes_leaves_nothing(
         return real(descriptor, data)
 
     monkeypatch.setattr(os, "write", slow)
-    store = DirectoryStore(tmp_path / "media")
+    store = BareFiles(tmp_path / "media")
     keeping = asyncio.create_task(store.keep(pieces(b"x" * BATCH), limit=LIMIT))
     await writing.wait()
     keeping.cancel()
@@ -150,10 +151,10 @@ async def test_what_a_dead_process_left_goes_and_what_is_being_written_stays(
         await go.wait()
         yield b"y"
 
-    keeping = asyncio.create_task(DirectoryStore(root).keep(slow(), limit=LIMIT))
+    keeping = asyncio.create_task(BareFiles(root).keep(slow(), limit=LIMIT))
     await begun.wait()
     (root / f"{TEMPORARY}left").write_bytes(b"half")
-    other, _ = await DirectoryStore(root).keep(pieces(b"another process"), limit=LIMIT)
+    other, _ = await BareFiles(root).keep(pieces(b"another process"), limit=LIMIT)
     assert not (root / f"{TEMPORARY}left").exists()
     go.set()
     digest, size = await keeping
@@ -163,13 +164,13 @@ async def test_what_a_dead_process_left_goes_and_what_is_being_written_stays(
 
 @pytest.mark.parametrize("name", ["", "..", "../" * 3 + "x", "a" * 63, "A" * 64, "a" * 64 + "\n"])
 async def test_what_is_no_digest_is_nowhere(tmp_path: Path, name: str) -> None:
-    assert await DirectoryStore(tmp_path).find(name) is None
+    assert await BareFiles(tmp_path).find(name) is None
 
 
 async def test_a_directory_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("in the way")
     with pytest.raises(StoreUnavailable) as raised:
-        await DirectoryStore(tmp_path / "media").keep(pieces(b"x"), limit=LIMIT)
+        await BareFiles(tmp_path / "media").keep(pieces(b"x"), limit=LIMIT)
     assert (raised.value.code, raised.value.reason) == ("media_unavailable", "EEXIST")
 
 
@@ -186,11 +187,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_keeps_what_it_has_and_nothing_of_the_rest(small_disk: Path) -> None:
-    store = DirectoryStore(small_disk / "media")
+    store = BareFiles(small_disk / "media")
     digest, _ = await store.keep(pieces(b"x" * 500_000), limit=LIMIT)
     with pytest.raises(StoreFull) as raised:
         await store.keep(pieces(b"y" * 500_000, b"z" * 500_000), limit=LIMIT)
-    assert (raised.value.code, raised.value.reason) == ("disk_full", "ENOSPC")
+    assert (raised.value.code, raised.value.reason) == ("disk_reserve", "ENOSPC")
     assert [file.name for file in everything(small_disk)] == [digest]
     assert await store.keep(pieces(b"z" * 400_000), limit=LIMIT)
 
@@ -203,7 +204,7 @@ async def test_the_reserve_of_the_disk_is_left_to_others(tmp_path: Path) -> None
         disk = os.statvfs(tmp_path)
         return max(0, disk.f_bavail * disk.f_frsize - room)
 
-    store = DirectoryStore(tmp_path / "media", reserve=reserve)
+    store = BareFiles(tmp_path / "media", reserve=reserve)
     assert await store.room() == pytest.approx(room, abs=room / 2), "others write to it as well"
 
     async def more_than_there_is_room_for() -> AsyncIterator[bytes]:
@@ -212,7 +213,7 @@ async def test_the_reserve_of_the_disk_is_left_to_others(tmp_path: Path) -> None
 
     with pytest.raises(StoreFull) as raised:
         await store.keep(more_than_there_is_room_for(), limit=2**30)
-    assert (raised.value.code, raised.value.reason) == ("disk_full", "DISK_RESERVE")
+    assert (raised.value.code, raised.value.reason) == ("disk_reserve", "DISK_RESERVE")
     assert everything(tmp_path) == []
     assert await store.keep(pieces(b"x" * 1000), limit=LIMIT)
     room = -(2**60)

@@ -7,11 +7,10 @@ from collections import Counter
 
 import pytest
 
-from actors.runtime.quotas import ALL, Quota, QuotaReached, units_of
+from actors.runtime.limits import Limit, LimitReached
+from actors.runtime.quotas import ALL, Quota, units_of
 
-QUOTA = Quota(
-    each=6, total=20, connections=4, each_setting="EACH", total_setting="TOTAL", retry_after=9
-)
+QUOTA = Quota(Limit("EACH", 6, "each", 9), Limit("TOTAL", 20, "total", 9), connections=4)
 """Five parts of 2 are reserved, and 10 are shared."""
 
 
@@ -26,7 +25,7 @@ QUOTA = Quota(
     ],
 )
 def test_parts_of_a_total(total: int, connections: int, reserved: int, shared: int) -> None:
-    quota = Quota(0, total, connections, "EACH", "TOTAL", 1)
+    quota = Quota(None, Limit("TOTAL", total, "total", 1), connections)
     assert (quota.reserved, quota.shared) == (reserved, shared)
     assert reserved * (connections + 1) + shared == total
 
@@ -54,37 +53,36 @@ def test_room(units: list[str], used: dict[str, int], size: int, of: str | None)
     if of is None:
         QUOTA.check(units, used, size)
         return
-    with pytest.raises(QuotaReached) as refused:
+    with pytest.raises(LimitReached) as refused:
         QUOTA.check(units, used, size)
     reached = refused.value
-    assert reached.of == of
+    assert reached.scope == of
     assert reached.retry_after == 9
-    named = ("TOTAL", 20) if of == "instance" else ("EACH", 6)
-    assert (reached.setting, reached.limit) == named
+    assert reached.limit == (QUOTA.total if of == "instance" else QUOTA.each)
 
 
 def test_a_deleted_connection_has_no_part() -> None:
     used = {"gone": 9}
     QUOTA.check(["a"], used, 5)
-    with pytest.raises(QuotaReached):
+    with pytest.raises(LimitReached):
         QUOTA.check(["a"], used, 5, living={"a"})
     QUOTA.check(["a"], used, 2, living={"a"})
-    with pytest.raises(QuotaReached):
+    with pytest.raises(LimitReached):
         QUOTA.check(["a"], {}, 5, elsewhere=8)
 
 
 def test_a_key_has_no_more_than_a_connection() -> None:
     QUOTA.check_key(5)
-    with pytest.raises(QuotaReached) as refused:
+    with pytest.raises(LimitReached) as refused:
         QUOTA.check_key(6)
-    assert refused.value.of == "key"
-    Quota(0, 0, 4, "EACH", "TOTAL", 1).check_key(10**6)
+    assert refused.value.scope == "key"
+    Quota(Limit("EACH", 0, "each", 1), Limit("TOTAL", 0, "total", 1), 4).check_key(10**6)
 
 
 def has_room(units: list[str], used: Counter[str], size: int) -> bool:
     try:
         QUOTA.check(units, used, size)
-    except QuotaReached:
+    except LimitReached:
         return False
     return True
 
@@ -104,8 +102,8 @@ def test_whatever_is_asked_for_each_gets_its_part_and_the_total_holds(seed: int)
             used.update(dict.fromkeys(some, size))
         else:
             assert not part, "its own part"
-        assert used.total() <= QUOTA.total
-        assert all(used[each] <= QUOTA.each for each in units[:4])
+        assert used.total() <= QUOTA.total.size
+        assert all(used[each] <= 6 for each in units[:4])
 
 
 def test_units() -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.runtime.limits import Limit, LimitReached
 from actors.state.connections import (
     ConnectionExists,
     ConnectionNotFound,
     Connections,
     InvalidConnectionId,
     Observed,
-    TooManyConnections,
 )
 from actors.state.documents import CONNECTIONS
 from actors.state.sqlite.store import SqliteDocuments
@@ -71,11 +71,12 @@ async def test_no_ids(registry: Connections, connection: str) -> None:
 async def test_the_limit_holds_and_a_repeat_at_the_limit_is_a_conflict(
     documents: Documents,
 ) -> None:
-    registry = Connections(documents, limit=2)
+    registry = Connections(documents, limit=Limit("MAX_CONNECTIONS", 2, "many", 60))
     await registry.create("a")
     await registry.create("b")
-    with pytest.raises(TooManyConnections):
+    with pytest.raises(LimitReached) as refused:
         await registry.create("c")
+    assert refused.value.scope == "instance"
     with pytest.raises(ConnectionExists):
         await registry.create("b")
 

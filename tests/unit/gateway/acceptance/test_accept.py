@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from actors.config.settings import Settings
 from actors.queue.lanes import Send
 from actors.queue.records import derive
 from actors.queue.spool.file import EXCEPTED, Spool
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"
-ROOM = RedisRoom(cast("Redis", None), 0, 4)
+ROOM = RedisRoom(cast("Redis", None), Settings.model_validate({}).redis_limit, 4)
 """Of a Redis whose memory nobody read."""
 
 

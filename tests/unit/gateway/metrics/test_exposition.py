@@ -14,6 +14,7 @@ from actors.metrics.counters import FAST
 from actors.queue.records import COUNTED, Counts, flow_of
 from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
+from actors.redis.lease_record import HeldItems
 from gateway.metrics.counter_families import Counted
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import Snapshot
@@ -153,14 +154,12 @@ def test_a_limit_is_told_by_the_time_that_is_left() -> None:
 
 
 def test_refused_documents_are_counted() -> None:
-    one = presenters.connection(REGISTERED, replace(LEASE, refused_documents=3), alive=True)
+    one = presenters.connection(REGISTERED, replace(LEASE, held=HeldItems(3)), alive=True)
     assert rendered(connections=[one])["teimoso_connection_refused_documents", ("shop",)] == 3
 
 
 def test_files_that_wait_are_counted_and_so_is_the_room_for_them() -> None:
-    one = presenters.connection(
-        REGISTERED, replace(LEASE, deferred_files=3, over_budget_files=1), alive=True
-    )
+    one = presenters.connection(REGISTERED, replace(LEASE, held=HeldItems(0, 3, 1)), alive=True)
     series = rendered(connections=[one], files_room=0)
     assert series["teimoso_connection_deferred_files", ("shop", "room")] == 2
     assert series["teimoso_connection_deferred_files", ("shop", "next_day")] == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.metrics import tree_counters
 from gateway.metrics.tree_counters import NOTHING, Tree
 from supervision.reports import metrics_file
-from supervision.reports.metrics_file import Tally
+from supervision.reports.metrics_file import MetricsTotals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write(data: Path, received: int) -> None:
-    told = Tally()
+    told = MetricsTotals()
     told.report(
         "connection:a",
         "1",

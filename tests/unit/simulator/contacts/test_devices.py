@@ -22,7 +22,7 @@ from simulator.wire.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -33,22 +33,22 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-def link(world: World, number: str = FRIEND, *, notify: bool = True) -> int:
+def link(world: ServerState, number: str = FRIEND, *, notify: bool = True) -> int:
     with world.store.transaction():
         return world.device_changes.link(number, notify=notify)
 
 
-def unlink(world: World, device: int, *, notify: bool = True) -> None:
+def unlink(world: ServerState, device: int, *, notify: bool = True) -> None:
     with world.store.transaction():
         world.device_changes.unlink(FRIEND, device, notify=notify)
 
 
-def say(world: World, text: str, **more: Any) -> str:
+def say(world: ServerState, text: str, **more: Any) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, NUMBER, text, **more)
+        return world.contact_behaviour.say(FRIEND, NUMBER, text, **more)
 
 
-def listed(world: World, number: str) -> Any:
+def listed(world: ServerState, number: str) -> Any:
     signed = ADVSignedKeyIndexList.FromString(world.devices.signed_list(number).signed)
     phone = world.endpoints.phone(number).identity.public
     assert xeddsa_verify(phone, b"\x06\x02" + signed.details, signed.account_signature)
@@ -60,7 +60,9 @@ async def phash(device: Device) -> str | None:
     return None if value is None else str(value)
 
 
-async def test_each_device_reads_and_the_message_counts_once(device: Device, world: World) -> None:
+async def test_each_device_reads_and_the_message_counts_once(
+    device: Device, world: ServerState
+) -> None:
     linked = [link(world, notify=False) for _ in range(2)]
     await device.send(await device.message(FRIEND, "hello", "M1", devices=(0, *linked)))
     await device.next("ack")
@@ -77,7 +79,9 @@ async def test_each_device_reads_and_the_message_counts_once(device: Device, wor
     assert world.queue.counts((NUMBER, device.device))["receipt"] == waiting - 1
 
 
-async def test_a_linked_device_speaks_and_is_vouched_for(device: Device, world: World) -> None:
+async def test_a_linked_device_speaks_and_is_vouched_for(
+    device: Device, world: ServerState
+) -> None:
     linked = link(world, notify=False)
     message_id = say(world, "from the desk", device=linked)
     stanza = await device.next("message")
@@ -96,7 +100,7 @@ async def test_a_linked_device_speaks_and_is_vouched_for(device: Device, world: 
     assert bytes_of(user, "identity") == endpoint.identity.public
 
 
-def test_a_device_that_is_not_there_cannot_speak_or_go(world: World) -> None:
+def test_a_device_that_is_not_there_cannot_speak_or_go(world: ServerState) -> None:
     with pytest.raises(NoDeviceError):
         say(world, "nobody", device=7)
     for device in (0, 7):
@@ -104,7 +108,7 @@ def test_a_device_that_is_not_there_cannot_speak_or_go(world: World) -> None:
             unlink(world, device)
 
 
-def test_the_signed_list_follows_every_change(world: World) -> None:
+def test_the_signed_list_follows_every_change(world: ServerState) -> None:
     stamps = [listed(world, FRIEND).timestamp]
     one, two = link(world), link(world)
     details = listed(world, FRIEND)
@@ -120,8 +124,8 @@ def test_the_signed_list_follows_every_change(world: World) -> None:
 
 
 @pytest.mark.parametrize("online", [True, False])
-async def test_who_knows_the_contact_is_told(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]], online: bool
+async def test_accounts_that_know_the_contact_are_notified(
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]], online: bool
 ) -> None:
     stranger = await paired(OTHER)
     say(world, "hello")
@@ -154,7 +158,7 @@ async def test_who_knows_the_contact_is_told(
 
 @pytest.mark.parametrize("server", [PN_SERVER, LID_SERVER])
 async def test_without_notice_the_ack_gives_it_away(
-    device: Device, world: World, server: str
+    device: Device, world: ServerState, server: str
 ) -> None:
     async def send(message_id: str, *devices: int) -> str | None:
         own = Node("to", {"jid": JID(NUMBER)}, [Node("enc", {"v": "2", "type": "msg"}, b"?")])
@@ -185,7 +189,7 @@ async def test_without_notice_the_ack_gives_it_away(
 
 
 async def test_own_companions_get_the_whole_list(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     second = await paired(NUMBER)
     notice = await device.next("notification")
@@ -198,7 +202,7 @@ async def test_own_companions_get_the_whole_list(
 
 
 async def test_a_companion_that_the_simulator_plays_beside_the_client(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     beside = link(world, NUMBER, notify=False)
     stanza = await device.message(FRIEND, "hello", "M1")

@@ -25,21 +25,21 @@ from simulator.wire.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
 
 
 @pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]], world: World) -> Device:
+async def device(paired: Callable[[str], Awaitable[Device]], world: ServerState) -> Device:
     """A device of an account whose contact has a hosted device."""
     device = await paired(NUMBER)
     assert link(world, hosted=True) == HOSTED_DEVICE
     return device
 
 
-def link(world: World, **more: Any) -> int:
+def link(world: ServerState, **more: Any) -> int:
     with world.store.transaction():
         return world.device_changes.link(FRIEND, notify=False, **more)
 
@@ -51,7 +51,7 @@ def own_copy() -> Any:
 async def sent(
     device: Device, message_id: str, *devices: int, server: str = PN_SERVER
 ) -> dict[str, Any]:
-    """What the ack of a message to those devices has."""
+    """Returns the attributes of the ack of a message to those devices."""
     stanza = await device.message(FRIEND, "hello", message_id, devices=devices)
     stanza.get_child("participants").content.append(own_copy())
     device.readdress(stanza, server)
@@ -59,7 +59,9 @@ async def sent(
     return dict((await device.next("ack")).attrs)
 
 
-async def test_it_is_in_the_list_and_says_that_it_is_hosted(device: Device, world: World) -> None:
+async def test_it_is_in_the_list_and_says_that_it_is_hosted(
+    device: Device, world: ServerState
+) -> None:
     usync = Node(
         "usync",
         {"sid": "1", "mode": "query", "last": "true", "index": "0", "context": "message"},
@@ -81,7 +83,7 @@ async def test_it_is_in_the_list_and_says_that_it_is_hosted(device: Device, worl
     assert int(index) in ADVKeyIndexList.FromString(signed.details).valid_indexes
 
 
-async def test_its_keys_are_under_its_own_address(device: Device, world: World) -> None:
+async def test_its_keys_are_under_its_own_address(device: Device, world: ServerState) -> None:
     friend = world.people.named(FRIEND)
     for jid, known in (
         (JID(FRIEND, "hosted", HOSTED_DEVICE), True),
@@ -107,9 +109,9 @@ async def test_its_keys_are_under_its_own_address(device: Device, world: World) 
 
 @pytest.mark.parametrize("server", [PN_SERVER, LID_SERVER])
 async def test_messages_reach_it_and_may_leave_it_out(
-    device: Device, world: World, server: str
+    device: Device, world: ServerState, server: str
 ) -> None:
-    """Whatsmeow writes to it, whatsapp-rust does not: no list of theirs is told to be another."""
+    """Whatsmeow writes to it, whatsapp-rust does not: the ack reports no difference for either list."""
     assert sent_to(await sent(device, "M1", 0, HOSTED_DEVICE, server=server)) == (None, None)
     assert sent_to(await sent(device, "M2", 0, server=server)) == (None, None)
     other = link(world)
@@ -152,10 +154,10 @@ async def test_it_is_named_by_its_own_server_part(
 
 @pytest.mark.parametrize("addressing", ["pn", "lid"])
 async def test_it_speaks_and_hears_what_comes_of_it(
-    device: Device, world: World, addressing: str
+    device: Device, world: ServerState, addressing: str
 ) -> None:
     with world.store.transaction():
-        said = world.speech.say(
+        said = world.contact_behaviour.say(
             FRIEND, NUMBER, "by the shop", device=HOSTED_DEVICE, addressing=addressing
         )
     stanza = await device.next("message")
@@ -173,7 +175,7 @@ async def test_it_speaks_and_hears_what_comes_of_it(
     assert "message" not in world.queue.counts((NUMBER, device.device))
 
 
-async def test_a_person_has_one(device: Device, world: World) -> None:
+async def test_a_person_has_one(device: Device, world: ServerState) -> None:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as http:
         path = f"/contacts/{FRIEND}/devices"
@@ -183,13 +185,13 @@ async def test_a_person_has_one(device: Device, world: World) -> None:
         assert (await http.post(path, json={"hosted": True})).json() == {"device": HOSTED_DEVICE}
 
 
-async def test_no_other_device_gets_its_id(world: World) -> None:
+async def test_no_other_device_gets_its_id(world: ServerState) -> None:
     world.people.named(FRIEND)
     world.store.execute("UPDATE people SET next_device = 98 WHERE number = ?", FRIEND)
     assert [link(world) for _ in range(2)] == [98, 100]
 
 
-async def test_it_takes_no_part_in_groups(device: Device, world: World) -> None:
+async def test_it_takes_no_part_in_groups(device: Device, world: ServerState) -> None:
     with world.store.transaction():
         group = world.groups.make("Us", FRIEND, [NUMBER], PN_SERVER)
     assert (FRIEND, HOSTED_DEVICE) not in world.group_messages.expected(group)

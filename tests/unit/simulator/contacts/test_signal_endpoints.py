@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.contacts.signal_endpoints import Endpoint, Endpoints, UndecryptableError
+from simulator.contacts.signal_endpoints import SignalEndpoint, SignalEndpoints, UndecryptableError
 from simulator.store import Store
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def pair(store: Store) -> tuple[Endpoint, Endpoint]:
-    endpoints = Endpoints(store)
+def pair(store: Store) -> tuple[SignalEndpoint, SignalEndpoint]:
+    endpoints = SignalEndpoints(store)
     return endpoints.phone(ALICE), endpoints.phone(BOB)
 
 
-def opened(alice: Endpoint, bob: Endpoint) -> None:
+def opened(alice: SignalEndpoint, bob: SignalEndpoint) -> None:
     kind, sealed = alice.encrypt(B, b"first", bob.bundle())
     assert kind == "pkmsg"
     assert bob.decrypt(A, kind, sealed) == b"first"
 
 
-def test_a_conversation_both_ways(pair: tuple[Endpoint, Endpoint]) -> None:
+def test_a_conversation_both_ways(pair: tuple[SignalEndpoint, SignalEndpoint]) -> None:
     alice, bob = pair
     opened(alice, bob)
     kind, sealed = alice.encrypt(B, b"second")
@@ -47,7 +47,7 @@ def test_a_conversation_both_ways(pair: tuple[Endpoint, Endpoint]) -> None:
     assert alice.encrypt(B, b"third")[0] == "msg"
 
 
-def test_out_of_order_and_only_once(pair: tuple[Endpoint, Endpoint]) -> None:
+def test_out_of_order_and_only_once(pair: tuple[SignalEndpoint, SignalEndpoint]) -> None:
     alice, bob = pair
     opened(alice, bob)
     messages = [alice.encrypt(B, bytes([number])) for number in range(5)]
@@ -57,18 +57,18 @@ def test_out_of_order_and_only_once(pair: tuple[Endpoint, Endpoint]) -> None:
         bob.decrypt(A, *messages[2])
 
 
-def test_survives_a_restart(pair: tuple[Endpoint, Endpoint], store: Store) -> None:
+def test_survives_a_restart(pair: tuple[SignalEndpoint, SignalEndpoint], store: Store) -> None:
     alice, bob = pair
     opened(alice, bob)
     skipped = alice.encrypt(B, b"late")
     assert bob.decrypt(A, *alice.encrypt(B, b"early")) == b"early"
-    restarted = Endpoints(store)
+    restarted = SignalEndpoints(store)
     assert restarted.phone(BOB).decrypt(A, *skipped) == b"late"
     kind, sealed = restarted.phone(BOB).encrypt(A, b"answer")
     assert restarted.phone(ALICE).decrypt(B, kind, sealed) == b"answer"
 
 
-def test_an_altered_message_changes_nothing(pair: tuple[Endpoint, Endpoint]) -> None:
+def test_an_altered_message_changes_nothing(pair: tuple[SignalEndpoint, SignalEndpoint]) -> None:
     alice, bob = pair
     opened(alice, bob)
     assert alice.decrypt(B, *bob.encrypt(A, b"answer")) == b"answer"
@@ -83,7 +83,7 @@ def test_an_altered_message_changes_nothing(pair: tuple[Endpoint, Endpoint]) -> 
 
 
 def test_a_prekey_is_spent_once_and_only_by_a_genuine_message(
-    pair: tuple[Endpoint, Endpoint], store: Store
+    pair: tuple[SignalEndpoint, SignalEndpoint], store: Store
 ) -> None:
     alice, bob = pair
     bundle = bob.bundle()
@@ -97,7 +97,7 @@ def test_a_prekey_is_spent_once_and_only_by_a_genuine_message(
         bob.decrypt((ALICE, 7), *alice.encrypt(B, b"again", bundle))
 
 
-def test_old_sessions_still_read(pair: tuple[Endpoint, Endpoint]) -> None:
+def test_old_sessions_still_read(pair: tuple[SignalEndpoint, SignalEndpoint]) -> None:
     alice, bob = pair
     opened(alice, bob)
     on_its_way = alice.encrypt(B, b"on its way")
@@ -105,11 +105,13 @@ def test_old_sessions_still_read(pair: tuple[Endpoint, Endpoint]) -> None:
     assert bob.decrypt(A, *on_its_way) == b"on its way"
 
 
-def test_after_a_reset_nothing_reads(pair: tuple[Endpoint, Endpoint], store: Store) -> None:
+def test_after_a_reset_nothing_reads(
+    pair: tuple[SignalEndpoint, SignalEndpoint], store: Store
+) -> None:
     alice, bob = pair
     opened(alice, bob)
     before = bob.identity.public
-    endpoints = Endpoints(store)
+    endpoints = SignalEndpoints(store)
     endpoints.reset(BOB)
     same = endpoints.phone(BOB)
     assert same.identity.public == before
@@ -128,7 +130,9 @@ def test_after_a_reset_nothing_reads(pair: tuple[Endpoint, Endpoint], store: Sto
         ("pkmsg", b"", "malformed"),
     ],
 )
-def test_garbage(pair: tuple[Endpoint, Endpoint], kind: str, sealed: bytes, code: str) -> None:
+def test_garbage(
+    pair: tuple[SignalEndpoint, SignalEndpoint], kind: str, sealed: bytes, code: str
+) -> None:
     with pytest.raises(UndecryptableError) as raised:
         pair[0].decrypt(B, kind, sealed)
     assert raised.value.code == code

@@ -12,11 +12,11 @@ from simulator.control.api import application
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, lambda: "ws://127.0.0.1:1/ws/chat"))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client

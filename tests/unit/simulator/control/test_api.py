@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -170,7 +170,7 @@ async def test_bad_input(
     assert answer.json()["detail"]
 
 
-async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World) -> None:
+async def test_says_where_clients_connect(http: httpx.AsyncClient, world: ServerState) -> None:
     answer = (await http.get("/")).json()
     assert answer == {
         "ws_url": "ws://127.0.0.1:1/ws/chat",
@@ -183,7 +183,7 @@ async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World)
 
 
 async def test_the_static_key_rotates_under_the_same_root(
-    http: httpx.AsyncClient, world: World
+    http: httpx.AsyncClient, world: ServerState
 ) -> None:
     before = (await http.get("/")).json()
     rotated = (await http.post("/rotate")).json()["static_key"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -27,7 +27,7 @@ async def test_an_account_with_devices_cannot_change_its_identity(
 
 
 async def test_what_grows_is_read_in_pages(
-    http: httpx.AsyncClient, world: World, paired: Callable[[str], Awaitable[Device]]
+    http: httpx.AsyncClient, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     other = "15550100003"
@@ -52,7 +52,7 @@ async def test_what_grows_is_read_in_pages(
     # one that comes again keeps its index, and one that is new comes after it
     with world.store.transaction():
         friend = world.people.named(FRIEND)
-        world.contacts.hear(
+        world.message_handler.hear(
             world.people.named(NUMBER), friend, ids[0], message_content.text("text 1"), PN_SERVER
         )
     assert await read(inbox, after=last) == ([], last)
@@ -73,7 +73,7 @@ async def test_what_grows_is_read_in_pages(
 
 
 async def test_a_contact_and_an_account_are_described(
-    http: httpx.AsyncClient, world: World, paired: Callable[[str], Awaitable[Device]]
+    http: httpx.AsyncClient, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     added = await http.post(f"/contacts/{FRIEND}/devices", json={"notify": False})
@@ -112,7 +112,7 @@ async def test_many_texts_in_one_call(
 
 
 async def test_a_contact_forgets_and_reinstalls(
-    http: httpx.AsyncClient, world: World, paired: Callable[[str], Awaitable[Device]]
+    http: httpx.AsyncClient, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     await http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": "hello"})

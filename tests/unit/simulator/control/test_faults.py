@@ -1,4 +1,4 @@
-"""The control API on faults: each is listed, told apart, and ended."""
+"""The control API on faults: each is listed and ended by itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ async def test_faults_are_listed_and_cleared(http: httpx.AsyncClient) -> None:
     assert (await http.delete("/faults")).json() == {"ended": 1}
 
 
-async def test_faults_of_many_accounts_are_told_and_ended_apart(http: httpx.AsyncClient) -> None:
+async def test_faults_of_many_accounts_are_listed_and_ended_by_account(
+    http: httpx.AsyncClient,
+) -> None:
     accounts = [f"1555010002{number}" for number in range(5)]
     begun = await asyncio.gather(
         *(

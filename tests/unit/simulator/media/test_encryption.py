@@ -27,7 +27,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -35,14 +35,14 @@ SAY = f"/contacts/{FRIEND}/say"
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
 
 
 @pytest.fixture
-async def mms(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def mms(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(media_application(world.store, world.faults, world.media))
     async with httpx.AsyncClient(transport=transport, base_url="https://media") as client:
         yield client
@@ -310,7 +310,7 @@ async def test_no_such_file(
 
 
 async def test_a_restart_knows_files_and_auths(
-    device: Device, mms: httpx.AsyncClient, world: World
+    device: Device, mms: httpx.AsyncClient, world: ServerState
 ) -> None:
     from simulator.media.store import MediaStore
 

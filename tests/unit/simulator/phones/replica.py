@@ -96,7 +96,7 @@ class Replica:
         fields: dict[str, Any] = action or {"pin_action": {"pinned": True}}
         value = SyncActionValue(timestamp=1_790_000_000_000, **fields)
         key_id, key = next(iter(self.device.sync_keys.items()))
-        change = patches.Change(index, value, 5, AppStateSyncKey(key_id, key, b"", 0))
+        change = patches.SettingChange(index, value, 5, AppStateSyncKey(key_id, key, b"", 0))
         sealed = patches.sealed_patch(self.name, self.state, change.key, [change], self.macs.get)
         sealed.ClearField("version")  # the server gives it
         return sealed
@@ -105,7 +105,7 @@ class Replica:
         return await self.ask(Node("patch", {}, patch.SerializeToString()))
 
 
-async def told(device: Device) -> dict[str, int]:
+async def new_versions(device: Device) -> dict[str, int]:
     """The collections of the next `server_sync`, with their versions."""
     stanza = await device.next("notification")
     assert stanza.attrs["type"] == "server_sync"

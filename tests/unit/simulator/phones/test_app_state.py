@@ -9,7 +9,7 @@ from pywhats.appstate.keys import AppStateSyncKey
 from pywhats.appstate.patches import HashState
 
 from simulator.phones.app_state import collections, patches, queries
-from simulator.server_state import World
+from simulator.server_state import ServerState
 from simulator.wire.proto_schema import Message, SyncActionValue
 from simulator.wire.protocol import (
     JID,
@@ -17,7 +17,7 @@ from simulator.wire.protocol import (
     SyncdPatch,
     subtract_then_add,
 )
-from tests.unit.simulator.phones.replica import Replica, told
+from tests.unit.simulator.phones.replica import Replica, new_versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ CHAT = f"{FRIEND}@s.whatsapp.net"
 
 
 async def test_a_phone_shares_its_keys_and_name(
-    paired: Callable[[str], Awaitable[Device]], world: World
+    paired: Callable[[str], Awaitable[Device]], world: ServerState
 ) -> None:
     device, other = await paired(NUMBER), await paired(NUMBER)
     assert len(device.sync_keys) == 1
@@ -123,7 +123,7 @@ async def test_what_the_owner_sets_reaches_the_companions(
     answer = await http.post(SETTINGS, json=body)
     version = replica.state.version + 1
     assert answer.json() == {"collection": collection, "version": version}
-    assert await told(device) == {collection: version}
+    assert await new_versions(device) == {collection: version}
     (change,) = replica.take(await replica.ask())
     assert change.index == index
     value = SyncActionValue.FromString(change.action.SerializeToString())
@@ -165,8 +165,8 @@ async def test_what_a_companion_sets_is_seen_at_the_phone(
     passed = list(device.passed)
     await device.query("w:p", "get")
     kinds = [one.attrs.get("type") for one in passed + device.passed]
-    assert "server_sync" not in kinds  # the author is told nothing
-    assert await told(other) == {"regular_low": 1}
+    assert "server_sync" not in kinds  # the author is not notified
+    assert await new_versions(other) == {"regular_low": 1}
     (change,) = elsewhere.take(await elsewhere.ask())
     assert change.index == ["pin_v1", CHAT]
     shown = (await http.get(SETTINGS)).json()["settings"][-1]
@@ -176,7 +176,7 @@ async def test_what_a_companion_sets_is_seen_at_the_phone(
 
 
 async def test_a_companion_names_the_account(
-    paired: Callable[[str], Awaitable[Device]], world: World
+    paired: Callable[[str], Awaitable[Device]], world: ServerState
 ) -> None:
     device = await paired(NUMBER)
     replica = Replica(device, "critical_block")
@@ -343,12 +343,12 @@ async def test_a_companion_asks_another_companion(
 async def test_it_outlives_the_simulator(
     paired: Callable[[str], Awaitable[Device]],
     http: httpx.AsyncClient,
-    world: World,
+    world: ServerState,
     tmp_path: Path,
 ) -> None:
     await paired(NUMBER)
     await http.post(SETTINGS, json={"type": "pin", "chat": FRIEND})
     before = world.app_state.settings.shown(NUMBER)
-    again = World(tmp_path / "world")
+    again = ServerState(tmp_path / "world")
     assert again.app_state.settings.shown(NUMBER) == before
     again.close()

@@ -17,7 +17,7 @@ from tests.unit.simulator.code_client import BUNDLE, CODE, REG, WRAPPED, CodeCli
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, OTHER = "15550100001", "15550100002"
@@ -28,10 +28,10 @@ def client(new_device: Callable[[], Device]) -> CodeClient:
     return CodeClient(new_device(), NUMBER)
 
 
-async def failed(world: World, code: str = CODE) -> str:
-    """What the phone says instead of linking the client."""
+async def failed(world: ServerState, code: str = CODE) -> str:
+    """Returns the error of the phone, which does not link the client."""
     with pytest.raises(ScanError) as raised:
-        await world.linking.enter(NUMBER, code)
+        await world.code_pairing.enter(NUMBER, code)
     assert world.companions.of(NUMBER) == ()
     return raised.value.code
 
@@ -42,11 +42,11 @@ def refusal(answer: Any) -> dict[str, str]:
     return attrs
 
 
-def inject(world: World, kind: str, **more: Any) -> None:
+def inject(world: ServerState, kind: str, **more: Any) -> None:
     world.fault_injector.strike(world.faults.request({"account": NUMBER, "kind": kind, **more}))
 
 
-def struck(world: World) -> int:
+def struck(world: ServerState) -> int:
     return int(world.faults.everything()[-1]["struck"])
 
 
@@ -55,7 +55,7 @@ BAD = {"code": "400", "text": "bad-request"}
 
 @pytest.mark.parametrize("typed", [CODE, "abcd-1234", " ABCD 1234"])
 async def test_links_the_client_that_shows_the_code(
-    world: World, client: CodeClient, typed: str
+    world: ServerState, client: CodeClient, typed: str
 ) -> None:
     await client.ask()
 
@@ -63,14 +63,14 @@ async def test_links_the_client_that_shows_the_code(
         assert (await client.answer()).attrs["type"] == "result"
         await client.device.sign()
 
-    companion, _ = await asyncio.gather(world.linking.enter(NUMBER, typed), follow())
+    companion, _ = await asyncio.gather(world.code_pairing.enter(NUMBER, typed), follow())
     assert world.companions.get(NUMBER, companion.device) == companion
     assert (await client.device.next("stream:error")).attrs == {"code": "515"}
     await client.device.closed()
     assert (await client.device.login()).tag == "success"
 
 
-async def test_the_control_port_links(world: World, client: CodeClient) -> None:
+async def test_the_control_port_links(world: ServerState, client: CodeClient) -> None:
     await client.ask()
 
     async def follow() -> None:
@@ -97,31 +97,31 @@ async def test_the_control_port_links(world: World, client: CodeClient) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "ABCD123", "ABCD12345", "ÄBCD1234", "ABCD/123"])
-async def test_no_code(world: World, client: CodeClient, typed: str) -> None:
+async def test_no_code(world: ServerState, client: CodeClient, typed: str) -> None:
     await client.ask()
     assert await failed(world, typed) == "bad_link_code"
 
 
-async def test_nobody_shows_a_code(world: World, client: CodeClient) -> None:
+async def test_nobody_shows_a_code(world: ServerState, client: CodeClient) -> None:
     await client.device.register()
     assert await failed(world) == "no_link_code"
 
 
-async def test_whoever_is_sent_away_shows_no_code(world: World, client: CodeClient) -> None:
+async def test_a_refused_client_shows_no_code(world: ServerState, client: CodeClient) -> None:
     """From then on, and not only once its socket is gone."""
     await client.ask()
-    world.linking._hellos[NUMBER].connection.retire()
+    world.code_pairing._hellos[NUMBER].connection.retire()
     assert await failed(world) == "no_link_code"
 
 
 async def test_after_a_wrong_code_the_client_is_to_show_another(
-    world: World, client: CodeClient
+    world: ServerState, client: CodeClient
 ) -> None:
     await client.ask()
 
     async def follow() -> None:
         assert (await client.answer()).attrs["type"] == "result"
-        told = await client.heard("refresh_code")
+        told = await client.notified("refresh_code")
         assert [child.tag for child in told.get_children()] == ["link_code_pairing_ref"]
 
     code, _ = await asyncio.gather(failed(world, "ABCD1235"), follow())
@@ -129,7 +129,7 @@ async def test_after_a_wrong_code_the_client_is_to_show_another(
     assert await failed(world) == "no_link_code"
 
 
-async def test_a_bundle_about_somebody_else(world: World, client: CodeClient) -> None:
+async def test_a_bundle_about_somebody_else(world: ServerState, client: CodeClient) -> None:
     """As one who sits between them would send it, and could not sign for."""
     await client.ask()
     code, _ = await asyncio.gather(failed(world), client.answer(own=bytes(32)))
@@ -153,18 +153,20 @@ async def test_a_bundle_about_somebody_else(world: World, client: CodeClient) ->
     ],
 )
 async def test_a_malformed_request_gets_no_code(
-    world: World, client: CodeClient, changed: dict[str, Any]
+    world: ServerState, client: CodeClient, changed: dict[str, Any]
 ) -> None:
     assert refusal(await client.ask(**changed)) == BAD
     assert await failed(world) == "no_link_code"
 
 
-async def test_a_code_is_asked_for_by_number(world: World, client: CodeClient) -> None:
+async def test_a_code_is_asked_for_by_number(world: ServerState, client: CodeClient) -> None:
     lid = world.people.named(NUMBER).lid
     assert refusal(await client.ask(jid=JID(lid, "lid"))) == BAD
 
 
-async def test_a_number_without_whatsapp_gets_no_code(world: World, client: CodeClient) -> None:
+async def test_a_number_without_whatsapp_gets_no_code(
+    world: ServerState, client: CodeClient
+) -> None:
     world.people.change(NUMBER, {"registered": False})
     assert refusal(await client.ask()) == BAD
 
@@ -180,7 +182,7 @@ async def test_a_number_without_whatsapp_gets_no_code(world: World, client: Code
     ],
 )
 async def test_a_refused_code(
-    world: World, client: CodeClient, more: dict[str, int], expected: dict[str, str]
+    world: ServerState, client: CodeClient, more: dict[str, int], expected: dict[str, str]
 ) -> None:
     inject(world, "refuse_link_code", count=1, **more)
     elsewhere = await client.ask(jid=JID(OTHER))
@@ -191,7 +193,7 @@ async def test_a_refused_code(
     assert (await client.ask()).attrs["type"] == "result"
 
 
-async def test_an_expired_code(world: World, client: CodeClient) -> None:
+async def test_an_expired_code(world: ServerState, client: CodeClient) -> None:
     inject(world, "expire_link_code", count=1)
     await client.ask()
     assert struck(world) == 1
@@ -199,29 +201,31 @@ async def test_an_expired_code(world: World, client: CodeClient) -> None:
 
 
 async def test_a_code_that_expires_while_the_client_seals_its_keys(
-    world: World, client: CodeClient
+    world: ServerState, client: CodeClient
 ) -> None:
     await client.ask()
     typing = asyncio.create_task(failed(world))
-    told = await client.heard("primary_hello")
-    world.linking._hellos[NUMBER].expires_at = 0.0
+    told = await client.notified("primary_hello")
+    world.code_pairing._hellos[NUMBER].expires_at = 0.0
     assert refusal(await client.finish(told)) == BAD
     assert await typing == "link_code_expired"
 
 
-async def test_a_code_holds_for_as_long_as_the_fault_says(world: World, client: CodeClient) -> None:
+async def test_a_code_holds_for_as_long_as_the_fault_says(
+    world: ServerState, client: CodeClient
+) -> None:
     inject(world, "expire_link_code", seconds=30)
     await client.ask()
-    left = world.linking._hellos[NUMBER].expires_at - asyncio.get_running_loop().time()
+    left = world.code_pairing._hellos[NUMBER].expires_at - asyncio.get_running_loop().time()
     assert 25 < left <= 30
     assert (await client.ask(jid=JID(OTHER))).attrs["type"] == "result"
-    left = world.linking._hellos[OTHER].expires_at - asyncio.get_running_loop().time()
+    left = world.code_pairing._hellos[OTHER].expires_at - asyncio.get_running_loop().time()
     assert 175 < left <= 180
 
 
 @pytest.mark.parametrize(("more", "code"), [({}, "400"), ({"code": 500}, "500")])
 async def test_refused_keys(
-    world: World, client: CodeClient, more: dict[str, int], code: str
+    world: ServerState, client: CodeClient, more: dict[str, int], code: str
 ) -> None:
     inject(world, "refuse_link_finish", count=1, **more)
     await client.ask()
@@ -238,14 +242,16 @@ async def test_refused_keys(
         {"companion_identity_public": bytes(32)},
     ],
 )
-async def test_malformed_keys(world: World, client: CodeClient, changed: dict[str, Any]) -> None:
+async def test_malformed_keys(
+    world: ServerState, client: CodeClient, changed: dict[str, Any]
+) -> None:
     await client.ask()
     said, answer = await asyncio.gather(failed(world), client.answer(**changed))
     assert (said, refusal(answer)) == ("link_code_refused", BAD)
 
 
 async def test_keys_that_nobody_waits_for(
-    world: World, client: CodeClient, monkeypatch: pytest.MonkeyPatch
+    world: ServerState, client: CodeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under another ref, and before a code was typed; the phone waits in vain."""
     monkeypatch.setattr(code_pairing, "FINISH_SECONDS", 0.3)
@@ -264,11 +270,11 @@ async def test_keys_that_nobody_waits_for(
 
 
 async def test_the_newest_code_of_a_number_counts(
-    world: World, client: CodeClient, new_device: Callable[[], Device]
+    world: ServerState, client: CodeClient, new_device: Callable[[], Device]
 ) -> None:
     await client.ask()
     typing = asyncio.create_task(failed(world))
-    await client.heard("primary_hello")
+    await client.notified("primary_hello")
     newer = CodeClient(new_device(), NUMBER)
     await newer.ask()
     assert await typing == "link_code_replaced"
@@ -277,18 +283,18 @@ async def test_the_newest_code_of_a_number_counts(
         await newer.answer()
         await newer.device.sign()
 
-    companion, _ = await asyncio.gather(world.linking.enter(NUMBER, CODE), follow())
+    companion, _ = await asyncio.gather(world.code_pairing.enter(NUMBER, CODE), follow())
     assert companion.noise == newer.device.noise.public_key().public_bytes_raw()
 
 
-async def test_a_client_shows_one_code(world: World, client: CodeClient) -> None:
+async def test_a_client_shows_one_code(world: ServerState, client: CodeClient) -> None:
     await client.ask()
     await client.ask(jid=JID(OTHER))
     assert await failed(world) == "no_link_code"
 
 
 async def test_one_code_at_a_time(
-    world: World, client: CodeClient, monkeypatch: pytest.MonkeyPatch
+    world: ServerState, client: CodeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(code_pairing, "FINISH_SECONDS", 0.3)
     await client.ask()
@@ -296,11 +302,11 @@ async def test_one_code_at_a_time(
     assert sorted(said) == ["pairing_in_progress", "pairing_timeout"]
 
 
-async def test_a_client_that_goes_away(world: World, client: CodeClient) -> None:
+async def test_a_client_that_goes_away(world: ServerState, client: CodeClient) -> None:
     await client.ask()
 
     async def leave() -> None:
-        await client.heard("primary_hello")
+        await client.notified("primary_hello")
         await client.device.close()
 
     said, _ = await asyncio.gather(failed(world), leave())

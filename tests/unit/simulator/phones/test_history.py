@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 PATH = f"/phones/{NUMBER}/history"
 
 
-async def told(device: Device) -> tuple[Any, Any]:
+async def history_of(device: Device) -> tuple[Any, Any]:
     """The next notification of a history, and the history itself."""
     stanza = await device.next("message")
     assert stanza.attrs["from"] == JID(NUMBER)
@@ -69,7 +69,7 @@ async def test_what_was_missed(
         "progress": 70,
     }
     answer = (await http.post(PATH, json=body)).json()
-    notification, sync = await told(device)
+    notification, sync = await history_of(device)
     assert (notification.sync_type, notification.chunk_order) == (3, 4)
     assert (sync.sync_type, sync.chunk_order, sync.progress) == (3, 4, 70)
     (conversation,) = sync.conversations
@@ -101,7 +101,7 @@ async def test_a_groups_history(
     messages = [{"from": OTHER, "text": "hello"}, {"from_me": True, "text": "hi"}]
     body = {"type": "full", "conversations": [{"chat": group.chat, "messages": messages}]}
     assert (await http.post(PATH, json=body)).is_success
-    _, sync = await told(device)
+    _, sync = await history_of(device)
     (conversation,) = sync.conversations
     assert (conversation.id, conversation.name) == (group.chat, "Us")
     first, second = (one.message for one in conversation.messages)
@@ -111,7 +111,7 @@ async def test_a_groups_history(
 
 
 async def test_at_pairing(
-    new_device: Callable[[], Device], http: httpx.AsyncClient, world: World
+    new_device: Callable[[], Device], http: httpx.AsyncClient, world: ServerState
 ) -> None:
     for body in (
         {"type": "initial_bootstrap", "conversations": [{"chat": FRIEND}]},
@@ -123,8 +123,8 @@ async def test_at_pairing(
     await device.pair(NUMBER)
     assert world.queue.counts((NUMBER, device.device))["message"] == 2
     await device.login()
-    _, first = await told(device)
-    _, second = await told(device)
+    _, first = await history_of(device)
+    _, second = await history_of(device)
     assert (first.sync_type, second.sync_type) == (0, 4)
     (name,) = second.pushnames
     assert (name.id, name.pushname) == (f"{FRIEND}@s.whatsapp.net", "Ana")
@@ -165,7 +165,7 @@ async def test_a_notification_that_was_not_read_comes_again(
     ],
 )
 async def test_no_such_history(
-    http: httpx.AsyncClient, world: World, body: dict[str, Any], status: int, code: str
+    http: httpx.AsyncClient, world: ServerState, body: dict[str, Any], status: int, code: str
 ) -> None:
     answer = await http.post(PATH, json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)

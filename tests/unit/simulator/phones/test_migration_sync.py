@@ -13,20 +13,20 @@ from simulator.wire.protocol import JID, Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 
 
-async def posted(world: World, body: dict[str, Any]) -> httpx.Response:
+async def posted(world: ServerState, body: dict[str, Any]) -> httpx.Response:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as http:
         return await http.post(f"/accounts/{NUMBER}/migrate", json=body)
 
 
-async def test_each_device_is_told_the_lids(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+async def test_each_device_gets_the_lids(
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     world.migrations.change(NUMBER, done=False)
     devices = [await paired(NUMBER), await paired(NUMBER)]
@@ -51,7 +51,7 @@ async def test_each_device_is_told_the_lids(
         assert {"config_code": "9435", "config_value": "1"} in told
 
 
-async def test_a_request_that_makes_no_sense_changes_nothing(world: World) -> None:
+async def test_a_request_that_makes_no_sense_changes_nothing(world: ServerState) -> None:
     world.migrations.change(NUMBER, done=False)
     for body, code in (
         ({"contacts": [1]}, "wrong_type"),

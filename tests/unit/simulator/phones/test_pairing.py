@@ -15,20 +15,22 @@ from simulator.wire.protocol import SERVER, Node, bytes_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER = "15550100001"
 
 
-async def failed(world: World, qr: str) -> ScanError:
+async def failed(world: ServerState, qr: str) -> ScanError:
     with pytest.raises(ScanError) as raised:
         await world.pairing.scan(NUMBER, qr)
     assert world.companions.of(NUMBER) == ()
     return raised.value
 
 
-async def test_pairs_and_asks_for_a_restart(world: World, new_device: Callable[[], Device]) -> None:
+async def test_pairs_and_asks_for_a_restart(
+    world: ServerState, new_device: Callable[[], Device]
+) -> None:
     device = new_device()
     qr = await device.register()
     companion, _ = await asyncio.gather(world.pairing.scan(NUMBER, qr), device.sign())
@@ -41,7 +43,7 @@ async def test_pairs_and_asks_for_a_restart(world: World, new_device: Callable[[
 
 
 async def test_device_ids_are_never_given_twice(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     ids = []
     for _ in range(2):
@@ -53,14 +55,14 @@ async def test_device_ids_are_never_given_twice(
 
 
 @pytest.mark.parametrize("qr", ["", "2@x", "2@x,y,z", "2@x,AAAA,AAAA,AAAA", "http://example.org/"])
-async def test_not_a_qr(world: World, qr: str) -> None:
+async def test_not_a_qr(world: ServerState, qr: str) -> None:
     error = await failed(world, qr)
     assert (error.status, error.code) == (400, "bad_qr")
 
 
 @pytest.mark.parametrize("client_type", ["", "12", "1,1", "x"])
 async def test_a_qr_without_the_type_of_its_client(
-    world: World, new_device: Callable[[], Device], client_type: str
+    world: ServerState, new_device: Callable[[], Device], client_type: str
 ) -> None:
     device = new_device()
     qr = await device.register(client_type=client_type)
@@ -70,7 +72,7 @@ async def test_a_qr_without_the_type_of_its_client(
 
 @pytest.mark.parametrize("prefix", ["", QR_PREFIX])
 async def test_a_qr_is_read_with_its_prefix_and_without(
-    world: World, new_device: Callable[[], Device], prefix: str
+    world: ServerState, new_device: Callable[[], Device], prefix: str
 ) -> None:
     device = new_device()
     qr = await device.register()
@@ -80,7 +82,7 @@ async def test_a_qr_is_read_with_its_prefix_and_without(
 @pytest.mark.parametrize("prefix", ["", QR_PREFIX])
 @pytest.mark.parametrize("rule", ["qr_prefix", "qr_bare"])
 async def test_a_phone_that_reads_one_of_both_alone(
-    world: World, new_device: Callable[[], Device], rule: str, prefix: str
+    world: ServerState, new_device: Callable[[], Device], rule: str, prefix: str
 ) -> None:
     """Contested; the client hears nothing, and another account's phone links it."""
     world.switches.turn(NUMBER, rule, on=True)
@@ -95,7 +97,7 @@ async def test_a_phone_that_reads_one_of_both_alone(
     assert world.companions.of(NUMBER) == ()
 
 
-async def test_another_prefix_is_none(world: World, new_device: Callable[[], Device]) -> None:
+async def test_another_prefix_is_none(world: ServerState, new_device: Callable[[], Device]) -> None:
     qr = await new_device().register()
     assert (await failed(world, f"https://example.org/#{qr}")).code == "bad_qr"
 
@@ -107,7 +109,7 @@ def with_secret(qr: str, secret: bytes) -> str:
 
 
 async def test_a_phone_that_demands_another_secret(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     """It links nothing under one that it scanned, however often it scans it."""
     world.scan_demands.change(NUMBER, "refresh")
@@ -124,7 +126,7 @@ async def test_a_phone_that_demands_another_secret(
 
 
 async def test_a_phone_that_demands_a_passkey(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     world.scan_demands.change(NUMBER, "passkey")
     device = new_device()
@@ -144,7 +146,7 @@ async def test_a_phone_that_demands_a_passkey(
 
 
 async def test_a_qr_that_nobody_shows_any_more(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     device = new_device()
     qr = await device.register()
@@ -154,14 +156,16 @@ async def test_a_qr_that_nobody_shows_any_more(
     assert (await failed(world, qr)).code == "qr_expired"
 
 
-async def test_keys_of_another_client(world: World, new_device: Callable[[], Device]) -> None:
+async def test_keys_of_another_client(world: ServerState, new_device: Callable[[], Device]) -> None:
     one, other = new_device(), new_device()
     ref = (await one.register()).split(",", 1)[0]
     keys = (await other.register()).split(",", 1)[1]
     assert (await failed(world, f"{ref},{keys}")).code == "qr_mismatch"
 
 
-async def test_a_forged_prekey_signature(world: World, new_device: Callable[[], Device]) -> None:
+async def test_a_forged_prekey_signature(
+    world: ServerState, new_device: Callable[[], Device]
+) -> None:
     device = new_device()
     qr = await device.register()
     (connection,) = set(world.pairing._refs.values())
@@ -171,14 +175,16 @@ async def test_a_forged_prekey_signature(world: World, new_device: Callable[[], 
     assert (await failed(world, qr)).code == "bad_prekey_signature"
 
 
-async def test_a_forged_device_signature(world: World, new_device: Callable[[], Device]) -> None:
+async def test_a_forged_device_signature(
+    world: ServerState, new_device: Callable[[], Device]
+) -> None:
     device = new_device()
     qr = await device.register()
     error, _ = await asyncio.gather(failed(world, qr), device.sign(forged=True))
     assert error.code == "bad_device_signature"
 
 
-async def test_a_client_that_refuses(world: World, new_device: Callable[[], Device]) -> None:
+async def test_a_client_that_refuses(world: ServerState, new_device: Callable[[], Device]) -> None:
     device = new_device()
     qr = await device.register()
 
@@ -191,7 +197,9 @@ async def test_a_client_that_refuses(world: World, new_device: Callable[[], Devi
     assert error.code == "pairing_refused"
 
 
-async def test_a_client_that_goes_away(world: World, new_device: Callable[[], Device]) -> None:
+async def test_a_client_that_goes_away(
+    world: ServerState, new_device: Callable[[], Device]
+) -> None:
     device = new_device()
     qr = await device.register()
 

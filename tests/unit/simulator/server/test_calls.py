@@ -13,7 +13,7 @@ from simulator.wire.protocol import JID, LID_SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 ACCOUNT, CALLER = "15550100001", "15550100002"
@@ -21,7 +21,7 @@ CALL = f"/contacts/{CALLER}/call"
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -49,7 +49,7 @@ def reject(call: Any) -> Node:
 
 
 async def test_an_offer_rings_each_device_until_the_caller_hangs_up(
-    world: World, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     devices = [await paired(ACCOUNT), await paired(ACCOUNT)]
     id_ = await rings(http)
@@ -114,7 +114,7 @@ async def test_another_account_declines_nothing(
 
 
 async def test_an_offer_waits_until_it_is_answered(
-    world: World, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(ACCOUNT)
     await device.close()

@@ -1,4 +1,4 @@
-"""How a client has to address groups and their members, where that is asked."""
+"""Addressing modes of groups and their members, where the server checks them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from simulator.server.groups.group import Group
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -22,7 +22,7 @@ SERVERS = {"pn": PN_SERVER, "lid": LID_SERVER}
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -62,7 +62,7 @@ async def writes(device: Device, group: Group, mode: str, *, declared: bool) -> 
 @pytest.mark.parametrize("declared", [False, True])
 @pytest.mark.parametrize("first", ["pn", "lid"])
 async def test_a_stale_addressing_mode_is_refused(
-    device: Device, world: World, http: httpx.AsyncClient, first: str, declared: bool
+    device: Device, world: ServerState, http: httpx.AsyncClient, first: str, declared: bool
 ) -> None:
     other = "lid" if first == "pn" else "pn"
     with world.store.transaction():

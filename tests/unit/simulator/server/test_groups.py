@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from simulator.server.groups.group import Group
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -53,7 +53,7 @@ class Member:
             key = message.sender_key_distribution_message
             if key.group_id:
                 handed_over = key.axolotl_sender_key_distribution_message
-                self.keys.accept(self.group, self.device.signal, peer, handed_over)
+                self.keys.store(self.group, self.device.signal, peer, handed_over)
             text = text or message.conversation
         return kinds, text
 
@@ -89,14 +89,14 @@ async def member(request: pytest.FixtureRequest, device: Device) -> Member:
     world = device.world
     with world.store.transaction():
         group = world.groups.make("Us", FRIEND, [NUMBER, OTHER], request.param)
-        world.notices.group_made(group)
+        world.notifications.group_made(group)
     await device.next("notification")
     return Member(device, group)
 
 
-def say(world: World, group: Group, text: str, number: str = FRIEND) -> str:
+def say(world: ServerState, group: Group, text: str, number: str = FRIEND) -> str:
     with world.store.transaction():
-        return world.speech.say(number, group.chat, text)
+        return world.contact_behaviour.say(number, group.chat, text)
 
 
 async def test_a_key_is_handed_over_once_and_renewed(member: Member) -> None:
@@ -231,7 +231,7 @@ async def test_who_reinstalls_hands_over_another_key(member: Member) -> None:
     assert (kinds, text) == (["pkmsg", "skmsg"], "two")
 
 
-async def test_a_members_new_device_is_told_of(member: Member) -> None:
+async def test_a_members_new_device_is_announced(member: Member) -> None:
     with member.device.world.store.transaction():
         member.device.world.device_changes.link(OTHER, notify=True)
     notification = await member.device.next("notification")

@@ -13,13 +13,13 @@ from simulator.wire.protocol import JID, Node, bytes_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 
 
-def arrived(world: World, number: str = FRIEND) -> list[tuple[str, str, int]]:
+def arrived(world: ServerState, number: str = FRIEND) -> list[tuple[str, str, int]]:
     return [(item["id"], item["text"], item["deliveries"]) for item in world.inbox.received(number)]
 
 
@@ -28,7 +28,7 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-async def test_ack_then_delivered_then_read(device: Device, world: World) -> None:
+async def test_ack_then_delivered_then_read(device: Device, world: ServerState) -> None:
     await device.send(await device.message(FRIEND, "hello", "M1"))
     ack = await device.next("ack")
     assert (ack.attrs["class"], ack.attrs["id"]) == ("message", "M1")
@@ -48,7 +48,7 @@ async def test_ack_then_delivered_then_read(device: Device, world: World) -> Non
 
 @pytest.mark.parametrize(("receipts", "expected"), [("none", []), ("delivered", [None])])
 async def test_people_who_send_fewer_receipts(
-    device: Device, world: World, receipts: str, expected: list[str | None]
+    device: Device, world: ServerState, receipts: str, expected: list[str | None]
 ) -> None:
     world.people.change(FRIEND, {"receipts": receipts})
     await device.send(await device.message(FRIEND, "hello", "M1"))
@@ -57,7 +57,9 @@ async def test_people_who_send_fewer_receipts(
     assert types == expected
 
 
-async def test_the_same_id_again_counts_as_another_delivery(device: Device, world: World) -> None:
+async def test_the_same_id_again_counts_as_another_delivery(
+    device: Device, world: ServerState
+) -> None:
     first = await device.message(FRIEND, "hello", "M1")
     for stanza in (first, first, await device.message(FRIEND, "hello", "M1")):
         await device.send(stanza)
@@ -65,7 +67,7 @@ async def test_the_same_id_again_counts_as_another_delivery(device: Device, worl
     assert arrived(world) == [("M1", "hello", 3)]
 
 
-async def test_someone_who_is_not_on_whatsapp(device: Device, world: World) -> None:
+async def test_someone_who_is_not_on_whatsapp(device: Device, world: ServerState) -> None:
     stanza = await device.message(FRIEND, "hello", "M1")
     world.people.change(FRIEND, {"registered": False})
     await device.send(stanza)
@@ -74,7 +76,7 @@ async def test_someone_who_is_not_on_whatsapp(device: Device, world: World) -> N
 
 
 async def test_phash_when_a_device_was_left_out(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     own = Node("to", {"jid": JID(NUMBER)}, [Node("enc", {"v": "2", "type": "msg"}, b"?")])
     stanza = await device.message(FRIEND, "hello", "M1")
@@ -115,7 +117,7 @@ def altered(stanza: Any) -> None:
 
 @pytest.mark.parametrize("spoil", [without_identity, another_identity, altered])
 async def test_what_does_not_decrypt_is_asked_for_again(
-    device: Device, world: World, spoil: Callable[[Any], None]
+    device: Device, world: ServerState, spoil: Callable[[Any], None]
 ) -> None:
     stanza = await device.message(FRIEND, "hello", "M1")
     spoil(stanza)
@@ -147,10 +149,10 @@ async def test_asks_no_more_than_five_times(device: Device) -> None:
 
 @pytest.mark.parametrize("with_keys", [False, True])
 async def test_a_retry_receipt_is_answered_under_the_same_id(
-    device: Device, world: World, with_keys: bool
+    device: Device, world: ServerState, with_keys: bool
 ) -> None:
     with world.store.transaction():
-        message_id = world.speech.say(FRIEND, NUMBER, "hello")
+        message_id = world.contact_behaviour.say(FRIEND, NUMBER, "hello")
     lost = await device.next("message")
     keys = device.signal.bundle()
     content = [
@@ -174,7 +176,7 @@ def _keys(bundle: Any) -> list[Any]:
 
 
 async def test_two_accounts(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     other = await paired(OTHER)
     message = await device.message(OTHER, "to the phone", "M1")
@@ -188,9 +190,9 @@ async def test_two_accounts(
     assert arrived(world, OTHER) == [("M1", "to the phone", 1)]
 
 
-async def test_a_read_receipt_reaches_the_contact(device: Device, world: World) -> None:
+async def test_a_read_receipt_reaches_the_contact(device: Device, world: ServerState) -> None:
     with world.store.transaction():
-        message_id = world.speech.say(FRIEND, NUMBER, "hello")
+        message_id = world.contact_behaviour.say(FRIEND, NUMBER, "hello")
     assert await device.read() == (message_id, "hello")
     assert (await device.next("ack")).attrs["class"] == "receipt"
     attrs = {"id": message_id, "to": JID(FRIEND), "type": "read"}

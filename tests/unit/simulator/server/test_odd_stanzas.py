@@ -14,7 +14,7 @@ from simulator.wire.protocol import JID, Node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -26,7 +26,7 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -52,7 +52,7 @@ def waiting(device: Device) -> list[str]:
 
 
 async def test_a_status_needs_an_ack_of_its_class(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     shown = await http.post(f"/contacts/{FRIEND}/status", json={"to": NUMBER, "text": "at sea"})
     status = await device.next("status")
@@ -65,10 +65,10 @@ async def test_a_status_needs_an_ack_of_its_class(
     plain = device.signal.decrypt((FRIEND, 0), enc.attrs["type"], enc.content)
     assert Message.FromString(plain).conversation == "at sea"
     await refuse(device, status, **{"class": "message"})
-    (owed,) = world.unanswered.open(NUMBER)
+    (owed,) = world.answer_deadlines.open(NUMBER)
     assert (owed["kind"], owed["wrong"]) == ("status/text", ["class message"])
     await refuse(device, status)
-    assert (waiting(device), world.unanswered.open(NUMBER)) == ([], [])
+    assert (waiting(device), world.answer_deadlines.open(NUMBER)) == ([], [])
 
 
 @pytest.mark.parametrize("code", [487, 491, 500])
@@ -89,10 +89,10 @@ async def test_a_message_that_cannot_be_parsed_is_refused(
 
 @pytest.mark.parametrize("contact", [None, FRIEND])
 async def test_a_message_that_is_no_protobuf(
-    device: Device, world: World, http: httpx.AsyncClient, contact: str | None
+    device: Device, world: ServerState, http: httpx.AsyncClient, contact: str | None
 ) -> None:
     with world.store.transaction():
-        world.speech.say(FRIEND, NUMBER, "before")
+        world.contact_behaviour.say(FRIEND, NUMBER, "before")
     await device.read()
     await fault(http, "no_protobuf", **({} if contact is None else {"contact": contact}))
     message = await device.next("message")
@@ -101,7 +101,7 @@ async def test_a_message_that_is_no_protobuf(
     await refuse(device, message, error=491)
     assert waiting(device) == []
     with world.store.transaction():
-        world.speech.say(FRIEND, NUMBER, "after")
+        world.contact_behaviour.say(FRIEND, NUMBER, "after")
     assert (await device.read())[1] == "after"
 
 

@@ -13,7 +13,7 @@ from simulator.wire.protocol import LID_SERVER, SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -21,7 +21,7 @@ PRESENCE, TYPING = f"/contacts/{FRIEND}/presence", f"/contacts/{FRIEND}/typing"
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -38,7 +38,9 @@ async def show(device: Device, kind: str, **attrs: Any) -> None:
 
 
 @pytest.mark.parametrize("server", ["s.whatsapp.net", LID_SERVER])
-async def test_a_subscriber_is_told(device: Device, http: httpx.AsyncClient, server: str) -> None:
+async def test_a_subscriber_is_notified(
+    device: Device, http: httpx.AsyncClient, server: str
+) -> None:
     address = device.world.people.named(FRIEND).address(server)
     await device.send(Node("presence", {"type": "available", "name": "Me"}))
     await device.send(Node("presence", {"type": "subscribe", "to": address}))
@@ -54,8 +56,8 @@ async def test_a_subscriber_is_told(device: Device, http: httpx.AsyncClient, ser
     assert (await http.get(PRESENCE)).json()["subscribers"] == []
 
 
-async def test_who_is_not_online_is_not_told(device: Device, http: httpx.AsyncClient) -> None:
-    async def heard() -> list[Any]:
+async def test_offline_devices_are_not_notified(device: Device, http: httpx.AsyncClient) -> None:
+    async def notified() -> list[Any]:
         """The presences that came by now."""
         attrs = {"to": SERVER, "xmlns": "w:p", "type": "get", "id": "now"}
         await device.send(Node("iq", attrs))
@@ -66,14 +68,14 @@ async def test_who_is_not_online_is_not_told(device: Device, http: httpx.AsyncCl
 
     address = device.world.people.named(FRIEND).address("lid")
     await device.send(Node("presence", {"type": "subscribe", "to": address}))
-    assert await heard() == []
+    assert await notified() == []
     await http.post(PRESENCE, json={"available": True})
-    assert await heard() == []
+    assert await notified() == []
     await device.send(Node("presence", {"type": "available"}))
-    assert await heard() == []
+    assert await notified() == []
     await http.post(PRESENCE, json={"available": False})
     await http.post(PRESENCE, json={"available": True})
-    assert await heard() == ["unavailable", None]
+    assert await notified() == ["unavailable", None]
 
 
 async def test_an_account_is_online_while_one_of_its_devices_is(
@@ -160,7 +162,7 @@ async def test_no_such_state(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_nonsense_is_passed_over(device: Device, world: World) -> None:
+async def test_nonsense_is_passed_over(device: Device, world: ServerState) -> None:
     person = world.people.named(FRIEND).address("lid")
     await device.send(Node("chatstate", {"to": person}, [Node("dreaming")]))
     await device.send(Node("chatstate", {}, [Node("composing")]))
@@ -172,7 +174,7 @@ async def test_nonsense_is_passed_over(device: Device, world: World) -> None:
 
 async def test_strangers_see_the_name_of_a_presence_alone(
     device: Device,
-    world: World,
+    world: ServerState,
     http: httpx.AsyncClient,
     paired: Callable[[str], Awaitable[Device]],
 ) -> None:

@@ -20,7 +20,7 @@ from simulator.wire.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -55,7 +55,9 @@ async def test_digest_before_any_upload(new_device: Callable[[], Device]) -> Non
     assert (answer.attrs["type"], answer.get_child("error").attrs["code"]) == ("error", "404")
 
 
-async def test_prekeys_are_given_once_and_their_lack_is_told(device: Device, world: World) -> None:
+async def test_prekeys_are_given_once_and_their_lack_is_notified(
+    device: Device, world: ServerState
+) -> None:
     async def count() -> int:
         answer = await device.query("encrypt", "get", Node("count"))
         return int(answer.get_child("count").attrs["value"])
@@ -63,13 +65,13 @@ async def test_prekeys_are_given_once_and_their_lack_is_told(device: Device, wor
     assert await count() == 9  # the phone took one to share its keys
     for index in range(5):
         with world.store.transaction():
-            world.speech.say(f"1555010001{index}", NUMBER, "opens a session")
+            world.contact_behaviour.say(f"1555010001{index}", NUMBER, "opens a session")
     low = await device.next("notification")
     assert (low.attrs["type"], low.get_child("count").attrs["value"]) == ("encrypt", "4")
     assert await count() == 4
-    # told once, until it is acknowledged
+    # notified once, until it is acknowledged
     with world.store.transaction():
-        world.speech.say("15550100020", NUMBER, "opens a session")
+        world.contact_behaviour.say("15550100020", NUMBER, "opens a session")
     assert world.queue.counts((NUMBER, device.device))["notification"] == 1
     await device.send(
         Node(
@@ -93,7 +95,7 @@ async def test_without_prekeys_a_session_opens_all_the_same(
     device = new_device()
     await device.pair(NUMBER, prekeys=0)
     with device.world.store.transaction():
-        message_id = device.world.speech.say(FRIEND, NUMBER, "hello")
+        message_id = device.world.contact_behaviour.say(FRIEND, NUMBER, "hello")
     assert await device.read() == (message_id, "hello")
 
 
@@ -104,7 +106,7 @@ async def test_another_identity_cannot_upload(device: Device) -> None:
     assert answer.get_child("error").attrs["code"] == "406"
 
 
-async def test_a_rotated_prekey_must_be_signed(device: Device, world: World) -> None:
+async def test_a_rotated_prekey_must_be_signed(device: Device, world: ServerState) -> None:
     def skey(signature: bytes) -> Node:
         parts = {"id": b"\0\0\x02", "value": public, "signature": signature}
         return Node("skey", {}, [Node(tag, {}, value) for tag, value in parts.items()])
@@ -126,7 +128,7 @@ def usync(*protocols: Node, user: Node) -> Node:
     return Node("usync", attrs, [Node("query", {}, list(protocols)), Node("list", {}, [user])])
 
 
-async def test_devices_are_vouched_for_by_the_phone(device: Device, world: World) -> None:
+async def test_devices_are_vouched_for_by_the_phone(device: Device, world: ServerState) -> None:
     query = usync(Node("devices", {"version": "2"}), Node("lid"), user=_user(NUMBER))
     answer = await device.query("usync", "get", query)
     user = answer.get_child("usync").get_child("list").get_child("user")
@@ -145,7 +147,7 @@ async def test_devices_are_vouched_for_by_the_phone(device: Device, world: World
     assert (lid.user, lid.server) == (world.people.named(NUMBER).lid, LID_SERVER)
 
 
-async def test_devices_by_lid(device: Device, world: World) -> None:
+async def test_devices_by_lid(device: Device, world: ServerState) -> None:
     with world.store.transaction():
         linked = world.device_changes.link(FRIEND, notify=False)
     hidden = world.people.named(FRIEND).address(LID_SERVER)
@@ -171,7 +173,7 @@ def _user(number: str) -> Node:
 
 
 @pytest.mark.parametrize("registered", [True, False])
-async def test_number_check(device: Device, world: World, registered: bool) -> None:
+async def test_number_check(device: Device, world: ServerState, registered: bool) -> None:
     world.people.change(FRIEND, {"registered": registered})
     contact = Node("contact", {}, f"+{FRIEND}".encode())
     query = usync(Node("contact"), user=Node("user", {}, [contact]))
@@ -181,7 +183,7 @@ async def test_number_check(device: Device, world: World, registered: bool) -> N
     assert str(user.attrs["jid"]) == f"{FRIEND}@s.whatsapp.net"
 
 
-async def test_bundles_of_nobody(device: Device, world: World) -> None:
+async def test_bundles_of_nobody(device: Device, world: ServerState) -> None:
     world.people.change(FRIEND, {"registered": False})
     for jid in (JID(FRIEND), JID(NUMBER, device=77), JID("1", LID_SERVER)):
         query = Node("key", {}, [Node("user", {"jid": jid})])
@@ -211,7 +213,7 @@ async def test_every_query_is_answered(device: Device, space: str, kind: str, re
     assert (await device.query(space, kind)).attrs["type"] == result
 
 
-async def test_logging_itself_out(device: Device, world: World) -> None:
+async def test_logging_itself_out(device: Device, world: ServerState) -> None:
     await device.query("md", "set", Node("remove-companion-device", {"reason": "user_initiated"}))
     error = await device.next("stream:error")
     assert error.attrs["code"] == "401"

@@ -11,7 +11,7 @@ from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -23,9 +23,9 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-def say(world: World, text: str = "hello", to: str = NUMBER) -> str:
+def say(world: ServerState, text: str = "hello", to: str = NUMBER) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, to, text)
+        return world.contact_behaviour.say(FRIEND, to, text)
 
 
 async def confirm(device: Device, message_id: str, kind: str, **attrs: Any) -> None:
@@ -47,7 +47,7 @@ async def confirm(device: Device, message_id: str, kind: str, **attrs: Any) -> N
     ],
 )
 async def test_the_author_sees_a_message_by_the_type_of_its_receipt(
-    device: Device, world: World, kind: str, marks: list[str]
+    device: Device, world: ServerState, kind: str, marks: list[str]
 ) -> None:
     message_id = say(world)
     await device.next("message")
@@ -68,7 +68,7 @@ async def test_an_inactive_receipt_reaches_the_author_as_one(
 
 
 async def test_a_contact_who_is_not_shown_online_confirms_by_inactive_receipts(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     world.people.change(FRIEND, {"receipts": "inactive", "delivered_after": 0.0})
     await device.send(await device.message(FRIEND, "hello", "M1"))
@@ -77,11 +77,11 @@ async def test_a_contact_who_is_not_shown_online_confirms_by_inactive_receipts(
 
 
 async def test_a_contact_who_is_not_shown_online_leaves_the_phones_message_undelivered(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     world.people.change(FRIEND, {"receipts": "inactive", "delivered_after": 0.0})
     with world.store.transaction():
-        world.speech.say(NUMBER, FRIEND, "from my pocket")
+        world.contact_behaviour.say(NUMBER, FRIEND, "from my pocket")
     await device.next("message")
     (said,) = world.sent.of(NUMBER)
     assert [mark for mark in MARKS if said[mark]] == ["received"]
@@ -98,7 +98,7 @@ async def test_a_contact_who_is_not_shown_online_leaves_the_phones_message_undel
     ],
 )
 async def test_what_an_account_read_is_shown_as_it_is_set_to(
-    device: Device, world: World, kind: str, shown: str, marks: list[str]
+    device: Device, world: ServerState, kind: str, shown: str, marks: list[str]
 ) -> None:
     world.properties.change(NUMBER, {"read_receipts": shown})
     message_id = say(world)
@@ -112,7 +112,7 @@ async def test_what_an_account_read_is_shown_as_it_is_set_to(
 
 
 async def test_a_group_sees_what_an_account_read_however_it_is_set(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     world.properties.change(NUMBER, {"read_receipts": "none"})
     with world.store.transaction():
@@ -126,9 +126,9 @@ async def test_a_group_sees_what_an_account_read_however_it_is_set(
 
 
 @pytest.mark.parametrize("server", [PN_SERVER, LID_SERVER])
-async def test_the_other_devices_of_an_account_are_told_what_one_read(
+async def test_the_other_devices_of_an_account_get_receipts_of_one(
     device: Device,
-    world: World,
+    world: ServerState,
     paired: Callable[[str], Awaitable[Device]],
     server: str,
 ) -> None:
@@ -149,8 +149,8 @@ async def test_the_other_devices_of_an_account_are_told_what_one_read(
 
 
 @pytest.mark.parametrize(("shown", "kind"), [("all", "read"), ("none", "read-self")])
-async def test_what_is_read_on_the_phone_is_told_as_the_account_is_set_to(
-    device: Device, world: World, shown: str, kind: str
+async def test_messages_read_on_the_phone_follow_the_privacy_settings(
+    device: Device, world: ServerState, shown: str, kind: str
 ) -> None:
     world.properties.change(NUMBER, {"read_receipts": shown})
     message_id = say(world)
@@ -170,7 +170,9 @@ async def test_what_is_read_on_the_phone_is_told_as_the_account_is_set_to(
     assert world.remarks.of(NUMBER) == {}
 
 
-async def test_what_is_read_in_a_group_on_the_phone_is_told(device: Device, world: World) -> None:
+async def test_group_messages_read_on_the_phone_are_reported(
+    device: Device, world: ServerState
+) -> None:
     world.properties.change(NUMBER, {"read_receipts": "none"})
     with world.store.transaction():
         group = world.groups.make("Us", FRIEND, [NUMBER], LID_SERVER)
@@ -184,8 +186,8 @@ async def test_what_is_read_in_a_group_on_the_phone_is_told(device: Device, worl
     assert world.sent.of(FRIEND)[0]["read"]
 
 
-async def test_a_setting_that_one_device_changes_is_told_to_the_others(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+async def test_a_setting_that_one_device_changes_reaches_the_others(
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     other = await paired(NUMBER)
     category = Node("category", {"name": "readreceipts", "value": "none"})

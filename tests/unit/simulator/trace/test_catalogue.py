@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from simulator.trace import catalogue
-from simulator.trace.comparison import Comparison
+from simulator.trace.comparison import TraceComparison
 
 if TYPE_CHECKING:
     from simulator.trace.features import Feature
@@ -123,7 +123,7 @@ TRACES: Final[dict[str, list[dict[str, Any]]]] = {
 
 
 def new(lines: list[dict[str, Any]], known: set[Feature]) -> list[tuple[str, str]]:
-    found = Comparison(known).report([HEAD, *lines])
+    found = TraceComparison(known).report([HEAD, *lines])
     return [(one["kind"], one["what"]) for one in (*found["never_sent"], *found["never_seen"])]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.trace import allow_list, catalogue
-from simulator.trace.comparison import Comparison
+from simulator.trace.comparison import TraceComparison
 from simulator.trace.features import UNKNOWN, Feature
 from simulator.trace.trace_lines import TraceError, read
 
@@ -51,7 +51,7 @@ KNOWN = catalogue.recorded([TEXT, ASKED, TOLD])
 
 
 def report(*lines: dict[str, Any], known: set[Feature] = KNOWN) -> dict[str, Any]:
-    return Comparison(known).report([HEAD, *lines])
+    return TraceComparison(known).report([HEAD, *lines])
 
 
 def new(*lines: dict[str, Any]) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ def changed(line: dict[str, Any], **attrs: str) -> dict[str, Any]:
     return line | {"attrs": line["attrs"] | {name.rstrip("_"): attrs[name] for name in attrs}}
 
 
-def test_what_the_simulator_sends_and_has_seen_is_not_told() -> None:
+def test_known_features_are_not_listed() -> None:
     assert new(TEXT, ASKED, TOLD) == []
 
 
@@ -99,7 +99,7 @@ def test_sizes_and_running_numbers_are_no_difference(same: dict[str, Any]) -> No
         (TEXT | {"parts": [part("~64")]}, ("message text", "<~64>")),
     ],
 )
-def test_the_widest_that_is_new_is_told(line: dict[str, Any], expected: tuple[str, str]) -> None:
+def test_the_widest_new_feature_is_listed(line: dict[str, Any], expected: tuple[str, str]) -> None:
     assert new(line) == [expected]
 
 
@@ -113,7 +113,7 @@ def test_an_answer_is_of_the_kind_of_its_question() -> None:
     assert new(ASKED, error) == [("iq error of get usync", "")]
 
 
-def test_how_often_and_when_first_is_told() -> None:
+def test_the_count_and_the_first_time_are_listed() -> None:
     found = report(*({**stanza(1, "in", "novelty"), "at": at} for at in (5, 6, 7)))
     assert found["never_sent"] == [{"kind": "novelty", "what": "", "times": 3, "at": 5}]
     assert (found["by"], found["stanzas"], found["dropped"]) == ("native", 3, 0)
@@ -204,7 +204,7 @@ def test_a_socket_that_ends_soon_owes_nothing() -> None:
     assert unanswered(TEXT, END | {"at": 2}, stanza(99, "out", "ack", id="#1")) == []
 
 
-def test_lines_that_are_missing_are_told() -> None:
+def test_missing_lines_are_reported() -> None:
     gaps = [{"at": 2, "event": "gap", "dropped": 3}, {"at": 3, "event": "gap", "dropped": 5}]
     assert report(*gaps, HEAD, gaps[0])["dropped"] == 8
     assert report(*gaps, HEAD | {"part": 2}, gaps[1])["dropped"] == 5

@@ -24,7 +24,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 ROOT = Path(__file__).parents[4]
@@ -34,18 +34,18 @@ MARKS = {"zqname", "zqtext", "zqgroup", "zqsubject", "zqfile", ACCOUNT, FRIEND, 
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
 
 
-def file_of(world: World, device: Device) -> Path:
+def file_of(world: ServerState, device: Device) -> Path:
     return Path(str(world.recorder._directory)) / f"{device.number}-{device.device}.jsonl"
 
 
 async def test_a_client_is_recorded_from_its_pairing_on_and_nothing_that_was_said(
-    world: World,
+    world: ServerState,
     http: httpx.AsyncClient,
     new_device: Callable[[], Device],
 ) -> None:
@@ -90,7 +90,7 @@ async def test_a_client_is_recorded_from_its_pairing_on_and_nothing_that_was_sai
 
 @pytest.mark.parametrize("why", ["standing", "version"])
 async def test_a_login_that_is_refused_is_recorded(
-    world: World,
+    world: ServerState,
     http: httpx.AsyncClient,
     paired: Callable[[str], Awaitable[Device]],
     why: str,
@@ -111,7 +111,7 @@ async def test_a_login_that_is_refused_is_recorded(
 
 
 async def test_an_account_that_is_not_recorded_leaves_no_file(
-    world: World, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     silent = await paired(OTHER)
     assert not list(world.recorder._directory.glob("*"))
@@ -135,7 +135,7 @@ async def test_an_account_that_is_not_recorded_leaves_no_file(
 
 
 async def test_stopping_all_leaves_those_that_were_started_by_name(
-    world: World, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(ACCOUNT)
     await http.post(f"/accounts/{ACCOUNT}/trace")
@@ -146,7 +146,7 @@ async def test_stopping_all_leaves_those_that_were_started_by_name(
 
 
 async def test_stanzas_are_recorded_that_leave(
-    world: World, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     """Not one that is lost on the way, and one that a frozen socket holds once it moves."""
     device = await paired(ACCOUNT)

@@ -27,11 +27,11 @@ def test_the_librarys_signatures_come_from_it(monkeypatch: pytest.MonkeyPatch) -
     table = ed.scalar_mult_base
     assert table is base_point.multiple
 
-    def heard(scalar: int) -> object:
+    def verified(scalar: int) -> object:
         asked.append(scalar)
         return table(scalar)
 
-    monkeypatch.setattr(ed, "scalar_mult_base", heard)
+    monkeypatch.setattr(ed, "scalar_mult_base", verified)
     pair = IdentityKeyPair.generate()
     signature = pair.sign(b"a prekey")
     assert len(asked) == 2

@@ -14,7 +14,7 @@ from simulator.wire.protocol import xeddsa_verify
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from simulator.wire.static_key import Certificate
     from tests.unit.simulator.device import Device
 
@@ -53,7 +53,7 @@ def test_another_root_does_not_verify() -> None:
     [("valid", True, True), ("expired", True, False), ("forged", False, True)],
 )
 async def test_what_a_client_is_shown_after_a_rotation(
-    world: World,
+    world: ServerState,
     paired: Callable[[str], Awaitable[Device]],
     *,
     certificate: Certificate,

@@ -1,4 +1,4 @@
-"""What the keeper started again, kept for whoever writes the history."""
+"""Restarts by the keeper are logged for the history."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The notes on the parts, as whoever starts them reads them."""
+"""The states of parts, as `teimoso up` reads them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from supervision.keeper import status_file
-from supervision.keeper.status_file import Board
+from supervision.keeper.status_file import StatusFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def test_why_a_part_fell_is_known_until_it_is_ready(tmp_path: Path) -> None:
     assert status_file.read(tmp_path) == []
-    notes = Board(tmp_path, ("valkey", "gateway"))
+    notes = StatusFile(tmp_path, ("valkey", "gateway"))
     assert [note.state for note in status_file.read(tmp_path)] == ["waiting", "waiting"]
     notes.put("gateway", "fallen", "port in use", falls=1, streak=1)
     notes.put("gateway", "starting", falls=1, streak=1)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from actors.metrics.counters import Lag
 from actors.runtime.actor_base import end_tasks
 from supervision.children import Child
-from supervision.cluster import Handle
+from supervision.cluster import ActorHandle
 from supervision.keeper.restart_log import Restart
 from supervision.reports import metrics_file
-from supervision.reports.metrics_collector import Tallying
+from supervision.reports.metrics_collector import MetricsCollector
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ROOT = Restart("root", "hung", at=100.0, seconds=1.5)
 
 def child(role: str = "connection", connection: str | None = "shop") -> Child:
     epoch = None if connection is None else 1
-    return Child(role, Handle(f"{role}:a", None), pid=7, connection=connection, epoch=epoch)
+    return Child(role, ActorHandle(f"{role}:a", None), pid=7, connection=connection, epoch=epoch)
 
 
 def health(received: int) -> dict[str, Any]:
@@ -35,10 +35,12 @@ def health(received: int) -> dict[str, Any]:
     }
 
 
-async def written(tallying: Tallying, data: Path, *children: Child) -> dict[tuple[str, ...], Any]:
+async def written(
+    collector: MetricsCollector, data: Path, *children: Child
+) -> dict[tuple[str, ...], Any]:
     """Series by name and labels, from the file."""
     (data / metrics_file.FILE).unlink(missing_ok=True)
-    keeping = asyncio.ensure_future(tallying.keep(children))
+    keeping = asyncio.ensure_future(collector.run(children))
     async with asyncio.timeout(10):
         while (plain := metrics_file.read(data)) is None:  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.01)
@@ -50,10 +52,10 @@ async def written(tallying: Tallying, data: Path, *children: Child) -> dict[tupl
 
 
 async def test_a_child_is_shown_with_what_the_root_knows_of_it(tmp_path: Path) -> None:
-    tallying, shop = Tallying(tmp_path, Lag()), child()
-    tallying.told(shop, health(3))
-    tallying.told(child("queue", None), health(0) | {"measures": [], "gauges": []})
-    series = await written(tallying, tmp_path, shop)
+    collector, shop = MetricsCollector(tmp_path, Lag()), child()
+    collector.report(shop, health(3))
+    collector.report(child("queue", None), health(0) | {"measures": [], "gauges": []})
+    series = await written(collector, tmp_path, shop)
     assert series["teimoso_messages_received", "connection=shop"] == 3
     assert series["teimoso_inbox_age_seconds", "connection=shop"] == 0.5
     mine = ("connection=shop", "role=connection")
@@ -65,9 +67,9 @@ async def test_a_child_is_shown_with_what_the_root_knows_of_it(tmp_path: Path) -
 
 
 async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: Path) -> None:
-    tallying, shop = Tallying(tmp_path, Lag()), child()
+    collector, shop = MetricsCollector(tmp_path, Lag()), child()
     labels = {"role": "program"}
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "own_memory": 3,
         "gauges": [("teimoso_process_memory_bytes", labels, 2)],
         "measures": [
@@ -76,8 +78,8 @@ async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: P
             ("teimoso_restarts", {"role": "program", "cause": "a test"}, 1),
         ],
     }
-    tallying.told(shop, health(0) | told)
-    series = await written(tallying, tmp_path, shop)
+    collector.report(shop, health(0) | answer)
+    series = await written(collector, tmp_path, shop)
     for role, memory, cpu in (("connection", 3, 1.5), ("program", 2, 0.5)):
         key = ("connection=shop", f"role={role}")
         assert series["teimoso_process_memory_bytes", *key] == memory
@@ -86,38 +88,38 @@ async def test_a_program_is_shown_beside_the_process_that_started_it(tmp_path: P
 
 
 async def test_a_standby_is_one(tmp_path: Path) -> None:
-    tallying, standby = Tallying(tmp_path, Lag()), child(connection=None)
-    tallying.told(standby, health(0) | {"measures": [], "gauges": []})
-    series = await written(tallying, tmp_path, standby)
+    collector, standby = MetricsCollector(tmp_path, Lag()), child(connection=None)
+    collector.report(standby, health(0) | {"measures": [], "gauges": []})
+    series = await written(collector, tmp_path, standby)
     assert ("teimoso_process_memory_bytes", "connection=", "role=standby") in series
 
 
 async def test_the_last_word_of_who_ends_on_purpose_counts(tmp_path: Path) -> None:
-    tallying, shop = Tallying(tmp_path, Lag()), child()
-    tallying.told(shop, health(3))
+    collector, shop = MetricsCollector(tmp_path, Lag()), child()
+    collector.report(shop, health(3))
     last: dict[str, Any] = {"reason": "stopped", "measures": [("teimoso_messages_received", {}, 5)]}
-    tallying.told(shop, last)
-    tallying.gone(shop)
-    series = await written(tallying, tmp_path)
+    collector.report(shop, last)
+    collector.ended(shop)
+    series = await written(collector, tmp_path)
     assert series["teimoso_messages_received", "connection=shop"] == 5
     assert ("teimoso_inbox_age_seconds", "connection=shop") not in series
 
 
 async def test_what_the_keeper_started_again_counts_once(tmp_path: Path) -> None:
-    tallying, measured = Tallying(tmp_path, Lag()), Measured()
+    collector, measured = MetricsCollector(tmp_path, Lag()), Measured()
     for _ in range(2):
-        tallying.heard([GATEWAY, ROOT])
-    await written(tallying, tmp_path)
-    Tallying(tmp_path, Lag()).heard([GATEWAY, ROOT])
+        collector.count_restarts([GATEWAY, ROOT])
+    await written(collector, tmp_path)
+    MetricsCollector(tmp_path, Lag()).count_restarts([GATEWAY, ROOT])
     assert measured.rise("teimoso_restarts", role="gateway", cause="crashed") == 1
     assert measured.rise("teimoso_recovery_seconds", role="gateway", cause="crashed") == 1
     assert measured.rise("teimoso_restarts", role="root", cause="hung") == 0
 
 
 async def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
-    tallying = Tallying(tmp_path, Lag())
+    collector = MetricsCollector(tmp_path, Lag())
     (tmp_path / "run").write_text("no directory")
-    keeping = asyncio.ensure_future(tallying.keep([]))
+    keeping = asyncio.ensure_future(collector.run([]))
     await asyncio.sleep(0.1)
     assert not keeping.done()
     await end_tasks([keeping], 1.0)

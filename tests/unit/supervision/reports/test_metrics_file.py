@@ -4,8 +4,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from actors.metrics.counters import FAST
-from supervision.reports import metrics_file as tally
-from supervision.reports.metrics_file import Tally
+from supervision.reports import metrics_file
+from supervision.reports.metrics_file import MetricsTotals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,59 +17,59 @@ def received(number: float) -> Sample:
     return ("teimoso_messages_received", {}, number)
 
 
-def shown(tally: Tally, kind: str = "totals") -> dict[tuple[str, ...], Any]:
-    plain = json.loads(json.dumps(tally.plain))
+def shown(totals: MetricsTotals, kind: str = "totals") -> dict[tuple[str, ...], Any]:
+    plain = json.loads(json.dumps(totals.plain))
     return {(name, *labels.values()): value for name, labels, value in plain[kind]}
 
 
-def again(tally: Tally) -> Tally:
+def again(totals: MetricsTotals) -> MetricsTotals:
     """As the next root reads it."""
-    return Tally.of(json.loads(json.dumps(tally.plain)))
+    return MetricsTotals.of(json.loads(json.dumps(totals.plain)))
 
 
 SHOP = ("teimoso_messages_received", "shop")
 
 
 def test_a_total_goes_on_after_a_restart() -> None:
-    tally = Tally()
-    tally.report("connection:a", "1", [received(3)], connection="shop")
-    tally.report("connection:a", "1", [received(3)], connection="shop")
-    tally.report("connection:a", "1", [received(5)], connection="shop")
-    tally.gone("connection:a")
-    tally.report("connection:b", "2", [received(2)], connection="shop")
-    assert shown(tally) == {SHOP: 7}
+    totals = MetricsTotals()
+    totals.report("connection:a", "1", [received(3)], connection="shop")
+    totals.report("connection:a", "1", [received(3)], connection="shop")
+    totals.report("connection:a", "1", [received(5)], connection="shop")
+    totals.ended("connection:a")
+    totals.report("connection:b", "2", [received(2)], connection="shop")
+    assert shown(totals) == {SHOP: 7}
 
 
 def test_a_new_life_under_an_old_name_counts_from_its_beginning() -> None:
-    tally = Tally()
-    tally.report("queue", "1", [("teimoso_redis_seconds", {}, hist(4, 1.0))], role="queue")
-    tally.report("queue", "2", [("teimoso_redis_seconds", {}, hist(1, 0.5))], role="queue")
-    assert shown(tally)["teimoso_redis_seconds", "queue"] == hist(5, 1.5)
+    totals = MetricsTotals()
+    totals.report("queue", "1", [("teimoso_redis_seconds", {}, hist(4, 1.0))], role="queue")
+    totals.report("queue", "2", [("teimoso_redis_seconds", {}, hist(1, 0.5))], role="queue")
+    assert shown(totals)["teimoso_redis_seconds", "queue"] == hist(5, 1.5)
 
 
 def test_a_new_root_counts_nothing_twice_and_loses_nothing() -> None:
-    tally = Tally()
-    tally.report("connection:a", "1", [received(3)], connection="shop")
-    tally = again(tally)
-    tally.report("connection:a", "1", [received(4)], connection="shop")
-    assert shown(again(tally)) == {SHOP: 4}
+    totals = MetricsTotals()
+    totals.report("connection:a", "1", [received(3)], connection="shop")
+    totals = again(totals)
+    totals.report("connection:a", "1", [received(4)], connection="shop")
+    assert shown(again(totals)) == {SHOP: 4}
 
 
 def test_what_a_standby_counted_is_not_counted_again_once_it_serves() -> None:
-    tally = Tally()
+    totals = MetricsTotals()
     asked: Sample = ("teimoso_redis_seconds", {}, hist(2, 0.5))
-    tally.report("connection:a", "1", [asked], role="standby")
+    totals.report("connection:a", "1", [asked], role="standby")
     asked = ("teimoso_redis_seconds", {}, hist(3, 0.75))
-    tally.report("connection:a", "1", [asked], role="connection")
-    totals = shown(tally)
-    assert totals["teimoso_redis_seconds", "standby"] == hist(2, 0.5)
-    assert totals["teimoso_redis_seconds", "connection"] == hist(1, 0.25)
+    totals.report("connection:a", "1", [asked], role="connection")
+    series = shown(totals)
+    assert series["teimoso_redis_seconds", "standby"] == hist(2, 0.5)
+    assert series["teimoso_redis_seconds", "connection"] == hist(1, 0.25)
 
 
 def test_gauges_are_of_the_living() -> None:
-    tally = Tally()
+    totals = MetricsTotals()
     for name, memory in (("connection:a", 7.0), ("connection:b", 9.0)):
-        tally.report(
+        totals.report(
             name,
             "1",
             [],
@@ -77,42 +77,42 @@ def test_gauges_are_of_the_living() -> None:
             role="standby",
             connection="",
         )
-    assert shown(tally, "gauges") == {("teimoso_process_memory_bytes", "", "standby"): 9.0}
-    tally.gone("connection:b")
-    assert shown(tally, "gauges") == {("teimoso_process_memory_bytes", "", "standby"): 7.0}
-    tally.only(["queue"])
-    assert shown(tally, "gauges") == {}
+    assert shown(totals, "gauges") == {("teimoso_process_memory_bytes", "", "standby"): 9.0}
+    totals.ended("connection:b")
+    assert shown(totals, "gauges") == {("teimoso_process_memory_bytes", "", "standby"): 7.0}
+    totals.only(["queue"])
+    assert shown(totals, "gauges") == {}
 
 
 def test_a_removed_connection_has_no_series() -> None:
-    tally = Tally()
-    tally.report("connection:a", "1", [received(3)], connection="shop")
-    tally.report("connection:b", "1", [received(3)], connection="kiosk")
-    tally.forget("shop")
-    assert shown(tally) == {("teimoso_messages_received", "kiosk"): 3}
+    totals = MetricsTotals()
+    totals.report("connection:a", "1", [received(3)], connection="shop")
+    totals.report("connection:b", "1", [received(3)], connection="kiosk")
+    totals.forget("shop")
+    assert shown(totals) == {("teimoso_messages_received", "kiosk"): 3}
 
 
 def test_what_another_release_counts_is_left_out() -> None:
-    tally = Tally()
-    tally.report("queue", "1", [("teimoso_of_tomorrow", {}, 1.0)])
-    assert shown(tally) == {}
-    tally.report("queue", "1", [("teimoso_redis_seconds", {}, [1.0, 2.0])], role="queue")
-    tally.report("queue", "2", [("teimoso_redis_seconds", {}, hist(1, 0.5))], role="queue")
-    assert shown(tally)["teimoso_redis_seconds", "queue"] == hist(1, 0.5)
+    totals = MetricsTotals()
+    totals.report("queue", "1", [("teimoso_of_tomorrow", {}, 1.0)])
+    assert shown(totals) == {}
+    totals.report("queue", "1", [("teimoso_redis_seconds", {}, [1.0, 2.0])], role="queue")
+    totals.report("queue", "2", [("teimoso_redis_seconds", {}, hist(1, 0.5))], role="queue")
+    assert shown(totals)["teimoso_redis_seconds", "queue"] == hist(1, 0.5)
 
 
 def test_a_file_that_says_nothing_begins_anew(tmp_path: Path) -> None:
-    assert shown(tally.resumed(tmp_path)) == {}
-    first = Tally()
+    assert shown(metrics_file.resumed(tmp_path)) == {}
+    first = MetricsTotals()
     first.report("connection:a", "1", [received(3)], connection="shop")
-    first.heard = {"gateway.1.restarted"}
-    tally.write(tmp_path, first.plain)
-    second = tally.resumed(tmp_path)
+    first.counted = {"gateway.1.restarted"}
+    metrics_file.write(tmp_path, first.plain)
+    second = metrics_file.resumed(tmp_path)
     assert shown(second) == {SHOP: 3}
-    assert second.heard == {"gateway.1.restarted"}
+    assert second.counted == {"gateway.1.restarted"}
     for text in ("", "[]", '{"totals": 1}', '{"totals": [], "heard": []}', '{"totals": [[1]]}'):
-        (tmp_path / tally.FILE).write_text(text)
-        assert shown(tally.resumed(tmp_path)) == {}
+        (tmp_path / metrics_file.FILE).write_text(text)
+        assert shown(metrics_file.resumed(tmp_path)) == {}
 
 
 def hist(number: float, seconds: float) -> list[float]:

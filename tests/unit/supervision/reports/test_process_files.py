@@ -1,4 +1,4 @@
-"""The roster names living processes only, and never another one that got the pid."""
+"""The list has only living processes, and never another one with the same pid."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Pat
         assert not entry.alive
         assert process_files.read(tmp_path) == []
         assert Entry.of("queue", child.pid) is None
-        assert process_files.names_any(tmp_path), (
-            "whoever was killed is not as if there had been a stop"
-        )
+        assert process_files.names_any(tmp_path), "a kill leaves entries, unlike a stop"
         process_files.write(tmp_path, [])
         assert not process_files.names_any(tmp_path)
     finally:
@@ -57,7 +55,7 @@ def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Pat
         child.communicate()
 
 
-def test_no_roster_and_a_broken_one_are_empty(tmp_path: Path) -> None:
+def test_no_list_and_a_broken_one_are_empty(tmp_path: Path) -> None:
     assert process_files.read(tmp_path) == []
     process_files.write(tmp_path, [this()])
     (tmp_path / process_files.TREE).write_text('[{"role": "root"')

@@ -9,7 +9,7 @@ from actors.config.sources import resolve_settings
 from actors.state.documents import RECOVERY_ACTIONS, StoreAway
 from actors.state.open_store import open_documents
 from supervision.reports import recovery_log
-from supervision.reports.recovery_log import Recovery
+from supervision.reports.recovery_log import RecoveryLog
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Write
 
 
-def record(of: Recovery, connection: str) -> None:
+def record(of: RecoveryLog, connection: str) -> None:
     of.record(
         role="connection",
         connection=connection,
@@ -48,7 +48,7 @@ async def test_what_is_recorded_while_the_store_is_away_is_written_once_it_is_ba
 
     monkeypatch.setattr(recovery_log, "AGAIN", 0.01)
     monkeypatch.setattr(documents, "batch", batch)
-    kept = Recovery(documents)
+    kept = RecoveryLog(documents)
     running = asyncio.create_task(kept.run())
     for connection in ("shop", "kiosk"):
         record(kept, connection)

@@ -69,7 +69,7 @@ def test_a_redis_that_forbids_config_is_a_warning(own_valkey: Valkey) -> None:
 
 @pytest.mark.parametrize(("limit", "result"), [(2**40, "ok"), (1, "fail")])
 def test_redis_is_full(own_valkey: Valkey, limit: int, result: str) -> None:
-    found = asyncio.run(redis_findings(own_valkey.settings(redis_memory_limit=limit)))
+    found = asyncio.run(redis_findings(own_valkey.settings(max_redis_memory=limit)))
     (memory,) = [each for each in found if each.check == "redis memory"]
     assert memory.result == result
     assert ("sends are refused" in memory.found) == (result == "fail")

@@ -1,6 +1,6 @@
 """WhatsApp's message classes as whatsmeow has them, in a process: one JSON line a command, one an answer.
 
-The engine's classes are pyaileys'; both cannot be loaded at once, and agreeing with oneself is no proof.
+The engine's classes are made of a declaration of this project: agreeing with oneself is no proof.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pytest
 from actors.connection.session.files.downloads import DAY, LONGEST_WAIT, Transfer
 from actors.connection.session.files.uploads import UPLOAD_SECONDS, Upload
 from actors.connection.session.session import Session
+from actors.messages.file_deferral import Deferral
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
 if TYPE_CHECKING:
@@ -223,29 +224,36 @@ async def test_files_are_put_off_together_and_told_once(session: Session, clock:
     await expect(session, *files)
     until = clock.now + 30
     async with session.transaction():
-        assert session.defer("full", until, above=5, sender=ALICE, but=[(ALICE, ALICE, "D")]) == 1
-    assert session.deferred_counts()[0] == 1
+        assert (
+            session.defer(
+                Deferral.CONNECTION, until, above=5, sender=ALICE, but=[(ALICE, ALICE, "D")]
+            )
+            == 1
+        )
+    assert session.deferred_files()[0] == 1
     assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "C", "D"]
     async with session.transaction():
-        assert session.defer("full", until, above=5, sender=None, but=()) == 2
+        assert session.defer(Deferral.CONNECTION, until, above=5, sender=None, but=()) == 2
     clock.now = until
     async with session.transaction():
-        assert session.defer("full", until + 30, above=5, sender=None, but=()) == 0, "known"
-        assert session.defer("other", until + 30, above=0, sender=None, but=()) == 1, (
+        assert session.defer(Deferral.CONNECTION, until + 30, above=5, sender=None, but=()) == 0, (
+            "known"
+        )
+        assert session.defer(Deferral.SENDER, until + 30, above=0, sender=None, but=()) == 1, (
             "B alone is due"
         )
     told = [(one.message_id, one.status, one.error) for one in session.pending("file", 9)]
     assert told == [
-        ("A", "deferred", "full"),
-        ("C", "deferred", "full"),
-        ("D", "deferred", "full"),
-        ("B", "deferred", "other"),
+        ("A", "deferred", "connection_budget"),
+        ("C", "deferred", "connection_budget"),
+        ("D", "deferred", "connection_budget"),
+        ("B", "deferred", "sender_budget"),
     ]
-    assert session.deferred_counts() == (4, 4)
+    assert session.deferred_files() == (4, 4)
     async with session.transaction():
         session.reconsider_deferred()
-        session.defer("disk_full", until + 30, above=5, sender=None, but=())
-    assert session.deferred_counts() == (4, 1), "the others wait for room"
+        session.defer(Deferral.DISK, until + 30, above=5, sender=None, but=())
+    assert session.deferred_files() == (4, 1), "the others wait for room"
 
 
 async def test_bytes_of_a_day_follow_a_sender_whose_number_becomes_known(session: Session) -> None:
@@ -269,7 +277,7 @@ async def test_what_waited_for_a_budget_comes_before_what_arrived_since(
     await expect(session, waited)
     until = clock.now + 60
     async with session.transaction():
-        session.defer("connection_budget", until, above=0, sender=None, but=())
+        session.defer(Deferral.CONNECTION, until, above=0, sender=None, but=())
     clock.now = until + 1
     await expect(session, FILE)
     assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "A"]

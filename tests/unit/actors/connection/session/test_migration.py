@@ -14,7 +14,8 @@ from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.native.signal.session_renewal import renew
 from actors.connection.session import migration
-from actors.connection.session.schema import APPLICATION_ID, VERSION
+from actors.connection.session.schema import APPLICATION_ID
+from actors.connection.session.schema_changes import VERSION
 from actors.connection.session.session import Session, StaleEpoch
 
 PEER = "15550100001@s.whatsapp.net"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pyaileys.proto import WAProto_pb2
 
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload
-from actors.connection.native.transport.nodes import proto
 from actors.connection.trace import payload
 
 DEVICE = Address("15550100001", "s.whatsapp.net", 7)
@@ -43,7 +43,7 @@ def test_any_bytes_are_read(data: bytes) -> None:
 @given(st.integers(10_000, 2**63), st.integers(1, 2**60))
 def test_large_numbers_and_texts_do_not_come_out(number: int, other: int) -> None:
     """Wherever they stand: a phone number in ``lc`` is none that is shown."""
-    made = proto.ClientPayload(lc=number % 2**31 | 2**14, username=other)
+    made = WAProto_pb2.ClientPayload(lc=number % 2**31 | 2**14, username=other)
     made.pushName = f"zq{number}"
     made.userAgent.phoneId = f"zq{other}"
     shown = payload.shape(made.SerializeToString())

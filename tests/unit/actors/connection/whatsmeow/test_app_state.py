@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pyaileys.proto import WAProto_pb2
 
 from actors.connection.account.app_state import AppStateChange
-from actors.connection.native.transport.nodes import proto
 from actors.connection.whatsmeow import app_state
 from actors.messages.content import ChatChange
 
@@ -19,7 +19,7 @@ AT = 1_800_000_000.25
 def entry(
     index: list[str], *, removed: bool = False, at: float | None = AT, **action: Any
 ) -> tuple[dict[str, Any], bytes]:
-    value = proto.SyncActionValue(timestamp=0 if at is None else int(at * 1000), **action)
+    value = WAProto_pb2.SyncActionValue(timestamp=0 if at is None else int(at * 1000), **action)
     body = value.SerializeToString()
     operation = "remove" if removed else "set"
     return {"index": index, "operation": operation, "length": len(body)}, body

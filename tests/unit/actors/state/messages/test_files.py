@@ -76,9 +76,9 @@ def test_before_its_message_it_shows_in_no_list() -> None:
 
 
 def test_a_file_that_waits_is_shown_so_until_it_comes() -> None:
-    waits = {"state": "deferred", "error": "disk_full"}
+    waits = {"state": "deferred", "error": "disk_reserve"}
     until_tomorrow = {"state": "deferred", "error": "sender_budget"}
-    notes = [file("deferred", "disk_full"), file("deferred", "sender_budget"), file("pending")]
+    notes = [file("deferred", "disk_reserve"), file("deferred", "sender_budget"), file("pending")]
     assert applied(storing(document()), notes[0])["media"] == waits
     assert applied(storing(document()), *notes[:2])["media"] == until_tomorrow
     assert applied(storing(document()), *notes)["media"] == PENDING

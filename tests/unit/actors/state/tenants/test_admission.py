@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.runtime.quotas import Quota, QuotaReached
+from actors.runtime.limits import Limit, LimitReached
+from actors.runtime.quotas import Quota
 from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, WEBHOOKS
 from actors.state.sqlite.store import SqliteDocuments
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Documents
 
-QUOTA = Quota(3, 8, 3, "EACH", "TOTAL", 60)
+QUOTA = Quota(Limit("EACH", 3, "each", 60), Limit("TOTAL", 8, "total", 60), 3)
 """Four parts of 1 are reserved, and 4 are shared."""
 
 
@@ -45,8 +46,8 @@ async def added(documents: Documents, number: int, *connections: str) -> str | N
     made = webhook(number, *connections)
     try:
         await Webhooks(documents).create(made, quota=QUOTA)
-    except QuotaReached as reached:
-        return reached.of
+    except LimitReached as reached:
+        return reached.scope
     return None
 
 
@@ -88,9 +89,9 @@ async def test_keys_are_counted_by_connection_and_revoked_ones_not(
         )[0]
 
     made = [await key("a") for _ in range(3)]
-    with pytest.raises(QuotaReached) as refused:
+    with pytest.raises(LimitReached) as refused:
         await key("a", "b")
-    assert refused.value.of == "connection"
+    assert refused.value.scope == "connection"
     await key("b")
     await revoke(documents, made[0])
     await key("a", "b")

@@ -12,7 +12,7 @@ from simulator.wire.protocol import Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -20,13 +20,13 @@ WAITING = 12
 RULE = "offline_batches"
 
 
-def say(world: World, text: str) -> str:
+def say(world: ServerState, text: str) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, NUMBER, text)
+        return world.contact_behaviour.say(FRIEND, NUMBER, text)
 
 
 @pytest.fixture
-async def device(world: World, paired: Callable[[str], Awaitable[Device]]) -> Device:
+async def device(world: ServerState, paired: Callable[[str], Awaitable[Device]]) -> Device:
     """A device that is offline, and for which messages wait."""
     device = await paired(NUMBER)
     await device.close()
@@ -72,7 +72,7 @@ async def test_all_of_it_comes_where_nobody_has_to_ask(device: Device) -> None:
     assert await came(device) == []
 
 
-async def test_each_batch_has_to_be_requested(world: World, device: Device) -> None:
+async def test_each_batch_has_to_be_requested(world: ServerState, device: Device) -> None:
     world.switches.turn(NUMBER, RULE, on=True)
     assert (await log_in(device))["count"] == str(WAITING)
     assert await came(device) == missed(0, PRIMER)
@@ -87,7 +87,7 @@ async def test_each_batch_has_to_be_requested(world: World, device: Device) -> N
 
 @pytest.mark.parametrize("asked", [0, "-1", "all", ""])
 async def test_a_request_for_nothing_brings_nothing(
-    world: World, device: Device, asked: int | str
+    world: ServerState, device: Device, asked: int | str
 ) -> None:
     world.switches.turn(NUMBER, RULE, on=True)
     await log_in(device)
@@ -97,7 +97,7 @@ async def test_a_request_for_nothing_brings_nothing(
     assert await came(device) == []
 
 
-async def test_nothing_new_comes_before_the_end(world: World, device: Device) -> None:
+async def test_nothing_new_comes_before_the_end(world: ServerState, device: Device) -> None:
     world.switches.turn(NUMBER, RULE, on=True)
     await log_in(device)
     say(world, "live")
@@ -108,7 +108,7 @@ async def test_nothing_new_comes_before_the_end(world: World, device: Device) ->
     assert await came(device) == ["later"]
 
 
-async def test_a_primer_may_be_all(world: World, device: Device) -> None:
+async def test_a_primer_may_be_all(world: ServerState, device: Device) -> None:
     world.switches.turn(NUMBER, RULE, on=True)
     await log_in(device)
     await request(device, WAITING - PRIMER - PRIMER)
@@ -119,7 +119,9 @@ async def test_a_primer_may_be_all(world: World, device: Device) -> None:
     assert await came(device) == [*missed(WAITING - PRIMER, WAITING), f"end {PRIMER}"]
 
 
-async def test_what_nobody_requested_comes_at_the_next_login(world: World, device: Device) -> None:
+async def test_what_nobody_requested_comes_at_the_next_login(
+    world: ServerState, device: Device
+) -> None:
     world.switches.turn(NUMBER, RULE, on=True)
     await log_in(device)
     assert await came(device) == missed(0, PRIMER)
@@ -132,7 +134,7 @@ async def test_what_nobody_requested_comes_at_the_next_login(world: World, devic
     assert await came(device) == [*missed(PRIMER, WAITING), "(live)", f"end {left}"]
 
 
-async def test_what_is_settled_meanwhile_is_not_sent(world: World, device: Device) -> None:
+async def test_what_is_settled_meanwhile_is_not_sent(world: ServerState, device: Device) -> None:
     """As the resend of a message whose first copy was answered after all."""
     world.switches.turn(NUMBER, RULE, on=True)
     await log_in(device)
@@ -150,11 +152,11 @@ async def test_what_is_settled_meanwhile_is_not_sent(world: World, device: Devic
     ]
 
 
-async def test_what_nobody_requested_is_not_owed(world: World, device: Device) -> None:
+async def test_what_nobody_requested_is_not_owed(world: ServerState, device: Device) -> None:
     world.switches.turn(NUMBER, RULE, on=True)
     await log_in(device)
     await device.query("w:p", "get")
-    assert len(world.unanswered.open(NUMBER)) == PRIMER
+    assert len(world.answer_deadlines.open(NUMBER)) == PRIMER
 
 
 @pytest.mark.parametrize(

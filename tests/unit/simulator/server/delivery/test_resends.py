@@ -12,7 +12,7 @@ from simulator.wire.protocol import JID, Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -23,9 +23,9 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-def say(world: World, text: str) -> str:
+def say(world: ServerState, text: str) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, NUMBER, text)
+        return world.contact_behaviour.say(FRIEND, NUMBER, text)
 
 
 async def ask(device: Device, message_id: str) -> None:
@@ -39,7 +39,7 @@ async def ask(device: Device, message_id: str) -> None:
 
 @pytest.mark.parametrize("order", [("ack", "retry"), ("retry", "ack")])
 async def test_a_resend_waits_until_it_is_answered_itself(
-    device: Device, world: World, order: tuple[str, str]
+    device: Device, world: ServerState, order: tuple[str, str]
 ) -> None:
     """Retry receipt and ack come in either order: neither removes the resend that is under way."""
     message_id = say(world, "hello")
@@ -62,7 +62,7 @@ async def test_a_resend_waits_until_it_is_answered_itself(
     assert world.queue.waiting((NUMBER, device.device)) == []
 
 
-async def test_a_retry_receipt_alone_removes_nothing(device: Device, world: World) -> None:
+async def test_a_retry_receipt_alone_removes_nothing(device: Device, world: ServerState) -> None:
     message_id = say(world, "hello")
     await device.next("message")
     await ask(device, message_id)
@@ -70,5 +70,5 @@ async def test_a_retry_receipt_alone_removes_nothing(device: Device, world: Worl
     await device.query("w:p", "get")
     (old, new) = world.queue.waiting((NUMBER, device.device))
     assert (old.stanza.attrs["id"], new.stanza.attrs["id"]) == (message_id, message_id)
-    (first, second) = world.unanswered.open(NUMBER)
+    (first, second) = world.answer_deadlines.open(NUMBER)
     assert (first["wrong"], second["wrong"]) == (["retry alone"], [])

@@ -15,7 +15,7 @@ from simulator.wire.protocol import JID, LID_SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -27,7 +27,7 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-async def posted(world: World, path: str, body: dict[str, Any] | None = None) -> Any:
+async def posted(world: ServerState, path: str, body: dict[str, Any] | None = None) -> Any:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as http:
         answer = await (http.get(path) if body is None else http.post(path, json=body))
@@ -36,7 +36,7 @@ async def posted(world: World, path: str, body: dict[str, Any] | None = None) ->
 
 
 async def sent(
-    device: Device, world: World, by_lid: set[str], *, destination: str = "", **attrs: Any
+    device: Device, world: ServerState, by_lid: set[str], *, destination: str = "", **attrs: Any
 ) -> Any:
     """The ack of a message with a copy for the own phone; `by_lid` says what is named by LID.
 
@@ -74,7 +74,7 @@ async def sent(
     ],
 )
 async def test_lids_and_numbers_are_not_mixed(
-    device: Device, world: World, by_lid: set[str], refused: bool
+    device: Device, world: ServerState, by_lid: set[str], refused: bool
 ) -> None:
     ack = await sent(device, world, by_lid)
     assert ack.attrs.get("error") == ("400" if refused else None)
@@ -86,13 +86,13 @@ async def test_lids_and_numbers_are_not_mixed(
     )
 
 
-async def test_a_number_beside_a_lid_is_no_mixture(device: Device, world: World) -> None:
+async def test_a_number_beside_a_lid_is_no_mixture(device: Device, world: ServerState) -> None:
     more = {"peer_recipient_pn": JID(FRIEND)}
     assert "error" not in (await sent(device, world, {"to", CHAT, OWN}, **more)).attrs
 
 
 async def test_a_copy_that_is_sent_again_names_its_chat_as_its_device(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     copy = device.own_copy("hello", FRIEND)
     for server, error in ((LID_SERVER, "400"), ("s.whatsapp.net", None)):
@@ -108,7 +108,7 @@ async def test_a_copy_that_is_sent_again_names_its_chat_as_its_device(
         assert (await device.next("ack")).attrs.get("error") == error
 
 
-async def test_messages_between_own_devices_are_free(device: Device, world: World) -> None:
+async def test_messages_between_own_devices_are_free(device: Device, world: ServerState) -> None:
     ack = await sent(device, world, {CHAT}, category="peer")
     assert "error" not in ack.attrs
 
@@ -123,7 +123,7 @@ async def test_messages_between_own_devices_are_free(device: Device, world: Worl
     ],
 )
 async def test_lids_of_an_account_that_has_not_migrated(
-    device: Device, world: World, *, on: bool, migrated: bool, named: set[str], refused: bool
+    device: Device, world: ServerState, *, on: bool, migrated: bool, named: set[str], refused: bool
 ) -> None:
     assert (await posted(world, f"/accounts/{NUMBER}"))["migrated"]
     answer = await posted(world, f"/accounts/{NUMBER}", {"migrated": migrated})
@@ -135,7 +135,7 @@ async def test_lids_of_an_account_that_has_not_migrated(
 
 @pytest.mark.parametrize("misnamed", [False, True])
 async def test_a_copy_that_names_its_chat_otherwise_is_counted(
-    device: Device, world: World, misnamed: bool
+    device: Device, world: ServerState, misnamed: bool
 ) -> None:
     lid = str(world.people.named(FRIEND).address(LID_SERVER))
     destination = "" if misnamed else lid

@@ -15,14 +15,14 @@ from simulator.wire.protocol import JID, Node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, ASKED = "15550100001", "15550100002", "155501000029"
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         made = await client.post(f"/contacts/{ASKED}", json={"answered_by": f"+{FRIEND}"})
@@ -48,7 +48,7 @@ def contact(number: str) -> Node:
 
 @pytest.mark.parametrize("by_lid", [False, True])
 async def test_a_lookup_finds_the_number_that_answers(
-    device: Device, world: World, http: httpx.AsyncClient, by_lid: bool
+    device: Device, world: ServerState, http: httpx.AsyncClient, by_lid: bool
 ) -> None:
     """Asked for by LID, as whatsmeow does, the number is beside it (user.go `IsOnWhatsApp`)."""
     friend = world.people.named(FRIEND)
@@ -64,7 +64,7 @@ async def test_a_lookup_finds_the_number_that_answers(
 
 
 async def test_nothing_is_under_the_asked_number(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     user = await found(
         device, Node("user", {"jid": JID(ASKED)}), Node("devices", {"version": "2"}), Node("lid")

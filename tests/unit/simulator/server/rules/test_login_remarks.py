@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER = "15550100001"
@@ -30,7 +30,7 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"
     ],
 )
 async def test_each_login_is_looked_at(
-    world: World,
+    world: ServerState,
     paired: Callable[[str], Awaitable[Device]],
     flags: dict[str, Any],
     user_agent: str | None,
@@ -48,7 +48,7 @@ async def test_each_login_is_looked_at(
 
 
 async def test_the_first_login_may_count_from_zero(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     device = new_device()
     device.login_flags = {"lc": 0, "lid_db_migrated": False}
@@ -58,7 +58,7 @@ async def test_the_first_login_may_count_from_zero(
 
 @pytest.mark.parametrize("props", [b"", b"\x0a\x01x"])
 async def test_a_registration_without_its_wishes_for_the_history(
-    world: World, new_device: Callable[[], Device], props: bytes
+    world: ServerState, new_device: Callable[[], Device], props: bytes
 ) -> None:
     device = new_device()
     device.device_props = props
@@ -67,7 +67,7 @@ async def test_a_registration_without_its_wishes_for_the_history(
 
 
 async def test_nobody_is_remarked_on_whom_no_phone_links(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     device = new_device()
     device.device_props = b""

@@ -1,4 +1,4 @@
-"""Migration to LIDs: clients are told at pairing and by a property of the experiments."""
+"""Migration to LIDs: clients learn it at pairing and by a property of the experiments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.wire.protocol import Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, OTHER = "15550100001", "15550100003"
@@ -30,8 +30,8 @@ async def experiments(device: Device) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("migrated", [True, False])
-async def test_a_client_is_told_when_it_is_linked(
-    world: World, paired: Callable[[str], Awaitable[Device]], migrated: bool
+async def test_a_client_learns_it_when_it_is_linked(
+    world: ServerState, paired: Callable[[str], Awaitable[Device]], migrated: bool
 ) -> None:
     if not migrated:
         world.migrations.change(NUMBER, done=False)
@@ -42,14 +42,14 @@ async def test_a_client_is_told_when_it_is_linked(
 
 
 async def test_an_older_phone_tells_nothing(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     world.properties.change(NUMBER, {"tells_migrated": False})
     assert (await paired(NUMBER)).client_props == b""
 
 
 async def test_it_is_the_accounts_own(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device, other = await paired(NUMBER), await paired(OTHER)
     world.migrations.change(OTHER, done=False)

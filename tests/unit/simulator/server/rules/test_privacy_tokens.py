@@ -17,7 +17,7 @@ from simulator.wire.protocol import JID, LID_SERVER, Node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -25,7 +25,7 @@ WEEK = 7 * 86400
 
 
 @pytest.fixture
-async def device(world: World, paired: Callable[[str], Awaitable[Device]]) -> Device:
+async def device(world: ServerState, paired: Callable[[str], Awaitable[Device]]) -> Device:
     world.properties.change(FRIEND, {"token_needed": True}, CONTACT)
     return await paired(NUMBER)
 
@@ -48,17 +48,17 @@ async def token(device: Device) -> tuple[Any, Any]:
     return stanza, stanza.get_child("tokens").get_child("token")
 
 
-async def test_a_message_without_a_token_is_refused(device: Device, world: World) -> None:
+async def test_a_message_without_a_token_is_refused(device: Device, world: ServerState) -> None:
     assert await send(device, "M1") == "463"
     assert await send(device, "M2", Node("tctoken", {}, b"made up")) == "463"
     assert world.reach_out.refused(NUMBER) == {"463": 2}
     assert world.inbox.received(FRIEND) == []
 
 
-async def test_a_contact_issues_a_token_when_it_writes(device: Device, world: World) -> None:
+async def test_a_contact_issues_a_token_when_it_writes(device: Device, world: ServerState) -> None:
     for text in ("one", "two"):
         with world.store.transaction():
-            world.speech.say(FRIEND, NUMBER, text)
+            world.contact_behaviour.say(FRIEND, NUMBER, text)
     assert world.tokens.counts(FRIEND) == {NUMBER: 1}, "once in a bucket"
     stanza, issued = await token(device)
     lid = world.people.named(FRIEND).address(LID_SERVER)
@@ -70,7 +70,7 @@ async def test_a_contact_issues_a_token_when_it_writes(device: Device, world: Wo
 
 @pytest.mark.parametrize(("weeks", "error"), [(0, None), (3, None), (4, "463"), (9, "463")])
 async def test_a_token_counts_for_four_buckets(
-    device: Device, world: World, weeks: int, error: str | None
+    device: Device, world: ServerState, weeks: int, error: str | None
 ) -> None:
     with world.store.transaction():
         world.tokens.issue(FRIEND, NUMBER, time.time() - weeks * WEEK)
@@ -78,7 +78,7 @@ async def test_a_token_counts_for_four_buckets(
     assert await send(device, "M1", Node("tctoken", {}, issued.content)) == error
 
 
-async def test_a_newer_token_replaces_the_one_before(device: Device, world: World) -> None:
+async def test_a_newer_token_replaces_the_one_before(device: Device, world: ServerState) -> None:
     shown = []
     for _ in range(2):
         with world.store.transaction():
@@ -88,7 +88,7 @@ async def test_a_newer_token_replaces_the_one_before(device: Device, world: Worl
     assert await send(device, "M2", Node("tctoken", {}, shown[1])) is None
 
 
-async def test_a_token_may_be_derived_from_the_salt(device: Device, world: World) -> None:
+async def test_a_token_may_be_derived_from_the_salt(device: Device, world: ServerState) -> None:
     chunk, _ = world.history.chunk(NUMBER, {"type": "initial_bootstrap"})
     salt = HistorySync.FromString(chunk.payload).nct_salt
     lid = str(world.people.named(FRIEND).address(LID_SERVER)).encode()
@@ -98,7 +98,7 @@ async def test_a_token_may_be_derived_from_the_salt(device: Device, world: World
 
 
 async def test_a_message_that_was_asked_for_anew_needs_no_token(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     part = await device.part(
         FRIEND, 0, device.own_copy("again", FRIEND).device_sent_message.message
@@ -109,7 +109,7 @@ async def test_a_message_that_was_asked_for_anew_needs_no_token(
     assert [one["id"] for one in world.inbox.received(FRIEND)] == ["M1"]
 
 
-async def test_clients_are_told_to_send_tokens(device: Device) -> None:
+async def test_experiments_make_clients_send_tokens(device: Device) -> None:
     answer = await device.query("abt", "get", Node("props", {"protocol": "1"}))
     props = answer.get_child("props").get_children("prop")
     told = {one.attrs["config_code"]: one.attrs["config_value"] for one in props}
@@ -117,7 +117,7 @@ async def test_clients_are_told_to_send_tokens(device: Device) -> None:
 
 
 async def test_a_client_issues_a_token(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     other = await paired(OTHER)
     asked = {"jid": JID(OTHER), "t": int(time.time()), "type": "trusted_contact"}
@@ -129,7 +129,7 @@ async def test_a_client_issues_a_token(
     assert world.tokens.counts(NUMBER) == {OTHER: 1}
 
 
-async def test_a_history_tells_the_tokens(device: Device, world: World) -> None:
+async def test_a_history_tells_the_tokens(device: Device, world: ServerState) -> None:
     with world.store.transaction():
         world.tokens.issue(FRIEND, NUMBER, 1_790_000_000)
         world.tokens.issue(NUMBER, FRIEND, 1_790_000_001)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
 
 NUMBER = "15550100001"
 
 
-def test_a_failed_transaction_changes_none(world: World) -> None:
+def test_a_failed_transaction_changes_none(world: ServerState) -> None:
     world.properties.change(NUMBER, {"chat_cap": 3})
 
     def fail() -> None:

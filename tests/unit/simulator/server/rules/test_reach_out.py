@@ -1,4 +1,4 @@
-"""Limits on writing to strangers: which messages are refused, what is counted and told."""
+"""Limits on new chats: refused messages, counts and notifications."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.wire.protocol import JID, Node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -29,7 +29,7 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -44,7 +44,7 @@ async def send(device: Device, to: str, message_id: str) -> str | None:
     return None if error is None else str(error)
 
 
-async def told(device: Device) -> tuple[str, dict[str, Any]]:
+async def notification(device: Device) -> tuple[str, dict[str, Any]]:
     """The next notification of a limit: its operation and its data."""
     while (stanza := await device.next("notification")).attrs["type"] != "mex":
         pass
@@ -61,13 +61,13 @@ async def asked(device: Device, query_id: str) -> dict[str, Any]:
 
 
 async def test_a_locked_account_begins_no_chat(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     assert await send(device, FRIEND, "M1") is None
     described = (await http.post(PATH, json={"limited_until": FAR})).json()
     assert (described["limited_until"], described["refused"]) == (FAR, {})
     with world.store.transaction():
-        world.speech.say(OTHER, NUMBER, "a stranger who wrote first")
+        world.contact_behaviour.say(OTHER, NUMBER, "a stranger who wrote first")
     assert await send(device, FRIEND, "M2") is None
     assert await send(device, OTHER, "M3") is None
     for attempt in (1, 2):
@@ -78,15 +78,15 @@ async def test_a_locked_account_begins_no_chat(
     assert await send(device, "15550100004", "N3") is None
 
 
-async def test_a_chat_that_the_phone_began_goes_on(device: Device, world: World) -> None:
+async def test_a_chat_that_the_phone_began_goes_on(device: Device, world: ServerState) -> None:
     with world.store.transaction():
-        world.speech.say(NUMBER, OTHER, "from my pocket")
+        world.contact_behaviour.say(NUMBER, OTHER, "from my pocket")
     world.properties.change(NUMBER, {"limited_until": FAR})
     assert await send(device, OTHER, "M1") is None
 
 
 async def test_a_chat_that_another_account_began_goes_on(
-    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+    device: Device, world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     other = await paired(OTHER)
     assert await send(other, NUMBER, "O1") is None
@@ -94,37 +94,40 @@ async def test_a_chat_that_another_account_began_goes_on(
     assert await send(device, OTHER, "M1") is None
 
 
-async def test_a_lock_ends_by_itself(device: Device, world: World) -> None:
+async def test_a_lock_ends_by_itself(device: Device, world: ServerState) -> None:
     world.properties.change(NUMBER, {"limited_until": time.time() - 1})
     assert await send(device, FRIEND, "M1") is None
 
 
 async def test_an_attempt_prolongs_the_lock(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     lock = {"limited_until": FAR, "lock_prolonged_by": 60, "limit_type": "WEB_COMPANION_ONLY"}
     await http.post(PATH, json=lock)
     shown = {"is_active": True, "enforcement_type": "WEB_COMPANION_ONLY"}
     operation = "NotificationUserReachoutTimelockUpdate"
-    assert await told(device) == (operation, shown | {"time_enforcement_ends": str(FAR)})
+    assert await notification(device) == (operation, shown | {"time_enforcement_ends": str(FAR)})
     # the notification comes before the ack
     await device.send(await device.message(FRIEND, "hello", "M1"))
-    assert await told(device) == (operation, shown | {"time_enforcement_ends": str(FAR + 60)})
+    assert await notification(device) == (
+        operation,
+        shown | {"time_enforcement_ends": str(FAR + 60)},
+    )
     assert (await http.get(PATH)).json()["limited_until"] == FAR + 60
     await http.post(PATH, json={"limited_until": None})
     off = {"is_active": False, "enforcement_type": "DEFAULT", "time_enforcement_ends": "0"}
-    assert await told(device) == (operation, off)
+    assert await notification(device) == (operation, off)
 
 
 async def test_a_cap_ends_new_chats(device: Device, http: httpx.AsyncClient) -> None:
     assert await send(device, FRIEND, "M1") is None
     await http.post(PATH, json={"chat_cap": 1, "cap_ends": FAR})
-    operation, first = await told(device)
+    operation, first = await notification(device)
     assert operation == "MessageCappingInfoNotification"
     assert (first["total_quota"], first["used_quota"]) == (1, 0)
     assert (first["capping_status"], first["cycle_end_timestamp"]) == ("NONE", str(FAR))
     await device.send(await device.message(OTHER, "hello", "M2"))
-    _, used = await told(device)
+    _, used = await notification(device)
     assert (used["used_quota"], used["capping_status"]) == (1, "CAPPED")
     assert "error" not in (await device.next("ack")).attrs
     assert (await asked(device, "24503548349331633"))["capping_status"] == "CAPPED"
@@ -137,7 +140,7 @@ async def test_a_cap_ends_new_chats(device: Device, http: httpx.AsyncClient) -> 
     assert await send(device, "15550100004", "M5") is None
 
 
-async def test_a_client_asks_for_its_limits(device: Device, world: World) -> None:
+async def test_a_client_asks_for_its_limits(device: Device, world: ServerState) -> None:
     free = {"is_active": False, "enforcement_type": "DEFAULT", "time_enforcement_ends": "0"}
     assert await asked(device, "23983697327930364") == free
     world.properties.change(NUMBER, {"limited_until": FAR})
@@ -148,13 +151,15 @@ async def test_a_client_asks_for_its_limits(device: Device, world: World) -> Non
     assert answer.get_child("error").attrs["code"] == "501"
 
 
-async def test_a_note_to_oneself_is_no_attempt(device: Device, world: World) -> None:
+async def test_a_note_to_oneself_is_no_attempt(device: Device, world: ServerState) -> None:
     world.properties.change(NUMBER, {"limited_until": FAR})
     assert await send(device, NUMBER, "M1") is None
     assert world.reach_out.refused(NUMBER) == {}
 
 
-async def test_a_message_for_own_devices_alone_is_no_attempt(device: Device, world: World) -> None:
+async def test_a_message_for_own_devices_alone_is_no_attempt(
+    device: Device, world: ServerState
+) -> None:
     world.properties.change(NUMBER, {"limited_until": FAR})
     copy = await device.part(NUMBER, 0, device.own_copy("again", FRIEND))
     parts = [Node("participants", {}, [copy]), Node("device-identity", {}, device.identity_bytes)]
@@ -164,7 +169,7 @@ async def test_a_message_for_own_devices_alone_is_no_attempt(device: Device, wor
     assert world.reach_out.refused(NUMBER) == {}
 
 
-async def test_a_stanza_for_no_device_is_counted(device: Device, world: World) -> None:
+async def test_a_stanza_for_no_device_is_counted(device: Device, world: ServerState) -> None:
     await device.send(
         Node("message", {"to": JID(FRIEND), "id": "M1"}, [Node("participants", {}, [])])
     )

@@ -1,4 +1,4 @@
-"""Versions: who is refused, who is told of an end, and the page that has the current one."""
+"""Versions: refusals, announced ends, and the page with the current one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER = "15550100001"
@@ -103,13 +103,13 @@ def test_a_change_that_makes_no_sense_changes_nothing(
     ],
 )
 async def test_a_version_of_some_weeks_ago_is_refused(
-    world: World, version: str, refused: bool
+    world: ServerState, version: str, refused: bool
 ) -> None:
     assert (world.versions.refusal(payload(version)) is not None) == refused
 
 
 async def test_an_old_client_neither_registers_nor_logs_in(
-    world: World,
+    world: ServerState,
     new_device: Callable[[], Device],
     paired: Callable[[str], Awaitable[Device]],
 ) -> None:
@@ -130,8 +130,8 @@ async def test_an_old_client_neither_registers_nor_logs_in(
     assert (await device.login()).tag == "success"
 
 
-async def test_an_end_is_told_after_the_login(
-    world: World, paired: Callable[[str], Awaitable[Device]]
+async def test_an_end_is_announced_after_the_login(
+    world: ServerState, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     await device.close()
@@ -154,7 +154,7 @@ async def page(
 
 @pytest.mark.parametrize(("path", "pattern"), READERS)
 async def test_the_page_has_the_current_version(
-    world: World, new_device: Callable[[], Device], path: str, pattern: str
+    world: ServerState, new_device: Callable[[], Device], path: str, pattern: str
 ) -> None:
     for version in (CURRENT, OLD):
         world.versions.change({"current": version})
@@ -177,7 +177,7 @@ async def test_the_page_is_for_browsers(
 
 
 async def test_a_page_that_fails_and_one_that_is_silent(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     device = new_device()
     fails = world.faults.request({"kind": "page_fails", "count": 1})
@@ -190,7 +190,7 @@ async def test_a_page_that_fails_and_one_that_is_silent(
 
 
 async def test_a_silent_page_holds_up_no_end(
-    world: World, new_device: Callable[[], Device]
+    world: ServerState, new_device: Callable[[], Device]
 ) -> None:
     device = new_device()
     fault = world.faults.request({"kind": "page_silent"})

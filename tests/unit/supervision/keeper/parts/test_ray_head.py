@@ -1,4 +1,4 @@
-"""What the Ray head is started with: loopback, own ports, own token, a short directory."""
+"""The command of the Ray head: loopback, own ports, own token, a short directory."""
 
 from __future__ import annotations
 

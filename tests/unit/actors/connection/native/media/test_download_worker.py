@@ -21,8 +21,8 @@ from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.over_socket import phone
 from actors.connection.session.files.downloads import Transfer
 from actors.connection.session.session import Session
-from actors.media.directory import DirectoryStore
 from actors.runtime.actor_base import end_tasks
+from tests.bare_files import BareFiles
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def working(
         courier = Courier(
             session,
             cast("Fetcher", fetching),
-            store or DirectoryStore(directory / "media"),
+            store or BareFiles(directory / "media"),
             bounds=bounds,
             counts=Counter(),
             events=EngineEvents(),
@@ -210,17 +210,17 @@ async def test_files_wait_for_room_and_come_by_themselves(
     store = cast("MediaStore", disk)
     async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: "SMALL" not in left(session) and session.deferred_counts()[0] == 20)
+        await until(lambda: "SMALL" not in left(session) and session.deferred_files()[0] == 20)
         assert fetching.asked == ["SMALL"], "what fits passes by"
         assert news(session)[-1] == ("SMALL", "stored", None) or news(session)[0][0] == "SMALL"
         waiting = [one for one in news(session) if one[0] != "SMALL"]
-        assert waiting == [(f"LARGE{number}", "deferred", "disk_full") for number in range(20)]
+        assert waiting == [(f"LARGE{number}", "deferred", "disk_reserve") for number in range(20)]
         changes = session.known_position(session.path)
         await asyncio.sleep(0.3)
         assert session.known_position(session.path) == changes, "looking for room writes nothing"
         disk.left = 11
         await until(lambda: not left(session))
-        assert session.deferred_counts()[0] == 0
+        assert session.deferred_files()[0] == 0
         assert {one[1] for one in news(session)[21:]} == {"stored"}
         assert {one.attempts for one in session.due_transfers(9e9, 99)} == set()
 
@@ -234,7 +234,7 @@ async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
     fetching.becomes = {"A": Trouble.FULL}
     async with working(tmp_path, fetching, "A", "B") as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: ("A", "deferred", "disk_full") in news(session))
+        await until(lambda: ("A", "deferred", "disk_reserve") in news(session))
         await until(lambda: ("B", "stored", None) in news(session))
         fetching.becomes = {}
         await until(lambda: ("A", "stored", None) in news(session))
@@ -258,7 +258,7 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
         _,
     ):
         courier.attach(nobody)
-        await until(lambda: session.deferred_counts()[0] == 3 and len(news(session)) == 6)
+        await until(lambda: session.deferred_files()[0] == 3 and len(news(session)) == 6)
         assert sorted(fetching.asked) == ["G0", "G1", "O"]
         assert session.received_today(CHAT) == 120
         assert session.received_today() == 180
@@ -276,7 +276,7 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
         assert sorted(fetching.asked) == ["G0", "G1", "O"], "a restart gives nobody more"
         now += 7200 + admission.SPREAD
         courier.look()
-        await until(lambda: session.deferred_counts()[0] == 1)
+        await until(lambda: session.deferred_files()[0] == 1)
         assert sorted(fetching.asked) == ["G0", "G1", "G2", "G3", "O", "T"]
         assert left(session) == {"G4"}
 
@@ -289,7 +289,7 @@ async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Pat
         _,
     ):
         courier.attach(nobody)
-        await until(lambda: session.deferred_counts()[0] == 1 and left(session) == {"B"})
+        await until(lambda: session.deferred_files()[0] == 1 and left(session) == {"B"})
     async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
         courier.attach(nobody)
         await until(lambda: not left(session))
@@ -300,12 +300,12 @@ async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) ->
     store = cast("MediaStore", disk)
     async with working(tmp_path, fetching, "A", store=store) as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: session.deferred_counts()[0] == 1)
+        await until(lambda: session.deferred_files()[0] == 1)
     fetching.becomes = {"A": Trouble.UNREACHABLE}
     async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: session.deferred_counts()[0] == 0)
-        assert news(session) == [("A", "deferred", "disk_full"), ("A", "pending", None)]
+        await until(lambda: session.deferred_files()[0] == 0)
+        assert news(session) == [("A", "deferred", "disk_reserve"), ("A", "pending", None)]
 
 
 async def test_messages_of_one_id_are_told_apart(tmp_path: Path) -> None:
@@ -318,5 +318,5 @@ async def test_messages_of_one_id_are_told_apart(tmp_path: Path) -> None:
         async with session.transaction():
             session._count(other.sender, 50)
         courier.attach(nobody)
-        await until(lambda: session.deferred_counts() == (2, 2))
+        await until(lambda: session.deferred_files() == (2, 2))
         assert fetching.asked == ["A"]

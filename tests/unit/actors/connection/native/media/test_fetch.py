@@ -15,7 +15,7 @@ from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.media.hosts import Hosts, MediaConnection, NoLink
 from actors.connection.native.media.https import Unreachable
 from actors.connection.session.files.downloads import Transfer
-from actors.media.directory import DirectoryStore
+from tests.bare_files import BareFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,7 +61,7 @@ class Scripted:
 def fetcher(web: Scripted, directory: Path, limit: int = 2**20) -> Fetcher:
     hosts = Hosts()
     hosts._known = MediaConnection(tuple(web.answers), "word", math.inf)
-    return Fetcher(DirectoryStore(directory), cast("Web", web), hosts, limit=limit)
+    return Fetcher(BareFiles(directory), cast("Web", web), hosts, limit=limit)
 
 
 def kept(directory: Path) -> list[bytes]:
@@ -125,6 +125,6 @@ async def test_what_is_there_already_is_not_asked_for(tmp_path: Path) -> None:
 
 async def test_without_a_connection_nothing_is_tried(tmp_path: Path) -> None:
     web = Scripted(WHOLE)
-    made = Fetcher(DirectoryStore(tmp_path), cast("Web", web), Hosts(), limit=2**20)
+    made = Fetcher(BareFiles(tmp_path), cast("Web", web), Hosts(), limit=2**20)
     with pytest.raises(NoLink):
         await made.fetch(transfer())

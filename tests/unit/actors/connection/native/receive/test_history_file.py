@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 import pytest
+from pyaileys.proto import WAProto_pb2
 
 from actors.connection.native.receive import history_file
 from actors.connection.native.receive.history_file import Unusable, inflate, split
@@ -12,7 +13,7 @@ from actors.connection.native.transport.nodes import proto
 
 
 def history() -> bytes:
-    made = proto.HistorySync(syncType=0, chunkOrder=1, progress=50)
+    made = WAProto_pb2.HistorySync(syncType=0, chunkOrder=1, progress=50)
     for number in range(3):
         made.conversations.add(id=f"1555010000{number}@s.whatsapp.net")
     made.pushnames.add(id="15550100002@s.whatsapp.net", pushname="Ana")

@@ -34,9 +34,20 @@ def test_a_text_reads_back(text: str) -> None:
             ("text", "soon gone", None),
             id="in an envelope",
         ),
+        pytest.param({"orderMessage": {}}, ("orderMessage", None, None), id="unknown kind"),
         pytest.param(
-            {"orderMessage": {"orderId": "1"}}, ("orderMessage", None, None), id="unknown kind"
+            {"stickerPackMessage": {"caption": "mine"}},
+            ("stickerPackMessage", "mine", None),
+            id="unknown kind with a caption",
         ),
+        pytest.param({"musicMessage": {}}, ("musicMessage", None, None), id="a kind of 2026"),
+        pytest.param({"pollCreationMessageV6": {}}, ("poll", None, None), id="a poll of 2026"),
+        pytest.param(
+            {"spoilerMessage": {"message": {"conversation": "the butler did it"}}},
+            ("text", "the butler did it", None),
+            id="a spoiler",
+        ),
+        pytest.param({"groupRootKeyShare": {}}, None, id="keys of a group"),
         pytest.param({"protocolMessage": {"type": 5}}, None, id="history notification"),
         pytest.param({"messageContextInfo": {}}, None, id="context only"),
         pytest.param({"senderKeyDistributionMessage": {"groupId": "g"}}, None, id="sender key"),
@@ -45,6 +56,29 @@ def test_a_text_reads_back(text: str) -> None:
 )
 def test_kinds(message: dict[str, object], expected: object) -> None:
     assert shown(proto.Message(**message).SerializeToString()) == expected
+
+
+UNDECLARED = b"\x82\x01\x03jpg"  # field 16 of a picture, its thumbnail
+
+
+def test_fields_that_are_not_declared_go_along() -> None:
+    inner = proto.Message.ImageMessage(caption="look").SerializeToString() + UNDECLARED
+    picture = b"\x1a" + bytes([len(inner)]) + inner
+    unread = proto.Message.FromString(picture)
+    assert not hasattr(unread.imageMessage, "jpegThumbnail")
+    copy = proto.Message.FromString(wrappers.device_sent(picture, CHAT))
+    assert copy.deviceSentMessage.message.SerializeToString() == picture
+    found = wrappers.read(wrappers.device_sent(picture, CHAT))
+    assert found is not None
+    assert found.message.imageMessage.SerializeToString() == inner
+
+
+def test_the_notification_of_a_history_stays_whole() -> None:
+    told = proto.Message.HistorySyncNotification(directPath="/a").SerializeToString()
+    told += b"\x38\x02"  # field 7, the number of the chunk
+    message = proto.Message(protocolMessage={"type": "HISTORY_SYNC_NOTIFICATION"})
+    message.protocolMessage.historySyncNotification.ParseFromString(told)
+    assert wrappers.history_in(message.SerializeToString()) == told
 
 
 @given(st.binary(max_size=60))

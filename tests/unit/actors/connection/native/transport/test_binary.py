@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyaileys.wabinary import BinaryNode, decode_decompressed_binary_node, encode_binary_node
+from pyaileys.wabinary.constants import DOUBLE_BYTE_TOKENS, SINGLE_BYTE_TOKENS
 
 from actors.connection.native.transport import binary
 from actors.connection.native.transport.binary import Unreadable, read, write
 from actors.connection.native.transport.codec import MalformedNode, decode, encode
 from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.tokens import DOUBLE, SINGLE
 from simulator.wire import protocol
 
 WORDS = st.sampled_from(
@@ -65,6 +67,24 @@ def pyaileys(node: Node) -> Any:
     if content is not None and not isinstance(content, bytes):
         content = [pyaileys(child) for child in content]
     return BinaryNode(tag=node.tag, attrs=node.attrs, content=content)
+
+
+def test_the_tokens_are_those_of_two_libraries() -> None:
+    from pywhats.binary import tokens  # which warns unless the simulator's codec loaded it
+
+    for singles, pages in (
+        (SINGLE_BYTE_TOKENS, DOUBLE_BYTE_TOKENS),
+        (tokens.SINGLE_BYTE_TOKENS, tokens.DOUBLE_BYTE_TOKENS),
+    ):
+        assert tuple(singles) == SINGLE
+        assert tuple(map(tuple, pages)) == DOUBLE
+
+
+def test_each_token_is_written_as_pyaileys_writes_it() -> None:
+    for word in (*SINGLE[1:], *(word for page in DOUBLE for word in page)):
+        node = Node(word)
+        assert b"\0" + write(node) == encode_binary_node(pyaileys(node))
+        assert read(write(node), Node) == node
 
 
 @given(NODES)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from pyaileys.proto import WAProto_pb2
 from websockets.asyncio.server import ServerConnection, serve
 
 from actors.connection.native.identities.addresses import Address
@@ -50,7 +51,7 @@ def test_a_login_names_the_device_and_how_many_there_were() -> None:
 def test_a_pairing_says_which_history_is_read() -> None:
     payload = said(UNPAIRED)
     assert not payload.HasField("lc")
-    properties = parse(proto.DeviceProps, payload.devicePairingData.deviceProps)
+    properties = WAProto_pb2.DeviceProps.FromString(payload.devicePairingData.deviceProps)
     history = properties.historySyncConfig
     assert (history.storageQuotaMb, history.thumbnailSyncDaysLimit) == (10_240, 60)
     assert history.inlineInitialPayloadInE2EeMsg

@@ -1,4 +1,4 @@
-"""Rate limits of API keys and of connections, and the answers to requests that reached a quota.
+"""Rate limits of API keys and of connections.
 
 A key has a minute's worth of requests at once, and gets them back at an even rate; so has each connection,
 over all keys that are for it. Behind them stands the limit of the process, of which each connection has
@@ -13,15 +13,16 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from actors.metrics.counters import measures
-from actors.runtime.quotas import ALL, Of
-from gateway.http.problems import Problem
+from actors.runtime.quotas import ALL
+from gateway.http.limit_problems import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from actors.runtime.quotas import Quota, QuotaReached
+    from actors.runtime.limits import Scope
+    from actors.runtime.quotas import Quota
     from gateway.http.api_keys import Key
+    from gateway.http.problems import Problem
 
 WINDOW: Final = 60  # seconds
 KNOWN: Final = 4096
@@ -30,16 +31,8 @@ KNOWN: Final = 4096
 FIELDS: Final = "teimoso.rate"
 """In a request's scope: the header fields that tell its key's quota."""
 
-REFUSALS: Final = "teimoso_limits_reached"
 
-_WHOSE: Final = {
-    "connection": "each connection, and one that this API key is for has them",
-    "key": "each API key, and this one has them",
-    "instance": "all together, and what is not reserved for other connections is used up",
-}
-
-
-Name: TypeAlias = "tuple[Of, str]"
+Name: TypeAlias = "tuple[Scope, str]"
 """A quota of requests: whose it is, and the id of the key or connection."""
 
 _SHARED: Final[Name] = ("instance", "shared")
@@ -83,29 +76,7 @@ def judge(full_at: float, now: float, quota: int) -> Verdict:
     return Verdict(before + cost, int(0.001 - over / cost))
 
 
-def expect(quotas: Iterable[Quota]) -> None:
-    """Count no refusal by each of these quotas, so that metrics have the series before the first one."""
-    for quota in quotas:
-        for setting in filter(None, (quota.each_setting, quota.total_setting)):
-            measures.count(REFUSALS, 0, limit=setting)
-
-
-def refused(reached: QuotaReached, code: str | None = None) -> Problem:
-    """Count a refusal and return its problem: 429 for a connection or key, 503 for the instance."""
-    measures.count(REFUSALS, limit=reached.setting)
-    if code is None or reached.of == "instance":
-        code = "instance_limit_reached" if reached.of == "instance" else "quota_reached"
-    return Problem(
-        code,
-        f"{reached.setting} allows {reached.limit} for {_WHOSE[reached.of]}.",
-        headers={"Retry-After": str(reached.retry_after)},
-        setting=reached.setting,
-        limit=reached.limit,
-        of=reached.of,
-    )
-
-
-class Limits:
+class RateLimiter:
     """No key and no connection gets more than its quota of any process, and none takes another's part.
 
     A refused request takes nothing from any quota.
@@ -114,10 +85,11 @@ class Limits:
     def __init__(self, quota: Quota, clock: Callable[[], float] = time.monotonic) -> None:
         """`quota` is in requests a minute."""
         self._quota = quota
+        self._each = 0 if quota.each is None else quota.each.size
         self._clock = clock
         self._full_at: dict[Name, float] = {}
         self._forget_at = KNOWN
-        self._policy = (b"ratelimit-policy", f'"key";q={quota.each};w={WINDOW}'.encode())
+        self._policy = (b"ratelimit-policy", f'"key";q={self._each};w={WINDOW}'.encode())
 
     def take(self, key: Key) -> tuple[tuple[tuple[bytes, bytes], ...], Problem | None]:
         """The header fields that tell of the key's quota, and the refusal if one is used up.
@@ -128,21 +100,21 @@ class Limits:
         quota, now = self._quota, self._clock()
         taken: dict[Name, float] = {}
         fields: tuple[tuple[bytes, bytes], ...] = ()
-        if quota.each:
-            left, full_in = quota.each, 0.0
+        if quota.each is not None and self._each:
+            left, full_in = self._each, 0.0
             # The key first, then its connections; a key for all connections counts for none.
             for name in (("key", key.id), *_names(key.units).own):
-                verdict = self._judge(name, now, quota.each)
+                verdict = self._judge(name, now, self._each)
                 left = min(left, verdict.left)
                 if name[0] == "key":
                     full_in = verdict.full_at - now
                 if verdict.wait:
                     fields = self._fields(0, full_in)
-                    reached = quota.reached(name[0], math.ceil(verdict.wait))
-                    return fields, refused(reached, "rate_limited")
+                    reached = quota.each.reached(name[0], math.ceil(verdict.wait))
+                    return fields, refused(reached)
                 taken[name] = verdict.full_at
             fields = self._fields(left, full_in)
-        if quota.total:
+        if quota.total.size:
             refusal = self._part(key, now, taken)
             if refusal is not None:
                 return fields, refusal
@@ -168,7 +140,7 @@ class Limits:
             common = judge(over, now, quota.shared) if quota.shared else None
             if common is None or common.wait:
                 waits = [each.wait for each in (verdict, common) if each is not None]
-                return refused(quota.reached("instance", math.ceil(min(waits))))
+                return refused(quota.total.reached("instance", math.ceil(min(waits))))
             over = taken[_SHARED] = common.full_at
         return None
 

@@ -1,9 +1,9 @@
-"""Timers of chats whose messages disappear: set by any of the chat, borne by each message after it.
+"""Disappearing messages: the timer of each chat, and remarks on messages that lack it.
 
-The timer of a chat is in none of the server's hands but a group's: people tell each other of it by a
-setting, and each message says after how many seconds it disappears (whatsmeow `send.go`
-SetDisappearingTimer). A message without it stays on the phones of the others, which the server cannot
-see and the simulator, who plays those others, remarks.
+The server stores the timer of a group alone; people send each other a setting, and each message has the
+seconds after which it disappears (whatsmeow `send.go` SetDisappearingTimer). A message without them
+stays on the phones of its recipients: the server cannot detect that, but the simulator, which plays the
+recipients, adds a remark.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TIMER: Final = "timer"
 REMARK: Final = "expiration"
 
 
-class Disappearing:
+class ChatTimers:
     """The timer of each chat: of a group, or of two numbers; it survives a restart."""
 
     def __init__(self, store: Store, properties: Properties, remarks: Remarks) -> None:
@@ -30,7 +30,7 @@ class Disappearing:
         self._remarks = remarks
 
     def timer(self, chat: str, number: str = "") -> int:
-        """Seconds after which messages of the chat disappear, 0 for never.
+        """Returns the timer of a chat in seconds, 0 for never.
 
         `chat` is a group's address, or one person's number; `number` the other's.
         """
@@ -39,17 +39,17 @@ class Disappearing:
     def set(self, seconds: int, chat: str, number: str = "") -> None:
         self._properties.put(_key(chat, number), _TIMER, str(seconds) if seconds else None)
 
-    def said(self, message: Any, chat: str, number: str) -> Any:
-        """The words of a played person in a chat, as the chat's timer has it; a setting changes that."""
+    def with_timer(self, message: Any, chat: str, number: str) -> Any:
+        """Returns a simulated person's message with the timer of its chat; a timer setting changes the timer."""
         self._learn(message, chat, number)
         seconds = self.timer(chat, number)
         return message_content.expiring(message, seconds) if seconds else message
 
-    def heard(self, message: Any, chat: str, sender: str, message_id: str) -> None:
-        """Looks at what an account's client sent, once for each inbox that it came to.
+    def observe(self, message: Any, chat: str, sender: str, message_id: str) -> None:
+        """Observes a message of a client, once for each inbox.
 
-        A setting changes the timer; a message that does not bear the timer is one remark, however
-        many members of a group got it.
+        A setting changes the timer; a message without the timer is one remark, for any number of
+        recipients in a group.
         """
         self._learn(message, chat, sender)
         seconds, borne = self.timer(chat, sender), message_content.expiration(message)
@@ -66,5 +66,5 @@ class Disappearing:
 
 
 def _key(chat: str, number: str) -> str:
-    """A group by its address; two people by both their numbers, whoever is named first."""
+    """Returns the key of a chat: the address of a group, or two numbers in sorted order."""
     return chat if "@" in chat else "/".join(sorted((chat, number)))

@@ -29,13 +29,13 @@ def shown(client: Client, number: str) -> str:
 
 
 def refused(client: Client, number: str) -> str:
-    """What the client says when it gets no code."""
+    """Returns the client's error when it gets no code."""
     client.process.command(do="link", number=number)
     return str(client.wait("failed", do="link")["error"])
 
 
 def says(error: str, status: str) -> bool:
-    """Whether it is told by the server's number, or as the engines of this project tell it."""
+    """Whether the error has the server's code, or the text of this project's engines."""
     ours = "pairing_code_limited" if status == "429" else "pairing_code_refused"
     return status in error or ours in error
 
@@ -61,7 +61,7 @@ def links(simulator: Simulator, client: Client, number: str) -> None:
 
 @pytest.mark.differs(tryx="D9")
 def test_pairs_by_code_and_restarts(simulator: Simulator, client: Client, friend: str) -> None:
-    """What it says first carries the signature that it got under the secret of both."""
+    """Its first message has the signature that it received under the shared secret."""
     number = f"{int(friend) + 5_000}"
     links(simulator, client, number)
     client.send(friend, "linked by a code")

@@ -44,7 +44,7 @@ def fates(*places: int | None) -> list[Fate]:
     ]
 
 
-def told(found: list[Violation]) -> list[tuple[str, str]]:
+def reported(found: list[Violation]) -> list[tuple[str, str]]:
     return [(one.kind, one.what) for one in found]
 
 
@@ -53,12 +53,12 @@ def test_all_that_arrives_in_order_is_well() -> None:
 
 
 def test_what_does_not_arrive_is_lost_unless_it_is_dead() -> None:
-    assert told(violations(fates(0, None, 2))) == [("lost", "token 1")]
+    assert reported(violations(fates(0, None, 2))) == [("lost", "token 1")]
     assert violations(fates(0, None, 2), {"token 1": False}) == []
 
 
 def test_what_is_dead_and_delivered_has_to_be_uncertain() -> None:
-    ((kind, what),) = told(violations(fates(0, 1), {"token 1": False}))
+    ((kind, what),) = reported(violations(fates(0, 1), {"token 1": False}))
     assert kind == "both"
     assert what.startswith("token 1 ")
     assert violations(fates(0, 1), {"token 1": True}) == []
@@ -72,7 +72,7 @@ def test_two_ids_of_one_token_are_a_duplicate() -> None:
 
 
 def test_an_earlier_token_behind_a_later_one_is_reordered() -> None:
-    assert told(violations(fates(0, 2, 1))) == [("reordered", "token 1 after token 2")]
+    assert reported(violations(fates(0, 2, 1))) == [("reordered", "token 1 after token 2")]
 
 
 def test_lanes_may_overtake_each_other() -> None:
@@ -171,7 +171,7 @@ def test_what_struck_nobody_does_not_count() -> None:
 
 
 def test_what_cut_somebody_off_struck_messages() -> None:
-    """The simulator dies while it is told of them: whether they are on their way nobody knows."""
+    """The simulator dies during the requests, so that their outcomes are unknown."""
     lane = Lane(WHOM[0], WHOM[0].contacts[0], "in", doubtful=[("said", 149.9)])
     known = [Fate("token", lane, 0.0, [Arrival("id", 0, 1.0, 1)])]
     cut, before, later = strike(KILL, 150), strike(KILL, 149), strike(KILL, 152)

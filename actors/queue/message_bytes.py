@@ -1,6 +1,6 @@
 """Upkeep of the count of bytes that each connection's messages take in Redis (`scripts/bytes.lua`).
 
-`Lanes.accept` refuses a message beyond the budget.
+`Lanes.accept` refuses a message beyond QUEUE_MEMORY_PER_CONNECTION.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.inspection import Ledger
+from actors.queue.inspection import QueueReader
 from actors.redis import keys
 from actors.redis.client import reach
 
@@ -23,7 +23,7 @@ SCANNED = 500
 """Keys that one command looks at."""
 
 
-class Budget(Ledger):
+class MessageBytes(QueueReader):
     """Corrects the count by what no transition of a message reports: expiry, and releases without it. Raises `RedisAway`."""
 
     async def forget_expired(self, connection: str) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Final
-
-from actors.media.store import BudgetReached
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
+
+    from actors.runtime.limits import Limit, LimitReached
 
 DAY: Final = 24 * 3600.0
 """Seconds of a day, which begins at midnight UTC."""
@@ -23,16 +24,17 @@ UPLOADED: Final = """CREATE TABLE IF NOT EXISTS uploaded (
 
 
 def refusal(
-    database: sqlite3.Connection, size: int, owners: Collection[str], budget: int, now: float
-) -> BudgetReached | None:
-    """Return the refusal of a file that would bring an owner beyond `budget` bytes (0: no limit), or None."""
+    database: sqlite3.Connection, size: int, owners: Collection[str], limit: Limit, now: float
+) -> LimitReached | None:
+    """Return the refusal of a file that would bring an owner beyond the bytes of the day, or None."""
     (used,) = database.execute(
         "SELECT coalesce(max(bytes), 0) FROM uploaded WHERE day = ?"
         " AND connection IN (SELECT value FROM json_each(?))",
         (int(now // DAY), json.dumps(list(owners))),
     ).fetchone()
-    over = owners and budget and used + size > budget
-    return BudgetReached(DAY - now % DAY) if over else None
+    if not owners or not limit.size or used + size <= limit.size:
+        return None
+    return limit.reached("connection", math.ceil(DAY - now % DAY))
 
 
 def charge(database: sqlite3.Connection, size: int, owners: Collection[str], now: float) -> None:

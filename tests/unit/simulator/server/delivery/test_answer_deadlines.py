@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from simulator.control.api import application
-from simulator.server.delivery import unanswered
+from simulator.server.delivery import answer_deadlines
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -28,15 +28,15 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
 
 
-def say(world: World, text: str) -> str:
+def say(world: ServerState, text: str) -> str:
     with world.store.transaction():
-        return world.speech.say(FRIEND, NUMBER, text)
+        return world.contact_behaviour.say(FRIEND, NUMBER, text)
 
 
 def receipt(stanza: Any, **attrs: Any) -> Any:
@@ -51,7 +51,7 @@ async def report(http: httpx.AsyncClient, **query: Any) -> dict[str, list[dict[s
 
 
 async def test_late_reported_closed_and_sent_again(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     await http.post("/answers", json={"seconds": 0.3})
     message_id = say(world, "hello")
@@ -86,7 +86,7 @@ async def test_late_reported_closed_and_sent_again(
 
 
 async def test_it_may_be_late_more_than_once(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     await http.post("/answers", json={"seconds": 0.2})
     say(world, "hello")
@@ -98,7 +98,9 @@ async def test_it_may_be_late_more_than_once(
         await device.login()
 
 
-async def test_answers_that_are_none(device: Device, world: World, http: httpx.AsyncClient) -> None:
+async def test_answers_that_are_none(
+    device: Device, world: ServerState, http: httpx.AsyncClient
+) -> None:
     say(world, "hello")
     stanza = await device.next("message")
     await device.send(Node("ack", {"class": "message", "id": stanza.attrs["id"]}))
@@ -113,7 +115,7 @@ async def test_answers_that_are_none(device: Device, world: World, http: httpx.A
 
 
 async def test_an_answer_ends_the_wait(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     say(world, "hello")
     stanza = await device.next("message")
@@ -125,7 +127,7 @@ async def test_an_answer_ends_the_wait(
 
 
 async def test_what_did_not_arrive_is_not_owed(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     """A second copy, a lost frame, and whatever a socket had that closed."""
     world.faults.request({"account": NUMBER, "kind": "duplicate", "count": 1})
@@ -135,7 +137,7 @@ async def test_what_did_not_arrive_is_not_owed(
     assert len((await report(http))["open"]) == 1
     await device.send(receipt(stanza))
     await device.query("w:p", "get")
-    assert not any(ledger.by_id for ledger in world.unanswered._ledgers.values())
+    assert not any(pending.by_id for pending in world.answer_deadlines._by_connection.values())
     say(world, "never")
     await device.next("message")
     fault = world.faults.request({"account": NUMBER, "kind": "lose"})
@@ -148,7 +150,7 @@ async def test_what_did_not_arrive_is_not_owed(
 
 
 async def test_a_frozen_socket_has_time(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     await http.post("/answers", json={"seconds": 0.4})
     say(world, "hello")
@@ -164,13 +166,13 @@ async def test_a_frozen_socket_has_time(
 
 
 async def test_a_simulator_that_stood_still_gives_time(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     await http.post("/answers", json={"seconds": 0.5})
     say(world, "hello")
     stanza = await device.next("message")
     await device.send(receipt(stanza))
-    time.sleep(0.5 + 2 * unanswered._LATE_LOOP)  # noqa: ASYNC251 - as a process that was stopped
+    time.sleep(0.5 + 2 * answer_deadlines._LATE_LOOP)  # noqa: ASYNC251 - as a process that was stopped
     assert await report(http, wait=5) == {"late": [], "open": []}
 
 

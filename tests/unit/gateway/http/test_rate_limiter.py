@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from actors.runtime.quotas import Quota
+from actors.config.settings import Settings
 from gateway.http.api_keys import Key
-from gateway.http.limits import KNOWN, WINDOW, Limits, judge
+from gateway.http.rate_limiter import KNOWN, WINDOW, RateLimiter, judge
+
+if TYPE_CHECKING:
+    from actors.runtime.quotas import Quota
 
 QUOTA = 30
 COST = WINDOW / QUOTA
@@ -30,7 +35,8 @@ def test_a_request_of_a_key_that_used(used: float, left: int, wait: float) -> No
 
 
 def quota_of(each: int = 0, total: int = 0, connections: int = 4) -> Quota:
-    return Quota(each, total, connections, "RATE_LIMIT", "RATE_LIMIT_TOTAL", 1)
+    flags = {"rate_limit": each, "max_requests": total, "max_connections": connections}
+    return Settings.model_validate(flags).request_quota
 
 
 def key(name: str, *connections: str) -> Key:
@@ -42,7 +48,7 @@ def key(name: str, *connections: str) -> Key:
 K = key("k")
 
 
-def granted(limits: Limits, asking: Key) -> int:
+def granted(limits: RateLimiter, asking: Key) -> int:
     count = 0
     while limits.take(asking)[1] is None:
         count += 1
@@ -52,7 +58,7 @@ def granted(limits: Limits, asking: Key) -> int:
 @pytest.mark.parametrize("quota", [1, 7, 120_000])
 def test_a_key_gets_its_quota_at_once_and_back_at_an_even_rate(quota: int) -> None:
     now = 86_400.0 * 7
-    limits = Limits(quota_of(quota), lambda: now)
+    limits = RateLimiter(quota_of(quota), lambda: now)
     assert granted(limits, K) == quota
     assert limits.take(key("another"))[1] is None
     now += WINDOW / quota * 1.5
@@ -63,7 +69,7 @@ def test_a_key_gets_its_quota_at_once_and_back_at_an_even_rate(quota: int) -> No
 
 def test_what_is_refused_costs_nothing_and_says_when_to_come_again() -> None:
     now = 5.0
-    limits = Limits(quota_of(2), lambda: now)
+    limits = RateLimiter(quota_of(2), lambda: now)
     fields, refusal = limits.take(K)
     assert refusal is None
     assert dict(fields) == {
@@ -83,7 +89,7 @@ def test_what_is_refused_costs_nothing_and_says_when_to_come_again() -> None:
 
 
 def test_a_connection_gets_no_more_by_many_keys() -> None:
-    limits = Limits(quota_of(10), lambda: 5.0)
+    limits = RateLimiter(quota_of(10), lambda: 5.0)
     assert granted(limits, key("one", "shop")) == 10
     fields, refusal = limits.take(key("two", "shop"))
     assert dict(fields)[b"ratelimit"].startswith(b'"key";r=0')
@@ -98,14 +104,14 @@ def test_a_connection_gets_no_more_by_many_keys() -> None:
 def test_greedy_connections_leave_the_others_their_part_of_the_process() -> None:
     """Five parts of 10 are reserved of 100, and 50 go in the order of arrival."""
     now = 5.0
-    limits = Limits(quota_of(40, 100), lambda: now)
+    limits = RateLimiter(quota_of(40, 100), lambda: now)
     assert granted(limits, key("a", "a")) == 40
     assert granted(limits, key("b", "b")) == 30
     fields, refusal = limits.take(key("b", "b"))
     assert dict(fields)[b"ratelimit"].startswith(b'"key";r=9'), "its own quota is not used up"
     assert refusal is not None
     assert (refusal.kind.status, refusal.kind.code) == (503, "instance_limit_reached")
-    assert refusal.extra == {"setting": "RATE_LIMIT_TOTAL", "limit": 100, "of": "instance"}
+    assert refusal.extra == {"setting": "MAX_REQUESTS", "limit": 100, "of": "instance"}
     assert int(refusal.headers["Retry-After"]) == 2
     assert granted(limits, key("c", "c")) == 10
     assert granted(limits, key("d", "d")) == 10
@@ -115,14 +121,14 @@ def test_greedy_connections_leave_the_others_their_part_of_the_process() -> None
 
 
 def test_a_process_without_room_for_parts_serves_in_the_order_of_arrival() -> None:
-    limits = Limits(quota_of(0, 3), lambda: 5.0)
+    limits = RateLimiter(quota_of(0, 3), lambda: 5.0)
     assert granted(limits, key("a", "a")) == 3
     assert granted(limits, key("b", "b")) == 0
 
 
 def test_keys_that_nobody_uses_any_more_are_forgotten() -> None:
     now = 5.0
-    limits = Limits(quota_of(60), lambda: now)
+    limits = RateLimiter(quota_of(60), lambda: now)
     limits.take(K)
     for number in range(3 * KNOWN):
         now += 0.001
@@ -133,7 +139,7 @@ def test_keys_that_nobody_uses_any_more_are_forgotten() -> None:
 
 
 def test_a_process_may_have_parts_alone() -> None:
-    limits = Limits(quota_of(0, 5), lambda: 5.0)
+    limits = RateLimiter(quota_of(0, 5), lambda: 5.0)
     assert [granted(limits, key(name, name)) for name in "abcd"] == [1] * 4
     assert granted(limits, K) == 1
     refusal = limits.take(key("a", "a"))[1]
@@ -142,5 +148,5 @@ def test_a_process_may_have_parts_alone() -> None:
 
 
 def test_without_a_limit_nothing_is_counted() -> None:
-    limits = Limits(quota_of())
+    limits = RateLimiter(quota_of())
     assert all(limits.take(K) == ((), None) for _ in range(1000))

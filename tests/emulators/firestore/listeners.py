@@ -1,4 +1,4 @@
-"""Listen: who asked is told what his query finds, and then each change of it."""
+"""Listeners: each gets the result of its query, and then each change of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Listener:
         self._targets[target.identity] = target
         self._say(_Change.ADD, target.identity)
         if asked.WhichOneof("resume_type") is not None:
-            # Nothing is known of what happened since: all is told anew.
+            # The changes since are unknown: the whole result is sent again.
             self._say(_Change.RESET, target.identity)
         self._tell(target)
         self._say(_Change.CURRENT, target.identity)
@@ -84,7 +84,7 @@ class Listener:
         }
 
     def _tell(self, target: _Target) -> bool:
-        """Say what is otherwise than it was told last; whether anything is."""
+        """Sends the changes since the last report; returns whether there were any."""
         known, target.known = target.known, target.find()
         changed = False
         for name, document in target.known.items():

@@ -16,7 +16,7 @@ from tests.unit.simulator.server.test_groups import Member
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server_state import World
+    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
@@ -29,7 +29,7 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
 
 
 @pytest.fixture
-async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(world, str))
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         yield client
@@ -85,9 +85,9 @@ async def test_what_is_said_after_a_setting_bears_the_timer(
     ],
 )
 async def test_a_message_that_does_not_bear_the_timer_is_a_remark(
-    device: Device, world: World, timer: int, message: Any, remarks: dict[str, int]
+    device: Device, world: ServerState, timer: int, message: Any, remarks: dict[str, int]
 ) -> None:
-    world.disappearing.set(timer, FRIEND, NUMBER)
+    world.chat_timers.set(timer, FRIEND, NUMBER)
     with world.store.transaction():
         second = world.device_changes.link(FRIEND, notify=False)
     if not message.ListFields():
@@ -99,9 +99,9 @@ async def test_a_message_that_does_not_bear_the_timer_is_a_remark(
     assert item["content"].get("expiration", 0) == borne
 
 
-async def test_a_client_sets_the_timer_of_a_chat(device: Device, world: World) -> None:
+async def test_a_client_sets_the_timer_of_a_chat(device: Device, world: ServerState) -> None:
     await send(device, message_content.timer(DAY), "M1")
-    assert world.disappearing.timer(NUMBER, FRIEND) == DAY
+    assert world.chat_timers.timer(NUMBER, FRIEND) == DAY
     (item,) = world.inbox.received(FRIEND)
     assert (item["type"], item["content"]) == ("timer", {"seconds": DAY})
     await send(device, text("gone", DAY), "M2")
@@ -109,13 +109,13 @@ async def test_a_client_sets_the_timer_of_a_chat(device: Device, world: World) -
 
 
 async def test_a_message_to_a_group_is_one_remark_however_many_members_got_it(
-    device: Device, world: World
+    device: Device, world: ServerState
 ) -> None:
     with world.store.transaction():
         group = world.groups.make("Us", FRIEND, [NUMBER, OTHER], PN_SERVER)
-        world.notices.group_made(group)
+        world.notifications.group_made(group)
     await device.next("notification")
-    world.disappearing.set(DAY, group.chat)
+    world.chat_timers.set(DAY, group.chat)
     await Member(device, group).write("stays", "M1", to=(FRIEND, OTHER))
     while (await device.next("ack")).attrs["id"] != "M1":
         pass
@@ -124,7 +124,7 @@ async def test_a_message_to_a_group_is_one_remark_however_many_members_got_it(
 
 
 async def test_the_timer_of_a_group_is_in_its_node(
-    device: Device, world: World, http: httpx.AsyncClient
+    device: Device, world: ServerState, http: httpx.AsyncClient
 ) -> None:
     body = {"subject": "Us", "creator": FRIEND, "participants": [NUMBER, OTHER]}
     made = (await http.post("/groups", json=body)).json()
@@ -161,8 +161,8 @@ async def query(device: Device, group: str, kind: str, content: Any) -> Any:
     return answer
 
 
-async def test_a_history_tells_the_timer(device: Device, world: World) -> None:
-    world.disappearing.set(DAY, NUMBER, FRIEND)
+async def test_a_history_tells_the_timer(device: Device, world: ServerState) -> None:
+    world.chat_timers.set(DAY, NUMBER, FRIEND)
     chunk, _ = world.history.chunk(NUMBER, {"conversations": [{"chat": FRIEND}]})
     (conversation,) = HistorySync.FromString(chunk.payload).conversations
     assert conversation.ephemeral_expiration == DAY

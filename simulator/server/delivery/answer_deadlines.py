@@ -1,7 +1,7 @@
-"""Stanzas that an open socket was given and did not answer.
+"""Closes sockets of clients that do not answer a stanza in time, and reports the stanzas.
 
-The offline queue is the only truth about what waits; this adds the clock that runs for each stanza
-from the moment in which its bytes were handed to the socket.
+The offline queue decides which stanzas are unacknowledged; this adds a clock for each stanza from the
+moment in which its bytes were handed to the socket.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 ANSWER_SECONDS: Final = 3000.0
-"""Time that WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
+"""Seconds that WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
 _LATE_LOOP: Final = 0.5
 
 
 @dataclass(eq=False, slots=True)
-class Owed:
-    """One stanza of the queue that one socket was given.
+class PendingAnswer:
+    """A stanza of the queue that was sent to a socket and is not answered yet.
 
     `at` is the loop's time at which its bytes left, None before; `wrong` holds the reasons against
     answers that did not settle it.
@@ -52,59 +52,58 @@ class Owed:
 
 
 @dataclass(eq=False)
-class _Ledger:
-    """Debts of one socket, oldest first, and the timer of the oldest."""
+class _PendingAnswers:
+    """The pending answers of one socket, oldest first, and the timer of the oldest."""
 
-    owed: dict[int, Owed] = field(default_factory=dict)
-    by_id: dict[str, list[Owed]] = field(default_factory=dict)
+    answers: dict[int, PendingAnswer] = field(default_factory=dict)
+    by_id: dict[str, list[PendingAnswer]] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
 
-    def running(self) -> Iterator[Owed]:
-        return (one for one in self.owed.values() if one.at is not None)
+    def running(self) -> Iterator[PendingAnswer]:
+        return (one for one in self.answers.values() if one.at is not None)
 
 
-class Unanswered:
+class AnswerDeadlines:
     """Closes the stream of a client that answers a stanza too late, and reports the stanza.
 
     The stanza stays in the queue: it comes again at the client's next login. The report is in the
-    store and outlives the process. A socket that closes, and a process that is killed, owe nothing:
-    they are no client that did not answer.
+    store and outlives the process. A closed socket and a killed process have no pending answers.
     """
 
     def __init__(self, store: Store, switches: Switches, seconds: float = ANSWER_SECONDS) -> None:
         self.seconds = seconds
         self._store = store
         self._switches = switches
-        self._ledgers: dict[Connection, _Ledger] = {}
+        self._by_connection: dict[Connection, _PendingAnswers] = {}
         self._changed = asyncio.Event()
 
-    def owe(self, connection: Connection, seq: int, stanza: Any) -> Owed | None:
-        """Notes that the stanza is on its way; None where it was already: a second copy is no debt."""
-        ledger = self._ledgers.setdefault(connection, _Ledger())
-        if seq in ledger.owed:
+    def owe(self, connection: Connection, seq: int, stanza: Any) -> PendingAnswer | None:
+        """Notes a stanza that is being sent; returns None for a second copy, which needs no second answer."""
+        pending = self._by_connection.setdefault(connection, _PendingAnswers())
+        if seq in pending.answers:
             return None
-        owed = ledger.owed[seq] = Owed(seq, stanza)
-        ledger.by_id.setdefault(text_of(stanza, "id"), []).append(owed)
+        owed = pending.answers[seq] = PendingAnswer(seq, stanza)
+        pending.by_id.setdefault(text_of(stanza, "id"), []).append(owed)
         return owed
 
-    def written(self, connection: Connection, owed: Iterable[Owed]) -> None:
+    def written(self, connection: Connection, owed: Iterable[PendingAnswer]) -> None:
         """Starts the clock of stanzas whose bytes left."""
         now = asyncio.get_running_loop().time()
         for one in owed:
             one.at = now
-        ledger = self._ledgers.get(connection)
-        if ledger is not None and ledger.timer is None:
-            self._watch(connection, ledger, now + self.seconds)
+        pending = self._by_connection.get(connection)
+        if pending is not None and pending.timer is None:
+            self._watch(connection, pending, now + self.seconds)
 
     def settles(
         self, connection: Connection, companion: Companion, answer: Any, stanza_id: str
     ) -> bool:
-        """Whether the answer removes that stanza from the queue; notes why it does not.
+        """Returns whether the answer removes a stanza from the queue; notes the reasons where not.
 
-        True as well for a stanza that this socket was not given.
+        True as well for a stanza that was not sent to this socket.
         """
-        ledger = self._ledgers.get(connection)
-        about = [] if ledger is None else ledger.by_id.get(stanza_id, [])
+        pending = self._by_connection.get(connection)
+        about = [] if pending is None else pending.by_id.get(stanza_id, [])
         if not about:
             return True
         own_copies = self._switches.on("own_copies", companion.number)
@@ -118,57 +117,57 @@ class Unanswered:
         return False
 
     def answered(self, connection: Connection, seqs: Sequence[int]) -> None:
-        """Forgets what was removed from the queue."""
-        ledger = self._ledgers.get(connection)
-        if ledger is None:
+        """Ends the pending answers of stanzas that were removed from the queue."""
+        pending = self._by_connection.get(connection)
+        if pending is None:
             return
         for seq in seqs:
-            owed = ledger.owed.pop(seq, None)
+            owed = pending.answers.pop(seq, None)
             if owed is not None:
                 stanza_id = text_of(owed.stanza, "id")
-                ledger.by_id[stanza_id].remove(owed)
-                if not ledger.by_id[stanza_id]:
-                    del ledger.by_id[stanza_id]
+                pending.by_id[stanza_id].remove(owed)
+                if not pending.by_id[stanza_id]:
+                    del pending.by_id[stanza_id]
         self._changed.set()
 
     def left(self, connection: Connection) -> None:
-        ledger = self._ledgers.pop(connection, None)
-        if ledger is not None and ledger.timer is not None:
-            ledger.timer.cancel()
+        pending = self._by_connection.pop(connection, None)
+        if pending is not None and pending.timer is not None:
+            pending.timer.cancel()
         self._changed.set()
 
     def restart(self, connection: Connection) -> None:
-        """Starts all clocks of a socket anew: nothing moved on it meanwhile."""
-        ledger = self._ledgers.get(connection)
-        if ledger is None:
+        """Restarts all clocks of a socket that was frozen."""
+        pending = self._by_connection.get(connection)
+        if pending is None:
             return
         now = asyncio.get_running_loop().time()
-        for one in ledger.running():
+        for one in pending.running():
             one.at = now
-        self._watch(connection, ledger, now + self.seconds)
+        self._watch(connection, pending, now + self.seconds)
 
     def change_seconds(self, seconds: float) -> None:
-        """From now on a stanza is late after so many seconds."""
+        """Changes the seconds after which a stanza is late."""
         self.seconds = seconds
-        for connection, ledger in self._ledgers.items():
-            if ledger.timer is not None:
-                self._watch(connection, ledger, asyncio.get_running_loop().time())
+        for connection, pending in self._by_connection.items():
+            if pending.timer is not None:
+                self._watch(connection, pending, asyncio.get_running_loop().time())
 
     def open(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Debts of open sockets, oldest first; frozen ones and those that close owe nothing."""
+        """Returns the pending answers of open sockets, oldest first, without frozen and closing sockets."""
         now = asyncio.get_running_loop().time()
         return [
             _described(connection.device, one, now - one.at)
-            for connection, ledger in self._ledgers.items()
+            for connection, pending in self._by_connection.items()
             if connection.device is not None
             and account in (None, connection.device[0])
             and connection.moves
-            for one in ledger.running()
+            for one in pending.running()
             if one.at is not None
         ]
 
     def late(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Stanzas that were answered too late or never, also before a restart of the simulator."""
+        """Returns stanzas that were answered late or never, also before a restart of the simulator."""
         return [
             {
                 "account": row["number"],
@@ -186,48 +185,48 @@ class Unanswered:
         ]
 
     def forget(self, account: str | None = None) -> int:
-        """Forgets what was late; returns how many stanzas it was."""
+        """Deletes the reports of late stanzas; returns their number."""
         with self._store.transaction():
             return self._store.execute(
                 "DELETE FROM unanswered WHERE ?1 IS NULL OR number = ?1", account
             ).rowcount
 
     async def settled(self, account: str | None, seconds: float) -> None:
-        """Waits until no open socket owes anything, for `seconds` at most."""
+        """Waits until no answer is pending, for `seconds` at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.open(account):
                     self._changed.clear()
                     await self._changed.wait()
 
-    def _watch(self, connection: Connection, ledger: _Ledger, due: float) -> None:
-        if ledger.timer is not None:
-            ledger.timer.cancel()
+    def _watch(self, connection: Connection, pending: _PendingAnswers, due: float) -> None:
+        if pending.timer is not None:
+            pending.timer.cancel()
         loop = asyncio.get_running_loop()
-        ledger.timer = loop.call_at(due, self._look, connection, ledger, due)
+        pending.timer = loop.call_at(due, self._look, connection, pending, due)
 
-    def _look(self, connection: Connection, ledger: _Ledger, due: float) -> None:
+    def _look(self, connection: Connection, pending: _PendingAnswers, due: float) -> None:
         """Closes the stream where the oldest stanza is late, or waits for it."""
-        now, ledger.timer = asyncio.get_running_loop().time(), None
+        now, pending.timer = asyncio.get_running_loop().time(), None
         if connection.retired:
             return
         if now - due > _LATE_LOOP:
-            # The process stood still: answers may lie in the buffers.
+            # The process was suspended: answers may be in the buffers.
             self.restart(connection)
             return
-        times = [one.at for one in ledger.running() if one.at is not None]
+        times = [one.at for one in pending.running() if one.at is not None]
         if not times:
             return
         oldest = min(times) + self.seconds
         if not connection.moves:
             # `restart` sets the clocks when the socket thaws.
-            self._watch(connection, ledger, now + self.seconds)
+            self._watch(connection, pending, now + self.seconds)
             return
         if now < oldest:
-            self._watch(connection, ledger, oldest)
+            self._watch(connection, pending, oldest)
             return
         late = [
-            one for one in ledger.running() if one.at is not None and one.at + self.seconds <= now
+            one for one in pending.running() if one.at is not None and one.at + self.seconds <= now
         ]
         self._report(connection, late, now)
         first = late[0].stanza
@@ -237,7 +236,7 @@ class Unanswered:
             Node("xmlstreamend"),
         )
 
-    def _report(self, connection: Connection, late: list[Owed], now: float) -> None:
+    def _report(self, connection: Connection, late: list[PendingAnswer], now: float) -> None:
         assert connection.device is not None
         with self._store.transaction():
             for one in late:
@@ -256,7 +255,7 @@ class Unanswered:
                 )
 
 
-def _described(device: tuple[str, int], owed: Owed, seconds: float) -> dict[str, Any]:
+def _described(device: tuple[str, int], owed: PendingAnswer, seconds: float) -> dict[str, Any]:
     return {
         "account": device[0],
         "device": device[1],

@@ -1,0 +1,34 @@
+"""The reasons for which a file that arrived waits before it is fetched, and their texts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Deferral(StrEnum):
+    """The bound that a file waits for; its value is `error` of the file in the API and `reason` in metrics."""
+
+    DISK = "disk_reserve"
+    """Room on the disk beyond DISK_RESERVE."""
+    CONNECTION = "connection_budget"
+    """The next day (UTC): MEDIA_DOWNLOADS_PER_CONNECTION is used up."""
+    SENDER = "sender_budget"
+    """The next day (UTC): MEDIA_DOWNLOADS_PER_SENDER is used up."""
+
+
+TEXTS: Final[Mapping[str, str]] = {
+    Deferral.DISK: "waits for room on the disk, and comes by itself",
+    Deferral.CONNECTION: (
+        "waits for tomorrow (UTC): the connection's files of today are all that"
+        " MEDIA_DOWNLOADS_PER_CONNECTION allows"
+    ),
+    Deferral.SENDER: (
+        "waits for tomorrow (UTC): this sender's files of today are all that"
+        " MEDIA_DOWNLOADS_PER_SENDER allows"
+    ),
+}
+"""The end of a sentence that begins with the file."""

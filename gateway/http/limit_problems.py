@@ -1,0 +1,57 @@
+"""Answers to calls that reached a limit, and their count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actors.metrics.counters import measures
+from gateway.http.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.runtime.limits import Limit, LimitReached
+
+COUNTED: Final = "teimoso_limits_reached"
+
+_WHOSE: Final = {
+    "connection": "each connection, and one that this API key is for has them",
+    "key": "each API key, and this one has them",
+    "instance": "all together, and what is not reserved for other connections is used up",
+}
+
+_DETAILS: Final = {
+    "too_many_connections": "MAX_CONNECTIONS allows {size} connections: delete one, or raise it.",
+    "upload_budget_reached": "{setting} allows the connection {size} bytes a day, and no more today (UTC).",
+    "queue_full": (
+        "{setting} allows the messages of the connection {size} bytes. They leave seven days after their end."
+    ),
+    "redis_full": (
+        "Redis has the {size} bytes in use that it may, or all that is not reserved for other connections."
+        " {setting} and the server's `maxmemory` allow more."
+    ),
+    "disk_reserve": (
+        "The disk is full but for {setting}, which is not for files. Make room, or lower it; everything else goes on."
+    ),
+}
+
+
+def expect(limits: Iterable[Limit]) -> None:
+    """Count no call beyond each of these limits, so that metrics have the series before the first one."""
+    for limit in limits:
+        measures.count(COUNTED, 0, limit=limit.setting)
+
+
+def refused(reached: LimitReached) -> Problem:
+    """Count a call that reached a limit and return its problem: 429 for a connection or key, 503 for the instance."""
+    limit, scope = reached.limit, reached.scope
+    measures.count(COUNTED, limit=limit.setting)
+    detail = _DETAILS.get(limit.code, "{setting} allows {size} for {whose}.")
+    return Problem(
+        limit.code,
+        detail.format(setting=limit.setting, size=limit.size, whose=_WHOSE[scope]),
+        headers={"Retry-After": str(reached.retry_after)},
+        setting=limit.setting,
+        limit=limit.size,
+        of=scope,
+    )

@@ -1,0 +1,73 @@
+"""The alerts of this service and the rules for Prometheus have the same facts and the same severities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.health.alerts import severity_of
+from actors.health.checks import ENDS_SOON, NEARLY, ZOMBIES, judge
+from actors.redis.client import RedisMemory
+from actors.redis.lease_record import HeldItems
+from tests.integration.metrics.panels import rules
+from tests.unit.actors.health.test_checks import AWAY, OPEN, THRESHOLDS, WELL, four
+
+if TYPE_CHECKING:
+    from actors.health.checks import Reason
+
+RULES = {rule["alert"]: rule for rule in rules()}
+DAY = 86_400.0
+
+
+def reasons(**change: Any) -> dict[str, Reason]:
+    """The findings of the monitor in a sample that is well but for this."""
+    found = judge(replace(WELL, **change), THRESHOLDS)
+    return {reason.name: reason for reason in found.reasons}
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "change"),
+    [
+        ("TeimosoRedisAway", "redis_away", {"redis": AWAY, "connections": None, "queue": None}),
+        ("TeimosoRedisNotDurable", "not_durable", {"durability": "Redis: appendfsync is no."}),
+        ("TeimosoRedisNearlyFull", "redis_full", {"redis_memory": RedisMemory(81, 100)}),
+        ("TeimosoRedisFull", "redis_full", {"redis_memory": RedisMemory(100, 100)}),
+        ("TeimosoStateStoreAway", "store_away", {"store": AWAY}),
+        ("TeimosoDiskReserve", "disk_reserve", {"room": 0}),
+        ("TeimosoDiskLow", "disk_full", {"disk": 0}),
+        (
+            "TeimosoFilesDeferred",
+            "files_deferred",
+            {"connections": four(a=replace(OPEN, held=HeldItems(0, 1, 1)))},
+        ),
+        (
+            "TeimosoVersionEnds",
+            "version_expires",
+            {"connections": four(a=replace(OPEN, version_ends_at=WELL.at + 5 * DAY))},
+        ),
+        (
+            "TeimosoVersionEndsSoon",
+            "version_expires",
+            {"connections": four(a=replace(OPEN, version_ends_at=WELL.at + 2 * DAY))},
+        ),
+        ("TeimosoZombies", "connection_zombie", {"zombies": {"c0": ZOMBIES}}),
+    ],
+)
+def test_a_fact_is_as_severe_for_prometheus_as_here(
+    rule: str, name: str, change: dict[str, Any]
+) -> None:
+    assert severity_of(reasons(**change)[name]) == RULES[rule]["labels"]["severity"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold"),
+    [
+        ("TeimosoRedisNearlyFull", f"> {NEARLY}"),
+        ("TeimosoRedisFull", ">= 1"),
+        ("TeimosoVersionEndsSoon", f"< {ENDS_SOON:.0f}"),
+    ],
+)
+def test_a_rule_begins_where_the_alert_does(rule: str, threshold: str) -> None:
+    assert RULES[rule]["expr"].endswith(threshold)

@@ -1,0 +1,101 @@
+"""The files around the code: workflows, forms, and what the distribution says of itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def jobs(workflow: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(workflow.read_text())["jobs"]
+    return found
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in jobs(workflow).values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.stem)
+def test_an_action_is_named_by_its_commit(workflow: Path) -> None:
+    """A tag may be moved; the version stands behind the commit, for people."""
+    lines = [line for line in workflow.read_text().splitlines() if "uses:" in line]
+    assert len(lines) == sum("uses" in step for step in steps(workflow)) > 0
+    for line in lines:
+        assert re.search(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.stem)
+def test_a_workflow_asks_for_what_it_needs(workflow: Path) -> None:
+    """It reads the repository, keeps no token of it, and one job may prove to a registry what it is."""
+    text = workflow.read_text()
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+    assert "secrets." not in text
+    for name, job in jobs(workflow).items():
+        more = set(job.get("permissions", {}).items()) - {("contents", "read")}
+        assert more == ({("id-token", "write")} if name == "publish" else set())
+        assert job["timeout-minutes"] <= 120
+    for step in steps(workflow):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.stem)
+def test_the_targets_of_make_are_there(workflow: Path) -> None:
+    named = [
+        word
+        for step in steps(workflow)
+        for line in step.get("run", "").splitlines()
+        if line.startswith("make ")
+        for word in line.split()[1:]
+        if "=" not in word
+    ]
+    assert named
+    assert not [target for target in named if not re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)]
+
+
+def test_the_tested_pythons_are_those_that_the_distribution_names() -> None:
+    tested = jobs(ROOT / ".github/workflows/check.yml")["test"]["strategy"]["matrix"]["python"]
+    start = "Programming Language :: Python :: 3."
+    classifiers = PROJECT["project"]["classifiers"]
+    assert tested == [
+        f"3.{one.removeprefix(start)}" for one in classifiers if one.startswith(start)
+    ]
+    assert PROJECT["project"]["requires-python"] == f">={tested[0]}"
+
+
+@pytest.mark.parametrize(
+    "form", [one for one in FORMS if one.stem != "config"], ids=lambda one: one.stem
+)
+def test_a_form_is_one(form: Path) -> None:
+    told = yaml.safe_load(form.read_text())
+    assert told["name"]
+    assert told["description"]
+    asked = [part for part in told["body"] if part["type"] != "markdown"]
+    assert len({part["id"] for part in asked}) == len(asked) > 0
+    for part in asked:
+        assert part["type"] in {"dropdown", "input", "textarea"}
+        assert part["attributes"]["label"]
+
+
+@pytest.mark.parametrize("package", ["actors", "gateway", "simulator", "supervision"])
+def test_a_package_says_that_it_has_types(package: str) -> None:
+    assert (ROOT / package / "py.typed").read_text() == ""
+
+
+def test_nothing_names_a_host_for_the_project() -> None:
+    """The distribution names no repository and no address, as there is none that anybody owns."""
+    assert "urls" not in PROJECT["project"]
+    assert PROJECT["project"]["authors"] == [{"name": "Teimoso contributors"}]
+    for name in ("SECURITY.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"):
+        assert not re.search(r"https?://|\S+@\S+\.\S+", (ROOT / name).read_text()), name
