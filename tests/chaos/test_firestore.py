@@ -18,6 +18,7 @@ from actors.state.documents import MESSAGES
 from actors.state.messages.changes import incoming_id
 from tests.chaos.harness.outage import delivered, health, stored
 from tests.chaos.harness.records import alert, shown_alerts
+from tests.chaos.harness.refusal import MARK, refused
 from tests.chaos.harness.trial import Trial
 from tests.waiting import until
 
@@ -188,6 +189,45 @@ def test_the_state_manager_killed_while_firestore_is_slow(
     there = {each["id"] for each in instance.messages(connection=CONNECTION, direction="in")}
     assert untold <= there
     assert {times for each, times in firestore.written(MESSAGES).items() if each in there} == {1}
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_a_document_that_firestore_refuses(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """It is set aside and told of, what is behind it is stored, and a person has it stored at last (G5, G13)."""
+    text, contact = f"{MARK} here", "15550120099"
+
+    def aside() -> list[str]:
+        return [each["excerpt"] for each in refused(instance, CONNECTION)]
+
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.struck():
+            firestore.strike("refused", mark=MARK)
+            instance.say(contact, ACCOUNT, text)
+            instance.say(contact, ACCOUNT, "behind it")
+        until("it is set aside", lambda: aside() == [text] or None, 30)
+        until("it is told", lambda: "document_refused" in shown_alerts(instance) or None, 30)
+        until("what is behind it is stored", lambda: "behind it" in told(instance), 30)
+        assert text not in told(instance)
+        assert firestore.heal() > 0, "it never struck"
+        path = f"/api/connections/{CONNECTION}/refused-documents"
+        (one,) = refused(instance, CONNECTION)
+        assert instance.api.post(f"{path}/{one['id']}/retry").is_success
+        until("it is stored", lambda: told(instance).count(text) == 1 or None, 30)
+        assert aside() == []
+        trial.traffic.flow()
+        trial.told = (
+            "a document that Firestore refuses: set aside, passed by others, stored by a retry"
+        )
+    cleared = "the alert is cleared"
+    until(cleared, lambda: "document_refused" not in shown_alerts(instance) or None, 30)
+
+
+def told(instance: Instance) -> list[str]:
+    """Texts that are stored of what arrived."""
+    found = instance.messages(connection=CONNECTION, direction="in")
+    return [each["text"] for each in found]
 
 
 @pytest.mark.usefixtures("undisturbed")

@@ -1,4 +1,4 @@
-"""What a real Prometheus sees of a live service under load while its processes are killed."""
+"""The metrics of a live service under load, as a real Prometheus reads them while its processes are killed."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def documented() -> list[tuple[str, ...]]:
 
 
 async def test_the_documented_requests_work(simulator: Simulator, tmp_path: Path) -> None:
-    """What no command of its own covers: statuses, tokens, groups, faults, what was said and read."""
+    """Requests without a command of their own: statuses, tokens, groups, faults, what was said and read."""
     async with device(simulator, tmp_path) as made:
         await pair(simulator, made)
         answers: dict[str, Any] = {}
