@@ -36,6 +36,8 @@ CONNECTION, ACCOUNT = "shop", "15550100001"
 SLOW = 1.5
 """Seconds that each commit takes: longer than it takes to hold the load and to kill."""
 
+AFTER = "storable after that one"
+
 BOUND = 30.0
 """Seconds after its return until what arrived meanwhile is stored and `/health` says so."""
 
@@ -219,10 +221,10 @@ def test_a_document_that_firestore_refuses(
         with trial.struck():
             firestore.strike("refused", mark=MARK)
             instance.say(contact, ACCOUNT, text)
-            instance.say(contact, ACCOUNT, "behind it")
+            instance.say(contact, ACCOUNT, AFTER)
         until("it is set aside", lambda: aside() == [text] or None, 30)
         until("it is told", lambda: "document_refused" in shown_alerts(instance) or None, 30)
-        until("what is behind it is stored", lambda: "behind it" in told(instance), 30)
+        until("what is behind it is stored", lambda: AFTER in told(instance), 30)
         assert text not in told(instance)
         assert firestore.heal() > 0, "it never struck"
         path = f"/api/connections/{CONNECTION}/refused-documents"
