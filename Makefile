@@ -38,12 +38,13 @@ test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(MAKE) -s whatsmeow-if-possible
-	@# The types are checked while tests wait, with what these leave of the cores.
+	@# Types are checked, and the program is tested, while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
+	$(MAKE) -s test-go >.venv/go.log 2>&1 & go=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
-	exit $$((tests ? tests : types))
-	@$(MAKE) -s test-go
+	wait $$go; program=$$?; echo "Go:"; cat .venv/go.log; \
+	exit $$((tests ? tests : types ? types : program))
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import time
 from contextlib import suppress
-from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import httpx
@@ -25,27 +24,27 @@ def until(what: str, look: Callable[[], T | None], seconds: float) -> T:
 
     A server that does not answer yet, or is being restarted, is looked at again.
     """
-    end = time.monotonic() + seconds
-    # What is there at once is seen at once, and what takes long costs the machine little.
-    for pause in chain((0.005, 0.01, 0.02), repeat(0.05)):
+    begun = time.monotonic()
+    while True:
         with suppress(httpx.TransportError):
             if found := look():
                 return found
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(pause)
-    raise AssertionError
+        waited = time.monotonic() - begun
+        assert waited < seconds, f"not within {seconds} s: {what}"
+        time.sleep(_pause(waited))
 
 
 def passes(look: Callable[[], bool], seconds: float) -> bool:
     """Whether `look` says yes within that time; what is away, or refuses, meanwhile says no."""
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     while True:
         with suppress(httpx.HTTPError):
             if look():
                 return True
-        if time.monotonic() > end:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             return False
-        time.sleep(0.05)
+        time.sleep(_pause(waited))
 
 
 @overload
@@ -58,12 +57,18 @@ async def eventually(what: str, look: Callable[[], T | None], seconds: float) ->
 
 async def eventually(what: str, look: Callable[[], Any], seconds: float) -> Any:
     """The same beside other tasks; `look` may be a coroutine function."""
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     while True:
         found: Any = look()
         if inspect.isawaitable(found):
             found = await found
         if found:
             return found
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.01)
+        waited = time.monotonic() - begun
+        assert waited < seconds, f"not within {seconds} s: {what}"
+        await asyncio.sleep(_pause(waited))
+
+
+def _pause(waited: float) -> float:
+    """Seconds until the next look: what comes soon is seen soon, and a long wait costs the machine little."""
+    return min(max(0.005, waited / 10), 0.1)

@@ -21,6 +21,7 @@ from gateway.cli.commands import (
     queue,
     refused,
     simulate,
+    simulate_requests,
     simulate_rules,
     simulate_traces,
     webhooks,
@@ -50,6 +51,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(service_commands.app, name="service")
 simulate.app.add_typer(simulate_rules.app)
 simulate.app.add_typer(simulate_traces.app)
+simulate.app.add_typer(simulate_requests.app)
 app.add_typer(simulate.app, name="simulate")
 
 

@@ -1,6 +1,6 @@
-"""One instance for the faults of this folder: it gets up from each, and a start costs seconds of all cores.
+"""Two instances for the faults of this folder: each gets up from all, and a start costs seconds of all cores.
 
-A test that needs other settings starts its own.
+One has all of its stores beside it, the other none. A test that needs other settings starts its own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.harness.scene import SETTINGS
+from tests.processes.firestore import Firestore
 from tests.processes.instance import Instance
 
 if TYPE_CHECKING:
@@ -84,3 +85,27 @@ def instance(running: Instance) -> Iterator[Instance]:
         if other["id"] != CONNECTION:
             running.api.delete(f"/api/connections/{other['id']}").raise_for_status()
     running.ready(60)
+
+
+@pytest.fixture(scope="package")
+def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    with Firestore(tmp_path_factory.mktemp("firestore")) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def elsewhere(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """On an emulator of Firestore and with a bucket, with a connection that is open."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    environment = {
+        "FIRESTORE_EMULATOR_HOST": firestore.host,
+        "STORAGE_BUCKET": str(place / "bucket"),
+        "SESSION_ENCRYPTION_KEY": "5" * 64,
+        "SESSION_BACKUP_INTERVAL": "2000",
+        "HEALTH_CHECK_INTERVAL": "1000",
+        "CPU_THRESHOLD": "100",
+        "MEMORY_THRESHOLD": "100",
+    }
+    with Instance(place / "data", environment) as instance:
+        instance.pair(CONNECTION, ACCOUNT)
+        yield instance

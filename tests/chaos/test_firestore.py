@@ -1,7 +1,7 @@
 """Firestore killed and kept away, killed in a commit, and slow while the StateManager dies (G8, G11).
 
 Sends are accepted and delivered throughout and connections stay open; what arrives waits in the
-session files. A start needs no Firestore either. One instance on an emulator serves all of this file; each test leaves it ready.
+session files. A start needs no Firestore either. Each test leaves the instance ready.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tests.chaos.harness.outage import delivered, health, stored
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.refusal import MARK, refused
 from tests.chaos.harness.trial import Trial
-from tests.processes.firestore import Firestore
-from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.harness.traffic import Traffic
+    from tests.processes.firestore import Firestore
+    from tests.processes.instance import Instance
     from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)
@@ -43,22 +43,8 @@ BOUND = 30.0
 
 
 @pytest.fixture(scope="module")
-def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
-    with Firestore(tmp_path_factory.mktemp("firestore")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def instance(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    environment = {
-        "FIRESTORE_EMULATOR_HOST": firestore.host,
-        "HEALTH_CHECK_INTERVAL": "1000",
-        "CPU_THRESHOLD": "100",
-        "MEMORY_THRESHOLD": "100",
-    }
-    with Instance(tmp_path_factory.mktemp("instance"), environment) as running:
-        running.pair(CONNECTION, ACCOUNT)
-        yield running
+def instance(elsewhere: Instance) -> Instance:
+    return elsewhere
 
 
 @pytest.fixture

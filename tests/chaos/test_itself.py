@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.processes import forked
+from tests.processes.forked import Nursery
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -225,11 +227,11 @@ def _link(source: Path | str, target: Path | str) -> None:
         shutil.copy2(source, target)
 
 
-def run(tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
+def run(nursery: Nursery, tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
     """Run these tests of a copy; by test how it ended. Raises AssertionError on anything else."""
     report = tree / "report.xml"
     wanted = list(tests)
-    done = subprocess.run(
+    done = forked.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             *("-p", "no:hypothesispytest"),  # which takes longer to load than most of these tests
@@ -240,7 +242,7 @@ def run(tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
         capture_output=True,
         text=True,
         timeout=100,
-        check=False,
+        nursery=nursery,
     )
     said = done.stdout + done.stderr
     assert done.returncode in (0, 1), said
@@ -259,23 +261,31 @@ def run(tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nursery() -> Iterator[Nursery]:
+    """A process that has imported pytest, and nothing of this tree."""
+    made = Nursery()
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def whole(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which every named test passes."""
     tree = copy(ROOT, tmp_path_factory.mktemp("whole"))
-    for name, ran in run(tree, dict.fromkeys(one.test for one in BREAKS)).items():
+    for name, ran in run(nursery, tree, dict.fromkeys(one.test for one in BREAKS)).items():
         assert ran.failure is None, f"{name} fails unbroken: {ran.output}"
     return tree
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda one: one.name)
-def test_it_is_noticed(whole: Path, tmp_path: Path, broken: Break) -> None:
+def test_it_is_noticed(nursery: Nursery, whole: Path, tmp_path: Path, broken: Break) -> None:
     tree = copy(whole, tmp_path)
     file = tree / broken.file
     text = file.read_text()
     assert text.count(broken.old) == 1, f"the patch does not apply to {broken.file}"
     file.unlink()
     file.write_text(text.replace(broken.old, broken.new))
-    ran = run(tree, [broken.test])[broken.test]
+    ran = run(nursery, tree, [broken.test])[broken.test]
     assert ran.failure is not None, f"{broken.test} does not notice"
     assert ran.failure.startswith(("AssertionError", "assert ", "Failed: DID NOT RAISE")), (
         ran.output

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import until
+from tests.conformance.processes import KINDS, Client, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from tests.conformance.processes import Client, Simulator
+    from tests.conformance.processes import Simulator
 
 
 def owed(simulator: Simulator, number: str) -> list[tuple[str, list[str]]]:
@@ -42,17 +42,41 @@ def test_answers_messages_receipts_and_notifications(
     goes_on(simulator, client, friend)
 
 
+@pytest.fixture(scope="module")
+def own_clients(
+    simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Client]]:
+    """Gives this file's own client of a kind: what it left unanswered would wait for other files."""
+    clients: dict[str, Client] = {}
+
+    def give(kind: str) -> Client:
+        if kind not in clients:
+            clients[kind] = Client(kind, simulator, tmp_path_factory.mktemp(kind))
+            clients[kind].pair(f"1555012800{KINDS.index(kind)}")
+        one = clients[kind]
+        simulator.http.delete("/faults", params={"account": one.number})
+        one.attempt(one.prepare)
+        one.restarts = 0
+        return one
+
+    try:
+        yield give
+        simulator.answered()
+    finally:
+        for client in clients.values():
+            client.process.kill()
+
+
+@pytest.fixture
+def own(kind: str, own_clients: Callable[[str], Client]) -> Client:
+    return own_clients(kind)
+
+
 @pytest.mark.parametrize("what", ["unparsable", "no_protobuf", "status"])
 def test_answers_what_it_cannot_use(
-    simulator: Simulator,
-    kind: str,
-    another: Callable[..., Client],
-    friend: str,
-    what: str,
+    simulator: Simulator, own: Client, friend: str, what: str
 ) -> None:
-    """A client of its own: what is left unanswered would wait for the tests behind this one."""
-    client = another(kind)
-    client.pair(friend.replace("1555011", "1555012"))
+    client = own
     if what == "status":
         simulator.post(f"/contacts/{friend}/status", to=client.number, text="at sea")
     else:
@@ -102,21 +126,14 @@ def test_answers_each_ciphertext_that_does_not_decrypt(
 @pytest.mark.parametrize("demanded", [False, True])
 @pytest.mark.parametrize("garbled", [False, True])
 def test_settles_the_copy_of_an_own_message(
-    simulator: Simulator,
-    kind: str,
-    another: Callable[..., Client],
-    friend: str,
-    *,
-    demanded: bool,
-    garbled: bool,
+    simulator: Simulator, own: Client, friend: str, *, demanded: bool, garbled: bool
 ) -> None:
     """By a receipt of type `sender`, where that is demanded."""
-    client = another(kind)
-    client.pair(friend.replace("1555011", "1555012"))
+    client = own
     simulator.post(f"/accounts/{client.number}/rules", own_copies=demanded)
     fault = simulator.fault(client.number, "garble", count=1) if garbled else None
     simulator.post(f"/phones/{client.number}/say", to=friend, text="from my pocket")
-    if garbled and kind == "tryx":
+    if garbled and client.kind == "tryx":
         client.wait("undecryptable")
     else:
         client.wait("message", text="from my pocket")

@@ -19,14 +19,15 @@ from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.causes import Cause, SettingKind
+from actors.connection.causes import Cause, Kind
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.codec import encode
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.noise import Login
 from actors.connection.native.transport.socket import Socket
-from actors.connection.session.session import SignalSession
+from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from simulator.server.rules.versions import CURRENT
 from simulator.server_state import ServerState
 from simulator.wire import protocol
@@ -192,20 +193,19 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
     try:
         async with simulated.device(simulator, tmp_path / "hostile", reconnect=False) as phone:
             await simulated.pair(simulator, phone)
-        with contextlib.closing(
-            SignalSession.open(tmp_path / "hostile" / "session.db", 2)
-        ) as session:
+        with contextlib.closing(Session.open(tmp_path / "hostile" / "session.db", 2)) as session:
             own = session.credentials()
         assert own is not None
         assert own.device is not None
         words = client_payload.login(CURRENT, Address.parse(own.device))
         login = Login(own.noise_private, bytes.fromhex(simulator.root_key), words, None, None)
+        recorder = Recorder(tmp_path / "trace.jsonl", "native")
         process = psutil.Process(simulator.process.pid)
         async with simulated.device(simulator, tmp_path) as sound:
             await simulated.pair(simulator, sound, OTHER)
             before = process.memory_info().rss
             for number, bomb in enumerate(BOMBS.values()):
-                socket = await Socket.open(simulator.ws_url, login)
+                socket = await Socket.open(simulator.ws_url, login, recorder)
                 transport = socket._transport
                 assert isinstance(transport, noise.Transport)
                 for _ in range(4):
@@ -213,7 +213,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
                         await socket._websocket.send(framed(transport.encrypt(bomb())))
                 await simulator.say(CONTACT, OTHER, "still here")
                 await simulated.until(lambda n=number: _count(sound, n + 1))  # type: ignore[misc]
-                await socket.close(Cause(SettingKind.CLOSED))
+                await socket.close(Cause(Kind.CLOSED))
             grown = process.memory_info().rss - before
             assert grown < 150 << 20, f"{grown >> 20} MiB"
             assert sound.causes[1:] == []

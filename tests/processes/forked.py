@@ -30,8 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 
 
-class _Nursery:
-    """Forks what it is asked for; it ends, and its children with it, when this process does."""
+class Nursery:
+    """Forks what it is asked for; it ends, and its children with it, when this process does.
+
+    One of a test's own has imported nothing but for the programs of that test.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +46,7 @@ class _Nursery:
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
             )
-        atexit.register(self._end)
+        atexit.register(self.end)
 
     def fork(self, asked: Mapping[str, Any], files: Sequence[int]) -> socket.socket:
         """Says on the socket which pid it has, and at the end its exit status."""
@@ -54,12 +57,13 @@ class _Nursery:
             self._control.sendall(body)
         return status
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Harmless twice."""
         self._control.close()
         self._process.wait()
 
 
-_nursery = cache(_Nursery)
+_nursery = cache(Nursery)
 
 
 class Popen:
@@ -77,6 +81,7 @@ class Popen:
         stdout: int | IO[Any] | None = None,
         stderr: int | IO[Any] | None = None,
         text: bool = False,
+        nursery: Nursery | None = None,
     ) -> None:
         asked = {
             "words": [os.fsdecode(word) for word in words[1:]],
@@ -93,7 +98,7 @@ class Popen:
                 self._file(1, stdout),
                 self._file(2, stderr),
             ]
-            self._status = _nursery().fork(asked, files)
+            self._status = (nursery or _nursery()).fork(asked, files)
         finally:
             for file in self._theirs:
                 os.close(file)

@@ -49,9 +49,19 @@ def gone(process: psutil.Process) -> bool:
 class Instance:
     """`teimoso up --simulate --detach` on ports and a directory of its own."""
 
-    def __init__(self, data: Path, environment: Mapping[str, str] | None = None) -> None:
-        """`environment` is what every process of it finds in its own, settings too."""
+    def __init__(
+        self,
+        data: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        older_code: bool = False,
+    ) -> None:
+        """`environment` is what every process of it finds in its own, settings too.
+
+        `older_code`: its simulator is of an older release, which has fewer requests.
+        """
         self.data = data
+        self.older_code = older_code
         self.environment = {} if environment is None else environment
         self.killed_at = 0.0
         self.port, self.simulator_port = free_port(), free_port()
@@ -84,8 +94,8 @@ class Instance:
     def teimoso(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         words = (*words, "--data", str(self.data))
         environment = {**os.environ, "TEIMOSO_API_KEY": API_KEY, **self.environment}
-        if "PYTHONPATH" in self.environment:
-            # A fork has imported this tree already: it loads no other code, and no `sitecustomize`.
+        if Path(self.environment.get("PYTHONPATH", "/nowhere"), "gateway").is_dir():
+            # A fork has imported this tree already, and loads no other code.
             return subprocess.run(
                 [TEIMOSO, *words],
                 env=environment,
@@ -116,7 +126,7 @@ class Instance:
             str(self.simulator_port),
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        answers.CHECK.watch(str(self.simulator.base_url))
+        answers.CHECK.watch(str(self.simulator.base_url), older=self.older_code)
         return time.monotonic() - begun
 
     def status(self) -> dict[str, Any]:

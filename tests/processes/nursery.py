@@ -50,11 +50,23 @@ LATER = {
         "uvicorn.protocols.http.httptools_impl",
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
+    "pytest": (
+        "cryptography.hazmat.primitives.ciphers.aead",
+        "httpx",
+        "psutil",
+        "pydantic_settings",
+        "redis.asyncio",
+        "structlog",
+        "uvloop",
+    ),
     "native_client.py": ("actors.connection.native.engine",),
     "driven.py": ("actors.connection.whatsmeow.engine",),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
 }
 """Modules that a program imports only once it runs."""
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Nursery:
@@ -169,6 +181,10 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
         Path("/proc/self/comm").write_text(Path(_name(asked["words"])).name)
     os.environ.clear()
     os.environ.update(asked["environment"])
+    if asked["words"][0] == "-m" and Path(asked["cwd"]) != ROOT:
+        sys.path[0] = asked["cwd"]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[name]
 
 
 def _run(words: list[str]) -> int:

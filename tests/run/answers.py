@@ -1,14 +1,19 @@
 """Whether every stanza that a client was given was answered: asked of each simulator after each test.
 
-Whoever starts a simulator names its control address with `watch`; whoever ends a client or a
-simulator asks before, since a socket that is closed owes nothing. One that outlives the tests of its
-kind, as that of `tests/conformance`, is not asked after those of another.
+A simulator's control address is registered with `watch`, when it starts. Before a client or a
+simulator is ended it is asked, since a socket that is closed owes nothing. One that outlives the
+tests of its kind, as that of `tests/conformance`, is not asked after those of another.
+
+A simulator that does not answer the question fails the test, unless nobody listens at its address
+any more.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +21,10 @@ from urllib.parse import urlsplit
 SECONDS: Final = 10.0
 """How long a client has, in seconds; in `tests/chaos`, where processes stand still, `PATIENT`."""
 PATIENT: Final = 90.0
+MARGIN: Final = 10.0
+"""Seconds beyond those within which a simulator answers that has a question to wait for."""
+START: Final = 10.0
+"""Seconds within which a simulator that is watched has to answer for the first time."""
 
 
 class Check:
@@ -23,28 +32,46 @@ class Check:
 
     def __init__(self) -> None:
         self._servers: dict[str, str] = {}
+        self._older: set[str] = set()
         self._found: dict[tuple[Any, ...], str] = {}
         self._connections: dict[str, HTTPConnection] = {}
 
-    def watch(self, control_url: str) -> None:
-        """From now on this simulator is asked after each test of the kind that runs now."""
+    def watch(self, control_url: str, *, older: bool = False) -> None:
+        """Ask this simulator after each test of the kind that runs now, from now on.
+
+        `older`: it is of an older release, which may not have the question. Raises AssertionError
+        where the simulator does not answer it now, and where none listens within `START`.
+        """
+        self._older.discard(control_url)
+        if older:
+            self._older.add(control_url)
+        deadline = time.monotonic() + START
+        while True:
+            try:
+                self._report(control_url, 0.001)
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, f"no simulator listens at {control_url}"
+                time.sleep(0.05)
+            else:
+                break
         self._servers[control_url] = _kind()
 
     def ask(self, control_url: str) -> None:
-        """Waits until nothing is owed, or it is too late; a simulator that is gone tells nothing."""
+        """Wait until nothing is owed, or it is too late.
+
+        A simulator whose process died, so that nobody listens at its address, owes nothing. Any
+        other failure of the question is found like an answer that is missing.
+        """
         patience = PATIENT if _kind() == "tests/chaos" else SECONDS
         try:
-            status, report = self._request(
-                control_url, "GET", f"/unanswered?wait={patience}", patience + 10
-            )
-            if status == 404:
-                return  # the simulator of an older release knows no such question
+            report = self._report(control_url, patience)
             if report["late"] or report["open"]:
-                self._request(control_url, "DELETE", "/unanswered", 10)
+                self._request(control_url, "DELETE", "/unanswered", MARGIN)
         except ConnectionRefusedError:
             self._servers.pop(control_url, None)  # until it is started again
             return
-        except (OSError, HTTPException):
+        except (OSError, HTTPException, AssertionError) as error:
+            self._found[control_url,] = f"the question of {control_url}: {error!r}"
             return
         late = report["late"] + [one for one in report["open"] if one["seconds"] >= patience - 1]
         for one in late:
@@ -61,10 +88,27 @@ class Check:
         while self._connections:
             self._connections.popitem()[1].close()
 
+    def _report(self, control_url: str, wait: float) -> dict[str, Any]:
+        """Return what is owed after at most `wait` seconds: the lists `late` and `open`.
+
+        Nothing where the simulator is of an older release without the question. Raises
+        AssertionError for any other status, and what `_request` raises.
+        """
+        path = f"/unanswered?wait={wait}"
+        try:
+            status, report = self._request(control_url, "GET", path, wait + MARGIN)
+        except ConnectionError:
+            # It may die while it is asked; then nobody listens any more.
+            status, report = self._request(control_url, "GET", path, wait + MARGIN)
+        if status == HTTPStatus.NOT_FOUND and control_url in self._older:
+            return {"late": [], "open": []}
+        assert status == HTTPStatus.OK, f"GET {path} was answered by {status}"
+        return report
+
     def _request(
         self, control_url: str, method: str, path: str, seconds: float
     ) -> tuple[int, dict[str, Any]]:
-        """Status and body. Raises OSError and HTTPException: a connection that failed is not kept.
+        """Status, and the body of a 200. Raises OSError and HTTPException: a connection that failed is not kept.
 
         One that was kept may have been closed meanwhile, by a simulator that started anew.
         """
@@ -78,7 +122,8 @@ class Check:
         try:
             connection.request(method, path)
             answer = connection.getresponse()
-            found = answer.status, json.loads(answer.read())
+            body = answer.read()
+            found = answer.status, json.loads(body) if answer.status == HTTPStatus.OK else {}
         except (OSError, HTTPException) as error:
             connection.close()
             if kept and isinstance(error, ConnectionError):

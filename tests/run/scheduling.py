@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LINES = (
     (
         "tests/chaos/test_firestore.py",
-        "tests/integration/metrics/",
+        "tests/chaos/test_metrics.py",
         "tests/integration/whole/",
         "tests/integration/jobs/test_head.py",
     ),
@@ -37,10 +37,13 @@ APART = (
     "tests/chaos/test_judge.py",
     "tests/integration/keeper/test_full_disk.py",
     "tests/integration/keeper/test_refused_starts.py",
-    "tests/integration/metrics/test_alerts.py",
     "tests/integration/tree/serving/",
 )
 """Files and folders in there that start none: they mostly wait, beside anything."""
+
+SCENARIOS, MIDDLE = "tests/conformance/test_", "tests/conformance/test_l"
+"""Files that share a simulator and a client of each kind, which a process starts once: those before
+the middle are run by one process, the others by another."""
 
 LAST = "tests/unit/"
 """Files of seconds, which fill what is left at the end."""
@@ -63,6 +66,8 @@ def scope(nodeid: str) -> str:
     for line in LINES:
         if file.startswith(line) and not file.startswith(APART):
             return " ".join(line)
+    if file.startswith(SCENARIOS):
+        return f"{SCENARIOS}* {'before' if file < MIDDLE else 'from'} {MIDDLE}"
     return file
 
 

@@ -48,6 +48,17 @@ def test_a_line_is_one_and_what_is_apart_is_not_of_it() -> None:
     assert scope("tests/chaos/test_itself.py::test_a[b]") == "tests/chaos/test_itself.py"
 
 
+def test_scenarios_are_run_by_two_processes() -> None:
+    files = [
+        f"{file.relative_to(ROOT)}" for file in (ROOT / "tests/conformance").rglob("test_*.py")
+    ]
+    scenarios = {file: scope(f"{file}::test") for file in files if file.count("/") == 2}
+    assert len(scenarios) > 10
+    assert len(set(scenarios.values())) == 2
+    others = [file for file in files if file not in scenarios]
+    assert [scope(f"{file}::test") for file in others] == others
+
+
 def test_lines_begin_and_what_is_short_ends() -> None:
     tests = [
         "tests/unit/test_layout.py::test_a",

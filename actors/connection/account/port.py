@@ -28,13 +28,23 @@ class Passkey:
 
     @classmethod
     def challenge(cls, options: Mapping[str, Any], expires_at: float) -> Passkey:
-        """An assertion is waited for; WhatsApp gives ten minutes."""
-        return cls(json.dumps({"options": options}), expires_at)
+        """An assertion is waited for; WhatsApp gives ten minutes.
+
+        Fields of `options` that are null or empty are left out: a browser parses no null in place of a list.
+        """
+        return cls(json.dumps({"options": _filled(options)}), expires_at)
 
     @classmethod
     def confirmation(cls, code: str, expires_at: float) -> Passkey:
         """A person has to compare the code with that on the phone: the assertion came late."""
         return cls(json.dumps({"code": code}), expires_at)
+
+
+def _filled(value: Any) -> Any:
+    """The JSON value without members that are null or an empty text."""
+    if isinstance(value, dict):
+        return {name: _filled(each) for name, each in value.items() if each not in (None, "")}
+    return [_filled(each) for each in value] if isinstance(value, list) else value
 
 
 NO_PASSKEY: Final = Passkey("", 0.0)

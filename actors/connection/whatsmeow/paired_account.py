@@ -11,7 +11,12 @@ import structlog
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.background import BackgroundTasks
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.identities.addresses import (
+    GROUP,
+    PHONE_NUMBER,
+    Address,
+    parse_optional,
+)
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
@@ -224,10 +229,10 @@ class PairedAccount:
             await self._link.ask("reject_call", caller=self._calls.caller(call), call=call)
 
     async def lookup(self, number: str) -> str | None:
-        """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`."""
+        """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`, for a LID too."""
         self._require_login()
         person = parse_optional(number)
-        if person is None or not person.is_person or not person.user.isdigit():
+        if person is None or person.server != PHONE_NUMBER or not person.user.isdigit():
             raise SendError("unsupported_chat", permanent=True)
         with told():
             answer = (await self._link.ask("lookup", number=person.user)).header

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.whatsmeow.program import files
 from tests.integration.engine.simulated import Simulator
 from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.processes.valkey import Valkey
@@ -11,6 +12,17 @@ from tests.processes.valkey import Valkey
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+
+MISSING = pytest.mark.skipif(
+    files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
+)
+
+
+@pytest.fixture(params=["native", pytest.param("whatsmeow", marks=MISSING)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine, for a test of what both promise."""
+    return str(request.param)
 
 
 @pytest.fixture

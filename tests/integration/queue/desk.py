@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -250,8 +251,11 @@ class Desk:
         assert set(ahead) <= set(flight)
         assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(lanes)
         assert sorted(since) == sorted(lanes)
+        resting_for_ever, flows, counts = await asyncio.gather(
+            self.resting_for_ever(), self.lanes.flows_many([SHOP]), self.counts()
+        )
         joining = found.hash(of.joining)
-        assert await self.resting_for_ever() == {
+        assert resting_for_ever == {
             chat for old, join in joining.items() for chat in (old, join.split()[0])
         }
 
@@ -278,9 +282,7 @@ class Desk:
             }
             assert leaving == {hour: each for hour, each in bytes_.items() if hour}
             assert int(found.hash(of.counters).get("bytes", 0)) == bytes_.total()
-        flow = (await self.lanes.flows_many([SHOP]))[SHOP]
-        assert flow.unaccounted == 0, flow
-        counts = await self.counts()
+        assert flows[SHOP].unaccounted == 0, flows[SHOP]
         assert counts.active == len(flight) + len(ahead)
         assert counts.delayed == len(held) + len(scheduled)
         assert counts.dead == len(dead)

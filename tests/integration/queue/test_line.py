@@ -7,6 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
@@ -100,6 +101,19 @@ async def test_the_repeating_client_of_these_tests_repeats(redis: Redis) -> None
     sha = await redis.script_load("return redis.call('INCR', KEYS[1])")
     runs = 2 if type(redis).__name__ == "Repeating" else 1
     assert await line.evalsha(sha, 1, "{line}:runs") == runs
+
+
+async def test_a_first_run_that_fails_is_not_hidden_by_the_second(redis: Redis) -> None:
+    fails_once = (
+        "if redis.call('INCR', KEYS[1]) == 1 then return redis.error_reply('FIRST run') end"
+    )
+    sha = await redis.script_load(fails_once)
+    expected: type[Exception] = ResponseError
+    said = "FIRST run"
+    if type(redis).__name__ == "Repeating":
+        expected, said = AssertionError, "ResponseError"
+    with pytest.raises(expected, match=said):
+        await Line(redis).evalsha(sha, 1, "{line}:runs")
 
 
 async def test_who_waits_too_long_is_told_and_the_next_ones_go(own_server: Valkey) -> None:

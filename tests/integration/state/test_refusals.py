@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -28,10 +27,12 @@ from actors.state.documents import Refused
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from tests.integration.state.received import CHAT, item, stored
+from tests.processes import forked
 from tests.processes.firestore import Firestore
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from actors.config.settings import Settings
@@ -235,14 +236,11 @@ class SessionInbox:
 
 
 def run(data: Path, step: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forked.run(
         [sys.executable, str(Path(__file__).with_name("refusing_child.py")), str(data), str(step)],
-        cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
-        check=False,
     )
 
 

@@ -17,6 +17,7 @@ from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.vault import KEPT, Copy, Vault
 from actors.connection.session.session import Session
 from actors.redis.lease_record import Position
+from tests.processes import forked
 from tests.processes.gcs import BUCKET, Gcs
 
 if TYPE_CHECKING:
@@ -161,10 +162,9 @@ async def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
     assert there == [Position(4, commit) for commit in range(4, KEPT + 4)]
 
 
-def _uploading(bucket: str, file: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def _uploading(bucket: str, file: Path) -> forked.Popen:
+    return forked.Popen(
         [sys.executable, str(Path(__file__).with_name("uploading_child.py")), bucket, str(file)],
-        stdout=subprocess.PIPE,
+        stdout=forked.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

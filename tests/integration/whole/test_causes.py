@@ -61,38 +61,6 @@ def test_network_backs_off_and_says_when_it_tries_again(instance: Instance) -> N
     until("it is sent", lambda: arrived(instance, "while the network is down") or None, 20)
 
 
-def test_a_connection_that_carries_nothing_is_found_out_and_opened_again(
-    instance: Instance,
-) -> None:
-    """A dead connection is noticed within 30 s; what was sent meanwhile arrives once each."""
-    before = instance.connection(SHOP)
-    frozen = fault(instance, "freeze")
-    texts = ["into the silence", "after it was found out"]
-    send(instance, texts[0])
-    seen = becomes(instance, "reconnecting", "keepalive", 60)
-    assert struck(instance, frozen) >= 1
-    assert seen["retry_at"] is not None
-    waiting = send(instance, texts[1])
-    assert waits(instance, waiting)
-    instance.simulator.delete("/faults")
-    after = becomes(instance, "open", None, 60)
-    assert after["epoch"] == before["epoch"]
-    until("both are there", lambda: all(arrived(instance, text) for text in texts) or None, 60)
-    assert [arrived(instance, text) for text in texts] == [[ACCOUNT], [ACCOUNT]]
-
-
-def test_restart_required_reconnects_at_once(instance: Instance) -> None:
-    before = instance.connection(SHOP)
-    fault(instance, "stream_error", code=515)
-
-    def again() -> dict[str, Any] | None:
-        seen = instance.connection(SHOP)
-        return seen if seen["state"] == "open" and seen["since"] != before["since"] else None
-
-    after = until("it is open again", again, 10)
-    assert after["epoch"] == before["epoch"]
-
-
 def copied(file: Path, to: Path) -> None:
     with sqlite3.connect(file) as source, sqlite3.connect(to) as target:
         source.backup(target)
@@ -224,22 +192,3 @@ def test_outdated_goes_on_once_another_version_is_announced(instance: Instance) 
         20,
     )
     becomes(instance, "open", None)
-
-
-def test_a_session_that_whatsapp_does_not_know_stops(instance: Instance) -> None:
-    """Nothing is tried again before a person says so, and no file is moved aside."""
-    number = refused(instance, 411)
-    becomes(instance, "failed", "bad_session")
-    alerted(instance, "or WhatsApp does not take it")
-    time.sleep(A_LOOK)
-    assert struck(instance, number) == 1
-    message = send(instance, "while the session is unknown")
-    assert waits(instance, message)
-    directory = Settings.load(instance.data).sessions / instance.incarnation(SHOP)
-    assert directory.exists()
-    assert not (directory / "damaged").exists()
-    instance.simulator.delete("/faults")
-    assert instance.connection(SHOP)["state"] == "failed"
-    start(instance)
-    becomes(instance, "open", None)
-    until("it is sent", lambda: arrived(instance, "while the session is unknown") or None, 20)

@@ -127,26 +127,3 @@ def test_an_owner_that_is_killed_leaves_no_code_and_the_next_gives_one(waiting: 
     assert linked.returncode == 0, linked.stderr
     assert json.loads(linked.stdout)["jid"].startswith(waiting.phone)
     waiting.becomes_open()
-
-
-def test_after_a_code_that_expired_and_a_refusal_another_one_links(waiting: Waiting) -> None:
-    waiting.fault("expire_link_code")
-    assert waiting.typed(waiting.asked()) == "link_code_expired"
-    waiting.fault("refuse_link_code", code=429)
-    limited = waiting.ask()
-    assert (limited.status_code, limited.json()["code"]) == (429, "pairing_code_limited")
-    assert limited.headers["retry-after"] == "60"
-    waiting.registered(False)
-    unknown = waiting.ask()
-    assert (unknown.status_code, unknown.json()["code"]) == (422, "pairing_code_refused")
-    waiting.registered(True)
-    assert waiting.typed(waiting.asked()) is None
-    waiting.becomes_open()
-
-
-def test_the_qr_serves_while_a_code_is_open(waiting: Waiting) -> None:
-    code = waiting.asked()
-    scanned = waiting.simulator.post(f"/phones/{waiting.phone}/scan", json={"qr": waiting.qr()})
-    assert scanned.is_success, scanned.text
-    waiting.becomes_open()
-    assert waiting.typed(code) == "no_link_code"

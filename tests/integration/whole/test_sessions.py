@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -30,9 +29,6 @@ from tests.integration.whole.shop import (
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from tests.processes.instance import Instance
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
@@ -45,6 +41,9 @@ def test_logout_is_a_way_out_of_a_session_that_whatsapp_does_not_know(
     number = refused(instance, 411)
     failed = becomes(instance, "failed", "bad_session")
     alerted(instance, "logout and start show a QR")
+    directory = Settings.load(instance.data).sessions / instance.incarnation(SHOP)
+    assert directory.exists()
+    assert not (directory / "damaged").exists()
     message = send(instance, "while nothing helps")
     assert instance.api.post(f"/api/connections/{SHOP}/logout").status_code == 202
     out = becomes(instance, "logged_out", "asked")
@@ -114,34 +113,16 @@ def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> Non
     assert "before it was unlinked" in kept()
 
 
-def garbage(file: Path) -> None:
-    file.write_bytes(b"no session" * 1000)
-
-
-def foreign(file: Path) -> None:
-    file.unlink()
-    with sqlite3.connect(file) as database:
-        database.execute("CREATE TABLE somebody (elses TEXT)")
-    database.close()
-
-
-def truncated(file: Path) -> None:
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2])
-
-
-@pytest.mark.parametrize("damage", [garbage, foreign, truncated])
-def test_a_damaged_session_is_moved_aside_and_linked_anew(
-    instance: Instance, damage: Callable[[Path], None]
-) -> None:
+def test_a_damaged_session_is_moved_aside_and_linked_anew(instance: Instance) -> None:
     instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
     becomes(instance, "stopped", None)
-    message = send(instance, f"after {damage.__name__}")
+    message = send(instance, "after the damage")
     directory = Settings.load(instance.data).sessions / instance.incarnation(SHOP)
     for beside in ("session.db-wal", "session.db-shm"):
         (directory / beside).unlink(missing_ok=True)
-    damage(directory / "session.db")
     content = (directory / "session.db").read_bytes()
+    content = content[: len(content) // 2]
+    (directory / "session.db").write_bytes(content)
     start(instance)
     shown = becomes(instance, "pairing", "bad_session")
     alerted(instance, "Its session was damaged and moved aside")
@@ -159,5 +140,5 @@ def test_a_damaged_session_is_moved_aside_and_linked_anew(
     until("its successor shows a QR, too", lambda: taken_over() or None, 20)
     scan(instance)
     becomes(instance, "open", None)
-    until("it is sent", lambda: arrived(instance, f"after {damage.__name__}") or None, 20)
+    until("it is sent", lambda: arrived(instance, "after the damage") or None, 20)
     shutil.rmtree(directory / "damaged")

@@ -35,12 +35,11 @@ async def goes_on(simulator: Simulator, phone: Device, text: str) -> None:
     assert await simulator.owed() == []
 
 
-@pytest.mark.parametrize("mode", ["pn", "lid"])
-async def test_an_offer_and_its_end(simulator: Simulator, tmp_path: Path, mode: str) -> None:
+async def test_an_offer_and_its_end(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await simulator._call(
-            "POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, video=True, addressing=mode
+            "POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, video=True, addressing="pn"
         )
         rings = await asyncio.wait_for(phone.calls.get(), PATIENCE)
         assert (rings.caller, rings.state, rings.video) == (chat(CONTACT), "offered", True)
@@ -68,15 +67,14 @@ async def test_a_call_that_came_while_the_device_was_away(
         assert (await asyncio.wait_for(phone.calls.get(), PATIENCE)).state == "offered"
 
 
-@pytest.mark.parametrize("mode", ["pn", "lid"])
-async def test_a_call_is_refused(simulator: Simulator, tmp_path: Path, mode: str) -> None:
+async def test_a_call_is_refused(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.reject_call("A")
         await pair(simulator, phone)
         with pytest.raises(SendError, match="unknown_call"):
             await phone.engine.reject_call("A")
-        await simulator._call("POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, addressing=mode)
+        await simulator._call("POST", f"/contacts/{CONTACT}/call", to=ACCOUNT, addressing="lid")
         rings = await asyncio.wait_for(phone.calls.get(), PATIENCE)
         await phone.engine.reject_call(rings.id)
         (call,) = await until(lambda: became(simulator, "rejected"))

@@ -45,24 +45,6 @@ async def shown(simulator: Simulator, phone: Device, *, online: bool) -> None:
     await until(done)
 
 
-async def test_a_message_to_an_account_that_is_not_online_stays_at_one_tick(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await shown(simulator, phone, online=False)
-        assert not (await seen(simulator, "unseen"))["delivered"]
-
-
-async def test_a_message_to_an_account_that_is_online_gets_the_second_tick(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await shown(simulator, phone, online=True)
-        assert (await seen(simulator, "seen"))["delivered"]
-
-
 async def test_an_inactive_receipt_leaves_an_own_message_at_one_tick(
     simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -92,16 +74,6 @@ async def test_what_the_phone_read_is_answered(
         await until(lambda: _answered(simulator))
         assert await simulator.owed() == []
         assert await phone.receipts() == []
-
-
-async def test_news_of_what_the_account_shows_are_answered(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await simulator._call("POST", f"/accounts/{ACCOUNT}", read_receipts="none")
-        await until(lambda: _answered(simulator))
-        assert await simulator.owed() == []
 
 
 async def _answered(simulator: Simulator) -> bool:

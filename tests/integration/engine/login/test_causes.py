@@ -48,6 +48,7 @@ async def test_an_open_connection_that_is_ended(
         await simulator.heal()
         await asyncio.sleep(0.5)
         assert len(phone.causes) == 1
+        assert (phone.engine.account is None) == cause.startswith("logged_out")
         if fault != "logout":
             assert (await simulator.account(ACCOUNT))["logins"] == before
 

@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.integration.engine.simulated import ACCOUNT, PATIENCE, Simulator, device, pair, until
+from tests.integration.engine.simulated import ACCOUNT, PATIENCE, Simulator, device, until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-async def test_the_qr_names_the_type_of_the_client(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone, ACCOUNT)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def test_who_is_on_whatsapp(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
+async def test_who_is_on_whatsapp(engine: str, simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.lookup(chat(CONTACT))
         await pair(simulator, phone)
@@ -55,12 +55,9 @@ async def hears(phone: Device) -> Presence:
     return await asyncio.wait_for(phone.presences.get(), PATIENCE)
 
 
-@pytest.mark.parametrize("mode", ["pn", "lid"])
-async def test_who_is_online_and_types_is_heard(
-    simulator: Simulator, tmp_path: Path, mode: str
-) -> None:
+async def test_who_is_online_and_types_is_heard(simulator: Simulator, tmp_path: Path) -> None:
     ana = chat(CONTACT)
-    await simulator.address(CONTACT, mode)
+    await simulator.address(CONTACT, "lid")
     async with device(simulator, tmp_path) as phone:
         with pytest.raises(NotConnected):
             await phone.engine.subscribe(ana)

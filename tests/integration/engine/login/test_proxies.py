@@ -17,7 +17,6 @@ import pytest
 from actors.connection.causes import Kind
 from actors.connection.engine import Outgoing
 from actors.connection.whatsapp_version import FILE
-from actors.connection.whatsmeow.program import files
 from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import arrived, became, kept, says
 from tests.integration.engine.recovery.test_crash import prepare
@@ -41,15 +40,6 @@ if TYPE_CHECKING:
     from tests.processes.proxy import Kind as ProxyKind
 
 CHILD = Path(__file__).with_name("proxied_child.py")
-MISSING = pytest.mark.skipif(
-    files.find() is None, reason=f"{files.NAME} is not built: `make whatsmeow` does it"
-)
-
-
-@pytest.fixture(params=["native", pytest.param("whatsmeow", marks=MISSING)])
-def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine that uses proxies; that on whatsmeow has a program, which goes the same way."""
-    return str(request.param)
 
 
 def beyond(simulator: Simulator) -> str:

@@ -45,19 +45,6 @@ async def heard_by_lid(simulator: Simulator, phone: Device) -> str:
     return str((await until(phone.messages))[0].chat)
 
 
-@pytest.mark.parametrize("mode", ["pn", "lid"])
-async def test_lids_and_numbers_are_not_mixed(
-    simulator: Simulator, phone: Device, mode: str
-) -> None:
-    """The server refuses a mixture by 400."""
-    await simulator.address(CONTACT, mode)
-    await simulator.say(CONTACT, ACCOUNT, "hello")
-    await until(phone.messages)
-    await phone.send(1, "how are you?")
-    await until(lambda: reached(simulator, "how are you?"))
-    await until(lambda: copied(simulator, "how are you?"))
-
-
 async def test_a_stranger_who_writes_by_lid_is_answered(
     simulator: Simulator, phone: Device
 ) -> None:
@@ -80,16 +67,6 @@ async def test_the_own_phone_is_told_the_chat_as_the_server_is(
     assert (await simulator.account(ACCOUNT))["misnamed_copies"] == 0
 
 
-async def test_people_are_named_by_lid(simulator: Simulator, phone: Device) -> None:
-    """As whatsmeow names them all: one who was never heard of, and one who wrote by LID."""
-    await phone.send(1, "hello")
-    await heard_by_lid(simulator, phone)
-    await phone.send(2, "how are you?")
-    await until(lambda: reached(simulator, "how are you?"))
-    account = await simulator.account(ACCOUNT)
-    assert (account["sent_by_lid"], account["sent_by_pn"]) == (2, 0)
-
-
 async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: Path) -> None:
     """Told so when it is linked, it names people by number: the server refuses its LIDs."""
     made = await simulator.control.post(f"/accounts/{ACCOUNT}", json={"migrated": False})
@@ -103,29 +80,6 @@ async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: 
         await until(lambda: reached(simulator, "and again"))
         account = await simulator.account(ACCOUNT)
         assert (account["sent_by_lid"], account["sent_by_pn"]) == (0, 2)
-
-
-async def test_an_account_that_migrates_later(simulator: Simulator, tmp_path: Path) -> None:
-    """What its phone tells of it is acknowledged, and is no message of anybody's."""
-    await simulator.control.post(f"/accounts/{ACCOUNT}", json={"migrated": False})
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        told = await simulator.control.post(
-            f"/accounts/{ACCOUNT}/migrate", json={"contacts": [CONTACT]}
-        )
-        assert len(told.json()["told"]) == 1
-        assert await simulator.owed() == []
-        assert await phone.messages() == []
-
-
-async def test_a_person_is_found_under_another_number(simulator: Simulator, phone: Device) -> None:
-    """Brazil's ninth digit: messages go to the address of the answer."""
-    asked = f"{CONTACT}9"
-    await simulator.contact(asked, answered_by=CONTACT)
-    found = await phone.engine.lookup(chat(asked))
-    assert found == chat(CONTACT)
-    await phone.send(1, "found you", to=found)
-    await until(lambda: reached(simulator, "found you"))
 
 
 async def test_a_message_that_finds_its_number_misdialled_has_not_left(
@@ -151,21 +105,6 @@ async def test_hosted_devices_are_left_out(simulator: Simulator, phone: Device) 
     await until(lambda: reached(simulator, "to the shop"))
     assert [one["devices"] for one in await simulator.inbox(CONTACT)] == [[0]]
     assert [one["devices"] for one in await simulator.copies()] == [[0]]
-
-
-@pytest.mark.parametrize("mode", ["pn", "lid"])
-async def test_a_hosted_device_is_heard_and_not_written_to(
-    simulator: Simulator, phone: Device, mode: str
-) -> None:
-    """What it says is its owner's, and its owner's phone gets the answer."""
-    await simulator.control.post(f"/contacts/{CONTACT}/devices", json={"hosted": True})
-    await simulator.say(CONTACT, ACCOUNT, "by the shop", device=99, addressing=mode)
-    (message,) = await until(phone.messages)
-    assert (message.text, message.chat) == ("by the shop", chat(CONTACT))
-    assert await simulator.owed() == []
-    await phone.send(1, "hello, shop")
-    await until(lambda: reached(simulator, "hello, shop"))
-    assert [one["devices"] for one in await simulator.inbox(CONTACT)] == [[0]]
 
 
 async def test_a_phone_that_tells_of_its_migration_is_answered(

@@ -179,16 +179,6 @@ async def test_a_contact_who_starts_a_session_anew_is_followed(
         assert phone.engine.counts["receipt.retry"] == 0
 
 
-async def test_each_device_of_a_contact_is_heard(simulator: Simulator, phone: Device) -> None:
-    laptop = await simulator.link(CONTACT)
-    for turn in range(2, 6):
-        await simulator.say(CONTACT, ACCOUNT, f"in {turn}", device=laptop if turn % 2 else 0)
-        await has(phone, f"in {turn}")
-    await idle(simulator)
-    messages = await phone.messages()
-    assert {(one.chat, one.sender) for one in messages} == {(chat(CONTACT), chat(CONTACT))}
-
-
 async def test_what_the_own_phone_sends_is_in_the_contacts_chat_once(
     simulator: Simulator, tmp_path: Path
 ) -> None:

@@ -65,46 +65,21 @@ async def test_devices_that_come_and_go(simulator: Simulator, tmp_path: Path, no
 
 
 async def test_a_change_of_devices_while_away_is_not_missed(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """The notification waited at WhatsApp; the list in the session file is not trusted after it."""
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await phone.send(1, "one device")
     first = await simulator.link()
-    async with device(simulator, tmp_path, epoch=2) as phone:
+    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
         await opened(phone)
         await phone.send(2, "two devices")
         await reached(simulator, "two devices", [0, first])
-    async with device(simulator, tmp_path, epoch=3) as phone:
+    async with device(simulator, tmp_path, epoch=3, kind=engine) as phone:
         await opened(phone)
         await phone.send(3, "after a restart")
         await reached(simulator, "after a restart", [0, first])
-
-
-async def test_bundles_without_a_one_time_prekey_serve(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    await simulator.contact(CONTACT, prekeys=0)
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        linked = await simulator.link()
-        await phone.send(1, "without")
-        await reached(simulator, "without", [0, linked])
-        await simulator.say(CONTACT, ACCOUNT, "and back")
-        await until(lambda: _has(phone, "and back"))
-
-
-async def test_every_device_of_the_contact_is_heard(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        linked = await simulator.link()
-        await simulator.say(CONTACT, ACCOUNT, "from the phone")
-        await simulator.say(CONTACT, ACCOUNT, "from the tablet", device=linked)
-        await until(lambda: _has(phone, "from the phone"))
-        await until(lambda: _has(phone, "from the tablet"))
-        await phone.send(1, "to both")
-        await reached(simulator, "to both", [0, linked])
 
 
 async def _has(phone: Device, text: str) -> bool:

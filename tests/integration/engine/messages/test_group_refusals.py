@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 async def test_a_group_that_is_addressed_otherwise_now_gets_the_message_once(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """G3: under its id; who is in the group, and with which devices, is asked for in between."""
-    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+    async with in_group(simulator, tmp_path, "lid", engine) as (phone, group):
         await phone.send(1, "one", to=group)
         before = _fetched(tmp_path, group)
         fault = await simulator.fault("error_acks", code=421, count=1)
@@ -37,9 +37,9 @@ async def test_a_group_that_is_addressed_otherwise_now_gets_the_message_once(
 
 
 async def test_a_group_whose_addressing_stays_stale_is_given_up(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+    async with in_group(simulator, tmp_path, "lid", engine) as (phone, group):
         await phone.send(1, "one", to=group)
         fault = await simulator.fault("error_acks", code=421, count=9)
         with pytest.raises(SendError) as refused:

@@ -13,7 +13,6 @@ from actors.messages.content import Text
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
-    Device,
     Simulator,
     chat,
     device,
@@ -84,16 +83,6 @@ async def test_order_within_a_chat_and_many_chats_at_once(
             assert {item["deliveries"] for item in items} == {1}
 
 
-async def test_many_messages_in(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        for n in range(100):
-            await simulator.say(CONTACT, ACCOUNT, f"{n}")
-        await until(lambda: _texts(phone.messages, 100))
-        assert [one.text for one in await phone.messages()] == [f"{n}" for n in range(100)]
-        await until(lambda: _unacknowledged(simulator, 0))
-
-
 async def test_what_cannot_be_sent(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         with pytest.raises(NotConnected):
@@ -116,19 +105,6 @@ async def test_a_number_that_is_not_on_whatsapp(simulator: Simulator, tmp_path: 
         assert refused.value.permanent
 
 
-async def test_receipts_become_delivered_then_read(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await phone.send(1, "hi")
-        await until(lambda: _statuses(phone, {"delivered", "read"}))
-        assert {receipt.message_ids for receipt in await phone.receipts()} == {(message_id(1),)}
-        await until(lambda: _unacknowledged(simulator, 0))
-
-
-async def _statuses(phone: Device, statuses: set[str]) -> bool:
-    return {receipt.status for receipt in await phone.receipts()} == statuses
-
-
 async def _unacknowledged(simulator: Simulator, count: int) -> bool:
     waiting = (await simulator.account(ACCOUNT))["unacknowledged"]
     return (waiting if isinstance(waiting, int) else len(waiting)) == count
@@ -136,8 +112,3 @@ async def _unacknowledged(simulator: Simulator, count: int) -> bool:
 
 async def _inbox(simulator: Simulator, texts: list[str]) -> bool:
     return [item["text"] for item in await simulator.inbox(CONTACT)] == texts
-
-
-async def _texts(messages: object, count: int) -> bool:
-    assert callable(messages)
-    return len(await messages()) == count

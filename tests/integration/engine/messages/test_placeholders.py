@@ -71,10 +71,10 @@ async def test_the_phone_hands_it_over(simulator: Simulator, tmp_path: Path, mod
 
 
 async def test_it_replaces_a_placeholder_that_is_stored_already(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """Its place in the order is the store's matter, which knows when the placeholder came."""
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         id_ = (await simulator.say(CONTACT, ACCOUNT, "from an ad", unavailable="plain"))["id"]
         await until(phone.messages)
@@ -90,9 +90,9 @@ async def test_it_replaces_a_placeholder_that_is_stored_already(
 
 @pytest.mark.parametrize("kind", ["view_once", "hosted"])
 async def test_a_message_that_phones_keep_is_asked_for_on_demand(
-    simulator: Simulator, tmp_path: Path, kind: str
+    engine: str, simulator: Simulator, tmp_path: Path, kind: str
 ) -> None:
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "from an ad", unavailable=kind)
         await simulator.say(CONTACT, ACCOUNT, "and another", unavailable="plain")

@@ -16,6 +16,7 @@ from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
 from actors.connection.limits.standing import Standing
 from actors.connection.native import open_engine
+from actors.connection.native.signal import prekeys
 from actors.connection.sender import Sender, Ticket
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
@@ -33,6 +34,7 @@ def after_claim(step: Step) -> None:
 
 
 async def main(asked: dict[str, Any]) -> None:
+    prekeys.FEW = 0  # type: ignore[misc]  # those that the pairing made will do
     settings = resolve_settings(**asked["settings"])
     {**POINTS, "after_claim": after_claim}[asked["point"]](Step(1))
     redis = connect(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,52 +24,6 @@ from tests.integration.engine.simulated import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.mark.parametrize(
-    ("fault", "details", "kind"),
-    [
-        ("drop", {}, Kind.NETWORK),
-        ("abort", {}, Kind.NETWORK),
-        ("stream_error", {"code": 515}, Kind.RESTART_REQUIRED),
-        ("stream_error", {"code": 503}, Kind.NETWORK),
-        ("logout", {}, Kind.LOGGED_OUT),
-        ("replaced", {}, Kind.REPLACED),
-    ],
-)
-async def test_a_socket_that_is_ended_says_why(
-    simulator: Simulator, tmp_path: Path, fault: str, details: dict[str, Any], kind: Kind
-) -> None:
-    async with device(simulator, tmp_path, reconnect=False) as phone:
-        await pair(simulator, phone)
-        phone.causes.clear()
-        await simulator.fault(fault, **details)
-        assert (await until(lambda: phone.causes))[0].kind is kind
-        assert (phone.engine.account is None) == (kind is Kind.LOGGED_OUT)
-
-
-@pytest.mark.parametrize(
-    ("details", "kind"),
-    [
-        ({"reason": 503}, Kind.NETWORK),
-        ({"reason": 401}, Kind.LOGGED_OUT),
-        ({"reason": 402, "expire": 60}, Kind.TEMPORARILY_BANNED),
-        ({"reason": 405}, Kind.OUTDATED),
-    ],
-)
-async def test_a_login_that_is_refused_says_why(
-    simulator: Simulator, tmp_path: Path, details: dict[str, Any], kind: Kind
-) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-    fault = await simulator.fault("reject_login", **details)
-    async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
-        cause = (await until(lambda: phone.causes))[0]
-    assert cause.kind is kind
-    assert await simulator.struck(fault) == 1
-    if kind is Kind.TEMPORARILY_BANNED:
-        assert cause.until is not None
-        assert 50 < cause.until - time.time() <= 61
 
 
 @pytest.mark.parametrize(
@@ -222,48 +175,5 @@ async def test_a_frame_lost_or_corrupted_ends_the_socket_and_loses_nothing(
         assert "network: bad_frame" in [str(cause) for cause in phone.causes]
 
 
-async def test_messages_that_come_twice_are_stored_once(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    """G5: a tombstone answers for the message, also once its body is settled."""
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        number = await simulator.fault("duplicate")
-        for n in range(5):
-            await simulator.say(CONTACT, ACCOUNT, f"{n}")
-        await until(lambda: _texts(phone, [f"{n}" for n in range(5)]))
-        assert await simulator.struck(number) >= 1
-        await until(lambda: _idle(simulator))
-        await asyncio.sleep(0.3)
-        assert len(await phone.messages()) == 5
-
-
-async def test_an_undecryptable_message_is_asked_for_again(
-    simulator: Simulator, tmp_path: Path
-) -> None:
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await simulator.say(CONTACT, ACCOUNT, "before")
-        number = await simulator.fault("garble")
-        await simulator.say(CONTACT, ACCOUNT, "garbled at first")
-        await simulator.say(CONTACT, ACCOUNT, "after")
-        await until(lambda: _count(phone, 3))
-        assert await simulator.struck(number) == 1
-        texts = [one.text for one in await phone.messages()]
-        assert sorted(text or "" for text in texts) == ["after", "before", "garbled at first"]
-        await until(lambda: _idle(simulator))
-        await phone.send(1, "and back")
-        await until(lambda: simulator.inbox(CONTACT))
-
-
 async def _texts(phone: Device, texts: list[str]) -> bool:
     return [one.text for one in await phone.messages()] == texts
-
-
-async def _count(phone: Device, count: int) -> bool:
-    return len(await phone.messages()) == count
-
-
-async def _idle(simulator: Simulator) -> bool:
-    waiting = (await simulator.account(ACCOUNT))["unacknowledged"]
-    return bool(waiting == 0)

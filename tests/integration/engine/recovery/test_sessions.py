@@ -112,19 +112,6 @@ async def test_a_stale_owner_settles_nothing_and_ends(simulator: Simulator, tmp_
                 await asyncio.wait_for(phone.settle_all(), 5)
 
 
-async def test_a_second_login_replaces_the_first(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path / "old", reconnect=False) as old:
-        await pair(simulator, old)
-        (tmp_path / "new").mkdir()
-        shutil.copy(tmp_path / "old" / SESSION_FILE, tmp_path / "new")
-        shutil.copy(tmp_path / "old" / f"{SESSION_FILE}-wal", tmp_path / "new")
-        async with device(simulator, tmp_path / "new", epoch=2) as new:
-            await asyncio.wait_for(new.opened.wait(), 10)
-            cause = await until(lambda: old.causes[1:] and old.causes[-1])
-            assert cause.kind is Kind.REPLACED
-            await new.send(1, "mine now")
-
-
 async def test_an_old_copy_of_the_session_heals_by_resending(
     simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -153,26 +140,6 @@ async def test_an_old_copy_of_the_session_heals_by_resending(
         await until(lambda: _arrived(simulator, "five"))
         texts = [item["text"] for item in await simulator.inbox(CONTACT)]
         assert texts == ["one", "two", "three", "four", "five"]
-        await until(lambda: _idle(simulator))
-
-
-async def test_a_contact_who_reinstalls(simulator: Simulator, tmp_path: Path) -> None:
-    """A new identity, and no session any more: both directions go on, and nothing is lost."""
-    async with device(simulator, tmp_path) as phone:
-        await pair(simulator, phone)
-        await phone.send(1, "one")
-        await simulator.say(CONTACT, ACCOUNT, "one")
-        await until(lambda: _has(phone, "one"))
-        await simulator.reinstall(CONTACT)
-        await phone.send(2, "two")
-        await until(lambda: _arrived(simulator, "two"))
-        await simulator.say(CONTACT, ACCOUNT, "two")
-        await until(lambda: _has(phone, "two"))
-        await simulator.reinstall(CONTACT)
-        await simulator.say(CONTACT, ACCOUNT, "three")
-        await until(lambda: _has(phone, "three"))
-        await phone.send(3, "three")
-        await until(lambda: _arrived(simulator, "three"))
         await until(lambda: _idle(simulator))
 
 

@@ -30,7 +30,7 @@ def code(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def instance(tmp_path: Path, code: Path) -> Iterator[Instance]:
-    with Instance(tmp_path / "data", {"PYTHONPATH": str(code)}) as running:
+    with Instance(tmp_path / "data", {"PYTHONPATH": str(code)}, older_code=True) as running:
         running.pair(SHOP, ACCOUNT)
         running.pair(SECOND, OTHER)
         yield running

@@ -31,16 +31,31 @@ func (one *login) message(node *waBinary.Node) {
 	one.learn(ctx, info)
 	parts := node.GetChildrenByTag("enc")
 	if len(parts) == 0 {
-		kind := "empty"
-		if unavailable, found := node.GetOptionalChildByTag("unavailable"); found {
-			if kind = outcome.Text(unavailable.Attrs["type"]); kind == "" {
-				kind = "unavailable"
-			}
-		}
-		one.placeholder(node, info, kind, func() { client.Acknowledge(ctx, node, 0) })
+		one.placeholder(node, info, missing(node), func() { client.Acknowledge(ctx, node, 0) })
 		return
 	}
 	one.encrypted(node, info, parts)
+}
+
+// missing returns the kind of a message that came without its content. The phone hands over none of those that a
+// hosted device or a bot has, which no type of theirs need say.
+func missing(node *waBinary.Node) string {
+	part, found := node.GetOptionalChildByTag("unavailable")
+	if !found {
+		return "empty"
+	}
+	hosted := outcome.Text(part.Attrs["hosted"])
+	_, bot := node.GetOptionalChildByTag("bot")
+	switch kind := outcome.Text(part.Attrs["type"]); {
+	case hosted == "true" || hosted == "1":
+		return "hosted_unavailable_fanout"
+	case bot:
+		return "bot_unavailable_fanout"
+	case kind == "":
+		return "unavailable"
+	default:
+		return kind
+	}
 }
 
 // learn stores the second address, LID or number, that a message names for its sender or recipient.
@@ -57,14 +72,13 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 	ctx, client := one.engine.ctx, one.client
 	from := one.identity(ctx, info)
 	var whole opened
-	direct := false
 	for index := range parts {
 		part := &parts[index]
 		kind := outcome.Text(part.Attrs["type"])
 		plaintext, hash, err := one.decrypt(ctx, part, kind, from, info)
-		direct = direct || kind != "skmsg"
 		switch {
 		case err == nil:
+			delete(one.given, from)
 		case errors.Is(err, whatsmeow.ErrEventAlreadyProcessed):
 			continue
 		case errors.Is(err, signalerror.ErrOldCounter) && one.known(info):
@@ -72,9 +86,10 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 		case one.engine.sound() != nil:
 			return
 		default:
-			lacksKey := kind == "skmsg" && !direct && errors.Is(err, signalerror.ErrNoSenderKeyForUser)
+			keys := !one.given[from]
+			one.given[from] = true
 			one.placeholder(node, info, "undecryptable", func() {
-				client.AskAgain(ctx, node, info, lacksKey)
+				client.AskAgain(ctx, node, info, keys)
 				client.Acknowledge(ctx, node, 0)
 			})
 			return

@@ -5,12 +5,14 @@ import (
 
 	"go.mau.fi/whatsmeow/appstate"
 	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
 	"teimoso-whatsmeow/accountstate"
 	"teimoso-whatsmeow/headers"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
+	"teimoso-whatsmeow/vault"
 )
 
 // notification handles what the server tells, and acknowledges it once what follows from it is stored.
@@ -26,13 +28,21 @@ func (one *login) notification(node *waBinary.Node) {
 		return
 	case "account_sync":
 		client.AccountNotification(ctx, node)
+		if _, changed := node.GetOptionalChildByTag("devices"); changed {
+			one.renewKeys(vault.AllGroups)
+		}
 		deliveries = append(deliveries, one.deliver("account", pipe.Fields{"changed": tags(node)}, nil))
 	case "devices":
 		client.DeviceNotification(ctx, node)
+		if len(node.GetChildren()) > len(node.GetChildrenByTag("add")) {
+			one.renewKeys(vault.AllGroups)
+		}
 	case "w:gp2":
 		change, err := client.GroupNotification(ctx, node)
 		if err == nil {
-			one.renewKey(change)
+			if found, members := change.(*events.GroupInfo); members && len(found.Leave) > 0 {
+				one.renewKeys(found.JID)
+			}
 			deliveries = append(deliveries, one.deliver("group", headers.GroupChange(change), nil))
 		}
 	case "mediaretry":
@@ -54,8 +64,8 @@ func (one *login) notification(node *waBinary.Node) {
 	one.stored(answer, deliveries...)
 }
 
-// encryptNotification deletes the sessions of a changed identity before it is acknowledged; prekeys are uploaded
-// beside other work, since each login looks for lacking ones too.
+// encryptNotification deletes the sessions of a changed identity, and the keys that the installation before it had,
+// before it is acknowledged; prekeys are uploaded beside other work, since each login looks for lacking ones too.
 func (one *login) encryptNotification(node *waBinary.Node) {
 	handle := func() {
 		done := one.engine.ratchet.Take()
@@ -64,21 +74,19 @@ func (one *login) encryptNotification(node *waBinary.Node) {
 	}
 	if _, changed := node.GetOptionalChildByTag("identity"); changed {
 		handle()
+		one.renewKeys(vault.AllGroups)
 		return
 	}
 	go handle()
 }
 
-// renewKey has the next message to a group sealed under a key that those who left never had.
-func (one *login) renewKey(change any) {
-	found, ok := change.(*events.GroupInfo)
-	if !ok || len(found.Leave) == 0 {
-		return
-	}
+// renewKeys has the next message to a group, or to each of all, encrypted under a key that members who left and devices
+// that were unlinked never had. It costs nothing more: each message brings its key to all devices.
+func (one *login) renewKeys(group types.JID) {
 	engine, device := one.engine, one.client.Store
 	done := engine.ratchet.Take()
 	defer done()
-	if err := engine.vault.ForgetSenderKey(engine.ctx, device.GetJID(), device.GetLID(), found.JID); err != nil {
+	if err := engine.vault.ForgetSenderKeys(engine.ctx, device.GetJID(), device.GetLID(), group); err != nil {
 		engine.failed(err)
 	}
 }

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"runtime/debug"
+	"strconv"
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 
 	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/intake"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/settlements"
@@ -16,6 +18,7 @@ import (
 func (one *login) received(node *waBinary.Node) {
 	one.engine.trace("in", node)
 	one.sawTraffic()
+	one.offline.Saw(node)
 	switch node.Tag {
 	case "failure":
 		one.end(ends.Failure(node))
@@ -95,7 +98,7 @@ func (one *login) handle(node *waBinary.Node) {
 	case "success":
 		one.success(node)
 	case "iq":
-		one.client.PairingStanza(ctx, node)
+		one.serverQuery(node)
 	case "ib":
 		one.information(node)
 	default:
@@ -138,6 +141,13 @@ func (one *login) acknowledge(node *waBinary.Node, number int) {
 	one.stored(func() { one.client.Acknowledge(one.engine.ctx, node, number) })
 }
 
+// requestBatch asks the server for the next stanzas that wait there.
+func (one *login) requestBatch() {
+	_ = one.client.SendStanza(one.engine.ctx, waBinary.Node{Tag: "ib", Content: []waBinary.Node{
+		{Tag: "offline_batch", Attrs: waBinary.Attrs{"count": strconv.Itoa(intake.Batch)}},
+	}})
+}
+
 // success begins the session of a paired device.
 func (one *login) success(node *waBinary.Node) { one.client.ConnectSuccess(one.engine.ctx, node) }
 
@@ -146,10 +156,6 @@ func (one *login) information(node *waBinary.Node) {
 		switch child.Tag {
 		case "client_expiration":
 			one.engine.pipe.Tell("version_end", pipe.Fields{"at": outcome.Text(child.Attrs["t"])}, nil)
-		case "offline_preview":
-			one.engine.pipe.Tell("offline", pipe.Fields{"expected": outcome.Number(child.Attrs["count"])}, nil)
-		case "offline":
-			one.engine.pipe.Tell("offline", pipe.Fields{"done": outcome.Number(child.Attrs["count"])}, nil)
 		}
 	}
 }

@@ -48,18 +48,6 @@ func (one *Sender) grouped(ctx context.Context, mail *letter) error {
 	return nil
 }
 
-// refreshGroup asks for the members of a group, and for their devices, anew.
-func (one *Sender) refreshGroup(ctx context.Context, mail *letter) error {
-	if _, err := one.Client.GetGroupInfo(ctx, mail.to); err != nil {
-		return outcome.Before(err)
-	}
-	if err := one.grouped(ctx, mail); err != nil {
-		return err
-	}
-	one.forgetDevices(ctx, mail.persons)
-	return nil
-}
-
 // seal encrypts a message for all devices of its persons, those that failed at first once more.
 func (one *Sender) seal(ctx context.Context, mail *letter) (*waBinary.Node, error) {
 	plain := mail.plain

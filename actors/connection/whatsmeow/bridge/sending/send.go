@@ -21,7 +21,8 @@ import (
 const (
 	// ackWithin is how long the server may take for the ack of a message where the request names no time.
 	ackWithin = 60 * time.Second
-	// staleAddressing is the number of a refusal that asks for the group's members anew.
+	// staleAddressing is the number of a refusal by which the group's members and their devices are not those known: the
+	// actor asks for the members, then sends once more.
 	staleAddressing = 421
 )
 
@@ -101,10 +102,7 @@ func (one *Sender) Send(message Message) (at float64, to types.JID, err error) {
 	}
 	at, err = one.post(ctx, mail)
 	if refusedBy(err) == staleAddressing && mail.to.Server == types.GroupServer {
-		if err := one.refreshGroup(ctx, mail); err != nil {
-			return 0, to, err
-		}
-		at, err = one.post(ctx, mail)
+		one.forgetDevices(ctx, mail.persons)
 	}
 	return at, mail.to, err
 }

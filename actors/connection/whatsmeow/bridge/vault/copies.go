@@ -78,11 +78,14 @@ func (vault *Vault) Renew(ctx context.Context, jid, lid types.JID) error {
 	return classify(transaction.Commit())
 }
 
-// ForgetSenderKey has the device make a new key for its messages to a group.
-func (vault *Vault) ForgetSenderKey(ctx context.Context, jid, lid, group types.JID) error {
+// AllGroups stands for each group.
+var AllGroups = types.EmptyJID
+
+// ForgetSenderKeys has the device make a new key for its messages to a group, or to each of all.
+func (vault *Vault) ForgetSenderKeys(ctx context.Context, jid, lid, group types.JID) error {
 	_, err := vault.db.ExecContext(ctx,
-		"DELETE FROM whatsmeow_sender_keys WHERE our_jid = ? AND chat_id = ? AND sender_id IN (?, ?)",
-		jid.String(), group.String(), jid.SignalAddress().String(), lid.SignalAddress().String())
+		"DELETE FROM whatsmeow_sender_keys WHERE our_jid = ? AND sender_id IN (?, ?) AND ? IN ('', chat_id)",
+		jid.String(), jid.SignalAddress().String(), lid.SignalAddress().String(), group.String())
 	return classify(err)
 }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actors.config.sources import resolve_settings
 from actors.state.open_store import open_documents
 from gateway.http.api_keys import ensure_first
+from tests.processes import forked
 from tests.processes.valkey import PASSWORD
 
 if TYPE_CHECKING:
@@ -33,16 +34,13 @@ def by_check(shown: str) -> dict[str, dict[str, Any]]:
 
 def apart(data: Path, *under: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """The command as a process of its own, `under` what makes the mistake."""
-    done = subprocess.run(
-        [*under, sys.executable, "-m", "gateway.cli", "doctor", "--json", "--data", str(data)],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    words = (sys.executable, "-m", "gateway.cli", "doctor", "--json", "--data", str(data))
+    given: dict[str, Any] = {"env": {**os.environ, **environment}, "cwd": ROOT, "timeout": 60}
+    given |= {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    if under or "PYTHONPATH" in environment:  # a fork begins under nothing, and loads no other code
+        done = subprocess.run([*under, *words], check=False, **given)
+    else:
+        done = forked.run(words, **given)
     assert done.stdout, done.stderr
     return done.returncode, by_check(done.stdout)
 

@@ -33,7 +33,7 @@ NEWER: Final = 115
 """The first kind of a message that pyaileys does not know; it has that one as 114, and the others as 115."""
 
 NEWER_KINDS: Final = {f"Message.{name}Message" for name in ("EventInvite", "Music", "SplitPayment")}
-"""What these hold, where it is declared."""
+"""The declared names of what newer kinds hold."""
 
 UNREFERENCED: Final = {
     "Message.PollVoteMessage": "PollVoteMessage",

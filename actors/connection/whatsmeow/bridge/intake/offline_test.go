@@ -1,0 +1,64 @@
+package intake
+
+import (
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+)
+
+func preview(count int) *waBinary.Node {
+	return &waBinary.Node{Tag: "ib", Content: []waBinary.Node{
+		{Tag: "offline_preview", Attrs: waBinary.Attrs{"count": strconv.Itoa(count)}},
+	}}
+}
+
+func TestWhatWaitedIsRequestedUntilItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requested := 0
+		all := &OfflineQueue{Request: func() { requested++ }}
+		expect := func(count int, when string) {
+			t.Helper()
+			synctest.Wait()
+			if requested != count {
+				t.Errorf("requested %d times %s", requested, when)
+			}
+		}
+		waited := &waBinary.Node{Tag: "message", Attrs: waBinary.Attrs{"offline": "1"}}
+		all.Saw(waited)
+		expect(0, "before it was announced")
+		all.Saw(preview(2*Batch + 1))
+		expect(1, "at the announcement")
+		for range Batch - 1 {
+			all.Saw(waited)
+			all.Saw(&waBinary.Node{Tag: "message"})
+		}
+		expect(1, "before the end of the batch")
+		all.Saw(waited)
+		expect(2, "after a batch")
+		time.Sleep(batchWithin - time.Millisecond)
+		all.Saw(waited)
+		time.Sleep(batchWithin - time.Millisecond)
+		expect(2, "while some come")
+		time.Sleep(2 * time.Millisecond)
+		expect(3, "after a silence")
+		time.Sleep(batchWithin)
+		expect(4, "after another one")
+		time.Sleep(batchWithin)
+		expect(4, "before twice the time")
+		time.Sleep(batchWithin)
+		expect(5, "after it")
+		all.Saw(&waBinary.Node{Tag: "ib", Content: []waBinary.Node{{Tag: "offline"}}})
+		time.Sleep(time.Hour)
+		expect(5, "once it ended")
+		all.Saw(preview(0))
+		expect(5, "where nothing waits")
+		all.Saw(preview(1))
+		expect(6, "at another announcement")
+		all.Stop()
+		time.Sleep(time.Hour)
+		expect(6, "after the login")
+	})
+}
