@@ -28,7 +28,7 @@ PATIENCE = 0.5
 """Seconds: much less than the least that a call of Redis itself would wait."""
 
 TRIES = 3
-"""How often an address may be tried on a busy machine: one that waits for Redis does so each time."""
+"""Most tries of an address on a busy machine: one that waits for Redis does so each time."""
 
 STREAMS = {"/api/events"}
 """Answers that last for as long as their reader."""
