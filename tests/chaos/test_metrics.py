@@ -1,4 +1,4 @@
-"""What a real Prometheus sees of a live service under load while its processes are killed."""
+"""A real Prometheus beside a live service under load, while its processes are killed."""
 
 from __future__ import annotations
 

@@ -192,9 +192,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
     try:
         async with simulated.device(simulator, tmp_path / "hostile", reconnect=False) as phone:
             await simulated.pair(simulator, phone)
-        with contextlib.closing(
-            Session.open(tmp_path / "hostile" / "session.db", 2)
-        ) as session:
+        with contextlib.closing(Session.open(tmp_path / "hostile" / "session.db", 2)) as session:
             own = session.credentials()
         assert own is not None
         assert own.device is not None
