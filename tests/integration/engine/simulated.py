@@ -48,6 +48,8 @@ ROOT = Path(__file__).parents[3]
 ACCOUNT = "15550100001"
 CONTACT = "15550100002"
 PATIENCE = 60.0
+UNTIL_PLACEHOLDER = {"native": 6, "whatsmeow": 5}
+"""Ciphertexts of one message that each engine asks for until it stores a placeholder alone."""
 
 
 @pytest.fixture(autouse=True)

@@ -35,9 +35,11 @@ async def test_a_thousand_that_waited(simulator: Simulator, tmp_path: Path) -> N
     )
 
 
-async def test_bad_ones_among_them_spoil_no_other(simulator: Simulator, tmp_path: Path) -> None:
+async def test_bad_ones_among_them_spoil_no_other(
+    engine: str, simulator: Simulator, tmp_path: Path
+) -> None:
     """Each fails within a commit that it shares; it is asked for, and comes after the others."""
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "before")
         await until(phone.messages)
@@ -45,7 +47,7 @@ async def test_bad_ones_among_them_spoil_no_other(simulator: Simulator, tmp_path
         await phone.settle_all()
     await simulator.say(CONTACT, ACCOUNT, "text", count=3 * BATCH)
     fault = await simulator.fault("garble", count=SPREAD)
-    async with device(simulator, tmp_path, epoch=2) as phone:
+    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
         await until(lambda: _count(phone, 3 * BATCH), 60)
         assert await simulator.struck(fault) == SPREAD
         texts = [one.text for one in await phone.messages()]

@@ -65,18 +65,18 @@ async def test_devices_that_come_and_go(simulator: Simulator, tmp_path: Path, no
 
 
 async def test_a_change_of_devices_while_away_is_not_missed(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """The notification waited at WhatsApp; the list in the session file is not trusted after it."""
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await phone.send(1, "one device")
     first = await simulator.link()
-    async with device(simulator, tmp_path, epoch=2) as phone:
+    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
         await opened(phone)
         await phone.send(2, "two devices")
         await reached(simulator, "two devices", [0, first])
-    async with device(simulator, tmp_path, epoch=3) as phone:
+    async with device(simulator, tmp_path, epoch=3, kind=engine) as phone:
         await opened(phone)
         await phone.send(3, "after a restart")
         await reached(simulator, "after a restart", [0, first])

@@ -60,12 +60,12 @@ async def test_what_is_sent_bears_the_timer_of_the_chat(
 
 @pytest.mark.parametrize("how", ["a message", "the history"])
 async def test_the_timer_of_an_older_chat_is_learnt(
-    simulator: Simulator, tmp_path: Path, how: str
+    engine: str, simulator: Simulator, tmp_path: Path, how: str
 ) -> None:
     """Its setting came before the device was linked: what comes after it bears the timer."""
     account = {"account": ACCOUNT, "seconds": DAY}
     await simulator._call("POST", f"/contacts/{CONTACT}/timer", **account)
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         if how == "a message":
             await simulator.say(CONTACT, ACCOUNT, "gone tomorrow")

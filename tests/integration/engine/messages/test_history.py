@@ -118,8 +118,8 @@ async def test_what_is_here_already_stays_as_it_is(
             assert [one.text for one in await phone.messages()] == ["second"]
 
 
-async def test_kinds_names_and_groups(simulator: Simulator, tmp_path: Path) -> None:
-    async with device(simulator, tmp_path) as phone:
+async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         group = await simulator.group(CONTACT, ACCOUNT, BEN)
         await simulator.history(type="push_name", pushnames={BEN: "Ben"})

@@ -42,10 +42,10 @@ async def limit(simulator: Simulator, phone: Device, **limits: float | None) -> 
 
 
 async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """Not even a file is uploaded. Who writes is answered, also by a device that logs in later."""
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, "15550100001", "hello")
         await until(phone.messages)
@@ -60,7 +60,7 @@ async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
         await phone.send(3, "a reply")
         group = await simulator.group(CONTACT, "15550100001")
         await phone.send(4, "to all", group)
-    async with device(simulator, tmp_path, epoch=2) as phone:
+    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
         await until(phone.opened.is_set)
         with pytest.raises(SendDeferred):
             await phone.send(1, "never", STRANGER)

@@ -72,10 +72,10 @@ async def test_companions_that_come_and_go_get_copies(
 
 
 async def test_what_a_companion_sends_is_stored_once_as_outgoing(
-    simulator: Simulator, tmp_path: Path
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """Live, on a session that both have used, and after it waited while the device was away."""
-    async with device(simulator, tmp_path) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         other = await simulator.link(ACCOUNT)
         await simulator.say(ACCOUNT, CONTACT, "first", device=other)
@@ -85,7 +85,7 @@ async def test_what_a_companion_sends_is_stored_once_as_outgoing(
         await simulator.say(ACCOUNT, CONTACT, "second", device=other)
         await until(lambda: _has(phone, ["first", "second"]))
     await simulator.say(ACCOUNT, CONTACT, "third", device=other)
-    async with device(simulator, tmp_path, epoch=2) as phone:
+    async with device(simulator, tmp_path, epoch=2, kind=engine) as phone:
         async with asyncio.timeout(PATIENCE):
             await phone.opened.wait()
         await until(lambda: _has(phone, ["first", "second", "third"]))
