@@ -1,4 +1,4 @@
-"""What the tests of traces search for: the keys, tokens, ids and addresses in a database."""
+"""Secrets that the tests of traces search for: the keys, tokens, ids and addresses in a database."""
 
 from __future__ import annotations
 

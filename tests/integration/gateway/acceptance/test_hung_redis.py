@@ -64,8 +64,8 @@ def changes(message: str) -> Iterator[tuple[str, str, Any]]:
             if method == "get" or (method, path) == ("delete", "/api/connections/{connection}"):
                 continue
             media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-            examples: list[Any] = list(media.get("examples", {}).values())
-            example = examples[0]["value"] if examples else None
+            examples: dict[str, dict[str, Any]] = media.get("examples", {})
+            example = next((each.get("value") for each in examples.values()), None)
             text = json.dumps(example).replace("https://example.com", "http://127.0.0.1:9")
             yield method.upper(), filled(path, message), json.loads(text)
 

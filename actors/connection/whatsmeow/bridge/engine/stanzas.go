@@ -119,7 +119,9 @@ func (one *login) unhandled(node *waBinary.Node) {
 		one.acknowledge(node, whatsmeow.NackParsingError)
 		return
 	}
-	one.placeholder(node, info, "failed", func() { one.acknowledge(node, whatsmeow.NackUnhandledError) })
+	one.placeholder(node, info, "failed", func() {
+		one.client.Acknowledge(one.engine.ctx, node, whatsmeow.NackUnhandledError)
+	})
 }
 
 // deliver sends the actor what it has to commit.
