@@ -171,7 +171,8 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
             state,
             on_lost=pytest.fail,
         )
-        await drain.finish()
+        async with asyncio.timeout(60):
+            await drain.finish()
         assert (session.pending("message", 1), session.refused_count()) == ([], 0)
         assert measured.rise("teimoso_state_store_refusals", reason="refused") == 0
         there = {each["message_id"]: each for each in await stored(documents, "long")}
