@@ -97,3 +97,4 @@ def test_nothing_is_lost_or_doubled(
     assert [(one["id"], one["text"]) for one in found] == begun
     town.goes_on(phone)
     assert [one["text"] for one in phone.pending("message") if one["text"] in texts] == texts
+    assert town.account["retries"] == 0, "what came again was not repeated from its plaintext"
