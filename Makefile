@@ -38,9 +38,9 @@ test: setup-test debian
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(MAKE) -s whatsmeow-if-possible
-	@# Types are checked, and the program is tested, while tests wait, with what these leave of the cores.
+	@# Types are checked, and the program is checked and tested, while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
-	$(MAKE) -s test-go >.venv/go.log 2>&1 & go=$$!; \
+	$(MAKE) -s check-go test-go >.venv/go.log 2>&1 & go=$$!; \
 	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
 	wait $$go; program=$$?; echo "Go:"; cat .venv/go.log; \
@@ -117,7 +117,8 @@ check-go:
 	@$(HAVE_MODULES) || { echo "No Go here, or no modules: the checks of teimoso-whatsmeow are skipped."; exit 0; }; \
 	cd $(BRIDGE) && export GOTOOLCHAIN=local && badly=$$(gofmt -l .) \
 		&& { [ -z "$$badly" ] || { echo "gofmt: $$badly" >&2; exit 1; }; } \
-		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./...
+		&& $(GO) vet ./... && $(GO) tool -modfile=tools.mod staticcheck ./... \
+		&& echo "Success: gofmt, vet and staticcheck found nothing"
 
 ## tests of the program under the race detector, against the simulator too, and of its decoder with made-up bytes
 test-go: setup

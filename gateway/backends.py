@@ -117,7 +117,7 @@ class Backends:
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
         files = open_store(settings, bucket)
-        spool = Spool(settings.spool_file, limit=settings.spool_limit)
+        spool = Spool(settings.spool_file, settings.spool_quota)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         room = RedisRoom(redis, settings.redis_limit, settings.max_connections)
         tail = Tail(EventLog(documents), billed=documents.billed)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import TYPE_CHECKING, Any
+import sqlite3
+from contextlib import closing, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +24,11 @@ _SHOWN = re.compile(
 
 _NUMBERS = frozenset({"at", "times", "more", "dropped", "part", "trace", "?"})
 """Fields that count something of the trace itself."""
+
+SHORTEST: Final = 8
+"""Characters, or bytes, that a number, an id, a key or a token has at least."""
+SHORTEST_KEY: Final = 16
+"""Bytes of a key or a token that is written in Base64 or hexadecimal."""
 
 
 def files(trace: Path) -> list[Path]:
@@ -61,6 +69,59 @@ def spellings(secret: str | bytes) -> Iterator[str]:
         yield secret.hex()
         yield base64.b64encode(secret).decode().rstrip("=")
         yield base64.urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+def values(database: Path) -> Iterator[str | bytes]:
+    """Keys, ids, addresses and tokens in a SQLite file: each value that is no word of the protocol.
+
+    The parts of a value that is JSON count one by one, and what a string of it encodes in Base64 or
+    hexadecimal counts as bytes.
+    """
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+        tables = opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            for row in opened.execute(f'SELECT * FROM "{table}"'):
+                for value in row:
+                    yield from _secrets(value)
+
+
+def _secrets(value: object) -> Iterator[str | bytes]:
+    if isinstance(value, bytes):
+        if len(value) >= SHORTEST:
+            yield value
+        value = _parsed(value)
+    elif isinstance(value, str):
+        parsed = _parsed(value.encode())
+        if parsed is None:
+            yield from _words(value)
+        value = parsed
+    if isinstance(value, dict | list):
+        for each in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _secrets(each)
+
+
+def _parsed(text: bytes) -> dict[str, Any] | list[Any] | None:
+    """The object or list that JSON text stands for; None for anything else."""
+    if text[:1] in (b"{", b"["):
+        with suppress(ValueError):
+            found: dict[str, Any] | list[Any] = json.loads(text)
+            return found
+    return None
+
+
+def _words(text: str) -> Iterator[str | bytes]:
+    """A text and the user of an address, where they have a digit; and the bytes that it encodes.
+
+    Without a digit a text is a word: of a state, say.
+    """
+    user = text.partition("@")[0].partition(":")[0]
+    yield from (
+        each for each in {text, user} if len(each) >= SHORTEST and any(map(str.isdigit, each))
+    )
+    for decode in (bytes.fromhex, partial(base64.b64decode, validate=True)):
+        with suppress(ValueError):
+            if len(decoded := decode(text)) >= SHORTEST_KEY:
+                yield decoded
 
 
 def _strings(file: Path) -> Iterator[str]:

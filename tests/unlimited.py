@@ -1,4 +1,4 @@
-"""A quota for tests of something else."""
+"""Quotas for tests of something else, and of a size."""
 
 from __future__ import annotations
 
@@ -6,3 +6,8 @@ from actors.runtime.limits import Limit
 from actors.runtime.quotas import Quota
 
 UNLIMITED = Quota(None, Limit("none", 0, "none", 1), 0)
+
+
+def at_most(size: int, connections: int = 0) -> Quota:
+    """So many for all, with parts for so many connections."""
+    return Quota(None, Limit("SPOOL_LIMIT", size, "spool_unavailable", 5), connections)

@@ -56,8 +56,8 @@ SECTIONS = (
         """`MAX_…` is for the instance, `…_PER_CONNECTION` for each connection, over all API keys that are for it. Three
 older names do not say so: `RATE_LIMIT` is for each connection, `SPOOL_LIMIT` and `MEDIA_LIMIT` for each host. A caller at a limit gets 429 for a connection or a
 key and 503 for the instance, with `Retry-After`, and the answer names the setting: its code is `quota_reached` or
-`instance_limit_reached` where no other is named below. Half of each limit of the instance, but for `MAX_CONNECTIONS`
-and `SPOOL_LIMIT`, is reserved for connections in equal parts ([tenants](security.md#the-parts-of-tenants)).""",
+`instance_limit_reached` where no other is named below. Half of each limit of the instance, but for `MAX_CONNECTIONS`,
+and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](security.md#the-parts-of-tenants)).""",
         {
             "MAX_CONNECTIONS": "connections that may exist; beyond it 503 `too_many_connections`",
             "RATE_LIMIT": (
@@ -88,10 +88,13 @@ and `SPOOL_LIMIT`, is reserved for connections in equal parts ([tenants](securit
             ),
             "MAX_REDIS_MEMORY": (
                 "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine"
-                " tenths of its `maxmemory`, or where it has none for half of its machine's memory. Once half of it is used, each"
-                " connection has an equal part of the other half"
+                " tenths of its `maxmemory`, or where it has none for half of its machine's memory (of its"
+                " container's, where that is less). Once half of it is used, each connection has an equal part of"
+                " the other half"
             ),
-            "SPOOL_LIMIT": "messages that wait on the gateway's disk at most while Redis is away",
+            "SPOOL_LIMIT": (
+                "messages that wait on the gateway's disk at most while Redis is away (503 `spool_unavailable`)"
+            ),
             "MEDIA_LIMIT": (
                 "bytes (also `20G`) that all files of this host may have together before no more is "
                 "taken from callers; what arrives from WhatsApp is kept all the same; `0` for no limit "

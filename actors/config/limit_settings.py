@@ -108,6 +108,7 @@ class LimitSettings(BaseModel):
             self.webhook_quota,
             self.key_quota,
             self.file_quota,
+            self.spool_quota,
         )
         of_quotas = (limit for quota in quotas for limit in (quota.each, quota.total))
         return (
@@ -152,6 +153,12 @@ class LimitSettings(BaseModel):
     def file_quota(self) -> Quota:
         """Bytes of files on one host. A connection has no limit of them but that of a day (`upload_limit`)."""
         return self._quota(None, "MEDIA_LIMIT", 3600)
+
+    @property
+    def spool_quota(self) -> Quota:
+        """Messages that wait on the disk of one host while Redis is away."""
+        limit = self._limit("SPOOL_LIMIT", "spool_unavailable", 5)
+        return Quota(None, limit, self.max_connections)
 
     @property
     def upload_limit(self) -> Limit:

@@ -21,6 +21,7 @@ from actors.connection.backup.connection_backup import Keeping
 from actors.connection.backup.quarantine import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
+from actors.connection.refused_items.long_words import LongWords
 from actors.connection.sender import Ticket
 from actors.connection.serving import Serving
 from actors.connection.session import incarnation
@@ -290,7 +291,8 @@ class ConnectionActor(Shell):
     def _open(
         self, lease: Lease, engine: str, directory: Path, copies: Kept | None
     ) -> tuple[Serving, Engine]:
-        settings = self._settings
+        settings, media = self._settings, self._media.of(lease.connection)
+        self._state.words = LongWords(media)
         serving = Serving(
             lease,
             self._leases,
@@ -315,7 +317,6 @@ class ConnectionActor(Shell):
         if copies is not None:
             copies.tell(serving.lose)
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
-        media = self._media.of(lease.connection)
         opened: Engine = open_engine(
             settings, lease.connection, lease.epoch, serving.events, directory, media=media
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
+from actors.connection.engine import NotConnected, SendError
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 
@@ -144,8 +144,6 @@ class Commander:
 
     async def _trace(self, action: str) -> dict[str, Any]:
         recorder = self._engine.recorder
-        if recorder is None:
-            return {"error": UNSUPPORTED}
         if action == "start":
             recorder.start()
         elif action == "stop":

@@ -291,8 +291,8 @@ class Engine(Account, Names, RefusedItems, Protocol):
     guarantees: Guarantees
 
     @property
-    def recorder(self) -> Recorder | None:
-        """Records the shape of the traffic while it is on; None where the engine shows no stanzas."""
+    def recorder(self) -> Recorder:
+        """Records the shape of the traffic while it is on."""
 
     @property
     def account(self) -> str | None:

@@ -4,7 +4,8 @@ An item leaves the inbox only when what it says is stored elsewhere (G5). Repeat
 the other side: a document's id is the message's, receipts only ever move a message forward, a chat that
 was merged has nothing left to merge, and of a setting the later change stays. An item that the store
 refuses for good is set aside in the inbox, and the rest goes on. Once the most items that a session keeps are
-set aside, the next one stays, and nothing behind it is stored until a person decided on some; receipts go on.
+set aside, a message becomes a file in its chat, which the store takes; any other item stays, and nothing behind it is
+stored until a person decided on some; receipts go on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 import structlog
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.engine import InboxMessage
 from actors.connection.refused_items.bisection import store_each
 from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.session.file import SessionUnavailable
@@ -31,7 +33,7 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
+    from actors.connection.engine import InboxKind, InboxMerge
     from actors.connection.names.lane_joins import LaneJoins
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
@@ -176,8 +178,8 @@ class Drain:
             return await store(self._connection, self._epoch, [asdict(item) for item in some])
 
         async def set_aside(item: T) -> None:
-            await self._set_aside(item.key)
-            refused.add(item.key)
+            if await self._set_aside(item.key, item):
+                refused.add(item.key)
 
         try:
             if not await store_each(items, store_some, set_aside):
@@ -186,11 +188,11 @@ class Drain:
             return Progress.AWAY
         return [item for item in items if item.key not in refused]
 
-    async def _set_aside(self, key: int) -> None:
-        """Take an item that is refused by itself out of the pending ones. Raises `SessionUnavailable`.
+    async def _set_aside(self, key: int, item: object = None) -> bool:
+        """Take an item that is refused by itself out of the pending ones; False where it is stored as a file instead.
 
         Raises `StateAway` where a call without any item is refused as well, for it is no fault of the item,
-        and where there is no room for it.
+        and where there is no room for it. Raises `SessionUnavailable`.
         """
         try:
             kept = await self._state.store_messages(self._connection, self._epoch, [])
@@ -198,13 +200,29 @@ class Drain:
             kept = False
         if not kept:
             raise StateAway("it takes nothing of this connection")
-        self._full = not await self._engine.set_aside(key)
+        aside = await self._engine.set_aside(key)
+        if not aside and await self._store_as_file(item):
+            log.error("stored as a file", action="set_aside", connection=self._connection, item=key)
+            return False
+        self._full = not aside
         if self._full:
             await self._count()
             log.error("not set aside", action="set_aside", connection=self._connection, item=key)
             raise StateAway("no more items have room aside")
         measures.count("teimoso_documents_set_aside")
         log.error("set aside", action="set_aside", connection=self._connection, item=key)
+        return True
+
+    async def _store_as_file(self, item: object) -> bool:
+        """Whether the item is a message, and the store takes it as a file."""
+        if not isinstance(item, InboxMessage):
+            return False
+        try:
+            return await self._state.store_messages(
+                self._connection, self._epoch, [{**asdict(item), "as_file": True}]
+            )
+        except StateRefused:
+            return False
 
     async def _one(self, key: int, store: Callable[[], Awaitable[str]]) -> Progress:
         """Store one item in as many calls as it takes; settle it, or set it aside."""

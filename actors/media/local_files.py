@@ -191,7 +191,7 @@ class ConnectionFiles:
     def __init__(
         self, files: Files, store: DirectoryStore, ledger: Ledger, connection: str
     ) -> None:
-        self.room, self.find = files.room, files.find
+        self.room, self.find, self.secure = files.room, files.find, files.secure
         self._store = store
         self._ledger = ledger
         self._connection = connection

@@ -28,6 +28,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from actors.runtime.memory_limits import container_memory
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -218,7 +220,9 @@ async def durability(redis: Redis) -> Durability:
 MAXMEMORY_SHARE = 0.9
 """The share of `maxmemory` from which no message is added: the rest is for transitions of those in the queue."""
 MACHINE_SHARE = 0.5
-"""The same share of the machine's memory, for a Redis without `maxmemory`: a rewrite of its log may take as much again."""
+"""The same share of the machine's memory, for a Redis without a `maxmemory` below that: a rewrite of its log may take as much again."""
+
+_HERE = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,8 @@ class RedisMemory:
 async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
     """Read the memory of Redis; its limit is `limit` (bytes; 0: none), or less by `maxmemory`.
 
-    None where the server forbids it. Raises `RedisAway`.
+    Without both it is a share of its machine's memory. Redis reports that of the host; where it runs on this
+    one, it has no more than this process's container. None where the server forbids it. Raises `RedisAway`.
     """
     async with reach():
         try:
@@ -249,15 +254,23 @@ async def memory(redis: Redis, limit: int = 0) -> RedisMemory | None:
             if "unknown command" not in str(error).lower():
                 raise
             return None
-    return memory_of(told, limit)
+    return memory_of(told, limit, contained=container_memory() if _is_here(redis) else None)
 
 
-def memory_of(told: Any, limit: int = 0) -> RedisMemory:
-    """Return the memory that an answer to INFO reports; `limit` as in `memory`."""
+def _is_here(redis: Redis) -> bool:
+    """Whether the server runs on this host: it is reached by loopback, or by a socket in the file system."""
+    known = redis.connection_pool.connection_kwargs
+    return "path" in known or known.get("host") in _HERE
+
+
+def memory_of(told: Any, limit: int = 0, *, contained: int | None = None) -> RedisMemory:
+    """Return the memory that an answer to INFO reports; `limit` as in `memory`, `contained` that of its container."""
     maxmemory = int(told.get("maxmemory") or 0)
     machine = int(told.get("total_system_memory") or 0)
+    if contained is not None and machine:
+        machine = min(machine, contained)
     bounds = [
-        limit or (0 if maxmemory else int(MACHINE_SHARE * machine)),
+        limit or (0 if 0 < maxmemory < machine else int(MACHINE_SHARE * machine)),
         int(MAXMEMORY_SHARE * maxmemory),
     ]
     return RedisMemory(

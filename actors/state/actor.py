@@ -13,7 +13,7 @@ from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.account import app_state
 from actors.state.batcher import Batcher, refusing, shares
 from actors.state.calls import calling
-from actors.state.connections import Observed, limiting, showing
+from actors.state.connections import Observed, limiting, renaming, showing
 from actors.state.documents import (
     CHATS,
     CONTACTS,
@@ -209,8 +209,9 @@ class StateManager(Shell):
         newer epoch has the connection. Raises `StoreAway`: what was moved by then stays moved.
         """
         # A write of its own first: what was given before it, also by a caller who is dead or no
-        # longer waits, is in the store then, and is found.
-        if not await self._write(connection, epoch, []):
+        # longer waits, is in the store then, and is found. All that is stored later in `new` tells its
+        # events behind this one.
+        if not await self._write(connection, epoch, [renaming(connection, old, new, time.time())]):
             return "lost"
         settings = await self._settings_of(connection, old, new)
         if settings and not await self._write(connection, epoch, settings, fence_of_living):

@@ -24,7 +24,7 @@ from actors.runtime.connection_ids import (
 )
 from actors.runtime.connection_options import ConnectionOptions
 from actors.state.documents import CONNECTIONS, Write
-from actors.state.events.derivation import of_connection, of_limit, of_pairing
+from actors.state.events.derivation import of_connection, of_limit, of_pairing, of_rename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -350,6 +350,18 @@ def limiting(connection: str, limit: Document) -> Write:
         return {**document, "limit": limit}
 
     return updating(connection, change, tells=of_limit)
+
+
+def renaming(connection: str, former: str, chat: str, at: float) -> Write:
+    """The write that notes that the chat `former` is `chat` from now on; again of the same two nothing."""
+
+    def change(document: Document) -> Document | None:
+        known = document.get("renamed") or {}
+        if (known.get("former"), known.get("chat")) == (former, chat):
+            return None
+        return {**document, "renamed": {"former": former, "chat": chat, "at": at}}
+
+    return updating(connection, change, tells=of_rename)
 
 
 def _age(observed: Observed) -> tuple[int, float, float]:

@@ -18,11 +18,12 @@ from actors.queue.lanes import (
     mint,
 )
 from actors.queue.records import api_id, derive
-from actors.queue.spool.file import SpoolUnavailable
+from actors.queue.spool.file import SpoolFull, SpoolUnavailable
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, message_targets, outcome
 from gateway.connection_access import resolve
+from gateway.http import limit_problems
 from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
@@ -104,6 +105,8 @@ async def taken_in(
         if queued:
             raise
         raise outcome.lost() from None
+    except SpoolFull as full:
+        raise limit_problems.refused(full, uncertain=True) from None
     except SpoolUnavailable:
         # The script may have run before the answer was lost: only a key makes a repeat harmless.
         raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from actors.connection.engine import UNSUPPORTED
 from gateway.api.lookups import answered
 from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
@@ -52,8 +51,6 @@ async def _told(call: Call[None, None], action: str) -> Response:
     if lease is None or lease.owner is None or not call.backends.liveness.of(registered.id, lease):
         raise Problem("connection_not_open", "Nobody serves the connection now.")
     told = await answered(call, registered, "trace", {"action": action})
-    if told.get("error") == UNSUPPORTED:
-        raise Problem(UNSUPPORTED)
     if "tracing" not in told:
         raise Problem("not_answered", "The recorder was not reached.", reason=told["error"])
     return written(Trace.model_validate(told))
@@ -65,7 +62,6 @@ _REFUSES = (
     "connection_not_open",
     "connection_busy",
     "not_answered",
-    UNSUPPORTED,
     "redis_away",
     "store_away",
 )

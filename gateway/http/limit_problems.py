@@ -42,8 +42,11 @@ def expect(limits: Iterable[Limit]) -> None:
         measures.count(COUNTED, 0, limit=limit.setting)
 
 
-def refused(reached: LimitReached) -> Problem:
-    """Count a call that reached a limit and return its problem: 429 for a connection or key, 503 for the instance."""
+def refused(reached: LimitReached, **more: object) -> Problem:
+    """Count a call that reached a limit and return its problem: 429 for a connection or key, 503 for the instance.
+
+    `more` are further fields of the answer.
+    """
     limit, scope = reached.limit, reached.scope
     measures.count(COUNTED, limit=limit.setting)
     detail = _DETAILS.get(limit.code, "{setting} allows {size} for {whose}.")
@@ -54,4 +57,5 @@ def refused(reached: LimitReached) -> Problem:
         setting=limit.setting,
         limit=limit.size,
         of=scope,
+        **more,
     )

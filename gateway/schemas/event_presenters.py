@@ -244,6 +244,15 @@ def _call(data: Document) -> answers.CallTold:
     )
 
 
+def _renamed(data: Document) -> answers.RenamedChat:
+    return answers.RenamedChat(
+        connection=name_of(data["connection"]),
+        chat=data["chat"],
+        former=data["former"],
+        at=rfc3339(data["at"]) or "",
+    )
+
+
 _PLAIN: Final[Mapping[str, tuple[Any, Callable[[Document], Answer]]]] = {
     "message.changed": (answers.ChangedEvent, _change),
     "connection.state": (answers.StateEvent, _state),
@@ -251,6 +260,7 @@ _PLAIN: Final[Mapping[str, tuple[Any, Callable[[Document], Answer]]]] = {
     "connection.passkey": (answers.PasskeyEvent, _passkey),
     "call.received": (answers.CallEvent, _call),
     "chat.updated": (answers.ChatEvent, account.changed_chat),
+    "chat.renamed": (answers.RenamedEvent, _renamed),
     "contact.updated": (answers.ContactEvent, account.changed_contact),
 }
 """Events of which the data says it all."""

@@ -182,6 +182,23 @@ class ChatEvent(EventAnswer):
     data: ChangedChat
 
 
+class RenamedChat(Answer):
+    connection: str = Field(examples=["shop"])
+    chat: str = Field(
+        description="The address from now on, also of what the chat had before.",
+        examples=["15550100002@s.whatsapp.net"],
+    )
+    former: str = Field(description="The address until now.", examples=["200000000000001@lid"])
+    at: Time
+
+
+class RenamedEvent(EventAnswer):
+    """A chat goes by another address from now on, since two addresses are one person's."""
+
+    type: Literal["chat.renamed"]
+    data: RenamedChat
+
+
 class ContactEvent(EventAnswer):
     """A contact has other names, or is in the address book of the account's phone no more."""
 
@@ -217,6 +234,7 @@ Told = Annotated[
     | PasskeyEvent
     | CallEvent
     | ChatEvent
+    | RenamedEvent
     | ContactEvent
     | AlertEvent,
     Field(discriminator="type"),
@@ -231,6 +249,7 @@ MODELS: tuple[type[EventAnswer], ...] = (
     PasskeyEvent,
     CallEvent,
     ChatEvent,
+    RenamedEvent,
     ContactEvent,
     AlertEvent,
 )

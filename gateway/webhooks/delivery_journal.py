@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from actors.state.events.deliveries import delivering
@@ -116,3 +117,28 @@ class Journal:
                 break
             chunk[seq] = delivery
         return chunk
+
+
+class Endings:
+    """Ends of deliveries: each is stored once the store has the next event of its lane as one that is tried.
+
+    As long as one of a lane is stored as tried, those behind it are found after a crash.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._left: dict[str, Delivery] = {}  # by lane: the follower is not found yet
+
+    def put(self, delivery: Delivery, *, more: bool) -> None:
+        """Have the delivery stored; `more`: it has ended, and its lane goes on in documents."""
+        assert delivery.lane is not None
+        self._journal.put(replace(delivery, status="waiting") if more else delivery)
+        self.close(delivery.lane)
+        if more:
+            self._left[delivery.lane] = delivery
+
+    def close(self, lane: str) -> None:
+        """Have the end of the last delivery of the lane stored: its follower has a document, or there is none."""
+        ended = self._left.pop(lane, None)
+        if ended is not None:
+            self._journal.put(ended)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,12 +22,12 @@ from actors.state.events.deliveries import Delivery
 from actors.state.webhooks import Overtaken, Progress, WebhookNotFound
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks import delivery_policy
-from gateway.webhooks.delivery_journal import Journal
+from gateway.webhooks.delivery_journal import Endings, Journal
 from gateway.webhooks.delivery_policy import Endpoint
 from gateway.webhooks.flights import Flights
 from gateway.webhooks.http_post import PER_ENDPOINT
-from gateway.webhooks.lane_attempts import LaneAttempts
-from gateway.webhooks.lanes import REPEATS, Lanes
+from gateway.webhooks.lane_attempts import UNWANTED, LaneAttempts, Result
+from gateway.webhooks.lanes import REPEATS, Lanes, former_lane_of
 from gateway.webhooks.refused_deliveries import Refused
 
 if TYPE_CHECKING:
@@ -52,20 +52,6 @@ HELD: Final = 1000
 ATTEMPTS: Final = "teimoso_webhook_attempts"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """An attempt at the next event of a lane, `fresh` from the log; None: it could not be made now.
-
-    No `delivery`, but an attempt: nothing was stored there, seen when `spills` was the lane's.
-    """
-
-    lane: Lane
-    fresh: bool
-    spills: int
-    delivery: Delivery | None
-    attempt: Attempt | None
 
 
 class Courier:
@@ -113,10 +99,10 @@ class Courier:
             leases=leases,
             clock=clock,
         )
-        self._closing: dict[str, Delivery] = {}  # by lane: dealt with, its follower not found yet
+        self._endings = Endings(self._journal)
         self._unread: deque[Told] = deque()
         self._at_end = False
-        self._results: deque[_Result] = deque()
+        self._results: deque[Result] = deque()
         self._news: asyncio.Task[None] | None = None
         self._gone = False
         self._wake = asyncio.Event()
@@ -181,7 +167,9 @@ class Courier:
             lane.behind, lane.last = True, seq
             # None where a person changed the webhook since.
             retry_at = 0.0 if self._webhook.progress.retry_at is None else head.retry_at or 0.0
-            self._lanes.hold(lane, seq, head.told.event.at, head.attempts, retry_at)
+            event = head.told.event
+            former = None if head.attempts else former_lane_of(event)
+            self._lanes.hold(lane, seq, event.at, head.attempts, retry_at, former=former)
 
     async def _step(self) -> None:
         self._settle()
@@ -217,12 +205,13 @@ class Courier:
             self._at_end = not look.events
         while self._unread and self._wants_more:
             told = self._unread.popleft()
-            wanted = self._webhook.wants(told.event)
+            wanted = self._webhook.wants(told.event) or self._lanes.follows(told.event)
             self._missed += self._lanes.read(told, wanted=wanted)
             self._journal.moved()
         if self._lanes.full and not (self._endpoint.down and self._lanes.has_new):
             for lane, told in self._lanes.spill():
-                parked = Delivery(self._webhook.id, told, "behind", lane.key)
+                status: Status = "waiting" if told.seq == lane.head else "behind"
+                parked = Delivery(self._webhook.id, told, status, lane.key)
                 self._journal.put(parked, urgent=True)
                 self._parked += 1
 
@@ -247,13 +236,15 @@ class Courier:
         fresh: bool,
         find: Callable[[], Awaitable[Delivery | None]],
     ) -> None:
+        new = lane.head is None and lane.key != REPEATS
         delivery = attempt = None
         try:
             delivery = await find()
-            attempt = await self._attempts.make(delivery)
+            if not (delivery and new and self._lanes.must_wait(lane, delivery.told)):
+                attempt = await self._attempts.make(delivery)
         except (StoreAway, RedisAway):
             await asyncio.sleep(AWAY)
-        self._results.append(_Result(lane, fresh, spills, delivery, attempt))
+        self._results.append(Result(lane, fresh, spills, delivery, attempt))
 
     def _settle(self) -> None:
         """Take in what came of the attempts that are over."""
@@ -264,9 +255,11 @@ class Courier:
             lane.busy = False
             self._journal.moved()
             if attempt is None:
-                self._lanes.hold_on(lane, self._clock())
+                self._hold_back(lane, delivery)
             elif delivery is None:
                 self._found_nothing(lane, result.spills)
+            elif attempt is UNWANTED:
+                self._pass(lane, delivery, fresh=result.fresh)
             elif lane.key == REPEATS:
                 self._repeated(delivery, attempt)
             else:
@@ -279,15 +272,31 @@ class Courier:
             self._lanes.release(lane)
         elif lane.spills == spills:
             lane.behind = False
-            self._close(lane)
+            self._endings.close(lane.key)
         if not self._lanes.held and not self._lanes.behind:
             self._parked = 0
 
-    def _close(self, lane: Lane) -> None:
-        """Have the end of a delivery stored: the store has the next of its chat as one that is tried."""
-        ended = self._closing.pop(lane.key, None)
-        if ended is not None:
-            self._journal.put(ended)
+    def _hold_back(self, lane: Lane, delivery: Delivery | None) -> None:
+        """Have an event tried later that could not be; one that waits for its chat's former lane is the head."""
+        self._lanes.hold_on(lane, self._clock())
+        if delivery is None or lane.head is not None or not lane.behind or lane.key == REPEATS:
+            return
+        told, former = delivery.told, former_lane_of(delivery.told.event)
+        if former is not None:
+            lane.last = told.seq
+            self._lanes.hold(lane, told.seq, told.event.at, 0, 0.0, former=former)
+            self._endings.put(replace(delivery, status="waiting"), more=False)
+
+    def _pass(self, lane: Lane, delivery: Delivery, *, fresh: bool) -> None:
+        """Go on behind an event that only kept the order of a chat with two addresses."""
+        lane.last = delivery.told.seq
+        if fresh:
+            lane.waiting.popleft()
+            self._lanes.finish(delivery.told.seq)
+            return
+        self._parked -= 1
+        self._lanes.release(lane)
+        self._endings.put(replace(delivery, status="passed"), more=lane.behind)
 
     def _look_for_repeats(self) -> None:
         lane = self._lanes.lane(REPEATS)
@@ -329,14 +338,7 @@ class Courier:
             self._parked -= not fresh
             self._lanes.release(lane)
             self._gone = self._gone or verdict == "gone"
-        if verdict == "retry" or not lane.behind:
-            self._journal.put(tried)
-            self._close(lane)
-        else:
-            # As long as one of its chat is stored as tried, those behind it are found after a crash.
-            self._journal.put(replace(tried, status="waiting"))
-            self._close(lane)
-            self._closing[lane.key] = tried
+        self._endings.put(tried, more=lane.behind and verdict != "retry")
 
     def _failed(self, delivery: Delivery, attempt: Attempt, verdict: str, now: float) -> None:
         if attempt.error not in delivery_policy.HOPELESS:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.state.events.deliveries import Attempt, Delivery
 from gateway.schemas.event_presenters import Unreadable
 from gateway.webhooks import delivery_policy, event_body, signed_request
-from gateway.webhooks.lanes import REPEATS
+from gateway.webhooks.lanes import REPEATS, former_lane_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
 
 NOTHING: Final = Attempt(0.0, None, None, 0.0)
 """In place of an attempt where no event was found."""
+
+UNWANTED: Final = Attempt(0.0, None, None, 0.0)
+"""In place of an attempt at an event that only kept the order of a chat with two addresses (`lanes`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An attempt at the next event of a lane, `fresh` from the log; None: it could not be made now.
+
+    No `delivery`, but an attempt: nothing was stored there, seen when `spills` was the lane's.
+    """
+
+    lane: Lane
+    fresh: bool
+    spills: int
+    delivery: Delivery | None
+    attempt: Attempt | None
 
 
 class LaneAttempts:
@@ -62,6 +80,9 @@ class LaneAttempts:
         told = delivery.told
         if delivery.lane is not None and told.seq <= self.webhook.begun:
             return Attempt.of(now, delivery_policy.SUPERSEDED, 0.0)
+        kept_order = delivery.lane is not None and former_lane_of(told.event) is not None
+        if kept_order and not self.webhook.wants(told.event):
+            return UNWANTED
         try:
             # Only an admin sets up a webhook, so that it may be told what links an account.
             body = await event_body.body(told, self._leases, may_link=True)

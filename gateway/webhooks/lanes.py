@@ -38,19 +38,27 @@ def lane_of(event: Event) -> str:
     return f"{event.connection or ''}/{chat}"
 
 
+def former_lane_of(event: Event) -> str | None:
+    """The lane of the address that the chat of this event had until then; None where it had no other."""
+    former = event.data.get("former")
+    return f"{event.connection or ''}/{former}" if isinstance(former, str) else None
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
     """Events of one chat in their order: `head`, then what is stored behind it, then `waiting`.
 
     `head` is the number of a refused event, which is tried again at `retry_at` after `attempts`. It has
     a document, and so has what is stored `behind`; the worker reads that after the number `last`.
-    `spills` counts how often something was put there.
+    `spills` counts how often something was put there. `former` is the lane whose events before `head` go
+    before it, where that one was not tried yet.
     """
 
     key: str
     waiting: deque[Told] = field(default_factory=deque)
     head: int | None = None
     head_at: float | None = None
+    former: str | None = None
     attempts: int = 0
     retry_at: float = 0.0
     behind: bool = False
@@ -67,6 +75,11 @@ class Lane:
 class Lanes:
     """Every event that was taken in is open until `finish`; `place` says what need not be read again.
 
+    A chat that gets another address has two lanes, for the two were two chats to everybody until then. The event
+    that tells of it is in the lane of the new address, and goes once nothing from before it is left in the former
+    lane; what comes behind it waits for it. The first event of all waits for none, so that no two lanes wait for
+    each other.
+
     Each operation takes a time that does not depend on how much waits; `behind` and `oldest_at` look at each
     lane and open event, whose number is bounded.
     """
@@ -80,8 +93,10 @@ class Lanes:
         self._ready: deque[Lane] = deque()
         self._due: list[tuple[float, int, Lane]] = []
         self._pushed = 0
+        self._waiting: dict[str, list[Lane]] = {}  # by the former lane that they wait for
+        self._unread: list[Lane] = []  # that wait until the log is read up to their heads
         self.held: dict[str, Lane] = {}
-        """Lanes whose head was refused, the one that is held longest first."""
+        """Lanes whose head has a document and is tried later, the one that is held longest first."""
 
     @property
     def seen(self) -> int:
@@ -123,7 +138,23 @@ class Lanes:
             lane = self.lane(lane_of(told.event))
             lane.waiting.append(told)
             self.queue(lane)
+        if self._unread:
+            waiting, self._unread = self._unread, []
+            for each in waiting:
+                self._requeue(each)
         return missing
+
+    def follows(self, event: Event) -> bool:
+        """Whether the event tells of another address of a chat of which something waits under the former one."""
+        former = self._lanes.get(former_lane_of(event) or "")
+        return former is not None and not former.empty
+
+    def must_wait(self, lane: Lane, told: Told) -> bool:
+        """Whether the event, which is in this lane, has to wait for some of the former lane of its chat.
+
+        The lane is queued again once that may be over.
+        """
+        return self._must_wait(lane, told.seq, former_lane_of(told.event))
 
     def finish(self, seq: int) -> None:
         """It was delivered, or a document has it."""
@@ -158,10 +189,25 @@ class Lanes:
         elif lane.head is None and not lane.busy and not lane.queued:
             lane.queued = True
             self._ready.append(lane)
+        for each in self._waiting.pop(lane.key, ()):
+            self._requeue(each)
 
-    def hold(self, lane: Lane, seq: int, at: float, attempts: int, retry_at: float) -> None:
-        """Its event of this number, which happened `at`, was refused: it is tried again then."""
+    def hold(
+        self,
+        lane: Lane,
+        seq: int,
+        at: float,
+        attempts: int,
+        retry_at: float,
+        *,
+        former: str | None = None,
+    ) -> None:
+        """Its event of this number, which happened `at`, was refused: it is tried again then.
+
+        One that was not tried yet may have to wait for some of the lane `former`.
+        """
         lane.head, lane.head_at, lane.attempts, lane.retry_at = seq, at, attempts, retry_at
+        lane.former = former
         self.held[lane.key] = lane
         self._push(lane)
 
@@ -174,6 +220,7 @@ class Lanes:
     def release(self, lane: Lane) -> None:
         """Its head is dealt with."""
         lane.head, lane.head_at, lane.attempts, lane.retry_at = None, None, 0, 0.0
+        lane.former = None
         self.held.pop(lane.key, None)
 
     def retry_now(self) -> None:
@@ -194,13 +241,13 @@ class Lanes:
 
     def take_retry(self, now: float) -> Lane | None:
         """A lane whose head is due, busy from now on."""
-        at = self.due()
         # Never later than after the longest pause, though the clock was set back.
-        if at is None or now < at <= now + LONGEST:
-            return None
-        _, _, lane = heapq.heappop(self._due)
-        lane.busy = True
-        return lane
+        while (at := self.due()) is not None and not now < at <= now + LONGEST:
+            _, _, lane = heapq.heappop(self._due)
+            if not self._waits(lane):
+                lane.busy = True
+                return lane
+        return None
 
     @property
     def has_new(self) -> bool:
@@ -209,21 +256,67 @@ class Lanes:
 
     def take_new(self) -> Lane | None:
         """A lane whose next event was not tried yet, in turn; busy from now on."""
-        if not self._ready:
-            return None
-        lane = self._ready.popleft()
-        lane.queued, lane.busy = False, True
-        return lane
+        while self._ready:
+            lane = self._ready.popleft()
+            lane.queued = False
+            if not self._waits(lane):
+                lane.busy = True
+                return lane
+        return None
 
     def spill(self) -> Iterator[tuple[Lane, Told]]:
-        """Give away what waits in memory behind heads that were refused: documents are to have it."""
+        """Give away what waits in memory for events that were refused: documents are to have it.
+
+        One that is its lane's head then comes first.
+        """
         for lane in self._lanes.values():
+            in_memory = lane.head is None and not lane.behind
+            if in_memory and not lane.busy and lane.waiting and self._waits(lane):
+                first = lane.waiting.popleft()
+                former = former_lane_of(first.event)
+                self.hold(lane, first.seq, first.event.at, 0, 0.0, former=former)
+                lane.last = first.seq
+                yield lane, first
             if (lane.head is not None or lane.behind) and lane.waiting:
                 lane.behind = True
                 lane.spills += 1
                 while lane.waiting:
                     yield lane, lane.waiting.popleft()
 
+    def _waits(self, lane: Lane) -> bool:
+        """As `must_wait`, of the next event of the lane, where that is known without a look at documents."""
+        if lane.head is not None:
+            return self._must_wait(lane, lane.head, lane.former)
+        if lane.behind or not lane.waiting:
+            return False
+        return self.must_wait(lane, lane.waiting[0])
+
+    def _must_wait(self, lane: Lane, seq: int, former: str | None) -> bool:
+        if former is None or former == lane.key:
+            return False
+        if self.seen < seq:  # it is stored, and the log is read anew from what is before it
+            self._unread.append(lane)
+            return True
+        other = self._lanes.get(former)
+        if other is None or other.empty or _first_of(other) > seq:
+            return False
+        self._waiting.setdefault(former, []).append(lane)
+        return True
+
+    def _requeue(self, lane: Lane) -> None:
+        """Have a lane looked at again that waited for another one."""
+        if lane.head is not None and not lane.busy:
+            self._push(lane)
+        else:
+            self.queue(lane)
+
     def _push(self, lane: Lane) -> None:
         self._pushed += 1
         heapq.heappush(self._due, (lane.retry_at, self._pushed, lane))
+
+
+def _first_of(lane: Lane) -> int:
+    """The number of the first event of a lane that is not empty, or one that is less."""
+    if lane.head is not None:
+        return lane.head
+    return lane.last + 1 if lane.behind else lane.waiting[0].seq

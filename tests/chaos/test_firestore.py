@@ -18,6 +18,7 @@ from actors.state.documents import MESSAGES
 from actors.state.messages.changes import incoming_id
 from tests.chaos.harness.outage import delivered, health, stored
 from tests.chaos.harness.records import alert, shown_alerts
+from tests.chaos.harness.refusal import MARK, refused
 from tests.chaos.harness.trial import Trial
 from tests.waiting import until
 
@@ -34,6 +35,8 @@ pytestmark = pytest.mark.timeout(300)
 CONNECTION, ACCOUNT = "shop", "15550100001"
 SLOW = 1.5
 """Seconds that each commit takes: longer than it takes to hold the load and to kill."""
+
+AFTER = "storable after that one"
 
 BOUND = 30.0
 """Seconds after its return until what arrived meanwhile is stored and `/health` says so."""
@@ -188,6 +191,47 @@ def test_the_state_manager_killed_while_firestore_is_slow(
     there = {each["id"] for each in instance.messages(connection=CONNECTION, direction="in")}
     assert untold <= there
     assert {times for each, times in firestore.written(MESSAGES).items() if each in there} == {1}
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_a_document_that_firestore_refuses(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """It is set aside with an alert, the rest is stored, and a person has it stored at last (G5, G13)."""
+    text, contact = f"{MARK} here", "15550120099"
+
+    def aside() -> list[str]:
+        return [each["excerpt"] for each in refused(instance, CONNECTION)]
+
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.struck():
+            firestore.strike("refused", mark=MARK)
+            instance.say(contact, ACCOUNT, text)
+            instance.say(contact, ACCOUNT, AFTER)
+        until("it is set aside", lambda: aside() == [text] or None, 30)
+        until(
+            "the alert is raised", lambda: "document_refused" in shown_alerts(instance) or None, 30
+        )
+        until("what is behind it is stored", lambda: AFTER in stored_texts(instance), 30)
+        assert text not in stored_texts(instance)
+        assert firestore.heal() > 0, "it never struck"
+        path = f"/api/connections/{CONNECTION}/refused-documents"
+        (one,) = refused(instance, CONNECTION)
+        assert instance.api.post(f"{path}/{one['id']}/retry").is_success
+        until("it is stored", lambda: stored_texts(instance).count(text) == 1 or None, 30)
+        assert aside() == []
+        trial.traffic.flow()
+        trial.told = (
+            "a document that Firestore refuses: set aside, passed by others, stored by a retry"
+        )
+    cleared = "the alert is cleared"
+    until(cleared, lambda: "document_refused" not in shown_alerts(instance) or None, 30)
+
+
+def stored_texts(instance: Instance) -> list[str]:
+    """Texts that are stored of what arrived."""
+    found = instance.messages(connection=CONNECTION, direction="in")
+    return [each["text"] for each in found]
 
 
 @pytest.mark.usefixtures("undisturbed")

@@ -16,7 +16,7 @@ from tests.chaos.harness.full_redis import FULL
 from tests.chaos.harness.hostile import FORGER, GREEDY
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
-from tests.chaos.harness.refusal import REFUSAL
+from tests.chaos.harness.refusal import REFUSAL, REFUSAL_ELSEWHERE
 from tests.chaos.harness.reuse import REUSE
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
@@ -90,7 +90,9 @@ def test_the_storm_with_everything_elsewhere(tmp_path: Path, figure: Figure) -> 
     whom = parties(10, 3)
     plans = [
         schedule(SEED + number, faults, whom)
-        for number, faults in enumerate(((*OUTSIDE, GREEDY, *SHARED), (DISK, FORGER, *SINGLE)))
+        for number, faults in enumerate(
+            ((*OUTSIDE, REFUSAL_ELSEWHERE, GREEDY, *SHARED), (DISK, FORGER, *SINGLE))
+        )
     ]
     with (
         Outside(tmp_path / "outside") as outside,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from tests.chaos.harness.storm import storm
 from tests.processes.instance import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.chaos.harness.traffic import Party
@@ -26,8 +26,10 @@ MINUTES = float(os.environ.get("MINUTES") or 10)
 SEED = int(os.environ.get("SEED") or 1)
 CONNECTIONS = int(os.environ.get("TRACED") or 6)
 NAME = "Zqname"
-SHORTEST = 8
-"""Characters, or bytes, that a number, an id, a key or a token has at least."""
+KEYS = 800
+"""Keys that a connection has at least: so many prekeys are made at its pairing."""
+SESSIONS = {"native": ("session.db",), "whatsmeow": ("session.db", "whatsmeow.db")}
+"""The files of a connection's directory in `sessions` that have keys and tokens, by its engine."""
 
 
 @pytest.mark.long
@@ -35,8 +37,8 @@ SHORTEST = 8
 def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> None:
     """Nor a name, a number, an id, a key or a token; and the recorder costs no message.
 
-    Each text is a token that names the contact's number; the names of all contacts have a mark, and
-    keys, ids and tokens are read off the session files afterwards.
+    Each text is a word that names the contact's number; the names of all contacts have a mark. Keys,
+    ids and tokens are read off the session files afterwards, and privacy tokens off the simulator's.
     """
     whom = parties(CONNECTIONS, 3)
     plans = [
@@ -47,6 +49,11 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
             named = {"name": f"{NAME} {contact}"}
             instance.simulator.post(f"/contacts/{contact}", json=named).raise_for_status()
         pair_all(instance, whom, 180)
+        for party in whom:
+            issued = {"account": party.account}
+            instance.simulator.post(
+                f"/contacts/{party.crowd}/token", json=issued
+            ).raise_for_status()
         started = {
             party.connection: instance.api.get(f"/api/connections/{party.connection}/trace").json()
             for party in whom
@@ -59,16 +66,24 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
 
     secrets: set[str | bytes] = {NAME, *_contacts(whom), *(party.account for party in whom)}
     secrets |= {fate.token for fate in outcome.fates}
-    sessions = list((tmp_path / "sessions").glob("*/session.db"))
-    assert len(sessions) == len(whom)
-    for session in sessions:
-        secrets |= set(_values(session))
-    keys = sum(isinstance(secret, bytes) for secret in secrets)
-    print(f"{len(outcome.fates)} texts, {keys} keys and {len(secrets)} secrets in all")
-    assert keys > 1000
-    for told_at_first in started.values():
+    tokens = _privacy_tokens(tmp_path)
+    assert len(tokens) >= len(whom)
+    secrets |= tokens
+    for party in whom:
+        told_at_first = started[party.connection]
         assert told_at_first["tracing"]
         trace = tmp_path / told_at_first["file"]
+        own: set[str | bytes] = set()
+        for file in SESSIONS[party.engine]:
+            own |= set(traced.values(tmp_path / "sessions" / trace.stem / file))
+        assert sum(isinstance(secret, bytes) for secret in own) > KEYS, party
+        # The native engine keeps no privacy token.
+        assert party.engine == "native" or not own.isdisjoint(tokens), party
+        secrets |= own
+    keys = sum(isinstance(secret, bytes) for secret in secrets)
+    print(f"{len(outcome.fates)} texts, {keys} keys and tokens, {len(secrets)} secrets in all")
+    for party in whom:
+        trace = tmp_path / started[party.connection]["file"]
         assert trace.stat().st_mode & 0o777 == 0o600
         seen = traced.stanzas(trace, "in", "message")
         assert seen
@@ -81,18 +96,8 @@ def _contacts(whom: list[Party]) -> set[str]:
     return crowds | {contact for party in whom for contact in party.contacts}
 
 
-def _values(session: Path) -> Iterator[str | bytes]:
-    """Keys, ids, addresses and tokens: each value of each table that is no word of the protocol."""
-    with sqlite3.connect(f"file:{session}?mode=ro", uri=True) as database:
-        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            for row in database.execute(f'SELECT * FROM "{table}"'):
-                for value in row:
-                    if isinstance(value, bytes) and len(value) >= SHORTEST:
-                        yield value
-                    elif isinstance(value, str):
-                        user = value.partition("@")[0].partition(":")[0]
-                        found = (each for each in {value, user} if len(each) >= SHORTEST)
-                        # A text without a digit is a word, such as a state.
-                        yield from (each for each in found if any(map(str.isdigit, each)))
-    database.close()
+def _privacy_tokens(data: Path) -> set[bytes]:
+    """The privacy tokens that contacts issued to accounts, and accounts to contacts."""
+    with closing(sqlite3.connect(data / "simulator" / "simulator.db")) as database:
+        rows = database.execute("SELECT value FROM properties WHERE name = 'privacy_token'")
+        return {bytes.fromhex(word.split()[0]) for (word,) in rows}

@@ -26,6 +26,7 @@ from actors.connection.native.transport.codec import encode
 from actors.connection.native.transport.frames import MAX_FRAME
 from actors.connection.native.transport.nodes import Node
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Text
 from tests.fuzz.corpus import ACCOUNT, COMING, changed, frames, fuzzed, recorded
 from tests.fuzz.hostile import Hostile
@@ -74,7 +75,10 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
                 whatsapp_root_key=server.root_key,
                 whatsapp_ack_timeout=200,
             )
-            engine = NativeEngine(settings, session, EngineEvents(on_open=on_open))
+            recorder = Recorder(settings.data / "trace.jsonl", "native")
+            engine = NativeEngine(
+                settings, session, EngineEvents(on_open=on_open), recorder=recorder
+            )
 
             async def send(number: int) -> None:
                 await opened.wait()

@@ -27,6 +27,7 @@ from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.noise import Login
 from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from simulator.server.rules.versions import CURRENT
 from simulator.server_state import ServerState
 from simulator.wire import protocol
@@ -198,12 +199,13 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
         assert own.device is not None
         words = client_payload.login(CURRENT, Address.parse(own.device))
         login = Login(own.noise_private, bytes.fromhex(simulator.root_key), words, None, None)
+        recorder = Recorder(tmp_path / "trace.jsonl", "native")
         process = psutil.Process(simulator.process.pid)
         async with simulated.device(simulator, tmp_path) as sound:
             await simulated.pair(simulator, sound, OTHER)
             before = process.memory_info().rss
             for number, bomb in enumerate(BOMBS.values()):
-                socket = await Socket.open(simulator.ws_url, login)
+                socket = await Socket.open(simulator.ws_url, login, recorder)
                 transport = socket._transport
                 assert isinstance(transport, noise.Transport)
                 for _ in range(4):

@@ -39,7 +39,7 @@ PROGRAMS = {
             told(number)
     """,
     "spool.db": f"""
-        spool = Spool(Path(sys.argv[1]), limit=10)
+        spool = Spool(Path(sys.argv[1]), Quota(None, Limit("SPOOL_LIMIT", 10, "spool_unavailable", 5), 0))
         for number in range(2):
             await spool.put(Send("shop", {CHAT!r}, {TEXT!r}))
             told(number)
@@ -59,6 +59,8 @@ from pathlib import Path
 from actors.connection.session.session import Session
 from actors.queue.lanes import Send
 from actors.queue.spool.file import Spool
+from actors.runtime.limits import Limit
+from actors.runtime.quotas import Quota
 from actors.state.documents import Write
 from actors.state.sqlite.store import SqliteDocuments
 

@@ -68,6 +68,7 @@ SHARED = {
     "actors.runtime.lazy_imports",
     "actors.runtime.limits",
     "actors.runtime.liveness",
+    "actors.runtime.memory_limits",
     "actors.runtime.processes",
     "actors.runtime.quotas",
     "actors.runtime.sqlite_writer",

@@ -71,9 +71,9 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         session: Session,
         events: EngineEvents,
         *,
+        recorder: Recorder,
         keepalive: Keepalive | None = None,
         media: MediaStore | None = None,
-        recorder: Recorder | None = None,
     ) -> None:
         """Files are in `media`; without it none is sent or fetched."""
         self._settings, self.recorder = settings, recorder
@@ -123,8 +123,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
                 await self._note_ban(cause)
         finally:
             self._idle.set()
-        if self.recorder is not None:
-            self.recorder.ended(cause)
+        self.recorder.ended(cause)
         log.info("socket ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
@@ -233,8 +232,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         await self._idle.wait()
         if self._carrying is not None:
             await self._carrying.close()
-        if self.recorder is not None:
-            await self.recorder.stop()
+        await self.recorder.stop()
         self._session.close()
 
     def _end(self, cause: Cause) -> None:
@@ -292,8 +290,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         version = await self._versions.announced()
         root_key = bytes.fromhex(self._settings.whatsapp_root_key)
         words = login.words(own, version, root_key)
-        if self.recorder is not None:
-            self.recorder.login(words.payload)
+        self.recorder.login(words.payload)
         try:
             url = self._settings.whatsapp_url
             return await Socket.open(url, words, self.recorder, self._proxy)

@@ -68,16 +68,22 @@ class SessionBlocked(Exception):  # noqa: N818
     code: Final = "session_blocked"
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise SessionUnavailable(_name(error)) from error
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.DatabaseError as error:
-        raise SessionDamaged(_name(error)) from error
+class _Translation:
+    """Turns SQLite's errors into the session's; a class, since a message passes it some thirty times."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> None:
+        if isinstance(error, sqlite3.IntegrityError):
+            return
+        if isinstance(error, sqlite3.OperationalError):
+            raise SessionUnavailable(_name(error)) from error
+        if isinstance(error, sqlite3.DatabaseError):
+            raise SessionDamaged(_name(error)) from error
+
+
+_translated = _Translation()
 
 
 def _name(error: sqlite3.Error) -> str:
@@ -113,7 +119,7 @@ class SessionFile:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._transaction: object | None = None
-        with _translated():
+        with _translated:
             self._writer = self._connect()
             try:
                 self._adopt()
@@ -165,7 +171,7 @@ class SessionFile:
         if self._within():
             raise RuntimeError("a transaction inside a transaction; use savepoint")
         async with self._lock:
-            with _translated():
+            with _translated:
                 self._writer.execute("BEGIN IMMEDIATE")
             self._transaction = object()
             outer = _inside.get()
@@ -175,7 +181,7 @@ class SessionFile:
                 self._check_epoch()
                 before = self._writer.total_changes
                 yield
-                with _translated():
+                with _translated:
                     if self._writer.total_changes != before:
                         self._writer.execute("UPDATE file SET commits = commits + 1")
                     self._writer.execute("COMMIT")
@@ -213,25 +219,26 @@ class SessionFile:
         """Execute inside the transaction; return the number of rows it changed."""
         if not self._within():
             raise RuntimeError("the session is changed only inside a transaction")
-        with _translated():
+        with _translated:
             return self._writer.execute(sql, parameters).rowcount
 
     def _write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """As `_write`, for each of the rows."""
         if not self._within():
             raise RuntimeError("the session is changed only inside a transaction")
-        with _translated():
+        with _translated:
             self._writer.executemany(sql, rows)
 
     def _insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """As `_write`; return the new row's key."""
-        self._write(sql, parameters)
-        with _translated():
-            return int(self._writer.execute("SELECT last_insert_rowid()").fetchone()[0])
+        if not self._within():
+            raise RuntimeError("the session is changed only inside a transaction")
+        with _translated:
+            return int(self._writer.execute(sql, parameters).lastrowid or 0)
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         connection = self._writer if self._within() else self._reader
-        with _translated():
+        with _translated:
             return connection.execute(sql, parameters).fetchall()
 
     def _row(self, sql: str, parameters: Sequence[Any] = ()) -> Any | None:
@@ -239,7 +246,7 @@ class SessionFile:
         return rows[0] if rows else None
 
     def _check_epoch(self) -> None:
-        with _translated():
+        with _translated:
             epoch = self._writer.execute("SELECT epoch FROM file").fetchone()[0]
         if epoch != self.epoch:
             raise StaleEpoch
@@ -304,7 +311,7 @@ def _inspect(path: Path, *, thorough: bool) -> Position:
         raise SessionBlocked
     if path.stat().st_size == 0:
         return NOWHERE
-    with _translated():
+    with _translated:
         reader = _read_only(path)
         try:
             if not reader.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():

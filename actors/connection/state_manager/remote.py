@@ -11,6 +11,7 @@ from actors.state.documents import Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.connection.refused_items.long_words import LongWords
     from actors.connection.state_manager.port import Cleared
 
 CONFIRMED_WITHIN = 20.0
@@ -22,11 +23,14 @@ class RemoteState:
 
     def __init__(self) -> None:
         self.handle: Any = None
+        self.words: LongWords | None = None
+        """Keeps the words of messages that are too long to be stored; without it the store may refuse these."""
 
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        return bool(await self._call("store_messages", connection, epoch, list(items)))
+        fitted = list(items) if self.words is None else await self.words.fitted(items)
+        return bool(await self._call("store_messages", connection, epoch, fitted))
 
     async def note_statuses(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]

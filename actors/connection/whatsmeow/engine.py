@@ -66,8 +66,8 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         events: EngineEvents,
         *,
         epoch: int,
+        recorder: Recorder,
         media: MediaStore | None = None,
-        recorder: Recorder | None = None,
     ) -> None:
         """Files are in `media`; without it none is sent or fetched."""
         self._settings, self.recorder = settings, recorder
@@ -126,8 +126,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
                 await self._identity.note_ban(cause.until)
         finally:
             self._idle.set()
-        if self.recorder is not None:
-            self.recorder.ended(cause)
+        self.recorder.ended(cause)
         log.info("login ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
@@ -259,8 +258,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         await self._programs.stop()
         if self._carrying is not None:
             await self._carrying.close()
-        if self.recorder is not None:
-            await self.recorder.stop()
+        await self.recorder.stop()
         self._session.close()
 
     def _end(self, cause: Cause) -> None:

@@ -52,7 +52,7 @@ class Events:
         *,
         offering: Offering,
         versions: Versions,
-        recorder: Recorder | None,
+        recorder: Recorder,
     ) -> None:
         self._session = session
         self._identity = identity
@@ -177,7 +177,7 @@ class Events:
             await self._events.on_inbox()
 
     def _record(self, frame: Frame) -> None:
-        if self._recorder is None or not self._recorder.on:
+        if not self._recorder.on:
             return
         from actors.connection.native.transport.codec import MalformedNode, decode  # noqa: PLC0415 - 1 MB
 

@@ -28,7 +28,7 @@ function transitions.accept(
     if known then
         return {'replayed', id, call('HGETALL', message(id))}
     end
-    local bytes = WEIGHT + #text + #content
+    local bytes = WEIGHT + 2 * NAMED + #text + #content + (key ~= '' and KEYED + NAMED or 0)
     -- The first write: at `maxmemory` it fails, and nothing of the transition is done.
     local all = call('HINCRBY', COUNTERS, 'bytes', bytes)
     if room ~= '' and all > tonumber(room) then
@@ -50,6 +50,10 @@ function transitions.accept(
     if content ~= '' then
         table.insert(record, 'content')
         table.insert(record, content)
+    end
+    if key ~= '' then
+        table.insert(record, 'keyed')
+        table.insert(record, '1')
     end
     if send_at ~= '' and tonumber(send_at) > tonumber(NOW) then
         call('ZADD', OPEN, send_at, id)

@@ -28,10 +28,15 @@ local function note_ends()
     end
 end
 
+-- The bytes that a record counts once its words are dropped.
+local function bare(keyed)
+    return BARE + NAMED + (keyed == '1' and KEYED + NAMED or 0)
+end
+
 -- Drops the words. The record is made anew: Redis stores a hash compactly only if none of its values ever was a
 -- long one.
-local function shed(id, leaves)
-    local record, kept = call('HGETALL', message(id)), {'text', '', 'stored', '1', 'bytes', BARE, 'leaves', leaves}
+local function shed(id, bytes, leaves)
+    local record, kept = call('HGETALL', message(id)), {'text', '', 'stored', '1', 'bytes', bytes, 'leaves', leaves}
     local gone = {text = true, content = true, bytes = true, leaves = true}
     for i = 1, #record, 2 do
         if not gone[record[i]] then
@@ -46,7 +51,7 @@ end
 -- Lets a record that is finished and mirrored expire, and drops its words where the store and WhatsApp have them.
 -- `last` is the hour in which a record expires whose time begins now.
 local function finish(id, words, last)
-    local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves')
+    local record = call('HMGET', message(id), 'status', 'expired_at', 'stored', 'bytes', 'leaves', 'keyed')
     local proven = PROOF[record[1]]
     local drops = proven and words == '1' and record[3] ~= '1'
     local bytes, leaves = tonumber(record[4] or 0), record[5] and tonumber(record[5])
@@ -55,9 +60,9 @@ local function finish(id, words, last)
         return
     end
     local within = leaves and call('PTTL', message(id)) or RETENTION
-    local weight = drops and BARE or bytes
+    local weight = drops and bare(record[6]) or bytes
     if drops then
-        shed(id, leaves or last)
+        shed(id, weight, leaves or last)
     else
         call('HSET', message(id), 'leaves', last)
     end
@@ -100,7 +105,7 @@ function transitions.weigh(last, ...)
         local record = call('HMGET', message(id), 'status', 'bytes', 'stored')
         if record[1] and not record[2] then
             local words = call('HSTRLEN', message(id), 'text') + call('HSTRLEN', message(id), 'content')
-            local bytes = record[3] == '1' and BARE or WEIGHT + words
+            local bytes = record[3] == '1' and bare() or WEIGHT + 2 * NAMED + words
             add('bytes', bytes)
             call('HSET', message(id), 'bytes', bytes)
             local left = call('PTTL', message(id))

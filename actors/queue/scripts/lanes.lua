@@ -15,6 +15,7 @@
 --   uncertain    1: an attempt was made whose acknowledgement never came
 --   error        why the last attempt failed; retry_at when the next is due, by the clock of then
 --   ticket       its member in `scheduled`; died its score in `dead`
+--   keyed        1: the first answer to an Idempotency-Key names it, and counts with it
 --   bytes, leaves   what it counts of the connection's budget, and until which hour (`bytes.lua`)
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.queue.records import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
+from actors.runtime.limits import LimitReached
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.queue.records import Record, Send
+    from actors.runtime.quotas import Quota
 
+_COUNT_IN = """INSERT INTO counts (connection, rows) VALUES (NEW.connection, 1)
+    ON CONFLICT (connection) DO UPDATE SET rows = rows + 1;"""
+_COUNT_OUT = """UPDATE counts SET rows = rows - 1 WHERE connection = OLD.connection;
+    DELETE FROM counts WHERE connection = OLD.connection AND rows < 1;"""
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS spool (
         place INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -48,6 +54,17 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
     "CREATE INDEX IF NOT EXISTS keys ON spool (connection, idempotency_key)",
+    # The rows of each connection, kept by the file itself for every process that writes it, also an older release.
+    "CREATE TABLE IF NOT EXISTS counts (connection PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID",
+    """INSERT OR IGNORE INTO counts (connection, rows)
+        SELECT connection, count(*) FROM spool GROUP BY connection""",
+    f"""CREATE TRIGGER IF NOT EXISTS counted_in AFTER INSERT ON spool BEGIN
+        {_COUNT_IN} END""",
+    f"""CREATE TRIGGER IF NOT EXISTS counted_out AFTER DELETE ON spool BEGIN
+        {_COUNT_OUT} END""",
+    f"""CREATE TRIGGER IF NOT EXISTS counted_anew AFTER UPDATE OF connection ON spool
+        WHEN OLD.connection <> NEW.connection BEGIN
+        {_COUNT_OUT} {_COUNT_IN} END""",
 )
 EXCEPTED = 1_000
 """Chats that one look leaves out at most."""
@@ -70,6 +87,10 @@ class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
     code: Final = "spool_unavailable"
 
 
+class SpoolFull(LimitReached, SpoolUnavailable):
+    """The rows that SPOOL_LIMIT allows are there, or those that it leaves to this connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class Depth:
     """Counts of the sends that wait and of rows that are no sends, and the age of the oldest."""
@@ -80,11 +101,15 @@ class Depth:
 
 
 class Spool:
-    """The file in `path`, for the tasks of one event loop; other processes may have it open."""
+    """The file in `path`, for the tasks of one event loop; other processes may have it open.
 
-    def __init__(self, path: Path, *, limit: int) -> None:
+    Half of the rows that `quota` allows is reserved for connections in equal parts, so that none that sends
+    greedily while Redis is away takes the part of another (G12).
+    """
+
+    def __init__(self, path: Path, quota: Quota) -> None:
         self._path = path
-        self._limit = limit
+        self._quota = quota
         self._committer = Committer(path, SCHEMA, away=SpoolUnavailable)
         self._reader: sqlite3.Connection | None = None
         self._empty = False  # nothing waits, as was seen in this turn of the event loop
@@ -100,7 +125,7 @@ class Spool:
         """The send, on disk when this returns, and whether it had been put here before.
 
         `message_id` names an acceptance that Redis may have heard already. Raises
-        `IdempotencyConflict` and `SpoolUnavailable`; one that was raised may be repeated.
+        `IdempotencyConflict` and `SpoolUnavailable`, where it is full `SpoolFull`; one that was raised may be repeated.
         """
         now = time.time() if now is None else now
         if message_id is None:
@@ -116,11 +141,7 @@ class Spool:
                 if known[-1] != send.fingerprint.encode():
                     raise IdempotencyConflict
                 return _mended(database, known[:-1], send, content), True
-            # MAX and MIN of the key cost nothing; what was drained from the middle errs on the
-            # side of refusing.
-            (span,) = database.execute("SELECT MAX(place) - MIN(place) + 1 FROM spool").fetchone()
-            if (span or 0) >= self._limit:
-                raise SpoolUnavailable("over its limit")
+            self._require_room(database, send.connection)
             cursor = database.execute(
                 "INSERT INTO spool (id, connection, chat, accepted_at, idempotency_key,"
                 " fingerprint, send) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -138,6 +159,16 @@ class Spool:
             return Spooled(place, message_id, now, idempotency_key, send), False
 
         return await self._committer.ask(run, writes=True)
+
+    def _require_room(self, database: sqlite3.Connection, connection: str) -> None:
+        rows = dict(database.execute("SELECT connection, rows FROM counts").fetchall())
+        try:
+            self._quota.check([connection], rows)
+        except LimitReached as reached:
+            raise SpoolFull(reached.limit, reached.scope) from None
+        # Connections that were deleted meanwhile may be more than there are parts.
+        if 0 < self._quota.total.size <= sum(rows.values()):
+            raise SpoolFull(self._quota.total, "instance")
 
     def holds(self, connection: str, chat: str) -> bool:
         """Whether something of this chat waits here; then its next send belongs behind it.

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from actors.state.documents import Document
     from actors.state.events.outbox import Told
 
-Status = Literal["waiting", "behind", "repeat", "delivered", "dead"]
+Status = Literal["waiting", "behind", "repeat", "delivered", "dead", "passed"]
 """``waiting``: refused, tried again · ``behind``: waits for such a one of its chat · ``repeat``: a person
-wants it once more."""
+wants it once more · ``passed``: nobody wants it, it only kept the order of a chat with two addresses, and
+its document is deleted."""
 
 OPEN: Final = ("waiting", "behind", "repeat")
 
@@ -106,7 +107,10 @@ class Delivery:
 
     @property
     def write(self) -> Write:
-        return Write("set", DELIVERIES, delivery_id(self.webhook, self.told.seq), self.document)
+        name = delivery_id(self.webhook, self.told.seq)
+        if self.status == "passed":
+            return Write("delete", DELIVERIES, name)
+        return Write("set", DELIVERIES, name, self.document)
 
 
 def delivery_id(webhook: str, seq: int) -> str:

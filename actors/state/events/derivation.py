@@ -15,6 +15,7 @@ sync (``source: history``) is old and tells nothing.
     ``connection.passkey``  linking waits for the account's passkey; the event has no challenge
     ``call.received``       a call rings, and once more when it is over
     ``chat.updated``        settings of a chat changed, on whatever device
+    ``chat.renamed``        a chat goes by another address from now on, since two addresses are one person's
     ``contact.updated``     a contact has other names, or is in the address book no more
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is told again
@@ -31,7 +32,7 @@ from actors.state.events.event import Event
 from actors.state.fields import API, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from actors.messages.content import Change
     from actors.state.documents import Document
@@ -69,7 +70,7 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
         name = f"{step.partition('.')[2]}_at"
         at = after.get(name)
         if at is not None and at != before.get(name):
-            steps.append(_event(step, after, float(at)))
+            steps.append(_event(step, {**after, **_former(before, after)}, float(at)))
     return sorted(steps, key=lambda event: event.at)
 
 
@@ -151,6 +152,17 @@ def of_app_state(data: Document, *key: object) -> Event:
     return Event(_key(kind, connection, subject, *key), kind, connection, data["at"], data)
 
 
+def of_rename(before: Document | None, after: Document | None) -> Sequence[Event]:
+    """Events of a chat that goes by another address, by a write of the document of its connection."""
+    renamed = None if after is None else after.get("renamed")
+    if after is None or renamed is None or renamed == (before or {}).get("renamed"):
+        return ()
+    connection = id_in(after)
+    key = _key("chat.renamed", connection, renamed["former"], renamed["chat"], renamed["at"])
+    data = {**renamed, "connection": connection}
+    return (Event(key, "chat.renamed", connection, float(renamed["at"]), data),)
+
+
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:
     """The events that a write of an alert's document emits."""
     if after is None:
@@ -163,6 +175,12 @@ def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]
     if not after["active"] and (before is None or before["active"]):
         told.append(_alert("alert.cleared", after, after["cleared_at"]))
     return told
+
+
+def _former(before: Mapping[str, Any], after: Document) -> Document:
+    """The chat of the message as it was called before, where that changed."""
+    chat = before.get("chat", after["chat"])
+    return {} if chat == after["chat"] else {"former": chat}
 
 
 def _alert(kind: EventType, document: Document, at: float, *more: object) -> Event:

@@ -19,6 +19,7 @@ EventType = Literal[
     "connection.passkey",
     "call.received",
     "chat.updated",
+    "chat.renamed",
     "contact.updated",
     "alert.raised",
     "alert.repeated",

@@ -23,7 +23,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages.content import Delete, Edit, PollVote, Reaction
-from actors.state.documents import MESSAGES, Write
+from actors.state.documents import MESSAGES, Write, size_of
 from actors.state.events.derivation import of_change
 
 if TYPE_CHECKING:
@@ -39,8 +39,12 @@ _BY_PERSON: Final = ("reactions", "votes")
 """Changes of which only the last of each person counts."""
 
 EDITS: Final = 20
-EDITS_CHARACTERS: Final = 200_000
+EDITS_BYTES: Final = 300_000
 """What is kept of a message's edits at most: of a longer history the newest."""
+
+EMOJI: Final = 100
+OPTION: Final = 100
+"""Characters that are kept of a reaction, and of each option that is voted for: WhatsApp's own apps have no longer ones."""
 
 
 def incoming_id(connection: str, chat: str, sender: str, message_id: str) -> str:
@@ -147,11 +151,12 @@ def _with(
     if isinstance(change, Reaction | PollVote) and change.at_ms is not None:
         when = {**when, "at_ms": change.at_ms}
     if isinstance(change, Reaction):
-        news: dict[str, Any] = {"reactions": {who: {"emoji": change.emoji, **when}}}
+        news: dict[str, Any] = {"reactions": {who: {"emoji": change.emoji[:EMOJI], **when}}}
     elif isinstance(change, PollVote):
         if change.options is None:
             return dict(before)  # it could not be read: what was chosen before may still stand
-        news = {"votes": {who: {"options": list(change.options), **when}}}
+        options = [option[:OPTION] for option in change.options]
+        news = {"votes": {who: {"options": options, **when}}}
     elif isinstance(change, Edit):
         news = {"edits": [{"text": change.text, **when}]}
     else:
@@ -166,9 +171,9 @@ def _changes(
     if deleted:
         return {"deleted": deleted}
     ordered = sorted({edit["message_id"]: edit for edit in reversed(edits)}.values(), key=_when)
-    room, kept = EDITS_CHARACTERS, list[dict[str, Any]]()
+    room, kept = EDITS_BYTES, list[dict[str, Any]]()
     for edit in reversed(ordered[-EDITS:]):
-        room -= len(edit["text"])
+        room -= size_of(edit["text"])
         if room < 0 and kept:
             break
         kept.insert(0, edit)

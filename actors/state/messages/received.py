@@ -22,7 +22,7 @@ from actors.state.messages.changes import (
     renamed,
     settled,
 )
-from actors.state.messages.files import PENDING, later
+from actors.state.messages.files import KEPT, PENDING, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # within one of them.
 ARRIVALS = 1_000_000
 
+PUSH_NAME = 200
+"""Characters that are kept of the name by which a sender goes."""
+
 FORMER = "~"
 """Behind the connection of messages whose connection was deleted before connections had incarnations."""
 
@@ -41,7 +44,7 @@ _PROOF = {"sent": 0, "delivered": 1, "read": 2}
 
 
 def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
-    """The document, with its id, of an inbox message (the fields of `engine.InboxMessage`).
+    """The document, with its id, of an inbox message (the fields of `engine.InboxMessage`, and perhaps `kept`).
 
     What the account's own phone sent (`from_me`) is outgoing and was sent when WhatsApp says so.
     Raises `ValueError` or `KeyError` for an item that is not one; its text is never in the error.
@@ -62,7 +65,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "text": item["text"],
         "status": "sent" if from_me else "received",
         "source": item.get("source", "live"),
-        "push_name": item.get("push_name"),
+        "push_name": (item.get("push_name") or "")[:PUSH_NAME] or None,
         "from_me": from_me,
         "at": at + item["key"] % ARRIVALS / ARRIVALS,
         "received_at": float(item.get("received_at") or now),
@@ -72,7 +75,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     if (content := content_of(item)) is not None:
         document["content"] = shown(content)
         if file_of(content) is not None:
-            document["media"] = dict(PENDING)
+            document["media"] = dict(KEPT if item.get("kept") else PENDING)
     return document
 
 

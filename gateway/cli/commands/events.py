@@ -89,6 +89,8 @@ def _gist(kind: str, data: dict[str, Any]) -> str:
         return f"{data['state']} {data['caller']}"
     if kind == "contact.updated":
         return f"{data['address']} {data['name'] or 'no more'}"
+    if kind == "chat.renamed":
+        return f"{data['former']} is {data['chat']}"
     if kind == "chat.updated":
         flags = [name for name in ("archived", "pinned", "muted", "unread") if data[name]]
         return " ".join((data["chat"], *flags))

@@ -342,3 +342,14 @@ def test_documents_are_counted_as_they_are_billed(
     list(things.stream())
     counts = server.counts()
     assert (counts["writes"], counts["deletes"], counts["reads"]) == (5, 1, 4)
+
+
+def test_a_document_with_a_mark_is_refused_while_that_lasts(server: Firestore, things: Any) -> None:
+    server.strike("refused", mark="unstorable")
+    name = uuid.uuid4().hex
+    things.document(name).set({"text": "other"})
+    with pytest.raises(exceptions.InvalidArgument):
+        things.document(name).set({"text": "is unstorable now"}, retry=None)
+    assert things.document(name).get().to_dict() == {"text": "other"}
+    assert server.heal() == 1
+    things.document(name).set({"text": "is unstorable now"})

@@ -64,4 +64,6 @@ class Commits:
             before = changes[name] if name in changes else self._documents.get(name)
             changes[name], result = apply(write, before, now)
             results.append(result)
+            if (after := changes[name]) is not None:
+                self._faults.check(after)
         return results, changes

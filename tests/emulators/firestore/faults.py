@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from tests.emulators.firestore.refusals import Code, Refused
 
-Kind = Literal["unavailable", "exhausted", "aborted", "slow", "late", "frozen", "lost", "killed"]
+Kind = Literal[
+    "unavailable", "exhausted", "aborted", "slow", "late", "frozen", "lost", "killed", "refused"
+]
 
 _REFUSALS = {
     "unavailable": (Code.UNAVAILABLE, "the service is unavailable"),
@@ -26,13 +28,15 @@ class Fault:
 
     ``unavailable``, ``exhausted`` and ``aborted`` refuse · ``slow`` takes `seconds` longer ·
     ``late`` does what it was asked, and says so `seconds` later · ``frozen`` answers nothing while it lasts · ``lost`` does what it was asked and says
-    ``unavailable`` · ``killed`` ends the process with SIGKILL in the middle of a commit.
+    ``unavailable`` · ``killed`` ends the process with SIGKILL in the middle of a commit · ``refused`` takes no
+    document with `mark` in it, as it takes none above 1 MiB.
     """
 
     kind: Kind
     methods: list[str] = field(default_factory=list)
     times: int | None = None
     seconds: float = 0.0
+    mark: str = ""
     struck: int = 0
 
 
@@ -109,6 +113,13 @@ class Faults:
         if (fault := self._strikes("Commit", "killed")) is not None:
             fault.struck += 1
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def check(self, document: Any) -> None:
+        """Raise `Refused` for a document that is to be written, where the fault takes none like it."""
+        fault = self._strikes("Commit", "refused")
+        if fault is not None and fault.mark.encode() in document.SerializeToString():
+            fault.struck += 1
+            raise Refused(Code.INVALID_ARGUMENT, "a document like this is not taken")
 
     async def after(self, method: str) -> None:
         """Runs after the request is executed. Raises `Refused` where the answer gets lost."""

@@ -29,6 +29,7 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal import prekeys
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.messages.content import Text
 from tests.bare_files import BareFiles
 from tests.integration.engine.simulator_process import SimulatorProcess
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from actors.connection.account.port import Call
     from actors.connection.causes import Cause
     from actors.connection.native.transport.keepalive import Keepalive
-    from actors.connection.trace.recorder import Recorder
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "15550100001"
@@ -306,7 +306,7 @@ async def device(
 ) -> AsyncIterator[Device]:
     """A running device on the session file in `directory`; closed at the end.
 
-    Of another `kind` than native it has no `keepalive` and no `recorder`.
+    Of another `kind` than native it has no `keepalive`, and a `recorder` of its own.
     """
     events = EngineEvents()
     words = settings(simulator, directory, **more)
@@ -314,6 +314,7 @@ async def device(
     engine: Any
     if kind == "native":
         session = Session.open(directory / SESSION_FILE, epoch)
+        recorder = recorder or Recorder(directory / "trace.jsonl", "native")
         engine = NativeEngine(
             words, session, events, keepalive=keepalive, media=media, recorder=recorder
         )

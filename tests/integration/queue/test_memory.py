@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.redis import client
 from actors.redis.client import connect, durability, memory
 from gateway.redis_room import RedisRoom
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
+
+
+async def test_a_server_on_this_host_has_the_memory_of_its_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One elsewhere has what it reports, whatever the container of this process has."""
+    monkeypatch.setattr(client, "container_memory", lambda: 2**28)
+    with Valkey(tmp_path / "valkey") as server:
+        redis = connect(server.settings())
+        found = await memory(redis)
+        assert found is not None
+        assert found.limit == 2**27
+        monkeypatch.setattr(client, "_HERE", ())
+        found = await memory(redis)
+        assert found is not None
+        assert found.limit is not None
+        assert found.limit > 2**27
+        await redis.aclose()
 
 
 async def test_a_server_without_info_is_not_known_to_be_full(tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue.lanes import IdempotencyConflict, Send
-from actors.queue.spool.file import Spool, SpoolUnavailable
+from actors.queue.spool.file import SCHEMA, Spool, SpoolUnavailable
 from tests.integration.queue.desk import ANA, BEN, SHOP
+from tests.unlimited import UNLIMITED, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+OTHER = "other"
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_g1_a_full_disk_refuses_and_keeps_what_it_took(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(200_000))
-    spool = Spool(small_disk / "spool.db", limit=10_000)
+    spool = Spool(small_disk / "spool.db", UNLIMITED)
     accepted: list[str] = []
     refused = 0
     for number in range(400):
@@ -56,7 +59,7 @@ async def test_g1_a_full_disk_refuses_and_keeps_what_it_took(small_disk: Path) -
 
 
 async def test_many_at_once_keep_their_order_and_another_process_sees_them(tmp_path: Path) -> None:
-    spool, other = (Spool(tmp_path / "spool.db", limit=10_000) for _ in range(2))
+    spool, other = (Spool(tmp_path / "spool.db", UNLIMITED) for _ in range(2))
     sends = [Send(SHOP, ANA, f"{number}") for number in range(500)]
     assert not other.holds(SHOP, ANA)
     await asyncio.gather(*(spool.put(send) for send in sends))
@@ -73,7 +76,7 @@ async def test_many_at_once_keep_their_order_and_another_process_sees_them(tmp_p
 
 
 async def test_what_another_process_put_is_seen_by_who_asks_after_it(tmp_path: Path) -> None:
-    spool, other = (Spool(tmp_path / "spool.db", limit=10) for _ in range(2))
+    spool, other = (Spool(tmp_path / "spool.db", at_most(10)) for _ in range(2))
     assert (await spool.depth()).count == 0  # there is a file
     for _ in range(3):
         assert not spool.holds(SHOP, ANA)
@@ -86,7 +89,7 @@ async def test_what_another_process_put_is_seen_by_who_asks_after_it(tmp_path: P
 
 
 async def test_a_key_names_one_body(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool.db", limit=10)
+    spool = Spool(tmp_path / "spool.db", at_most(10))
     first = await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k")
     assert await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k") == (first[0], True)
     with pytest.raises(IdempotencyConflict):
@@ -96,7 +99,7 @@ async def test_a_key_names_one_body(tmp_path: Path) -> None:
 
 
 async def test_a_limit_is_kept_and_frees_with_what_leaves(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool.db", limit=2)
+    spool = Spool(tmp_path / "spool.db", at_most(2))
     await spool.put(Send(SHOP, ANA, "a"))
     await spool.put(Send(SHOP, ANA, "b"))
     with pytest.raises(SpoolUnavailable):
@@ -107,10 +110,55 @@ async def test_a_limit_is_kept_and_frees_with_what_leaves(tmp_path: Path) -> Non
     await spool.close()
 
 
+async def test_a_greedy_connection_leaves_another_its_part(tmp_path: Path) -> None:
+    """G12: through two processes of the host; what leaves makes room for the same one again."""
+    spool, twin = (Spool(tmp_path / "spool.db", at_most(80, 3)) for _ in range(2))
+
+    async def fill(connection: str) -> int:
+        """Messages that were taken until one was refused."""
+        for taken in range(81):
+            try:
+                await (spool, twin)[taken % 2].put(Send(connection, ANA, str(taken)))
+            except SpoolUnavailable:
+                return taken
+        return 81
+
+    assert await fill(SHOP) == 10 + 40, "its part, and the half that nobody has"
+    assert await fill(OTHER) == 10
+    assert await fill("third") == 10
+    await twin.remove(await spool.oldest(5))
+    assert await fill(OTHER) == 5, "the first to come has the other half"
+    assert await fill(SHOP) == 0
+    assert (await spool.depth()).count == 10 + 10 + 50
+    await spool.remove(await spool.oldest(80))
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database:
+        assert database.execute("SELECT * FROM counts").fetchall() == []
+    for each in (spool, twin):
+        await each.close()
+
+
+async def test_what_an_older_release_put_there_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "spool.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        for statement in SCHEMA[:1]:
+            database.execute(statement)
+        for number in range(2):
+            database.execute(
+                "INSERT INTO spool (id, connection, chat, accepted_at, fingerprint, send)"
+                " VALUES (?, ?, ?, 1.0, '', '{}')",
+                (f"{SHOP}.{number}", SHOP, ANA),
+            )
+    spool = Spool(file, at_most(3))
+    await spool.put(Send(SHOP, ANA, "a"))
+    with pytest.raises(SpoolUnavailable):
+        await spool.put(Send(SHOP, ANA, "b"))
+    await spool.close()
+
+
 async def test_a_file_that_is_none_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "spool.db"
     file.write_bytes(b"not a database" * 1000)
-    spool = Spool(file, limit=2)
+    spool = Spool(file, at_most(2))
     assert not spool.holds(SHOP, ANA)
     with pytest.raises(SpoolUnavailable):
         await spool.put(Send(SHOP, ANA, "a"))
@@ -146,7 +194,7 @@ async def test_a_row_that_is_no_send_is_kept_and_holds_up_nothing(
     tmp_path: Path, column: str, value: str | bytes
 ) -> None:
     """G2, G11."""
-    spool = Spool(tmp_path / "spool.db", limit=10)
+    spool = Spool(tmp_path / "spool.db", at_most(10))
     for text in ("damaged", "same chat"):
         await spool.put(Send(SHOP, ANA, text))
     await spool.put(Send(SHOP, BEN, "other"))
@@ -173,7 +221,7 @@ async def test_a_row_that_is_no_send_is_kept_and_holds_up_nothing(
 
 
 async def test_who_repeats_a_send_whose_row_is_damaged_makes_it_whole(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool.db", limit=10)
+    spool = Spool(tmp_path / "spool.db", at_most(10))
     first, _ = await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k")
     with closing(sqlite3.connect(tmp_path / "spool.db")) as database, database:
         database.execute("UPDATE spool SET send = '{'")

@@ -20,6 +20,7 @@ from actors.connection.inbox_drain import Drain
 from actors.connection.native.engine import NativeEngine
 from actors.connection.sender import Ticket
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.actor import StateManager
@@ -75,7 +76,8 @@ POINTS: dict[str, Callable[[], None]] = {
 async def main(asked: dict[str, Any]) -> None:
     settings = resolve_settings(**{**asked["settings"], "data": Path(asked["settings"]["data"])})
     session = Session.open(Path(asked["session"]), asked["epoch"])
-    engine = NativeEngine(settings, session, EngineEvents())
+    recorder = Recorder(settings.data / "trace.jsonl", "native")
+    engine = NativeEngine(settings, session, EngineEvents(), recorder=recorder)
     redis = connect(settings)
     lanes = Lanes(redis, settings)
     state = StateManager(asked["settings"]["data"], "state")

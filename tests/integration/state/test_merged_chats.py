@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from actors.state.actor import SHARE, StateManager
+from actors.state.connections import Connections
+from actors.state.events.log import EventLog
 from tests.integration.state.received import CHAT, LID, by_lid, item, stored
 
 if TYPE_CHECKING:
@@ -63,6 +66,23 @@ async def test_two_chats_that_are_one_are_merged(
     assert await merge(manager, "shop") == [1]
     assert await stored(documents) == found
     assert [one["chat"] for one in await stored(documents, "desk")] == [LID]
+
+
+async def test_a_merge_makes_one_event_before_what_comes_by_the_number(
+    manager: StateManager, documents: Documents
+) -> None:
+    """Also where it takes several calls and is repeated; webhooks keep the order of the chat by that."""
+    await Connections(documents).create("shop", id="shop")
+    await EventLog(documents).want(time.time() + 3600)
+    await manager.store_messages("shop", 1, [by_lid(n) for n in range(SHARE + 1)])
+    assert await merge(manager, "shop", "shop") == [2, 1]
+    await manager.store_messages("shop", 1, [item(SHARE + 2)])
+    assert await manager.merge_chat("shop", 2, LID, CHAT) == "done"
+    told = [each.event for each in (await EventLog(documents).after(0, packs=1000)).events]
+    kinds = ["message.received"] * (SHARE + 1) + ["chat.renamed", "message.received"]
+    assert [event.type for event in told] == kinds
+    renamed = told[-2].data
+    assert (renamed["former"], renamed["chat"], renamed["connection"]) == (LID, CHAT, "shop")
 
 
 async def test_a_long_chat_is_merged_in_shares(manager: StateManager, documents: Documents) -> None:

@@ -7,13 +7,21 @@ import sqlite3
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from actors.config.sources import resolve_settings
+from actors.connection.inbox_drain import Drain
+from actors.connection.refused_items.long_words import LongWords
+from actors.connection.sender import Ticket
 from actors.connection.session.session import Session
+from actors.connection.state_manager.remote import RemoteState
+from actors.media.open_store import open_store
+from actors.messages.content import Edit, Reaction, Target, encode
 from actors.state.actor import StateManager
 from actors.state.documents import Refused
 from actors.state.events.log import EventLog
@@ -28,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.config.settings import Settings
+    from actors.messages.content import Content
+    from actors.queue.lanes import Lanes
+    from actors.redis.lease_record import HeldItems
     from actors.state.documents import Documents
 
 
@@ -120,6 +131,108 @@ async def test_much_at_once_is_no_request_above_firestores_bound(
     finally:
         await manager.stop()
         await documents.close()
+
+
+async def test_whatever_a_contact_writes_is_stored_on_firestore(
+    firestore: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Much more than a session sets aside: texts of megabytes, and changes of one message up to all bounds."""
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.state.firestore.store.ANSWER_SECONDS", 30.0)  # a busy machine
+    chosen = resolve_settings(data=tmp_path, firestore_emulator_host=firestore.host, disk_reserve=0)
+    chosen.save()
+    manager, documents = StateManager(str(tmp_path), "state"), open_documents(chosen)
+    files = open_store(chosen)
+    state = RemoteState()
+    state.handle, state.words = Called(manager), LongWords(files.of("long"))
+    measured = Measured()
+    texts = [f"{number} " + "long " * 240_000 for number in range(40)]
+    session = Session.open(chosen.sessions / "long" / "session.db", 1)
+    try:
+        async with session.transaction():
+            add = partial(session.add_message, chat=CHAT, at=1_764_000_000)
+            for number, text in enumerate(texts):
+                add(message_id=f"L{number}", sender=CHAT, type="text", text=text)
+                short = f"short {number}"
+                add(message_id=f"S{number}", sender=CHAT, type="text", text=short)
+            for number, content in enumerate(changes()):
+                sender = CHAT if number < EDITS else f"1555010{number:04}@s.whatsapp.net"
+                add(
+                    message_id=f"C{number}",
+                    sender=sender,
+                    type=content.type,
+                    text=None,
+                    content=encode(content),
+                )
+        drain = Drain(
+            Ticket("long", 1),
+            SessionInbox(session),
+            cast("Lanes", None),
+            state,
+            on_lost=pytest.fail,
+        )
+        await drain.finish()
+        assert (session.pending("message", 1), session.refused_count()) == ([], 0)
+        assert measured.rise("teimoso_state_store_refusals", reason="refused") == 0
+        there = {each["message_id"]: each for each in await stored(documents, "long")}
+        assert {there[f"S{number}"]["text"] for number in range(40)} == {
+            f"short {number}" for number in range(40)
+        }
+        for number, text in enumerate(texts):
+            kept = there[f"L{number}"]
+            assert (kept["type"], kept["media"]["state"]) == ("document", "stored")
+            found = await files.find(kept["content"]["file"]["sha256"])
+            assert found is not None
+            assert found.read_text() == text
+        changed = there["S0"]["changes"]
+        assert len(changed["reactions"]) == 500
+        assert changed["edits"][-1]["text"] == GLOBE * 65_536, "the newest of them"
+    finally:
+        session.close()
+        await files.close()
+        await manager.stop()
+        await documents.close()
+
+
+EDITS = 5
+GLOBE = "\N{EARTH GLOBE EUROPE-AFRICA}"
+
+
+def changes() -> list[Content]:
+    """Edits of a text, as long as WhatsApp's own apps write them, and reactions that are much longer."""
+    edits = [Edit(Target("S0", CHAT), GLOBE * 65_536) for _ in range(EDITS)]
+    return [*edits, *(Reaction(Target("S0", CHAT), GLOBE * 5_000) for _ in range(500))]
+
+
+class Called:
+    """Stands for Ray's handle of a StateManager that is in this process."""
+
+    def __init__(self, manager: StateManager) -> None:
+        self._manager = manager
+
+    def __getattr__(self, name: str) -> Any:
+        return SimpleNamespace(remote=getattr(self._manager, name))
+
+
+class SessionInbox:
+    """The inbox of a session that no engine serves."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def pending(self, kind: Any, limit: int) -> Any:
+        return self._session.pending(kind, limit)
+
+    async def settle(self, keys: Any) -> None:
+        async with self._session.transaction():
+            self._session.settle(keys)
+
+    async def set_aside(self, key: int) -> bool:
+        async with self._session.transaction():
+            return self._session.set_aside(key)
+
+    async def held_items(self) -> HeldItems:
+        return self._session.held_items()
 
 
 def run(data: Path, step: int) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
@@ -28,6 +29,7 @@ from actors.connection.engine import (
 )
 from actors.connection.refused_items.port import RefusedItem
 from actors.connection.state_manager.port import StateAway
+from actors.connection.trace.recorder import Recorder
 from actors.redis.lease_record import HeldItems
 from tests.integration.queue.names import Learnt
 
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxItem, InboxKind
     from actors.connection.state_manager.port import Cleared
-    from actors.connection.trace.recorder import Recorder
     from actors.messages.content import ChatChange, ReadMark
 
 ACCOUNT = "15550100001@s.whatsapp.net"
@@ -46,7 +47,8 @@ class ScriptedEngine(Learnt, Unable):
     """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
 
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
-    recorder: Recorder | None = None
+    recorder = Recorder(Path(), "native")
+    """Off; a test that records has one of its own."""
 
     def __init__(self, events: EngineEvents | None = None, *, opens: bool = True) -> None:
         self.events = events or EngineEvents()

@@ -17,6 +17,7 @@ from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.serving import Serving
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes, Send
 from actors.state.documents import RECOVERY_ACTIONS
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, settings
@@ -59,6 +60,7 @@ def serve(served: Served, simulator: Simulator, directory: Path) -> Serving:
             settings(simulator, directory, whatsapp_ack_timeout=60_000),
             Session.open(directory / SESSION_FILE, served.lease.epoch),
             serving.events,
+            recorder=Recorder(directory / "trace.jsonl", "native"),
             keepalive=TRUSTING,
         )
     )

@@ -160,7 +160,6 @@ class Driven:
             self.engine.extend(seconds)
             tell("extended")
             return
-        assert self.engine.recorder is not None
         if on:
             self.engine.recorder.start()
         else:

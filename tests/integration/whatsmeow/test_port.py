@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.conformance.processes import until
@@ -37,6 +39,26 @@ def test_a_program_that_dies_is_started_again(town: Town, device: Device) -> Non
     ended = device.wait("ended")
     assert (ended["kind"], ended["detail"]) == ("network", "program_died")
     assert device.wait("open")["program"] != program
+    town.goes_on(device)
+
+
+def test_a_pairing_that_fails_shows_another_qr(town: Town) -> None:
+    """The program goes on after a phone whose link it cannot confirm; where it dies, another one is started."""
+    device = town.made()
+    town.simulator.post("/phones", number=town.number)
+    ref, noise, identity, _, kind = device.wait("qr")["qr"].split(",")
+    (program,) = psutil.Process(device.process.pid).children()
+    foreign = ",".join((ref, noise, identity, base64.b64encode(bytes(32)).decode(), kind))
+    scanned = town.simulator.http.post(f"/phones/{town.number}/scan", json={"qr": foreign})
+    assert not scanned.is_success
+    ended = device.wait("ended")
+    assert (ended["kind"], ended["detail"]) == ("network", "pairing_failed")
+    device.wait("qr")
+    assert program.is_running(), "it is the same one"
+    program.kill()
+    ended = device.wait("ended")
+    assert (ended["kind"], ended["detail"]) == ("network", "program_died")
+    device.pair(town.number)
     town.goes_on(device)
 
 

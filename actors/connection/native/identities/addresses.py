@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -38,14 +39,10 @@ class Address:
     server: str
     device: int = 0
 
-    @classmethod
-    def parse(cls, text: str) -> Address:
+    @staticmethod
+    def parse(text: str) -> Address:
         """The address that `text` names. Raises `ValueError` where it names none."""
-        found = _ADDRESS.fullmatch(text)
-        if found is None:
-            raise ValueError("not an address")
-        user, device, server = found.groups()
-        return cls(user, _ALIASES.get(server, server), int(device or 0))
+        return _parse(text)
 
     def __str__(self) -> str:
         device = f":{self.device}" if self.device else ""
@@ -68,6 +65,15 @@ class Address:
     def with_device(self, number: int) -> Address:
         """The device of this number of the same user."""
         return Address(self.user, self.server, number)
+
+
+@lru_cache(1024)
+def _parse(text: str) -> Address:
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise ValueError("not an address")
+    user, device, server = found.groups()
+    return Address(user, _ALIASES.get(server, server), int(device or 0))
 
 
 def parse_optional(text: str | None) -> Address | None:

@@ -36,6 +36,9 @@ WAITING: Final = 1024
 HELD: Final = 10_000
 """Answers that are held back at most: of what is beyond that, WhatsApp gets none and sends it again."""
 
+APART: Final = 0.05
+"""Seconds between two commits of receipts alone: many share one. All other stanzas are taken at once."""
+
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
 
@@ -107,10 +110,22 @@ class Receiver:
         self._overdue: list[Node | None] = []
         self._held: dict[int, tuple[Node, ...]] = {}
         self._due = asyncio.Event()
+        self._committed_at = 0.0
+        self._due_later = False
 
     async def put(self, stanza: Node) -> None:
         """Queue a stanza; waits while too many do."""
         await self._queue.put(stanza)
+        loop = asyncio.get_running_loop()
+        wait = self._committed_at + APART - loop.time() if stanza.tag == "receipt" else 0.0
+        if wait <= 0 or self._queue.qsize() >= BATCH:
+            self._due.set()
+        elif not self._due_later:
+            self._due_later = True
+            loop.call_later(wait, self._take_receipts)
+
+    def _take_receipts(self) -> None:
+        self._due_later = False
         self._due.set()
 
     async def settled(self, keys: Sequence[int]) -> None:
@@ -135,6 +150,7 @@ class Receiver:
                 except ConnectionLost:
                     measures.count("teimoso_acks_withheld", len(batch), reason="session")
                     raise
+                self._committed_at = asyncio.get_running_loop().time()
                 await self._answer(outcomes)
                 if rest or following:
                     await self._prepare(following)

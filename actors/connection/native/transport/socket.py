@@ -69,7 +69,7 @@ class Socket:
     cipher counts frames, so one that was encrypted and not written would end the connection.
     """
 
-    def __init__(self, websocket: ClientConnection, recorder: Recorder | None = None) -> None:
+    def __init__(self, websocket: ClientConnection, recorder: Recorder) -> None:
         self._websocket, self._recorder = websocket, recorder
         self._frames = FrameBuffer()
         self._ready: list[bytes] = []
@@ -91,7 +91,7 @@ class Socket:
         cls,
         url: str,
         login: Login,
-        recorder: Recorder | None = None,
+        recorder: Recorder,
         proxy: ProxyAddress | None = None,
     ) -> Self:
         """Connect and shake hands; `recorder` is handed what passes from then on.
@@ -159,7 +159,7 @@ class Socket:
         plaintexts = [encode(node) for node in nodes]
         if self._cause is not None:
             raise ConnectionLost(self._cause, written=False)
-        if self._recorder is not None and self._recorder.on:
+        if self._recorder.on:
             self._recorder.sent(nodes, plaintexts)
         written = asyncio.get_running_loop().create_future()
         self._outgoing.put_nowait((plaintexts, written))
@@ -296,7 +296,7 @@ class Socket:
             self.fail(Cause(Kind.NETWORK, "malformed_node"))
         else:
             self._read_at = time.monotonic()
-            if self._recorder is not None and self._recorder.on:
+            if self._recorder.on:
                 self._recorder.received(node, len(data))
             return node
         raise self._lost()

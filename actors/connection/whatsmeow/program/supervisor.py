@@ -33,7 +33,7 @@ class Supervisor:
         settings: Settings,
         directory: Path,
         epoch: int,
-        recorder: Recorder | None,
+        recorder: Recorder,
         *,
         on_request: OnRequest,
         on_event: OnEvent,
@@ -48,8 +48,7 @@ class Supervisor:
         self._fell: str | None = None
         self._through: ProxyAddress | None = None
         self._until: float | None = None
-        if recorder is not None:
-            recorder.on_turn = self._trace
+        recorder.on_turn = self._trace
 
     @property
     def running(self) -> Program | None:
@@ -92,7 +91,7 @@ class Supervisor:
             root_key=self._settings.whatsapp_root_key,
             media_authority="" if authority is None else str(authority),
             proxy="" if through is None else through.url,
-            trace=self._recorder is not None and self._recorder.on,
+            trace=self._recorder.on,
         )
         if self._until is not None:
             self.extend(self._until - time.monotonic())

@@ -12,6 +12,7 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.serving import Serving
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases
@@ -41,7 +42,11 @@ async def served(redis: Redis, made: Settings, directory: Path) -> AsyncIterator
         lease, leases, lanes, Shelf(), concurrency=1, retry_at=lambda *_: None, pace=PACE
     )
     session = Session.open(directory / SESSION_FILE, lease.epoch)
-    serving.start(NativeEngine(made, session, serving.events))
+    serving.start(
+        NativeEngine(
+            made, session, serving.events, recorder=Recorder(directory / "trace.jsonl", "native")
+        )
+    )
     try:
         yield serving
     finally:

@@ -27,6 +27,7 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.sender import Ticket
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.runtime import actor_base
 from actors.state import actor
 from actors.state.actor import StateManager
@@ -82,7 +83,8 @@ async def drain(session: Session, made: Settings) -> None:
     """All that waits is in the store afterwards, and settled."""
     manager = StateManager(str(made.data), "state")
     try:
-        engine = NativeEngine(made, session, EngineEvents())
+        recorder = Recorder(made.data / "trace.jsonl", "native")
+        engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
         ticket = Ticket("shop", session.epoch)
         drain = Drain(ticket, engine, cast("Lanes", None), manager, on_lost=pytest.fail)
         assert await drain.once()

@@ -21,6 +21,7 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.sender import Ticket
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.runtime import actor_base
 from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments
@@ -48,7 +49,8 @@ async def main(directory: Path, step: str) -> None:
     made = Settings.load(directory)
     manager = StateManager(str(directory), "state")
     with closing(Session.open(directory / SESSION_FILE, 1)) as session:
-        engine = NativeEngine(made, session, EngineEvents())
+        recorder = Recorder(directory / "trace.jsonl", "native")
+        engine = NativeEngine(made, session, EngineEvents(), recorder=recorder)
         drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), manager, on_lost=print)
         await drain._messages.once()
         await manager.stop()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,16 +14,21 @@ import pytest
 from gateway.console.routes import ROOMS
 from tests.api_document import DOCUMENT
 from tests.integration.gateway.person import Person
-from tests.integration.gateway.served import KEY, SHOP, Gateway
+from tests.integration.gateway.served import KEY, Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    import httpx
 
     from tests.processes.valkey import Valkey
     from tests.run.figures import Figure
 
-PATIENCE = 2.0
-"""Seconds: less than the least that a call of Redis itself would wait."""
+PATIENCE = 0.5
+"""Seconds: much less than the least that a call of Redis itself would wait."""
+
+TRIES = 3
+"""Most tries of an address on a busy machine: one that waits for Redis does so each time."""
 
 STREAMS = {"/api/events"}
 """Answers that last for as long as their reader."""
@@ -29,7 +36,9 @@ STREAMS = {"/api/events"}
 
 def filled(path: str, message: str) -> str:
     """The path with the connection, a message of it, and names for the rest."""
-    path = path.replace("{connection}", SHOP).replace("{id}", message).replace("{rest:path}", "no")
+    path = (
+        path.replace("{connection}", "shop").replace("{id}", message).replace("{rest:path}", "no")
+    )
     path = path.replace("{number}", "15550100002").replace("{name}", "console.css")
     return re.sub(r"{\w+}", "15550100002@s.whatsapp.net", path)
 
@@ -45,6 +54,22 @@ def looks(message: str) -> Iterator[str]:
                 yield filled(path, message)
 
 
+def changes(message: str) -> Iterator[tuple[str, str, Any]]:
+    """Every operation that is no look: method, path, and the body of its first example.
+
+    The connection stays, and nothing leads out of this machine.
+    """
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            if method == "get" or (method, path) == ("delete", "/api/connections/{connection}"):
+                continue
+            media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            examples: dict[str, dict[str, Any]] = media.get("examples", {})
+            example = next((each.get("value") for each in examples.values()), None)
+            text = json.dumps(example).replace("https://example.com", "http://127.0.0.1:9")
+            yield method.upper(), filled(path, message), json.loads(text)
+
+
 @pytest.fixture
 def message(own_gateway: Gateway) -> str:
     body = {"connection": "shop", "to": "15550100002", "text": "hi"}
@@ -52,6 +77,19 @@ def message(own_gateway: Gateway) -> str:
     accepted: dict[str, Any] = answer.raise_for_status().json()
     identity: str = accepted["id"]
     return identity
+
+
+def quickest(ask: Callable[[], httpx.Response]) -> float:
+    """Seconds until the answer, which is no internal error; of up to `TRIES` until one is in time."""
+    seconds = []
+    for _ in range(TRIES):
+        began = time.monotonic()
+        answer = ask()
+        seconds.append(time.monotonic() - began)
+        assert answer.status_code != 500, answer.url
+        if seconds[-1] <= PATIENCE:
+            break
+    return min(seconds)
 
 
 def test_no_answer_waits_for_a_redis_that_hangs(
@@ -63,21 +101,22 @@ def test_no_answer_waits_for_a_redis_that_hangs(
         own_valkey.signal(signal.SIGSTOP)
         try:
             own_gateway.until(lambda: "redis hangs" in own_gateway.log(), 20)
-            for path in looks(message):
-                began = time.monotonic()
-                answer = person.get(path, headers={"X-Api-Key": KEY})
-                took[path] = time.monotonic() - began
-                assert answer.status_code != 500, path
-            with own_gateway.client(KEY, timeout=PATIENCE) as caller:
+            with own_gateway.client(KEY, timeout=20) as caller:
                 assert caller.post("/api/messages", json=body).status_code == 202
                 away = caller.get("/health").json()
+                for path in looks(message):
+                    ask = partial(person.get, path, headers={"X-Api-Key": KEY})
+                    took[f"GET {path}"] = quickest(ask)
+                for method, path, example in changes(message):
+                    ask = partial(caller.request, method, path, json=example)
+                    took[f"{method} {path}"] = quickest(ask)
         finally:
             own_valkey.signal(signal.SIGCONT)
         slowest = max(took, key=lambda path: took[path])
         figure(f"Redis hung: {len(took)} answers, the slowest after {took[slowest] * 1000:.0f} ms")
     waited = {path: seconds for path, seconds in took.items() if seconds > PATIENCE}
-    assert (waited, len(took) > 40) == ({}, True)
+    assert (waited, len(took) > 80) == ({}, True)
     assert away["status"] != "healthy"
     own_gateway.until(lambda: "redis back" in own_gateway.log(), 20)
     shown = own_gateway.api.get(f"/api/messages/{message}")
-    assert shown.json()["status"] == "queued"
+    assert shown.json()["status"] in {"queued", "cancelled"}, "it was asked to be, among all else"

@@ -18,6 +18,7 @@ from actors.state.documents import HEALTH_STATUS
 from actors.state.open_store import open_documents
 from gateway.acceptance.spool_drain import BATCH
 from tests.integration.gateway.served import KEY, SHOP, Gateway
+from tests.unlimited import UNLIMITED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def another(gateway: Gateway, chat: str, texts: list[str]) -> None:
     """Another gateway of the host spools these; so many that draining them takes a while."""
 
     async def put() -> None:
-        spool = Spool(gateway.settings.spool_file, limit=10_000)
+        spool = Spool(gateway.settings.spool_file, UNLIMITED)
         to = f"{chat}@s.whatsapp.net"
         await asyncio.gather(*(spool.put(Send(SHOP, to, text)) for text in texts))
         await spool.close()

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
+from actors.redis.client import connect
+from actors.state.webhooks import Webhooks
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
+from tests.integration.gateway.webhooks.single_courier import Delivering, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from tests.integration.gateway.served import Api
     from tests.processes.valkey import Valkey
@@ -38,3 +43,12 @@ def hook(api: Api, receiver: Receiver) -> Iterator[str]:
     made = add(api, receiver)
     yield made["id"]
     api.delete(f"/api/webhooks/{made['id']}")
+
+
+@pytest_asyncio.fixture
+async def delivering(valkey: Valkey, tmp_path: Path) -> AsyncIterator[Delivering]:
+    documents = Store(tmp_path / "state.db")
+    redis = connect(valkey.settings())
+    yield Delivering(documents, Webhooks(documents), redis)
+    await redis.aclose()
+    await documents.close()

@@ -50,12 +50,6 @@ async def test_a_trace_is_started_looked_at_and_stopped(served: Served, tmp_path
     assert served.engine.recorder.on is False
 
 
-async def test_an_engine_that_shows_no_stanzas_says_so(served: Served) -> None:
-    await served.begin()
-    told = await served.commands.ask("shop", "trace", {"action": "start"}, 5)
-    assert told == {"error": "unsupported_by_engine"}
-
-
 async def test_many_are_asked_at_once_and_each_gets_its_own_answer(served: Served) -> None:
     await served.begin()
     numbers = [f"155501{number:05}@s.whatsapp.net" for number in range(40)]

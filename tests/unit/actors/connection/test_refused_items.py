@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
@@ -150,6 +150,32 @@ async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_recei
     assert not engine.inbox
     assert list(shelf.messages) == [f"shop.M{key}" for key in (1, 3, 6, 7)]
     assert told == [(0, False), (2, True), (1, False), (2, False)]
+
+
+async def test_a_message_that_has_no_room_aside_is_stored_as_a_file() -> None:
+    """Nothing behind it waits, and no alert says that it does."""
+
+    class TakesFiles(Choosy):
+        filed: ClassVar[list[int]] = []
+
+        async def store_messages(
+            self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+        ) -> bool:
+            if items and items[0].get("as_file"):
+                self.filed.append(items[0]["key"])
+                return True
+            return await super().store_messages(connection, epoch, items)
+
+    engine, shelf = ScriptedEngine(), TakesFiles(2, 4, 5)
+    engine.inbox = {key: message(key) for key in range(1, 8)}
+    engine.room_aside = 1
+    told = list[tuple[int, bool]]()
+    drain = drain_of(engine, shelf)
+    drain.on_held = lambda now: told.append((now.refused_documents, now.refused_full))
+    assert await drain.once()
+    assert (list(engine.aside), shelf.filed, engine.inbox) == ([2], [4, 5], {})
+    assert list(shelf.messages) == [f"shop.M{key}" for key in (1, 3, 6, 7)]
+    assert told[-1] == (1, False)
 
 
 class Noting:

@@ -14,6 +14,7 @@ from actors.state.sqlite.store import SqliteDocuments
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.spool_drain import Drain
 from gateway.redis_room import RedisRoom
+from tests.unlimited import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -42,7 +43,7 @@ class MovedAfterTheLook:
 
 
 async def test_the_drain_hides_nothing(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool.db", limit=10)
+    spool = Spool(tmp_path / "spool.db", at_most(10))
     spooled, _ = await spool.put(Send("shop", CHAT, "hi"))
     lanes = cast("Lanes", MovedAfterTheLook(spool))
     drain: Any = cast("Drain", None)
@@ -83,11 +84,11 @@ def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Accepting, Dra
 async def test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file(
     tmp_path: Path,
 ) -> None:
-    spool = Spool(tmp_path / "spool.db", limit=10)
+    spool = Spool(tmp_path / "spool.db", at_most(10))
     accept, _ = accepting(tmp_path, Away(), spool)
     accepted = await accept.accept(Send("shop", CHAT, "hi"), None)
     await spool.close()
-    another = Spool(tmp_path / "spool.db", limit=10)
+    another = Spool(tmp_path / "spool.db", at_most(10))
     found = await another.oldest(10)
     await another.close()
     assert [each.record for each in found] == [accepted.record]
@@ -96,7 +97,7 @@ async def test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file(
 async def test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not(
     tmp_path: Path,
 ) -> None:
-    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    spool, lanes = Spool(tmp_path / "spool.db", at_most(10)), Away()
     accept, drain = accepting(tmp_path, lanes, spool)
     await accept.accept(Send("shop", CHAT, "first"), None)
     lanes.away = drain.away = False
@@ -111,7 +112,7 @@ async def test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_no
 async def test_g3_the_spool_gives_a_keyed_send_the_id_that_redis_may_have_heard(
     tmp_path: Path,
 ) -> None:
-    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    spool, lanes = Spool(tmp_path / "spool.db", at_most(10)), Away()
     accept, _ = accepting(tmp_path, lanes, spool)
     send = Send("shop", CHAT, "hi")
     accepted = await accept.accept(send, "order 1")
@@ -123,7 +124,7 @@ async def test_g3_the_spool_gives_a_keyed_send_the_id_that_redis_may_have_heard(
 async def test_g4_what_follows_under_another_address_of_the_person_waits_behind_it(
     tmp_path: Path,
 ) -> None:
-    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    spool, lanes = Spool(tmp_path / "spool.db", at_most(10)), Away()
     accept, drain = accepting(tmp_path, lanes, spool)
     await accept.accept(Send("shop", LID, "first"), None)
     lanes.away = drain.away = False
@@ -137,7 +138,7 @@ async def test_g4_what_follows_under_another_address_of_the_person_waits_behind_
 
 
 async def test_g4_the_drain_moves_both_addresses_of_a_person_in_one_order(tmp_path: Path) -> None:
-    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    spool, lanes = Spool(tmp_path / "spool.db", at_most(10)), Away()
     accept, _ = accepting(tmp_path, lanes, spool)
     texts = [f"{number}" for number in range(6)]
     for text in texts:
@@ -164,7 +165,7 @@ async def test_g4_where_more_chats_wait_than_are_looked_at_any_send_waits_behind
     tmp_path: Path,
 ) -> None:
     """One of them may be the person's under another address."""
-    spool, lanes = Spool(tmp_path / "spool.db", limit=2 * EXCEPTED), Away()
+    spool, lanes = Spool(tmp_path / "spool.db", at_most(2 * EXCEPTED)), Away()
     accept, drain = accepting(tmp_path, lanes, spool)
     chats = [f"{number}@lid" for number in range(EXCEPTED)]
     await asyncio.gather(*(accept.accept(Send("shop", chat, "first"), None) for chat in chats))

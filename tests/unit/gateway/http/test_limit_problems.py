@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.runtime.limits import Limit, Scope
 
 LIMITS = Settings.model_validate({}).limits
-OF_THE_INSTANCE = ("MAX_", "MEDIA_LIMIT", "DISK_RESERVE")
+OF_THE_INSTANCE = ("MAX_", "MEDIA_LIMIT", "SPOOL_LIMIT", "DISK_RESERVE")
 
 
 def scopes(limit: Limit) -> tuple[Scope, ...]:
@@ -58,9 +58,9 @@ def test_each_limit_is_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_limits_are_the_settings_that_refuse_a_caller() -> None:
-    """SPOOL_LIMIT ends in another way, and files that arrive wait."""
+    """Files that arrive wait instead."""
     (section,) = (each for each in SECTIONS if each.title == "Limits")
-    others = {"SPOOL_LIMIT", "MEDIA_DOWNLOADS_PER_CONNECTION", "MEDIA_DOWNLOADS_PER_SENDER"}
+    others = {"MEDIA_DOWNLOADS_PER_CONNECTION", "MEDIA_DOWNLOADS_PER_SENDER"}
     assert {each.setting for each in LIMITS} == {*section.settings, "DISK_RESERVE"} - others
 
 

@@ -73,6 +73,12 @@ CONTACT: dict[str, Any] = {
     "at": 5.0,
     "settings": {"name": {"value": {"full_name": "Ana Pereira", "first_name": "Ana"}, "at": 5.0}},
 }
+RENAMED: dict[str, Any] = {
+    "connection": "shop--K7Q2M9XA4TBC",
+    "chat": ANA,
+    "former": "200000000000001@lid",
+    "at": 5.0,
+}
 ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
@@ -100,6 +106,8 @@ def data_of(kind: EventType) -> dict[str, Any]:
         return LIMIT
     if kind == "contact.updated":
         return CONTACT
+    if kind == "chat.renamed":
+        return RENAMED
     known: dict[str, dict[str, Any]] = {
         "message": SENT,
         "connection": STATE,
@@ -293,6 +301,11 @@ def test_a_mute_is_told_as_it_is_at_that_time(
         "labels": ["5"],
         "cleared_at": None,
     }
+
+
+def test_a_renamed_chat_is_shown_with_both_addresses() -> None:
+    found = check(event_presenters.written(told("chat.renamed", RENAMED)))["data"]
+    assert found == {**RENAMED, "connection": "shop", "at": "1970-01-01T00:00:05.000Z"}
 
 
 @pytest.mark.parametrize("settings", [CONTACT["settings"], {}])

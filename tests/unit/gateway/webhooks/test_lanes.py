@@ -14,8 +14,10 @@ from gateway.webhooks.delivery_policy import LONGEST
 from gateway.webhooks.lanes import Lane, Lanes, lane_of
 
 
-def told(seq: int, chat: str | None = "a", size: int = 1) -> Told:
+def told(seq: int, chat: str | None = "a", size: int = 1, *, former: str | None = None) -> Told:
     data = {} if chat is None else {"chat": chat}
+    if former is not None:
+        data["former"] = former
     return Told(seq, 1.0, Event(f"e{seq}", "message.read", "shop", float(seq), data), size=size)
 
 
@@ -168,6 +170,78 @@ def test_memory_has_a_bound_of_events_and_of_bytes(monkeypatch: pytest.MonkeyPat
     assert seen == [True, False, True, False]
 
 
+def test_a_renamed_chat_goes_on_once_nothing_is_left_under_its_former_address() -> None:
+    lanes = filled("lid", "number", "lid")
+    lanes.read(told(4, "number", former="lid"), wanted=True)
+    lanes.read(told(5, "number"), wanted=True)
+    lanes.read(told(6, "lid"), wanted=True)
+    lid, number = lanes.take_new(), lanes.take_new()
+    assert lid is not None
+    assert number is not None
+    assert deliver(lanes, number) == 2, "the two were two chats until then"
+    assert lanes.take_new() is None
+    refuse(lanes, lid, retry_at=10.0)
+    assert lanes.take_new() is None, "also while the event is tried again"
+    assert lanes.take_retry(10.0) is lid
+    lid.busy = False
+    lanes.release(lid)
+    lanes.finish(1)
+    lanes.queue(lid)
+    assert lanes.take_new() is lid
+    assert lanes.take_new() is None
+    assert deliver(lanes, lid) == 3
+    order = [lanes.take_new(), lanes.take_new()]
+    assert {lane.waiting[0].seq for lane in order if lane} == {4, 6}, "what came later is free"
+
+
+def test_what_waits_for_a_former_address_can_be_put_away_and_is_found_again() -> None:
+    lanes = filled("lid")
+    lid = lanes.take_new()
+    assert lid is not None
+    refuse(lanes, lid, retry_at=10.0)
+    first = told(2, "number", former="lid")
+    lanes.read(first, wanted=True)
+    lanes.read(told(3, "number"), wanted=True)
+    assert [each.seq for _, each in lanes.spill()] == [2, 3]
+    number = lanes.lane("shop/number")
+    assert (number.head, number.behind, number.retry_at) == (2, True, 0.0)
+    assert lanes.take_retry(1.0) is None, "it waits all the same"
+    for seq in (1, 2, 3):
+        lanes.finish(seq)
+    assert lanes.take_retry(10.0) is lid
+    lid.busy = False
+    lanes.release(lid)
+    lanes.queue(lid)
+    assert lanes.take_retry(10.0) is number
+
+
+def test_one_that_is_stored_waits_until_the_log_is_read_up_to_it() -> None:
+    """After a crash: what is before it under the former address may only be in the log."""
+    lanes = Lanes(0, [(2, 2)])
+    number = lanes.lane("shop/number")
+    lanes.hold(number, 2, 2.0, 0, 0.0, former="shop/lid")
+    assert lanes.take_retry(1.0) is None
+    lanes.read(told(1, "lid"), wanted=True)
+    assert lanes.seen == 2
+    assert lanes.take_retry(1.0) is None
+    lid = lanes.take_new()
+    assert lid is not None
+    assert deliver(lanes, lid) == 1
+    assert lanes.take_retry(1.0) is number
+
+
+def test_two_chats_that_swap_their_addresses_do_not_wait_for_each_other() -> None:
+    lanes = filled("a", "b")
+    lanes.read(told(3, "b", former="a"), wanted=True)
+    lanes.read(told(4, "a", former="b"), wanted=True)
+    lanes.read(told(5, "b", former="a"), wanted=True)
+    order = []
+    while (lane := lanes.take_new()) is not None:
+        order.append(deliver(lanes, lane))
+    assert order == [1, 2, 3, 4, 5]
+    assert vars(lanes)["_lanes"] == {}
+
+
 def test_what_waits_behind_a_refused_event_can_be_put_away() -> None:
     lanes = filled("a", "b", "a", "b", "a")
     a = lanes.take_new()
@@ -204,16 +278,29 @@ def test_whatever_happens_each_chat_keeps_its_order_and_the_place_tells_what_is_
     for chat in "abcd":
         seqs = [each.seq for each in run.order if each.event.data["chat"] == chat]
         assert list(dict.fromkeys(seqs)) == sorted(set(seqs))
+    firsts = list({each.seq: each for each in run.order}.values())
+    for place, renamed in enumerate(firsts):
+        former = renamed.event.data.get("former")
+        late = [
+            each.seq
+            for each in firsts[place:]
+            if each.event.data["chat"] == former and each.seq < renamed.seq
+        ]
+        assert not late, "before the event that tells of its other address"
 
 
 class _Run:
     def __init__(self, rolls: random.Random) -> None:
         self.rolls = rolls
-        self.log = [told(seq, rolls.choice("abcd")) for seq in range(1, 200)]
+        self.log = [self.event(seq) for seq in range(1, 200)]
         self.lanes, self.reading, self.now = Lanes(0, []), 0, 0.0
         self.flying: list[Lane] = []
         self.done: set[int] = set()
         self.order: list[Told] = []
+
+    def event(self, seq: int) -> Told:
+        chat, former = self.rolls.sample("abcd", 2)
+        return told(seq, chat, former=former if self.rolls.random() < 0.1 else None)
 
     def step(self) -> None:
         self.now += 1.0

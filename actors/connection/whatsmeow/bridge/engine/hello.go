@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"net/http"
 	"os"
-	"runtime/debug"
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -67,7 +66,7 @@ func (engine *Engine) hello(request *pipe.Request) (pipe.Fields, error) {
 	if err := engine.load(nil); err != nil {
 		return nil, err
 	}
-	return engine.account(pipe.Fields{"library": version()}), nil
+	return engine.account(pipe.Fields{"library": library.Version()}), nil
 }
 
 // load makes a client of the device that is in use, for one login or for none. The engine's lock is held.
@@ -86,7 +85,7 @@ func (engine *Engine) load(one *login) error {
 		device, engine.logs.Module("whatsmeow"), taps, engine.settings.websocket, engine.settings.media,
 	)
 	if one != nil {
-		client.PrePairCallback = one.linking
+		client.PrePairCallback = one.mayPair
 		client.GetMessageForRetry = engine.sentContent
 		client.AddEventHandlerWithSuccessStatus(one.event)
 		one.client = client
@@ -114,18 +113,6 @@ func announce(found *settings) {
 		store.DeviceProps.Os = proto.String(found.Name)
 	}
 	store.DeviceProps.PlatformType = waCompanionReg.DeviceProps_CHROME.Enum()
-}
-
-// version is the version of the library that the program was built with.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range info.Deps {
-			if module.Path == "go.mau.fi/whatsmeow" {
-				return module.Version
-			}
-		}
-	}
-	return "unknown"
 }
 
 // dial prepares the transports: the proxy is used for the socket and for files, and no other one is.

@@ -21,7 +21,7 @@ import (
 	"teimoso-whatsmeow/transport"
 )
 
-// linkWithin is how long the library may take for a pairing whose socket has ended.
+// linkWithin is how long a pairing may take whose socket has ended.
 const linkWithin = 5 * time.Second
 
 // lastWord is how long the library may take for the last stanza of a socket that has ended: it is decrypted
@@ -48,7 +48,7 @@ type login struct {
 
 	connected, open atomic.Bool
 
-	// pairing is set once a phone linked the device, linked is closed once the library is done with that.
+	// pairing is set once a phone linked the device, linked is closed once that is stored and confirmed, or failed.
 	pairing atomic.Bool
 	linked  chan struct{}
 	link    sync.Once
@@ -63,6 +63,9 @@ type login struct {
 	shown atomic.Pointer[types.Presence]
 	// retries has a place for each message that is sent again at the same time.
 	retries chan struct{}
+	// given are devices that got keys for a new session with a request for what could not be read, and of which nothing
+	// was read since: with each of many requests, the sender would begin a session for each. The worker's.
+	given map[types.JID]bool
 	// collected are deliveries that the library's event brought while the worker handles a stanza.
 	collected []<-chan pipe.Answer
 }
@@ -86,7 +89,7 @@ func (engine *Engine) start(version *[3]uint32) error {
 	one := &login{
 		engine: engine, queue: intake.New[*waBinary.Node](backlog),
 		ending: make(chan struct{}), over: make(chan struct{}), linked: make(chan struct{}),
-		retries: make(chan struct{}, mostRetries),
+		retries: make(chan struct{}, mostRetries), given: map[types.JID]bool{},
 	}
 	if err := engine.load(one); err != nil {
 		return err
@@ -166,8 +169,8 @@ func (one *login) serve(connection *library.Connection) {
 	one.awaitLink()
 }
 
-// awaitLink waits until the library is done with a pairing that a phone began. The server ends the socket as soon as
-// it has the confirmation or the refusal, and the library reports both later.
+// awaitLink waits until a pairing that a phone began is stored and reported, or failed. The server ends the socket as soon
+// as it has the confirmation or the refusal.
 func (one *login) awaitLink() {
 	if !one.pairing.Load() {
 		return

@@ -72,14 +72,13 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 	ctx, client := one.engine.ctx, one.client
 	from := one.identity(ctx, info)
 	var whole opened
-	direct := false
 	for index := range parts {
 		part := &parts[index]
 		kind := outcome.Text(part.Attrs["type"])
 		plaintext, hash, err := one.decrypt(ctx, part, kind, from, info)
-		direct = direct || kind != "skmsg"
 		switch {
 		case err == nil:
+			delete(one.given, from)
 		case errors.Is(err, whatsmeow.ErrEventAlreadyProcessed):
 			continue
 		case errors.Is(err, signalerror.ErrOldCounter) && one.known(info):
@@ -87,9 +86,10 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 		case one.engine.sound() != nil:
 			return
 		default:
-			lacksKey := kind == "skmsg" && !direct && errors.Is(err, signalerror.ErrNoSenderKeyForUser)
+			keys := !one.given[from]
+			one.given[from] = true
 			one.placeholder(node, info, "undecryptable", func() {
-				client.AskAgain(ctx, node, info, lacksKey)
+				client.AskAgain(ctx, node, info, keys)
 				client.Acknowledge(ctx, node, 0)
 			})
 			return

@@ -9,10 +9,12 @@ import (
 
 	"go.mau.fi/util/random"
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
 	"teimoso-whatsmeow/ends"
+	"teimoso-whatsmeow/library"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/vault"
@@ -104,12 +106,6 @@ func (one *login) event(found any) bool {
 	switch event := found.(type) {
 	case *events.QR:
 		one.qrs.offer(event.Codes)
-	case *events.PairSuccess:
-		one.paired(event)
-		one.link.Do(func() { close(one.linked) })
-	case *events.PairError:
-		one.end(ends.Cause{Word: pairingFailed})
-		one.link.Do(func() { close(one.linked) })
 	case *events.Connected:
 		one.opened()
 	case *events.PairPasskeyRequest:
@@ -139,19 +135,41 @@ func (one *login) event(found any) bool {
 // pairingFailed ends a login whose device was linked by the phone and could not confirm it: its keys are void.
 const pairingFailed = "pairing_failed"
 
-// linking is called when a phone linked the device, before anything of it is stored.
-func (one *login) linking(types.JID, string, string) bool {
-	one.pairing.Store(true)
-	return one.engine.sound() == nil
+// serverQuery handles a query of the server, which are those of a pairing.
+func (one *login) serverQuery(node *waBinary.Node) {
+	if node.Attrs["from"] != types.ServerJID {
+		return
+	}
+	if success, linked := node.GetOptionalChildByTag("pair-success"); linked {
+		one.pair(outcome.Text(node.Attrs["id"]), library.ReadLinked(&success))
+	} else if _, offered := node.GetOptionalChildByTag("pair-device"); offered {
+		one.client.PairingOffer(one.engine.ctx, node)
+	}
 }
 
-func (one *login) paired(event *events.PairSuccess) {
+// pair stores the device that a phone linked and confirms it. A pairing that fails, or panics, ends its login.
+func (one *login) pair(id string, device library.Linked) {
+	one.pairing.Store(true)
+	failed := true
+	defer func() {
+		if failed {
+			one.end(ends.Cause{Word: pairingFailed})
+		}
+		one.link.Do(func() { close(one.linked) })
+	}()
+	if one.client.Pair(one.engine.ctx, id, device) != nil {
+		return
+	}
+	failed = false
 	one.qrs.stop()
 	one.engine.pipe.Tell("paired", pipe.Fields{
-		"jid": event.ID.String(), "lid": event.LID.String(), "business": event.BusinessName,
-		"platform": event.Platform, "migrated": event.Props.GetIsChatDbLidMigrated(),
+		"jid": device.JID.String(), "lid": device.LID.String(), "business": device.Business,
+		"platform": device.Platform, "migrated": device.Migrated,
 	}, nil)
 }
+
+// mayPair returns whether the device that a phone linked may be stored.
+func (one *login) mayPair(types.JID, string, string) bool { return one.engine.sound() == nil }
 
 // opened has fresh prekeys uploaded where a copy was restored, then reports the login.
 func (one *login) opened() {

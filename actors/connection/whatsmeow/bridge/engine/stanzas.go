@@ -98,7 +98,7 @@ func (one *login) handle(node *waBinary.Node) {
 	case "success":
 		one.success(node)
 	case "iq":
-		one.client.PairingStanza(ctx, node)
+		one.serverQuery(node)
 	case "ib":
 		one.information(node)
 	default:

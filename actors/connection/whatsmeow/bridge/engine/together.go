@@ -12,9 +12,6 @@ import (
 	"teimoso-whatsmeow/vault"
 )
 
-// mostTogether is how many messages share a transaction at most.
-const mostTogether = 32
-
 // together are ordinary messages that wait at one time: of a person's session, to this account alone. Their ratchet
 // steps and plaintexts share a transaction; they are handed on after it. Any other stanza, and a message that cannot be
 // read, ends it and is handled by itself.
@@ -66,8 +63,9 @@ func (some *together) take(node *waBinary.Node) (taken bool) {
 	if proto.Unmarshal(plain, message) != nil {
 		return false
 	}
+	delete(one.given, from)
 	some.all = append(some.all, decrypted{node, info, part, message, plain, hash})
-	if len(some.all) >= mostTogether {
+	if len(some.all) >= vault.MostTogether {
 		some.finish()
 	}
 	return true

@@ -41,9 +41,24 @@ func (client *Client) ConnectSuccess(ctx context.Context, node *waBinary.Node) {
 	client.inner.HandleConnectSuccess(ctx, node)
 }
 
-// PairingStanza handles <pair-device> and <pair-success>.
-func (client *Client) PairingStanza(ctx context.Context, node *waBinary.Node) {
-	client.inner.HandleIQ(ctx, node)
+// PairingOffer handles <pair-device>: it dispatches the texts of QRs.
+func (client *Client) PairingOffer(ctx context.Context, node *waBinary.Node) {
+	client.inner.HandlePairDevice(ctx, node)
+}
+
+// Pair stores the device that a phone linked, then confirms it to the server.
+//
+// The library's own handler of <pair-success> runs beside the caller and disconnects by itself where this fails. That
+// clears the socket's callback without the socket's lock: where the server closes the socket at the same moment, what has
+// just been cleared may be called, which ends the program.
+func (client *Client) Pair(ctx context.Context, id string, linked Linked) error {
+	err := client.inner.HandlePair(
+		ctx, linked.identity, id, linked.Business, linked.Platform, linked.JID, linked.LID,
+	)
+	if err == nil {
+		client.inner.SendUnifiedSession()
+	}
+	return err
 }
 
 // ChatState dispatches that somebody types.
@@ -179,7 +194,8 @@ func (client *Client) Deliver(ctx context.Context, info *types.MessageInfo, node
 	client.inner.SendMessageReceipt(ctx, info, node)
 }
 
-// AskAgain sends a retry receipt, four times for one message at most.
+// AskAgain sends a retry receipt, four times for one message at most. The first one has keys for a new session where
+// `keys` says so, the others always.
 func (client *Client) AskAgain(ctx context.Context, node *waBinary.Node, info *types.MessageInfo, keys bool) {
 	client.inner.SendRetryReceipt(ctx, node, info, keys)
 }

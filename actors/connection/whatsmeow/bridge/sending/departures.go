@@ -13,9 +13,6 @@ import (
 	"teimoso-whatsmeow/vault"
 )
 
-// mostTogether is how many messages share a transaction at most.
-const mostTogether = 32
-
 // departure is a message that is encrypted and written in its turn.
 type departure struct {
 	id   string
@@ -50,7 +47,7 @@ func (all *departures) put(one *departure) (idle bool) {
 func (all *departures) take() (share []*departure) {
 	all.lock.Lock()
 	defer all.lock.Unlock()
-	count := min(len(all.waiting), mostTogether)
+	count := min(len(all.waiting), vault.MostTogether)
 	share, all.waiting = all.waiting[:count:count], all.waiting[count:]
 	all.working = count > 0
 	return share

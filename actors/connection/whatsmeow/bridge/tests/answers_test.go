@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.mau.fi/whatsmeow/proto/waCommon"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
 
@@ -318,8 +321,43 @@ func TestKeysAreStoredBeforeTheyAreReceipted(t *testing.T) {
 		BEGIN SELECT RAISE(ABORT, 'disk full, as far as the library can tell'); END`); err != nil {
 		t.Fatal(err)
 	}
+	one.leaves("message")
 	post(t, "/phones/"+one.number+"/app-state/keys", object{})
 	stays(t, "the keys are owed an answer", func() bool { return owes(t, one.number, "message") })
+}
+
+func TestStockAcknowledgesReceiptsAndGroupChangesBeforeItsHandler(t *testing.T) {
+	t.Parallel()
+	handles := func(fits func(any) bool, cause func(one *stock, friend string)) {
+		one, friend := linked(t, nil), number() // the settings as the library comes
+		settled(t, one.number)
+		begun, end := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		one.handles(func(event any) bool {
+			if fits(event) {
+				once.Do(func() { close(begun) })
+				<-end
+			}
+			return false
+		})
+		cause(one, friend)
+		select {
+		case <-begun:
+			settled(t, one.number) // while the handler still waits
+		case <-time.After(time.Minute):
+			t.Error("the handler was not called")
+		}
+		close(end)
+	}
+	handles(func(event any) bool { _, ok := event.(*events.Receipt); return ok }, func(one *stock, friend string) {
+		to := types.NewJID(friend, types.DefaultUserServer)
+		if _, err := one.SendMessage(context.Background(), to, &waE2E.Message{Conversation: proto.String("x")}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	handles(func(event any) bool { _, ok := event.(*events.JoinedGroup); return ok }, func(one *stock, friend string) {
+		post(t, "/groups", object{"subject": "Us", "creator": friend, "participants": []string{one.number}})
+	})
 }
 
 func TestReceiptsAndGroupChangesAreStoredBeforeAnAnswer(t *testing.T) {

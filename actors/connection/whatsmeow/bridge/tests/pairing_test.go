@@ -56,6 +56,36 @@ func TestCredentialsAreStoredBeforeTheyAreConfirmed(t *testing.T) {
 	one.login()
 }
 
+// The library's own handler would disconnect here, which may end the program where the server closes the socket at the
+// same moment: between two instructions, so that no test can force it.
+func TestPairingsThatFailEndTheirLoginAlone(t *testing.T) {
+	t.Parallel()
+	one, qr := unlinked(t)
+	for range 3 {
+		parts := strings.Split(qr, ",")
+		parts[3] = base64.StdEncoding.EncodeToString(make([]byte, 32)) // the phone signs with another secret
+		since := one.now()
+		scanned := object{"qr": strings.Join(parts, ",")}
+		if err := simulator.request("POST", "/phones/"+one.number+"/scan", scanned, nil); err == nil {
+			t.Error("the device confirmed a pairing with another secret")
+		}
+		if why := one.await(since, "ended", nil).Fields; why["by"] != "program" || why["cause"] != "pairing_failed" {
+			t.Errorf("ended by %v", why)
+		}
+		since = one.now()
+		one.do("login", nil, nil)
+		qr = one.await(since, "qr", nil).Fields["text"].(string)
+	}
+	if len(one.all("paired")) > 0 {
+		t.Error("it was reported as paired")
+	}
+	if strings.Contains(one.stderr.String(), "Failed to pair device") {
+		t.Error("the library handled the pairing, and disconnected by itself")
+	}
+	post(t, "/phones/"+one.number+"/scan", object{"qr": qr})
+	one.await(0, "paired", nil)
+}
+
 func TestPairingCodeLinksTheDevice(t *testing.T) {
 	t.Parallel()
 	one, _ := unlinked(t)

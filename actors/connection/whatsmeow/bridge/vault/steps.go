@@ -8,6 +8,9 @@ import (
 	"go.mau.fi/whatsmeow/store"
 )
 
+// MostTogether is how many messages share a transaction at most.
+const MostTogether = 32
+
 // Steps are steps of ratchets that were made and are not on disk yet: those of several messages share a transaction.
 //
 // The turn of the ratchet is held from Gather to Store, so that nobody else reads what they replace. Nothing that was

@@ -16,6 +16,7 @@ from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import parse, proto
 from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 from actors.connection.whatsapp_version import BUILT_IN, NoVersion
 
 if TYPE_CHECKING:
@@ -70,7 +71,12 @@ async def made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> AsyncIterator[Made]:
     settings = resolve_settings(data=tmp_path, **getattr(request, "param", {}))
-    engine = NativeEngine(settings, Session.open(tmp_path / "session.db", 1), EngineEvents())
+    engine = NativeEngine(
+        settings,
+        Session.open(tmp_path / "session.db", 1),
+        EngineEvents(),
+        recorder=Recorder(tmp_path / "trace.jsonl", "native"),
+    )
     found = Made(engine)
     monkeypatch.setattr(Socket, "open", found.open)
     monkeypatch.setattr(whatsapp_version, "newest", found.newest)

@@ -236,21 +236,6 @@ async def test_an_epoch_that_cannot_be_read_is_a_refusal_like_others(
     assert await put(session, "A")
 
 
-async def test_a_key_that_cannot_be_read_is_a_refusal_like_others(session: Session) -> None:
-    """SQLite fails after the row went in: the row is undone."""
-
-    def refuse(action: int, _: object, name: object, *__: object) -> int:
-        refused = (action, name) == (sqlite3.SQLITE_FUNCTION, "last_insert_rowid")
-        return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
-
-    session._writer.set_authorizer(refuse)
-    with pytest.raises(SessionUnavailable, match="SQLITE_ERROR"):
-        await put(session, "A")
-    session._writer.set_authorizer(None)
-    assert session.pending("message", 10) == []
-    assert await put(session, "A")
-
-
 async def test_changes_need_a_transaction(session: Session) -> None:
     with pytest.raises(RuntimeError):
         session.settle([1])

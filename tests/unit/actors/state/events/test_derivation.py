@@ -16,8 +16,8 @@ from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, en
 from actors.queue.mirror import views
 from actors.queue.records import record_of
 from actors.state.calls import TOLD, calling
-from actors.state.connections import Connections, Observed, limiting, showing
-from actors.state.documents import CONNECTIONS
+from actors.state.connections import Connections, Observed, limiting, renaming, showing
+from actors.state.documents import CONNECTIONS, MESSAGES
 from actors.state.events.event import TYPES
 from actors.state.events.log import EventLog
 from actors.state.messages.received import (
@@ -209,6 +209,25 @@ async def test_a_message_that_moves_to_another_chat_is_not_told_again(documents:
     assert await told(documents, list(moving(found, LID, ANA))) == []
 
 
+async def test_a_chat_that_gets_another_address_makes_one_event(documents: Documents) -> None:
+    """However often its merge is repeated; what its messages do next names the former address as well."""
+    await Connections(documents).create("shop", id="shop")
+    renames = [[renaming("shop", LID, ANA, at)] for at in (5.0, 6.0)]
+    assert await told(documents, *renames) == ["chat.renamed"]
+    renamed = {"connection": "shop", "chat": ANA, "former": LID, "at": 5.0}
+    assert await last(documents) == renamed
+    assert await told(documents, [renaming("shop", ANA, LID, 7.0)]) == ["chat.renamed"]
+    sent = record("sent", queued=1, sending=2, sent=3)
+    read = record("read", queued=1, sending=2, sent=3, delivered=4, read=5)
+    await documents.batch(views.writes([replace(sent, chat=LID)]))
+    assert "former" not in await last(documents)
+    assert await told(documents, views.writes([read])) == ["message.delivered", "message.read"]
+    assert {(await last(documents))[name] for name in ("chat", "former")} == {ANA, LID}
+    document = await documents.get(MESSAGES, sent.id)
+    assert document is not None
+    assert "former" not in document
+
+
 async def test_a_state_is_told_when_it_or_its_cause_changes(documents: Documents) -> None:
     await Connections(documents).create("shop", id="shop")
     opened = Observed("open", epoch=2, since=10.0, beat=11.0, account=ACCOUNT)
@@ -346,6 +365,6 @@ async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 17
+    assert len(TYPES) == 18
     nouns = {"message", "connection", "call", "chat", "contact", "alert"}
     assert {name.partition(".")[0] for name in TYPES} == nouns

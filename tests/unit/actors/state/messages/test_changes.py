@@ -10,8 +10,15 @@ import pytest
 
 from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, encode
-from actors.state.messages.changes import former, is_early, target_id, text_now
-from actors.state.messages.received import changing, content_of, incoming, moving, storing
+from actors.state.messages.changes import EMOJI, OPTION, former, is_early, target_id, text_now
+from actors.state.messages.received import (
+    PUSH_NAME,
+    changing,
+    content_of,
+    incoming,
+    moving,
+    storing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +207,7 @@ def test_a_long_history_keeps_the_newest() -> None:
     store = Store(HELLO, *(came(number, Edit(ITS, f"{number}")) for number in range(1, 40)))
     edits = [edit["text"] for edit in store[ITS]["changes"]["edits"]]
     assert edits == [f"{number}" for number in range(20, 40)]
-    large = Store(HELLO, *(came(number, Edit(ITS, "x" * 150_000)) for number in range(1, 4)))
+    large = Store(HELLO, *(came(number, Edit(ITS, "x" * 160_000)) for number in range(1, 4)))
     assert len(large[ITS]["changes"]["edits"]) == 1
 
 
@@ -216,3 +223,25 @@ def test_a_chat_that_moves_takes_changes_and_names_along() -> None:
         store.write(*moving({**document, "id": name}, LID, ANA))
     again = [HELLO, came(1, Reaction(ITS, "👍")), came(2, Edit(ITS, "hello there"))]
     assert store.same(Store(*again))
+
+
+def test_what_others_change_in_a_message_has_bounds() -> None:
+    """Reactions and votes that no app of WhatsApp's has, and more edits than a document has room for."""
+    globe = "\N{EARTH GLOBE EUROPE-AFRICA}"
+    edits = [came(number, Edit(ITS, f"{number} " + globe * 60_000)) for number in range(8, 12)]
+    said: list[Reaction | PollVote] = [
+        Reaction(ITS, globe * 5_000),
+        PollVote(ITS, (globe * 5_000, "b")),
+    ]
+    store = Store(HELLO, *edits, *(came(20 + place, each) for place, each in enumerate(said)))
+    changes = store[ITS]["changes"]
+    (reaction,) = changes["reactions"].values()
+    (vote,) = changes["votes"].values()
+    assert reaction["emoji"] == globe * EMOJI
+    assert vote["options"] == [globe * OPTION, "b"]
+    assert [edit["text"].partition(" ")[0] for edit in changes["edits"]] == ["11"]
+
+
+def test_how_a_sender_calls_himself_has_a_bound() -> None:
+    store = Store(replace(HELLO, push_name="A" * 100_000))
+    assert store[ITS]["push_name"] == "A" * PUSH_NAME

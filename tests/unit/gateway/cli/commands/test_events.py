@@ -20,6 +20,11 @@ SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
         ("contact.updated", {"address": ANA, "name": None}, f"{ANA} no more"),
         ("chat.updated", {"chat": ANA, **SETTINGS}, f"{ANA} pinned muted"),
         ("chat.updated", {"chat": ANA, **dict.fromkeys(SETTINGS, False)}, ANA),
+        (
+            "chat.renamed",
+            {"chat": ANA, "former": "200000000000001@lid"},
+            f"200000000000001@lid is {ANA}",
+        ),
         ("call.received", {"id": "A", "state": "offered", "caller": ANA}, f"A  offered {ANA}"),
     ],
 )

@@ -195,6 +195,27 @@ async def test_answers_follow_the_commit_in_order(session: Session) -> None:
     assert pipeline.tasks == ["prekeys"]
 
 
+async def test_receipts_share_commits_and_hold_up_no_message(session: Session) -> None:
+    """The first goes at once; a message takes those before it along, and its place in the order."""
+    pipeline = Pipeline(session)
+
+    async def receipts_of(*numbers: int) -> None:
+        for number in numbers:
+            await pipeline.receiver.put(Node("receipt", {"id": f"{number}"}))
+            await asyncio.sleep(0.001)
+
+    async with pipeline.running(), asyncio.timeout(5):
+        await receipts_of(0)
+        await pipeline.sent(1)
+        await receipts_of(*range(1, 11))
+        assert len(pipeline.wire.sent) == 1, "the next ones wait for each other"
+        await pipeline.put("message")
+        assert [name for name, _ in await pipeline.sent(12)] == [*map(str, range(11)), "message"]
+        await receipts_of(*range(11, 16))
+        await pipeline.sent(17)
+    assert pipeline.news == 3, "each commit brings news once"
+
+
 async def test_a_costly_stanza_is_prepared_between_two_commits(session: Session) -> None:
     """What it says of its sender is kept, the batch before it commits, and the order stays."""
     pipeline = Pipeline(session)

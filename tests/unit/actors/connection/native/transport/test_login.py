@@ -20,6 +20,7 @@ from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node, parse, proto
 from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,7 @@ async def test_each_login_is_counted(
             assert str(people.lid) == kept, "what is not told again stays"
 
 
-async def test_no_library_is_named_in_the_headers() -> None:
+async def test_no_library_is_named_in_the_headers(tmp_path: Path) -> None:
     heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def hear(connection: ServerConnection) -> None:
@@ -99,7 +100,11 @@ async def test_no_library_is_named_in_the_headers() -> None:
     async with serve(hear, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/chat"
         with pytest.raises(ConnectionLost):
-            await Socket.open(url, login.words(PAIRED, VERSION, bytes(32)))
+            await Socket.open(
+                url,
+                login.words(PAIRED, VERSION, bytes(32)),
+                Recorder(tmp_path / "trace.jsonl", "native"),
+            )
         agent = await asyncio.wait_for(heard, 10)
     assert agent.startswith("Mozilla/5.0 ")
     assert "python" not in agent.lower()
