@@ -1,4 +1,4 @@
-"""What the tests of traces search for: the keys, tokens, ids and addresses in a database."""
+"""Tests the search for keys, tokens, ids and addresses in a database, which tests of traces use."""
 
 from __future__ import annotations
 
