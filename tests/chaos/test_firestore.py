@@ -36,6 +36,8 @@ CONNECTION, ACCOUNT = "shop", "15550100001"
 SLOW = 1.5
 """Seconds that each commit takes: longer than it takes to hold the load and to kill."""
 
+AFTER = "storable after that one"
+
 BOUND = 30.0
 """Seconds after its return until what arrived meanwhile is stored and `/health` says so."""
 
@@ -195,7 +197,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
 def test_a_document_that_firestore_refuses(
     instance: Instance, firestore: Firestore, figure: Figure
 ) -> None:
-    """It is set aside and told of, what is behind it is stored, and a person has it stored at last (G5, G13)."""
+    """It is set aside with an alert, the rest is stored, and a person has it stored at last (G5, G13)."""
     text, contact = f"{MARK} here", "15550120099"
 
     def aside() -> list[str]:
@@ -205,16 +207,18 @@ def test_a_document_that_firestore_refuses(
         with trial.struck():
             firestore.strike("refused", mark=MARK)
             instance.say(contact, ACCOUNT, text)
-            instance.say(contact, ACCOUNT, "behind it")
+            instance.say(contact, ACCOUNT, AFTER)
         until("it is set aside", lambda: aside() == [text] or None, 30)
-        until("it is told", lambda: "document_refused" in shown_alerts(instance) or None, 30)
-        until("what is behind it is stored", lambda: "behind it" in told(instance), 30)
-        assert text not in told(instance)
+        until(
+            "the alert is raised", lambda: "document_refused" in shown_alerts(instance) or None, 30
+        )
+        until("what is behind it is stored", lambda: AFTER in stored_texts(instance), 30)
+        assert text not in stored_texts(instance)
         assert firestore.heal() > 0, "it never struck"
         path = f"/api/connections/{CONNECTION}/refused-documents"
         (one,) = refused(instance, CONNECTION)
         assert instance.api.post(f"{path}/{one['id']}/retry").is_success
-        until("it is stored", lambda: told(instance).count(text) == 1 or None, 30)
+        until("it is stored", lambda: stored_texts(instance).count(text) == 1 or None, 30)
         assert aside() == []
         trial.traffic.flow()
         trial.told = (
@@ -224,7 +228,7 @@ def test_a_document_that_firestore_refuses(
     until(cleared, lambda: "document_refused" not in shown_alerts(instance) or None, 30)
 
 
-def told(instance: Instance) -> list[str]:
+def stored_texts(instance: Instance) -> list[str]:
     """Texts that are stored of what arrived."""
     found = instance.messages(connection=CONNECTION, direction="in")
     return [each["text"] for each in found]

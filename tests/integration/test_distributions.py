@@ -110,7 +110,7 @@ EXTRAS = ("google.api_core", "google.auth", "google.cloud", "pywhats", "valkeyli
 def test_its_modules_are_loaded_outside_of_the_checkout(
     installed: Path, tmp_path: Path, without: tuple[str, ...]
 ) -> None:
-    words = [installed / "bin/python", "-W", "ignore", "-P", "-c", EVERYTHING]
+    words = [str(installed / "bin/python"), "-W", "ignore", "-P", "-c", EVERYTHING]
     told = subprocess.run(
         [*words, json.dumps(without), json.dumps(PACKAGES)],
         cwd=tmp_path,

@@ -18,6 +18,7 @@ LINES = (
         "tests/chaos/test_metrics.py",
         "tests/integration/whole/",
         "tests/integration/jobs/test_head.py",
+        "tests/integration/test_distributions.py",
     ),
     (
         "tests/chaos/test_storm.py",

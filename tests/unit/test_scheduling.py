@@ -1,4 +1,4 @@
-"""How a run is divided."""
+"""The division of a run among processes."""
 
 from __future__ import annotations
 

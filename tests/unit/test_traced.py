@@ -1,4 +1,4 @@
-"""Tests the search for keys, tokens, ids and addresses in a database, which tests of traces use."""
+"""Secrets that the tests of traces search for: the keys, tokens, ids and addresses in a database."""
 
 from __future__ import annotations
 

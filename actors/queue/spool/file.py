@@ -54,7 +54,7 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
     "CREATE INDEX IF NOT EXISTS keys ON spool (connection, idempotency_key)",
-    # The rows of each connection, kept by the file itself: whoever writes it, also an older release.
+    # The rows of each connection, kept by the file itself for every process that writes it, also an older release.
     "CREATE TABLE IF NOT EXISTS counts (connection PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID",
     """INSERT OR IGNORE INTO counts (connection, rows)
         SELECT connection, count(*) FROM spool GROUP BY connection""",

@@ -153,7 +153,7 @@ def of_app_state(data: Document, *key: object) -> Event:
 
 
 def of_rename(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """Events of a chat that goes by another address, told by a write of the document of its connection."""
+    """Events of a chat that goes by another address, by a write of the document of its connection."""
     renamed = None if after is None else after.get("renamed")
     if after is None or renamed is None or renamed == (before or {}).get("renamed"):
         return ()

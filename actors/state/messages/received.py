@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ARRIVALS = 1_000_000
 
 PUSH_NAME = 200
-"""Characters of how a sender calls himself."""
+"""Characters that are kept of the name by which a sender goes."""
 
 FORMER = "~"
 """Behind the connection of messages whose connection was deleted before connections had incarnations."""

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from supervision.keeper.manifest import Plan
 
 
-class Missing(NamedTuple):
-    """A library that is not installed: the extra that brings it, and a sentence of what takes it."""
+class MissingExtra(NamedTuple):
+    """An extra whose library is not installed, and the reason why the start takes it."""
 
     extra: str
     reason: str
@@ -22,10 +22,12 @@ class Missing(NamedTuple):
         return f"{self.reason} `pip install 'teimoso[{self.extra}]'` installs it, or `make setup` all that there is."
 
 
-def missing(settings: Settings, plan: Plan) -> Missing | None:
+def missing(settings: Settings, plan: Plan) -> MissingExtra | None:
     """The first library that this start takes and that is not installed."""
     taken = _taken(settings, plan)
-    return next((Missing(extra, why) for name, extra, why in taken if not _installed(name)), None)
+    return next(
+        (MissingExtra(extra, why) for name, extra, why in taken if not _installed(name)), None
+    )
 
 
 def _taken(settings: Settings, plan: Plan) -> Iterator[tuple[str, str, str]]:

@@ -78,7 +78,7 @@ def _refuse(scene: Scene, party: Party) -> Struck:
         FileRule(instance) if scene.outside is None else EmulatorRule(scene.outside.firestore)
     )
     text = f"{MARK} {next(_NUMBERS)}"
-    behind = text.replace(MARK, "behind it")
+    behind = text.replace(MARK, "storable after")
     assert party.crowd is not None
     rule.begin()
     try:

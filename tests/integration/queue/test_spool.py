@@ -127,7 +127,7 @@ async def test_a_greedy_connection_leaves_another_its_part(tmp_path: Path) -> No
     assert await fill(OTHER) == 10
     assert await fill("third") == 10
     await twin.remove(await spool.oldest(5))
-    assert await fill(OTHER) == 5, "whoever comes first has the other half"
+    assert await fill(OTHER) == 5, "the first to come has the other half"
     assert await fill(SHOP) == 0
     assert (await spool.depth()).count == 10 + 10 + 50
     await spool.remove(await spool.oldest(80))

@@ -68,10 +68,10 @@ async def test_two_chats_that_are_one_are_merged(
     assert [one["chat"] for one in await stored(documents, "desk")] == [LID]
 
 
-async def test_a_merge_is_told_once_before_what_comes_by_the_number(
+async def test_a_merge_makes_one_event_before_what_comes_by_the_number(
     manager: StateManager, documents: Documents
 ) -> None:
-    """However many calls it takes, and whoever repeats it; webhooks keep the order of the chat by that."""
+    """Also where it takes several calls and is repeated; webhooks keep the order of the chat by that."""
     await Connections(documents).create("shop", id="shop")
     await EventLog(documents).want(time.time() + 3600)
     await manager.store_messages("shop", 1, [by_lid(n) for n in range(SHARE + 1)])

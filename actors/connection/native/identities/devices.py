@@ -169,7 +169,7 @@ class Devices:
     def _keep(
         self, person: Address, listed: usync.Listed, numbers: tuple[int, ...], believed: bytes
     ) -> bool:
-        """Keep what WhatsApp listed; whether it told of the person's LID."""
+        """Keep what WhatsApp listed; whether it named the person's LID."""
         self._session.save_key_list(str(person), believed)
         learned = self._people.learn(person, listed.lid)
         if numbers:

@@ -28,7 +28,7 @@ PATIENCE = 0.5
 """Seconds: much less than the least that a call of Redis itself would wait."""
 
 TRIES = 3
-"""How often an address may be tried on a busy machine: one that waits for Redis does so each time."""
+"""Most tries of an address on a busy machine: one that waits for Redis does so each time."""
 
 STREAMS = {"/api/events"}
 """Answers that last for as long as their reader."""
@@ -64,7 +64,8 @@ def changes(message: str) -> Iterator[tuple[str, str, Any]]:
             if method == "get" or (method, path) == ("delete", "/api/connections/{connection}"):
                 continue
             media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-            example = next(iter(media.get("examples", {}).values()), {}).get("value")
+            examples: dict[str, dict[str, Any]] = media.get("examples", {})
+            example = next((each.get("value") for each in examples.values()), None)
             text = json.dumps(example).replace("https://example.com", "http://127.0.0.1:9")
             yield method.upper(), filled(path, message), json.loads(text)
 

@@ -275,7 +275,7 @@ def test_values_of_fields(api: Api, operation: Operation, model: type[BaseModel]
 
 
 def _bad_values(schema: dict[str, Any]) -> Iterator[Any]:
-    """What no field of this type takes."""
+    """Values that no field of this type takes."""
     kinds = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()))}
     valid = Draft202012Validator(schema).is_valid
     if "null" not in kinds:

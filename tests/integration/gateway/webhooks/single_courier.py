@@ -62,7 +62,7 @@ class Store(SqliteDocuments):
 
 @dataclass
 class Delivering:
-    """What a courier of the webhook `ID` stands on."""
+    """The store, webhooks and Redis of a courier of the webhook `ID`."""
 
     documents: Store
     webhooks: Webhooks

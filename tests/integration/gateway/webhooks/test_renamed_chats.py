@@ -40,13 +40,13 @@ async def renamed(delivering: Delivering, before: int, after: int) -> list[str]:
 async def test_a_slow_endpoint_gets_what_was_said_before_a_rename_first(
     delivering: Delivering, receiver: Receiver, events: tuple[str, ...] | None
 ) -> None:
-    """Also one that is not told of the rename itself."""
+    """Also one that does not get the rename itself."""
     receiver.seconds = 0.2
     await delivering.add(receiver, events=events)
-    told = await renamed(delivering, 4, 4)
+    texts = await renamed(delivering, 4, 4)
     async with delivering.courier():
-        await eventually("all is told", lambda: set(told) <= set(receiver.texts), SOON)
-    assert receiver.texts == told
+        await eventually("all is delivered", lambda: set(texts) <= set(receiver.texts), SOON)
+    assert receiver.texts == texts
     kinds = [each["type"] for each in receiver.taken]
     assert (
         kinds
@@ -74,7 +74,7 @@ async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
         return 500 if refusing and event["data"].get("text") == "text 2" else None
 
     receiver.answer = answer
-    told = await renamed(delivering, 4, 6)
+    texts = await renamed(delivering, 4, 6)
     for saves in (True, False):
         receiver.refused.clear()
         async with delivering.courier(saves=saves):
@@ -85,9 +85,9 @@ async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
         assert set(receiver.texts) == {"text 1"}
     refusing = False
     async with delivering.courier():
-        await eventually("all is told", lambda: set(told) <= set(receiver.texts), SOON)
+        await eventually("all is delivered", lambda: set(texts) <= set(receiver.texts), SOON)
         await eventually("no more waits", delivering.quiet, SOON)
-    assert list(dict.fromkeys(receiver.texts)) == told
+    assert list(dict.fromkeys(receiver.texts)) == texts
     renames = [each["seq"] for each in receiver.taken if each["type"] == "chat.renamed"]
     assert set(renames) == ({5} if events is None else set())
     if renames:
@@ -112,7 +112,7 @@ async def test_chats_of_others_go_on_meanwhile(delivering: Delivering, receiver:
     other = "15550100009@s.whatsapp.net"
     await delivering.documents.batch([arriving(9, chat=other)])
     async with delivering.courier():
-        await eventually("the other is told", lambda: receiver.texts == ["text 9"], SOON)
+        await eventually("the other is delivered", lambda: receiver.texts == ["text 9"], SOON)
         await asyncio.sleep(0.5)
         head = await EventLog(delivering.documents).head()
         assert (receiver.texts, head.seq) == (["text 9"], 4)

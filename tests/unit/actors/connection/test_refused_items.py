@@ -155,7 +155,7 @@ async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_recei
 async def test_a_message_that_has_no_room_aside_is_stored_as_a_file() -> None:
     """Nothing behind it waits, and no alert says that it does."""
 
-    class Filing(Choosy):
+    class TakesFiles(Choosy):
         filed: ClassVar[list[int]] = []
 
         async def store_messages(
@@ -166,7 +166,7 @@ async def test_a_message_that_has_no_room_aside_is_stored_as_a_file() -> None:
                 return True
             return await super().store_messages(connection, epoch, items)
 
-    engine, shelf = ScriptedEngine(), Filing(2, 4, 5)
+    engine, shelf = ScriptedEngine(), TakesFiles(2, 4, 5)
     engine.inbox = {key: message(key) for key in range(1, 8)}
     engine.room_aside = 1
     told = list[tuple[int, bool]]()

@@ -303,7 +303,7 @@ def test_a_mute_is_told_as_it_is_at_that_time(
     }
 
 
-def test_a_renamed_chat_is_told_with_both_addresses() -> None:
+def test_a_renamed_chat_is_shown_with_both_addresses() -> None:
     found = check(event_presenters.written(told("chat.renamed", RENAMED)))["data"]
     assert found == {**RENAMED, "connection": "shop", "at": "1970-01-01T00:00:05.000Z"}
 

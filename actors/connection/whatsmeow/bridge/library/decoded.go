@@ -13,7 +13,7 @@ const mostDecoded = 256
 // decoded keeps sessions decoded that were encoded: the next message of a chat reads the very bytes that the one before
 // it wrote, and decoding their JSON costs more than the message's own encryption.
 //
-// A session is handed out once, since its next step is encoded anew. The bytes are told by where they are, and are kept
+// A session is handed out once, since its next step is encoded anew. The bytes are named by where they are, and are kept
 // with it, so that nothing else can be there.
 type decoded struct {
 	record.SessionSerializer

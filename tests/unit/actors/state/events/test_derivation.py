@@ -209,7 +209,7 @@ async def test_a_message_that_moves_to_another_chat_is_not_told_again(documents:
     assert await told(documents, list(moving(found, LID, ANA))) == []
 
 
-async def test_a_chat_that_gets_another_address_is_told_once(documents: Documents) -> None:
+async def test_a_chat_that_gets_another_address_makes_one_event(documents: Documents) -> None:
     """However often its merge is repeated; what its messages do next names the former address as well."""
     await Connections(documents).create("shop", id="shop")
     renames = [[renaming("shop", LID, ANA, at)] for at in (5.0, 6.0)]

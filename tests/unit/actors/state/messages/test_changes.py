@@ -229,7 +229,10 @@ def test_what_others_change_in_a_message_has_bounds() -> None:
     """Reactions and votes that no app of WhatsApp's has, and more edits than a document has room for."""
     globe = "\N{EARTH GLOBE EUROPE-AFRICA}"
     edits = [came(number, Edit(ITS, f"{number} " + globe * 60_000)) for number in range(8, 12)]
-    said = [Reaction(ITS, globe * 5_000), PollVote(ITS, (globe * 5_000, "b"))]
+    said: list[Reaction | PollVote] = [
+        Reaction(ITS, globe * 5_000),
+        PollVote(ITS, (globe * 5_000, "b")),
+    ]
     store = Store(HELLO, *edits, *(came(20 + place, each) for place, each in enumerate(said)))
     changes = store[ITS]["changes"]
     (reaction,) = changes["reactions"].values()
