@@ -2,6 +2,7 @@ package intake
 
 import (
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,13 +18,13 @@ func preview(count int) *waBinary.Node {
 
 func TestWhatWaitedIsRequestedUntilItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		requested := 0
-		all := &OfflineQueue{Request: func() { requested++ }}
-		expect := func(count int, when string) {
+		var requested atomic.Int64
+		all := &OfflineQueue{Request: func() { requested.Add(1) }}
+		expect := func(count int64, when string) {
 			t.Helper()
 			synctest.Wait()
-			if requested != count {
-				t.Errorf("requested %d times %s", requested, when)
+			if requested.Load() != count {
+				t.Errorf("requested %d times %s", requested.Load(), when)
 			}
 		}
 		waited := &waBinary.Node{Tag: "message", Attrs: waBinary.Attrs{"offline": "1"}}
