@@ -43,8 +43,8 @@ local LEVEL = 1000
 -- Bytes that an open message takes in Redis beside its text and content, with its places and its keys: an upper
 -- bound, measured (`make bench`).
 local WEIGHT = 1000
--- Bytes of the first answer to an Idempotency-Key. It lasts for a day, and counts as long as its message's record.
-local KEYED = 450
+-- Bytes of the first answer to an Idempotency-Key: an upper bound, measured. It lasts for a day, and counts as long as its message's record.
+local KEYED = 640
 -- Bytes by which the names of keys are longer than the measured ones, for each key.
 local NAMED = math.max(0, #BASE - 28)
 -- Addresses that `aliases` has at most, and `nameless`; some megabytes.

@@ -23,9 +23,9 @@ async def reached(simulator: Simulator, text: str) -> bool:
     return text in [one["text"] for one in await simulator.inbox(CONTACT)]
 
 
-async def test_strangers_see_a_name(engine: str, simulator: Simulator, tmp_path: Path) -> None:
+async def test_strangers_see_a_name(simulator: Simulator, tmp_path: Path) -> None:
     """It is that of a presence, which tells it once the account's phone has said it."""
-    async with device(simulator, tmp_path, kind=engine) as phone:
+    async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "nameless")
         await until(lambda: reached(simulator, "nameless"))
