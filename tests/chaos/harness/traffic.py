@@ -25,13 +25,13 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PAUSE = 0.5
+PAUSE = 0.2
 """Seconds between two messages of a lane."""
 
 PATIENCE = 45.0
 """Seconds within which a send has to be answered by 202, during any fault (G8)."""
 
-FLOW = 20
+FLOW = 40
 """Messages that were given once a load flows."""
 
 HELD = 20
