@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
 CHATS = ("15550100002", "15550100003", "15550100004")
-MANY = 1_200
-"""Messages that take the drain a while: six of its batches."""
 
 
 def send(gateway: Gateway, text: str, to: str = CHATS[0], key: str | None = None) -> str:
@@ -114,7 +112,7 @@ def test_g4_order_holds_across_the_outage(own_gateway: Gateway, own_valkey: Valk
 
 def test_g4_what_follows_in_a_chat_waits_behind_what_is_spooled(own_gateway: Gateway) -> None:
     """Also where another gateway of the host spooled it, and Redis is there."""
-    texts = [f"{number}" for number in range(MANY)]
+    texts = [f"{number}" for number in range(3000)]
     another(own_gateway, CHATS[0], texts)
     send(own_gateway, "last")
     assert rows(own_gateway.settings.spool_file) > 1, "drained too soon to prove anything"
@@ -131,7 +129,7 @@ def test_what_the_drain_moves_is_found_all_the_time(
     send(own_gateway, "warm")
     own_valkey.kill()
     send(own_gateway, "notices that it is away")
-    another(own_gateway, CHATS[0], [f"{number}" for number in range(MANY)])
+    another(own_gateway, CHATS[0], [f"{number}" for number in range(3000)])
     identity = send(own_gateway, "followed")
     cancelled = send(own_gateway, "cancelled", CHATS[1])
     refused = api.delete(f"/api/messages/{cancelled}")
@@ -161,12 +159,12 @@ def test_g2_the_spool_outlives_the_gateway(own_gateway: Gateway, own_valkey: Val
         expected.append(f"{number}")
     own_gateway.kill()
     assert rows(own_gateway.settings.spool_file) == 400
-    more = [f"more {number}" for number in range(MANY)]
+    more = [f"more {number}" for number in range(3000)]
     another(own_gateway, CHATS[0], more)
     expected += more
     own_valkey.start()
     own_gateway.start()
-    own_gateway.until(lambda: rows(own_gateway.settings.spool_file) < 400 + MANY, 20)
+    own_gateway.until(lambda: rows(own_gateway.settings.spool_file) < 3400, 20)
     own_gateway.kill()
     assert rows(own_gateway.settings.spool_file) > 0, "killed too late to prove anything"
     own_gateway.start()
