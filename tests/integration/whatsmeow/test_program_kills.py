@@ -59,8 +59,9 @@ def killed_at(program: int, path: str, call: str, at: int, output: Path) -> Iter
     command = [STRACE, "-f", "-y", "-o", str(output), "-P", path, "-e", f"trace={call}"]
     inject = ["-e", f"inject={call}:signal=KILL:when={at}", "-p", str(program)]
     with subprocess.Popen([*command, *inject], stderr=subprocess.PIPE, text=True) as strace:
-        assert strace.stderr is not None
-        until(lambda: "attached" in strace.stderr.readline())
+        said = strace.stderr
+        assert said is not None
+        until(lambda: "attached" in said.readline())
         try:
             yield
             strace.wait(30)
