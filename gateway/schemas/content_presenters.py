@@ -52,7 +52,8 @@ def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
 def _content(
     document: Mapping[str, Any], packed: Mapping[str, Any]
 ) -> message_content.Content | None:
-    kind = packed.get("type")
+    # A message that could not be read when it came has the name of its kind alone.
+    kind = None if "kind" in packed else packed.get("type")
     if kind == "location":
         return message_content.LocationContent(
             latitude=packed["latitude"],

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from actors.messages.content import (
+    KINDS,
     Card,
     Contact,
     Content,
     Delete,
     Edit,
     Location,
+    Other,
     Poll,
     PollVote,
     Quote,
@@ -69,6 +71,14 @@ def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> Non
     answer = told(content)
     assert answer["content"] == shown
     assert "secret" not in str(answer), "what keys the votes, and words that are elsewhere"
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_reply_without_content_is_shown_as_one(kind: str) -> None:
+    """A contact may send a broken file, or a place nowhere, as a reply: only the reference is known of it."""
+    answer = told(Other(kind, "hi", Quote(TARGET)), text="hi")
+    assert (answer["content"], answer["media"]) == (None, None)
+    assert (answer["text"], answer["reply_to"]) == ("hi", OURS)
 
 
 def test_a_reply_names_its_message() -> None:
