@@ -1,4 +1,4 @@
-"""What answers tell of a message and of what was done to it since."""
+"""Content of messages in answers, and later changes of it."""
 
 from __future__ import annotations
 
@@ -8,31 +8,37 @@ import pytest
 
 from actors.messages.content import (
     KINDS,
+    Audio,
     Card,
     Contact,
     Content,
     Delete,
     Edit,
+    File,
+    Image,
     Location,
     Other,
     Poll,
     PollVote,
     Quote,
     Reaction,
+    Sticker,
     Target,
     Text,
+    Video,
     pack,
 )
-from gateway.schemas.content_presenters import said_and_done
+from gateway.schemas.content_presenters import message_fields
 
 ANA = "15550100002@s.whatsapp.net"
 OURS = {"id": "shop.3EB0A1B2C3D4E5F6A7B8C9", "message_id": "3EB0A1B2C3D4E5F6A7B8C9"}
 TARGET = Target(OURS["message_id"], None)
+FILE = File("0" * 64, 7, "x/y")
 
 
 def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
-    document = {"connection": "shop", "chat": ANA, "text": "hello", **more}
-    answer = said_and_done({**document, "content": None if content is None else pack(content)})
+    document = {"id": "shop.in.0", "connection": "shop", "chat": ANA, "text": "hello", **more}
+    answer = message_fields({**document, "content": None if content is None else pack(content)})
     return {
         name: value.model_dump() if hasattr(value, "model_dump") else value
         for name, value in answer.items()
@@ -65,6 +71,10 @@ def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
         (Edit(TARGET, "secret"), {"type": "edit", "message": OURS}),
         (Delete(TARGET), {"type": "delete", "message": OURS}),
         (PollVote(TARGET), {"type": "poll_vote", "message": OURS, "options": None}),
+        (Image(FILE, "hi"), None),
+        (Video(FILE, "hi", 3), {"type": "video", "seconds": 3}),
+        (Audio(FILE, voice=True), {"type": "audio", "voice": True, "seconds": None}),
+        (Sticker(FILE), {"type": "sticker", "animated": False}),
     ],
 )
 def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> None:
@@ -79,6 +89,25 @@ def test_a_reply_without_content_is_shown_as_one(kind: str) -> None:
     answer = told(Other(kind, "hi", Quote(TARGET)), text="hi")
     assert (answer["content"], answer["media"]) == (None, None)
     assert (answer["text"], answer["reply_to"]) == ("hi", OURS)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Location(91.0, 200.0, "a\nb", "x" * 300),
+        Poll("Tea?\n", ("yes",) * 100, 99),
+        Contact((Card("", "no vCard"),)),
+        Reaction(TARGET, "x" * 64),
+        Video(FILE, None, 10**6),
+    ],
+)
+def test_limits_are_of_sends_alone(content: Content) -> None:
+    """A contact's client decides about its messages; an answer shows them as they came."""
+    answer = told(content)["content"]
+    fields = {"cards": "contacts"}
+    for name, value in pack(content).items():
+        if name not in ("v", "target", "file"):
+            assert answer[fields.get(name, name)] == value
 
 
 def test_a_reply_names_its_message() -> None:

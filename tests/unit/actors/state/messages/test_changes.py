@@ -86,7 +86,7 @@ TALK = (
     came(5, Reaction(ITS, "👋"), from_me=True, sender=ACCOUNT),
 )
 VOTES = (
-    replace(HELLO, type="poll", text=None, content=encode(Poll("Tea?", ("yes", "no")))),
+    replace(HELLO, type="poll", text=None, content=encode(Poll("Tea?", ("yes", "no"), 0))),
     came(1, PollVote(ITS, ("yes",))),
     came(2, PollVote(ITS, None)),
     came(3, PollVote(ITS, ("no",))),

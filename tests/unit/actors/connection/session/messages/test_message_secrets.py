@@ -73,7 +73,9 @@ async def test_secrets_of_other_messages_are_kept_for_a_shorter_time(tmp_path: P
     with closing(Session.open(tmp_path / "session.db", 1, clock=clock)) as session:
         async with session.transaction():
             session.learn_secret(ALICE, ALICE, "A", said=Text("hi"), secret=SECRET)
-            session.learn_secret(ALICE, ALICE, "B", said=Poll("Tea?", ("yes", "no")), secret=SECRET)
+            session.learn_secret(
+                ALICE, ALICE, "B", said=Poll("Tea?", ("yes", "no"), 0), secret=SECRET
+            )
         for seconds, kept in ((SECRET_SECONDS, MessageSecret(SECRET)), (1, None)):
             clock.now += seconds
             async with session.transaction():
