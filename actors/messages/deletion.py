@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from actors.messages.references import Target
 
 DELETE_SECONDS = 60 * 3600.0
-"""How long after it was sent a message may be deleted for everyone, as in WhatsApp's clients."""
+"""Seconds after it was sent for which a message may be deleted for everyone, as in WhatsApp's clients."""
 
 
 @dataclass(frozen=True, slots=True)

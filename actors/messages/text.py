@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from actors.messages.references import Quote, Target
 
 EDIT_SECONDS = 15 * 60.0
-"""How long after it was sent a text may be edited: WhatsApp's own clients show no later edit."""
+"""Seconds after it was sent for which a text may be edited: WhatsApp's own clients show no later edit."""
 
 
 @dataclass(frozen=True, slots=True)

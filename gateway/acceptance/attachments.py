@@ -31,7 +31,7 @@ LARGEST: Final[Mapping[str, int]] = {
 up to 5 MB there and its clients up to 16."""
 
 UNKNOWN: Final = frozenset({"application/octet-stream", "application/x-www-form-urlencoded"})
-"""What programs say that do not know what they send."""
+"""Types that programs declare for files of a type that is unknown to them."""
 
 _BEGINS: Final = {"image": "image/", "video": "video/", "audio": "audio/", "sticker": "image/webp"}
 _USUAL: Final = {
@@ -48,7 +48,7 @@ _NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 
 
 class Called(NamedTuple):
-    """The type and the name that a file is given by its people; None where it has none."""
+    """The type and the name under which connections of the caller have a file; None where they have none."""
 
     mime: str | None
     name: str | None
@@ -68,14 +68,14 @@ async def file_content(
         if entry is None:
             raise Problem("unknown_media", NOT_KEPT)
         sha256, size = entry.sha256, entry.size
-        told, name = called or Called(entry.mime, entry.name)
+        declared, name = called or Called(entry.mime, entry.name)
         fits(wanted.kind.type, size)
     else:
-        sha256, size, told, name = await _fetch(backends, wanted)
+        sha256, size, declared, name = await _fetch(backends, wanted)
     name = (wanted.name or name) if isinstance(wanted, NewDocument) else None
     content = wanted.content(file=File(sha256, size, "", name), reply_to=quote)
     voice = isinstance(content, Audio) and content.voice
-    mime = mime_of(content.type, wanted.mime or told, voice=voice)
+    mime = mime_of(content.type, wanted.mime or declared, voice=voice)
     return replace(content, file=replace(content.file, mime=mime))
 
 
@@ -92,21 +92,21 @@ def too_large(kind: str, limit: int) -> Problem:
     return Problem("media_too_large", f"A file of this kind ({kind}) has at most {limit} bytes.")
 
 
-def mime_of(kind: str, told: str | None, *, voice: bool = False) -> str:
+def mime_of(kind: str, declared: str | None, *, voice: bool = False) -> str:
     """The declared type of the file, or its usual one. Problem `media_type_mismatch`."""
-    if told is None or told.partition(";")[0].strip().lower() in UNKNOWN:
+    if declared is None or declared.partition(";")[0].strip().lower() in UNKNOWN:
         return _VOICE if voice else _USUAL[kind]
-    if not told.lower().startswith(_BEGINS.get(kind, "")):
+    if not declared.lower().startswith(_BEGINS.get(kind, "")):
         raise Problem(
             "media_type_mismatch",
             f"A message of this type ({kind}) brings a file of {_BEGINS[kind].rstrip('/')};"
             " what the file is can be said by `mime`.",
         )
-    return told
+    return declared
 
 
-def mime_told(header: str | None) -> str | None:
-    """A Content-Type as it may be kept; None where it says nothing."""
+def declared_mime(header: str | None) -> str | None:
+    """The type that a Content-Type declares, as it may be kept; None for none, and for an unknown one."""
     whole = "" if header is None else header.strip()
     plain = whole.partition(";")[0].strip()
     if plain.lower() in UNKNOWN:
@@ -123,7 +123,7 @@ async def _fetch(
     limit = min(LARGEST[wanted.kind.type], backends.settings.media_max_bytes)
     try:
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:
-            mime = mime_told(found.mime)
+            mime = declared_mime(found.mime)
             mime_of(wanted.kind.type, wanted.mime or mime)  # before a byte is kept
             sha256, size = await backends.files.keep_given(
                 found.chunks,

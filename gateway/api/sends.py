@@ -179,8 +179,8 @@ async def _accept(
 async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) -> Called | None:
     """The type and name that the caller's connections have for the file; None for a key for all.
 
-    Problem `unknown_media` where none of them has it, as where there is no such file: whether
-    somebody else has it is not told.
+    Problem `unknown_media` where none of them has it, as where there is no such file: nothing shows
+    whether another connection has it.
     """
     if call.key.connections is None:
         return None
@@ -229,7 +229,7 @@ def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
     plain = _is_plain(wanted)
     asked = "" if plain else wanted.model_dump_json()
     if isinstance(wanted, FileMessage):
-        # A URL may let in whoever has it, so it stays nowhere.
+        # A URL may be a secret, so it stays nowhere.
         asked = hashlib.sha256(asked.encode()).hexdigest()
     return Send(
         connection=wanted.connection,

@@ -1,4 +1,4 @@
-"""What the document promises about addresses and texts is what the code takes, to the character."""
+"""Patterns of the OpenAPI document for addresses and texts match exactly those that the code takes."""
 
 from __future__ import annotations
 

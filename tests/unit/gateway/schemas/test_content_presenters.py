@@ -36,7 +36,7 @@ TARGET = Target(OURS["message_id"], None)
 FILE = File("0" * 64, 7, "x/y")
 
 
-def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
+def presented(content: Content | None = None, **more: Any) -> dict[str, Any]:
     document = {"id": "shop.in.0", "connection": "shop", "chat": ANA, "text": "hello", **more}
     answer = message_fields({**document, "content": None if content is None else pack(content)})
     return {
@@ -78,7 +78,7 @@ def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> None:
-    answer = told(content)
+    answer = presented(content)
     assert answer["content"] == shown
     assert "secret" not in str(answer), "what keys the votes, and words that are elsewhere"
 
@@ -86,7 +86,7 @@ def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> Non
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_reply_without_content_is_shown_as_one(kind: str) -> None:
     """A contact may send a broken file, or a place nowhere, as a reply: only the reference is known of it."""
-    answer = told(Other(kind, "hi", Quote(TARGET)), text="hi")
+    answer = presented(Other(kind, "hi", Quote(TARGET)), text="hi")
     assert (answer["content"], answer["media"]) == (None, None)
     assert (answer["text"], answer["reply_to"]) == ("hi", OURS)
 
@@ -103,7 +103,7 @@ def test_a_reply_without_content_is_shown_as_one(kind: str) -> None:
 )
 def test_limits_are_of_sends_alone(content: Content) -> None:
     """A contact's client decides about its messages; an answer shows them as they came."""
-    answer = told(content)["content"]
+    answer = presented(content)["content"]
     fields = {"cards": "contacts"}
     for name, value in pack(content).items():
         if name not in ("v", "target", "file"):
@@ -111,14 +111,14 @@ def test_limits_are_of_sends_alone(content: Content) -> None:
 
 
 def test_a_reply_names_its_message() -> None:
-    assert told(Text("hi", Quote(TARGET)))["reply_to"] == OURS
-    theirs = told(Text("hi", Quote(Target("A", ANA))))["reply_to"]
+    assert presented(Text("hi", Quote(TARGET)))["reply_to"] == OURS
+    theirs = presented(Text("hi", Quote(Target("A", ANA))))["reply_to"]
     assert theirs["id"].startswith("shop.in.")
 
 
 def test_what_was_done_to_it() -> None:
     when = {"at": 10.0, "message_id": "C"}
-    answer = told(
+    answer = presented(
         changes={
             "reactions": {ANA: {"emoji": "", **when}, "me": {"emoji": "👍", **when}},
             "edits": [{"text": "hello there", **when}],
@@ -138,7 +138,7 @@ def test_what_was_done_to_it() -> None:
 
 
 def test_a_deleted_message_says_nothing_even_where_its_text_is_still_there() -> None:
-    answer = told(
+    answer = presented(
         Location(1.5, 2.0), changes={"deleted": {"at": 10.0, "message_id": "C"}}, text="hello"
     )
     assert answer["deleted_at"] == "1970-01-01T00:00:10.000Z"

@@ -139,7 +139,7 @@ def test_a_request_makes_the_content_of_its_kind(
 
 
 def test_a_url_stays_nowhere() -> None:
-    """It may let in whoever has it. What was asked for is told from another all the same."""
+    """A URL may be a secret. Its request differs from another one all the same."""
 
     def asked(url: str) -> Any:
         body = {**TO, "type": "image", "media": {"url": url}}
