@@ -32,7 +32,7 @@ from actors.state.documents import MESSAGES
 from actors.state.messages.changes import is_early, text_now
 from gateway.acceptance.attachments import file_content
 from gateway.http.problems import Problem
-from gateway.schemas.outbound_messages import FileMessage, NewContact, VcardCard
+from gateway.schemas.outbound_messages import ContactMessage, FileMessage, VcardCard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ async def standalone_content(
         quote = Quote(found.target, found.text, found.type)
     if isinstance(wanted, FileMessage):
         return await file_content(backends, wanted, quote, called)
-    if isinstance(wanted, NewContact):
+    if isinstance(wanted, ContactMessage):
         return wanted.content(cards=tuple(map(_card, wanted.contacts)), reply_to=quote)
     content = wanted.content(reply_to=quote)
     if not isinstance(content, Poll):
@@ -226,7 +226,7 @@ def _poll(packed: Mapping[str, Any] | None) -> Poll | None:
 
 def _card(given: NumberCard | VcardCard) -> Card:
     if isinstance(given, VcardCard):
-        return Card(**dict(given))
+        return Card(given.name, given.vcard)
     # vCard 3.0 (RFC 2426): these have a meaning of their own in a value.
     name = "".join(f"\\{each}" if each in "\\,;" else each for each in given.name)
     number = given.phone.partition("@")[0]
