@@ -19,8 +19,8 @@ from actors.queue.spool.file import Spool
 from actors.redis import keys, pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
-from actors.redis.leader_election import Turn
-from actors.redis.leases import EXPIRES, Lease, Leases
+from actors.redis.leases.leader_election import Turn
+from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.liveness import Liveness

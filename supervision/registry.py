@@ -16,7 +16,7 @@ from supervision.reconcile import Applied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
     from actors.state.copies import Copy
     from actors.state.documents import Document, Documents

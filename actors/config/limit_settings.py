@@ -12,8 +12,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from actors.config.value_types import ByteCount, Bytes  # noqa: TC001 - pydantic reads them
-from actors.runtime.limits import Limit, disk_limit
-from actors.runtime.quotas import Quota
+from actors.runtime.limits.limits import Limit, disk_limit
+from actors.runtime.limits.quotas import Quota
 
 Requests = Annotated[int, Field(ge=0, le=100_000_000)]
 Each = Annotated[int, Field(ge=1, le=100_000)]

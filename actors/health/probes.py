@@ -13,7 +13,7 @@ from actors.health.breakers import Breaker
 from actors.health.samples import Answer, Backlog, Mirror, Seen, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
-from actors.redis.lease_record import NONE_HELD
+from actors.redis.leases.lease_record import NONE_HELD
 from actors.state.documents import (
     HEALTH_STATUS,
     LATEST,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from actors.health.breakers import State
     from actors.queue.lanes import Lanes
     from actors.redis.client import RedisMemory
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection, Connections
     from actors.state.documents import Documents

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.redis.lease_record import NONE_HELD, HeldItems
+from actors.redis.leases.lease_record import NONE_HELD, HeldItems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,15 +24,15 @@ from actors.media import daily_uploads, holders
 from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
-from actors.runtime.quotas import ALL
+from actors.runtime.limits.quotas import ALL
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from actors.runtime.limits import Limit
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.limits import Limit
+    from actors.runtime.limits.quotas import Quota
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS files (
@@ -109,7 +109,7 @@ class Ledger:
         living: Collection[str] | None = None,
         daily: Limit | None = None,
     ) -> None:
-        """Note a file that is about to be kept for these units (`actors.runtime.quotas`); it is needed from now on.
+        """Note a file that is about to be kept for these units (`actors.runtime.limits.quotas`); it is needed from now on.
 
         Raises `LimitReached` where a unit that does not have it yet has no room for it. With a `daily` limit its
         size counts as uploaded today for each connection of them, also where the file is there already: raises

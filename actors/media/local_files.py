@@ -15,7 +15,7 @@ from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
 from actors.media.upkeep import Upkeep
-from actors.runtime.quotas import ALL
+from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
@@ -72,7 +72,7 @@ class Files:
         living: Collection[str] | None = None,
         announced: int = 0,
     ) -> tuple[str, int]:
-        """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as the port's `keep`.
+        """Keep an upload of a caller for these units (`actors.runtime.limits.quotas`); else as the port's `keep`.
 
         Raises `LimitReached` where MEDIA_LIMIT has no room for them, and where a connection of them
         has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.runtime.limits import DISK_RESERVE, LimitReached, disk_limit
+from actors.runtime.limits.limits import DISK_RESERVE, LimitReached, disk_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

@@ -13,7 +13,7 @@ from actors.queue.outcomes import Outcomes
 from actors.queue.records import own_id
 from actors.redis import keys
 from actors.redis.client import reach
-from actors.redis.leases import LeaseLost
+from actors.redis.leases.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -44,7 +44,7 @@ from actors.queue.refusals import (
 from actors.queue.retry_policy import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
-from actors.redis.leases import LeaseLost
+from actors.redis.leases.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.runtime.limits import LimitReached
-    from actors.runtime.quotas import Part
+    from actors.runtime.limits.limits import LimitReached
+    from actors.runtime.limits.quotas import Part
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200

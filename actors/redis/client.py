@@ -28,7 +28,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from actors.runtime.memory_limits import container_memory
+from actors.runtime.limits.memory_limits import container_memory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

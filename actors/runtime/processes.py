@@ -13,7 +13,7 @@ from actors.runtime import hosts
 if TYPE_CHECKING:
     import psutil
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 MARK = "ray::"
 """How Ray titles the processes of its actors."""

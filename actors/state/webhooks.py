@@ -28,7 +28,7 @@ from actors.state.tenants.admission import add
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Document, Documents
     from actors.state.events.event import Event
 

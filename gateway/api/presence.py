@@ -17,7 +17,7 @@ from gateway.schemas.address_fields import Person  # noqa: TC001 - pydantic read
 from gateway.schemas.requests import Body
 
 if TYPE_CHECKING:
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from actors.redis.presence import Seen
 
 

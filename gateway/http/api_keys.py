@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import structlog
 
 from actors.runtime.connection_ids import name_of
-from actors.runtime.quotas import units_of
+from actors.runtime.limits.quotas import units_of
 from actors.state.connections import requiring
 from actors.state.copies import Copy
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
@@ -27,7 +27,7 @@ from actors.state.tenants.admission import add
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Document, Documents
 
 log = structlog.get_logger()
@@ -70,7 +70,7 @@ class Key:
     created_at: float
     name: str
     units: tuple[str, ...] = field(init=False, repr=False)
-    """The units that its use of quotas counts for (`actors.runtime.quotas`)."""
+    """The units that its use of quotas counts for (`actors.runtime.limits.quotas`)."""
     _names: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

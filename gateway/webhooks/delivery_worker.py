@@ -33,8 +33,8 @@ from gateway.webhooks.refused_deliveries import Refused
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from actors.redis.leader_election import Turn
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leader_election import Turn
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from actors.state.events.deliveries import Attempt, Status
     from actors.state.events.outbox import Told

@@ -11,7 +11,7 @@ from gateway.schemas import event_presenters
 from gateway.schemas.event_presenters import VOID, Pairing
 
 if TYPE_CHECKING:
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.events.event import Event
     from actors.state.events.outbox import Told
 

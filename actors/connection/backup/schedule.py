@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.backup.vault import Copy, Vault
-    from actors.redis.lease_record import Position
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.lease_record import Position
+    from actors.redis.leases.leases import Lease, Leases
 
     CopyKeys = Callable[[Path], Awaitable[str | None]]
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.queue.records import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
-from actors.runtime.limits import LimitReached
+from actors.runtime.limits.limits import LimitReached
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.queue.records import Record, Send
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
 
 _COUNT_IN = """INSERT INTO counts (connection, rows) VALUES (NEW.connection, 1)
     ON CONFLICT (connection) DO UPDATE SET rows = rows + 1;"""

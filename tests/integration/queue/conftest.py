@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.redis.pipeline import Line
 from tests.integration.queue.cluster import Cluster
 from tests.integration.queue.desk import SHOP, Desk

@@ -16,7 +16,7 @@ from actors.queue.mirror.comparison import COMPARISON, Comparison, Differences
 from actors.queue.upkeep import Upkeep
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, HEALTH_STATUS, JOBS, Documents, Write

@@ -17,7 +17,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.state.documents import (
     CONNECTIONS,
     HEALTH_STATUS,

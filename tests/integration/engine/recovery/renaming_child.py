@@ -30,7 +30,7 @@ from actors.queue.joins import Joins
 from actors.queue.lanes import Lanes, Send
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import actor_base
 from actors.runtime.actor_base import end_tasks
 from actors.state.actor import StateManager
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.engine import Engine, Outgoing
     from actors.connection.reporter import Reporter
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3
 PATIENCE = 30.0

@@ -15,7 +15,7 @@ import pytest
 from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
 from actors.queue.upkeep import Upkeep
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import changing, content_of, incoming, storing

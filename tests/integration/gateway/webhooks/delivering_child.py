@@ -16,8 +16,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from actors.redis import keys
-from actors.redis.leader_election import Turn
-from actors.redis.leases import Leases
+from actors.redis.leases.leader_election import Turn
+from actors.redis.leases.leases import Leases
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Webhooks

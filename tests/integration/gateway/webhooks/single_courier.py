@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actors.redis import keys
-from actors.redis.leader_election import Turn
-from actors.redis.leases import Leases
+from actors.redis.leases.leader_election import Turn
+from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, StoreAway, Where
 from actors.state.events.log import EventLog

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis import keys
-from actors.redis.leader_election import Turn
-from actors.redis.leases import Leases
+from actors.redis.leases.leader_election import Turn
+from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, WEBHOOKS
 from actors.state.events.deliveries import Delivery

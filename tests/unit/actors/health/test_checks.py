@@ -15,7 +15,7 @@ from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
 from actors.health.samples import Answer, Backlog, Mirror, Sample, Seen, Spools
 from actors.health.status_document import document
 from actors.redis.client import RedisMemory
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
 HOUR = 3600.0

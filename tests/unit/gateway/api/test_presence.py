@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.redis.leases import Lease
+from actors.redis.leases.leases import Lease
 from actors.redis.presence import Seen
 from gateway.api.presence import shown
 

@@ -14,7 +14,7 @@ from gateway.http import limit_problems
 from gateway.http.limit_problems import COUNTED, expect, refused
 
 if TYPE_CHECKING:
-    from actors.runtime.limits import Limit, Scope
+    from actors.runtime.limits.limits import Limit, Scope
 
 LIMITS = Settings.model_validate({}).limits
 OF_THE_INSTANCE = ("MAX_", "MEDIA_LIMIT", "SPOOL_LIMIT", "DISK_RESERVE")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
 from actors.redis.client import reach
-from actors.redis.lease_record import (
+from actors.redis.leases.lease_record import (
     NONE_HELD,
     HeldItems,
     Lease,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.redis.lease_record import Position
+    from actors.redis.leases.lease_record import Position
 
 __all__ = [
     "EXPIRES",
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 JOINS = "actors.queue.scripts:joins.lua"
-PARTS = ("transitions.lua", "flight.lua", JOINS, "lease.lua")
+PARTS = ("transitions.lua", "flight.lua", JOINS, f"{__package__}:lease.lua")
 SCRIPT = Script.of(*PARTS, package="actors.redis", at_maxmemory=True)
 BURY = f"""{AT_MAXMEMORY}
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
