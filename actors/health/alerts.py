@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from actors.runtime.backoff import doubled
 from actors.state.documents import HEALTH_ALERTS, Write
 from actors.state.events.derivation import of_alert
 
@@ -79,7 +80,7 @@ class Alert:
 
     def due(self, at: float, every: float) -> bool:
         """Whether it is to be told again; `every` is the first pause in seconds, 0 is never."""
-        pause = max(every, min(LONGEST, every * 2.0 ** min(self.repeats, 32)))
+        pause = max(every, doubled(self.repeats + 1, every, LONGEST))
         told_at = self.raised_at if self.told_at is None else self.told_at
         # What lies in the future was told before the clock was set back.
         return every > 0 and not 0 <= at - told_at < pause

@@ -17,6 +17,7 @@ from actors.queue.mirror import mirror_store, views
 from actors.queue.mirror.comparison import Comparison
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.backoff import DoublingPause
 from actors.runtime.connection_ids import id_in
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 
@@ -164,17 +165,18 @@ class Upkeep:
                 log.info("pruned", action="queue.prune", connection=connection, letters=pruned)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
-        pause = every
+        away = DoublingPause(2 * every, LONGEST_PAUSE)
         while True:
             try:
                 await step()
             except (RedisAway, StoreAway) as error:
-                pause = min(LONGEST_PAUSE, pause * 2)
+                pause = away.next()
                 if action not in self.away:
                     self.away.add(action)
                     log.warning("paused", action=f"queue.{action}", error=type(error).__name__)
             else:
                 pause = every
+                away.reset()
                 if action in self.away:
                     self.away.discard(action)
                     log.info("resumed", action=f"queue.{action}")

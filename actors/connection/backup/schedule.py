@@ -17,6 +17,7 @@ from actors.connection.backup.vault import SCRATCH
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
+from actors.runtime.backoff import doubled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -107,7 +108,7 @@ class Safekeeping:
                 pause, failures = self._every, 0
             else:
                 failures += 1
-                pause = min(LONGEST, self._every, AGAIN * 2**failures)
+                pause = doubled(failures, 2 * AGAIN, min(LONGEST, self._every))
                 # What is asked for now would only fail as well.
                 await asyncio.sleep(AGAIN)
 
