@@ -6,17 +6,14 @@ data directory. A new monitor goes on with what the one before saw.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from actors.runtime.atomic_files import write_atomically
+from actors.runtime.record_files import RecordFile
 
 if TYPE_CHECKING:
     from actors.health.resources import Usage
-
-FILE = Path("run") / "resources.json"
 
 HOUR = 3600.0
 APART = 5.0
@@ -49,6 +46,9 @@ class Point:
         )
 
 
+FILE = RecordFile(Point, Path("run") / "resources.json")
+
+
 def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
     """The points of the hour that ends with this one; those that were if it comes too soon. Pure.
 
@@ -62,15 +62,9 @@ def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
 
 def write(data: Path, points: tuple[Point, ...]) -> None:
     """Replace the file. Raises OSError."""
-    target = data / FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Not synced: after a power cut the hour may begin anew.
-    write_atomically(target, json.dumps([asdict(point) for point in points]), synced=False)
+    FILE.write(data, points, synced=False)  # after a power cut the hour may begin anew
 
 
 def read(data: Path) -> tuple[Point, ...]:
     """The last written figures, oldest first; none where there are none, or of another release."""
-    try:
-        return tuple(Point(**point) for point in json.loads((data / FILE).read_text()))
-    except (OSError, ValueError, TypeError):
-        return ()
+    return tuple(FILE.read(data))

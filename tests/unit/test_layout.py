@@ -70,6 +70,7 @@ SHARED = {
     "actors.runtime.liveness",
     "actors.runtime.limits.memory_limits",
     "actors.runtime.processes",
+    "actors.runtime.record_files",
     "actors.runtime.limits.quotas",
     "actors.runtime.sqlite_writer",
 }
