@@ -109,10 +109,7 @@ class Backends:
         lanes, leases = Lanes(redis, settings), Leases(redis)
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
-            registry,
-            lambda: pokes.pokes(listening),
-            copy_of(settings, CONNECTIONS),
-            billed=documents.billed,
+            documents, lambda: pokes.pokes(listening), copy_of(settings, CONNECTIONS)
         )
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
