@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from actors.metrics.counters import measures
 from actors.redis.client import DEADLINE, SOCKET_TIMEOUT, Client
+from actors.runtime.group_commit import GroupCommit, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,14 @@ class _Call(NamedTuple):
     durable: bool
 
 
+_first = at_most(BATCH)
+
+
+def _next(waiting: deque[_Call]) -> list[_Call]:
+    """Remove the calls that go together, and return those whose callers did not give up."""
+    return [one for one in _first(waiting) if not one.answer.done()]
+
+
 class Line:
     """Runs scripts in the order in which they were asked for, each with its own outcome.
 
@@ -61,8 +70,7 @@ class Line:
         self._deadline = deadline
         self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[_Call] = []
-        self._moving: set[asyncio.Task[None]] = set()
+        self._calls = GroupCommit(_next, self._send, concurrent=ON_THE_WAY)
 
     async def evalsha(self, sha: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
         """The answer of a script that Redis knows; raises what redis-py does."""
@@ -80,9 +88,7 @@ class Line:
         self._asked.append((loop.time() + self._deadline, answer))
         if self._timer is None:
             self._expire()
-        self._waiting.append(_Call(command, answer, durable and self._replicas > 0))
-        if len(self._moving) < ON_THE_WAY:
-            self._moving.add(asyncio.create_task(self._move()))
+        self._calls.put(_Call(command, answer, durable and self._replicas > 0))
         return await answer
 
     def _expire(self) -> None:
@@ -97,18 +103,6 @@ class Line:
                     return
                 answer.set_exception(TimeoutError())
             self._asked.popleft()
-
-    async def _move(self) -> None:
-        try:
-            while self._waiting:
-                batch = [one for one in self._waiting[:BATCH] if not one.answer.done()]
-                del self._waiting[:BATCH]
-                await self._send(batch)
-        finally:
-            # Not in a done callback: who asks before it ran would wait for a task that is over.
-            moving = asyncio.current_task()
-            assert moving is not None
-            self._moving.discard(moving)
 
     async def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The answers in order, refusals among them; raises when the connection breaks.
@@ -158,9 +152,9 @@ class Line:
         except Exception as error:  # noqa: BLE001 - every caller gets it
             outcomes = [error] * len(batch)
         except asyncio.CancelledError:
-            for one in (*batch, *self._waiting):
+            for one in (*batch, *self._calls.waiting):
                 one.answer.cancel()
-            self._waiting.clear()
+            self._calls.waiting.clear()
             raise
         replicated = isinstance(kept, list) and kept >= [1, self._replicas]
         for one, outcome in zip(batch, outcomes, strict=True):

@@ -1,8 +1,10 @@
-"""One thread that owns one SQLite file: concurrent writes share a commit, reads follow it.
+"""A thread that owns one SQLite file: concurrent writes share a commit, reads follow it.
 
-The state store and the spool stand on it; each says by what error its file is away.
+The state store, the spool and the ledger of files stand on it; each names the error for a file of no use.
 
-With ``synchronous=FULL`` a commit costs an fsync; whoever waits while one runs is in the next.
+With ``synchronous=FULL`` a commit costs an fsync; writes that wait while one runs share the next. `group_commit`
+does that on an event loop, and does not serve here: SQLite blocks, so that each commit needs a thread, which takes
+the next group at once, also while the loop is busy, and ends the last one after the loop.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ class Committer:
         self._thread.start()
 
     def submit(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> Future[T]:
-        """Queue a job for the thread. The future raises `away`, or what `run` raised."""
+        """Queue a job for the thread. The future raises `away`, or an error of `run`."""
         job = _Job(run, writes)
         with self._gate:  # closes the race with close(): nothing is queued behind the stop
             if self._closed:

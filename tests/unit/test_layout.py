@@ -64,6 +64,7 @@ SHARED = {
     "actors.runtime.backoff",
     "actors.runtime.connection_ids",
     "actors.runtime.connection_options",
+    "actors.runtime.group_commit",
     "actors.runtime.hosts",
     "actors.runtime.lazy_imports",
     "actors.runtime.limits.limits",
