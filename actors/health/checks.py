@@ -1,7 +1,7 @@
-"""From what was sampled to a status with named reasons: pure.
+"""Judges a sample: the status of the service, with named reasons (pure).
 
-What one user's account does (a phone that unlinked the service, one connection in a crash loop) is
-an alert of its own; the service's status follows from how many are hit.
+Trouble of one user's account (a phone that unlinked the service, one connection in a crash loop) is
+an alert of its own; the service's status follows from the number of connections in trouble.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ FAILED_SHARE = 0.25  # of the connections that should run; more than that is no 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on something is worth a word.
+    """The values beyond which a reason is given.
 
     Percent of the machine, seconds between heartbeats, whether the service recovers alone, how many
-    messages may wait, after how many seconds an alert is told again (0 for never), how many bytes a
+    messages may wait, after how many seconds an alert is repeated (0 for never), how many bytes a
     disk must have left, seconds for a ping of Redis and for reading one document, bytes of Redis that the
     messages of one connection may take (0: any number).
     """

@@ -56,7 +56,7 @@ class Swept:
 class Probes:
     """Probes of all dependencies. A value that cannot be read is unknown (None); none raises, none takes long.
 
-    What fails again and again is left alone for a while by a circuit breaker of its own, and counts
+    A dependency that fails again and again is left alone for a while by a circuit breaker of its own, and counts
     as away meanwhile: Redis, the state store, the bucket, and the sweep over all connections, which
     is the one probe that is work for Redis. Of a store it is never for longer than four rounds.
     """

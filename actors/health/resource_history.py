@@ -1,7 +1,7 @@
-"""Resources that machine and instance used within the last hour: a file for the gateway, no document.
+"""Resources that machine and instance used within the last hour: a file, which costs no document.
 
-Written at each round of the monitor and read by whoever is asked for it, on any host that has the
-data directory. A new monitor goes on with what the one before saw.
+The monitor writes it at each round; a gateway on any host with the data directory reads it on request. A new
+monitor continues the points of the one before it.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ FILE = RecordFile(Point, Path("run") / "resources.json")
 
 
 def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
-    """The points of the hour that ends with this one; those that were if it comes too soon. Pure.
+    """Return the points of the hour that ends with this one; without it if it comes too soon (pure).
 
-    What lies in the future was seen before the clock was set back, and goes.
+    Points in the future, from before the clock was set back, are dropped.
     """
     before = tuple(each for each in points if point.at - HOUR < each.at <= point.at)
     if before and point.at - before[-1].at < APART:

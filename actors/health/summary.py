@@ -56,11 +56,11 @@ def summary(
 def overall(
     latest: Mapping[str, Any] | None, *, redis: bool, store: bool, now: float, interval: float
 ) -> tuple[Status, list[str]]:
-    """The status and its reasons, from ``health_status/latest`` and what the caller sees himself.
+    """Return the status and its reasons, from ``health_status/latest`` and the caller's own probes.
 
     `redis` and `store`: does it answer now; `interval` is HEALTH_CHECK_INTERVAL in seconds. A
-    fresh failure degrades at once, before the monitor's next round; what the monitor said of
-    Redis and the store is overruled by what the caller sees. Without Redis or without the store
+    fresh failure degrades at once, before the monitor's next round; the caller's probes of Redis and the store
+    overrule those of the monitor. Without Redis or without the store
     the service goes on (G11), without both it accepts nothing.
     """
     reasons: dict[str, Status] = {}

@@ -93,9 +93,9 @@ class Copies:
             return
 
     async def read(self, sha256: str, writing: Writing, scratch: Path) -> bool:
-        """Write what the copy holds; False where there is none that can be read.
+        """Write the copy of a file; False where there is none that can be read, or its digest is another.
 
-        Whether that is the file its digest says. What is encrypted lies in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
+        Encrypted bytes lie in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
         """
         found = await self._find(sha256)
         if found is None or found.index is None:
@@ -135,7 +135,7 @@ class Copies:
         stream = await asyncio.to_thread(file.open, "rb")
         try:
             header = Header(name, 0, 0, at)
-            # What phones and cameras make is compressed already.
+            # Files of phones and cameras are compressed already.
             pieces = seal(stream, header, self._keyring, level=0)
             while part := await step(_some, pieces):
                 await self._bucket.write(_part(name, index.upload, index.parts), part)

@@ -24,7 +24,7 @@ BATCH: Final = 2**20
 """Bytes that are collected before a thread writes them."""
 
 TEMPORARY: Final = ".tmp-"
-"""How the name of a file begins that is being written; its writer holds a lock on it."""
+"""The prefix of a file that is being written; its writer holds a lock on it."""
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -142,7 +142,7 @@ class Writing:
                     prefix=TEMPORARY, dir=self._directory
                 )
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-                # Who swept before it was locked took it for a dead process's.
+                # A sweep before the lock took it for a dead process's.
                 if os.fstat(self._descriptor).st_nlink == 0:
                     os.close(self._descriptor)
                     self._descriptor, self._name = -1, None
@@ -174,7 +174,7 @@ class Writing:
             file.parent.mkdir(mode=0o700, exist_ok=True)
             Path(self._name).replace(file)
             self._name = None
-            # Whoever made the directory may not have come to this before it died.
+            # The process that made the directory may have died before its sync.
             for directory in (file.parent, self._directory, self._directory.parent):
                 _sync(directory)
 

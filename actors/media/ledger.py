@@ -1,7 +1,7 @@
 """The list of a host's files: one SQLite file, shared by its processes.
 
-A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
-is how long each is needed, by which messages, for which connections it is kept (`holders`), and what is
+A file is in it before it appears, so that each file is removed and copied in its time. A row has
+how long the file is needed, by which messages, for which connections it is kept (`holders`), and whether it is
 still to be copied to the bucket. Where several hosts share the directory each has a ledger of its own, and a
 file's time of change tells all of them when it was needed last.
 """
@@ -59,15 +59,15 @@ SCHEMA = (
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 _TAKEN: Final = ("SQLITE_IOERR", "SQLITE_READONLY_DBMOVED", "FileNotFoundError")
-"""What there is to see while another process sets it aside, from under this one's hands."""
+"""Errors while another process sets the file aside that this one has open."""
 
 TRIES: Final = 3
-"""Looks whether that is what happened, and waits until it is done."""
+"""Times that a call is tried again, each after a damaged file was set aside."""
 
 log = structlog.get_logger()
 
 RENEW: Final = 24 * 3600.0
-"""Seconds after which a copy in the bucket is told anew that its file is needed."""
+"""Seconds after which a copy in the bucket is marked anew as needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came o
 class Files:
     """The files of this host as a gateway has them; `of` has those of one connection's engine.
 
-    A file is in the ledger before it appears, so that it is copied and removed in its time: whoever
-    runs `upkeep` on this host sees to that.
+    A file is in the ledger before it appears, so that `upkeep`, in one process of this host, copies and removes
+    it in its time.
     """
 
     def __init__(self, settings: Settings, bucket: Bucket | None) -> None:

@@ -82,7 +82,7 @@ class Upkeep:
         while True:
             pause = self._every
             try:
-                # Round by round: whoever knows which messages wait gets his turn.
+                # Locked for one round: another process may know messages that wait.
                 with held(self._lock) as ours:
                     if ours:
                         await self.round()

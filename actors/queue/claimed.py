@@ -38,7 +38,7 @@ class Hands:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def attempt(self, message_id: str) -> int | str:
-        """The attempt that an outcome belongs to; "" (whichever is in flight) if not handed out here."""
+        """Return the attempt that an outcome belongs to; "" (the one in flight) if not handed out here."""
         return self.tries.get(message_id, "")
 
     def putting_down(self, message_ids: Sequence[str]) -> Callable[[], None]:
@@ -63,7 +63,7 @@ class Hands:
 
     @contextmanager
     def telling(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
-        """Redis is told inside: it knows the outcomes afterwards, or they are owed.
+        """Report outcomes to Redis inside: afterwards it has them, or they are owed.
 
         A newer attempt of a message that is in hand stays there.
         """

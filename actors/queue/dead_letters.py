@@ -104,7 +104,7 @@ class DeadLetters(MessageBytes):
     ) -> Redriven:
         """Retry the letters that are meant, oldest first, `limit` at most; each one is atomic.
 
-        Looks at `most` of those behind `behind`. What dies from now on is not meant, or this might never end.
+        Looks at `most` of those behind `behind`. Letters from now on are left out, or this might never end.
         """
         now = clock(now)
         count, looked = 0, 0

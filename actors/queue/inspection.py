@@ -70,7 +70,7 @@ At `maxmemory` all run but `accept`: each of them brings messages nearer to thei
 
 
 ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
-"""Transitions that a caller of the API is told of: they survive the loss of the primary, too."""
+"""Transitions that the API acknowledges to its caller: they survive the loss of the primary, too."""
 
 
 class Standing(NamedTuple):
@@ -285,7 +285,7 @@ def clock(now: float | None) -> float:
 
 
 def pairs(answer: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
-    """The fields of a hash as Redis tells them: scripts in its old protocol, whoever asks."""
+    """Return the fields of a hash, from either form of answer: scripts use the old protocol of Redis in any case."""
     if isinstance(answer, dict):
         return answer
     return dict(zip(answer[::2], answer[1::2], strict=True))  # type: ignore[index]

@@ -1,7 +1,7 @@
-"""Chats that turn out to be one person's: one lane, whichever address a message was accepted for.
+"""Joins the lanes of chats that turn out to be one person's.
 
 A person has a LID and a phone number, and WhatsApp may answer for a number by another one. Once the owner of
-a connection learns that, it tells Redis, and the two lanes become one in the order of acceptance (G4).
+a connection learns that, it reports it to Redis, and the two lanes become one in the order of acceptance (G4).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The port of the outbound queue: every transition of a message, each one atomic script.
 
 One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
-connection (`scripts/lanes.lua` says how). What was accepted is delivered at least once or ends visibly
+connection (`scripts/lanes.lua` says how). An accepted message is delivered at least once or ends visibly
 (G2); each attempt carries the id minted at acceptance (G3); within a chat and priority the order
 of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G6).
 
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
-# How much longer than asked a blocked wait may take before the server counts as away.
+# Seconds beyond its time that a blocked wait may take before the server counts as away.
 GRACE = 5.0
 
 __all__ = [
@@ -191,13 +191,13 @@ class Lanes(Joins):
         `sent` are ids and times that WhatsApp acknowledged: they are `complete` before the claim,
         in the same call. Nobody is woken for what becomes claimable by it and exceeds `limit`.
 
-        Raises `LeaseLost`, and the proofs in `sent` count all the same. What is due is readied
+        Raises `LeaseLost`, and the proofs in `sent` count all the same. Messages that are due are readied
         first; if `next_due` is not after `now`, more is due than one script readies: claim again.
-        What the pacing forbids stays in its lane.
+        A message that the pacing forbids stays in its lane.
 
         A `Lanes` remembers what it handed out, so that a claim whose answer was lost is handed
         out again by the next. So one `Lanes` claims for a connection, and each job ends in
-        `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is told again before
+        `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is reported again before
         the next claim, whether the caller repeats it or not.
         """
         now = clock(now)
@@ -285,7 +285,7 @@ class Lanes(Joins):
     async def abandon(self, connection: str, code: str, now: float | None = None) -> None:
         """End everything that is open as cancelled, with `code` as the error; dead letters stay.
 
-        What is being sent may yet arrive, so it is `uncertain`. For a connection without an owner;
+        A message that is being sent may yet arrive, so it is `uncertain`. For a connection without an owner;
         safe to repeat, also after a half.
         """
         now = clock(now)

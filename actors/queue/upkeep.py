@@ -103,9 +103,9 @@ class Upkeep:
     async def mirror(self) -> None:
         """Store changed records, those of all connections together, and forget that they changed.
 
-        What changed since the last round waits for the next, for its owner is at it: a message
+        A record that changed since the last round waits for the next, since its owner works on it: a message
         that takes all its steps within a second is stored once, and not after each. While messages
-        are being sent most of the time is left to them, and what changes meanwhile is stored once
+        are being sent most of the time is left to them, and a record that changes meanwhile is stored once
         too: the view lags 2 s, and `LAG` where messages leave as fast as they can.
         """
         records: list[Record] = []
@@ -114,7 +114,7 @@ class Upkeep:
         if everything:
             self._all_at = time.monotonic()
         for connection, newest in self._newest.items():
-            # What changes on while this runs is left for later here too, or it might never end.
+            # Changes during this round are left for the next, or it might never end.
             upto = newest if everything else before.get(connection)
             while upto is not None:
                 records += await self._lanes.changed(connection, RECORDS - len(records), upto)

@@ -1,7 +1,7 @@
 """Commands for the owner of a connection, and their answers: requests, not messages.
 
-Nothing of it is kept: a command is done within its time by whoever serves the connection, or not at
-all, and its caller is told which. At most `MOST` wait for a connection; every key expires by itself.
+Nothing of it is durable: the owner executes a command within its time or not at all, and its caller gets
+the outcome either way. At most `MOST` wait for a connection; every key expires by itself.
 
     gateway                                  owner
     SET command:ID  RPUSH commands ID   →    BLPOP commands, GETDEL command:ID (gone: too late)

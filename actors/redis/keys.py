@@ -1,4 +1,4 @@
-"""Every Redis key of the service, once.
+"""Names of all Redis keys of the service.
 
 All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `runtime/connection_ids.py`; below
 it is cut to ``{shop}``), so that they stand together and one script may touch them together::
@@ -12,8 +12,8 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:passkey            hash    what linking by passkey waits for, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
                                               paced: when the connection may claim again;
-                                              renamed: up to which number the owner's session told
-                                              of `aliases`; dropped: whether some were dropped;
+                                              renamed: the number up to which the owner's session
+                                              reported `aliases`; dropped: whether some were dropped;
                                               clock, set_back: the last second, and how far it
                                               ever went back;
                                               count:WHAT, took:BUCKET, took:ms: what became of
@@ -49,7 +49,7 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:command:ID         string  what is asked; expires when nobody waits any more
     teimoso:{shop}:answer:ID          string  what came of it, for some seconds
     teimoso:{shop}:presence:CHAT      hash    presence, at, last_seen of a person, for a day
-    teimoso:{shop}:typing:CHAT        hash    who -> what he types and since when, for some seconds
+    teimoso:{shop}:typing:CHAT        hash    member -> what they type and since when, for some seconds
     teimoso:{shop}:watched            zset    people whose presence is to be seen, by the time until when
     teimoso:{shop}:shown              string  the account is to be seen online, for a day
     teimoso:poke                      channel desired state changed, look now

@@ -1,7 +1,7 @@
-"""One line to Redis for many callers: what is asked while a batch is on its way goes with the next.
+"""Group commit of calls to Redis: those that come while a batch is on its way share the next.
 
 Redis writes and syncs its log once for all that one turn of its loop has read, so callers that
-come together share one fsync, one write and one read. A lone caller waits for nobody.
+come together share one fsync, one write and one read. A lone caller waits for no other.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ def _next(waiting: deque[_Call]) -> list[_Call]:
 
 
 class Line:
-    """Runs scripts in the order in which they were asked for, each with its own outcome.
+    """Runs scripts in the order of the calls, each with its own outcome.
 
-    A call ends within `DEADLINE` seconds: one timer watches the oldest, for all. When the connection breaks, all callers of the batch get the error: any of theirs may have been
-    applied. A caller that gives up before its batch leaves is not sent at all.
+    A call ends within `DEADLINE` seconds: one timer watches the oldest, for all. When the connection breaks, all
+    callers of the batch get the error: any of theirs may have been applied. The call of a caller that gives up
+    before its batch leaves is not sent at all.
 
     A durable call has its answer once the server and as many replicas as the client asks for have its
     writes on disk (`WAITAOF`); where they have not in time it fails, though it was applied. Replicas
@@ -105,9 +106,9 @@ class Line:
             self._asked.popleft()
 
     async def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The answers in order, refusals among them; raises when the connection breaks.
+        """Return the answers in order, refusals among them; raises when the connection breaks.
 
-        What redis-py's pipeline does, without its account and timer for each answer.
+        As redis-py's pipeline, without its account and timer for each answer.
         """
         packed = b"".join(map(pack_command, commands))
         pool = self._redis.connection_pool

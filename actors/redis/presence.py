@@ -1,8 +1,8 @@
 """Online and typing of contacts in Redis, for a while: written by owners, read by the gateway.
 
 Nothing of it is durable. It is in no log and on no replica of Redis, so that no message waits for
-its fsync, and every key expires by itself. Whom somebody wants to see is kept for a day, so that the
-next socket, or the next owner, asks WhatsApp for them again.
+its fsync, and every key expires by itself. A request to see a person is kept for a day, so that the
+next socket, or the next owner, subscribes at WhatsApp again.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Presences:
         )
 
     async def watch(self, connection: str, chat: str, now: float) -> None:
-        """Whoever serves the connection is to see this person, for a day from now."""
+        """Request the presence of this person from the owner, for a day from now."""
         key = keys.of(connection).watched
         async with reach():
             asked = self._redis.pipeline(transaction=True)
@@ -128,7 +128,7 @@ class Presences:
             await asked.execute()
 
     async def watched(self, connection: str, now: float) -> list[str]:
-        """Whom the connection is to see now."""
+        """Return the chats whose presence is requested now."""
         async with reach():
             found: Any = await self._redis.zrangebyscore(
                 keys.of(connection).watched, f"({now!r}", "+inf"
@@ -136,7 +136,7 @@ class Presences:
         return list(found)
 
     async def show(self, connection: str, *, available: bool) -> None:
-        """Whoever serves the connection is to show the account as online, for a day; or not."""
+        """Request from the owner to show the account as online, for a day; or no more."""
         key = keys.of(connection).shown
         async with reach():
             if available:

@@ -201,10 +201,10 @@ def _of(programs: Sequence[child_processes.Program]) -> list[Sample]:
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], within: float) -> bool:
-    """Cancel tasks until they end, for `within` seconds at most; whether all did.
+    """Cancel tasks until they end, for `within` seconds at most; return whether all did.
 
-    Once is not enough: redis-py loses a cancellation that meets an answer, and whoever waits for
-    the end of such a task then waits for ever. Never raises what a task raised.
+    Once is not enough: redis-py loses a cancellation that meets an answer, and a wait for the end of such a task
+    lasts for ever. Raises no error of a task.
     """
     left = {task for task in tasks if task is not asyncio.current_task()}
     end = time.monotonic() + within

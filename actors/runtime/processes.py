@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.redis.leases.leases import Lease
 
 MARK = "ray::"
-"""How Ray titles the processes of its actors."""
+"""The beginning of the titles that Ray gives the processes of its actors."""
 
 LOOK = 0.01
 

@@ -58,14 +58,14 @@ class Committer:
     """A write that was answered is on disk; one that raised `away` may or may not be.
 
     A job runs in a savepoint of the group's transaction: it is applied whole or not at all, and
-    one that raises spoils no other. On an error of the file the whole group is rolled back and
-    told so, and the file is opened afresh for the next.
+    one that raises spoils no other. On an error of the file the whole group is rolled back and fails, and the
+    file is opened afresh for the next.
     """
 
     def __init__(
         self, path: Path, schema: Sequence[str], *, away: Callable[[str], Exception]
     ) -> None:
-        """`away` makes the error that tells, by a condition's name, that the file is of no use."""
+        """`away` makes the error for a file that is of no use, from the name of the condition."""
         self._path = path
         self._away = away
         self._schema = schema

@@ -105,9 +105,9 @@ class StateManager(Shell):
     async def note_statuses(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """Note what became of messages that the account's phone sent; as `store_messages`.
+        """Note statuses of messages that the account's phone sent; as `store_messages`.
 
-        Items have the fields of `engine.InboxStatus`. What is not stored is not noted.
+        Items have the fields of `engine.InboxStatus`. One whose message is not stored is skipped.
         """
         return await self._write(connection, epoch, [advancing(connection, item) for item in items])
 
@@ -140,9 +140,9 @@ class StateManager(Shell):
     async def note_calls(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """Tell of calls that ring or are over, while somebody wants events; as `store_messages`.
+        """Write events of calls that ring or are over, while somebody wants events; as `store_messages`.
 
-        Items have the fields of `account.port.Call`. Each state of a call is told once.
+        Items have the fields of `account.port.Call`. Each state of a call has one event.
         """
         if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
             return True

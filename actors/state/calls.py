@@ -1,4 +1,4 @@
-"""Writes that tell of calls; a connection's document holds which of the latest were told, without them."""
+"""Writes of the events of calls; a connection's document has the ids of the latest, so that each is written once."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class Where:
 class Order:
     """An order by a field (dotted path). A document that lacks the field is not listed.
 
-    Who writes a field that is ordered by writes one JSON type there, never null.
+    Writers of such a field give it one JSON type, never null.
     """
 
     field: str
@@ -151,11 +151,11 @@ class Write:
     ``set`` replaces · ``merge`` merges maps deeply, a list or an empty map replaces · ``create``
     is skipped where the document exists · ``delete`` · ``change`` runs `change` on what is there ·
     ``advance`` replaces, unless the one that is there is ahead: in the numbers of the fields `by`,
-    of which the first that differs decides, and one that is missing counts as 0. What is there
-    under the names in `keep` stays.
+    of which the first that differs decides, and one that is missing counts as 0. Fields of the present
+    document under the names in `keep` stay.
 
-    What the write `tells` is in the outbox with it or not at all, and once: where it is repeated
-    and changes nothing, it tells nothing. `bytes` is about how much a ``change`` writes, where that is
+    The events that it `tells` are in the outbox with it or not at all, and once: a repeat that
+    changes nothing has none. `bytes` is about how much a ``change`` writes, where that is
     known before.
     """
 
@@ -171,7 +171,7 @@ class Write:
 
 
 class Documents(Protocol):
-    """The state store. What a call wrote is durable (fsync) when the call returns.
+    """The state store. A write is durable (fsync) when its call returns.
 
     Data is JSON: maps with string keys, lists, strings, finite numbers, booleans, null. A read
     document carries its id as ``"id"``; written data may carry it too, then it must be the same.

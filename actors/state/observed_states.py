@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Observing:
-    """The newest (epoch, since) of a connection wins in the store, whoever reported it.
+class ObservedStates:
+    """The newest (epoch, since) of a connection wins in the store, over all reporters.
 
     `report` returns when a change is stored (it raises `StoreAway` otherwise, and the reporter
-    asks again with what is newest then); a beat it only notes. A beat that is lost with this
+    reports the newest state then); a beat it only notes. A beat that is lost with this
     process is followed by the next.
     """
 

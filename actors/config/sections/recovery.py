@@ -90,7 +90,7 @@ class RecoverySettings(Section):
         3_600_000,
         validation_alias="ALERT_REPEAT_INTERVAL",
         description=(
-            "after how long an alert that lasts is told again (`alert.repeated`); each time after twice as long, "
+            "after how long an alert that lasts is repeated (`alert.repeated`); each time after twice as long, "
             "up to a day; `0` is never"
         ),
     )

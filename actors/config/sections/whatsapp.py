@@ -107,7 +107,7 @@ class WhatsAppSettings(Section):
             whole = parts.port != 0 and parts.hostname is not None
         except ValueError:
             whole = False
-        # What the standard library reads it would drop line ends from, unlike who connects.
+        # The standard library drops line ends while it parses; the socket library does not.
         if not whole or re.search(r"[\x00-\x20\x7f]", value):
             raise ValueError("must name a host, as in wss://HOST:PORT/PATH")
         return value

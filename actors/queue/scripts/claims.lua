@@ -80,7 +80,7 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     for i = 1, #found, 2 do
         local chat, id = found[i], string.match(found[i + 1], '^%S+')
         followed[chat] = true
-        -- Whoever has it in hand must know what it follows.
+        -- The owner of the claim has to know the message that it follows.
         if not known[id] and known[flying[chat]] then
             table.insert(jobs, job(id))
         end

@@ -81,7 +81,7 @@ _COLUMNS = (
 class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
     """The spool takes nothing now: it is full, or its disk is, or hangs (HTTP 503).
 
-    What was to be put may be there all the same if the disk hung.
+    The send may be in it all the same if the disk hung.
     """
 
     code: Final = "spool_unavailable"
@@ -171,13 +171,12 @@ class Spool:
             raise SpoolFull(self._quota.total, "instance")
 
     def holds(self, connection: str, chat: str) -> bool:
-        """Whether something of this chat waits here; then its next send belongs behind it.
+        """Return whether sends of this chat wait here; then its next one belongs behind them.
 
-        Asked for every send, so it does not leave the thread. False if the file cannot be read:
-        what is in it could not be told from nothing.
+        Called for every send, so it does not leave the thread. False if the file cannot be read.
 
-        That nothing waits at all holds for all who ask in one turn of the event loop: the loop had
-        heard of them before, and whatever was put for one of them by then, was found.
+        An answer that nothing waits at all is kept for one turn of the event loop: the calls of that turn began
+        before, and a send that was put for one of them by then was found.
         """
         return bool(self._read(_HOLDS, (connection, chat)))
 
@@ -217,7 +216,7 @@ class Spool:
     async def oldest(self, limit: int, without: Sequence[tuple[str, str]] = ()) -> list[Spooled]:
         """The first in the order of acceptance, `without` those (connection, chat).
 
-        What is no send is moved to `unreadable` instead, and what is behind it comes forward.
+        A row that is no send is moved to `unreadable` instead, and the rows behind it come forward.
         """
         chats = without[:EXCEPTED]
         values = ", ".join(["(?, ?)"] * len(chats))

@@ -31,7 +31,7 @@ return 0
 class Turn:
     """At most one process has it, as long as clocks run alike; nobody while Redis is away.
 
-    Who holds it lets go before it runs out in Redis: it counts from when the renewal began.
+    Its holder lets go before it runs out in Redis: it counts from when the renewal began.
     """
 
     def __init__(self, redis: Redis, key: str, *, seconds: float = SECONDS) -> None:

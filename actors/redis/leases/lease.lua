@@ -4,7 +4,7 @@
 --   token    names the taking, so that a repeated one is recognised
 --   state, cause, since, account   what the owner sees, or the root's verdict
 --   retry_at when the owner tries again, where it waits
---   obstacle, until    what keeps it from being open whoever serves it: outlives its owner
+--   obstacle, until    an obstacle to its login by any owner: outlives this one
 --   session, final    how far the owner's session was known to be, as `EPOCH COMMIT`, and whether it
 --            was given back at that; kept by a taking, for the next owner goes by it
 --   behind   since when the session's backups have failed

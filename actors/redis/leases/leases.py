@@ -189,7 +189,7 @@ class Leases:
     ) -> bool:
         """Note how far the owner's session is (None: as before), and since when it is not backed up.
 
-        What the next owner takes for the live session goes by this. False when the lease is lost.
+        The next owner finds the live session by this. False when the lease is lost.
         """
         outcome = await self._run(
             connection,

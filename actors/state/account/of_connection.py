@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
 
 PAUSE = 0.05
-"""Seconds between two batches, for whoever else writes."""
+"""Seconds between two batches, so that other writers have their turn."""
 
 
 async def pages(documents: Documents, connection: str) -> AsyncIterator[tuple[str, list[Document]]]:

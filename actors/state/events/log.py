@@ -25,7 +25,7 @@ class Look(NamedTuple):
 class EventLog:
     """Events in the order in which their batches were committed, none left out between two looks.
 
-    What is older than its time is gone: a first event that is not the next number says so. Raises
+    Events older than their time are gone: a first event that is not the next number shows it. Raises
     `StoreAway`.
     """
 

@@ -1,9 +1,9 @@
-"""The outbox: events numbered and packed, to be written in the batch that they tell of. Pure.
+"""The outbox: numbers and packs events, to be written in the batch of their cause (pure).
 
 Events of one batch are one document of ``events``, and ``event_log/head`` has the last number: two
-documents a batch and not one an event, where each is paid for. Who numbers reads and raises the head
-in his own transaction, so numbers rise in the order in which batches were committed, without a hole,
-whichever process wrote them: whoever read up to a number has missed nothing.
+documents a batch and not one an event, where each is paid for. The numbering reads and raises the head
+in the transaction of the batch, so numbers rise in the order in which batches were committed, without a hole,
+over all processes: a reader up to a number has missed nothing.
 
 Nothing is written while nobody wants it: no webhook is set up, and no reader came for a while.
 """
@@ -139,7 +139,7 @@ def _text(event: Event) -> tuple[str, int]:
     size = len(text.encode())
     if size <= PACK_BYTES:
         return text, size
-    # Told all the same; what it said is in the document that it tells of.
+    # Written all the same; its words are in the document that it is about.
     data = {name: None if name in _BULKY else value for name, value in event.data.items()}
     text = _json({**known, "data": data, "cut": True})
     return text, len(text.encode())

@@ -22,7 +22,7 @@ OPTIONS = (
     # gRPC would wait up to two minutes before it tries a server again that was away.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    # How long one try may take: a server far away needs several round trips for it.
+    # The time of one try: a server far away needs several round trips for it.
     ("grpc.min_reconnect_backoff_ms", 5_000),
 )
 

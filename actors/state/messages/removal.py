@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
 
 PAUSE = 0.05
-"""Seconds between two batches, for whoever else writes."""
+"""Seconds between two batches, so that other writers have their turn."""
 
 DONE = frozenset({"received", "sent", "delivered", "read", "cancelled"})
 

@@ -146,7 +146,7 @@ def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:
     """The write as a step of a transaction; True if it wrote. Raises `ValueError` here, early."""
     collection, identity = write.collection, write.id
     check_address(collection, identity)
-    # The caller may go on changing his own; but for a merge it is encoded here.
+    # The caller may go on changing its data; but for a merge it is encoded here.
     data = dict(write.data) if write.op == "merge" else write.data
     text = "" if write.op in ("delete", "change") else _encode(identity, data)
     advance = compile_advance(write.by, write.keep) if write.op == "advance" else ""

@@ -60,7 +60,7 @@ def _ending(collection: str, item: str, connection: str, now: float, seq: int) -
 def with_ended(document: Document, connection: str, now: float, seq: int) -> Document:
     """The key or webhook once a connection that it was for is deleted (pure).
 
-    A webhook is told what is numbered up to `seq`: how its messages ended, say.
+    A webhook gets the events up to number `seq`: how its messages ended, say.
     """
     ended = sorted({*document.get("ended", ()), connection})
     changed: dict[str, Any] = {**document, "ended": ended}
