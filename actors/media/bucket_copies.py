@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.bucket.port import Bucket
     from actors.connection.backup.keyring import Keyring
-    from actors.media.directory import Writing
+    from actors.media.directory import FileWriter
 
 PART: Final = 4 * 2**20
 """Bytes of a part, about."""
@@ -92,7 +92,7 @@ class Copies:
                 await self._sweep(found.name, index)
             return
 
-    async def read(self, sha256: str, writing: Writing, scratch: Path) -> bool:
+    async def read(self, sha256: str, writer: FileWriter, scratch: Path) -> bool:
         """Write the copy of a file; False where there is none that can be read, or its digest is another.
 
         Encrypted bytes lie in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
@@ -108,7 +108,7 @@ class Copies:
                     return False  # it is being forgotten
                 await step(sealed.write, part.data)
             await step(sealed.seek, 0)
-            await step(unseal, sealed, self._keyring, writing)
+            await step(unseal, sealed, self._keyring, writer)
         except (Tampered, WrongKey, TooLarge) as error:
             _damaged(error.code)
             return False

@@ -63,7 +63,7 @@ class DirectoryStore:
     ) -> tuple[str, int]:
         """See the port. `before` is awaited with digest and size before the file appears; what it raises, `keep` does."""
 
-        async def fill(writing: Writing) -> None:
+        async def fill(writer: FileWriter) -> None:
             held, size = bytearray(), 0
             async for chunk in chunks:
                 size += len(chunk)
@@ -71,35 +71,35 @@ class DirectoryStore:
                     raise TooLarge
                 held += chunk
                 if len(held) >= BATCH:
-                    await step(writing.write, bytes(held))
+                    await step(writer.write, bytes(held))
                     held.clear()
-            await step(writing.write, bytes(held))
+            await step(writer.write, bytes(held))
 
         return await self.keep_filled(fill, before=before, expected=expected)
 
     async def keep_filled(
         self,
-        fill: Callable[[Writing], Awaitable[None]],
+        fill: Callable[[FileWriter], Awaitable[None]],
         *,
         before: Before,
         expected: str | None = None,
     ) -> tuple[str, int]:
         """As `keep`, of what `fill` writes."""
-        writing = Writing(self._directory, await step(self._reserve))
+        writer = FileWriter(self._directory, await step(self._reserve))
         try:
             await step(self._prepare)
-            await step(writing.open)
-            await fill(writing)
-            digest = writing.digest
+            await step(writer.open)
+            await fill(writer)
+            digest = writer.digest
             if expected is not None and digest != expected:
                 raise ValueError("not what was expected")
-            await step(writing.sync)
-            await before(digest, writing.size)
-            await step(writing.publish)
+            await step(writer.sync)
+            await before(digest, writer.size)
+            await step(writer.publish)
         finally:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
-            await asyncio.shield(asyncio.to_thread(writing.drop))
-        return digest, writing.size
+            await asyncio.shield(asyncio.to_thread(writer.drop))
+        return digest, writer.size
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""
@@ -117,7 +117,7 @@ class DirectoryStore:
             self._swept = True
 
 
-class Writing:
+class FileWriter:
     """A file on its way in, for one thread at a time. `drop` ends it, whatever became of it."""
 
     def __init__(self, directory: Path, reserve: int = 0) -> None:

@@ -25,7 +25,7 @@ from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
 from actors.runtime.limits.quotas import ALL
-from actors.runtime.sqlite_writer import Committer
+from actors.runtime.sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -96,7 +96,7 @@ class Ledger:
         self._path = path
         self._directory = directory
         self._copying = copying
-        self._committer: Committer | None = None
+        self._writer: SqliteWriter | None = None
 
     async def note(
         self,
@@ -317,8 +317,8 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what is being written, then close the file."""
-        if self._committer is not None:
-            await asyncio.to_thread(self._committer.close)
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.close)
 
     def _touch(self, database: sqlite3.Connection, sha256: str, now: float) -> bool:
         """Note that it is needed, also one that another host kept; False where it is not here."""
@@ -353,17 +353,17 @@ class Ledger:
             )
 
     async def _ask(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> Any:
-        if self._committer is None:
+        if self._writer is None:
             # Not before it is needed: most processes never have a file in hand.
-            self._committer = Committer(self._path, SCHEMA, away=_away)
+            self._writer = SqliteWriter(self._path, SCHEMA, away=_away)
         for _ in range(TRIES):
             try:
-                return await self._committer.ask(run, writes=writes)
+                return await self._writer.ask(run, writes=writes)
             except StoreUnavailable as error:
                 if not error.reason.startswith(_DAMAGED + _TAKEN):
                     raise
                 await asyncio.to_thread(_set_aside, self._path)
-        return await self._committer.ask(run, writes=writes)
+        return await self._writer.ask(run, writes=writes)
 
 
 def _set_aside(path: Path) -> None:

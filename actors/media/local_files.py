@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
-    from actors.media.directory import Writing
+    from actors.media.directory import FileWriter
     from actors.media.ledger import Entry
 
 
-class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
+class _Nowhere(Exception):  # noqa: N818 - ends the copy of a file that is in no bucket
     pass
 
 
@@ -117,8 +117,8 @@ class Files:
             return file
         copies = self._copies
 
-        async def fill(writing: Writing) -> None:
-            if not await copies.read(sha256, writing, self._directory):
+        async def fill(writer: FileWriter) -> None:
+            if not await copies.read(sha256, writer, self._directory):
                 raise _Nowhere
 
         try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A transition to tell Redis again, with the time and the arguments of the first telling."""
+    """A transition to tell Redis again, with the time and the arguments of the first report."""
 
     transition: str
     now: float
@@ -62,7 +62,7 @@ class Hands:
         return found
 
     @contextmanager
-    def telling(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
+    def reporting(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
         """Report outcomes to Redis inside: afterwards it has them, or they are owed.
 
         A newer attempt of a message that is in hand stays there.

@@ -208,7 +208,7 @@ class Lanes(Joins):
                     await self._tell(connection, hands, message_id, owed)
             rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
             proofs = hands.proofs(own_ids(connection, sent or {}), now)
-            with hands.telling(proofs):
+            with hands.reporting(proofs):
                 outcome, *answer = await self._run(
                     connection,
                     "turn",

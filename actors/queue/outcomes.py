@@ -207,7 +207,7 @@ class Outcomes(DeadLetters):
         return await self._tell(connection, hands, message_id, outcome)
 
     async def _tell(self, connection: str, hands: Hands, message_id: str, outcome: Outcome) -> str:
-        with hands.telling({message_id: outcome}):
+        with hands.reporting({message_id: outcome}):
             answer: str = await self._run(
                 connection, outcome.transition, outcome.now, *outcome.args
             )

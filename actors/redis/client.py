@@ -107,7 +107,7 @@ class Outage:
 outage = Outage()
 
 
-class _Telling:
+class _RedisErrors:
     """Turns every way in which Redis can be away into `RedisAway`."""
 
     def __enter__(self) -> None:
@@ -123,13 +123,13 @@ class _Telling:
                 raise RedisAway(code) from error
 
 
-telling = _Telling()
+redis_errors = _RedisErrors()
 
 
 @asynccontextmanager
 async def reach(deadline: float = DEADLINE) -> AsyncIterator[None]:
     """Turn every way in which Redis can be away into `RedisAway`, after `deadline` at the latest."""
-    with telling:
+    with redis_errors:
         async with asyncio.timeout(deadline):
             yield
 

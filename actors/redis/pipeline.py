@@ -53,7 +53,7 @@ def _next(waiting: deque[_Call]) -> list[_Call]:
     return [one for one in _first(waiting) if not one.answer.done()]
 
 
-class Line:
+class RedisPipeline:
     """Runs scripts in the order of the calls, each with its own outcome.
 
     A call ends within `DEADLINE` seconds: one timer watches the oldest, for all. When the connection breaks, all

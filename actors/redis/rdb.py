@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.redis.client import connect, telling
+from actors.redis.client import connect, redis_errors
 from actors.runtime.atomic_files import begin_scratch
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def snapshot(settings: Settings, target: Path, tell: Callable[[int], None]
     client = connect(settings, blocking=True)
     pool = client.connection_pool
     try:
-        with telling:
+        with redis_errors:
             connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
             await connection.send_command("SYNC")
         reader: asyncio.StreamReader = connection._reader  # noqa: SLF001 - what comes is no answer

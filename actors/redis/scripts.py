@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from actors.redis.client import DEADLINE, telling
+from actors.redis.client import DEADLINE, redis_errors
 
 if TYPE_CHECKING:
     from actors.redis.keys import ConnectionKeys
-    from actors.redis.pipeline import Line
+    from actors.redis.pipeline import RedisPipeline
 
 AT_MAXMEMORY = "#!lua flags=allow-oom\n"
 """The first line of a script that Redis runs at `maxmemory` too (Redis 7.0, "Script flags")."""
@@ -53,7 +53,7 @@ class Script:
 
     async def run(
         self,
-        line: Line,
+        pipeline: RedisPipeline,
         keys: ConnectionKeys,
         transition: str,
         now: float,
@@ -62,16 +62,16 @@ class Script:
     ) -> Any:
         """Run one transition atomically at the caller's `now`; raises `RedisAway`.
 
-        `durable`: replicas have it on disk as well (`pipeline.Line`).
+        `durable`: replicas have it on disk as well (`pipeline.RedisPipeline`).
 
         It may be applied twice (a retry) or applied although this raises: transitions are safe
         to repeat.
         """
         parameters: Any = (keys.base, transition, repr(now), *args)
         began = time.monotonic()
-        with telling:
+        with redis_errors:
             try:
-                return await line.evalsha(self.sha, 1, *parameters, durable=durable)
+                return await pipeline.evalsha(self.sha, 1, *parameters, durable=durable)
             except NoScriptError:
                 async with asyncio.timeout(began + DEADLINE - time.monotonic()):
-                    return await line.eval(self.text, 1, *parameters, durable=durable)
+                    return await pipeline.eval(self.text, 1, *parameters, durable=durable)

@@ -54,7 +54,7 @@ class _Job:
     future: Future[Any] = field(default_factory=Future)
 
 
-class Committer:
+class SqliteWriter:
     """A write that was answered is on disk; one that raised `away` may or may not be.
 
     A job runs in a savepoint of the group's transaction: it is applied whole or not at all, and

@@ -22,7 +22,7 @@ from actors.queue.records import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
 from actors.runtime.limits.limits import LimitReached
-from actors.runtime.sqlite_writer import Committer
+from actors.runtime.sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ class Spool:
     def __init__(self, path: Path, quota: Quota) -> None:
         self._path = path
         self._quota = quota
-        self._committer = Committer(path, SCHEMA, away=SpoolUnavailable)
+        self._writer = SqliteWriter(path, SCHEMA, away=SpoolUnavailable)
         self._reader: sqlite3.Connection | None = None
         self._empty = False  # nothing waits, as was seen in this turn of the event loop
 
@@ -158,7 +158,7 @@ class Spool:
             place = cursor.lastrowid or 0
             return Spooled(place, message_id, now, idempotency_key, send), False
 
-        return await self._committer.ask(run, writes=True)
+        return await self._writer.ask(run, writes=True)
 
     def _require_room(self, database: sqlite3.Connection, connection: str) -> None:
         rows = dict(database.execute("SELECT connection, rows FROM counts").fetchall())
@@ -205,7 +205,7 @@ class Spool:
 
     async def get(self, connection: str, message_id: str) -> Spooled | None:
         """The send with this id, if it waits here."""
-        row = await self._committer.ask(
+        row = await self._writer.ask(
             lambda db: _find(db, api_id(connection, message_id)), writes=False
         )
         try:
@@ -222,7 +222,7 @@ class Spool:
         values = ", ".join(["(?, ?)"] * len(chats))
         where = f"WHERE (connection, chat) NOT IN (VALUES {values})" if chats else ""
         while True:
-            rows: list[Any] = await self._committer.ask(
+            rows: list[Any] = await self._writer.ask(
                 lambda database: database.execute(
                     f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
                     (*(part for chat in chats for part in chat), limit),
@@ -238,14 +238,14 @@ class Spool:
                     broken.append((time.time(), row[0]))
             if not broken:
                 return found
-            await self._committer.ask(partial(_move, moved=broken), writes=True)
+            await self._writer.ask(partial(_move, moved=broken), writes=True)
 
     async def unreadable(self, behind: int, limit: int) -> tuple[int, list[Record]]:
         """The endings of rows that are no sends, in the order of their moving, and the last one's number.
 
         `behind` is the number to go on from.
         """
-        rows: list[Any] = await self._committer.ask(
+        rows: list[Any] = await self._writer.ask(
             lambda database: database.execute(
                 "SELECT number, moved_at, CAST(id AS BLOB), CAST(chat AS BLOB), accepted_at"
                 " FROM unreadable WHERE number > ? ORDER BY number LIMIT ?",
@@ -259,13 +259,13 @@ class Spool:
     async def remove(self, moved: Sequence[Spooled]) -> None:
         """Forget what the queue has."""
         places = [(each.place,) for each in moved]
-        await self._committer.ask(
+        await self._writer.ask(
             lambda database: database.executemany("DELETE FROM spool WHERE place = ?", places),
             writes=True,
         )
 
     async def depth(self) -> Depth:
-        row = await self._committer.ask(
+        row = await self._writer.ask(
             lambda database: database.execute(
                 "SELECT COUNT(*), MIN(accepted_at), (SELECT COUNT(*) FROM unreadable) FROM spool"
             ).fetchone(),
@@ -275,7 +275,7 @@ class Spool:
 
     async def close(self) -> None:
         """Finish what is being written, then close the file."""
-        await asyncio.to_thread(self._committer.close)
+        await asyncio.to_thread(self._writer.close)
         self._forget_reader()
 
     def _look_again(self) -> None:

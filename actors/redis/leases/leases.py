@@ -22,7 +22,7 @@ from actors.redis.leases.lease_record import (
     read_lease,
     time_of,
 )
-from actors.redis.pipeline import Line
+from actors.redis.pipeline import RedisPipeline
 from actors.redis.scripts import AT_MAXMEMORY, Script
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Leases:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._line = Line(redis)
+        self._pipeline = RedisPipeline(redis)
 
     async def take(
         self, connection: str, owner: Owner, known_epoch: int = 0, now: float | None = None
@@ -296,7 +296,7 @@ class Leases:
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         durable = transition == "take"  # a replica that is promoted gives no epoch twice (G6)
         names = keys.of(connection)
-        return await SCRIPT.run(self._line, names, transition, now, *args, durable=durable)
+        return await SCRIPT.run(self._pipeline, names, transition, now, *args, durable=durable)
 
 
 def _lasting(shown: Shown | None) -> tuple[str, float, int]:

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors.runtime.sqlite_writer import Committer
+from actors.runtime.sqlite_writer import SqliteWriter
 from actors.state.documents import (
     EVENT_LOG,
     HEAD,
@@ -39,7 +39,7 @@ class SqliteDocuments:
     """The documents port on a file that several processes share; durable when a call returns."""
 
     def __init__(self, path: Path) -> None:
-        self._committer = Committer(path, (TABLE, *indexes()), away=StoreAway)
+        self._writer = SqliteWriter(path, (TABLE, *indexes()), away=StoreAway)
 
     @property
     def billed(self) -> bool:
@@ -47,7 +47,7 @@ class SqliteDocuments:
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)
-        return await self._committer.ask(
+        return await self._writer.ask(
             lambda database: _read(database, collection, id), writes=False
         )
 
@@ -115,14 +115,14 @@ class SqliteDocuments:
             more = limit is not None and len(rows) > limit
             return Page(items, statement.request.cursor(items[-1]) if more else None)
 
-        return await self._committer.ask(run, writes=False)
+        return await self._writer.ask(run, writes=False)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._committer.close)
+        await asyncio.to_thread(self._writer.close)
 
     async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._committer.ask(run, writes=True)
+            return await self._writer.ask(run, writes=True)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
             # Its name only: the text could quote what was to be stored.
             raise Refused(error.sqlite_errorname) from None
