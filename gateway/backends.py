@@ -19,7 +19,7 @@ from actors.queue.spool.file import Spool
 from actors.redis import keys, pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
-from actors.redis.leases.leader_election import Turn
+from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
@@ -120,7 +120,7 @@ class Backends:
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
-        turn = Turn(redis, keys.WEBHOOKS)
+        turn = Leadership(redis, keys.WEBHOOKS)
         deliverer = Deliverer(documents, webhooks, tail, posters, turn, leases=leases)
         backends = cls(
             settings=settings,

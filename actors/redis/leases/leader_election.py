@@ -28,7 +28,7 @@ return 0
 """
 
 
-class Turn:
+class Leadership:
     """At most one process has it, as long as clocks run alike; nobody while Redis is away.
 
     Its holder lets go before it runs out in Redis: it counts from when the renewal began.

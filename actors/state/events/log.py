@@ -9,7 +9,7 @@ from actors.state.events.outbox import Head, unpacked
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
 
 PACKS = 20
 """Documents that one look reads at most."""
@@ -18,7 +18,7 @@ PACKS = 20
 class Look(NamedTuple):
     """Events behind a number, oldest first, and whether there may be more behind those."""
 
-    events: list[Told]
+    events: list[NumberedEvent]
     more: bool
 
 

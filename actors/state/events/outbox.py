@@ -30,7 +30,7 @@ _BULKY: Final = ("text", "content", "changes", "reason")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NumberedEvent:
     """An event with its number, and when it was written. `cut`: too long, its words are left out.
 
     `size` in bytes, where it was read from the log: the mean of the events that it was written with.
@@ -103,15 +103,15 @@ def packed(
     return [(EVENT_LOG, HEAD, raised.document), *named]
 
 
-def unpacked(document: Mapping[str, Any]) -> Iterable[Told]:
+def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
     """The events of a document of ``events``, in order."""
     size = len(document["events"]) // (document["last"] - document["first"] + 1)
     for seq, known in enumerate(json.loads(document["events"]), document["first"]):
         cut = bool(known.pop("cut", False))
-        yield Told(seq, document["at"], Event(**known), cut, size)
+        yield NumberedEvent(seq, document["at"], Event(**known), cut, size)
 
 
-def written(told: Told) -> str:
+def written(told: NumberedEvent) -> str:
     """One event as text, by itself; `read` has it again."""
     return json.dumps(
         {"seq": told.seq, "at": told.at, "cut": told.cut, "event": asdict(told.event)},
@@ -120,10 +120,12 @@ def written(told: Told) -> str:
     )
 
 
-def read(text: str) -> Told:
+def read(text: str) -> NumberedEvent:
     """The value that `written` wrote."""
     known = json.loads(text)
-    return Told(known["seq"], known["at"], Event(**known["event"]), known["cut"], len(text))
+    return NumberedEvent(
+        known["seq"], known["at"], Event(**known["event"]), known["cut"], len(text)
+    )
 
 
 def _text(event: Event) -> tuple[str, int]:

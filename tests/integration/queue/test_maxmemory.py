@@ -9,7 +9,7 @@ import pytest
 
 from actors.queue.lanes import RedisAway, Send
 from actors.redis import keys
-from actors.redis.leases.leader_election import Turn
+from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Owner
 from supervision.root_generation import RootGeneration
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP, Desk
@@ -99,7 +99,7 @@ async def test_a_root_begins_and_a_process_is_elected(redis: Redis) -> None:
         second = RootGeneration(redis)
         assert await second.begin() == 2
         assert await second.is_newest()
-        leader = Turn(redis, keys.WEBHOOKS)
+        leader = Leadership(redis, keys.WEBHOOKS)
         assert await leader.hold()
         assert await leader.hold()
         await leader.release()
