@@ -1,4 +1,4 @@
-"""The settings on a host with a data directory of its own: the root hands them over.
+"""Hands settings over to hosts with a data directory of their own.
 
 The keeper writes the settings to its data directory, and hosts that share the directory read them there. A host
 that does not share it gets them with every call that starts an actor there, and keeps them for the next process.

@@ -1,4 +1,4 @@
-"""The Ray shell of the health room: a round every HEALTH_CHECK_INTERVAL."""
+"""The HealthMonitor: an actor that runs a round of the monitor every HEALTH_CHECK_INTERVAL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking Redis and the state store how they are, within bounded time."""
+"""Probes Redis, the state store, the bucket and all connections within bounded time."""
 
 from __future__ import annotations
 

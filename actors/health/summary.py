@@ -1,4 +1,4 @@
-"""The health of the service in one word and in its short form: a pure port for the gateway.
+"""The status of the service and its short form, for the gateway (pure).
 
 ``/health`` answers also while the HealthMonitor is dead or Redis or the store is away: then from
 what the gateway sees itself, with what the monitor wrote last as far as it is fresh.

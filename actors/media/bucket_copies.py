@@ -56,7 +56,7 @@ class _Found:
 
 
 class Copies:
-    """Every method raises `BucketAway`; what it was asked may be asked again, and nothing is lost.
+    """Every method raises `BucketAway`; the call may be repeated, and nothing is lost.
 
     Two hosts may copy, renew and forget the same file: what counts is one index, and each write or
     removal of it says which one it replaces.

@@ -1,4 +1,4 @@
-"""The files of messages in a directory of this host: ``ab/abcdef…``, under what they hold."""
+"""The files of messages in a directory of this host: ``ab/abcdef…``, by their SHA-256."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Entry:
 
 
 class Ledger:
-    """The file in `path`. Every method raises `StoreUnavailable`; what returned is on disk.
+    """The ledger in the file `path`. Every method raises `StoreUnavailable`; a change is on disk when its call returns.
 
     A damaged one is moved aside and begins anew: `scan` finds the files again, each as if it was
     needed just now, so that nothing goes too early.

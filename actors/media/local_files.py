@@ -1,4 +1,4 @@
-"""The files of an instance on this host, as its processes have them in hand."""
+"""The files of an instance on this host: directory, ledger and bucket copies behind one class for each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QueueActor: the Ray shell around the queue's upkeep, nothing else."""
+"""The QueueActor, which runs the queue's upkeep and nothing else."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A transition to tell Redis again, with the time and the arguments of the first report."""
+    """A transition to report to Redis again, with the time and the arguments of the first report."""
 
     transition: str
     now: float
@@ -25,7 +25,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Hands:
-    """The hands of one epoch of one connection.
+    """The claims of one epoch of one connection.
 
     `tries` maps a message id to the attempt that was handed out. Redis hands out again what is in
     flight and not listed here: the answer of that claim was lost. `turn` keeps two claims of one

@@ -1,4 +1,4 @@
-"""Dead letters: listed, sent again one by one or by what they have in common, and forgotten.
+"""Dead letters: listing, redriving by id or by filter, deletion.
 
 A letter is kept for `DEAD_LETTER_RETENTION_DAYS`; nothing that waits to be sent is ever forgotten.
 """

@@ -1,4 +1,4 @@
-"""The queue as others look at it: records, counts, and what is to be mirrored."""
+"""Reads the queue: records, counters, and records to be mirrored."""
 
 from __future__ import annotations
 

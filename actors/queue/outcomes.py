@@ -1,4 +1,4 @@
-"""Outcomes of the messages that an owner has in hand: they were sent, failed, or wait.
+"""Outcomes of claimed messages: they were sent, failed, or are deferred.
 
 An outcome is about one attempt: a late repetition of what was said of an older one changes nothing.
 """

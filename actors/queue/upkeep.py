@@ -1,4 +1,4 @@
-"""Upkeep of the queue beside sending: readying what is due, counting, mirroring, forgetting.
+"""Upkeep of the queue beside sending: readies due messages, counts, mirrors, prunes.
 
 None of it is on the path of a message: without it sends go on, and what is missed is done later.
 """

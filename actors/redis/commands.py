@@ -38,11 +38,11 @@ GRACE: Final = 5.0
 
 
 class NoAnswer(Exception):  # noqa: N818 - reads as what it is
-    """Nobody answered in time. It may be done all the same where an owner had taken it."""
+    """No owner answered in time. An owner that took the command may execute it all the same."""
 
 
 class TooMany(Exception):  # noqa: N818
-    """As many commands as may wait for this connection: nothing was asked."""
+    """As many commands wait for this connection as may: nothing was put."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A poke tells the root that the desired state of a connection changed; it is looked at anyway, later."""
+"""Pokes: notifications that a desired state changed. A lost one delays readers until their next interval."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""All that a Redis holds at one moment, over the wire: what a new replica is given first.
+"""Reads a snapshot of all data of a Redis over the wire, as a new replica does.
 
-So it needs no access to the server's disk, and the server goes on serving meanwhile.
+It needs no access to the server's disk, and the server goes on serving meanwhile.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The common base of the actors' Ray shells: start once, be watched, answer for one's own health.
+"""The base class of all actors: starts once, is watched, reports its own health.
 
 No Ray in here. The tree calls `watch` and keeps the call pending: it breaks when the process dies.
 `health` runs in a loop of its own (a concurrency group), so that it answers while the main loop is
@@ -36,7 +36,7 @@ PULSE = 0.25
 
 
 class Shell:
-    """The base of an actor. A room's actor overrides `_start`, `_stop`, `_peers` and `_health`."""
+    """The base of an actor. The actor of a package overrides `_start`, `_stop`, `_peers` and `_health`."""
 
     def __init__(self, data: str, name: str) -> None:
         self.data = Path(data)

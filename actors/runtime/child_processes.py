@@ -1,4 +1,4 @@
-"""Reads from /proc what the programs use that this process started; without /proc there are none."""
+"""Memory and processor time of the programs that this process started, from /proc; without /proc there are none."""
 
 from __future__ import annotations
 

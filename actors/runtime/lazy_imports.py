@@ -1,4 +1,4 @@
-"""Importing a package without the extras that it would load if it found them installed."""
+"""Imports a package without the extras that it loads where they are installed."""
 
 from __future__ import annotations
 

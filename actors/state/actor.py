@@ -1,4 +1,4 @@
-"""The Ray shell of the state room: what connections receive and report goes to the store here."""
+"""The StateManager: the actor that writes messages and reports of all connections to the store."""
 
 from __future__ import annotations
 

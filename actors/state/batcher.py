@@ -1,4 +1,4 @@
-"""Concurrent writes to the store, coalesced: what arrives while one batch commits is the next."""
+"""Coalesces concurrent writes to the store: writes that arrive while a batch commits make up the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A collection in the memory of a process, which reads it now and then."""
+"""Caches a collection of the state store in the memory of a process."""
 
 from __future__ import annotations
 

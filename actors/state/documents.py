@@ -101,7 +101,7 @@ class StoreAway(Exception):  # noqa: N818 - reads as what it is
 
 
 class Refused(ValueError):  # noqa: N818 - reads as what it is
-    """The store takes a write of these never, however often it is repeated: nothing of them is written.
+    """The store never takes one of these writes: none of them is written, and a repeat changes nothing.
 
     Several writes that are refused may each be taken by themselves: a caller halves them until it has
     the one. Its text names no content.

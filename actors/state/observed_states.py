@@ -1,4 +1,4 @@
-"""Reports of connections on their way to the store: changes at once, beats together.
+"""Writes reported states of connections to the store: changes at once, beats together.
 
 The bill of a store that is paid by the write does not grow with chatter: a report that differs
 from the last stored one in nothing but its beat waits for the interval's one batch.

@@ -1,4 +1,4 @@
-"""A row of the spool's file, read back: a send, or what no release of this kind can send."""
+"""Rows of the spool's file: written from sends and read back, also those of other releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elects one of several processes for a job that one does."""
+"""Elects one of several processes for a job that one of them does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases of connections with their epochs, and the registry that they make.
+"""Leases of connections: taking one with a new epoch, renewing, reporting under it, releasing.
 
 At most one owner counts at a time (G6). Each taking gives a higher epoch; whatever an older epoch
 asks for is refused by the same script that would have done it. The record (`lease_record`) is also the

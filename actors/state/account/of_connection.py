@@ -1,4 +1,4 @@
-"""All documents of a connection's app state: read in pages, and removed with the connection."""
+"""Reads all documents of a connection's app state in pages, and removes them with the connection."""
 
 from __future__ import annotations
 

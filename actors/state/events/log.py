@@ -1,4 +1,4 @@
-"""The log of events as those see it who tell others: read behind a number, wanted until a time."""
+"""The log of events for its readers, who read behind a number and keep it wanted until a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to Firestore: the address, the credentials, and how a lost connection is made again."""
+"""The gRPC channel to Firestore: its address, its credentials, its reconnects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing old messages from ``whatsapp_messages``, when somebody asks for it."""
+"""Removes old messages from ``whatsapp_messages``, on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys and webhooks that are for some connections only: they end with the last of these.
+"""Ends API keys and webhooks that are for some connections only, with the last of these.
 
 An ended key is refused, an ended webhook gets no events of later; both stay listed for an admin (G12).
 """
