@@ -354,7 +354,7 @@ class Ledger:
 
     async def _ask(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> Any:
         if self._writer is None:
-            # Not before it is needed: most processes never have a file in hand.
+            # Not before it is needed: most processes never have a file.
             self._writer = SqliteWriter(self._path, SCHEMA, away=_away)
         for _ in range(TRIES):
             try:

@@ -24,7 +24,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Hands:
+class ClaimedMessages:
     """The claims of one epoch of one connection.
 
     `tries` maps a message id to the attempt that was handed out. Redis hands out again what is in
@@ -41,16 +41,16 @@ class Hands:
         """Return the attempt that an outcome belongs to; "" (the one in flight) if not handed out here."""
         return self.tries.get(message_id, "")
 
-    def putting_down(self, message_ids: Sequence[str]) -> Callable[[], None]:
-        """A function that releases the attempts claimed now for these messages, and none that come later."""
+    def releasing(self, message_ids: Sequence[str]) -> Callable[[], None]:
+        """Return a function that releases the attempts claimed now for these messages, and none that come later."""
         held = {name: self.tries[name] for name in message_ids if name in self.tries}
 
-        def put_down() -> None:
+        def release() -> None:
             for name, attempt in held.items():
                 if self.tries.get(name) == attempt:
                     del self.tries[name]
 
-        return put_down
+        return release
 
     def proofs(self, sent: Mapping[str, float], now: float) -> dict[str, Outcome]:
         """Proofs that WhatsApp acknowledged messages: their ids and its times."""
@@ -65,7 +65,7 @@ class Hands:
     def reporting(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
         """Report outcomes to Redis inside: afterwards it has them, or they are owed.
 
-        A newer attempt of a message that is in hand stays there.
+        A newer attempt of a message that is claimed stays.
         """
         try:
             yield

@@ -53,7 +53,7 @@ class Joins(Outcomes):
         either: they go back, unattempted. Safe to repeat, also half way; a join that is not done ends with
         the epoch. Raises `LeaseLost`.
         """
-        drop = self._putting_down(connection, epoch, list(put_down))
+        drop = self._releasing(connection, epoch, list(put_down))
         ids = [own_id(connection, each) for each in put_down]
         progress, *answer = await self._run(connection, "rename", clock(now), epoch, old, new, *ids)
         if progress == "lost":

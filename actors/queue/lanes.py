@@ -201,14 +201,14 @@ class Lanes(Joins):
         the next claim, whether the caller repeats it or not.
         """
         now = clock(now)
-        hands = self._hold(connection, epoch)
-        async with hands.turn:
-            for message_id, owed in list(hands.owed.items()):
-                if hands.owed.get(message_id) is owed:
-                    await self._tell(connection, hands, message_id, owed)
+        claimed = self._hold(connection, epoch)
+        async with claimed.turn:
+            for message_id, owed in list(claimed.owed.items()):
+                if claimed.owed.get(message_id) is owed:
+                    await self._report(connection, claimed, message_id, owed)
             rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
-            proofs = hands.proofs(own_ids(connection, sent or {}), now)
-            with hands.reporting(proofs):
+            proofs = claimed.proofs(own_ids(connection, sent or {}), now)
+            with claimed.reporting(proofs):
                 outcome, *answer = await self._run(
                     connection,
                     "turn",
@@ -223,16 +223,16 @@ class Lanes(Joins):
                     self._pacing.longest,
                     len(rests),
                     *rests,
-                    *hands.tries,
+                    *claimed.tries,
                 )
             if outcome == "lost":
-                self._drop(connection, hands)
+                self._drop(connection, claimed)
                 raise LeaseLost(connection)
             if outcome == "unnamed":
                 return Claim((), now, tuple(answer[0]))
             due, rows = answer
             for row in rows:
-                hands.tries[row[0]] = int(row[8])
+                claimed.tries[row[0]] = int(row[8])
         return Claim(tuple(job_of(connection, row) for row in rows), float(due) if due else None)
 
     async def wait(self, connection: str, timeout: float) -> None:  # noqa: ASYNC109

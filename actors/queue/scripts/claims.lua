@@ -41,7 +41,7 @@ local function look_ahead(jobs, flights, followed, known)
 end
 
 -- `interval` and `longest` are those of the pacing, `...` the gaps that follow the jobs (`rests` of
--- them), and then what the claimer has in hand.
+-- them), and then the attempts that the claimer has.
 function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, rests, ...)
     if not owns(epoch) then
         return {'lost'}
