@@ -3,7 +3,7 @@
 A file is in it before it appears, so that each file is removed and copied in its time. A row has
 how long the file is needed, by which messages, for which connections it is kept (`holders`), and whether it is
 still to be copied to the bucket. Where several hosts share the directory each has a ledger of its own, and a
-file's time of change tells all of them when it was needed last.
+file's time of change is when any of them needed it last.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class Ledger:
         return [Entry(*row) for row in rows]
 
     async def copied(self, sha256: str, at: float) -> None:
-        """The bucket has it, and knows that it was needed at that time."""
+        """Note that the bucket has the file, marked as needed at that time."""
         await self._ask(
             lambda database: database.execute(
                 "UPDATE files SET copied_at = ?, to_copy = 0 WHERE sha256 = ?", (at, sha256)
@@ -375,7 +375,7 @@ def _set_aside(path: Path) -> None:
                 if database.execute("PRAGMA quick_check").fetchone() == ("ok",):
                     return
         except sqlite3.OperationalError:
-            return  # a disk that fails says nothing of what is on it
+            return  # a failing disk is no proof of damage
         except sqlite3.DatabaseError:
             pass
         moment = time.time_ns()

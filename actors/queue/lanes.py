@@ -1,7 +1,7 @@
 """The port of the outbound queue: every transition of a message, each one atomic script.
 
 One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
-connection (`scripts/lanes.lua` says how). An accepted message is delivered at least once or ends visibly
+connection (`scripts/lanes.lua`). An accepted message is delivered at least once or ends visibly
 (G2); each attempt carries the id minted at acceptance (G3); within a chat and priority the order
 of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G6).
 
@@ -189,7 +189,7 @@ class Lanes(Joins):
         It goes back by itself where that one has to be tried again or is unclaimed.
 
         `sent` are ids and times that WhatsApp acknowledged: they are `complete` before the claim,
-        in the same call. Nobody is woken for what becomes claimable by it and exceeds `limit`.
+        in the same call. Messages that become claimable by it beyond `limit` wake no other claim.
 
         Raises `LeaseLost`, and the proofs in `sent` count all the same. Messages that are due are readied
         first; if `next_due` is not after `now`, more is due than one script readies: claim again.
@@ -266,7 +266,7 @@ class Lanes(Joins):
     async def redact(self, connection: str, message_id: str, now: float | None = None) -> None:
         """Forget what a message said: it was deleted for everyone. Harmless twice, or for no message.
 
-        One that is still to be sent stays: what it says is needed.
+        A message that is still to be sent keeps its words.
         """
         await self._run(connection, "redact", clock(now), message_id)
 

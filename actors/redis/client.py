@@ -151,7 +151,7 @@ async def is_cluster(redis: Redis) -> bool:
 class Durability:
     """Whether G1 holds on this Redis: what it acknowledged is on disk, and it evicts nothing.
 
-    Each value is None where the server does not tell (managed ones forbid CONFIG). `replicas`: those
+    Each value is None where the server does not report it (managed ones forbid CONFIG). `replicas`: those
     that are in step now; `wanted`: those that acknowledged data waits for.
     """
 

@@ -111,7 +111,7 @@ class Commands:
         return Command(popped[1], connection, command["kind"], command["args"])
 
     async def answer(self, command: Command, told: Mapping[str, Any]) -> None:
-        """Tell who asked, if they still wait."""
+        """Answer the caller, if it still waits."""
         key = keys.of(command.connection).answer(command.id)
         async with reach():
             await self._redis.set(key, json.dumps(told), px=KEPT)

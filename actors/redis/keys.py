@@ -6,7 +6,7 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:deleted            hash    at: the time from which sends are refused; removed: the
                                               time from which its lease cannot be taken. Expires
                                               after `leases.TOMBSTONE` seconds
-    teimoso:{shop}:lease              hash    who serves the connection (see `leases`)
+    teimoso:{shop}:lease              hash    the lease: owner, epoch, reports (see `leases`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it
     teimoso:{shop}:passkey            hash    what linking by passkey waits for, expires with it
@@ -111,7 +111,7 @@ class ConnectionKeys:
 
     @property
     def scripted(self) -> tuple[str, ...]:
-        """The keys of the queue and of who serves (`transitions.lua`)."""
+        """The keys of the queue and of the lease (`transitions.lua`)."""
         return (
             self.lease,
             self.qr,

@@ -74,11 +74,11 @@ class RedisPipeline:
         self._calls = GroupCommit(_next, self._send, concurrent=ON_THE_WAY)
 
     async def evalsha(self, sha: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
-        """The answer of a script that Redis knows; raises what redis-py does."""
+        """Return the answer of a script that Redis has loaded; raises errors of redis-py."""
         return await self._ask("EVALSHA", sha, keys, *parameters, durable=durable)
 
     async def eval(self, text: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
-        """The answer of a script, which Redis then knows; raises what redis-py does."""
+        """Return the answer of a script, which Redis loads by it; raises errors of redis-py."""
         return await self._ask("EVAL", text, keys, *parameters, durable=durable)
 
     async def _ask(self, *command: Any, durable: bool) -> Any:

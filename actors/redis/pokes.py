@@ -17,7 +17,7 @@ PING_AFTER = 15.0
 
 
 async def poke(redis: Redis) -> None:
-    """Tell the root that the desired state changed. Nobody listening is no error."""
+    """Notify readers that a desired state changed. It is no error if none listens."""
     async with reach():
         await redis.publish(keys.POKE, "")
 

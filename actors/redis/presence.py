@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 State = Literal["available", "unavailable", "composing", "recording", "paused"]
 
 DAY: Final = 86_400.0
-"""Seconds for which somebody is watched, and for which the last that was seen of them is kept."""
+"""Seconds for which a person is watched, and for which their last presence is kept."""
 
 TYPING: Final = 25.0
-"""Seconds after which nobody types any more who did not say so again."""
+"""Seconds after which a person types no more, without another notice."""
 
 WATCHED: Final = 256
 """People whom one connection watches at most; the longest watched make room."""

@@ -39,7 +39,7 @@ class Script:
     def of(cls, *names: str, package: str, at_maxmemory: bool = False) -> Script:
         """Put the Lua files of `package` (or ``package:file``) behind one another, and run them.
 
-        The first is `transitions.lua`, which says how. `at_maxmemory`: Redis runs it also at its `maxmemory`, since
+        The first is `transitions.lua`, which runs one of them. `at_maxmemory`: Redis runs it also at its `maxmemory`, since
         messages that are there cannot leave without it; it may add none.
         """
         texts = []

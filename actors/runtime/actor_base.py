@@ -101,7 +101,7 @@ class Shell:
     async def end_neighbour(self, pid: int, since: float, within: float) -> bool:
         """End the actor of this host that had `pid` at `since`; whether it is certainly gone.
 
-        Asked in the group of `health`, on behalf of who cannot reach this host's processes.
+        Asked in the group of `health`, for a caller on a host that cannot reach these processes.
         """
         return processes.end(pid, since, within)
 

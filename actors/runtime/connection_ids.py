@@ -36,7 +36,7 @@ def is_connection(text: str) -> bool:
 
 
 def new_id(name: str) -> str:
-    """An id that no connection ever had: 62 random bits tell it from all others of the name."""
+    """Return an id that no connection ever had: 62 random bits distinguish it from others of the name."""
     first = secrets.choice(string.ascii_uppercase)
     return f"{name}--{first}{''.join(secrets.choice(_CHARACTERS) for _ in range(11))}"
 

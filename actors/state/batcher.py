@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ANSWER_SECONDS = 8.0  # below the patience of a connection, which then asks again
+ANSWER_SECONDS = 8.0  # below the timeout of a connection, which then calls again
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries while the store is away
 MISTAKES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """Errors that come of what is to be written, and come again whenever it is."""
@@ -41,7 +41,7 @@ def refusing(
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """A method of an actor that raises `Refused` also where this service makes the mistake.
 
-    The actor is started first: an error of that says nothing of what is to be written.
+    The actor is started first: an error of that is none of the data.
     """
 
     @wraps(method)

@@ -15,7 +15,7 @@ TOLD: Final = 32
 
 
 def calling(connection: str, call: Document) -> Write:
-    """The write that tells that a call rings, or is over; each of the two once.
+    """Return the write of the event that a call rings, or is over; each of the two once.
 
     `call` has the fields of `account.port.Call`.
     """

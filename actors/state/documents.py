@@ -44,7 +44,7 @@ TELLING_LIMIT = BATCH_LIMIT - 16
 """Of the writes of a batch that tells: room for what it tells of 10 MiB, which no commit exceeds."""
 
 BATCH_BYTES = 4 * 2**20
-"""Of the writes of a batch, by `weight`: with the events that tell of them well below Firestore's 10 MiB."""
+"""Of the writes of a batch, by `weight`: with their events well below Firestore's 10 MiB."""
 
 # The queries that an index serves: equality on all but the last field, order and range on the
 # last. Each may carry further equalities, which are then filtered along the index.
@@ -90,7 +90,7 @@ Comparison = Literal["==", "<", "<=", ">", ">="]
 # document, or None to leave it. Must be pure: it runs in another thread, and again on a conflict.
 Change = Callable[[Document | None], Mapping[str, Any] | None]
 
-# Takes the document before and after a write that changed it; returns what that tells. Pure as well.
+# Takes the document before and after a write that changed it; returns the events of the change. Pure as well.
 Tells = Callable[[Document | None, Document | None], Sequence["Event"]]
 
 
@@ -184,7 +184,7 @@ class Documents(Protocol):
 
     @property
     def billed(self) -> bool:
-        """Whether each document is paid for: who writes or looks often does so less often then."""
+        """Whether each document is paid for: periodic reads and writes are rarer then."""
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         """The document, None when there is none."""
@@ -209,7 +209,7 @@ class Documents(Protocol):
         """Remove the document; harmless when there is none."""
 
     async def batch(self, writes: Sequence[Write]) -> None:
-        """Apply all writes in order, or none (also across a crash), and what they tell with them.
+        """Apply all writes in order, or none (also across a crash), and their events with them.
 
         At most 500; `TELLING_LIMIT` where any tells.
         """

@@ -273,7 +273,7 @@ class Webhooks:
         return await self._change(webhook, changed)
 
     async def ask(self, webhook: str, *writes: Write) -> None:
-        """Have who delivers look for what is to be repeated, which `writes` say. As `rotate`."""
+        """Request deliveries again: `writes` mark them, and the delivery worker looks for them. As `rotate`."""
         await self._change(webhook, lambda there: replace(there, asked=there.asked + 1), *writes)
 
     async def gone(self, webhook: str, progress: Progress) -> None:

@@ -1,4 +1,4 @@
--- What the owner of a connection does: it claims what it may send, and tells what became of it.
+-- Transitions of the owner of a connection: claims of messages that may be sent, and their outcomes.
 
 local function job(id)
     local record = call('HMGET', message(id), 'chat', 'type', 'text', 'content', 'attempts',
@@ -187,7 +187,7 @@ function transitions.fail(epoch, id, tries, code, uncertain, retry_at)
     write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
         'retry_at', retry_at)
     count('retries')
-    -- Who waits for a claim has to learn when the next one is due.
+    -- A waiting owner has to learn when the next claim is due.
     wake()
     return 'waiting'
 end

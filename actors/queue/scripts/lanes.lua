@@ -48,7 +48,7 @@ local function follow_clock()
     call('HSET', COUNTERS, 'clock', NOW)
     if jump > 1 then
         call('HSET', COUNTERS, 'set_back', string.format('%.6f', set_back() + jump))
-        -- Who waits for a claim has to learn when the next one is due.
+        -- A waiting owner has to learn when the next claim is due.
         wake()
     end
 end

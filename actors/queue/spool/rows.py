@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNREADABLE = "spool_unreadable"
-"""The error of messages whose row no longer tells what was to be sent."""
+"""The error of messages whose row no longer holds a send."""
 
 
 class NotASend(ValueError):  # noqa: N818 - reads as what it is

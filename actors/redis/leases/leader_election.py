@@ -16,7 +16,7 @@ SECONDS = 10.0
 """For which it is held without being renewed: as long as a successor of a dead one waits at most."""
 
 _HOLD = f"""{AT_MAXMEMORY}
--- KEYS: the turn, a string: the token of who has it · ARGV: a token, milliseconds
+-- KEYS: the lease of the role, a string: the token of its holder · ARGV: a token, milliseconds
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

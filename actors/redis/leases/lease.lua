@@ -86,7 +86,7 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', retry_at,
         'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at,
         'pairing_step', step(state, qr, code, passkey))
-    -- An actor of an older release that loads this script says nothing of limits.
+    -- An actor of an older release that loads this script reports no limits.
     if limited_until then
         call('HSET', LEASE, 'limited_until', limited_until, 'limit_reason', limit_reason,
             'mistaken_at', mistaken_at)

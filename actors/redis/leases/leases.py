@@ -1,8 +1,8 @@
 """Leases of connections: taking one with a new epoch, renewing, reporting under it, releasing.
 
-At most one owner counts at a time (G6). Each taking gives a higher epoch; whatever an older epoch
-asks for is refused by the same script that would have done it. The record (`lease_record`) is also the
-only place that says which actor serves which connection.
+At most one owner counts at a time (G6). Each taking gives a higher epoch; a call under an older epoch
+is refused by the same script that would have executed it. The record (`lease_record`) is also the
+only place that has the actor of a connection.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ class Leases:
     async def forget(self, connection: str, now: float | None = None) -> None:
         """Remove every key of a deleted connection but its tombstone. Safe to repeat.
 
-        Nobody takes its lease any more, so that an owner that stood still all the while ends.
+        Its lease cannot be taken any more, so that an owner that was frozen all the while ends.
         """
         of = keys.of(connection)
         await self.delete(connection, now)

@@ -24,7 +24,7 @@ COLLECTIONS: Final[Mapping[str, str]] = {"contact": CONTACTS, "chat": CHATS, "la
 """The collection of documents for each subject."""
 
 _NAMED: Final = {CONTACTS: "address", CHATS: "chat", LABELS: "label"}
-"""The field that says what a document is about."""
+"""The field with the subject of a document."""
 
 FLAGS: Final = ("archived", "pinned", "unread")
 """Settings by which chats are found."""

@@ -80,7 +80,7 @@ class _Pack:
 
 
 def is_wanted(head: Document | None, now: float) -> bool:
-    """Whether anybody wants events; where not, what a write tells need not be found out."""
+    """Return whether events are wanted; where not, those of a write need not be derived."""
     return Head.of(head).wanted(now)
 
 

@@ -82,7 +82,7 @@ class FirestoreDocuments:
         self._root = f"{self._database}/documents"
         self._metadata = [("google-cloud-resource-prefix", self._database)]
         if settings.firestore_emulator_host is not None:
-            # An emulator takes everybody who says so for the owner.
+            # An emulator accepts this token from all clients.
             self._metadata.append(("authorization", "Bearer owner"))
         self._client: Any = None
         self._opening = asyncio.Lock()
@@ -260,7 +260,7 @@ class FirestoreDocuments:
         return await method(request, retry=None, timeout=ANSWER_SECONDS, metadata=self._metadata)
 
     async def _transact(self, client: Any, steps: Sequence[_Step]) -> dict[str, Any]:
-        """Read, decide and write with nobody in between; the documents afterwards, by name."""
+        """Read, decide and write in one transaction; return the documents afterwards, by name."""
         try:
             return await self._attempt(client, steps)
         except exceptions.Aborted:

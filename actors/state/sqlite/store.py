@@ -131,7 +131,7 @@ class SqliteDocuments:
 def _applied(
     database: sqlite3.Connection, write: Write, apply: Callable[[sqlite3.Connection], bool]
 ) -> Sequence[Event]:
-    """Apply a write; what it tells."""
+    """Apply a write; return its events."""
     if write.tells is None:
         apply(database)
         return ()
