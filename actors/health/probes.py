@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.samples import Answer, Backlog, Mirror, Seen, Spools
+from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
 from actors.redis.leases.lease_record import NONE_HELD
@@ -48,7 +48,7 @@ SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 class Swept:
     """The leases and queues of one round; `owners` are the pids that serve."""
 
-    connections: Mapping[str, Seen]
+    connections: Mapping[str, ConnectionSample]
     queue: Backlog
     owners: tuple[int, ...]
 
@@ -255,7 +255,7 @@ class Probes:
                 state = "reconnecting"
             if owner is not None:
                 owners.append(owner.pid)
-            connections[connection.id] = Seen(
+            connections[connection.id] = ConnectionSample(
                 desired=connection.desired,
                 queue_bytes=flows[connection.id].bytes,
                 state=state,

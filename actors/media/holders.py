@@ -71,7 +71,7 @@ They are right after a crash, and reading them costs as much with many files as 
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class HeldBytes:
     """Bytes of files: `held` by unit (`actors.runtime.limits.quotas`), `elsewhere` of files that are kept for no unit.
 
     A file of an older release, or one that a lost ledger had, is kept for none; one of several units counts
@@ -147,8 +147,8 @@ def remove(database: sqlite3.Connection, sha256: str) -> None:
     database.execute("DELETE FROM holders WHERE sha256 = ?", (sha256,))
 
 
-def usage(database: sqlite3.Connection) -> Usage:
+def usage(database: sqlite3.Connection) -> HeldBytes:
     """Return the bytes of each unit, and those of files that are kept for none."""
     held = dict(database.execute("SELECT connection, bytes FROM held").fetchall())
     (unheld,) = database.execute("SELECT bytes FROM unheld").fetchone()
-    return Usage(held, unheld)
+    return HeldBytes(held, unheld)

@@ -14,7 +14,7 @@ from actors.media.daily_uploads import DAY
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
-from actors.media.upkeep import Upkeep
+from actors.media.upkeep import FileUpkeep
 from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
@@ -166,9 +166,9 @@ class Files:
         self,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
-    ) -> Upkeep:
-        """The background work that a long-lived process has to run (`Upkeep.run`)."""
-        return Upkeep(
+    ) -> FileUpkeep:
+        """The background work that a long-lived process has to run (`FileUpkeep.run`)."""
+        return FileUpkeep(
             self._ledger,
             self._store,
             self._lock,

@@ -44,7 +44,7 @@ PAGE: Final = 100
 log = structlog.get_logger()
 
 
-class Upkeep:
+class FileUpkeep:
     """A file that is to be copied is, also after a crash and a bucket that was away (G11).
 
     A file goes once it was not needed for the retention, and a day more: the hosts that share the

@@ -50,7 +50,7 @@ LAG = 10.0
 RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 
 
-class Upkeep:
+class QueueUpkeep:
     """Loops until cancelled; Redis or the store being away only pauses them (G11)."""
 
     def __init__(self, lanes: Lanes, documents: Documents, keep_days: float) -> None:

@@ -55,7 +55,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ChatPresence:
     """The presence in a chat. `at` is the time at which `presence` was observed; both may be unknown.
 
     `typing` is who types what, and since when.
@@ -101,7 +101,7 @@ class Presences:
                 keys=list(written), args=[json.dumps(one) for one in written.values()]
             )
 
-    async def read(self, connection: str, chat: str, now: float) -> Seen:
+    async def read(self, connection: str, chat: str, now: float) -> ChatPresence:
         """The presence of this chat."""
         of = keys.of(connection)
         async with reach():
@@ -109,7 +109,7 @@ class Presences:
             asked.hgetall(of.presence(chat))
             asked.hgetall(of.typing(chat))
             person, typing = await asked.execute()
-        return Seen(
+        return ChatPresence(
             presence=person.get("presence"),
             at=float(person["at"]) if "at" in person else None,
             last_seen=int(person["last_seen"]) if "last_seen" in person else None,
