@@ -20,7 +20,7 @@ from actors.connection.session.schema_changes import VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.redis.pokes import poke
 from actors.runtime.processes import start_of
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
