@@ -19,14 +19,14 @@ from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.connection_backup import Keeping
 from actors.connection.backup.quarantine import move_aside
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
+from actors.connection.owner.sender import Ticket
+from actors.connection.owner.serving import Serving
+from actors.connection.owner.timings import Pace
 from actors.connection.refused_items.long_words import LongWords
-from actors.connection.sender import Ticket
-from actors.connection.serving import Serving
 from actors.connection.session import incarnation
 from actors.connection.state_manager.remote import RemoteState
-from actors.connection.timings import Pace
 from actors.media.open_store import open_store
 from actors.metrics import connection_counters
 from actors.queue.lanes import Lanes, decide
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.connection_backup import Kept
     from actors.connection.backup.restore import Restorer
-    from actors.connection.consequences import Ending
+    from actors.connection.ends.consequences import Ending
     from actors.connection.engine import Engine
     from actors.metrics.counters import Sample
     from actors.redis.leases import Lease

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.account.port import Ability, Call, Passkey
-    from actors.connection.causes import Cause
+    from actors.connection.ends.causes import Cause
     from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content, ReadMark

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.engine import SendError
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.queue.lanes import ConnectionDeleted, IdempotencyConflict, Send
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist

@@ -10,8 +10,8 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
+from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.refused_items.bisection import unless_refused
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.state_manager.port import StateAway
 from actors.runtime.backoff import persist
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.connection.backup.schedule import CopyKeys
     from actors.connection.backup.vault import Vault
-    from actors.connection.sender import Ticket
+    from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Lease, Leases

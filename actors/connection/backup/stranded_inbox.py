@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.backup.restore import OLDER
-from actors.connection.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import Drain
 from actors.connection.session.session import (
     Session,
     SessionBlocked,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import InboxItem, InboxKind
-    from actors.connection.sender import Ticket
+    from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.lease_record import HeldItems

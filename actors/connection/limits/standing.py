@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxMessage
     from actors.connection.limits.account_limits import Limits
     from actors.connection.limits.refusals import SendDeferred
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
     from actors.queue.lanes import Job, Lanes
     from actors.redis.leases import Lease
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.account.unable import Unable
-from actors.connection.causes import PROXY_CHANGED, Cause, Kind
+from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.names.session_names import SessionNames
 from actors.connection.native.identities.addresses import Address, parse_optional

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.calls import RingingCalls

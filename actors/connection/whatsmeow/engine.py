@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.account.unable import Unable
-from actors.connection.causes import PROXY_CHANGED, Cause, Kind
+from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
 from actors.connection.names.session_names import SessionNames
 from actors.connection.native.media.transfers import Carrying

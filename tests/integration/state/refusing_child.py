@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.connection.inbox_drain import Drain
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateRefused
 from actors.state.actor import StateManager

@@ -17,8 +17,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from actors.connection import causes
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends import causes
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import Traffic
 from actors.connection.native.transport.certificates import HandshakeRefused
 from actors.connection.native.transport.codec import MalformedNode, decode, encode

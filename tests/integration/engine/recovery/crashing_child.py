@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
 from actors.connection.native.identities.routes import Routes

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
-from actors.connection.inbox_drain import Drain
 from actors.connection.limits.standing import Standing
 from actors.connection.names.session_names import SessionNames
 from actors.connection.native import SESSION_FILE
-from actors.connection.sender import Sender, Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
 from actors.queue.joins import Joins
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.engine import Engine, Outgoing
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
     from actors.redis.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3

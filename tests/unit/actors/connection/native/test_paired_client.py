@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.native.identities.addresses import Address

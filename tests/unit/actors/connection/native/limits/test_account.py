@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, NotConnected, SendError
 from actors.connection.limits.account_limits import NONE, Limits
 from actors.connection.limits.refusals import SendDeferred, refused

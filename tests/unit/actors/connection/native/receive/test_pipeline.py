@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.pipeline import Receiver

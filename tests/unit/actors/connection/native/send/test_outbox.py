@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.native.send import outbox
 from actors.connection.native.send.outbox import Departures
 from actors.connection.native.transport.errors import ConnectionLost

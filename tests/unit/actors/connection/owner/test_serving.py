@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
-from actors.connection.consequences import Ending, consequence, ending_of
+from actors.connection.ends.causes import Cause, Kind
+from actors.connection.ends.consequences import Ending, consequence, ending_of
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, cast
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMerge, InboxMessage
-from actors.connection.inbox_drain import Drain, Progress, Stage
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain, Progress, Stage
+from actors.connection.owner.sender import Ticket
 from actors.messages.content import Delete, Target, encode
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection import consequences
 from actors.connection.account.call_refusals import CallRefusals
 from actors.connection.account.calls import Calls
 from actors.connection.account.presence import Watch
-from actors.connection.command_handler import Commander
-from actors.connection.consequences import Ending
+from actors.connection.ends import consequences
+from actors.connection.ends.consequences import Ending
 from actors.connection.engine import EngineEvents
-from actors.connection.inbox_drain import Drain
-from actors.connection.lease_keeper import Hold
 from actors.connection.limits.standing import Standing
-from actors.connection.liveness import Vigil
-from actors.connection.reporter import Reporter
-from actors.connection.sender import Sender, Ticket
-from actors.connection.shutdown import Shutdown
-from actors.connection.timings import Pace
+from actors.connection.owner.command_handler import Commander
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.lease_keeper import Hold
+from actors.connection.owner.liveness import Vigil
+from actors.connection.owner.reporter import Reporter
+from actors.connection.owner.sender import Sender, Ticket
+from actors.connection.owner.shutdown import Shutdown
+from actors.connection.owner.timings import Pace
 from actors.metrics.counters import measures
 from actors.redis.leases import Obstacle
 from actors.runtime.connection_options import ConnectionOptions
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from actors.connection.backup.connection_backup import Kept
-    from actors.connection.causes import Cause
-    from actors.connection.consequences import Consequence
+    from actors.connection.ends.causes import Cause
+    from actors.connection.ends.consequences import Consequence
     from actors.connection.engine import Engine
-    from actors.connection.reporter import Observed, Shown
+    from actors.connection.owner.reporter import Observed, Shown
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands

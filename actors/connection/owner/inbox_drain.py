@@ -22,8 +22,8 @@ import structlog
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMessage
+from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.refused_items.bisection import store_each
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateAway, StateRefused
 from actors.messages.content import Delete, decode
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxKind, InboxMerge
     from actors.connection.names.lane_joins import LaneJoins
-    from actors.connection.sender import Ticket
+    from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.lease_record import HeldItems

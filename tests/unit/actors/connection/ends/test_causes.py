@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection import causes
-from actors.connection.causes import Cause, Kind
-from actors.connection.consequences import (
+from actors.connection.ends import causes
+from actors.connection.ends.causes import Cause, Kind
+from actors.connection.ends.consequences import (
     Wait,
     consequence,
 )

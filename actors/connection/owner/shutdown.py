@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection import consequences
+from actors.connection.ends import consequences
 from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from actors.connection.backup.connection_backup import Kept
-    from actors.connection.consequences import Ending
+    from actors.connection.ends.consequences import Ending
     from actors.connection.engine import Engine
-    from actors.connection.inbox_drain import Drain
-    from actors.connection.reporter import Reporter
-    from actors.connection.sender import Sender
-    from actors.connection.timings import Pace
+    from actors.connection.owner.inbox_drain import Drain
+    from actors.connection.owner.reporter import Reporter
+    from actors.connection.owner.sender import Sender
+    from actors.connection.owner.timings import Pace
 
 log = structlog.get_logger()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
-from actors.connection.consequences import (
+from actors.connection.ends.causes import Cause, Kind
+from actors.connection.ends.consequences import (
     Consequence,
     Ending,
     FreshLease,
