@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.connection.session.chats.timers import Timers
+from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.file import (
     SessionBlocked,
     SessionDamaged,
@@ -18,18 +20,16 @@ from actors.connection.session.file import (
     make_directory,
 )
 from actors.connection.session.files.uploads import Uploads
-from actors.connection.session.history_syncs import Histories
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
 from actors.connection.session.identities.linked_device import LinkedDevices
 from actors.connection.session.identities.signal_keys import Keys
-from actors.connection.session.inbox import Inbox
 from actors.connection.session.messages.message_aliases import Aliases
 from actors.connection.session.messages.message_secrets import MessageSecrets
 from actors.connection.session.messages.sealed_edits import SealedEdits
-from actors.connection.session.sent_messages import Sent
-from actors.connection.session.timers import Timers
-from actors.connection.session.unread import UnreadMessages
+from actors.connection.session.messages.sent_messages import Sent
+from actors.connection.session.received.history_syncs import Histories
+from actors.connection.session.received.inbox import Inbox
 from actors.redis.lease_record import HeldItems
 
 if TYPE_CHECKING:

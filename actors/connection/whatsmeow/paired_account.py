@@ -26,7 +26,7 @@ from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of, transaction
 from actors.connection.native.send.outcomes import told
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.session.unread import readings
+from actors.connection.session.chats.unread import readings
 from actors.connection.whatsmeow import app_state, media
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.groups import ByProgram

@@ -40,8 +40,8 @@ from actors.connection.native.transport.nodes import (
     parse,
     proto,
 )
-from actors.connection.session.history_syncs import LONGEST_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
+from actors.connection.session.received.history_syncs import LONGEST_NAME
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from actors.connection.native.media.https import Web
     from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.receive.transactions import Link
-    from actors.connection.session.history_syncs import Told
+    from actors.connection.session.received.history_syncs import Told
     from actors.connection.session.session import Session
 
     Answer = Callable[[], Awaitable[None]]

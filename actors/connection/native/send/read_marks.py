@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.send.outcomes import told
 from actors.connection.native.transport.nodes import Node, iq
-from actors.connection.session.unread import readings
+from actors.connection.session.chats.unread import readings
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.chats.unread import Reading
     from actors.connection.session.session import Session
-    from actors.connection.session.unread import Reading
     from actors.messages.content import ReadMark
 
 SHOWN: Final = "all"

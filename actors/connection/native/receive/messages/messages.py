@@ -13,7 +13,7 @@ from actors.connection.native.receive.from_proto import takes_back_anothers
 from actors.connection.native.receive.message_source import arrival, source_of
 from actors.connection.native.receive.messages.inbox_writer import InboxWriter
 from actors.connection.native.receive.messages.outcome import Outcome
-from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Other
 
 if TYPE_CHECKING:

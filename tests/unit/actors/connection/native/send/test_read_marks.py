@@ -13,7 +13,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.read_marks import ReadMarks, kind_of, receipt
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed
 from actors.connection.native.transport.nodes import Node
-from actors.connection.session.unread import Reading, Unread
+from actors.connection.session.chats.unread import Reading, Unread
 from actors.messages.content import ReadMark
 
 if TYPE_CHECKING:

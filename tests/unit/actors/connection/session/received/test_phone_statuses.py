@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session.phone_statuses import EARLY_ROWS, EARLY_SECONDS
+from actors.connection.session.received.phone_statuses import EARLY_ROWS, EARLY_SECONDS
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

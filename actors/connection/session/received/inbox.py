@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.session.app_state import APP_STATE, AppState
+from actors.connection.session.chats.outreach import Outreach
 from actors.connection.session.files.downloads import FILE, PAST_FILE, Transfers
 from actors.connection.session.messages.placeholders import Placeholders
-from actors.connection.session.messages.refused_rows import RefusedRows
-from actors.connection.session.outreach import Outreach
-from actors.connection.session.phone_statuses import Statuses
+from actors.connection.session.received.app_state import APP_STATE, AppState
+from actors.connection.session.received.phone_statuses import Statuses
+from actors.connection.session.received.refused_rows import RefusedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

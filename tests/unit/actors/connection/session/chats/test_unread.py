@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from actors.connection.session import unread
+from actors.connection.session.chats import unread
+from actors.connection.session.chats.unread import UNREAD_SECONDS, Reading, Unread, readings
 from actors.connection.session.session import Session
-from actors.connection.session.unread import UNREAD_SECONDS, Reading, Unread, readings
 from actors.messages.content import ReadMark, Target
 from tests.unit.actors.connection.sessions import ALICE, Clock
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from actors.connection.session.chats.timers import OFF_SECONDS
 from actors.connection.session.session import Session
-from actors.connection.session.timers import OFF_SECONDS
 from tests.unit.actors.connection.sessions import ALICE, Clock
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.session.identities.renumbered import Renumbered
-from actors.connection.session.messages.refused_rows import REFUSED
+from actors.connection.session.received.refused_rows import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.session import inbox
+from actors.connection.session.received import inbox
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.session.session import Session
 
-from actors.connection.session.inbox import UNDECRYPTABLE, WANTED
+from actors.connection.session.received.inbox import UNDECRYPTABLE, WANTED
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session.inbox import UNDECRYPTABLE
-from actors.connection.session.messages.refused_rows import MOST, MOST_BYTES
+from actors.connection.session.received.inbox import UNDECRYPTABLE
+from actors.connection.session.received.refused_rows import MOST, MOST_BYTES
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def test_plaintexts_are_kept_a_day_and_bounded(
     session: Session, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.connection.session.sent_messages.SENT_ROWS", 3)
+    monkeypatch.setattr("actors.connection.session.messages.sent_messages.SENT_ROWS", 3)
     async with session.transaction():
         for n in range(5):
             session.remember_sent(ALICE, f"M{n}", b"text", clock.now)

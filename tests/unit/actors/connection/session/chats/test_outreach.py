@@ -10,8 +10,8 @@ import pytest
 
 from actors.connection.limits.account_limits import NONE, Limits
 from actors.connection.session import file as session_file
-from actors.connection.session.inbox import TOMBSTONE_SECONDS
-from actors.connection.session.sent_messages import KNOWN_SECONDS
+from actors.connection.session.messages.sent_messages import KNOWN_SECONDS
+from actors.connection.session.received.inbox import TOMBSTONE_SECONDS
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, DAY, put
 
