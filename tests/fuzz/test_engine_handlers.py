@@ -66,15 +66,15 @@ class Ends:
 
     def forget(self, person: Address) -> None:
         """As the device lists do it."""
-        self.own.forget_devices(str(person))
+        self.own.identities.forget_devices(str(person))
 
     async def _meet(self) -> None:
         own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
         async with self.own.transaction():
-            self.own.save_credentials(own)
+            self.own.credentials.save(own)
             ((number, public),) = self.signal.make_prekeys(1)
         async with self.other.transaction():
-            self.other.save_credentials(new_credentials())
+            self.other.credentials.save(new_credentials())
             key = own.signed_prekey
             bundle = Bundle(
                 own.registration_id,

@@ -67,7 +67,7 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
                 account_signature_key=bytes(32),
             )
             async with session.transaction():
-                session.save_credentials(own)
+                session.credentials.save(own)
         async with server.listening() as url:
             settings = resolve_settings(
                 data=Path(directory),

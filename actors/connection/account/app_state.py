@@ -1,7 +1,7 @@
 """The account's app state on its way from an engine to the state store: contacts, chats, labels.
 
 WhatsApp keeps it in collections, each with a version that rises. An engine hands changes to
-`Session.note_app_state`; `actors.connection.owner.inbox_drain` stores them.
+`AppState.note` of the session; `actors.connection.owner.inbox_drain` stores them.
 """
 
 from __future__ import annotations

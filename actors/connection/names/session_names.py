@@ -18,13 +18,13 @@ class SessionNames:
 
     def chat_today(self, chat: str) -> str:
         """See the port."""
-        return self._session.chat_today(chat)
+        return self._session.names.chat_today(chat)
 
     @property
     def renamed_to(self) -> int:
         """See the port."""
-        return self._session.renamed_to
+        return self._session.names.renamed_to
 
     def renamings(self, behind: int, limit: int) -> Sequence[Renaming]:
         """See the port."""
-        return self._session.renamings(behind, limit)
+        return self._session.names.renamings(behind, limit)

@@ -106,7 +106,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
     @property
     def account(self) -> str | None:
         """The canonical address of the paired account."""
-        return None if (own := self._session.credentials()) is None else own.account
+        return None if (own := self._session.credentials.read()) is None else own.account
 
     async def run(self) -> Cause:
         """Serve one socket until it ends; see the port."""
@@ -215,7 +215,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
 
     async def logout(self) -> None:
         """Unlink the device; `run` ends as logged out."""
-        socket, own = self._socket, self._session.credentials()
+        socket, own = self._socket, self._session.credentials.read()
         if socket is not None and self._linked is not None and own is not None:
             await login.unlink(socket, own.device or "")
         await self._forget()
@@ -306,7 +306,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         )
         if known != own:
             async with self._session.transaction():
-                self._session.save_credentials(known)
+                self._session.credentials.save(known)
         return known
 
     async def _serve(self, socket: Socket, own: Credentials) -> Cause:
@@ -351,21 +351,21 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         return socket.cause or Cause(Kind.NETWORK, "ended")
 
     async def _credentials(self) -> Credentials:
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is None:
             own = new_credentials()
             async with self._session.transaction():
-                self._session.save_credentials(own)
+                self._session.credentials.save(own)
         async with self._session.transaction():
             self._session.prune(time.time())
         return own
 
     async def _note_ban(self, cause: Cause) -> None:
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is not None and own.banned_until != cause.until:
             with suppress(*SessionRefusal):
                 async with self._session.transaction():
-                    self._session.save_credentials(replace(own, banned_until=cause.until))
+                    self._session.credentials.save(replace(own, banned_until=cause.until))
 
     async def _forget(self) -> None:
         with suppress(*SessionRefusal):

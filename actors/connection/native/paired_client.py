@@ -381,4 +381,4 @@ class Linked:
         self._counts["identity.changed"] += 1
         log.info("another identity key", action="identity.changed")
         self._devices.forget(person)
-        self._session.drop_own_sender_keys(str(person))
+        self._session.groups.drop_own_sender_keys(str(person))

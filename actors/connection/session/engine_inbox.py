@@ -39,13 +39,13 @@ class SessionInbox(SessionRefusedItems):
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""
-        return self._session.pending(kind, limit)
+        return self._session.inbox.pending(kind, limit)
 
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget items that are stored elsewhere."""
         async with self._changing():
             async with self._session.transaction():
-                self._session.settle(keys)
+                self._session.inbox.settle(keys)
             await self._settled(keys)
 
     async def held_items(self) -> HeldItems:
@@ -55,7 +55,7 @@ class SessionInbox(SessionRefusedItems):
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         """Have what is stored of former chats moved; see the port."""
         async with self._changing(), self._session.transaction():
-            self._session.merge_chats(chats)
+            self._session.inbox_moves.merge_chats(chats)
         await self._events.on_inbox()
 
     async def _change(self, change: Callable[[], T]) -> T:

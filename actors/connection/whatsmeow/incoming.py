@@ -92,7 +92,7 @@ class Incoming:
             source = source_of(stanza, self._people)
         except Unparseable:
             return False
-        return source is not None and self._session.seen(*self._messages.key(stanza, source))
+        return source is not None and self._session.inbox.seen(*self._messages.key(stanza, source))
 
     def refuse(self, stanza: Node) -> Outcome:
         """Of a message that cannot be handled a placeholder stays."""
@@ -113,7 +113,7 @@ class Incoming:
             return Outcome("message.ignored", (stanza,))
         if source.from_me:
             name = stanza.attrs.get("notify", "")
-            self._session.save_push_name(str(self._people.account), name)
+            self._session.push_names.save(str(self._people.account), name)
         if (repeated := self._messages.repeated(stanza, source, (stanza,))) is not None:
             return repeated
         if stanza.kind == "undecryptable":
@@ -132,7 +132,7 @@ class Incoming:
         key = self._messages.key(stanza, source)
         kind = stanza.told["kind"] if stanza.told else ""
         asked = kind == ASKED_AGAIN
-        count = self._session.count_retry("asked", *key) if asked else 0
+        count = self._session.sent.count_retry("asked", *key) if asked else 0
         log.warning(
             "undecryptable message", action="message.undecryptable", reason=kind, count=count
         )
@@ -184,14 +184,14 @@ class Incoming:
         session, collection, after = self._session, str(told["collection"]), told.get("after")
         begun = told.get("begun")
         if found.name is not None:
-            session.save_push_name(str(self._people.account), found.name)
+            session.push_names.save(str(self._people.account), found.name)
         if told.get("more"):
-            begun = session.note_app_state_part(collection, found.changes, begun)
+            begun = session.app_state.note_part(collection, found.changes, begun)
             return Outcome("app_state.part", (replace(stanza, answer={"begun": begun}),), news=True)
         # What a library that has nothing calls a change is one where the session knows that nothing was set.
-        fits = after != 0 or session.app_state_version(collection) == 0
+        fits = after != 0 or session.app_state.version(collection) == 0
         version, changes = int(told["version"]), found.changes
-        if not fits or not session.note_app_state(
+        if not fits or not session.app_state.note(
             collection, version, changes, after=after, begun=begun
         ):
             return Outcome("app_state.behind", (replace(stanza, answer={"whole": True}),))
@@ -201,7 +201,7 @@ class Incoming:
     def _media_retried(self, stanza: Delivery) -> Outcome:
         """The account's phone was asked for a file that the servers lost."""
         told = stanza.told or {}
-        for transfer in self._session.transfers_of(str(told.get("message_id", ""))):
+        for transfer in self._session.downloads.of_message(str(told.get("message_id", ""))):
             if (code := told.get("error")) is not None:
                 found = reupload_request.refused(str(code))
             else:
@@ -210,9 +210,9 @@ class Incoming:
             if found is None:
                 continue
             if found.direct_path is None:
-                self._session.end_transfer(transfer, "failed", GONE)
+                self._session.downloads.end(transfer, "failed", GONE)
                 return Outcome("notification.file_lost", (stanza,), news=True)
             if is_path(found.direct_path):
-                self._session.find_transfer_at(transfer, found.direct_path)
+                self._session.downloads.relocate(transfer, found.direct_path)
                 return Outcome("notification.file", (stanza,), task="file")
         return Outcome("notification.ignored", (stanza,))

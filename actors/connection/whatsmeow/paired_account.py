@@ -134,7 +134,7 @@ class PairedAccount:
         if chat is None:
             return None
         number = str(told.get("message_id", ""))
-        return self._session.sent_plaintext(str(self._people.canonical(chat)), number)
+        return self._session.sent.plaintext(str(self._people.canonical(chat)), number)
 
     async def open(self) -> None:
         """WhatsApp let the device in. Raises what the session refuses with."""
@@ -176,7 +176,7 @@ class PairedAccount:
         where = _chat(chat)
         with told():
             async with transaction(self._session, self._link):  # an older owner marks nothing (G6)
-                unread = self._session.marked(str(self._people.canonical(where)), mark)
+                unread = self._session.unread.marked(str(self._people.canonical(where)), mark)
             for reading in readings(unread):
                 await self._link.ask(
                     "read",
@@ -187,7 +187,7 @@ class PairedAccount:
                 )
             # Only now: what a crash cuts off is marked once more.
             async with transaction(self._session, self._link):
-                self._session.forget_unread(each.number for each in unread)
+                self._session.unread.forget(each.number for each in unread)
 
     async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
         """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""

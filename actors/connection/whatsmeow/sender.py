@@ -74,7 +74,9 @@ class Sender:
         if chat is None or not (chat.is_person or chat.server == GROUP):
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
-        outgoing = replace(outgoing, content=retargeted(outgoing.content, self._session.theirs))
+        outgoing = replace(
+            outgoing, content=retargeted(outgoing.content, self._session.aliases.theirs)
+        )
         self._check(chat)
         upload = await self._upload(outgoing, chat)
         try:
@@ -150,7 +152,7 @@ class Sender:
         people, lid = self._people, self._people.lid
         if roster is None:
             kind: str = "lid" if to.server == "lid" else "number"
-            expires = self._session.timer(str(chat))
+            expires = self._session.timers.seconds(str(chat))
 
             def named(person: str) -> str:
                 return str(people.named(Address.parse(person), kind))  # type: ignore[arg-type]
@@ -177,16 +179,16 @@ class Sender:
     ) -> None:
         """Keep what retry receipts, receipts and votes will need, inside a transaction."""
         account, number = self._people.account, outgoing.message_id
-        self._session.remember_sent(str(chat), number, message, self._clock())
+        self._session.sent.remember(str(chat), number, message, self._clock())
         if roster is None:
-            self._session.note_begun(str(chat), number)
+            self._session.outreach.note_begun(str(chat), number)
         else:
             others = (one for one in self._rosters.persons(roster) if one != account)
-            self._session.expect_receipts(str(chat), number, map(str, others))
+            self._session.groups.expect_receipts(str(chat), number, map(str, others))
         if (poll := poll_secret(outgoing.content)) is not None:
             kind = "number" if roster is None else roster.kind
             own = self._people.named(account, kind)
-            self._session.remember_secret(str(chat), str(account), number, poll, str(own))
+            self._session.secrets.remember(str(chat), str(account), number, poll, str(own))
 
     async def _explain(self, refused: SendError, chat: Address) -> None:
         """Ask who is in a group after WhatsApp refused a message to it. Raises `SendError`."""

@@ -187,7 +187,7 @@ class Rosters:
 
     def cached(self, chat: Address) -> Roster | None:
         """The roster as far as it is known, however old."""
-        stored = self._session.roster(str(chat))
+        stored = self._session.groups.roster(str(chat))
         return None if stored is None else Roster.decode(stored.roster)
 
     async def of(self, chat: Address) -> Roster:
@@ -195,7 +195,7 @@ class Rosters:
 
         Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
         """
-        stored = self._session.roster(str(chat))
+        stored = self._session.groups.roster(str(chat))
         if stored is not None and self._clock() - stored.fetched_at < FRESH:
             roster = Roster.decode(stored.roster)
             if self.includes(roster, self._people.account):
@@ -262,18 +262,18 @@ class Rosters:
                 back |= change.tag == "add" and person == self._people.account
             # Who was out heard nothing of who came and went.
             roster = None if roster is None or back else changed(roster, change)
-        stored = self._session.roster(str(chat))
+        stored = self._session.groups.roster(str(chat))
         if roster is None:
-            self._session.forget_roster(str(chat))
+            self._session.groups.forget_roster(str(chat))
         elif stored is not None:
-            self._session.save_roster(str(chat), roster.encode(), stored.fetched_at)
+            self._session.groups.save_roster(str(chat), roster.encode(), stored.fetched_at)
         return news, gone
 
     def forget(self, chat: Address) -> None:
         """Ask for the group anew when it counts, inside a transaction of the session."""
         if chat in self._asking:
             self._changed.add(chat)
-        self._session.forget_roster(str(chat))
+        self._session.groups.forget_roster(str(chat))
 
     async def all(self) -> list[Group]:
         """The groups that the account is in. Raises what asking raises."""
@@ -300,7 +300,7 @@ class Rosters:
         news = False
         for one in roster.members:
             news |= self._people.learn(one.address, one.other)
-        self._session.save_roster(str(chat), roster.encode(), self._clock())
+        self._session.groups.save_roster(str(chat), roster.encode(), self._clock())
         return news
 
     async def _ask(self, chat: Address) -> Roster:

@@ -91,7 +91,7 @@ class Uploader:
         ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
         will not take it; both are permanent.
         """
-        known = self._session.upload(message_id)
+        known = self._session.uploads.find(message_id)
         if known is not None and (known.kind, known.sha256.hex()) == (said.type, said.file.sha256):
             return known
         async with self._turns:
@@ -101,7 +101,7 @@ class Uploader:
             except (NoLink, ConnectionLost):
                 raise NotConnected from None  # nothing of the message left
             async with self._session.transaction():
-                self._session.remember_upload(message_id, upload)
+                self._session.uploads.remember(message_id, upload)
         return upload
 
     async def _seal(self, said: Media) -> _Sealed:

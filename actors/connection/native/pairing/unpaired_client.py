@@ -157,7 +157,7 @@ class Enrolment:
             return
         account = paired.device.canonical
         async with transaction(self._session, self._socket):
-            self._session.save_credentials(
+            self._session.credentials.save(
                 replace(
                     self._own,
                     account=str(account),
@@ -170,7 +170,7 @@ class Enrolment:
                     by_number_until=None,
                 )
             )
-            self._session.save_identity(str(account), paired.account_key)
+            self._session.keys.save_identity(str(account), paired.account_key)
             if paired.lid is not None:
                 self._session.learn_lid(str(paired.lid.canonical), str(account))
         await self._socket.send(paired.answer)

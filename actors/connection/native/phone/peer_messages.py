@@ -70,6 +70,6 @@ class PeerMessages:
             raise SendError("no_devices")
         parts = [Node("meta", {"appdata": "default"}), encrypted]
         if encrypted.attrs["type"] == "pkmsg":
-            parts += prekey_bundles.device_identity(self._session.credentials())
+            parts += prekey_bundles.device_identity(self._session.credentials.read())
         attrs = {"id": number, "to": str(phone), "type": "text", "category": "peer"}
         return Node("message", attrs, parts)

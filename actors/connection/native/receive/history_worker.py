@@ -40,8 +40,8 @@ from actors.connection.native.transport.nodes import (
     parse,
     proto,
 )
+from actors.connection.session.identities.push_names import LONGEST_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
-from actors.connection.session.received.history_syncs import LONGEST_NAME
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
 
@@ -149,10 +149,10 @@ class History:
         while True:
             self._look.clear()
             await self._finish()
-            while (told := self._session.due_history(self._clock())) is not None:
+            while (told := self._session.history_syncs.due(self._clock())) is not None:
                 await self._take(told)
                 await self._finish()
-            next_at = self._session.next_history_at()
+            next_at = self._session.history_syncs.next_at()
             pause = None if next_at is None else max(0.1, min(60.0, next_at - self._clock()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -170,21 +170,21 @@ class History:
             await self._put_off(told, error)
             return
         async with transaction(self._session, self._socket):
-            self._session.end_history(told.message_id)
+            self._session.history_syncs.end(told.message_id)
         self._counts["history.stored"] += 1
 
     async def _finish(self) -> None:
         """Tell the phone of what is stored as it has to be, and forget it."""
-        for message_id in self._session.ended_histories():
-            if self._hold and self._session.keeps_any(
-                self._until.setdefault(message_id, self._session.last_arrival())
+        for message_id in self._session.history_syncs.ended():
+            if self._hold and self._session.inbox.keeps_any(
+                self._until.setdefault(message_id, self._session.inbox.last_arrival())
             ):
                 continue
             await self._tell(message_id)
             await self._forget(message_id)
         for message_id in list(self._unanswered):
             # It ended before its stanza was told here.
-            if not self._session.has_history(message_id):
+            if not self._session.history_syncs.has(message_id):
                 await self._answer(message_id)
 
     async def _forget(self, message_id: str) -> None:
@@ -193,7 +193,7 @@ class History:
         Where it did not come on this socket it comes again, and is answered then.
         """
         async with transaction(self._session, self._socket):
-            self._session.forget_history(message_id)
+            self._session.history_syncs.forget(message_id)
         self._until.pop(message_id, None)
         await self._answer(message_id)
 
@@ -212,7 +212,7 @@ class History:
         self._counts["history.put_off"] += 1
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(told.attempts, 16))
         async with transaction(self._session, self._socket):
-            self._session.put_off_history(told.message_id, self._clock() + pause)
+            self._session.history_syncs.put_off(told.message_id, self._clock() + pause)
 
     async def _give_up(self, told: Told, reason: str) -> None:
         self._counts["history.lost"] += 1
@@ -275,7 +275,7 @@ class History:
         if person is None or not person.is_person:
             return False
         named = str(self._people.canonical(person))
-        return self._session.save_push_name(named, told.pushname) and self._people.is_account(
+        return self._session.push_names.save(named, told.pushname) and self._people.is_account(
             person
         )
 
@@ -308,7 +308,7 @@ class History:
             seconds = min(conversation.ephemeralExpiration, LONGEST)
             if (seconds or set_at) and set_at <= self._clock():
                 chat = str(self._people.canonical(Address.parse(conversation.id)))
-                self._session.note_timer(chat, seconds, float(set_at))
+                self._session.timers.note(chat, seconds, float(set_at))
         if news:
             await self._on_inbox()
 
@@ -343,7 +343,7 @@ class History:
             key.id,
             info.messageTimestamp,
             key.fromMe,
-            info.pushName[:LONGEST_NAME] or self._session.push_name(str(sender)),
+            info.pushName[:LONGEST_NAME] or self._session.push_names.find(str(sender)),
             of_web(info),
         )
 
@@ -352,7 +352,7 @@ class History:
         async with transaction(self._session, self._socket):
             for past in share:
                 stored += self._add(past)
-            self._session.note_history(told.message_id, passed)
+            self._session.history_syncs.note(told.message_id, passed)
         self._counts["history.messages"] += stored
         if stored:
             await self._on_inbox()
@@ -360,10 +360,10 @@ class History:
 
     def _add(self, past: Past) -> bool:
         """Put one message in, where it is one and is not there yet."""
-        chat, sender = str(past.chat), str(past.sender)
-        if past.from_me and self._session.was_sent(chat, past.message_id):
+        key = Key(str(past.chat), str(past.sender), past.message_id)
+        if past.from_me and self._session.sent.was_sent(key.chat, key.message_id):
             return False
-        if self._session.seen(chat, sender, past.message_id):
+        if self._session.inbox.seen(*key):
             return False
         found = read_parsed(past.message)
         if found is None:
@@ -375,11 +375,9 @@ class History:
         except Forged:
             return False
         if isinstance(said, Poll) or past.at > self._clock() - SECRET_SECONDS:
-            self._edits.learn(Key(chat, sender, past.message_id), said, found.secret)
-        added = self._session.add_message(
-            chat=chat,
-            sender=sender,
-            message_id=past.message_id,
+            self._edits.learn(key, said, found.secret)
+        added = self._session.inbox.add(
+            **key._asdict(),
             at=past.at,
             type=said.type,
             text=text_of(said),
@@ -390,10 +388,10 @@ class History:
             content=None if is_plain(said) else encode(said),
         )
         if added and said.type in KINDS:
-            self._session.add_file(chat, sender, past.message_id, "failed", NOT_FETCHED, past=True)
+            self._session.downloads.add_file(*key, "failed", NOT_FETCHED, past=True)
         return added
 
     def _scene(self, past: Past) -> Scene:
         scene = scene_of(self._session, self._people, past.chat, past.sender)
-        was_sent = partial(self._session.was_sent, str(past.chat))
+        was_sent = partial(self._session.sent.was_sent, str(past.chat))
         return replace(scene, from_phone=lambda number: not was_sent(number))

@@ -136,7 +136,7 @@ class Receiver:
 
     async def run(self) -> None:
         """Commit and acknowledge what is queued, for ever."""
-        if self._session.wants():
+        if self._session.inbox.wants():
             # Resends that an earlier socket asked for may come now, but need not.
             asyncio.get_running_loop().call_later(self._patience, self._lapse, None)
         while True:

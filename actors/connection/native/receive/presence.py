@@ -120,7 +120,7 @@ class Appearance:
 
     async def look(self) -> None:
         """Tell WhatsApp the name where it changed; nothing before `open`, or once the socket ended."""
-        if self._open and self._session.push_name(str(self._people.account)) != self._name:
+        if self._open and self._session.push_names.find(str(self._people.account)) != self._name:
             await self._tell()
 
     async def show(self, *, available: bool) -> None:
@@ -133,7 +133,7 @@ class Appearance:
             await self._show()
 
     async def _show(self) -> None:
-        self._name = self._session.push_name(str(self._people.account))
+        self._name = self._session.push_names.find(str(self._people.account))
         named = {} if self._name is None else {"name": self._name}
         kind = "available" if self._visibility.available else "unavailable"
         await _tell(self._socket, Node("presence", {"type": kind, **named}))

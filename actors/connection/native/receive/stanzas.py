@@ -92,7 +92,7 @@ class Incoming:
     async def prepare(self, stanza: Node) -> None:
         """Compute what reading a message takes, outside the transaction in which it is taken."""
         source = self._source(stanza)
-        if source is not None and not self._session.seen(*self._messages.key(stanza, source)):
+        if source is not None and not self._session.inbox.seen(*self._messages.key(stanza, source)):
             await self._ciphers.prepare(stanza, source)
 
     def forget_prepared(self) -> None:
@@ -154,7 +154,7 @@ class Incoming:
             return Outcome("message.ignored", (receipts.ack(stanza),))
         if source.from_me:
             name = stanza.attrs.get("notify", "")
-            self._session.save_push_name(str(self._people.account), name)
+            self._session.push_names.save(str(self._people.account), name)
         return await self._message_of(stanza, source)
 
     async def _message_of(self, stanza: Node, source: Source) -> Outcome:
@@ -183,14 +183,14 @@ class Incoming:
             return self._messages.put_placeholder(stanza, source, (receipts.nack(stanza, code),))
         assert isinstance(error, Undecryptable)
         key = self._messages.key(stanza, source)
-        count = self._session.count_retry("asked", *key)
+        count = self._session.sent.count_retry("asked", *key)
         log.warning(
             "undecryptable message",
             action="message.undecryptable",
             reason=error.reason,
             count=count,
         )
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         # WhatsApp keeps the copy of an own message until the receipt comes, whatever the ack says.
         copied = source.from_me and stanza.attrs.get("category") != "peer"
         answers = receipts.delivered(stanza, from_me=True) if copied else (receipts.ack(stanza),)

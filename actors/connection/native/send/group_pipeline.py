@@ -228,7 +228,9 @@ class GroupSender:
 
     def _lacking(self, letter: _Letter) -> list[Address]:
         """The devices that are to get the key: all, where there has to be another one."""
-        holders = {} if self._is_over(letter) else self._session.key_holders(str(letter.chat))
+        holders = (
+            {} if self._is_over(letter) else self._session.groups.key_holders(str(letter.chat))
+        )
         return [
             device
             for device in letter.devices
@@ -244,7 +246,7 @@ class GroupSender:
         return (
             own is None
             or own.iteration >= MAX_ITERATION
-            or not there.issuperset(self._session.key_holders(chat))
+            or not there.issuperset(self._session.groups.key_holders(chat))
         )
 
     async def _encrypt(
@@ -268,14 +270,14 @@ class GroupSender:
             await asyncio.sleep(0)
         ciphertext, own = own.encrypt(wrappers.pad(letter.plaintext))
         self._keys.keep_own(chat, own)
-        self._session.hand_key(chat, names)
+        self._session.groups.hand_key(chat, names)
         handed.key_id, handed.devices = own.key_id, tuple(names)
-        self._session.remember_sent(chat, letter.number, letter.plaintext, self._clock())
-        self._session.expect_receipts(chat, letter.number, map(str, letter.people))
+        self._session.sent.remember(chat, letter.number, letter.plaintext, self._clock())
+        self._session.groups.expect_receipts(chat, letter.number, map(str, letter.people))
         if letter.poll is not None:
             account = str(self._people.account)
             author = str(letter.own.canonical)
-            self._session.remember_secret(chat, account, letter.number, letter.poll, author)
+            self._session.secrets.remember(chat, account, letter.number, letter.poll, author)
         attrs = {
             "id": letter.number,
             "to": chat,
@@ -287,7 +289,7 @@ class GroupSender:
         if targets:
             parts.append(Node("participants", {}, targets))
         if any(target.children()[0].attrs["type"] == "pkmsg" for target in targets):
-            parts += prekey_bundles.device_identity(self._session.credentials())
+            parts += prekey_bundles.device_identity(self._session.credentials.read())
         parts.append(Node("enc", {"v": "2", "type": "skmsg", **letter.dress.enc}, ciphertext))
         return Node("message", attrs, parts)
 
@@ -297,7 +299,7 @@ class GroupSender:
             return
         try:
             async with transaction(self._session, self._socket):
-                self._session.handed_key(str(chat), handed.key_id, handed.devices)
+                self._session.groups.handed_key(str(chat), handed.key_id, handed.devices)
         except ConnectionLost:
             return
 
@@ -364,9 +366,9 @@ class GroupSender:
         if encrypted is None:
             raise SendError("no_devices")
         person = str(self._people.canonical(device))
-        self._session.expect_receipts(chat, letter.number, [person])
+        self._session.groups.expect_receipts(chat, letter.number, [person])
         if own is not None:
-            self._session.hand_key(chat, [self._fanout.name(device)])
+            self._session.groups.hand_key(chat, [self._fanout.name(device)])
         attrs = {
             "id": letter.number,
             "to": chat,
@@ -376,5 +378,5 @@ class GroupSender:
         }
         parts = [*letter.dress.parts, encrypted]
         if encrypted.attrs["type"] == "pkmsg":
-            parts += prekey_bundles.device_identity(self._session.credentials())
+            parts += prekey_bundles.device_identity(self._session.credentials.read())
         return Node("message", attrs, parts)

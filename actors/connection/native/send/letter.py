@@ -63,6 +63,8 @@ def poll_author(session: Session, chat: Address, account: Address, said: Content
     """The address by which the poll that is voted in names its author, where that is known."""
     if not isinstance(said, PollVote):
         return None
-    return session.poll_author(
-        str(chat), session.chat_today(said.target.sender or str(account)), said.target.message_id
+    return session.secrets.poll_author(
+        str(chat),
+        session.names.chat_today(said.target.sender or str(account)),
+        said.target.message_id,
     )

@@ -71,9 +71,9 @@ async def forget_begun(
     session: Session, link: Link, chat: Address, message_id: str, refused: SendError
 ) -> None:
     """Forget that the account began the chat, where WhatsApp refused the message that did."""
-    began = session.begun_by(str(chat))
+    began = session.outreach.begun_by(str(chat))
     if began is None or (began != message_id and refused.code != NEW_CHATS_CAPPED):
         return
     with suppress(ConnectionLost):  # the next refusal by the cap says it again
         async with transaction(session, link):
-            session.forget_begun(str(chat))
+            session.outreach.forget_begun(str(chat))

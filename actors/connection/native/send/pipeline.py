@@ -168,7 +168,7 @@ class Sender:
         """The message as it leaves now: its addresses are those of the stanza."""
         self._check(chat)
         # A message that may have arrived keeps its addresses, or its recipient may see two (G3).
-        kept = kind or self._session.sent_wire(str(chat), outgoing.message_id)
+        kept = kind or self._session.sent.wire(str(chat), outgoing.message_id)
         route = await self.routes.to(chat, kept)
         message = plaintext(outgoing, self._place(outgoing, chat, route), upload)
         return Letter(
@@ -191,7 +191,7 @@ class Sender:
             None if lid is None else str(lid.canonical),
             named=lambda person: str(self._people.named(Address.parse(person), route.kind)),
             author=poll_author(self._session, chat, account, outgoing.content),
-            expires=self._session.timer(str(chat)),
+            expires=self._session.timers.seconds(str(chat)),
         )
 
     async def _everyone(self, chat: Address, route: Route) -> Everyone:
@@ -266,19 +266,19 @@ class Sender:
             attrs["device_fanout"] = "false"
         parts = [*letter.dress.parts, Node("participants", {}, targets)]
         if identity:
-            parts += prekey_bundles.device_identity(self._session.credentials())
+            parts += prekey_bundles.device_identity(self._session.credentials.read())
         return Node("message", attrs, parts)
 
     def _remember(self, letter: Letter) -> None:
         """Keep what retry receipts and votes will need, inside a transaction."""
         chat, route = str(self._people.canonical(letter.chat)), letter.route
-        self._session.remember_sent(
+        self._session.sent.remember(
             chat, letter.number, letter.message, self._clock(), wire=route.kind
         )
-        self._session.note_begun(chat, letter.number)
+        self._session.outreach.note_begun(chat, letter.number)
         if letter.poll is not None:
             account, author = str(self._people.account), str(route.own.canonical)
-            self._session.remember_secret(chat, account, letter.number, letter.poll, author)
+            self._session.secrets.remember(chat, account, letter.number, letter.poll, author)
 
     def _agrees(self, letter: Letter, expected: str) -> bool:
         """Whether WhatsApp knows no other devices, as far as its hash says or asking for them did."""

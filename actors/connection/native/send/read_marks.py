@@ -46,13 +46,13 @@ class ReadMarks:
         with told():
             kind = self._kind or await self._asked()
             async with transaction(self._session, self._socket):
-                unread = self._session.marked(str(chat), mark)
+                unread = self._session.unread.marked(str(chat), mark)
             stanzas = [receipt(each, kind, int(at)) for each in readings(unread)]
             if stanzas:
                 await self._socket.send(*stanzas)
             # Only now: what a crash cuts off is marked once more.
             async with transaction(self._session, self._socket):
-                self._session.forget_unread(each.number for each in unread)
+                self._session.unread.forget(each.number for each in unread)
 
     async def _asked(self) -> str:
         reply = await self._socket.request(iq("get", "privacy", (Node("privacy"),)))

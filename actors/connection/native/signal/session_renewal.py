@@ -31,13 +31,13 @@ async def renew(session: Session) -> None:
     where WhatsApp's times, which are whole seconds, do not tell them apart.
     """
     async with session.transaction():
-        session.spend_ratchets()
-        session.skip_prekeys(SKIPPED)
-        session.skip_arrivals(SKIPPED_ARRIVALS)
-        session.forget_all_devices()
-        session.drop_own_sender_keys()
-        session.forget_all_rosters()
-        own = session.credentials()
+        session.keys.spend_ratchets()
+        session.keys.skip_prekeys(SKIPPED)
+        session.inbox.skip_arrivals(SKIPPED_ARRIVALS)
+        session.identities.forget_all_devices()
+        session.groups.drop_own_sender_keys()
+        session.groups.forget_all_rosters()
+        own = session.credentials.read()
         if own is not None and own.device is not None:
             fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + SKIPPED_SIGNED)
-            session.save_credentials(replace(own, signed_prekey=fresh))
+            session.credentials.save(replace(own, signed_prekey=fresh))

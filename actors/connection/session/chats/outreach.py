@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from actors.connection.limits.account_limits import NONE, Limits
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 LOCK, CAP = "lock", "cap"
 
 
-class Outreach(SessionFile):
+class Outreach(SessionPart):
     """Limits and chats outlive every process.
 
     A chat is begun for good once the person wrote, or WhatsApp did not refuse a first message to them. A
@@ -17,7 +17,7 @@ class Outreach(SessionFile):
 
     def limits(self) -> Limits:
         """The limits as they were told last, those that are over included."""
-        rows = {kind: (until, told) for kind, until, told in self._rows(_LIMITS)}
+        rows = {kind: (until, told) for kind, until, told in self._file.rows(_LIMITS)}
         if not rows:
             return NONE
         locked, capped = rows.get(LOCK), rows.get(CAP)
@@ -37,16 +37,16 @@ class Outreach(SessionFile):
 
     def _note_limit(self, kind: str, until: float | None, *, told: bool) -> None:
         if until is None:
-            self._write("DELETE FROM limits WHERE kind = ?", (kind,))
+            self._file.write("DELETE FROM limits WHERE kind = ?", (kind,))
             return
-        self._write(
+        self._file.write(
             "INSERT OR REPLACE INTO limits (kind, until, told) VALUES (?, ?, ?)",
             (kind, until, int(told)),
         )
 
     def note_correspondent(self, chat: str) -> None:
         """The person of this chat wrote."""
-        self._write(
+        self._file.write(
             "INSERT INTO correspondents (chat) VALUES (?)"
             " ON CONFLICT DO UPDATE SET began = NULL WHERE began IS NOT NULL",
             (chat,),
@@ -54,37 +54,37 @@ class Outreach(SessionFile):
 
     def note_begun(self, chat: str, message_id: str) -> None:
         """Note that the account writes this message to the person of this chat: the first one begins it."""
-        self._write(
+        self._file.write(
             "INSERT OR IGNORE INTO correspondents (chat, began) VALUES (?, ?)", (chat, message_id)
         )
 
     def wrote(self, chat: str) -> bool:
         """Whether the person of this chat, a canonical address, ever wrote."""
         query = "SELECT 1 FROM correspondents WHERE chat = ? AND began IS NULL"
-        return self._row(query, (chat,)) is not None
+        return self._file.row(query, (chat,)) is not None
 
     def begun(self, chat: str) -> bool:
         """Whether either side of this chat, a canonical address, ever wrote."""
-        return self._row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
+        return self._file.row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
 
     def begun_by(self, chat: str) -> str | None:
         """The message by which the account began this chat; None where the person wrote, or nobody."""
-        row = self._row("SELECT began FROM correspondents WHERE chat = ?", (chat,))
+        row = self._file.row("SELECT began FROM correspondents WHERE chat = ?", (chat,))
         return None if row is None else row[0]
 
     def forget_begun(self, chat: str) -> None:
         """Forget the message that began the chat, which WhatsApp refused; a person who wrote stays noted."""
-        self._write("DELETE FROM correspondents WHERE chat = ? AND began IS NOT NULL", (chat,))
+        self._file.write("DELETE FROM correspondents WHERE chat = ? AND began IS NOT NULL", (chat,))
 
-    def move_correspondent(self, old: str, new: str) -> None:
+    def move(self, old: str, new: str) -> None:
         """The chat `old` is `new`."""
-        self._write(
+        self._file.write(
             "INSERT INTO correspondents (chat, began)"
             " SELECT ?, began FROM correspondents WHERE chat = ?"
             " ON CONFLICT DO UPDATE SET began = NULL WHERE excluded.began IS NULL",
             (new, old),
         )
-        self._write("DELETE FROM correspondents WHERE chat = ?", (old,))
+        self._file.write("DELETE FROM correspondents WHERE chat = ?", (old,))
 
 
 _LIMITS = "SELECT kind, until, told FROM limits"

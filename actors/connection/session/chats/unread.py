@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,21 +32,21 @@ class Unread(NamedTuple):
     author: str
 
 
-class UnreadMessages(SessionFile):
+class UnreadMessages(SessionPart):
     """Kept until they are read here or on another device, 30 days at most.
 
     Of the whole account `UNREAD_ROWS` are kept; the oldest make room. A mark of a whole chat covers
     what is kept, a mark of a single message needs nothing of it.
     """
 
-    def note_unread(self, *, chat: str, message_id: str, origin: str, author: str, at: int) -> None:
+    def note(self, *, chat: str, message_id: str, origin: str, author: str, at: int) -> None:
         """Note that the message arrives now; `at` is WhatsApp's time of it."""
-        number = self._insert(
+        number = self._file.insert(
             "INSERT OR REPLACE INTO unread (chat, message_id, origin, author, at, arrived_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (chat, message_id, origin, author, at, self._clock()),
+            (chat, message_id, origin, author, at, self._file.clock()),
         )
-        self._write("DELETE FROM unread WHERE number <= ?", (number - UNREAD_ROWS,))
+        self._file.write("DELETE FROM unread WHERE number <= ?", (number - UNREAD_ROWS,))
 
     def marked(self, chat: str, mark: ReadMark) -> list[Unread]:
         """The messages of the chat that a mark is about, in the order of their arrival.
@@ -66,28 +66,28 @@ class UnreadMessages(SessionFile):
             if target.message_id not in known
         ]
 
-    def forget_unread(self, numbers: Iterable[int]) -> None:
+    def forget(self, numbers: Iterable[int]) -> None:
         """Those were read."""
-        self._write(f"DELETE FROM unread WHERE number IN ({_EACH})", (_json(numbers),))  # noqa: S608
+        self._file.write(f"DELETE FROM unread WHERE number IN ({_EACH})", (_json(numbers),))  # noqa: S608
 
     def read_elsewhere(self, chat: str, message_ids: Iterable[str]) -> None:
         """The account read those messages of the chat on another device."""
-        self._write(
+        self._file.write(
             f"DELETE FROM unread WHERE chat = ? AND message_id IN ({_EACH})",  # noqa: S608
             (chat, _json(message_ids)),
         )
 
-    def move_unread(self, old: str, new: str) -> None:
+    def move(self, old: str, new: str) -> None:
         """Unread messages of the chat `old` are those of `new` from now on."""
-        self._write("UPDATE OR IGNORE unread SET chat = ? WHERE chat = ?", (new, old))
-        self._write("DELETE FROM unread WHERE chat = ?", (old,))
+        self._file.write("UPDATE OR IGNORE unread SET chat = ? WHERE chat = ?", (new, old))
+        self._file.write("DELETE FROM unread WHERE chat = ?", (old,))
 
-    def prune_unread(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop those that are older than 30 days."""
-        self._write("DELETE FROM unread WHERE arrived_at < ?", (now - UNREAD_SECONDS,))
+        self._file.write("DELETE FROM unread WHERE arrived_at < ?", (now - UNREAD_SECONDS,))
 
     def _unread(self, where: str, parameters: tuple[Any, ...]) -> list[Unread]:
-        rows = self._rows(
+        rows = self._file.rows(
             f"SELECT number, message_id, origin, author FROM unread WHERE {where} ORDER BY number",  # noqa: S608
             parameters,
         )

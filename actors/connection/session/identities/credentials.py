@@ -31,7 +31,7 @@ class Credentials:
     `lid_migrated` is what the pairing said of the account's chats being named by LID, None for
     nothing; `by_number_until` (seconds since the epoch) the time until which direct messages go by
     phone number, since WhatsApp refused a LID and took the number.
-    Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
+    Replace fields with `dataclasses.replace`; nothing is stored until `StoredCredentials.save`.
     """
 
     noise_private: bytes = field(repr=False)

@@ -6,17 +6,20 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.session.chats.outreach import Outreach
-from actors.connection.session.files.downloads import FILE, PAST_FILE, Transfers
-from actors.connection.session.messages.placeholders import Placeholders
-from actors.connection.session.received.app_state import APP_STATE, AppState
-from actors.connection.session.received.phone_statuses import Statuses
-from actors.connection.session.received.refused_rows import RefusedRows
+from actors.connection.session.files.downloads import FILE
+from actors.connection.session.part import SessionPart
+from actors.connection.session.received.app_state import APP_STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxOfState, InboxStatus
+    from actors.connection.session.chats.outreach import Outreach
+    from actors.connection.session.file import SessionFile
+    from actors.connection.session.files.downloads import Downloads
+    from actors.connection.session.messages.placeholders import Placeholders
+    from actors.connection.session.received.app_state import AppState
+    from actors.connection.session.received.phone_statuses import PhoneStatuses
 
 HISTORY = "history"
 """The kind of a row with a message of a history sync: it waits behind live ones."""
@@ -35,19 +38,34 @@ PENDING: Final = (
 )
 
 
-class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
+class Inbox(SessionPart):
     """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
+
+    def __init__(
+        self,
+        file: SessionFile,
+        *,
+        phone_statuses: PhoneStatuses,
+        downloads: Downloads,
+        outreach: Outreach,
+        placeholders: Placeholders,
+        app_state: AppState,
+    ) -> None:
+        super().__init__(file)
+        self._phone_statuses, self._downloads = phone_statuses, downloads
+        self._outreach, self._placeholders = outreach, placeholders
+        self._app_state = app_state
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether the message was committed, and is no placeholder: its resend is not wanted."""
-        row = self._tombstone(chat, sender, message_id)
+        row = self.tombstone(chat, sender, message_id)
         return row is not None and row[0] == 1
 
     def knows(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether a message of this id came, also one that could not be read."""
-        return self._tombstone(chat, sender, message_id) is not None
+        return self.tombstone(chat, sender, message_id) is not None
 
-    def add_message(
+    def add(
         self,
         *,
         chat: str,
@@ -70,13 +88,13 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
         say it all.
         """
         readable = type != UNDECRYPTABLE
-        known = self._tombstone(chat, sender, message_id)
+        known = self.tombstone(chat, sender, message_id)
         if known is not None and known[0] == 1:
             return False
         if known is not None and not readable:
             return self._show(known[1])
         if known is not None:
-            self.forget_placeholder(chat, sender, message_id)
+            self._placeholders.forget(chat, sender, message_id)
         if known is not None and known[1] is not None:
             if self._fill(known[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
@@ -92,21 +110,21 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
 
     def last_arrival(self) -> int:
         """The key of the newest item; 0 where there is none."""
-        row = self._row("SELECT max(key) FROM inbox")
+        row = self._file.row("SELECT max(key) FROM inbox")
         return 0 if row is None or row[0] is None else int(row[0])
 
     def keeps_any(self, until: int) -> bool:
         """Whether a message with a key up to that one is stored here alone."""
         query = "SELECT 1 FROM inbox WHERE kind IN ('message', ?) AND key <= ? LIMIT 1"
-        return self._row(query, (HISTORY, until)) is not None
+        return self._file.row(query, (HISTORY, until)) is not None
 
     def skip_arrivals(self, count: int) -> None:
         """Leave out the next `count` keys: what comes now came after all that had one of them."""
-        self._write(
+        self._file.write(
             "INSERT INTO sqlite_sequence (name, seq) SELECT 'inbox', 0"
             " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'inbox')"
         )
-        self._write("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'inbox'", (count,))
+        self._file.write("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'inbox'", (count,))
 
     def want(
         self,
@@ -123,127 +141,51 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
 
         It shows only when `show_wanted` finds that no resend came, or a placeholder is added for it.
         """
-        if self._tombstone(chat, sender, message_id) is None:
+        if self.tombstone(chat, sender, message_id) is None:
             row = (
                 *(chat, sender, message_id, at, UNDECRYPTABLE),
                 *(None, int(from_me), push_name, source, None, None),
             )
             self._put(WANTED, row, readable=False)
         else:
-            self._write(
+            self._file.write(
                 "UPDATE tombstones SET at = ? WHERE chat = ? AND sender = ? AND message_id = ?",
-                (self._clock(), chat, sender, message_id),
+                (self._file.clock(), chat, sender, message_id),
             )
 
     def wants(self) -> bool:
         """Whether the resend of any message is waited for."""
-        return self._row("SELECT 1 FROM inbox WHERE kind = ? LIMIT 1", (WANTED,)) is not None
+        return self._file.row("SELECT 1 FROM inbox WHERE kind = ? LIMIT 1", (WANTED,)) is not None
 
     def show_wanted(self, before: float) -> int:
         """Put placeholders for what was last asked for at or before that time; return how many.
 
         So for what was asked for in the future: the clock was set back, and how long ago is unknown.
         """
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT inbox.key FROM inbox JOIN tombstones ON tombstones.inbox = inbox.key"
             " WHERE inbox.kind = ? AND (tombstones.at <= ? OR tombstones.at > ?)",
-            (WANTED, before, self._clock()),
+            (WANTED, before, self._file.clock()),
         )
         return sum(self._show(key) for (key,) in rows)
-
-    def move_chat(self, old: str, new: str) -> None:
-        """Move the messages of the chat `old` to `new`; one that is in both is there once.
-
-        Where any of it may be stored elsewhere, or on its way there, an `InboxMerge` is put in.
-        """
-        moved = self._rows(
-            "SELECT sender, message_id, readable, inbox, at FROM tombstones WHERE chat = ?", (old,)
-        )
-        if moved:
-            self.merge_chats([(old, new)])
-        for sender, message_id, readable, inbox, at in moved:
-            target = new if sender == old else sender
-            known = self._tombstone(new, target, message_id)
-            if known is not None:
-                # The one that can be read stays; of two alike, the one that is there.
-                double = inbox if known[0] >= readable else known[1]
-                self._write("DELETE FROM inbox WHERE key = ?", (double,))
-            if known is None or known[0] < readable:
-                self._write(
-                    "INSERT OR REPLACE INTO tombstones"
-                    " (chat, sender, message_id, readable, inbox, at) VALUES (?, ?, ?, ?, ?, ?)",
-                    (new, target, message_id, readable, inbox, at),
-                )
-        self._write("DELETE FROM tombstones WHERE chat = ?", (old,))
-        # Where no message of the chat ever came there are receipts at most: of a group's members
-        # hundreds may become known at once, and thousands of messages wait.
-        receipts = "" if moved else " AND kind IN ('receipt', 'early')"
-        self._write(
-            "UPDATE inbox SET chat = ?1, sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END"  # noqa: S608
-            f" WHERE chat = ?2{receipts}",
-            (new, old),
-        )
-        self.move_transfers(old, new)
-        self._expect_moved_statuses(new)
-
-    def merge_chats(self, chats: Iterable[tuple[str, str]]) -> None:
-        """Put an `InboxMerge` in for each pair of an old and a new chat that has none yet."""
-        for old, new in chats:
-            self._write(
-                "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
-                " SELECT 'merge', ?1, ?2, '', ?3, 'merge', 0, 'live' WHERE NOT EXISTS"
-                " (SELECT 1 FROM inbox WHERE kind = 'merge' AND chat = ?1 AND sender = ?2)",
-                (new, old, int(self._clock())),
-            )
-
-    def move_sender(self, lid: str, pn: str) -> None:
-        """Move a member's messages in groups from the LID to the number, or repeats would count as new."""
-        moved = self._rows(
-            "SELECT chat, message_id, readable, inbox, at FROM tombstones WHERE sender = ?"
-            " AND sender GLOB '*@lid' AND chat GLOB '*@g.us'",
-            (lid,),
-        )
-        for chat, message_id, readable, inbox, at in moved:
-            self._write(
-                "INSERT OR IGNORE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (chat, pn, message_id, readable, inbox, at),
-            )
-            if inbox is not None:
-                # What is stored already stays under the LID, and so does what becomes of its file.
-                self._write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
-                self._write(
-                    "UPDATE inbox SET sender = ?"
-                    " WHERE kind IN (?, ?) AND chat = ? AND sender = ? AND message_id = ?",
-                    (pn, FILE, PAST_FILE, chat, lid, message_id),
-                )
-                self._write(
-                    "UPDATE OR IGNORE transfers SET sender = ?"
-                    " WHERE chat = ? AND sender = ? AND message_id = ?",
-                    (pn, chat, lid, message_id),
-                )
-            self._write(
-                "DELETE FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
-                (chat, lid, message_id),
-            )
 
     def bury(self, *, chat: str, sender: str, message_id: str) -> None:
         """Leave a tombstone alone: the message was for the protocol and shows nothing.
 
         A placeholder that waits for it is taken back; a message that is there stays.
         """
-        known = self._tombstone(chat, sender, message_id)
+        known = self.tombstone(chat, sender, message_id)
         if known is not None and known[0] == 1:
             return
         if known is not None and known[1] is not None:
-            self._write("DELETE FROM inbox WHERE key = ?", (known[1],))
-        self.forget_placeholder(chat, sender, message_id)
-        self._write(
+            self._file.write("DELETE FROM inbox WHERE key = ?", (known[1],))
+        self._placeholders.forget(chat, sender, message_id)
+        self._file.write(
             "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
             " VALUES (?, ?, ?, 1, NULL, ?)",
-            (chat, sender, message_id, self._clock()),
+            (chat, sender, message_id, self._file.clock()),
         )
-        self._expect_statuses(chat, sender, message_id)
+        self._phone_statuses.expect(chat, sender, message_id)
 
     def add_receipt(
         self,
@@ -254,7 +196,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
         at: int,
     ) -> None:
         """Put a receipt in. One that comes twice is there twice: receipts are idempotent."""
-        self._write(
+        self._file.write(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
             " VALUES ('receipt', ?, '', ?, ?, ?, 0, 'live')",
             (chat, json.dumps(list(message_ids)), at, status),
@@ -284,13 +226,13 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
     def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled items of a kind, oldest first; those of the others cost nothing."""
         if kind == "status":
-            return self.due_statuses(limit)
+            return self._phone_statuses.due(limit)
         if kind == FILE:
-            return self.due_files(limit)
+            return self._downloads.due_files(limit)
         if kind == APP_STATE:
-            return self.pending_app_state(limit)
+            return self._app_state.pending(limit)
         read = _READ[kind]
-        return [read(row) for row in self._rows(PENDING, (kind, limit))]
+        return [read(row) for row in self._file.rows(PENDING, (kind, limit))]
 
     def settle(self, keys: Sequence[int]) -> None:
         """Forget the items, which are stored elsewhere; the messages' tombstones stay 30 days.
@@ -298,40 +240,42 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
         Keys that are settled already, or never were, are ignored.
         """
         settled = json.dumps(list(keys))
-        self._write("DELETE FROM inbox WHERE key IN (SELECT value FROM json_each(?))", (settled,))
-        self._write(
+        self._file.write(
+            "DELETE FROM inbox WHERE key IN (SELECT value FROM json_each(?))", (settled,)
+        )
+        self._file.write(
             "UPDATE tombstones SET inbox = NULL, at = ?"
             " WHERE inbox IN (SELECT value FROM json_each(?))",
-            (self._clock(), settled),
+            (self._file.clock(), settled),
         )
 
-    def prune_tombstones(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop the tombstones of messages that were settled 30 days ago.
 
         Those of a LID's chat stay until its phone number is known: they say what is to be merged.
         """
-        self._write(
+        self._file.write(
             "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL AND chat NOT GLOB '*@lid'",
             (now - TOMBSTONE_SECONDS,),
         )
 
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
-        key = self._insert(
+        key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
             " source, body, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, *row),
         )
-        self._write(
+        self._file.write(
             "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (*row[:3], int(readable), key, self._clock()),
+            (*row[:3], int(readable), key, self._file.clock()),
         )
         if row[6]:  # the account's own
-            self._expect_statuses(*row[:3])
+            self._phone_statuses.expect(*row[:3])
             if not row[0].endswith("@g.us"):
-                self.note_begun(row[0], row[2])
+                self._outreach.note_begun(row[0], row[2])
         elif row[0] == row[1]:
-            self.note_correspondent(row[0])
+            self._outreach.note_correspondent(row[0])
 
     def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
         """Let a row that was never shown be the message that it stands for; False for another.
@@ -339,7 +283,7 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
         One that was shown may be on its way to the store, and settling it must not take this.
         """
         return (
-            self._write(
+            self._file.write(
                 "UPDATE inbox SET kind = 'message', type = ?, text = ?, body = ?, content = ?,"
                 " push_name = coalesce(?, push_name) WHERE key = ? AND kind = ?",
                 (*said, push_name, key, WANTED),
@@ -348,24 +292,25 @@ class Inbox(Statuses, Transfers, Outreach, Placeholders, AppState, RefusedRows):
         )
 
     def _mark_readable(self, chat: str, sender: str, message_id: str) -> None:
-        self._write(
+        self._file.write(
             "UPDATE tombstones SET readable = 1, at = ?"
             " WHERE chat = ? AND sender = ? AND message_id = ?",
-            (self._clock(), chat, sender, message_id),
+            (self._file.clock(), chat, sender, message_id),
         )
 
     def _take_back(self, key: int, at: int) -> int:
         """Remove a placeholder that may not have left yet; return its time, else `at`."""
-        row = self._row("SELECT at FROM inbox WHERE key = ?", (key,))
-        self._write("DELETE FROM inbox WHERE key = ?", (key,))
+        row = self._file.row("SELECT at FROM inbox WHERE key = ?", (key,))
+        self._file.write("DELETE FROM inbox WHERE key = ?", (key,))
         return at if row is None else int(row[0])
 
     def _show(self, key: int | None) -> bool:
         shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
-        return self._write(shown, (key, WANTED)) == 1
+        return self._file.write(shown, (key, WANTED)) == 1
 
-    def _tombstone(self, chat: str, sender: str, message_id: str) -> tuple[int, int | None] | None:
-        return self._row(
+    def tombstone(self, chat: str, sender: str, message_id: str) -> tuple[int, int | None] | None:
+        """Return whether the message was read (1 or 0) and the key of its item; None where it never came."""
+        return self._file.row(
             "SELECT readable, inbox FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
             (chat, sender, message_id),
         )

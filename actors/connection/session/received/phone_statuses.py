@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import InboxStatus
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -23,10 +23,10 @@ EARLY_SECONDS = 7 * 86_400
 """So many receipts wait for their message at most, and so long: most are for nothing of ours."""
 
 
-class Statuses(SessionFile):
+class PhoneStatuses(SessionPart):
     """Receipts for what the account's phone sent, each on disk before it is acknowledged (G5)."""
 
-    def add_status(
+    def add(
         self,
         *,
         chat: str,
@@ -39,25 +39,25 @@ class Statuses(SessionFile):
 
         One that comes twice is there twice: noting it is idempotent.
         """
-        known = self._row(
+        known = self._file.row(
             "SELECT 1 FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
             (chat, sender, message_id),
         )
-        key = self._insert(
+        key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, 1, 'live')",
             (STATUS if known else EARLY, chat, sender, message_id, at, status),
         )
         if not known:
-            self._write(
+            self._file.write(
                 "DELETE FROM inbox WHERE kind = ? AND key < ? AND key <= (SELECT key FROM inbox"
                 " WHERE kind = ? ORDER BY key DESC LIMIT 1 OFFSET ?)",
                 (EARLY, key, EARLY, EARLY_ROWS),
             )
 
-    def due_statuses(self, limit: int) -> list[InboxStatus]:
+    def due(self, limit: int) -> list[InboxStatus]:
         """The oldest ones whose message is settled, oldest first."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT inbox.key, inbox.chat, inbox.sender, inbox.message_id, inbox.type, inbox.at"
             " FROM inbox JOIN tombstones USING (chat, sender, message_id)"
             " WHERE inbox.kind = ? AND tombstones.inbox IS NULL ORDER BY inbox.key LIMIT ?",
@@ -65,21 +65,23 @@ class Statuses(SessionFile):
         )
         return [InboxStatus(*row) for row in rows]
 
-    def prune_statuses(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop receipts whose message has not come for a week."""
-        self._write("DELETE FROM inbox WHERE kind = ? AND at < ?", (EARLY, now - EARLY_SECONDS))
+        self._file.write(
+            "DELETE FROM inbox WHERE kind = ? AND at < ?", (EARLY, now - EARLY_SECONDS)
+        )
 
-    def _expect_statuses(self, chat: str, sender: str, message_id: str) -> None:
+    def expect(self, chat: str, sender: str, message_id: str) -> None:
         """The message came: what was early is not any more."""
-        self._write(
+        self._file.write(
             "UPDATE inbox SET kind = ? WHERE kind = ?"
             " AND chat = ? AND sender = ? AND message_id = ?",
             (STATUS, EARLY, chat, sender, message_id),
         )
 
-    def _expect_moved_statuses(self, chat: str) -> None:
+    def expect_moved(self, chat: str) -> None:
         """As `_expect_statuses`, for every message of a chat that others were merged into."""
-        self._write(
+        self._file.write(
             "UPDATE inbox SET kind = ? WHERE kind = ? AND chat = ? AND EXISTS (SELECT 1 FROM"
             " tombstones WHERE tombstones.chat = inbox.chat AND tombstones.sender = inbox.sender"
             " AND tombstones.message_id = inbox.message_id)",

@@ -62,7 +62,7 @@ class Step:
 
 def put(session: Session, chat: str, number: int, type_: str = "text") -> bool:
     """Message `number`, inside a transaction; each third is the account's own."""
-    return session.add_message(
+    return session.inbox.add(
         chat=chat,
         sender=chat if number % 3 else OWN,
         message_id=f"M{number}",

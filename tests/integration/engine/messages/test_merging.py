@@ -188,9 +188,7 @@ async def prepare(directory: Path) -> None:
                 assert merging.put(session, merging.LID, number, kind)
         await merging.drain(session, merging.settings(directory))
         async with session.transaction():
-            session._write(
-                "DELETE FROM tombstones WHERE message_id = ?", (f"M{merging.COUNT - 1}",)
-            )
+            session.write("DELETE FROM tombstones WHERE message_id = ?", (f"M{merging.COUNT - 1}",))
             assert merging.put(session, merging.LID, merging.COUNT - 1)
 
 

@@ -74,11 +74,11 @@ class Learning(SessionNames):
         return time.time()
 
     async def pending(self, kind: Any, limit: int) -> Sequence[Any]:
-        return self._session.pending(kind, limit)
+        return self._session.inbox.pending(kind, limit)
 
     async def settle(self, keys: Sequence[int]) -> None:
         async with self._session.transaction():
-            self._session.settle(keys)
+            self._session.inbox.settle(keys)
 
     async def set_aside(self, key: int) -> bool:
         raise AssertionError(f"the store refused {key}")
@@ -88,7 +88,7 @@ class Learning(SessionNames):
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         async with self._session.transaction():
-            self._session.merge_chats(chats)
+            self._session.inbox_moves.merge_chats(chats)
         self.look.set()
 
 
@@ -99,7 +99,7 @@ async def prepare(directory: Path, made: Settings) -> None:
     lanes, documents = Lanes(redis, made), open_documents(made)
     with closing(Session.open(directory / SESSION_FILE, 0)) as session:
         async with session.transaction():
-            session.add_message(
+            session.inbox.add(
                 chat=LID, sender=LID, message_id="M", at=1, type="text", text="arrived"
             )
         manager = StateManager(str(made.data), "state")
@@ -164,7 +164,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
 async def _done(lanes: Lanes, session: Session, sender: Sender) -> bool:
     counts = (await lanes.counts_many([SHOP]))[SHOP]
     waits = counts.waiting + counts.active + counts.delayed
-    return not waits and not session.pending("merge", 1) and not sender.joins.waits
+    return not waits and not session.inbox.pending("merge", 1) and not sender.joins.waits
 
 
 async def judge(directory: Path, made: Settings) -> None:

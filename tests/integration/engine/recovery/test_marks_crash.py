@@ -130,7 +130,9 @@ async def test_killed_while_marking(
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await sender.stop(5)
-            marked = phone.engine._session.marked(chat(CONTACT), ReadMark(arrived=time.time()))
+            marked = phone.engine._session.unread.marked(
+                chat(CONTACT), ReadMark(arrived=time.time())
+            )
             assert marked == []
     finally:
         await lanes.close()

@@ -164,7 +164,7 @@ async def test_a_send_by_lid_does_not_reach_the_next_holder_of_its_former_number
         async with session.transaction():
             session.learn_lid(lid, ANA)
         await joins.step({})
-    assert session.chat_today(OTHER_LID) == OTHER_LID
+    assert session.names.chat_today(OTHER_LID) == OTHER_LID
     assert (await desk.accept("for the former holder", OTHER_LID)).chat == OTHER_LID
     assert await desk.drain() == ["for the former holder"]
 
@@ -179,7 +179,7 @@ async def test_a_name_that_ends_while_another_is_not_told_yet_ends_in_redis(
             async with session.transaction():
                 session.learn_number(asked, answered)
         await joins.step({})
-    assert session.chat_today(OTHER) == OTHER
+    assert session.names.chat_today(OTHER) == OTHER
     assert await desk.lanes.names(SHOP, [OTHER]) == {OTHER: OTHER}
 
 
@@ -193,7 +193,7 @@ async def test_whatever_is_learnt_session_and_redis_agree(
     for _ in range(10):
         async with session.transaction():
             if chance.random() < 0.5:
-                number = session.answering(chance.choice((ANA, BEN, OTHER)))
+                number = session.names.answering(chance.choice((ANA, BEN, OTHER)))
                 learnt.append((chance.choice((LID, OTHER_LID)), number))
                 session.learn_lid(*learnt[-1])
             else:
@@ -201,8 +201,8 @@ async def test_whatever_is_learnt_session_and_redis_agree(
                 session.learn_number(*learnt[-1])
         if chance.random() < 0.5:
             await joins.step({})
-        told = {each.old: each.new for each in session.renamings(0, 99)}
-        today = {chat: session.chat_today(chat) for chat in CHATS}
+        told = {each.old: each.new for each in session.names.renamings(0, 99)}
+        today = {chat: session.names.chat_today(chat) for chat in CHATS}
         assert {chat: told.get(chat, chat) for chat in CHATS} == today, learnt
     while joins.waits:
         await joins.step({})

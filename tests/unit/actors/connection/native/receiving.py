@@ -75,13 +75,13 @@ class World:
         """Both have credentials, and the other one has a session with the device."""
         own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
         async with self.other.transaction():
-            self.other.save_credentials(new_credentials())
+            self.other.credentials.save(new_credentials())
         async with self.session.transaction():
-            self.session.save_credentials(own)
+            self.session.credentials.save(own)
         await self.afresh()
 
     async def afresh(self) -> None:
-        own = self.session.credentials()
+        own = self.session.credentials.read()
         assert own is not None
         async with self.session.transaction():
             ((number, public),) = self.signal.make_prekeys(1)
@@ -119,7 +119,7 @@ class World:
         return replace(outcome, news=outcome.news or learned)
 
     def messages(self) -> list[InboxMessage]:
-        return self.session.pending("message", 100)
+        return self.session.inbox.pending("message", 100)
 
 
 @asynccontextmanager

@@ -103,10 +103,10 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     """The account's device, which sent a message to Carol."""
     with closing(Session.open(tmp_path / "own.db", 1)) as opened:
         async with opened.transaction():
-            opened.save_credentials(
+            opened.credentials.save(
                 replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
             )
-            opened.remember_sent(CAROL, NUMBER, TEXT, opened._clock())
+            opened.sent.remember(CAROL, NUMBER, TEXT, opened.clock())
         yield opened
 
 
@@ -119,7 +119,7 @@ def other(tmp_path: Path) -> Iterator[Session]:
 async def credentials(other: Session) -> tuple[Credentials, tuple[int, bytes]]:
     own = replace(new_credentials(), device_identity=b"adv")
     async with other.transaction():
-        other.save_credentials(own)
+        other.credentials.save(own)
         (prekey,) = Signal(other).make_prekeys(1)
     return own, prekey
 
@@ -221,7 +221,7 @@ async def test_a_limit_that_is_told_holds_for_who_never_wrote(session: Session) 
         assert await wire.acknowledged(notification) == []
         async with asyncio.timeout(5):
             limits = await told.get()
-        assert limits == session.limits()
+        assert limits == session.outreach.limits()
         assert limits.locked_until is not None
         wire.part._logged_in = True
         with pytest.raises(SendDeferred) as deferred:
@@ -248,15 +248,17 @@ async def test_a_limit_holds_from_its_commit_on_before_anybody_is_told(session: 
         wire.coming.put_nowait(Node("notification", attrs, (Node("update", {}, said),)))
         async with asyncio.timeout(5):
             await acknowledges.wait()
-        assert session.limits().locked_until is not None, "it is on disk before it is acknowledged"
+        assert session.outreach.limits().locked_until is not None, (
+            "it is on disk before it is acknowledged"
+        )
         assert told.empty(), "and nobody was told"
         with pytest.raises(SendDeferred) as deferred:
             await wire.part.send(Outgoing(NUMBER, CAROL, Text("never")))
-        assert deferred.value.until == session.limits().locked_until
+        assert deferred.value.until == session.outreach.limits().locked_until
         assert (wire.sent, told.qsize()) == ([], 0)
         may_go_on.set()
         async with asyncio.timeout(5):
-            assert await told.get() == session.limits()
+            assert await told.get() == session.outreach.limits()
 
 
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:

@@ -117,7 +117,7 @@ async def waiting(session: Session) -> AsyncIterator[Desk]:
     server, offering, events = Server(), Offering(), EngineEvents()
     own = new_credentials()
     async with session.transaction():
-        session.save_credentials(own)
+        session.credentials.save(own)
     part = Enrolment(session, cast("Socket", server), own, events, offering)
     desk = Desk(server, part, offering)
 
@@ -160,7 +160,7 @@ async def test_the_phone_on_which_the_code_is_typed_links_the_device(session: Se
         await eventually("paired", lambda: desk.paired, 5)
         assert desk.paired == [PHONE]
         assert desk.server.sent[-1].child("pair-device-sign") is not None
-        own = session.credentials()
+        own = session.credentials.read()
         assert own is not None
         assert own.device == "15550100001:4@s.whatsapp.net"
         assert own.account_signature_key == phone.identity.public_key().public_bytes_raw()
@@ -174,7 +174,7 @@ async def test_after_a_wrong_code_the_qr_serves(session: Session) -> None:
         phone = await desk.typed(wrong + code.text[1:])
         assert desk.paired == []
         secret = desk.qrs[0].text.split(",")[3]
-        own = session.credentials()
+        own = session.credentials.read()
         assert own is not None
         desk.server.coming.put_nowait(phone.success(own.identity_public, base64.b64decode(secret)))
         await eventually("paired", lambda: desk.paired, 5)

@@ -70,7 +70,7 @@ def wire() -> Wire:
 @pytest.fixture
 async def peers(session: Session, wire: Wire) -> PeerMessages:
     async with session.transaction():
-        session.save_credentials(replace(new_credentials(), device_identity=b"adv"))
+        session.credentials.save(replace(new_credentials(), device_identity=b"adv"))
     return PeerMessages(
         session,
         People(session, Address.parse("15550100001:4@s.whatsapp.net"), None),

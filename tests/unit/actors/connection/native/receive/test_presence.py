@@ -24,11 +24,19 @@ GROUP = "120363000000000001@g.us"
 
 
 class Known:
-    """What the session knows: Ana's number, and what the account is called."""
+    """The session's names, as each part of it: Ana's number, and the account's push name."""
 
     name: str | None = None
 
-    def push_name(self, person: str) -> str | None:
+    @property
+    def names(self) -> Known:
+        return self
+
+    @property
+    def push_names(self) -> Known:
+        return self
+
+    def find(self, person: str) -> str | None:
         return self.name if person == "15550100001@s.whatsapp.net" else None
 
     def chat_today(self, chat: str) -> str:

@@ -34,15 +34,15 @@ class Limiting(Acknowledging):
     async def request(self, node: Node) -> Node:
         if not self.asked:
             async with self.world.session.transaction():
-                self.world.session.note_lock(time.time() + 3600)
+                self.world.session.outreach.note_lock(time.time() + 3600)
         return await super().request(node)
 
 
 async def sender(world: World, wire: Limiting) -> Sender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
-        world.session.save_devices(CAROL, [0], time.time())
-        world.session.save_devices(ACCOUNT, [5, 4], time.time())
+        world.session.identities.save_devices(CAROL, [0], time.time())
+        world.session.identities.save_devices(ACCOUNT, [5, 4], time.time())
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
     limits = AccountLimits(
@@ -85,11 +85,11 @@ async def test_a_chat_that_the_account_began_goes_on_under_a_cap(world: World) -
         await sending.send(Outgoing("3EB2", CAROL, Text("hm")))
     wire.error = None
     async with world.session.transaction():
-        world.session.note_cap(time.time() + 3600)
+        world.session.outreach.note_cap(time.time() + 3600)
     await sending.send(Outgoing("3EB3", CAROL, Text("ho")))
     assert [message.attrs["id"] for message in wire.sent] == ["3EB1", "3EB2", "3EB3"]
     async with world.session.transaction():
-        world.session.note_lock(time.time() + 3600)
+        world.session.outreach.note_lock(time.time() + 3600)
     with pytest.raises(SendDeferred):
         await sending.send(Outgoing("3EB4", CAROL, Text("ha")))
 
@@ -103,7 +103,7 @@ async def test_a_first_message_that_is_refused_begins_no_chat(world: World, erro
         await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     wire.error = None
     async with world.session.transaction():
-        world.session.note_cap(time.time() + 3600)
+        world.session.outreach.note_cap(time.time() + 3600)
     with pytest.raises(SendDeferred):
         await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     assert len(wire.sent) == 1
@@ -114,8 +114,8 @@ async def test_whatsapp_knows_better_which_chats_are_new(world: World) -> None:
     wire = Refusing(world)
     sending = await sender(world, wire)
     async with world.session.transaction():
-        world.session.note_begun(CAROL, "3EB0")
-        world.session.note_cap(time.time() + 3600)
+        world.session.outreach.note_begun(CAROL, "3EB0")
+        world.session.outreach.note_cap(time.time() + 3600)
     wire.error = 475
     for _ in range(2):
         with pytest.raises(SendDeferred):
@@ -129,10 +129,10 @@ async def test_a_message_whose_keys_were_asked_for_meanwhile_waits(world: World)
     sending = await sender(world, wire)
     with pytest.raises(SendDeferred) as deferred:
         await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
-    assert deferred.value.until == world.session.limits().locked_until
+    assert deferred.value.until == world.session.outreach.limits().locked_until
     assert (wire.asked != [], wire.sent) == (True, [])
-    assert world.session.sent_plaintext(CAROL, "3EB1") is None
+    assert world.session.sent.plaintext(CAROL, "3EB1") is None
     async with world.session.transaction():
-        world.session.note_lock(None)
+        world.session.outreach.note_lock(None)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     assert [message.attrs["id"] for message in wire.sent] == ["3EB1"]

@@ -17,7 +17,8 @@ from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.transactions import cause_of
 from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.transport.nodes import Node, proto
-from actors.connection.session.session import Session, SessionUnavailable
+from actors.connection.session.identities.credentials import StoredCredentials
+from actors.connection.session.session import SessionUnavailable
 from actors.messages.content import Quote, Reaction, Target, Text
 from tests.unit.actors.connection.native.resending import (
     ACCOUNT,
@@ -85,10 +86,10 @@ def _forge(node: Node) -> Node:
 async def sender(world: World, wire: Acknowledging, *more: str) -> Sender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
-        world.session.save_devices(
+        world.session.identities.save_devices(
             CAROL, [Address.parse(one).device for one in (CAROL, *more)], time.time()
         )
-        world.session.save_devices(ACCOUNT, [5, 4], time.time())
+        world.session.identities.save_devices(ACCOUNT, [5, 4], time.time())
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
     return Sender(world.session, world.signal, people, devices, socket, ack_timeout=1)
@@ -109,7 +110,7 @@ async def test_a_reaction_bears_the_time_that_it_is_given(world: World, at: floa
     sending, now = await sender(world, Acknowledging(world)), time.time() - 5
     sending._clock = lambda: now
     await sending.send(Outgoing("3EB1", CAROL, Reaction(Target("A", CAROL), "+"), at))
-    plaintext = world.session.sent_plaintext(CAROL, "3EB1")
+    plaintext = world.session.sent.plaintext(CAROL, "3EB1")
     assert plaintext is not None
     sent: Any = proto.Message.FromString(plaintext)
     assert sent.reactionMessage.senderTimestampMs == int((at or now) * 1000)
@@ -159,12 +160,12 @@ async def test_a_strangers_phone_is_known_by_its_bundle(world: World) -> None:
         own = world.credentials
         signed: Any = proto.ADVSignedDeviceIdentity.FromString(own.device_identity)
         signed.ClearField("accountSignatureKey")
-        world.other.save_credentials(replace(own, device_identity=signed.SerializeToString()))
+        world.other.credentials.save(replace(own, device_identity=signed.SerializeToString()))
     wire = Acknowledging(world)
     sending = await sender(world, wire)
     async with world.session.transaction():
-        world.session.save_identity(ACCOUNT, own.identity_public)
-        world.session.save_devices(CAROL, [7, 0], time.time())
+        world.session.keys.save_identity(ACCOUNT, own.identity_public)
+        world.session.identities.save_devices(CAROL, [7, 0], time.time())
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
@@ -229,11 +230,11 @@ async def test_every_address_of_a_direct_message_is_a_lid(world: World) -> None:
     ]
     assert wire.asked[:2] == [f"devices of {CAROL}", f"devices of {OWN_LID}"]
     assert [one for one in wire.asked[2:] if "@lid" not in one] == []
-    plaintext = world.session.sent_plaintext(CAROL, "3EB1")
+    plaintext = world.session.sent.plaintext(CAROL, "3EB1")
     assert plaintext is not None
     sent: Any = proto.Message.FromString(plaintext)
     assert sent.reactionMessage.key.remoteJid == CAROL_LID
-    assert world.session.sent_wire(CAROL, "3EB1") == "lid"
+    assert world.session.sent.wire(CAROL, "3EB1") == "lid"
     for name in (CAROL, LAPTOP, TABLET):
         assert world.signal.has_session(name), "sessions are named by number as ever"
 
@@ -242,7 +243,7 @@ async def test_what_a_direct_message_says_of_people_is_by_lid_too(world: World) 
     """In the copy for the own devices the chat, in a reply whom it answers."""
     wire = Listing(world)
     await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("yes", Quote(Target("A", CAROL)))))
-    plaintext = world.session.sent_plaintext(CAROL, "3EB1")
+    plaintext = world.session.sent.plaintext(CAROL, "3EB1")
     assert plaintext is not None
     sent: Any = proto.Message.FromString(plaintext)
     assert sent.extendedTextMessage.contextInfo.participant == CAROL_LID
@@ -321,7 +322,7 @@ async def test_what_is_refused_by_lid_goes_once_more_by_number(world: World) -> 
     ]
     assert names(wire.sent[1]) == [CAROL, LAPTOP, ACCOUNT, TABLET]
     assert "peer_recipient_pn" not in wire.sent[1].attrs
-    assert world.session.sent_wire(CAROL, "3EB1") == "number"
+    assert world.session.sent.wire(CAROL, "3EB1") == "number"
 
 
 async def test_what_is_refused_by_number_as_well_is_refused_for_good(world: World) -> None:
@@ -331,16 +332,16 @@ async def test_what_is_refused_by_number_as_well_is_refused_for_good(world: Worl
         await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi")))
     assert (failed.value.code, failed.value.permanent) == ("refused_400", True)
     assert [one.attrs["to"] for one in wire.sent] == [CAROL_LID, CAROL]
-    own = world.session.credentials()
+    own = world.session.credentials.read()
     assert own is not None
     assert own.by_number_until is None
 
 
 async def test_an_account_that_is_migrated_tries_no_number(world: World) -> None:
-    own = world.session.credentials()
+    own = world.session.credentials.read()
     assert own is not None
     async with world.session.transaction():
-        world.session.save_credentials(replace(own, lid_migrated=True))
+        world.session.credentials.save(replace(own, lid_migrated=True))
     wire = Refusing(world)
     with pytest.raises(SendError) as failed:
         await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi")))
@@ -357,7 +358,7 @@ async def test_what_is_acknowledged_is_sent_whatever_the_disk_takes(
         raise SessionUnavailable("SQLITE_FULL")
 
     wire, failed = Refusing(world), list[object]()
-    monkeypatch.setattr(Session, "save_credentials", full)
+    monkeypatch.setattr(StoredCredentials, "save", full)
     monkeypatch.setattr(wire, "fail", failed.append)
     assert await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi"))) == 900
     assert [str(one) for one in failed] == [str(cause_of(SessionUnavailable("SQLITE_FULL")))]
@@ -377,9 +378,9 @@ async def test_a_message_whose_chat_gets_another_name_meanwhile_has_not_left(wor
     sending = by_lid(world, wire)
     with pytest.raises(NotConnected):
         await sending.send(Outgoing("3EB1", CAROL_LID, Text("hi")))
-    assert world.session.chat_today(CAROL_LID) == CAROL
+    assert world.session.names.chat_today(CAROL_LID) == CAROL
     assert wire.sent == []
-    assert world.session.sent_plaintext(CAROL, "3EB1") is None
+    assert world.session.sent.plaintext(CAROL, "3EB1") is None
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     assert [one.attrs["to"] for one in wire.sent] == [CAROL_LID]
-    assert world.session.sent_plaintext(CAROL, "3EB1") is not None
+    assert world.session.sent.plaintext(CAROL, "3EB1") is not None

@@ -89,10 +89,14 @@ class Wire:
     async def transaction(self) -> AsyncIterator[None]:
         yield
 
+    @property
+    def unread(self) -> Wire:
+        return self
+
     def marked(self, chat: str, _: ReadMark) -> list[Unread]:
         return [Unread(7, "A", chat, "")]
 
-    def forget_unread(self, numbers: Iterable[int]) -> None:
+    def forget(self, numbers: Iterable[int]) -> None:
         self.happened.append(f"forgot {list(numbers)}")
 
 

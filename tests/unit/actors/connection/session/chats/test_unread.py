@@ -21,11 +21,11 @@ GROUP = "120363000000000001@g.us"
 
 
 def noted(session: Session, number: str, at: int, chat: str = ALICE) -> None:
-    session.note_unread(chat=chat, message_id=number, origin=LID, author="", at=at)
+    session.unread.note(chat=chat, message_id=number, origin=LID, author="", at=at)
 
 
 def ids(session: Session, until: float = 1e12, chat: str = ALICE) -> list[str]:
-    return [each.message_id for each in session.marked(chat, ReadMark(until=until))]
+    return [each.message_id for each in session.unread.marked(chat, ReadMark(until=until))]
 
 
 async def test_a_mark_covers_what_came_until_then(tmp_path: Path) -> None:
@@ -35,10 +35,10 @@ async def test_a_mark_covers_what_came_until_then(tmp_path: Path) -> None:
                 noted(session, number, at)
             noted(session, "A", 5, chat=GROUP)
         assert ids(session, 20.0) == ["A", "B"]
-        read = session.marked(ALICE, ReadMark(until=20.0))
+        read = session.unread.marked(ALICE, ReadMark(until=20.0))
         assert read[0][1:] == ("A", LID, "")
         async with session.transaction():
-            session.forget_unread(each.number for each in read)
+            session.unread.forget(each.number for each in read)
         assert ids(session) == ["C"]
         assert ids(session, chat=GROUP) == ["A"]
 
@@ -51,7 +51,7 @@ async def test_a_mark_covers_what_had_arrived_by_then(tmp_path: Path) -> None:
             async with session.transaction():
                 noted(session, number, 5)
             clock.now += 0.1
-        covered = session.marked(ALICE, ReadMark(arrived=clock.now - 0.15))
+        covered = session.unread.marked(ALICE, ReadMark(arrived=clock.now - 0.15))
         assert [each.message_id for each in covered] == ["A", "B"]
 
 
@@ -61,12 +61,12 @@ async def test_a_mark_names_also_what_is_not_kept(tmp_path: Path) -> None:
             noted(session, "A", 10)
             noted(session, "B", 10)
         mark = ReadMark((Target("A", ALICE), Target("X", ALICE)))
-        kept, gone = session.marked(ALICE, mark)
+        kept, gone = session.unread.marked(ALICE, mark)
         assert (kept.message_id, kept.origin) == ("A", LID)
         assert gone == Unread(0, "X", ALICE, "")
-        assert session.marked(GROUP, mark)[1] == Unread(0, "X", GROUP, ALICE)
+        assert session.unread.marked(GROUP, mark)[1] == Unread(0, "X", GROUP, ALICE)
         async with session.transaction():
-            session.forget_unread([kept.number, gone.number])
+            session.unread.forget([kept.number, gone.number])
         assert ids(session) == ["B"]
 
 
@@ -76,7 +76,7 @@ async def test_what_is_read_elsewhere_or_too_old_is_not_kept(tmp_path: Path) -> 
         async with session.transaction():
             for number in "ABC":
                 noted(session, number, int(clock.now))
-            session.read_elsewhere(ALICE, ["B", "Z"])
+            session.unread.read_elsewhere(ALICE, ["B", "Z"])
         assert ids(session) == ["A", "C"]
         for seconds, left in ((UNREAD_SECONDS, ["A", "C"]), (1, [])):
             clock.now += seconds

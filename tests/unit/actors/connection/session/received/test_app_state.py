@@ -26,19 +26,19 @@ async def note(
     session: Session, version: int, *changes: AppStateChange, after: int | None, of: str = LOW
 ) -> bool:
     async with session.transaction():
-        return session.note_app_state(of, version, changes, after=after)
+        return session.app_state.note(of, version, changes, after=after)
 
 
 def waiting(session: Session) -> list[tuple[str, str, Any]]:
     return [
         (each.id, each.setting, each.value)
-        for each in session.pending("app_state", 100)
+        for each in session.inbox.pending("app_state", 100)
         if isinstance(each, InboxAppState)
     ]
 
 
 async def test_changes_wait_in_order_with_the_version_that_brought_them(session: Session) -> None:
-    assert session.app_state_version(LOW) is None
+    assert session.app_state.version(LOW) is None
     assert await note(session, 3, archive(ANA, at=5.0), after=None)
     assert await note(
         session,
@@ -47,9 +47,9 @@ async def test_changes_wait_in_order_with_the_version_that_brought_them(session:
         archive(GROUP, at=7.0),
         after=3,
     )
-    assert session.app_state_version(LOW) == 4
-    assert session.app_state_version(HIGH) is None
-    first, end, second, third = session.pending("app_state", 9)
+    assert session.app_state.version(LOW) == 4
+    assert session.app_state.version(HIGH) is None
+    first, end, second, third = session.inbox.pending("app_state", 9)
     assert isinstance(first, InboxAppState)
     assert (first.id, first.setting, first.value, first.at) == (ANA, "archived", True, 5.0)
     assert (first.subject, first.collection, first.epoch, first.news) == (
@@ -66,8 +66,8 @@ async def test_changes_wait_in_order_with_the_version_that_brought_them(session:
         [first.key, end.key, second.key, third.key]
     )
     async with session.transaction():
-        session.settle([first.key, end.key])
-    assert [each.key for each in session.pending("app_state", 1)] == [second.key]
+        session.inbox.settle([first.key, end.key])
+    assert [each.key for each in session.inbox.pending("app_state", 1)] == [second.key]
 
 
 async def test_a_gap_is_refused_and_a_repeat_changes_nothing(session: Session) -> None:
@@ -75,11 +75,11 @@ async def test_a_gap_is_refused_and_a_repeat_changes_nothing(session: Session) -
     assert waiting(session) == []
     assert await note(session, 3, archive(ANA), after=None)
     assert not await note(session, 6, archive(BEN), after=5), "4 and 5 are missing"
-    assert session.app_state_version(LOW) == 3
+    assert session.app_state.version(LOW) == 3
     assert await note(session, 3, archive(BEN), after=2)
     assert [id_ for id_, *_ in waiting(session)] == [ANA]
     assert await note(session, 2, archive(GROUP), after=None), "a full sync always counts"
-    assert session.app_state_version(LOW) == 2
+    assert session.app_state.version(LOW) == 2
     assert [id_ for id_, *_ in waiting(session)] == [ANA, GROUP]
 
 
@@ -87,22 +87,22 @@ async def test_nothing_is_noted_without_its_version(session: Session, path: Path
     """G5: both are in one transaction."""
     with suppress(RuntimeError):
         async with session.transaction():
-            assert session.note_app_state(LOW, 3, [archive(ANA)], after=None)
-            assert session.app_state_version(LOW) == 3
+            assert session.app_state.note(LOW, 3, [archive(ANA)], after=None)
+            assert session.app_state.version(LOW) == 3
             raise RuntimeError
     session.close()
     with closing(Session.open(path, session.epoch + 1)) as again:
-        assert again.app_state_version(LOW) is None
-        assert again.pending("app_state", 9) == []
+        assert again.app_state.version(LOW) is None
+        assert again.inbox.pending("app_state", 9) == []
 
 
 async def test_a_full_sync_ends_behind_all_that_came_before(session: Session) -> None:
     """Also one that has nothing, and where the inbox was emptied before."""
     assert await note(session, 1, archive(ANA), archive(BEN), after=None)
     async with session.transaction():
-        session.settle([each.key for each in session.pending("app_state", 9)])
+        session.inbox.settle([each.key for each in session.inbox.pending("app_state", 9)])
     assert await note(session, 2, after=None)
-    (end,) = session.pending("app_state", 9)
+    (end,) = session.inbox.pending("app_state", 9)
     assert isinstance(end, InboxReplaced)
     assert end.until == end.key - 1 == 3
 
@@ -111,16 +111,16 @@ async def test_a_full_sync_in_parts_ends_where_it_began(session: Session) -> Non
     """Only its end takes something away, and only its end has a version."""
     assert await note(session, 1, archive(ANA), after=None)
     async with session.transaction():
-        begun = session.note_app_state_part(LOW, [archive(BEN)])
-        assert session.note_app_state_part(LOW, [archive(CARO)], begun) == begun == 2
-    assert session.app_state_version(LOW) == 1
+        begun = session.app_state.note_part(LOW, [archive(BEN)])
+        assert session.app_state.note_part(LOW, [archive(CARO)], begun) == begun == 2
+    assert session.app_state.version(LOW) == 1
     async with session.transaction():
-        assert session.note_app_state(LOW, 5, [archive(ANA)], after=None, begun=begun)
-    *parts, end = session.pending("app_state", 9)[2:]
+        assert session.app_state.note(LOW, 5, [archive(ANA)], after=None, begun=begun)
+    *parts, end = session.inbox.pending("app_state", 9)[2:]
     changes = [each for each in parts if isinstance(each, InboxAppState)]
     assert [(each.id, each.news) for each in changes] == [(BEN, False), (CARO, False), (ANA, False)]
     assert isinstance(end, InboxReplaced)
-    assert (end.until, session.app_state_version(LOW)) == (begun, 5)
+    assert (end.until, session.app_state.version(LOW)) == (begun, 5)
 
 
 async def test_a_lid_is_its_number_once_that_is_known(session: Session) -> None:
@@ -130,12 +130,14 @@ async def test_a_lid_is_its_number_once_that_is_known(session: Session) -> None:
     async with session.transaction():
         session.learn_lid(LID, ANA)
     assert {id_ for id_, *_ in waiting(session)} == {ANA}
-    (merge,) = session.pending("merge", 9)
+    (merge,) = session.inbox.pending("merge", 9)
     assert (merge.old, merge.new) == (LID, ANA), "it may be stored already"
     gone = AppStateChange.unread(LID, unread=True).entry_removed()
     assert await note(session, 2, gone, after=1)
     assert {id_ for id_, *_ in waiting(session)} == {ANA}
-    *before, last = (each for each in session.pending("app_state", 9) if each.collection == LOW)
+    *before, last = (
+        each for each in session.inbox.pending("app_state", 9) if each.collection == LOW
+    )
     assert isinstance(last, InboxAppState)
     assert (last.value, last.noted_as, last.removed) == (None, LID, True)
     assert not any(getattr(each, "removed", False) for each in before)
@@ -146,15 +148,15 @@ async def test_a_lid_without_app_state_asks_for_no_merge(session: Session) -> No
     assert await note(session, 1, archive(GROUP), after=None)
     async with session.transaction():
         session.learn_lid(LID, ANA)
-    assert session.pending("merge", 9) == []
+    assert session.inbox.pending("merge", 9) == []
 
 
 async def test_a_logout_has_each_collection_synced_anew(session: Session) -> None:
     assert await note(session, 1, archive(ANA), after=None)
     async with session.transaction():
         session.forget_credentials()
-    assert session.app_state_version(LOW) is None
-    assert len(session.pending("app_state", 9)) == 2
+    assert session.app_state.version(LOW) is None
+    assert len(session.inbox.pending("app_state", 9)) == 2
 
 
 def test_a_change_says_nothing_where_it_takes_back() -> None:

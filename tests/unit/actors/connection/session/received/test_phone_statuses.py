@@ -26,7 +26,7 @@ def opened(directory: Path, epoch: int = 1) -> closing[Session]:
 
 
 def copy(session: Session, chat: str = CONTACT, message_id: str = "A", type_: str = "text") -> None:
-    assert session.add_message(
+    assert session.inbox.add(
         chat=chat,
         sender=ACCOUNT,
         message_id=message_id,
@@ -38,16 +38,19 @@ def copy(session: Session, chat: str = CONTACT, message_id: str = "A", type_: st
 
 
 def receipt(session: Session, chat: str = CONTACT, message_id: str = "A", at: int = AT + 1) -> None:
-    session.add_status(chat=chat, sender=ACCOUNT, message_id=message_id, status="delivered", at=at)
+    session.phone_statuses.add(
+        chat=chat, sender=ACCOUNT, message_id=message_id, status="delivered", at=at
+    )
 
 
 def settle(session: Session) -> None:
-    session.settle([one.key for one in session.pending("message", 100)])
+    session.inbox.settle([one.key for one in session.inbox.pending("message", 100)])
 
 
 def due(session: Session) -> list[tuple[str, str, str, str]]:
     return [
-        (one.chat, one.sender, one.message_id, one.status) for one in session.pending("status", 100)
+        (one.chat, one.sender, one.message_id, one.status)
+        for one in session.inbox.pending("status", 100)
     ]
 
 
@@ -74,7 +77,7 @@ async def test_a_receipt_is_due_once_its_message_is_settled(
     with opened(tmp_path, epoch=2) as session:
         assert due(session) == THERE, "whoever drains"
         async with session.transaction():
-            session.settle([one.key for one in session.pending("status", 100)])
+            session.inbox.settle([one.key for one in session.inbox.pending("status", 100)])
         assert due(session) == []
 
 
@@ -103,7 +106,7 @@ async def test_a_receipt_waits_for_the_resend_of_what_could_not_be_read(tmp_path
     with opened(tmp_path) as session:
         async with session.transaction():
             receipt(session)
-            session.want(
+            session.inbox.want(
                 chat=CONTACT,
                 sender=ACCOUNT,
                 message_id="A",
@@ -132,14 +135,14 @@ async def test_what_nobody_asked_for_is_bounded_and_forgotten(tmp_path: Path) ->
             for number in range(EARLY_ROWS + 5):
                 copy(session, message_id=f"B{number}")
             settle(session)
-            while keys := [one.key for one in session.pending("message", 100)]:
-                session.settle(keys)
-        found = [one.message_id for one in session.pending("status", 2 * EARLY_ROWS)]
+            while keys := [one.key for one in session.inbox.pending("message", 100)]:
+                session.inbox.settle(keys)
+        found = [one.message_id for one in session.inbox.pending("status", 2 * EARLY_ROWS)]
         assert found == ["A", *(f"B{number}" for number in range(5, EARLY_ROWS + 5))]
         async with session.transaction():
             receipt(session, message_id="C", at=AT)
             session.prune(AT + EARLY_SECONDS + 1)
             copy(session, message_id="C")
             settle(session)
-        found = [one.message_id for one in session.pending("status", 2 * EARLY_ROWS)]
+        found = [one.message_id for one in session.inbox.pending("status", 2 * EARLY_ROWS)]
         assert "C" not in found
