@@ -30,9 +30,9 @@ from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.stanzas import Incoming
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
-from actors.connection.native.send.group_pipeline import GroupSender
+from actors.connection.native.send.direct_sender import Sender
+from actors.connection.native.send.group_sender import GroupSender
 from actors.connection.native.send.outcomes import told
-from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.device_sessions import Signal

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from tests.unit.actors.connection.native.send.test_pipeline import Acknowledging
 
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.limits.refusals import SendDeferred
@@ -16,11 +17,10 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.send.direct_sender import Sender
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Text
 from tests.unit.actors.connection.native.resending import ACCOUNT, CAROL, DEVICE, World
-from tests.unit.actors.connection.native.send.test_pipeline import Acknowledging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.transactions import cause_of
-from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.send.direct_sender import Sender
 from actors.connection.native.transport.nodes import Node, proto
 from actors.connection.session.identities.credentials import StoredCredentials
 from actors.connection.session.session import SessionUnavailable
