@@ -30,9 +30,10 @@ from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.stanzas import Incoming
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
-from actors.connection.native.send.direct_sender import Sender
+from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.group_sender import GroupSender
 from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.device_sessions import Signal
@@ -105,14 +106,20 @@ class Linked:
         self._limits = AccountLimits(
             session, socket, self._people, events, counts, start=self._start
         )
-        self._sender = Sender(
+        self._pipeline = SendPipeline(
             session,
             self._signal,
             self._people,
-            self._devices,
             socket,
             ack_timeout=ack_timeout,
             uploader=None if carrying is None else carrying.uploader,
+        )
+        self._sender = DirectSender(
+            session,
+            self._people,
+            self._devices,
+            socket,
+            pipeline=self._pipeline,
             permit=self._limits.check,
         )
         self._group_sender = GroupSender(
@@ -121,23 +128,12 @@ class Linked:
             self._devices,
             self._rosters,
             socket,
-            fanout=self._sender.fanout,
-            turn=self._sender.turn,
-            departures=self._sender.departures,
-            upload=self._sender.upload,
-            ack_timeout=ack_timeout,
+            pipeline=self._pipeline,
         )
-        peers = PeerMessages(
-            session,
-            self._people,
-            socket,
-            fanout=self._sender.fanout,
-            departures=self._sender.departures,
-            ack_timeout=ack_timeout,
-        )
+        peers = PeerMessages(self._people, self._pipeline)
         self._resends = ResendRequests(session, self._people, socket, peers, counts=counts)
         self._marks = ReadMarks(session, socket)
-        self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
+        self._resender = Resender(session, self._signal, self._people, socket, self._pipeline.turn)
         self._incoming = Incoming(
             session,
             self._signal,
@@ -186,7 +182,7 @@ class Linked:
             task.result()
 
     async def send(self, message: Outgoing) -> float:
-        """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
+        """Send one message; see `DirectSender.send`. Raises `NotConnected` before the login is done."""
         self._require_login()
         try:
             chat = parse_optional(message.chat)
@@ -279,7 +275,7 @@ class Linked:
         if self._carrying is not None:
             self._carrying.detach()
         await self._tasks.end()
-        await self._sender.close()
+        await self._pipeline.close()
 
     async def _read(self) -> None:
         while True:

@@ -1,13 +1,11 @@
-"""The send pipeline for groups: roster, devices, sender key, commit, bytes, acknowledgement."""
+"""Sends to groups: members, their devices, one ciphertext under the sender key."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
-
-import structlog
 
 from actors.connection.engine import SendError
 from actors.connection.limits.refusals import NAMED
@@ -15,11 +13,10 @@ from actors.connection.native.identities.addresses import Address, participant_h
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.send.fanout import MAX_OUTRUN, Outrun
-from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
-from actors.connection.native.send.outcomes import acknowledgement, told
-from actors.connection.native.send.to_proto import Place, dress
-from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.send.letter import GroupLetter, poll_secret
+from actors.connection.native.send.outcomes import failures_logged, told
+from actors.connection.native.send.pipeline import Stanza
+from actors.connection.native.send.to_proto import dress
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import MAX_ITERATION, OwnSenderKey
@@ -27,44 +24,20 @@ from actors.connection.native.transport.errors import ConnectionLost, RequestFai
 from actors.connection.native.transport.nodes import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Mapping
 
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.identities.group_members import Roster, Rosters
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.send.fanout import Fanout
-    from actors.connection.native.send.outbox import Departures
-    from actors.connection.native.send.to_proto import Dress
+    from actors.connection.native.send.pipeline import SendPipeline
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.files.uploads import Upload
-    from actors.connection.session.messages.message_secrets import MessageSecret
     from actors.connection.session.session import Session
-
-log = structlog.get_logger()
 
 STALE_ADDRESSING: Final = NAMED[421].code
 """The code of the refusal of a message whose group is addressed otherwise now."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    """A message to a group, not padded, for these persons and devices (the own ones among them).
-
-    `own` is this device, as the group names it.
-    """
-
-    number: str
-    chat: Address
-    plaintext: bytes
-    dress: Dress
-    poll: MessageSecret | None
-    roster: Roster
-    people: tuple[Address, ...]
-    devices: tuple[Address, ...]
-    own: Address
 
 
 @dataclass(slots=True)
@@ -76,12 +49,11 @@ class _Handed:
 
 
 class GroupSender:
-    """Sends to groups over one socket, each message under the caller's id.
+    """Sends to groups over one socket; order and commits are the pipeline's.
 
     One ciphertext serves all; the key for it goes along to each device that is not known to have
-    it. Whoever left, or was unlinked, had a key that nothing is encrypted with any more: the next
-    message has another. Messages to one group leave in the order of the calls (G4), and the key's
-    step is on disk before the bytes that used it leave.
+    it. A member that left, or a device that was unlinked, had a key that nothing is encrypted with any more:
+    the next message has another.
     """
 
     def __init__(
@@ -92,12 +64,7 @@ class GroupSender:
         rosters: Rosters,
         socket: Socket,
         *,
-        fanout: Fanout,
-        turn: Callable[[Address], AbstractAsyncContextManager[None]],
-        departures: Departures,
-        upload: Callable[[Outgoing, Address], Awaitable[Upload | None]],
-        ack_timeout: float,
-        clock: Callable[[], float] = time.time,
+        pipeline: SendPipeline,
     ) -> None:
         self._session = session
         self._keys = GroupKeys(session)
@@ -105,12 +72,7 @@ class GroupSender:
         self._devices = devices
         self._rosters = rosters
         self._socket = socket
-        self._fanout = fanout
-        self._turn = turn
-        self._departures = departures
-        self._upload = upload
-        self._ack_timeout = ack_timeout
-        self._clock = clock
+        self._pipeline = pipeline
 
     async def send(self, outgoing: Outgoing, chat: Address) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`.
@@ -118,7 +80,7 @@ class GroupSender:
         Where the group's addresses changed meanwhile it is written anew and sent once more, under the
         same id. Refused for good: ``not_in_group``, ``unknown_group``, ``group_addressing_stale``.
         """
-        upload = await self._upload(outgoing, chat)
+        upload = await self._pipeline.upload(outgoing, chat)
         try:
             letter, handed, ack = await self._attempt(outgoing, chat, upload)
         except SendError as refused:
@@ -136,17 +98,17 @@ class GroupSender:
         expected = ack.attrs.get("phash")
         if expected and expected != participant_hash(letter.devices):
             await self._reach_missing(letter)
-        stamp = ack.number("t")
-        return self._clock() if stamp is None else float(stamp)
+        return self._pipeline.acknowledged_at(ack)
 
     async def _attempt(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None
-    ) -> tuple[_Letter, _Handed, Node]:
+    ) -> tuple[GroupLetter, _Handed, Node]:
         """Send it; return it, whom it brought the key, and WhatsApp's ack. Raises `SendError`."""
-        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
+        with self._pipeline.acknowledgement(outgoing.message_id) as acknowledged:
             with told():
-                letter, handed = await self._leave(outgoing, chat, upload)
-            return letter, handed, await acknowledgement(acknowledged, self._ack_timeout)
+                write = partial(self._written, outgoing, chat, upload)
+                letter, handed = await self._pipeline.leave(chat, write)
+            return letter, handed, await self._pipeline.acknowledged(acknowledged)
 
     async def _forget_devices(self, roster: Roster) -> None:
         """Ask for the devices of all members anew. Raises `SendError`."""
@@ -155,41 +117,22 @@ class GroupSender:
                 for person in self._rosters.persons(roster):
                     self._devices.forget(person)
 
-    async def _leave(
+    async def _written(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None
-    ) -> tuple[_Letter, _Handed]:
-        """Hand the message to the network; return it, and whom it brings the key."""
-        tries = MAX_OUTRUN
-        while True:
-            async with self._turn(chat):
-                letter = await self._written(outgoing, chat, upload)
-                handed = _Handed()
-                leaving = await self._put(letter, handed)
-            try:
-                await leaving
-            except Outrun:
-                tries -= 1
-                if not tries:
-                    raise SendError("session_lost") from None
-            else:
-                return letter, handed
-
-    async def _written(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> _Letter:
+    ) -> tuple[tuple[GroupLetter, _Handed], Stanza]:
         roster = await self._rosters.of(chat)
         named = self._rosters.named(roster)
-        account, lid = self._people.account, self._people.lid
+        account = self._people.account
         devices = await self._addressed(named, roster)
-        place = Place(
-            str(chat),
-            str(account),
-            self._clock() if outgoing.at is None else outgoing.at,
-            None if lid is None else str(lid.canonical),
-            named=lambda person: str(self._rosters.address(Address.parse(person), roster, named)),
-            author=poll_author(self._session, chat, account, outgoing.content),
+        message = self._pipeline.plaintext(
+            outgoing,
+            chat,
+            upload,
+            to=chat,
+            named=lambda person: self._rosters.address(person, roster, named),
             expires=roster.expires,
         )
-        message = plaintext(outgoing, place, upload)
-        return _Letter(
+        letter = GroupLetter(
             outgoing.message_id,
             chat,
             message,
@@ -200,6 +143,9 @@ class GroupSender:
             devices,
             self._own(named, roster),
         )
+        handed = _Handed()
+        encrypt = partial(self._encrypt, letter, handed)
+        return (letter, handed), Stanza(self._lacking(letter), encrypt, leave_alone=True)
 
     def _own(self, named: Mapping[Address, Address], roster: Roster) -> Address:
         """The address by which the group names this device."""
@@ -218,15 +164,7 @@ class GroupSender:
         ]
         return tuple(dict.fromkeys((*devices, self._own(named, roster))))
 
-    async def _put(self, letter: _Letter, handed: _Handed) -> asyncio.Future[Node]:
-        found = await self._fanout.missing_bundles(self._lacking(letter), leave_alone=True)
-        leaving = self._departures.put(lambda: self._encrypt(letter, found, handed))
-        if found:
-            # Who comes next is to find the sessions, and to use up no more prekeys.
-            await asyncio.wait([leaving])
-        return leaving
-
-    def _lacking(self, letter: _Letter) -> list[Address]:
+    def _lacking(self, letter: GroupLetter) -> list[Address]:
         """The devices that are to get the key: all, where there has to be another one."""
         holders = (
             {} if self._is_over(letter) else self._session.groups.key_holders(str(letter.chat))
@@ -235,14 +173,14 @@ class GroupSender:
             device
             for device in letter.devices
             if self._people.known_as(device) != self._people.device
-            and not holders.get(self._fanout.name(device))
+            and not holders.get(self._pipeline.fanout.name(device))
         ]
 
-    def _is_over(self, letter: _Letter) -> bool:
+    def _is_over(self, letter: GroupLetter) -> bool:
         """Whether there is no key, or one that somebody may have who is not in the group now."""
         chat = str(letter.chat)
         own = self._keys.own(chat)
-        there = {self._fanout.name(device) for device in letter.devices}
+        there = {self._pipeline.fanout.name(device) for device in letter.devices}
         return (
             own is None
             or own.iteration >= MAX_ITERATION
@@ -250,7 +188,7 @@ class GroupSender:
         )
 
     async def _encrypt(
-        self, letter: _Letter, found: dict[Address, Bundle | None], handed: _Handed
+        self, letter: GroupLetter, handed: _Handed, found: dict[Address, Bundle | None]
     ) -> Node:
         """The stanza, inside a transaction."""
         chat = str(letter.chat)
@@ -262,22 +200,18 @@ class GroupSender:
         key = handing(chat, own)
         targets, names = list[Node](), list[str]()
         for device in lacking:
-            encrypted = await self._fanout.encrypt_for(device, key, {}, found)
+            encrypted = await self._pipeline.fanout.encrypt_for(device, key, {}, found)
             if encrypted is not None:
                 targets.append(Node("to", {"jid": str(device)}, (encrypted,)))
-                names.append(self._fanout.name(device))
+                names.append(self._pipeline.fanout.name(device))
             # A group of a thousand must not hold up what else there is to do.
             await asyncio.sleep(0)
-        ciphertext, own = own.encrypt(wrappers.pad(letter.plaintext))
+        ciphertext, own = own.encrypt(wrappers.pad(letter.message))
         self._keys.keep_own(chat, own)
         self._session.groups.hand_key(chat, names)
         handed.key_id, handed.devices = own.key_id, tuple(names)
-        self._session.sent.remember(chat, letter.number, letter.plaintext, self._clock())
+        self._pipeline.remember(letter, letter.own.canonical)
         self._session.groups.expect_receipts(chat, letter.number, map(str, letter.people))
-        if letter.poll is not None:
-            account = str(self._people.account)
-            author = str(letter.own.canonical)
-            self._session.secrets.remember(chat, account, letter.number, letter.poll, author)
         attrs = {
             "id": letter.number,
             "to": chat,
@@ -288,8 +222,7 @@ class GroupSender:
         parts = list(letter.dress.parts)
         if targets:
             parts.append(Node("participants", {}, targets))
-        if any(target.children()[0].attrs["type"] == "pkmsg" for target in targets):
-            parts += prekey_bundles.device_identity(self._session.credentials.read())
+        parts += self._pipeline.device_identity(target.children()[0] for target in targets)
         parts.append(Node("enc", {"v": "2", "type": "skmsg", **letter.dress.enc}, ciphertext))
         return Node("message", attrs, parts)
 
@@ -323,52 +256,37 @@ class GroupSender:
             raise SendError("not_in_group", permanent=True) from None
         return roster
 
-    async def _reach_missing(self, letter: _Letter) -> None:
-        """WhatsApp knows other devices than the cache did: send to those that were missed.
-
-        As with one person, a failure here is no failure of the send.
-        """
-        try:
+    async def _reach_missing(self, letter: GroupLetter) -> None:
+        """WhatsApp knows other devices than the cache did: send to those that were missed."""
+        with failures_logged():
             roster = await self._rosters.refresh(letter.chat)
             named = self._rosters.named(roster)
             devices = await self._addressed(named, roster, fresh=True)
-            missed = [one for one in devices if one not in letter.devices]
-            for device in missed:
-                async with self._turn(letter.chat):
-                    found = await self._fanout.missing_bundles([device])
-                    left = self._departures.put(lambda: self._alone(letter, device, found))  # noqa: B023
-                    with self._socket.acknowledgement(letter.number) as acknowledged:
-                        await left
-                        await acknowledgement(acknowledged, self._ack_timeout)
-        except (
-            ConnectionLost,
-            NotInGroup,
-            Outrun,
-            RequestFailed,
-            RequestTimeout,
-            SendError,
-            UnknownGroup,
-            *SessionRefusal,
-        ) as error:
-            log.warning(
-                "missed devices not reached",
-                action="send.missed_devices",
-                error=type(error).__name__,
-            )
+            for device in devices:
+                if device in letter.devices:
+                    continue
+                with self._pipeline.acknowledgement(letter.number) as acknowledged:
+                    await self._pipeline.leave(letter.chat, partial(self._missed, letter, device))
+                    await self._pipeline.acknowledged(acknowledged)
+
+    async def _missed(self, letter: GroupLetter, device: Address) -> tuple[GroupLetter, Stanza]:
+        return letter, Stanza([device], partial(self._alone, letter, device))
 
     async def _alone(
-        self, letter: _Letter, device: Address, found: dict[Address, Bundle | None]
+        self, letter: GroupLetter, device: Address, found: dict[Address, Bundle | None]
     ) -> Node:
         """The whole message for one device, with the key for what follows."""
         chat, own = str(letter.chat), self._keys.own(str(letter.chat))
-        plaintext = letter.plaintext if own is None else handing(chat, own, letter.plaintext)
-        encrypted = await self._fanout.encrypt_for(device, plaintext, letter.dress.enc, found)
+        plaintext = letter.message if own is None else handing(chat, own, letter.message)
+        encrypted = await self._pipeline.fanout.encrypt_for(
+            device, plaintext, letter.dress.enc, found
+        )
         if encrypted is None:
             raise SendError("no_devices")
         person = str(self._people.canonical(device))
         self._session.groups.expect_receipts(chat, letter.number, [person])
         if own is not None:
-            self._session.groups.hand_key(chat, [self._fanout.name(device)])
+            self._session.groups.hand_key(chat, [self._pipeline.fanout.name(device)])
         attrs = {
             "id": letter.number,
             "to": chat,
@@ -377,6 +295,5 @@ class GroupSender:
             **letter.dress.attrs,
         }
         parts = [*letter.dress.parts, encrypted]
-        if encrypted.attrs["type"] == "pkmsg":
-            parts += prekey_bundles.device_identity(self._session.credentials.read())
+        parts += self._pipeline.device_identity([encrypted])
         return Node("message", attrs, parts)

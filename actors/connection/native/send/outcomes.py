@@ -7,11 +7,13 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import structlog
+
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits import refusals
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.transport.errors import (
     ConnectionLost,
     NotOnWhatsApp,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from actors.connection.native.receive.transactions import Link
     from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
+
+log = structlog.get_logger()
 
 
 @contextmanager
@@ -50,6 +54,29 @@ def told() -> Iterator[None]:
         if lost.written:
             raise SendError("connection_lost", uncertain=True) from None
         raise NotConnected from None
+
+
+@contextmanager
+def failures_logged() -> Iterator[None]:
+    """Logs failures to reach devices that a message missed; it is acknowledged, and counts as sent.
+
+    The lists of devices are fresh then, and the next message reaches them.
+    """
+    try:
+        yield
+    except (
+        ConnectionLost,
+        NotInGroup,
+        NotOnWhatsApp,
+        RequestFailed,
+        RequestTimeout,
+        SendError,
+        UnknownGroup,
+        *SessionRefusal,
+    ) as error:
+        log.warning(
+            "missed devices not reached", action="send.missed_devices", error=type(error).__name__
+        )
 
 
 async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:

@@ -15,9 +15,10 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.transactions import cause_of
-from actors.connection.native.send.direct_sender import Sender
+from actors.connection.native.send.direct_sender import DirectSender
+from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.transport.nodes import Node, proto
-from actors.connection.session.identities.credentials import StoredCredentials
+from actors.connection.session.identities.stored_credentials import StoredCredentials
 from actors.connection.session.session import SessionUnavailable
 from actors.messages.content import Quote, Reaction, Target, Text
 from tests.unit.actors.connection.native.resending import (
@@ -83,7 +84,7 @@ def _forge(node: Node) -> Node:
     return replace(node, content=[_forge(child) for child in node.content])
 
 
-async def sender(world: World, wire: Acknowledging, *more: str) -> Sender:
+async def sender(world: World, wire: Acknowledging, *more: str) -> DirectSender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
         world.session.identities.save_devices(
@@ -92,7 +93,8 @@ async def sender(world: World, wire: Acknowledging, *more: str) -> Sender:
         world.session.identities.save_devices(ACCOUNT, [5, 4], time.time())
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
-    return Sender(world.session, world.signal, people, devices, socket, ack_timeout=1)
+    pipeline = SendPipeline(world.session, world.signal, people, socket, ack_timeout=1)
+    return DirectSender(world.session, people, devices, socket, pipeline=pipeline)
 
 
 async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
@@ -108,7 +110,7 @@ async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
 async def test_a_reaction_bears_the_time_that_it_is_given(world: World, at: float | None) -> None:
     """At each attempt the same; else that at which it leaves."""
     sending, now = await sender(world, Acknowledging(world)), time.time() - 5
-    sending._clock = lambda: now
+    sending._pipeline.clock = lambda: now
     await sending.send(Outgoing("3EB1", CAROL, Reaction(Target("A", CAROL), "+"), at))
     plaintext = world.session.sent.plaintext(CAROL, "3EB1")
     assert plaintext is not None
@@ -205,11 +207,12 @@ class Listing(Acknowledging):
         return Node("iq", {}, (Node("usync", {}, (Node("list", {}, users),)),))
 
 
-def by_lid(world: World, wire: Acknowledging) -> Sender:
+def by_lid(world: World, wire: Acknowledging) -> DirectSender:
     people = People(world.session, Address.parse(DEVICE), Address.parse(OWN_LID).with_device(4))
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
-    return Sender(world.session, world.signal, people, devices, socket, ack_timeout=1)
+    pipeline = SendPipeline(world.session, world.signal, people, socket, ack_timeout=1)
+    return DirectSender(world.session, people, devices, socket, pipeline=pipeline)
 
 
 def names(message: Node) -> list[str]:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.unit.actors.connection.native.send.test_pipeline import Acknowledging
 
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.limits.refusals import SendDeferred
@@ -17,10 +16,12 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.send.direct_sender import Sender
+from actors.connection.native.send.direct_sender import DirectSender
+from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Text
 from tests.unit.actors.connection.native.resending import ACCOUNT, CAROL, DEVICE, World
+from tests.unit.actors.connection.native.send.test_direct_sender import Acknowledging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Limiting(Acknowledging):
         return await super().request(node)
 
 
-async def sender(world: World, wire: Limiting) -> Sender:
+async def sender(world: World, wire: Limiting) -> DirectSender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
         world.session.identities.save_devices(CAROL, [0], time.time())
@@ -48,14 +49,9 @@ async def sender(world: World, wire: Limiting) -> Sender:
     limits = AccountLimits(
         world.session, socket, people, EngineEvents(), Counter(), start=lambda *_: None
     )
-    return Sender(
-        world.session,
-        world.signal,
-        people,
-        devices,
-        socket,
-        ack_timeout=1,
-        permit=limits.check,
+    pipeline = SendPipeline(world.session, world.signal, people, socket, ack_timeout=1)
+    return DirectSender(
+        world.session, people, devices, socket, pipeline=pipeline, permit=limits.check
     )
 
 
