@@ -14,7 +14,7 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from actors.connection.names.port import Names
+    from actors.connection.names.port import NamedChats
     from actors.queue.lanes import Job, Lanes, Renamed
 
 BATCH: Final = 200
@@ -31,7 +31,7 @@ class LaneJoins:
     def __init__(
         self,
         owner: tuple[str, int],
-        engine: Names,
+        engine: NamedChats,
         lanes: Lanes,
         on_joined: Callable[[str], None],
         on_lost: Callable[[str], None],
@@ -41,10 +41,10 @@ class LaneJoins:
         `on_joined` is called with a chat whose lane another one joined, `on_lost` as the sender's.
         """
         self._owner = owner
-        self._engine = engine
+        self._engine, self._names = engine, engine.names
         self._lanes = lanes
         self._on_joined, self._on_lost = on_joined, on_lost
-        self._at_start = engine.renamed_to
+        self._at_start = engine.names.renamed_to
         self._told: int | None = None
         self._noted = 0
         self._joining: dict[str, Renaming] = {}
@@ -54,7 +54,7 @@ class LaneJoins:
     @property
     def named(self) -> bool:
         """Whether Redis has all names that the engine learnt."""
-        return self._told is not None and self._engine.renamed_to <= self._told
+        return self._told is not None and self._names.renamed_to <= self._told
 
     @property
     def unfinished(self) -> bool:
@@ -72,7 +72,7 @@ class LaneJoins:
         The message goes back, unattempted, and is claimed again at its place once Redis has the name. So does
         one whose send is what finds the name.
         """
-        if self._engine.chat_today(chat) != chat:
+        if self._names.chat_today(chat) != chat:
             self.ask([chat])
             raise NotConnected
         if not self.named:
@@ -108,9 +108,9 @@ class LaneJoins:
                 await self._lanes.note_renamed(
                     *self._owner, 0
                 )  # or the next owner skips what is told now
-        news, learnt = self._engine.renamings(self._told, BATCH), self._engine.renamed_to
+        news, learnt = self._names.renamings(self._told, BATCH), self._names.renamed_to
         again = (
-            each._replace(new=self._engine.chat_today(each.old)) for each in self._joining.values()
+            each._replace(new=self._names.chat_today(each.old)) for each in self._joining.values()
         )
         round_ = {each.old: each for each in (*again, *news)}
         for each in round_.values():
@@ -162,7 +162,7 @@ class LaneJoins:
         if self._is_noted:
             return
         try:
-            pairs = [(old, self._engine.chat_today(old)) for old in self._written_to]
+            pairs = [(old, self._names.chat_today(old)) for old in self._written_to]
             if renamed := [(old, new) for old, new in pairs if new != old]:
                 await self._engine.merge(renamed)
         except SessionUnavailable:

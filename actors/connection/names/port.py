@@ -32,6 +32,14 @@ class Names(Protocol):
     def renamings(self, behind: int, limit: int) -> Sequence[Renaming]:
         """Names that were learnt after that number, in order; of each address the last one."""
 
+
+class NamedChats(Protocol):
+    """The engine's chats: their names, and moving what is stored of them."""
+
+    @property
+    def names(self) -> Names:
+        """The names that the session learnt."""
+
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         """Have what is stored of the first chat of each pair moved to the second: an `InboxMerge` each.
 

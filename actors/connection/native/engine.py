@@ -14,7 +14,6 @@ import structlog
 from actors.connection.account.unable import Unable
 from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
-from actors.connection.names.session_names import SessionNames
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.media.transfers import Carrying
 from actors.connection.native.paired_client import Linked
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class NativeEngine(SessionInbox, SessionNames, Unable):
+class NativeEngine(SessionInbox, Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket

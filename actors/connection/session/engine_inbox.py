@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.connection.engine import InboxKind
+    from actors.connection.session.identities.renumbered import ChatNames
     from actors.redis.lease_record import HeldItems
 
 
@@ -36,6 +37,11 @@ class SessionInbox(SessionRefusedItems):
     @abstractmethod
     async def _settled(self, keys: Sequence[int]) -> None:
         """Let go what waited until these items are stored elsewhere, or are set aside."""
+
+    @property
+    def names(self) -> ChatNames:
+        """The names of chats that the session learnt."""
+        return self._session.names
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""

@@ -13,7 +13,6 @@ import structlog
 from actors.connection.account.unable import Unable
 from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
-from actors.connection.names.session_names import SessionNames
 from actors.connection.native.media.transfers import Carrying
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
@@ -49,7 +48,7 @@ log = structlog.get_logger()
 LOGOUT_TIMEOUT: Final = 10.0
 
 
-class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
+class WhatsmeowEngine(SessionInbox, Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     `run` serves one login after the other, whenever its owner calls it. The program lives as long as its

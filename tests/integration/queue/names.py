@@ -21,6 +21,10 @@ class Learnt:
         known = tuple(each for each in self._learnt if each.old != old)
         self._learnt = (*known, Renaming(self.renamed_to + 1, old, new))
 
+    @property
+    def names(self) -> Learnt:
+        return self
+
     def chat_today(self, chat: str) -> str:
         return next((each.new for each in self._learnt if each.old == chat), chat)
 

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
 from actors.connection.limits.standing import Standing
-from actors.connection.names.session_names import SessionNames
 from actors.connection.native import SESSION_FILE
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Sender, Ticket
@@ -53,11 +52,11 @@ COUNT, LEARNT_AFTER = 8, 3
 PATIENCE = 30.0
 
 
-class Learning(SessionNames):
+class Learning:
     """Acknowledges what it sends, and learns the LID's number with the third message."""
 
     def __init__(self, session: Session, log: Path, step: Step) -> None:
-        self._session = session
+        self._session, self.names = session, session.names
         self._log = log
         self._step = step
         self.look = asyncio.Event()

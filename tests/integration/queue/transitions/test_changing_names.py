@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.names.lane_joins import LaneJoins
-from actors.connection.names.session_names import SessionNames
 from actors.connection.session.session import Session
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, LID, SHOP, Desk
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from actors.connection.names.port import Names
+    from actors.connection.names.port import NamedChats
     from actors.queue.lanes import Lanes
 
 OTHER = "15550100009@s.whatsapp.net"
@@ -30,11 +29,11 @@ OTHER_LID = "90000000000003@lid"
 CHATS = (LID, OTHER_LID, ANA, BEN, OTHER)
 
 
-class Engine(SessionNames):
+class Engine:
     """The names of a session; the state store has nothing of its chats."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.names = session.names
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         pass
@@ -47,7 +46,7 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     opened.close()
 
 
-def telling(desk: Desk, engine: Names, lanes: Lanes | None = None) -> LaneJoins:
+def telling(desk: Desk, engine: NamedChats, lanes: Lanes | None = None) -> LaneJoins:
     return LaneJoins(
         (SHOP, desk.epoch), engine, lanes or desk.lanes, lambda _: None, lambda _: None
     )
@@ -111,7 +110,7 @@ async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_told(desk: Desk
     lanes = During(desk.lanes, engine)
     await desk.accept("a", LID)
     await desk.claim()
-    joins = telling(desk, cast("Names", engine), cast("Lanes", lanes))
+    joins = telling(desk, cast("NamedChats", engine), cast("Lanes", lanes))
     engine.learn(LID, ANA)
     await joins.step({})
     assert joins.unfinished
@@ -128,12 +127,12 @@ async def test_an_older_copy_of_the_session_is_told_whole_by_the_next_owner_too(
     """Redis knew 8 names of a lost file; the owner of an older one learns 10, and dies before it tells them."""
     await desk.lanes.note_renamed(SHOP, desk.epoch, 8)
     engine = Learnt()
-    await telling(desk, cast("Names", engine)).step({})
+    await telling(desk, cast("NamedChats", engine)).step({})
     pairs = {f"9000000000010{n}@lid": f"1555010011{n}@s.whatsapp.net" for n in range(10)}
     for old, new in pairs.items():
         engine.learn(old, new)
     await desk.take("crashed")
-    joins = telling(desk, cast("Names", engine))
+    joins = telling(desk, cast("NamedChats", engine))
     await joins.step({})
     while joins.waits:
         await joins.step({})
