@@ -1,4 +1,4 @@
-package engine
+package account
 
 import (
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -9,8 +9,8 @@ import (
 	"teimoso-whatsmeow/pipe"
 )
 
-// presenceRequest shows the account as online or not; the sender of a message sees the second tick accordingly.
-func (one *login) presenceRequest(request *pipe.Request) (pipe.Fields, error) {
+// Show shows the account as online or not; the sender of a message sees the second tick accordingly.
+func (one *Account) Show(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Available bool `json:"available"`
 	}
@@ -22,30 +22,31 @@ func (one *login) presenceRequest(request *pipe.Request) (pipe.Fields, error) {
 		state = types.PresenceAvailable
 	}
 	one.shown.Store(&state)
-	return nil, outcome.Of(one.states.Named(func(name string) error {
+	return nil, outcome.Of(one.States.Named(func(name string) error {
 		if name != "" {
-			return one.client.SendPresence(one.engine.ctx, state)
+			return one.Client.SendPresence(one.Context, state)
 		}
 		// The library refuses until the phone told the account's name; to others it is nameless until then.
-		one.client.SetForceActiveDeliveryReceipts(wanted.Available)
-		return one.client.SendStanza(one.engine.ctx, waBinary.Node{
+		one.Client.SetForceActiveDeliveryReceipts(wanted.Available)
+		return one.Client.SendStanza(one.Context, waBinary.Node{
 			Tag: "presence", Attrs: waBinary.Attrs{"type": string(state)},
 		})
 	}))
 }
 
-// renamed tells WhatsApp the account's name, which it learns from a presence alone; where that fails the next login does.
-func (one *login) renamed() {
-	if state := one.shown.Load(); state != nil && one.mayLeave() == nil {
-		_ = one.states.Named(func(string) error { return one.client.SendPresence(one.engine.ctx, *state) })
+// Renamed tells WhatsApp the account's name, which it learns from a presence alone; where that fails the next login does.
+func (one *Account) Renamed() {
+	if state := one.shown.Load(); state != nil && one.MayLeave() == nil {
+		_ = one.States.Named(func(string) error { return one.Client.SendPresence(one.Context, *state) })
 	}
 }
 
-func (one *login) typing(request *pipe.Request) (pipe.Fields, error) {
+// Typing shows the account as typing or recording in a chat.
+func (one *Account) Typing(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		State string `json:"state"`
 	}
-	chat, err := chatOf(request)
+	chat, err := ChatOf(request)
 	if err != nil {
 		return nil, err
 	}
@@ -62,18 +63,20 @@ func (one *login) typing(request *pipe.Request) (pipe.Fields, error) {
 	default:
 		return nil, &pipe.Refusal{Code: "bad_request", Permanent: true}
 	}
-	return nil, outcome.Of(one.client.SendChatPresence(one.engine.ctx, chat, state, media))
+	return nil, outcome.Of(one.Client.SendChatPresence(one.Context, chat, state, media))
 }
 
-func (one *login) subscribe(request *pipe.Request) (pipe.Fields, error) {
-	chat, err := chatOf(request)
+// Subscribe asks WhatsApp for the presence of a chat's person.
+func (one *Account) Subscribe(request *pipe.Request) (pipe.Fields, error) {
+	chat, err := ChatOf(request)
 	if err != nil {
 		return nil, err
 	}
-	return nil, outcome.Of(one.client.SubscribePresence(one.engine.ctx, chat))
+	return nil, outcome.Of(one.Client.SubscribePresence(one.Context, chat))
 }
 
-func (one *login) presence(event *events.Presence) {
+// Presence delivers whether a person is online.
+func (one *Account) Presence(event *events.Presence) {
 	state := "available"
 	if event.Unavailable {
 		state = "unavailable"
@@ -82,10 +85,11 @@ func (one *login) presence(event *events.Presence) {
 	if !event.LastSeen.IsZero() {
 		fields["last_seen"] = event.LastSeen.Unix()
 	}
-	one.engine.pipe.Tell("presence", fields, nil)
+	one.Tell("presence", fields, nil)
 }
 
-func (one *login) chatPresence(event *events.ChatPresence) {
+// ChatPresence delivers whether a person types or records in a chat.
+func (one *Account) ChatPresence(event *events.ChatPresence) {
 	state := string(event.State)
 	if event.State == types.ChatPresenceComposing && event.Media == types.ChatPresenceMediaAudio {
 		state = "recording"
@@ -94,5 +98,5 @@ func (one *login) chatPresence(event *events.ChatPresence) {
 	if !event.SenderAlt.IsEmpty() {
 		fields["who_alt"] = event.SenderAlt.String()
 	}
-	one.engine.pipe.Tell("presence", fields, nil)
+	one.Tell("presence", fields, nil)
 }
