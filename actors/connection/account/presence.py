@@ -52,7 +52,7 @@ class Watch:
         self._came = asyncio.Event()
         self._login = asyncio.Event()
 
-    async def heard(self, heard: Presence) -> None:
+    async def observe(self, heard: Presence) -> None:
         """Somebody came, went, types or stopped."""
         note = Note(heard.chat, heard.who, heard.state, self._clock(), heard.last_seen)
         key = note.chat, note.who, note.types

@@ -40,7 +40,7 @@ KEYS_SCRATCH: Final = "keys.snapshot"
 _FAILS = (BucketAway, SessionUnavailable, SessionDamaged, TooLarge)
 
 
-class Safekeeping:
+class BackupSchedule:
     """Copies one epoch's session whenever it changed, every `every` seconds, and when asked to.
 
     While the bucket is away nothing is lost and nothing waits: the next copy has all of it. Since

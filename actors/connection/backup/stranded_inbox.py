@@ -42,7 +42,7 @@ DRAINED: Final = "drained"
 """Where older files lie that hold nothing more."""
 
 
-class Leftovers:
+class StrandedInbox:
     """Drains the inbox of each older file of a connection, before and beside the live one's (G5).
 
     A file is done once the store has all of it; what a crash or an outage interrupts begins anew at

@@ -81,7 +81,7 @@ FALLS = frozenset({"broke", "zombie"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ServingEnd:
     """The end of serving.
 
     `reason` is ``stopped``, ``failed`` or ``logged_out`` (the lease was given back in that state),
@@ -93,14 +93,14 @@ class Ending:
     cause: str | None = None
 
 
-def ending_of(cause: Cause, follows: Consequence) -> Ending | None:
+def ending_of(cause: Cause, follows: Consequence) -> ServingEnd | None:
     """The end of serving by this cause of a closed socket; None where it goes on."""
     if isinstance(follows, Stop):
-        return Ending(follows.state, None if cause.kind is Kind.CLOSED else str(cause.kind))
+        return ServingEnd(follows.state, None if cause.kind is Kind.CLOSED else str(cause.kind))
     if isinstance(follows, FreshLease):
         # A newer owner of ours would have the lease, and what this one says is refused then. Else
         # the account is used with this session elsewhere, and who has it is a person's to say.
-        return Ending("failed", str(cause.kind))
+        return ServingEnd("failed", str(cause.kind))
     return None
 
 

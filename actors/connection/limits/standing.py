@@ -64,14 +64,14 @@ class Standing:
         self._heard: set[tuple[str, str]] = set()
         self._look = asyncio.Event()
 
-    async def told(self, limits: Limits) -> None:
+    async def update(self, limits: Limits) -> None:
         """The engine told the limits of the account; at each login, and whenever they are others."""
         if limits != self._limits:
             log.info("limits", action="limits", connection=self._connection, **limits.ends)
         self._limits, self._untold = limits, True
         self._look.set()
 
-    def heard(self, messages: Iterable[InboxMessage]) -> None:
+    def lift_for(self, messages: Iterable[InboxMessage]) -> None:
         """Lift the limits for persons who wrote one of these messages.
 
         The account's phone begins a chat with a message to somebody: for that chat the cap alone is lifted.

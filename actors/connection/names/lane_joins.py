@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import NotConnected
-from actors.connection.names.port import Renaming
+from actors.connection.names.port import NameChange
 from actors.connection.session.file import SessionUnavailable
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
@@ -47,7 +47,7 @@ class LaneJoins:
         self._at_start = engine.names.renamed_to
         self._told: int | None = None
         self._noted = 0
-        self._joining: dict[str, Renaming] = {}
+        self._joining: dict[str, NameChange] = {}
         self._put_down: dict[str, list[str]] = {}
         self._written_to: set[str] = set()
 
@@ -81,7 +81,7 @@ class LaneJoins:
     def ask(self, chats: Iterable[str]) -> None:
         """Have the next round report today's names of these chats, unchanged ones too."""
         for chat in chats:
-            self._joining.setdefault(chat, Renaming(self._told or 0, chat, chat))
+            self._joining.setdefault(chat, NameChange(self._told or 0, chat, chat))
 
     async def step(self, following: dict[str, list[Job]]) -> Literal["done", "more", "away"]:
         """Report to Redis the names that it lacks, where `waits`; ``more``: the next round is due at once.
@@ -134,11 +134,11 @@ class LaneJoins:
         await self._note()
         return more
 
-    async def _rename(self, each: Renaming) -> Renamed:
+    async def _rename(self, each: NameChange) -> Renamed:
         put_down = self._put_down[each.old]
         return await self._lanes.rename(*self._owner, each.old, each.new, put_down=put_down)
 
-    def _follow(self, each: Renaming, renamed: Renamed) -> None:
+    def _follow(self, each: NameChange, renamed: Renamed) -> None:
         if renamed.written_to:
             self._written_to.add(each.old)
         if renamed.progress == "done":

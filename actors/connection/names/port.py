@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Renaming(NamedTuple):
+class NameChange(NamedTuple):
     """The chat `old` is called `new` from now on, or is its own again where they are equal.
 
     `number` rises with what a session learns. Both are canonical addresses.
@@ -29,7 +29,7 @@ class Names(Protocol):
     def renamed_to(self) -> int:
         """The number of the last name that was learnt."""
 
-    def renamings(self, behind: int, limit: int) -> Sequence[Renaming]:
+    def renamings(self, behind: int, limit: int) -> Sequence[NameChange]:
         """Names that were learnt after that number, in order; of each address the last one."""
 
 

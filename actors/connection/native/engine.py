@@ -15,9 +15,9 @@ from actors.connection.account.unable import Unable
 from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.media.transfers import Carrying
-from actors.connection.native.paired_client import Linked
-from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.media.transfers import FileTransfers
+from actors.connection.native.paired_client import PairedClient
+from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
@@ -27,7 +27,7 @@ from actors.connection.native.transport.errors import (
 )
 from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.native.transport.socket import Socket
-from actors.connection.pairing_window import Offering
+from actors.connection.pairing_window import PairingWindow
 from actors.connection.proxy.address import parse
 from actors.connection.session.engine_inbox import SessionInbox
 from actors.connection.whatsapp_version import Versions
@@ -81,9 +81,9 @@ class NativeEngine(SessionInbox, Unable):
         self._versions = Versions(settings)
         self._keepalive = keepalive or Keepalive()
         self._socket: Socket | None = None
-        self._linked: Linked | None = None
-        self._enrolment: Enrolment | None = None
-        self._offering = Offering()
+        self._linked: PairedClient | None = None
+        self._enrolment: UnpairedClient | None = None
+        self._offering = PairingWindow()
         self._opening: asyncio.Task[Socket] | asyncio.Task[bool] | None = None
         self._closing: Cause | None = None
         self._show_online = False
@@ -91,9 +91,9 @@ class NativeEngine(SessionInbox, Unable):
         self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._carrying: Carrying | None = None
+        self._carrying: FileTransfers | None = None
         if media is not None:
-            self._carrying = Carrying(
+            self._carrying = FileTransfers(
                 settings,
                 session,
                 media,
@@ -200,7 +200,7 @@ class NativeEngine(SessionInbox, Unable):
         await self._open_link.subscribe(chat)
 
     @property
-    def _open_link(self) -> Linked:
+    def _open_link(self) -> PairedClient:
         if self._linked is None:
             raise NotConnected
         return self._linked
@@ -311,13 +311,13 @@ class NativeEngine(SessionInbox, Unable):
     async def _serve(self, socket: Socket, own: Credentials) -> Cause:
         if self._closing is not None:
             return self._closing
-        part: Linked | Enrolment
+        part: PairedClient | UnpairedClient
         if own.device is None:
-            part = self._enrolment = Enrolment(
+            part = self._enrolment = UnpairedClient(
                 self._session, socket, own, self._events, self._offering
             )
         else:
-            part = self._linked = Linked(
+            part = self._linked = PairedClient(
                 self._session,
                 socket,
                 Address.parse(own.device),

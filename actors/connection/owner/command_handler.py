@@ -52,7 +52,7 @@ OF_REFUSED = frozenset({"refused_items", "retry_refused", "discard_refused"})
 """Commands that are methods of `refused_items.port.RefusedItems`."""
 
 
-class Commander:
+class CommandHandler:
     """Does what is asked, for as long as `run` runs, and answers with what came of it.
 
     An answer has `error`, a stable code, where it was not done. Whatever breaks in one command

@@ -99,7 +99,7 @@ class Drain:
         self._engine = engine
         self._lanes = lanes
         self._state = state
-        self.on_heard: Callable[[Sequence[InboxMessage]], None] | None = None
+        self.on_messages: Callable[[Sequence[InboxMessage]], None] | None = None
         """Is called with messages that arrived, before they are stored."""
         self.joins: LaneJoins | None = None
         """Merges wait until Redis has the names of chats, and so does what follows them."""
@@ -150,8 +150,8 @@ class Drain:
             messages = await self._engine.pending("history", BATCH)
         if not messages:
             return Progress.EMPTY
-        if self.on_heard is not None:
-            self.on_heard(messages)
+        if self.on_messages is not None:
+            self.on_messages(messages)
         left = await self._stored(messages, self._state.store_messages)
         if isinstance(left, Progress):
             return left

@@ -26,7 +26,7 @@ AGAIN = 1.0
 """Seconds between tries while Redis is away."""
 
 
-class Hold:
+class LeaseKeeper:
     """One epoch's hold (G6): `held` while nobody else may serve, `lapsed` once somebody may.
 
     With several hosts Redis may be out of this owner's reach alone, and then a successor comes

@@ -78,7 +78,7 @@ class Suspicion:
         return self.vain >= self.limit or self.unanswered >= self.most
 
 
-class Vigil:
+class LivenessProbe:
     """Calls `on_lost` (``zombie``) for a connection that is open and dead; a quiet one is left alone.
 
     Nothing is asked while there is traffic. After `silence` seconds without, a dead one is found

@@ -269,7 +269,7 @@ class Sender:
             self._go_on(job.chat)
             return False
         goes_on = self._go_on(job.chat, after=attempt)
-        if self._claiming and await self._told_with_a_claim(
+        if self._claiming and await self._report_with_claim(
             _Sent(attempt, job.id, at, asyncio.get_running_loop().create_future()),
             GATHER if goes_on else 0.0,
         ):
@@ -329,7 +329,7 @@ class Sender:
                     raise SendError(refusal, permanent=True)
         return said
 
-    async def _told_with_a_claim(self, sent: _Sent, within: float) -> bool:
+    async def _report_with_claim(self, sent: _Sent, within: float) -> bool:
         """Whether the next claim told Redis; there is one after `within` seconds at the latest."""
         self._sent.append(sent)
         if within:

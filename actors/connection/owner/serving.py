@@ -1,6 +1,6 @@
 """One connection, served: the loops between the engine, the lanes and the state store.
 
-No Ray in here, and no decision about restarts: serving ends with an `Ending`, and the tree decides
+No Ray in here, and no decision about restarts: serving ends with a `ServingEnd`, and the tree decides
 what follows. Within one epoch it reconnects by itself, as the cause of each close demands.
 """
 
@@ -18,13 +18,13 @@ from actors.connection.account.call_refusals import CallRefusals
 from actors.connection.account.calls import Calls
 from actors.connection.account.presence import Watch
 from actors.connection.ends import consequences
-from actors.connection.ends.consequences import Ending
+from actors.connection.ends.consequences import ServingEnd
 from actors.connection.engine import EngineEvents
 from actors.connection.limits.standing import Standing
-from actors.connection.owner.command_handler import Commander
+from actors.connection.owner.command_handler import CommandHandler
 from actors.connection.owner.inbox_drain import Drain
-from actors.connection.owner.lease_keeper import Hold
-from actors.connection.owner.liveness import Vigil
+from actors.connection.owner.lease_keeper import LeaseKeeper
+from actors.connection.owner.liveness import LivenessProbe
 from actors.connection.owner.reporter import Reporter
 from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.owner.shutdown import Shutdown
@@ -36,7 +36,7 @@ from actors.runtime.connection_options import ConnectionOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from actors.connection.backup.connection_backup import Kept
+    from actors.connection.backup.connection_backup import SessionCopies
     from actors.connection.ends.causes import Cause
     from actors.connection.ends.consequences import Consequence
     from actors.connection.engine import Engine
@@ -82,7 +82,7 @@ class Serving:
         taken_at: float | None = None,
         commands: Commands | None = None,
         presences: Presences | None = None,
-        copies: Kept | None = None,
+        copies: SessionCopies | None = None,
         options: Callable[[], ConnectionOptions] = ConnectionOptions,
     ) -> None:
         """`lease.obstacle` is what stood in the way of the owner before: it still does.
@@ -99,7 +99,7 @@ class Serving:
         refusals = CallRefusals(lease.connection, lanes, options, clock=clock)
         self._calls = Calls(state, lease, refusals, on_lost=self.lose)
         self._standing = Standing(lease, lanes, self._reporter, on_lost=self.lose, clock=clock)
-        self._hold = Hold(
+        self._hold = LeaseKeeper(
             leases,
             lease,
             every=self._pace.heartbeat,
@@ -111,9 +111,9 @@ class Serving:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_open = asyncio.Event()
         self._opened_at: float | None = None
-        self._asked: asyncio.Task[Ending] | None = None
+        self._asked: asyncio.Task[ServingEnd] | None = None
         self._turning_away: asyncio.Task[None] | None = None
-        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._ended: asyncio.Future[ServingEnd] = asyncio.get_running_loop().create_future()
 
     def _kept(self) -> None:
         self._reporter.beaten()
@@ -130,10 +130,10 @@ class Serving:
             on_paired=self._on_paired,
             on_open=self._on_open,
             on_inbox=self._on_inbox,
-            on_presence=self._watch.heard,
+            on_presence=self._watch.observe,
             on_version_end=self._reporter.version_ends,
             on_call=self._calls.received,
-            on_limits=self._standing.told,
+            on_limits=self._standing.update,
         )
 
     @property
@@ -170,7 +170,7 @@ class Serving:
             clock=self._clock,
         )
         self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
-        self._drain.on_heard, self._drain.joins = self._standing.heard, self._sender.joins
+        self._drain.on_messages, self._drain.joins = self._standing.lift_for, self._sender.joins
         self._drain.on_held = self._reporter.holds
         self._shutdown = Shutdown(
             ticket.connection,
@@ -195,31 +195,33 @@ class Serving:
             self._hold.beat(),
             self._hold.expire(),
             self._watch.run(engine),
-            Vigil(ticket.connection, engine, self._pace, on_lost=self.lose).run(),
+            LivenessProbe(ticket.connection, engine, self._pace, on_lost=self.lose).run(),
             *([] if self._copies is None else [self._copies.run()]),
         ]
         if self._commands is not None:
-            loops.append(Commander(ticket.connection, engine, self._commands, self._watch).run())
+            loops.append(
+                CommandHandler(ticket.connection, engine, self._commands, self._watch).run()
+            )
         self._tasks = [
             asyncio.create_task(self._guard(loop), name=getattr(loop, "__qualname__", None))
             for loop in loops
         ]
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> ServingEnd:
         """Wait for the end; everything is closed and given back then."""
         return await asyncio.shield(self._ended)
 
-    async def stop(self) -> Ending:
+    async def stop(self) -> ServingEnd:
         """Finish what is in flight, give the lease back as ``stopped``. Idempotent."""
-        return await self._end(Ending("stopped"))
+        return await self._end(ServingEnd("stopped"))
 
-    async def logout(self) -> Ending:
+    async def logout(self) -> ServingEnd:
         """Unlink the device (where it is connected within some seconds), end as ``logged_out``."""
         if self._asked is None and self._engine.account is not None and not self._barred():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.open_to_log_out):
                     await self._is_open.wait()
-        return await self._end(Ending("logged_out", "asked"))
+        return await self._end(ServingEnd("logged_out", "asked"))
 
     # what the engine tells
 
@@ -287,7 +289,7 @@ class Serving:
             await self._between(cause, follows, failures)
 
     async def _forget(self) -> None:
-        self._ask(Ending("logged_out", "asked"))
+        self._ask(ServingEnd("logged_out", "asked"))
 
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""
@@ -342,18 +344,18 @@ class Serving:
 
     def lose(self, reason: str) -> None:
         """End at once: others serve, or should."""
-        self._ask(Ending(reason))
+        self._ask(ServingEnd(reason))
 
-    def _ask(self, ending: Ending) -> None:
+    def _ask(self, ending: ServingEnd) -> None:
         if self._asked is None:
             log.info("ends", action="end", connection=self._lease.connection, reason=ending.reason)
             self._asked = asyncio.ensure_future(self._finish(ending))
 
-    async def _end(self, ending: Ending) -> Ending:
+    async def _end(self, ending: ServingEnd) -> ServingEnd:
         self._ask(ending)
         return await self.ended()
 
-    async def _finish(self, ending: Ending) -> Ending:
+    async def _finish(self, ending: ServingEnd) -> ServingEnd:
         held = ending.reason not in consequences.LEASE_GONE
         try:
             if held:
@@ -375,4 +377,4 @@ class Serving:
             said = {"connection": self._lease.connection, "error": type(error).__name__}
             name = getattr(loop, "__name__", None)
             log.error("loop broke", action="serve", loop=name, **said)  # noqa: TRY400 - may quote
-            self._ask(Ending("broke", type(error).__name__))
+            self._ask(ServingEnd("broke", type(error).__name__))

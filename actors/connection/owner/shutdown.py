@@ -13,8 +13,8 @@ from actors.runtime.actor_base import end_tasks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from actors.connection.backup.connection_backup import Kept
-    from actors.connection.ends.consequences import Ending
+    from actors.connection.backup.connection_backup import SessionCopies
+    from actors.connection.ends.consequences import ServingEnd
     from actors.connection.engine import Engine
     from actors.connection.owner.inbox_drain import Drain
     from actors.connection.owner.reporter import Reporter
@@ -39,14 +39,14 @@ class Shutdown:
         sender: Sender,
         drain: Drain,
         reporter: Reporter,
-        copies: Kept | None,
+        copies: SessionCopies | None,
         pace: Pace,
     ) -> None:
         self._connection, self._pace = connection, pace
         self._engine, self._sender, self._drain = engine, sender, drain
         self._reporter, self._copies = reporter, copies
 
-    async def settle(self, ending: Ending) -> None:
+    async def settle(self, ending: ServingEnd) -> None:
         """Finish what is in flight, forget the device where it was unlinked, store what arrived."""
         pace = self._pace
         await self._sender.stop(pace.grace if ending.reason == "stopped" else pace.short_grace)
@@ -63,7 +63,7 @@ class Shutdown:
         await end_tasks([running], self._pace.short_grace)
         await self._sender.stop(self._pace.short_grace)
 
-    async def give_back(self, ending: Ending) -> None:
+    async def give_back(self, ending: ServingEnd) -> None:
         """Back the session up, which nobody writes into any more, and release the lease."""
         if self._copies is not None:
             await self._attempt("backup", self._copies.finish(), self._pace.last_copy)

@@ -13,10 +13,10 @@ import structlog
 from actors.connection.account.unable import Unable
 from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
-from actors.connection.native.media.transfers import Carrying
+from actors.connection.native.media.transfers import FileTransfers
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
-from actors.connection.pairing_window import Offering
+from actors.connection.pairing_window import PairingWindow
 from actors.connection.proxy.address import parse
 from actors.connection.session.engine_inbox import SessionInbox
 from actors.connection.whatsapp_version import Versions
@@ -74,7 +74,7 @@ class WhatsmeowEngine(SessionInbox, Unable):
         self._events = events
         self._versions = Versions(settings)
         self._visibility = Visibility()
-        self._offering = Offering()
+        self._offering = PairingWindow()
         self.counts: Counter[str] = Counter()
         self._programs = Supervisor(
             settings,
@@ -95,7 +95,7 @@ class WhatsmeowEngine(SessionInbox, Unable):
         self._carrying = (
             None
             if media is None
-            else Carrying(
+            else FileTransfers(
                 settings,
                 session,
                 media,

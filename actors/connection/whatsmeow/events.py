@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.engine import EngineEvents
-    from actors.connection.pairing_window import Offering
+    from actors.connection.pairing_window import PairingWindow
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsapp_version import Versions
@@ -50,7 +50,7 @@ class Events:
         paired: PairedAccount | None,
         events: EngineEvents,
         *,
-        offering: Offering,
+        offering: PairingWindow,
         versions: Versions,
         recorder: Recorder,
     ) -> None:

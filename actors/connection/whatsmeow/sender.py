@@ -12,7 +12,7 @@ from actors.connection.native.identities.group_members import NotInGroup, Unknow
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
 from actors.connection.native.send.outbox import SharedCommits
-from actors.connection.native.send.outcomes import forget_begun, told
+from actors.connection.native.send.outcomes import forget_begun, send_errors
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.group_members import Roster, Rosters
+    from actors.connection.native.identities.group_members import GroupMembers, MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.upload import Uploader
     from actors.connection.session.files.uploads import Upload
@@ -44,7 +44,7 @@ class Sender:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         link: Link,
         *,
         ack_timeout: float,
@@ -105,12 +105,12 @@ class Sender:
         async with self._order(chat):
             if self._uploader is None or not isinstance(said, Media):
                 return None
-            with told():
+            with send_errors():
                 return await self._uploader.upload(outgoing.message_id, said)
 
     async def _attempt(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> float:
         async with self._turn(chat):
-            with told():
+            with send_errors():
                 message, to = await self._written(outgoing, chat, upload)
             self._check(chat)  # another name, or a limit, may have been told meanwhile
             answer = await self._link.post(
@@ -147,7 +147,7 @@ class Sender:
         return message, to
 
     def _place(
-        self, outgoing: Outgoing, chat: Address, to: Address, roster: Roster | None
+        self, outgoing: Outgoing, chat: Address, to: Address, roster: GroupMembers | None
     ) -> Place:
         people, lid = self._people, self._people.lid
         if roster is None:
@@ -175,7 +175,7 @@ class Sender:
         )
 
     async def _remember(
-        self, outgoing: Outgoing, chat: Address, message: bytes, roster: Roster | None
+        self, outgoing: Outgoing, chat: Address, message: bytes, roster: GroupMembers | None
     ) -> None:
         """Keep what retry receipts, receipts and votes will need, inside a transaction."""
         account, number = self._people.account, outgoing.message_id

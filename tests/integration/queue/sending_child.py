@@ -86,7 +86,7 @@ async def serve(data: Path) -> None:
         retry_at=lambda _attempts, _permanent, now: now + 1,
         on_lost=sys.exit,
     )
-    await standing.told(limits)  # as at each login
+    await standing.update(limits)  # as at each login
     sender.opened()
     await asyncio.gather(sender.run(), standing.run())
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.native.media.cipher import Corrupt, Opening, sealed_size
+from actors.connection.native.media.cipher import Corrupt, FileDecryptor, sealed_size
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import Unreachable, patience
@@ -117,7 +117,7 @@ _ORDER: Final = (Trouble.GONE, Trouble.DAMAGED, Trouble.UNREACHABLE)
 
 async def _opened(chunks: AsyncIterator[bytes], transfer: Transfer) -> AsyncIterator[bytes]:
     """The plain bytes. Raises `Corrupt` at the end, so whoever keeps them must not before that."""
-    opening = Opening(
+    opening = FileDecryptor(
         transfer.kind,
         transfer.key,
         sha256=transfer.sha256,

@@ -33,7 +33,7 @@ TOO_MANY: Final = 429
 """WhatsApp's number for who asks too often."""
 
 
-class Linking:
+class CodePairing:
     """At most one code is open, the newest; it goes with its socket, and nothing of it is kept.
 
     Once it was typed, `adv_secret` is what the proof of a pairing has to know in place of the QR's.
@@ -65,7 +65,7 @@ class Linking:
             await self._events.on_code(code)
             return code
 
-    async def heard(self, stanza: Node) -> None:
+    async def handle(self, stanza: Node) -> None:
         """A notification about the code that is open: it was typed, or is void."""
         about, opened = stanza.child(link_code.STANZA), self._opened
         if about is None or opened is None or link_code.ref_of(stanza) != opened.ref:

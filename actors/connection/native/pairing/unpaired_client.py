@@ -15,7 +15,7 @@ from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import Qr
 from actors.connection.native.identities.addresses import SERVER
 from actors.connection.native.pairing import qr_pairing
-from actors.connection.native.pairing.code_pairing import Linking
+from actors.connection.native.pairing.code_pairing import CodePairing
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused
 from actors.connection.native.receive.receipts import ack
 from actors.connection.native.receive.transactions import transaction
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import EngineEvents
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.pairing_window import Offering
+    from actors.connection.pairing_window import PairingWindow
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
@@ -40,7 +40,7 @@ OFFER_TIMEOUT = 30.0
 """Seconds from the handshake to WhatsApp's ``<pair-device>``."""
 
 
-class Enrolment:
+class UnpairedClient:
     """Pairs: the credentials are on disk before WhatsApp takes the device for paired (G7).
 
     `run` ends with `ConnectionLost`: WhatsApp asks for a new connection once the device is paired,
@@ -54,7 +54,7 @@ class Enrolment:
         socket: Socket,
         own: Credentials,
         events: EngineEvents,
-        offering: Offering,
+        offering: PairingWindow,
     ) -> None:
         """`offering` is told how long WhatsApp waits for a phone."""
         self._session = session
@@ -69,7 +69,7 @@ class Enrolment:
             identity_private=own.identity_private,
             adv_secret=own.adv_secret,
         )
-        self.linking = Linking(socket, self._keys, events)
+        self.linking = CodePairing(socket, self._keys, events)
         self._showing: asyncio.Task[None] | None = None
         self._offered = False
 
@@ -89,7 +89,7 @@ class Enrolment:
                 if (beyond := self._beyond(stanza)) is not None:
                     log.error("pairing ends", action="pairing.unsupported", cause=str(beyond))
                     await self._socket.close(Cause(beyond))
-                await self.linking.heard(stanza)
+                await self.linking.handle(stanza)
             elif stanza.tag != "iq":
                 continue
             elif stanza.child("pair-device") is not None:

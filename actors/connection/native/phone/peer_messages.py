@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import SendError
-from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.outcomes import send_errors
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.transport.nodes import Node
 
@@ -43,6 +43,6 @@ class PeerMessages:
             return None, Stanza([phone], encrypt)
 
         with self._pipeline.acknowledgement(number) as acknowledged:
-            with told():
+            with send_errors():
                 await self._pipeline.leave(phone, written)
             await self._pipeline.acknowledged(acknowledged)

@@ -14,7 +14,7 @@ from actors.connection.engine import SendError
 from actors.connection.native.identities.addresses import parse_optional
 from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.outcomes import send_errors
 from actors.connection.session.messages.placeholders import Placeholder
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class ResendRequests:
         chat, sender = str(self._people.canonical(where)), str(self._people.canonical(who))
         if self._session.inbox.seen(chat, sender, message_id):
             return
-        with told():
+        with send_errors():
             known = self._session.placeholders.find(chat, sender, message_id)
             if known is None:
                 account = str(self._people.account)

@@ -49,13 +49,13 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.https import Web
     from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.receive.transactions import Link
-    from actors.connection.session.received.history_syncs import Told
+    from actors.connection.session.received.history_syncs import StoredNotification
     from actors.connection.session.session import Session
 
     Answer = Callable[[], Awaitable[None]]
@@ -101,7 +101,7 @@ class History:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         socket: Link,
         *,
         web: Web | None,
@@ -158,7 +158,7 @@ class History:
                 async with asyncio.timeout(pause):
                     await self._look.wait()
 
-    async def _take(self, told: Told) -> None:
+    async def _take(self, told: StoredNotification) -> None:
         try:
             await self._store(told)
         except (ConnectionLost, *SessionRefusal):
@@ -202,7 +202,7 @@ class History:
         if answer is not None:
             await answer()
 
-    async def _put_off(self, told: Told, error: Exception) -> None:
+    async def _put_off(self, told: StoredNotification, error: Exception) -> None:
         """Try it again later; not for ever."""
         reason = str(error) if isinstance(error, Later) else type(error).__name__
         if told.attempts >= MAX_ATTEMPTS:
@@ -214,12 +214,12 @@ class History:
         async with transaction(self._session, self._socket):
             self._session.history_syncs.put_off(told.message_id, self._clock() + pause)
 
-    async def _give_up(self, told: Told, reason: str) -> None:
+    async def _give_up(self, told: StoredNotification, reason: str) -> None:
         self._counts["history.lost"] += 1
         log.warning("history not read", action="history.lost", reason=reason)
         await self._forget(told.message_id)
 
-    async def _store(self, told: Told) -> None:
+    async def _store(self, told: StoredNotification) -> None:
         notification = parse(proto.Message.HistorySyncNotification, told.notification)
         inline = bool(notification.initialHistBootstrapInlinePayload)
         if not inline and (self._web is None or self._hosts is None):
@@ -347,7 +347,7 @@ class History:
             of_web(info),
         )
 
-    async def _commit(self, told: Told, share: Sequence[Past], passed: int) -> None:
+    async def _commit(self, told: StoredNotification, share: Sequence[Past], passed: int) -> None:
         stored = 0
         async with transaction(self._session, self._socket):
             for past in share:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.nodes import Node
@@ -37,7 +37,7 @@ class Notices:
         signal: Signal,
         people: People,
         devices: Devices,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
     ) -> None:

@@ -157,7 +157,7 @@ async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
     await _tell(socket, Node("presence", {"type": "subscribe", "to": to}))
 
 
-def heard(stanza: Node, people: People) -> Presence | None:
+def presence_of(stanza: Node, people: People) -> Presence | None:
     """The presence in a stanza; None where it has none."""
     origin = parse_optional(stanza.attrs.get("from"))
     if origin is None:

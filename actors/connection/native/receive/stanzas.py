@@ -11,7 +11,7 @@ from actors.connection.native.calls import learn_caller
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
 from actors.connection.native.receive.message_source import Unparseable, source_of
-from actors.connection.native.receive.messages.messages import Messages, RosterWanted
+from actors.connection.native.receive.messages.messages import MembersWanted, Messages
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.notifications import Notices
 from actors.connection.native.refusals import Undecryptable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.receive.message_source import Source
     from actors.connection.native.signal.device_sessions import Signal
@@ -41,7 +41,7 @@ PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
 """Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
 
 
-class Incoming:
+class StanzaHandler:
     """Takes stanzas one by one, each inside its own savepoint of the session's transaction.
 
     A message is decrypted once: its ratchet step, its prekey and its inbox row commit together,
@@ -55,7 +55,7 @@ class Incoming:
         signal: Signal,
         people: People,
         devices: Devices,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
         hold: bool = False,
@@ -167,7 +167,7 @@ class Incoming:
             with self._session.savepoint():
                 plaintext = await self._ciphers.decrypt(stanza, source)
                 found = self._messages.read(source, plaintext)
-        except RosterWanted:
+        except MembersWanted:
             return Outcome("message.roster_wanted", task="roster")
         except (Undecryptable, MalformedMessage) as error:
             return self._undecryptable(stanza, source, error)

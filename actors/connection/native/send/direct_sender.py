@@ -15,7 +15,7 @@ from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.send.letter import DirectLetter, poll_secret
-from actors.connection.native.send.outcomes import failures_logged, forget_begun, told
+from actors.connection.native.send.outcomes import failures_logged, forget_begun, send_errors
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.send.to_proto import dress
 from actors.connection.native.transport.errors import ConnectionLost
@@ -100,7 +100,7 @@ class DirectSender:
     ) -> tuple[DirectLetter, Node]:
         """Send it, by addresses of this kind; return it and WhatsApp's ack. Raises `SendError`."""
         with self._pipeline.acknowledgement(outgoing.message_id) as acknowledged:
-            with told():
+            with send_errors():
                 write = partial(self._written, outgoing, chat, upload, kind)
                 letter = await self._pipeline.leave(chat, write)
             try:

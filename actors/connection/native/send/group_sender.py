@@ -14,7 +14,7 @@ from actors.connection.native.identities.group_members import NotInGroup, Unknow
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.send.letter import GroupLetter, poll_secret
-from actors.connection.native.send.outcomes import failures_logged, told
+from actors.connection.native.send.outcomes import failures_logged, send_errors
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.send.to_proto import dress
 from actors.connection.native.signal.device_sessions import new_key_pair
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.group_members import Roster, Rosters
+    from actors.connection.native.identities.group_members import GroupMembers, MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.send.pipeline import SendPipeline
     from actors.connection.native.signal.agreement import Bundle
@@ -61,7 +61,7 @@ class GroupSender:
         session: Session,
         people: People,
         devices: Devices,
-        rosters: Rosters,
+        rosters: MemberLists,
         socket: Socket,
         *,
         pipeline: SendPipeline,
@@ -105,14 +105,14 @@ class GroupSender:
     ) -> tuple[GroupLetter, _Handed, Node]:
         """Send it; return it, whom it brought the key, and WhatsApp's ack. Raises `SendError`."""
         with self._pipeline.acknowledgement(outgoing.message_id) as acknowledged:
-            with told():
+            with send_errors():
                 write = partial(self._written, outgoing, chat, upload)
                 letter, handed = await self._pipeline.leave(chat, write)
             return letter, handed, await self._pipeline.acknowledged(acknowledged)
 
-    async def _forget_devices(self, roster: Roster) -> None:
+    async def _forget_devices(self, roster: GroupMembers) -> None:
         """Ask for the devices of all members anew. Raises `SendError`."""
-        with told():
+        with send_errors():
             async with transaction(self._session, self._socket):
                 for person in self._rosters.persons(roster):
                     self._devices.forget(person)
@@ -147,12 +147,12 @@ class GroupSender:
         encrypt = partial(self._encrypt, letter, handed)
         return (letter, handed), Stanza(self._lacking(letter), encrypt, leave_alone=True)
 
-    def _own(self, named: Mapping[Address, Address], roster: Roster) -> Address:
+    def _own(self, named: Mapping[Address, Address], roster: GroupMembers) -> Address:
         """The address by which the group names this device."""
         return self._people.device.of(self._rosters.address(self._people.account, roster, named))
 
     async def _addressed(
-        self, named: Mapping[Address, Address], roster: Roster, *, fresh: bool = False
+        self, named: Mapping[Address, Address], roster: GroupMembers, *, fresh: bool = False
     ) -> tuple[Address, ...]:
         """Every device of the group, this one among them, as the group names them."""
         found = await self._devices.of_all(named, fresh=fresh)
@@ -236,7 +236,7 @@ class GroupSender:
         except ConnectionLost:
             return
 
-    async def _explain(self, refused: SendError, chat: Address) -> Roster | None:
+    async def _explain(self, refused: SendError, chat: Address) -> GroupMembers | None:
         """Refresh the group's members and addresses where WhatsApp refused the message.
 
         Returns the fresh list of members, None where there is none. Raises `SendError` where the

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.everyone import Everyone
-    from actors.connection.native.identities.group_members import Roster
+    from actors.connection.native.identities.group_members import GroupMembers
     from actors.connection.native.identities.routes import Route
     from actors.connection.native.send.to_proto import Dress, Place
     from actors.connection.session.files.uploads import Upload
@@ -60,7 +60,7 @@ class GroupLetter(Letter):
     `own` is this device, as the group names it.
     """
 
-    roster: Roster
+    roster: GroupMembers
     people: tuple[Address, ...]
     devices: tuple[Address, ...]
     own: Address

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def send_errors() -> Iterator[None]:
     """Turns failures before the message left into a `SendError`."""
     try:
         yield

@@ -14,7 +14,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
 from actors.connection.native.send.letter import plaintext, poll_author
 from actors.connection.native.send.outbox import Departures
-from actors.connection.native.send.outcomes import acknowledgement, told
+from actors.connection.native.send.outcomes import acknowledgement, send_errors
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place
 from actors.connection.native.signal import prekey_bundles
@@ -95,7 +95,7 @@ class SendPipeline:
         async with self._order(chat):
             if self._uploader is None or not isinstance(said, Media):
                 return None
-            with told():
+            with send_errors():
                 return await self._uploader.upload(outgoing.message_id, said)
 
     def plaintext(

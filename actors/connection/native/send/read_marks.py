@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.outcomes import send_errors
 from actors.connection.native.transport.nodes import Node, iq
 from actors.connection.session.chats.unread import readings
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.session.chats.unread import Reading
+    from actors.connection.session.chats.unread import ReadBatch
     from actors.connection.session.session import Session
     from actors.messages.content import ReadMark
 
@@ -43,7 +43,7 @@ class ReadMarks:
 
     async def send(self, chat: Address, mark: ReadMark, at: float) -> None:
         """Return once the receipts were handed to the network. Raises `SendError`."""
-        with told():
+        with send_errors():
             kind = self._kind or await self._asked()
             async with transaction(self._session, self._socket):
                 unread = self._session.unread.marked(str(chat), mark)
@@ -70,7 +70,7 @@ def kind_of(privacy: Node) -> str:
     return "read" if values.get("readreceipts", SHOWN) == SHOWN else "read-self"
 
 
-def receipt(reading: Reading, kind: str, at: int) -> Node:
+def receipt(reading: ReadBatch, kind: str, at: int) -> Node:
     """The receipt of that kind for these messages; `at` is when they were read."""
     first, *others = reading.message_ids
     attrs = {"id": first, "type": kind, "to": reading.origin, "t": str(at)}

@@ -28,7 +28,7 @@ from actors.connection.native.signal.envelope import (
     SignalMessage,
 )
 from actors.connection.native.signal.message_cipher import Identities
-from actors.connection.native.signal.ratchet import Pending, Ratchet
+from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
 from actors.connection.native.signal.trial import Read, Trial
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
@@ -125,7 +125,7 @@ class Signal:
         if stored is None or stored.identity != bundle.identity_key:
             return False
         ratchet = Ratchet.load(stored.state)
-        used = Pending(bundle.prekey_id, bundle.signed_prekey_id)
+        used = PrekeyPart(bundle.prekey_id, bundle.signed_prekey_id)
         return ratchet.pending == used and ratchet.registration_id == bundle.registration_id
 
     def distrust(self, user: str) -> None:
@@ -150,7 +150,7 @@ class Signal:
                 secret,
                 bundle.signed_prekey,
                 bundle.registration_id,
-                Pending(prekey_id, bundle.signed_prekey_id),
+                PrekeyPart(prekey_id, bundle.signed_prekey_id),
             )
         except ValueError as error:
             raise BadSignature from error

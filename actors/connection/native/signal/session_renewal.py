@@ -36,7 +36,7 @@ async def renew(session: Session) -> None:
         session.inbox.skip_arrivals(SKIPPED_ARRIVALS)
         session.identities.forget_all_devices()
         session.groups.drop_own_sender_keys()
-        session.groups.forget_all_rosters()
+        session.groups.forget_all_members()
         own = session.credentials.read()
         if own is not None and own.device is not None:
             fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + SKIPPED_SIGNED)

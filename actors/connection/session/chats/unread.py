@@ -94,7 +94,7 @@ class UnreadMessages(SessionPart):
         return [Unread(*row) for row in rows]
 
 
-class Reading(NamedTuple):
+class ReadBatch(NamedTuple):
     """Messages of one author in one chat, addressed as in `Unread`."""
 
     origin: str
@@ -102,14 +102,14 @@ class Reading(NamedTuple):
     message_ids: list[str]
 
 
-def readings(unread: Iterable[Unread]) -> Iterator[Reading]:
+def readings(unread: Iterable[Unread]) -> Iterator[ReadBatch]:
     """The messages by chat and author, `MOST_IDS` at a time: one receipt each."""
     by_author: dict[tuple[str, str], list[str]] = {}
     for each in unread:
         by_author.setdefault((each.origin, each.author), []).append(each.message_id)
     for (origin, author), numbers in by_author.items():
         for begin in range(0, len(numbers), MOST_IDS):
-            yield Reading(origin, author, numbers[begin : begin + MOST_IDS])
+            yield ReadBatch(origin, author, numbers[begin : begin + MOST_IDS])
 
 
 _EACH = "SELECT value FROM json_each(?)"

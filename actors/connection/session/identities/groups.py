@@ -53,7 +53,7 @@ class OwnKeyRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRoster:
+class StoredMembers:
     """The members of a group, encoded, and the time of that answer (seconds)."""
 
     roster: str
@@ -65,22 +65,22 @@ class Groups(SessionPart):
 
     # rosters
 
-    def roster(self, chat: str) -> StoredRoster | None:
+    def members(self, chat: str) -> StoredMembers | None:
         row = self._file.row("SELECT roster, fetched_at FROM rosters WHERE chat = ?", (chat,))
-        return None if row is None else StoredRoster(*row)
+        return None if row is None else StoredMembers(*row)
 
-    def save_roster(self, chat: str, roster: str, fetched_at: float) -> None:
+    def save_members(self, chat: str, roster: str, fetched_at: float) -> None:
         self._file.write(
             "INSERT OR REPLACE INTO rosters (chat, roster, fetched_at) VALUES (?, ?, ?)",
             (chat, roster, fetched_at),
         )
 
-    def forget_roster(self, chat: str) -> None:
+    def forget_members(self, chat: str) -> None:
         """Ask again before the next message."""
         self._file.write("DELETE FROM rosters WHERE chat = ?", (chat,))
 
-    def forget_all_rosters(self) -> None:
-        """As `forget_roster`, for every group."""
+    def forget_all_members(self) -> None:
+        """As `forget_members`, for every group."""
         self._file.write("DELETE FROM rosters")
 
     # sender keys of others

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.names.port import Renaming
+from actors.connection.names.port import NameChange
 from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ class ChatNames(SessionPart):
         row = self._file.row("SELECT seq FROM sqlite_sequence WHERE name = 'renumbered'")
         return 0 if row is None else int(row[0])
 
-    def renamings(self, behind: int, limit: int) -> list[Renaming]:
+    def renamings(self, behind: int, limit: int) -> list[NameChange]:
         """Names that were learnt after that number, in order; of each address the last one."""
         rows = self._file.rows(
             "SELECT number, old, new FROM renumbered WHERE number > ? ORDER BY number LIMIT ?",
             (behind, limit),
         )
-        return [Renaming(*row) for row in rows]
+        return [NameChange(*row) for row in rows]
 
     def rename(self, old: str, new: str) -> None:
         """The chat `old` is called `new` from now on; itself where they are equal.

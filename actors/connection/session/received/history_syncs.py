@@ -7,7 +7,7 @@ from typing import NamedTuple
 from actors.connection.session.part import SessionPart
 
 
-class Told(NamedTuple):
+class StoredNotification(NamedTuple):
     """One notification; `done` messages of it are stored here."""
 
     message_id: str
@@ -37,14 +37,14 @@ class HistorySyncs(SessionPart):
             is not None
         )
 
-    def due(self, now: float) -> Told | None:
+    def due(self, now: float) -> StoredNotification | None:
         """The oldest to be read. One put off to beyond an hour was so before the clock was set."""
         row = self._file.row(
             "SELECT message_id, notification, done, attempts FROM histories"
             " WHERE told = 0 AND (next_at <= ? OR next_at > ?) ORDER BY number LIMIT 1",
             (now, now + 3600.0 + 1.0),
         )
-        return None if row is None else Told(*row)
+        return None if row is None else StoredNotification(*row)
 
     def next_at(self) -> float | None:
         """The time at which the next history sync is to be read; None where there is none."""

@@ -23,7 +23,7 @@ from actors.connection.ends.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
 from actors.connection.native.identities.routes import Routes
-from actors.connection.native.media.cipher import Opening, Sealing
+from actors.connection.native.media.cipher import FileDecryptor, FileEncryptor
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.phone import resend_requests
 from actors.connection.native.receive import pipeline
@@ -161,11 +161,11 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_mark_is_forgotten": lambda step: before_commit(step, UnreadMessages, "forget"),
     "before_numbers_are_kept": lambda step: before_calling(step, Routes, "prefer_numbers"),
     "before_download": lambda step: before_calling(step, Fetcher, "fetch"),
-    "in_mid_download": lambda step: before_calling(step, Opening, "feed"),
+    "in_mid_download": lambda step: before_calling(step, FileDecryptor, "feed"),
     "before_file_commit": lambda step: before_commit(step, Downloads, "end"),
     "before_deferral_commit": lambda step: before_commit(step, Downloads, "defer"),
     "after_deferral_commit": lambda step: before_commit(step, Downloads, "defer", after=True),
-    "in_mid_upload": lambda step: before_calling(step, Sealing, "feed"),
+    "in_mid_upload": lambda step: before_calling(step, FileEncryptor, "feed"),
     "before_upload_commit": lambda step: before_commit(step, Uploads, "remember"),
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),
     "before_placeholder_commit": lambda step: before_commit(step, Placeholders, "note"),

@@ -21,7 +21,7 @@ from actors.messages.content import Change, encode, is_plain, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.receive import wrappers
     from actors.connection.native.receive.from_proto import Scene
@@ -44,7 +44,7 @@ class InboxWriter:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
         hold: bool,

@@ -19,7 +19,7 @@ from actors.messages.content import Other
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.phone.placeholder_resend import Answer
     from actors.connection.native.receive.message_source import Source
@@ -30,7 +30,7 @@ PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
 """Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
 
 
-class RosterWanted(Exception):  # noqa: N818 - reads as what it is
+class MembersWanted(Exception):  # noqa: N818 - reads as what it is
     """Whether the message counts depends on who is in the group, which is not known."""
 
 
@@ -45,7 +45,7 @@ class Messages:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
         hold: bool,
@@ -74,7 +74,7 @@ class Messages:
     def read(self, source: Source, plaintext: bytes) -> wrappers.Received | None:
         """The message in an unpadded plaintext; None where it is for the protocol only.
 
-        Raises `MalformedMessage`, and `RosterWanted` where it takes the roster to know whether it counts.
+        Raises `MalformedMessage`, and `MembersWanted` where it takes the roster to know whether it counts.
         """
         found = wrappers.read(plaintext)
         if (
@@ -84,7 +84,7 @@ class Messages:
             and source.chat not in self.untold
             and self._rosters.cached(source.chat) is None
         ):
-            raise RosterWanted
+            raise MembersWanted
         return found
 
     def take(

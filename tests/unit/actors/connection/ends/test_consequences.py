@@ -7,10 +7,10 @@ import pytest
 from actors.connection.ends.causes import Cause, Kind
 from actors.connection.ends.consequences import (
     Consequence,
-    Ending,
     FreshLease,
     PairAgain,
     Reconnect,
+    ServingEnd,
     Stop,
     consequence,
     disconnected,
@@ -65,12 +65,12 @@ def test_between_two_sockets(
 @pytest.mark.parametrize(
     ("kind", "ending"),
     [
-        (Kind.CLOSED, Ending("stopped")),
-        (Kind.LOCKED, Ending("failed", "locked")),
-        (Kind.REPLACED, Ending("failed", "replaced")),
+        (Kind.CLOSED, ServingEnd("stopped")),
+        (Kind.LOCKED, ServingEnd("failed", "locked")),
+        (Kind.REPLACED, ServingEnd("failed", "replaced")),
     ],
 )
-def test_causes_that_end_serving(kind: Kind, ending: Ending) -> None:
+def test_causes_that_end_serving(kind: Kind, ending: ServingEnd) -> None:
     assert ending_of(Cause(kind), consequence(Cause(kind))) == ending
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import Rosters
+from actors.connection.native.identities.group_members import MemberLists
 from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.receive.stanzas import StanzaHandler
 from actors.connection.native.refusals import Unprepared
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.agreement import Bundle
@@ -46,14 +46,14 @@ class Forgotten:
         self.people.append(str(person))
 
 
-def unasked(session: Session, people: People) -> Rosters:
+def unasked(session: Session, people: People) -> MemberLists:
     """Rosters without a socket: nobody asks WhatsApp in here."""
 
     async def ignore() -> None:
         return None
 
     nowhere = cast("Socket", None)
-    return Rosters(
+    return MemberLists(
         session, people, nowhere, OverSocket(nowhere), on_inbox=ignore, clock=lambda: 1000.0
     )
 
@@ -66,7 +66,7 @@ class World:
         people = People(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
         devices = cast("Devices", self.lists)
         rosters = unasked(session, people)
-        self.incoming = Incoming(
+        self.incoming = StanzaHandler(
             session, self.signal, people, devices, rosters, clock=lambda: 1000.0, hold=hold
         )
         self.number = 0

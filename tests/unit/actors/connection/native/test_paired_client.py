@@ -15,9 +15,9 @@ from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.paired_client import Linked
+from actors.connection.native.paired_client import PairedClient
 from actors.connection.native.pairing import unpaired_client
-from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.receive.offline_queue import BATCH
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.send.to_proto import Place, write
@@ -25,7 +25,7 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.pairing_window import Offering
+from actors.connection.pairing_window import PairingWindow
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import Versions
 from actors.messages.content import Text
@@ -50,7 +50,7 @@ TEXT = write(Text("for Carol alone"), Place(CAROL, CAROL, 0.0))
 class Wire:
     """Gives what is put in, notes what is sent."""
 
-    part: Linked
+    part: PairedClient
 
     def __init__(self) -> None:
         self.coming: asyncio.Queue[Node | Cause] = asyncio.Queue()
@@ -129,7 +129,7 @@ async def linked(
     session: Session, versions: Versions | None = None, events: EngineEvents | None = None
 ) -> AsyncIterator[Wire]:
     wire = Wire()
-    part = Linked(
+    part = PairedClient(
         session,
         cast("Socket", wire),
         Address.parse(DEVICE),
@@ -315,7 +315,9 @@ async def test_without_an_offer_to_pair_the_socket_ends(
     """G8."""
     monkeypatch.setattr(unpaired_client, "OFFER_TIMEOUT", 0.05)
     wire = Wire()
-    part = Enrolment(session, cast("Socket", wire), new_credentials(), EngineEvents(), Offering())
+    part = UnpairedClient(
+        session, cast("Socket", wire), new_credentials(), EngineEvents(), PairingWindow()
+    )
     with pytest.raises(ConnectionLost):
         await asyncio.wait_for(part.run(), 5)
     assert wire.cause == Cause(Kind.NETWORK, "no_offer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.connection.ends.causes import Cause, Kind
-from actors.connection.ends.consequences import Ending, consequence, ending_of
+from actors.connection.ends.consequences import ServingEnd, consequence, ending_of
 
 
 @pytest.mark.parametrize(
@@ -16,14 +16,14 @@ from actors.connection.ends.consequences import Ending, consequence, ending_of
         (Kind.DISK_FULL, None),
         (Kind.RESTART_REQUIRED, None),
         (Kind.TEMPORARILY_BANNED, None),
-        (Kind.REPLACED, Ending("failed", "replaced")),
+        (Kind.REPLACED, ServingEnd("failed", "replaced")),
         (Kind.LOGGED_OUT, None),
-        (Kind.LOCKED, Ending("failed", "locked")),
-        (Kind.OUTDATED, Ending("failed", "outdated")),
-        (Kind.BAD_SESSION, Ending("failed", "bad_session")),
-        (Kind.CLOSED, Ending("stopped")),
+        (Kind.LOCKED, ServingEnd("failed", "locked")),
+        (Kind.OUTDATED, ServingEnd("failed", "outdated")),
+        (Kind.BAD_SESSION, ServingEnd("failed", "bad_session")),
+        (Kind.CLOSED, ServingEnd("stopped")),
     ],
 )
-def test_ending(kind: Kind, ending: Ending | None) -> None:
+def test_ending(kind: Kind, ending: ServingEnd | None) -> None:
     cause = Cause(kind)
     assert ending_of(cause, consequence(cause)) == ending

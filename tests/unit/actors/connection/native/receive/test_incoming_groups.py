@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import Member, Roster
+from actors.connection.native.identities.group_members import GroupMembers, Member
 from actors.connection.native.receive import wrappers
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import handing
@@ -71,7 +71,9 @@ async def know(receiver: World, rank: str) -> None:
         Member(Address.parse(OTHER)),
     )
     async with receiver.session.transaction():
-        receiver.session.groups.save_roster(GROUP, Roster("Us", "lid", members).encode(), 900.0)
+        receiver.session.groups.save_members(
+            GROUP, GroupMembers("Us", "lid", members).encode(), 900.0
+        )
 
 
 async def test_reads_with_the_key_that_was_handed_over_in_any_order(

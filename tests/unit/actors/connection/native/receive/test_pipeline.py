@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from actors.connection.native.receive.stanzas import Incoming
+    from actors.connection.native.receive.stanzas import StanzaHandler
     from actors.connection.native.transport.socket import Socket
 
 
@@ -141,8 +141,8 @@ class Pipeline:
         self.receiver = Receiver(
             session,
             cast("Socket", self.wire),
-            cast("Incoming", self.meaning),
-            prepares=cast("Incoming", self.meaning),
+            cast("StanzaHandler", self.meaning),
+            prepares=cast("StanzaHandler", self.meaning),
             counts=self.counts,
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),

@@ -10,7 +10,7 @@ from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NotConnected, Presence
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive.presence import Appearance, Visibility, heard
+from actors.connection.native.receive.presence import Appearance, Visibility, presence_of
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
 
@@ -88,7 +88,7 @@ def state(tag: str, **attrs: str) -> tuple[Node]:
     ],
 )
 def test_what_somebody_does(stanza: Node, expected: Presence) -> None:
-    assert heard(stanza, people()) == expected
+    assert presence_of(stanza, people()) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_what_somebody_does(stanza: Node, expected: Presence) -> None:
     ],
 )
 def test_what_says_nothing_of_the_kind(stanza: Node) -> None:
-    assert heard(stanza, people()) is None
+    assert presence_of(stanza, people()) is None
 
 
 class Wire:

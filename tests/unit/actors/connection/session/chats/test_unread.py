@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from actors.connection.session.chats import unread
-from actors.connection.session.chats.unread import UNREAD_SECONDS, Reading, Unread, readings
+from actors.connection.session.chats.unread import UNREAD_SECONDS, ReadBatch, Unread, readings
 from actors.connection.session.session import Session
 from actors.messages.content import ReadMark, Target
 from tests.unit.actors.connection.sessions import ALICE, Clock
@@ -114,7 +114,7 @@ def test_one_receipt_names_messages_of_one_author(monkeypatch: pytest.MonkeyPatc
         Unread(0, "D", GROUP, ALICE),
     ]
     assert list(readings(found)) == [
-        Reading(GROUP, ALICE, ["A", "C"]),
-        Reading(GROUP, ALICE, ["D"]),
-        Reading(GROUP, LID, ["B"]),
+        ReadBatch(GROUP, ALICE, ["A", "C"]),
+        ReadBatch(GROUP, ALICE, ["D"]),
+        ReadBatch(GROUP, LID, ["B"]),
     ]

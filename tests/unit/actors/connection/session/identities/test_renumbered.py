@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.names.port import Renaming
+from actors.connection.names.port import NameChange
 from actors.connection.session import file as session_file
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, Clock, put
@@ -27,7 +27,7 @@ async def test_a_lid_is_called_by_its_number(session: Session) -> None:
     async with session.transaction():
         session.learn_lid(LID, ALICE)
     assert session.names.chat_today(LID) == ALICE
-    assert session.names.renamings(0, 10) == [Renaming(1, LID, ALICE)]
+    assert session.names.renamings(0, 10) == [NameChange(1, LID, ALICE)]
     assert (session.names.renamed_to, session.names.renamings(1, 10)) == (1, [])
 
 
@@ -52,7 +52,7 @@ async def test_a_number_that_answers_for_itself_again_is_its_own(session: Sessio
         session.learn_number(ASKED, ANSWERED)
         assert session.learn_number(ASKED, ASKED)
     assert session.names.chat_today(ASKED) == ASKED
-    assert session.names.renamings(0, 10) == [Renaming(2, ASKED, ASKED)]
+    assert session.names.renamings(0, 10) == [NameChange(2, ASKED, ASKED)]
     async with session.transaction():
         assert session.learn_number(ASKED, ANSWERED)
     assert session.names.chat_today(ASKED) == ANSWERED
@@ -111,7 +111,7 @@ async def test_numbers_rise_over_a_logout(session: Session) -> None:
     assert session.names.chat_today(ASKED) == ASKED
     async with session.transaction():
         session.learn_lid(LID, ALICE)
-    assert session.names.renamings(2, 10) == [Renaming(3, LID, ALICE)]
+    assert session.names.renamings(2, 10) == [NameChange(3, LID, ALICE)]
 
 
 @pytest.mark.parametrize(
@@ -159,5 +159,5 @@ def test_an_older_file_has_the_numbers_of_its_lids(path: Path, clock: Clock) -> 
             f"INSERT INTO lids (lid, pn) VALUES ('{LID}', '{ALICE}')"
         )
     with closing(Session.open(path, 4, clock=clock)) as session:
-        assert session.names.renamings(0, 10) == [Renaming(1, LID, ALICE)]
+        assert session.names.renamings(0, 10) == [NameChange(1, LID, ALICE)]
         assert session.names.renamed_to == 1

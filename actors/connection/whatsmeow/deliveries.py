@@ -14,7 +14,7 @@ from actors.connection.native.media.failure_policy import GONE
 from actors.connection.native.media.message_part import is_path
 from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive.message_source import Unparseable, source_of
-from actors.connection.native.receive.messages.messages import Messages, RosterWanted
+from actors.connection.native.receive.messages.messages import MembersWanted, Messages
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.messages.receipt_writer import ReceiptWriter
 from actors.connection.native.transport.nodes import MalformedMessage, Node
@@ -24,7 +24,7 @@ from actors.connection.whatsmeow.stanzas import Delivery
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.session.session import Session
 
@@ -37,7 +37,7 @@ ASKED_AGAIN: Final = "undecryptable"
 """The program's word for a message whose sender it asks to encrypt it again."""
 
 
-class Incoming:
+class DeliveryHandler:
     """Takes deliveries one by one, each inside its own savepoint of the session's transaction.
 
     The program acknowledges what was answered, and nothing else: what commits is there exactly once,
@@ -48,7 +48,7 @@ class Incoming:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
         hold: bool = False,
@@ -120,7 +120,7 @@ class Incoming:
             return self._undecryptable(stanza)
         try:
             found = self._messages.read(source, stanza.body)
-        except RosterWanted:
+        except MembersWanted:
             return Outcome("message.roster_wanted", task="roster")
         except MalformedMessage:
             return self._messages.put_placeholder(stanza, source, (stanza,))

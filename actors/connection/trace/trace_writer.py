@@ -28,7 +28,7 @@ PERIOD: Final = 0.25
 Kind = Literal["in", "out", "login", "end"]
 
 
-class Recording(Thread):
+class TraceWriter(Thread):
     """From one start to its end: what waits, and the thread that writes it."""
 
     def __init__(self, file: TraceFile, clock: Callable[[], float]) -> None:
