@@ -132,7 +132,7 @@ class InboxAppState:
 class InboxReplaced:
     """A full sync of a collection is complete; on disk, not yet settled.
 
-    What is stored of the collection and was noted at (`epoch`, `until`) or before is in it no more.
+    Documents of the collection that were noted at (`epoch`, `until`) or before are not in it any more.
     """
 
     key: int

@@ -29,7 +29,7 @@ WAITING: Final = 100
 
 
 class Calls:
-    """The calls of one epoch, each told in order once the StateManager can be reached.
+    """The calls of one epoch, each reported in order once the StateManager can be reached.
 
     Calls that wait die with the process: WhatsApp tells one that still rings again, and one that is over
     is no use. Under a newer epoch `on_lost` is called (G6).

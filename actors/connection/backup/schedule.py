@@ -73,7 +73,7 @@ class BackupSchedule:
         self.copy_keys: CopyKeys = _none
         self._clock = clock
         self._behind = lease.behind
-        # What an owner before this one kept is as old as this epoch at least.
+        # A copy by an earlier owner is as old as this epoch at least.
         self._kept_at = time.monotonic()
         self._look = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -108,7 +108,7 @@ class BackupSchedule:
             else:
                 failures += 1
                 pause = min(LONGEST, self._every, AGAIN * 2**failures)
-                # What is asked for now would only fail as well.
+                # A copy that is requested now would fail as well.
                 await asyncio.sleep(AGAIN)
 
     async def finish(self) -> None:

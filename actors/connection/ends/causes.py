@@ -112,7 +112,7 @@ def from_stream_error(attrs: Mapping[str, str], children: Mapping[str, Mapping[s
     """The cause in a ``<stream:error>`` stanza.
 
     `children` maps the tag of each child to its attributes. A ``<conflict>`` says more than the
-    code beside it. A ban is told at login only: 402 here is the network's. An ``<ack>`` names the
+    code beside it. A ban comes at login only: 402 here is the network's. An ``<ack>`` names the
     stanza of WhatsApp's that had no answer.
     """
     conflict = children.get("conflict")

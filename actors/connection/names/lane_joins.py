@@ -107,7 +107,7 @@ class LaneJoins:
             if told > self._told:
                 await self._lanes.note_renamed(
                     *self._owner, 0
-                )  # or the next owner skips what is told now
+                )  # or the next owner skips the names of this round
         news, learnt = self._names.renamings(self._told, BATCH), self._names.renamed_to
         again = (
             each._replace(new=self._names.chat_today(each.old)) for each in self._joining.values()

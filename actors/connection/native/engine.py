@@ -58,8 +58,7 @@ class NativeEngine(SessionInbox, Unable):
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
     after the other, whenever its owner calls it; before the end of a temporary ban it returns at
-    once with that, whoever was told of the ban and whatever else was lost. `counts` says what came
-    so far, by kind of stanza and what it turned out to be.
+    once with that, also after a crash. `counts` has the stanzas so far, by kind and outcome.
     """
 
     guarantees = ENGINES["native"]
@@ -196,7 +195,7 @@ class NativeEngine(SessionInbox, Unable):
         await self._open_link.typing(chat, state)
 
     async def subscribe(self, chat: str) -> None:
-        """Ask to be told of a person's presence."""
+        """Subscribe to a person's presence."""
         await self._open_link.subscribe(chat)
 
     @property
@@ -269,7 +268,7 @@ class NativeEngine(SessionInbox, Unable):
             if asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             return self._closing or PROXY_CHANGED
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
             return Cause(Kind.NETWORK, "engine_failed")
         finally:

@@ -67,7 +67,7 @@ SUCCESS_TIMEOUT = 30.0
 class PairedClient:
     """Everything that one socket of a paired device does. `run` ends with `ConnectionLost`.
 
-    What breaks ends the socket with a cause, so that it is opened again: a connection that is not
+    An error ends the socket with a cause, so that it is opened again: a connection that is not
     logged in does not stay up (G8). One stanza that cannot be handled ends nothing.
     """
 

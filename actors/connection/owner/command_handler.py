@@ -55,7 +55,7 @@ OF_REFUSED = frozenset({"refused_items", "retry_refused", "discard_refused"})
 class CommandHandler:
     """Does what is asked, for as long as `run` runs, and answers with what came of it.
 
-    An answer has `error`, a stable code, where it was not done. Whatever breaks in one command
+    An answer has `error`, a stable code, where it was not done. An error in one command
     ends no other.
     """
 
@@ -93,7 +93,7 @@ class CommandHandler:
             told = {"error": error.code}
         except RedisAway:
             told = {"error": "redis_away"}
-        except Exception as error:  # noqa: BLE001 - whatever it is, the asker is told
+        except Exception as error:  # noqa: BLE001 - the caller gets every error
             log.error(  # noqa: TRY400 - a traceback may quote who was asked about
                 "command broke",
                 action="command",

@@ -329,7 +329,7 @@ class Drain:
 def _deleted(messages: Iterable[InboxMessage]) -> dict[int, str]:
     """By key, WhatsApp's id of what this service sent and that message deleted.
 
-    It is the phone's, or an admin's of the group: whoever else deletes others' messages is not read.
+    It is the phone's, or an admin's of the group: a delete of another's message by anybody else is ignored.
     """
     said = {
         each.key: decode(each.content)
@@ -388,7 +388,7 @@ class Stage:
         while (progress := await self._step()) is Progress.SETTLED:
             pass
         if progress is Progress.EMPTY:
-            # What came during the last step is not seen by it.
+            # The last step does not see items that came during it.
             self._waiting_since = time.monotonic() if self._look.is_set() else None
         elif self._waiting_since is None:
             self._waiting_since = began

@@ -1,6 +1,6 @@
 """Detects an open connection that is dead: by the age of its traffic, and by a real round trip.
 
-The engine's own keepalive comes first, and ends a socket that says nothing. What is left are
+The engine's own keepalive comes first, and ends a socket that says nothing. The rest are
 sockets that it trusts and that carry nothing any more, and an engine that is stuck: it answers for
 itself, so that somebody else has to ask.
 """

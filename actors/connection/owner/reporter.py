@@ -172,7 +172,7 @@ class Reporter:
     async def tell_pairing(self) -> None:
         """Write to the StateManager that a QR or a code is shown; for the life of the epoch.
 
-        Only once the lease has it, so that it is there for those who are told. Of several of a kind
+        Only once the lease has it, so that readers of the event find it there. Of several of a kind
         that wait for the StateManager the newest is written: the others are void.
         """
         while True:
@@ -190,7 +190,7 @@ class Reporter:
             self._for_lease.set()
 
     def limited(self, limit: ShownLimit) -> None:
-        """WhatsApp limits the account, or does not. What is stored already is told to nobody again."""
+        """WhatsApp limits the account, or does not. An unchanged limit is not reported again."""
         if self._limit_notice is None or limit != self._limit:
             self._limit_notice = LimitNotice(*limit, self._clock())
             self._for_limit.set()
@@ -225,7 +225,7 @@ class Reporter:
     async def finish(self, state: str, cause: str | None, *, within: float) -> None:
         """Give the lease back in this final state, and say so; waits `within` seconds at most.
 
-        What did not arrive is repaired by the next owner's epoch, or by the root.
+        A report that did not arrive is repaired by the next owner's epoch, or by the root.
         """
         self.report(state, cause, obstacle=self._obstacle)
         try:

@@ -1,7 +1,7 @@
 """From the lanes to WhatsApp: claim, send, tell the outcome.
 
 A connection claims for itself and nobody stands in between. While the socket is closed nothing is
-claimed, so that time spent disconnected is never an attempt. An outcome is told until Redis has it
+claimed, so that time spent disconnected is never an attempt. An outcome is reported until Redis has it
 (G2); a proof of delivery counts even when the lease was lost meanwhile (G3).
 """
 
@@ -70,7 +70,7 @@ class Sender:
     """Keeps up to `concurrency` messages in flight, one of each chat.
 
     The next one of a chat is in hand already where no other chat waits, and leaves as soon as
-    WhatsApp acknowledged the one before it; Redis is told meanwhile.
+    WhatsApp acknowledged the one before it; Redis gets the outcome meanwhile.
 
     `retry_at(attempts, permanent, now)` says when a failed message is tried again, None that it is
     dead. `on_lost` is called once a newer epoch has the connection.
@@ -111,7 +111,7 @@ class Sender:
 
     @property
     def in_flight(self) -> int:
-        """Attempts whose outcome is not told yet."""
+        """Attempts whose outcome is not reported yet."""
         return len(self._attempts)
 
     def look(self) -> None:
@@ -151,7 +151,7 @@ class Sender:
     async def stop(self, grace: float) -> None:
         """Claim nothing more and wait `grace` seconds for what is in flight.
 
-        What was only to follow goes back as not attempted. What is still out then goes back with
+        A message that was only to follow goes back as not attempted. One that is still out then goes back with
         the lease, which queues it again at its old place.
         """
         self._stopping = True
@@ -194,7 +194,7 @@ class Sender:
         """
         sent, self._sent = self._sent, []
         again: float | None = None
-        # An outcome that Redis may not have is told first: the next claim would hand it out again.
+        # An outcome that Redis may not have is reported first: the next claim would hand it out again.
         ahead = takes and self._open and not self._stopping and not self._untold
         if ahead and (closed := self._closed_until - time.monotonic()) > 0:
             ahead, again = False, closed
@@ -254,7 +254,7 @@ class Sender:
             self._look.set()
 
     async def _attempt(self, job: Job, after: asyncio.Task[bool] | None) -> bool:
-        """Send; whether its room was claimed for when its outcome was told."""
+        """Send; return whether its room was claimed for when its outcome was reported."""
         attempt = asyncio.current_task()
         assert attempt is not None
         try:
@@ -330,7 +330,7 @@ class Sender:
         return said
 
     async def _report_with_claim(self, sent: _Sent, within: float) -> bool:
-        """Whether the next claim told Redis; there is one after `within` seconds at the latest."""
+        """Whether the next claim reported it to Redis; there is one after `within` seconds at the latest."""
         self._sent.append(sent)
         if within:
             asyncio.get_running_loop().call_later(within, self._look.set)

@@ -306,7 +306,7 @@ class Serving:
         await asyncio.sleep(pause)
 
     async def _sit_out(self) -> None:
-        """Until WhatsApp's ban is over, no login is tried, whoever owns the connection."""
+        """Until WhatsApp's ban is over, no owner of the connection tries a login."""
         if not self._barred():
             return
         assert self._obstacle is not None

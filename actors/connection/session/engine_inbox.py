@@ -74,6 +74,6 @@ class SessionInbox(SessionRefusedItems):
             yield
         except (StaleEpoch, SessionDamaged) as refusal:
             self._end_by(refusal)
-            # The cause of the end is told first: the caller breaks on this error, and knows less.
+            # The cause of the end is reported first: the caller breaks on this error, and knows less.
             await self._idle.wait()
             raise

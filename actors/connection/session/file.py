@@ -108,7 +108,7 @@ def make_directory(directory: Path) -> None:
 class SessionFile:
     """The file of one account, used by one event loop's thread.
 
-    A second process may have it open; whoever has the older epoch is refused by `transaction`
+    A second process may have it open; `transaction` refuses the one with the older epoch
     (G6). Reads outside a transaction see only what is committed, also while another task's
     transaction is open.
     """

@@ -1,6 +1,6 @@
 """One account's session: keys, ratchets, inbox and what was sent, in one SQLite file.
 
-What belongs together is committed together: a message's ratchet step, the prekey it used up and
+Changes that belong together are committed together: a message's ratchet step, the prekey it used up and
 its inbox row are one transaction, so that after a crash at any instruction either all of it
 happened or none (G5).
 """
@@ -115,7 +115,7 @@ class Session(SessionFile):
     def learn_lid(self, lid: str, pn: str) -> bool:
         """Note that two canonical addresses are one person's; True where that is news.
 
-        The newest pair wins. What there is under the LID moves to the phone-number address, the
+        The newest pair wins. Rows under the LID move to the phone-number address, the
         device staying the same: sessions, the inbox, tombstones, and what was sent. Both addresses
         are one conversation with one session from then on, and a message is in it once.
 

@@ -1,4 +1,4 @@
-"""Calls that ring, as the program delivers them, and who is to be told that one is refused."""
+"""Calls that ring, as the program delivers them, and the callers for refusals."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class DeliveryHandler:
         return Outcome("notification.limits", (stanza,), task="limits")
 
     def _call(self, stanza: Delivery) -> Outcome:
-        """A call is stored nowhere: one that still rings is told again."""
+        """A call is stored nowhere: one that still rings comes again."""
         return Outcome("call.heard", (stanza,), task="call")
 
     def _app_state(self, stanza: Delivery) -> Outcome:
@@ -188,7 +188,7 @@ class DeliveryHandler:
         if told.get("more"):
             begun = session.app_state.note_part(collection, found.changes, begun)
             return Outcome("app_state.part", (replace(stanza, answer={"begun": begun}),), news=True)
-        # What a library that has nothing calls a change is one where the session knows that nothing was set.
+        # A change after version 0, where the library has nothing, is one if the session has nothing either.
         fits = after != 0 or session.app_state.version(collection) == 0
         version, changes = int(told["version"]), found.changes
         if not fits or not session.app_state.note(

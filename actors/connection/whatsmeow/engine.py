@@ -304,7 +304,7 @@ class WhatsmeowEngine(SessionInbox, Unable):
             if asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             return self._closing or PROXY_CHANGED
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
             await self._programs.stop()
             return Cause(Kind.NETWORK, "engine_failed")

@@ -1,4 +1,4 @@
-"""Events of the program during one login, told to the owner in their order."""
+"""Events of the program during one login, reported to the owner in their order."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Events:
                 await self._handle(event, frame)
             except SessionRefusal as refusal:
                 self._link.fail(cause_of(refusal))
-            except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            except Exception as error:  # noqa: BLE001 - reported as the cause of the end
                 log.error("event failed", action=f"{event}.failed", error=type(error).__name__)  # noqa: TRY400
                 self._link.fail(Cause(Kind.NETWORK, "engine_failed"))
 

@@ -39,7 +39,7 @@ class ByProgram:
 
 
 def members_of(told: Mapping[str, Any]) -> GroupMembers:
-    """The roster in what the program says of a group."""
+    """The members in the program's description of a group."""
     members = tuple(_members(told.get("members") or ()))[:MOST_MEMBERS]
     by_lid = told.get("addressing") == "lid"
     timer = told.get("timer")

@@ -279,7 +279,7 @@ class PairedAccount:
             await self._link.ask("typing", chat=str(self._to(where)), state=state)
 
     async def subscribe(self, chat: str) -> None:
-        """Ask to be told of a person's presence. Raises `SendError`."""
+        """Subscribe to a person's presence. Raises `SendError`."""
         self._require_login()
         where = _chat(chat)
         if not where.is_person:

@@ -99,7 +99,7 @@ class Sender:
     async def _upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
         """The place of the message's file, once it is there; None where it has none.
 
-        Who comes later in a chat waits for the file of who came first. Raises `SendError`.
+        A later message of a chat waits for the file of an earlier one. Raises `SendError`.
         """
         said = outgoing.content
         async with self._order(chat):
@@ -112,7 +112,7 @@ class Sender:
         async with self._turn(chat):
             with send_errors():
                 message, to = await self._written(outgoing, chat, upload)
-            self._check(chat)  # another name, or a limit, may have been told meanwhile
+            self._check(chat)  # another name, or a limit, may have come meanwhile
             answer = await self._link.post(
                 "send",
                 self._clock,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0
-"""Seconds that a device list is trusted without being told that it changed."""
+"""Seconds that a device list is trusted without news of a change."""
 
 
 AT_ONCE: Final = 250
@@ -216,7 +216,7 @@ class Devices:
     async def _listed(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:
         """Lists of WhatsApp for these people, asked by the address that each is given with.
 
-        Who has too short a list is asked about by the other address as well, where there is one.
+        A person with too short a list is queried by the other address as well, where there is one.
         """
         listed = await self._query(people)
         rest = dict[Address, Address]()
@@ -251,7 +251,7 @@ class Devices:
         return bool(listed.devices)
 
     def _addresses(self, person: Address, lid: Address | None) -> list[Address]:
-        """The addresses by which the person may be asked about; `lid` is what an answer told."""
+        """The addresses by which the person may be queried; `lid` is from an answer."""
         known = [Address.parse(name) for name in self._people.names(person)]
         return known if lid is None else [*known, lid.canonical]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0
-"""Seconds that a roster is trusted without being told that it changed."""
+"""Seconds that a list of members is trusted without news of a change."""
 
 MOST_MEMBERS: Final = 5_000
 """More than WhatsApp allows in a group."""
@@ -47,7 +47,7 @@ class UnknownGroup(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of a group: the address that the group has, the other one where it is told, the rank."""
+    """One of a group: the address that the group has, the other one where it is known, the rank."""
 
     address: Address
     other: Address | None = None
@@ -98,7 +98,7 @@ class GroupMembers:
 
 
 def read(node: Node) -> GroupMembers:
-    """The roster in a ``<group>``."""
+    """The members in a ``<group>``."""
     members = tuple(_members(node))[:MOST_MEMBERS]
     by_lid = node.attrs.get("addressing_mode") == "lid"
     timer = node.child("ephemeral")
@@ -107,7 +107,7 @@ def read(node: Node) -> GroupMembers:
 
 
 def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
-    """The roster after one part of a notification; None where it has to be asked for anew."""
+    """The members after one part of a notification; None where they have to be requested anew."""
     named = tuple(_members(change))
     if change.tag == "add":
         return replace(roster, members=(*_without(roster, named), *named)[:MOST_MEMBERS])
@@ -126,7 +126,7 @@ def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
         return replace(roster, expires=change.number("expiration") or 0)
     if change.tag == "subject":
         return replace(roster, subject=change.attrs.get("subject", roster.subject))
-    # Whatever else names people or replaces the group: a number that changed, another addressing.
+    # Any other change that names people or replaces the group: a number that changed, another addressing.
     return None if named or change.tag in _TELLING else roster
 
 
@@ -163,7 +163,7 @@ class AsksForGroups(Protocol):
 
 
 class MemberLists:
-    """Rosters by group. Concurrent questions about one group are one request."""
+    """Members by group. Concurrent questions about one group are one request."""
 
     def __init__(
         self,
@@ -186,12 +186,12 @@ class MemberLists:
         self._changed: set[Address] = set()
 
     def cached(self, chat: Address) -> GroupMembers | None:
-        """The roster as far as it is known, however old."""
+        """The cached members, however old."""
         stored = self._session.groups.members(str(chat))
         return None if stored is None else GroupMembers.decode(stored.roster)
 
     async def of(self, chat: Address) -> GroupMembers:
-        """The roster of a group that the account is in.
+        """The members of a group that the account is in.
 
         Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
         """
@@ -200,7 +200,7 @@ class MemberLists:
             roster = GroupMembers.decode(stored.roster)
             if self.includes(roster, self._people.account):
                 return roster
-        # What says that the account is out is asked once more: a message is refused for good by it.
+        # A list without the account is requested once more: a message is refused for good by it.
         roster = await self.refresh(chat)
         if not self.includes(roster, self._people.account):
             raise NotInGroup
@@ -248,7 +248,7 @@ class MemberLists:
     def note(self, chat: Address, notification: Node) -> tuple[bool, list[Address]]:
         """Apply a ``w:gp2``, inside a transaction of the session.
 
-        Returns whether it told of anybody's other address, and who left.
+        Returns whether it brought another address of anybody, and who left.
         """
         if chat in self._asking:
             self._changed.add(chat)
@@ -262,7 +262,7 @@ class MemberLists:
                 if change.tag == "remove":
                     gone.append(person)
                 back |= change.tag == "add" and person == self._people.account
-            # Who was out heard nothing of who came and went.
+            # An account that was out got no news of members.
             roster = None if roster is None or back else changed(roster, change)
         stored = self._session.groups.members(str(chat))
         if roster is None:
@@ -298,7 +298,7 @@ class MemberLists:
         return Group(str(chat), roster.subject, tuple(shown))
 
     def _keep(self, chat: Address, roster: GroupMembers) -> bool:
-        """Keep what WhatsApp says now; whether it told of anybody's other address."""
+        """Cache WhatsApp's answer; return whether it brought another address of anybody."""
         news = False
         for one in roster.members:
             news |= self._people.learn(one.address, one.other)

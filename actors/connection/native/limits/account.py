@@ -1,4 +1,4 @@
-"""The limits of the account that a socket serves: told by WhatsApp, asked for, and kept to."""
+"""The limits of the account that a socket serves: announced by WhatsApp, queried, and observed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ APART: Final = 60.0
 
 
 def note(session: Session, told: Sequence[Lock | Cap]) -> None:
-    """Keep limits as WhatsApp told them, inside a transaction of the session."""
+    """Store limits as WhatsApp sent them, inside a transaction of the session."""
     for each in told:
         if isinstance(each, Lock):
             log.info("time lock", action="limits.lock", until=each.until, kind=each.kind)
@@ -130,7 +130,9 @@ class AccountLimits:
             except (RequestFailed, RequestTimeout, UnreadableMex) as error:
                 # The numbers of queries change: without an answer notifications and refusals tell.
                 self._counts["limits.unanswered"] += 1
-                log.info("limits not told", action="limits.unanswered", error=type(error).__name__)
+                log.info(
+                    "limits unanswered", action="limits.unanswered", error=type(error).__name__
+                )
                 return
             async with transaction(self._session, self._socket):
                 # A notification that came meanwhile may be newer than the answer: ask again.

@@ -96,7 +96,7 @@ class FileEncryptor:
 class FileDecryptor:
     """Opens one file: `feed` it chunk by chunk, then `finish`, which alone says that it is true.
 
-    What comes out before that is not to be believed. Raises `Corrupt`.
+    Bytes that come out before that are not verified. Raises `Corrupt`.
     """
 
     def __init__(self, kind: str, key: bytes, *, sha256: bytes, sealed_sha256: bytes) -> None:

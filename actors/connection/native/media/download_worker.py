@@ -55,7 +55,7 @@ ROOM_LOOK: Final = 10.0
 class Courier:
     """Fetches the file of every message that brought one, once, whatever dies meanwhile (G5).
 
-    What is to be fetched is in the session file, and so is what became of it, in the transaction
+    A file to be fetched is in the session file, and its outcome commits in the transaction
     that ends the transfer. A file that is in the store and not noted yet is found there by the next
     owner. While the connection is not open nothing counts as a try; a download that runs goes on.
     A file for which there is no room, or no budget today (`admission`), is deferred: the session file and
@@ -118,7 +118,7 @@ class Courier:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _begin(self) -> float | None:
-        """Begin what is due; the seconds until more may be, None where whoever is done looks."""
+        """Begin due transfers; return the seconds until more may be due, None where the next end of one looks."""
         try:
             longest = LONGEST_LOOK if await self._find_room() else ROOM_LOOK
             while (refused := await self._start_due()) is not None:
@@ -268,7 +268,7 @@ class Courier:
             self._session.downloads.put_off(
                 transfer, follows.at, attempts=follows.attempts, asked=follows.asked
             )
-        if transfer.deferred is not None:  # that is over, and told
+        if transfer.deferred is not None:  # that is over, and reported
             await self._events.on_inbox()
         if not follows.ask or link is None:
             return

@@ -109,14 +109,14 @@ class Fetcher:
 
 
 _FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL, Trouble.FULL})
-"""What another server would not do better."""
+"""Failures that another server would not mend."""
 
 _ORDER: Final = (Trouble.GONE, Trouble.DAMAGED, Trouble.UNREACHABLE)
-"""What counts where servers differ: what one of them lost is asked for, which mends the others' too."""
+"""The failure that counts where servers differ: a file that one of them lost is requested, which mends the others' too."""
 
 
 async def _opened(chunks: AsyncIterator[bytes], transfer: Transfer) -> AsyncIterator[bytes]:
-    """The plain bytes. Raises `Corrupt` at the end, so whoever keeps them must not before that."""
+    """The plain bytes. Raises `Corrupt` at the end: they are not to be stored before that."""
     opening = FileDecryptor(
         transfer.kind,
         transfer.key,

@@ -65,8 +65,8 @@ class _Sealed:
 class Uploader:
     """Uploads files by what the media store has; none is whole in memory, none blocks the loop.
 
-    What was uploaded for a message is on disk before the message leaves. So a retry, or the next
-    owner after a crash, uploads nothing again and says the same.
+    The upload for a message is on disk before the message leaves. So a retry, or the next
+    owner after a crash, uploads nothing again and sends the same.
     """
 
     def __init__(

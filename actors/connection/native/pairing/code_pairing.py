@@ -72,7 +72,7 @@ class CodePairing:
             return
         if about.attrs.get("stage") == "refresh_code":
             await self._void()
-        # One at a time: each costs processor time, and whoever repeats it is told the same.
+        # One at a time: each costs processor time, and a repeat has the same answer.
         elif self._finishing is None or self._finishing.done():
             self._finishing = asyncio.create_task(self._guard(self._finish(opened, stanza)))
 
@@ -116,7 +116,7 @@ class CodePairing:
         try:
             await doing
         except ConnectionLost:
-            return  # told by whoever reads the socket
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            return  # reported by the reader of the socket
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("code failed", action="link_code.failed", error=type(error).__name__)  # noqa: TRY400
             self._socket.fail(Cause(Kind.NETWORK, "code_failed"))

@@ -44,8 +44,8 @@ class UnpairedClient:
     """Pairs: the credentials are on disk before WhatsApp takes the device for paired (G7).
 
     `run` ends with `ConnectionLost`: WhatsApp asks for a new connection once the device is paired,
-    and a new one is needed for new QR codes when all of them expired. What WhatsApp asks of a pairing
-    beyond that ends it with a cause, in place of a scan that nothing follows.
+    and a new one is needed for new QR codes when all of them expired. Another demand of WhatsApp
+    ends the pairing with a cause, in place of a scan that nothing follows.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class UnpairedClient:
         events: EngineEvents,
         offering: PairingWindow,
     ) -> None:
-        """`offering` is told how long WhatsApp waits for a phone."""
+        """`offering` gets the seconds for which WhatsApp waits for a phone."""
         self._session = session
         self._socket = socket
         self._own = own
@@ -140,7 +140,7 @@ class UnpairedClient:
                 await self._events.on_qr(Qr(text, time.time() + lifetime))
                 await asyncio.sleep(lifetime)
                 cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("no QR shown", action="qr.failed", error=type(error).__name__)  # noqa: TRY400
             cause = Cause(Kind.NETWORK, "qr_failed")
         self._socket.fail(cause)

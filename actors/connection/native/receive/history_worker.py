@@ -87,10 +87,10 @@ class Past:
 
 
 class History:
-    """Stores each message once (G5), however often it is told and whatever dies meanwhile.
+    """Stores each message once (G5), however often it comes, and over any crash.
 
     A notification is in the session file until all of it is; how far it got commits with what was
-    stored. What came by itself, or was sent from here, stays as it is. The phone is told once all
+    stored. A message that came by itself, or was sent from here, stays as it is. The phone gets its receipt once all
     is stored.
 
     With `hold` that is once all is stored elsewhere, and only then the notification is acknowledged:
@@ -134,7 +134,7 @@ class History:
         self._look = asyncio.Event()
 
     def look(self, message_id: str | None = None, answer: Answer | None = None) -> None:
-        """The phone told something, in the message of that id; or something was stored elsewhere.
+        """A notification came, in the message of that id; or something was stored elsewhere.
 
         `answer` acknowledges the message, once that is due.
         """
@@ -183,7 +183,7 @@ class History:
             await self._tell(message_id)
             await self._forget(message_id)
         for message_id in list(self._unanswered):
-            # It ended before its stanza was told here.
+            # It ended before its stanza came here.
             if not self._session.history_syncs.has(message_id):
                 await self._answer(message_id)
 

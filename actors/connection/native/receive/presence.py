@@ -84,8 +84,8 @@ class Visibility:
 class Appearance:
     """Presence of the account on one socket: online or not, and under which name.
 
-    Strangers see "-" in place of a name that WhatsApp was not told, and it learns the name from
-    presence alone (whatsmeow, presence.go). It is told at the login, and again once it changes.
+    Strangers see "-" in place of a name that WhatsApp does not know, and it learns the name from
+    presence alone (whatsmeow, presence.go). The name is sent at the login, and again once it changes.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Appearance:
         return self._visibility.active
 
     async def open(self) -> None:
-        """Begin, after the login: WhatsApp is told the name, where it is known."""
+        """Begin, after the login: send WhatsApp the name, where it is known."""
         self._open = True
         if self._visibility.available:
             await self._tell()
@@ -149,7 +149,7 @@ async def show_typing(socket: Socket, routes: Routes, chat: str, state: str) -> 
 
 
 async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
-    """Ask to be told whether a person is online, while this socket lasts. Raises `SendError`."""
+    """Subscribe to whether a person is online, while this socket lasts. Raises `SendError`."""
     person = parse_optional(chat)
     if person is None or not person.is_person:
         raise SendError("unsupported_chat", permanent=True)

@@ -1,4 +1,4 @@
-"""The session's transactions, as seen by whoever serves a socket with it."""
+"""The session's transactions, as the parts of a socket use them."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class DirectSender:
     async def _encrypt(self, letter: DirectLetter, found: dict[Address, Bundle | None]) -> Node:
         """The stanza for the devices of a letter, inside a transaction."""
         if not letter.missed:
-            self._check(letter.chat)  # of a limit that was told meanwhile, the refusal is for good
+            self._check(letter.chat)  # the refusal by a limit that came meanwhile is for good
         copies: list[Node] = []
         targets: list[Node] = []
         # A copy for the own phone alone would be acknowledged, and nobody would have got it.

@@ -42,7 +42,7 @@ STALE_ADDRESSING: Final = NAMED[421].code
 
 @dataclass(slots=True)
 class _Handed:
-    """Whom a message brought the sender key of this id, by the names of their sessions."""
+    """The devices that a message brought the sender key of this id, by the names of their sessions."""
 
     key_id: int = 0
     devices: tuple[str, ...] = ()

@@ -162,12 +162,12 @@ class Resender:
         if origin is None or not origin.is_person:
             return None
         own = self._people.is_account(origin)
-        # Whoever else asks was sent only what is in the chat with them, whatever they name.
+        # Any other person was sent only the messages of their own chat, also where they name another.
         named = parse_optional(receipt.attrs.get("recipient")) if own else None
         return _Claim(self._people.canonical(named or origin), origin, own)
 
     def _was_for(self, claim: _Claim, number: str) -> bool:
-        """Whether the message was for whoever asks: of a group's, for who was in it then."""
+        """Whether the message was for the person that asks: a group's was for its members then."""
         if not claim.in_group or claim.own:
             return True
         person = self._people.canonical(claim.device)

@@ -26,8 +26,8 @@ async def renew(session: Session) -> None:
     The session that was lost may have sent on each ratchet and given away any prekey. So each
     ratchet only decrypts from now on, and the next message to a device sets up a fresh one. No id
     of a prekey comes again with another key. The server holds what it was last given, sees another
-    signed prekey at the next login, and is given fresh ones of both. What a peer encrypts with keys
-    that are gone is asked for again. What arrives now is behind what the lost file had stored, also
+    signed prekey at the next login, and is given fresh ones of both. A message under keys
+    that are gone is requested again. One that arrives now is behind those that the lost file had stored, also
     where WhatsApp's times, which are whole seconds, do not tell them apart.
     """
     async with session.transaction():

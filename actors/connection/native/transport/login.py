@@ -72,7 +72,7 @@ async def note_success(session: Session, people: People, socket: Socket, stanza:
 
 
 async def note_routing(session: Session, socket: Socket, routing: bytes) -> None:
-    """Keep what an edge server wants to be told first on the next connection."""
+    """Store the routing that an edge server wants first on the next connection."""
     own = session.credentials.read()
     if own is None or not 0 < len(routing) <= MAX_ROUTING or own.routing == routing:
         return

@@ -16,7 +16,7 @@ class Outreach(SessionPart):
     """
 
     def limits(self) -> Limits:
-        """The limits as they were told last, those that are over included."""
+        """The limits as they came last, those that are over included."""
         rows = {kind: (until, told) for kind, until, told in self._file.rows(_LIMITS)}
         if not rows:
             return NONE

@@ -1,4 +1,4 @@
-"""Timers of chats with persons whose messages disappear; a group's is in its roster."""
+"""Timers of chats with persons whose messages disappear; a group's is in the list of its members."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ class Groups(SessionPart):
     def leave_out(
         self, chat: str, person: str
     ) -> list[tuple[str, Sequence[Literal["delivered", "read"]]]]:
-        """A person left the group: nobody waits for them. What messages are with all who stayed."""
+        """A person left the group: nobody waits for them. Return the messages that reached all who stayed."""
         rows = self._file.rows(
             "SELECT message_id FROM recipients WHERE chat = ? AND person = ?", (chat, person)
         )

@@ -31,7 +31,7 @@ class ChatNames(SessionPart):
         return self.answering(chat)
 
     def answering(self, pn: str) -> str:
-        """The number by which WhatsApp answers for this one: itself, unless another was told."""
+        """The number by which WhatsApp answers for this one: itself, unless another is known."""
         if self._file.within:
             row = self._file.row("SELECT new FROM renumbered WHERE old = ?", (pn,))
             return pn if row is None else str(row[0])
@@ -56,14 +56,14 @@ class ChatNames(SessionPart):
     def rename(self, old: str, new: str) -> None:
         """The chat `old` is called `new` from now on; itself where they are equal.
 
-        So are all that were called `old`. Each change has a number of its own, by which Redis is told of it.
+        So are all that were called `old`. Each change has a number of its own, by which it is reported to Redis.
         """
         self._renumbering = True
         ended = old != new and self._renamed(new) != new
         before = self._file.rows("SELECT old FROM renumbered WHERE new = ?1 AND old <> ?1", (old,))
         self._file.write("DELETE FROM renumbered WHERE old IN (?, ?)", (old, new))
         if ended:
-            # Told by itself: another name of `old` may come before this one is told.
+            # A change of its own: another name of `old` may come before this one is reported.
             self._file.write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (new, new))
         self._file.write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (old, new))
         for (other,) in before if old != new else ():
@@ -75,7 +75,7 @@ class ChatNames(SessionPart):
                 self.rename(lid, today)
 
     def _renamed(self, old: str) -> str:
-        """The name that was told of an address."""
+        """The newest name of an address."""
         row = self._file.row("SELECT new FROM renumbered WHERE old = ?", (old,))
         return old if row is None else str(row[0])
 

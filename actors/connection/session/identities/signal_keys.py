@@ -27,7 +27,7 @@ request would take the key of one before, and none could be answered.
 MAX_PREKEY_ID = 0xFF_FFFF
 """Ids are three bytes on the wire."""
 
-# Who has a prekey: nobody yet, WhatsApp's server, or the one device that it was made for.
+# The holder of a prekey: nobody yet, WhatsApp's server, or the one device that it was made for.
 _HELD, _UPLOADED, _GIVEN = 0, 1, 2
 
 
@@ -106,7 +106,7 @@ class SignalKeys(SessionPart):
     def skip_prekeys(self, count: int) -> None:
         """Leave out the next `count` ids, as far as there are any to spare; upload no old prekey.
 
-        What is there still serves whoever has it.
+        Prekeys that are there serve the devices that have them.
         """
         last = MAX_PREKEY_ID - count
         self._file.write(

@@ -109,6 +109,6 @@ class SentMessages(SessionPart):
         self._file.write("DELETE FROM retries WHERE at < ?", (now - RETRY_SECONDS,))
 
     def forget_all(self) -> None:
-        """Drop all plaintexts and counts. What was sent is stored, and not to be stored again."""
+        """Drop all plaintexts and counts. The ids stay: a message that was sent is stored, and not to be stored again."""
         self._file.write("DELETE FROM sent")
         self._file.write("DELETE FROM retries")

@@ -78,5 +78,5 @@ class HistorySyncs(SessionPart):
         self._file.write("DELETE FROM histories WHERE message_id = ?", (message_id,))
 
     def forget_all(self) -> None:
-        """Drop what is still to be read: it was told to a device that is no more."""
+        """Drop what is still to be read: it was for a device that is no more."""
         self._file.write("DELETE FROM histories")

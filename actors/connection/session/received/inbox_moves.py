@@ -89,7 +89,7 @@ class InboxMoves(SessionPart):
                 (chat, pn, message_id, readable, inbox, at),
             )
             if inbox is not None:
-                # What is stored already stays under the LID, and so does what becomes of its file.
+                # A message that is stored already stays under the LID, and so does the outcome of its file.
                 self._file.write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
                 self._file.write(
                     "UPDATE inbox SET sender = ?"

@@ -102,7 +102,7 @@ class InboxWriter:
             self._note_timer(self._chat(stanza, source, found[1]), found[0])
 
     def _note_timer(self, chat: Address, setting: timers.Setting | None) -> None:
-        """Note a timer that a message of the chat tells; of a group its roster says so."""
+        """Note a timer that a message of the chat brings; a group's is in the list of its members."""
         if setting is not None and chat.is_person:
             self._session.timers.note(str(chat), *setting)
 
@@ -173,7 +173,7 @@ class InboxWriter:
         return added
 
     def _expect_reading(self, stanza: Node, key: Key, said: Content, at: int) -> None:
-        """Note how its sender is told that the account read it; of a change nobody is told."""
+        """Note the addresses of its read receipt; a change has none."""
         if isinstance(said, Change):
             return
         author = parse_optional(stanza.attrs.get("participant"))

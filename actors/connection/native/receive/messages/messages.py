@@ -74,7 +74,7 @@ class Messages:
     def read(self, source: Source, plaintext: bytes) -> wrappers.Received | None:
         """The message in an unpadded plaintext; None where it is for the protocol only.
 
-        Raises `MalformedMessage`, and `MembersWanted` where it takes the roster to know whether it counts.
+        Raises `MalformedMessage`, and `MembersWanted` where only the members show whether it counts.
         """
         found = wrappers.read(plaintext)
         if (

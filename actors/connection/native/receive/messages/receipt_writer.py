@@ -65,8 +65,7 @@ class ReceiptWriter:
     ) -> None:
         message_ids = [self._session.aliases.ours(one) for one in message_ids]
         self._session.inbox.add_receipt(chat=chat, message_ids=message_ids, status=status, at=at)
-        # WhatsApp tells every device of the account, whichever of them sent the message, and in
-        # the same words.
+        # Every device of the account gets it, also where another one sent the message, in the same words.
         for message_id in message_ids:
             if self._session.sent.plaintext(chat, message_id) is None:
                 self._session.phone_statuses.add(

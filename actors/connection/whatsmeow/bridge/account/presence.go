@@ -26,7 +26,7 @@ func (one *Account) Show(request *pipe.Request) (pipe.Fields, error) {
 		if name != "" {
 			return one.Client.SendPresence(one.Context, state)
 		}
-		// The library refuses until the phone told the account's name; to others it is nameless until then.
+		// The library refuses until the phone sent the account's name; to others it is nameless until then.
 		one.Client.SetForceActiveDeliveryReceipts(wanted.Available)
 		return one.Client.SendStanza(one.Context, waBinary.Node{
 			Tag: "presence", Attrs: waBinary.Attrs{"type": string(state)},

@@ -58,7 +58,7 @@ type login struct {
 	once   sync.Once
 	why    ends.Cause
 	ending chan struct{} // closed once `why` is known
-	over   chan struct{} // closed once `ended` was told
+	over   chan struct{} // closed once `ended` was sent
 
 	traffic traffic
 	// retries has a place for each message that is sent again at the same time.
@@ -223,7 +223,7 @@ func (one *login) mayLeave() error {
 	return one.engine.lease.Over()
 }
 
-// end ends the login; the first cause is the one that is told.
+// end ends the login; the first cause is the one that is sent.
 func (one *login) end(why ends.Cause) {
 	one.once.Do(func() {
 		one.why = why

@@ -141,7 +141,7 @@ func (engine *Engine) loginRequest(request *pipe.Request) (pipe.Fields, error) {
 	return nil, engine.start(wanted.Version)
 }
 
-// disconnect ends the login and returns once `ended` was told.
+// disconnect ends the login and returns once `ended` was sent.
 func (engine *Engine) disconnect(*pipe.Request) (pipe.Fields, error) {
 	engine.lock.Lock()
 	one := engine.login
