@@ -47,7 +47,7 @@ class Forgotten:
 
 
 def unasked(session: Session, people: People) -> MemberLists:
-    """Rosters without a socket: nobody asks WhatsApp in here."""
+    """Members without a socket: nobody asks WhatsApp in here."""
 
     async def ignore() -> None:
         return None
