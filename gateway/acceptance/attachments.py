@@ -30,7 +30,7 @@ LARGEST: Final[Mapping[str, int]] = {
 up to 5 MB there and its clients up to 16."""
 
 UNKNOWN: Final = frozenset({"application/octet-stream", "application/x-www-form-urlencoded"})
-"""What programs say that do not know what they send."""
+"""Types that programs send which do not know the type of their file."""
 
 _BEGINS: Final = {"image": "image/", "video": "video/", "audio": "audio/", "sticker": "image/webp"}
 _USUAL: Final = {
@@ -112,7 +112,7 @@ def mime_of(kind: str, told: str | None, *, voice: bool = False) -> str:
     return told
 
 
-def mime_told(header: str | None) -> str | None:
+def declared_mime(header: str | None) -> str | None:
     """A Content-Type as it may be kept; None where it says nothing."""
     whole = "" if header is None else header.strip()
     plain = whole.partition(";")[0].strip()
@@ -128,7 +128,7 @@ async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | 
     limit = min(LARGEST[wanted.type], backends.settings.media_max_bytes)
     try:
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:
-            mime = mime_told(found.mime)
+            mime = declared_mime(found.mime)
             mime_of(wanted.type, wanted.mime or mime)  # before a byte is kept
             sha256, size = await backends.files.keep_given(
                 found.chunks,

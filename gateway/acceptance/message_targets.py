@@ -1,8 +1,7 @@
 """Finds the message that another one refers to, and checks that it fits the reference.
 
-What is wrong with it is refused before anything is accepted. What becomes of it afterwards is not:
-a message that is still to be sent stands before its edit in the lane, and if it dies there, so does
-the edit (`target_not_sent`).
+A reference that is wrong is refused before anything is accepted. A later death of the message is not known then:
+it stands before its edit in the lane, and if it dies there, so does the edit (`target_not_sent`).
 """
 
 from __future__ import annotations

@@ -176,8 +176,7 @@ async def _accept(
 async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) -> Called | None:
     """The type and name that the caller's connections have for the file; None for a key for all.
 
-    Problem `unknown_media` where none of them has it, as where there is no such file: whether
-    somebody else has it is not told.
+    Problem `unknown_media` where none of them has it, whether or not somebody else has it.
     """
     if call.key.connections is None:
         return None
@@ -225,7 +224,7 @@ def _asked(wanted: Standing | Changing) -> Send:
     plain = isinstance(wanted, NewText) and wanted.reply_to is None
     asked = "" if plain else wanted.model_dump_json()
     if isinstance(wanted, Bringing):
-        # A URL may let in whoever has it, so it stays nowhere.
+        # A URL may let in everybody who has it, so it stays nowhere.
         asked = hashlib.sha256(asked.encode()).hexdigest()
     return Send(
         connection=wanted.connection,

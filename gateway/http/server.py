@@ -33,7 +33,7 @@ class _TooLarge(Exception):  # noqa: N818 - raised through the parser, which wra
     pass
 
 
-class _Answering:
+class _AnswerTransport:
     """The transport that answers are written to: the socket, whose end leaves time to read them."""
 
     def __init__(self, transport: Transport, end: Callable[[], None]) -> None:
@@ -64,7 +64,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._patience = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
-        self._answering = _Answering(transport, self._let_read)
+        self._answering = _AnswerTransport(transport, self._let_read)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

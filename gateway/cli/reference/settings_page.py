@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def markdown() -> str:
-    """The reference: a table for each section. Raises KeyError for a setting that is nowhere told."""
+    """The reference: a table for each section. Raises KeyError for a setting without a description."""
     parts = [HEAD]
     for section in SECTIONS:
         rows = "".join(
@@ -46,7 +46,7 @@ def env_example() -> str:
     )
 
 
-def told() -> set[str]:
+def described() -> set[str]:
     """The names that the documents have."""
     return {name for section in SECTIONS for name in section.settings}
 

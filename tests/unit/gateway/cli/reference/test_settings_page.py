@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_every_setting_is_told_and_no_other() -> None:
-    assert settings_page.told() == {
+    assert settings_page.described() == {
         str(field.validation_alias) for field in Settings.model_fields.values()
     }
 
@@ -41,12 +41,12 @@ def test_what_is_made_of_them_is_current(name: str, made: object) -> None:
 def test_the_example_is_a_settings_file_that_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in settings_page.told():
+    for name in settings_page.described():
         monkeypatch.delenv(name, raising=False)
     lines = settings_page.env_example().splitlines()
     given = [line[1:] for line in lines if line.startswith("#") and line[1:2].isupper()]
     set_here = [line for line in given if not line.endswith("=")]
-    assert len(given) == len(settings_page.told())
+    assert len(given) == len(settings_page.described())
     file = tmp_path / ".env"
     file.write_text("\n".join(set_here))
     assert resolve_settings(file) == resolve_settings()
