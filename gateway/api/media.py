@@ -108,7 +108,7 @@ async def _given(
         "ETag": f'"{media.sha256}"',
         "Accept-Ranges": "bytes",
         "Content-Disposition": disposition(media.name),
-        # What somebody else wrote is shown to nobody as a page of this service.
+        # A file by somebody else is shown to nobody as a page of this service.
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Content-Type": declared_mime(media.mime) or _UNSAID,
     }

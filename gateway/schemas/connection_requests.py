@@ -49,7 +49,7 @@ PROXY = (
     " by: a URL of `http` (CONNECT) or `socks5`, with a port, a user and a password where it wants them. Without"
     " it the instance's, `WHATSAPP_PROXY`. Answers show stars for the user and the password."
 )
-REJECT_CALLS = "Refuse calls to the account; each is told as `call.received` all the same."
+REJECT_CALLS = "Refuse calls to the account; each is an event `call.received` all the same."
 REJECT_CALLS_TEXT = (
     "A text that goes once to each person whose call is refused, as any message; to nobody after a"
     " group's call."
@@ -78,7 +78,7 @@ class NewConnection(Body):
     reject_calls: bool = Field(False, description=REJECT_CALLS)
     reject_calls_text: SendableText | None = Field(None, description=REJECT_CALLS_TEXT)
     webhook: WebhookUrl | None = Field(
-        None, description="An endpoint that is told of its events; the answer has the secret."
+        None, description="An endpoint that gets its events; the answer has the secret."
     )
 
     @property

@@ -88,7 +88,7 @@ def _written_out(value: object) -> object:
 
 
 def _tellable(moment: datetime) -> datetime:
-    """Only a time that can be told again: its UTC may lie outside of all years."""
+    """Only a time that can be written: its UTC may lie outside of all years."""
     if not FIRST <= moment <= LAST:
         raise PydanticCustomError("invalid_field", "it is too far from now")
     return moment
@@ -149,7 +149,7 @@ class NewKey(Body):
 
 
 class NewWebhook(Body):
-    """An endpoint that is told of what happens from now on."""
+    """An endpoint that gets events from now on."""
 
     url: WebhookUrl
     events: Annotated[list[EventType], Field(min_length=1, max_length=20)] | None = Field(
@@ -171,7 +171,7 @@ class ChangedWebhook(Body):
     enabled: bool | None = Field(
         None,
         examples=[False],
-        description="`false` pauses it: what happens meanwhile is told later.",
+        description="`false` pauses it: events of that time follow later.",
     )
     headers: Headers | None = Field(None, repr=False)
 
@@ -182,7 +182,7 @@ class Presence(Body):
     presence: Literal["available", "unavailable"] = Field(examples=["available"])
 
 
-class Typing(Body):
+class TypingChange(Body):
     """The activity to show in a chat."""
 
     state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
@@ -242,15 +242,15 @@ class After(Parameters):
     )
 
 
-class Listing(After):
+class ListQuery(After):
     limit: Limit = Field(50, ge=1, le=500, description="The most items to give.")
 
 
-class ListConnections(Listing):
+class ListConnections(ListQuery):
     limit: Limit = Field(1000, ge=1, le=1000, description="The most items to give.")
 
 
-class ListMessages(Listing):
+class ListMessages(ListQuery):
     connection: ConnectionId | None = None
     chat: Chat | None = None
     direction: Literal["in", "out"] | None = None
@@ -260,7 +260,7 @@ class ListMessages(Listing):
     )
 
 
-class ListDeliveries(Listing):
+class ListDeliveries(ListQuery):
     status: Literal["waiting", "delivered", "dead"] | None = None
 
 
@@ -275,16 +275,16 @@ class ReadEvents(Parameters):
     )
 
 
-class ListDead(Listing):
+class ListDead(ListQuery):
     connection: ConnectionId | None = None
 
 
-class ListAlerts(Listing):
+class ListAlerts(ListQuery):
     connection: ConnectionId | None = None
     active: Annotated[StrictBool | None, BeforeValidator(truth)] = Field(
         None, description="Only those that are active (`true`) or over (`false`)."
     )
 
 
-class ListRecoveries(Listing):
+class ListRecoveries(ListQuery):
     connection: ConnectionId | None = None
