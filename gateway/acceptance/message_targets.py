@@ -7,7 +7,6 @@ the edit (`target_not_sent`).
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from actors.messages.content import (
     UnknownContent,
     unpack,
 )
+from actors.queue.mirror import views
 from actors.state.documents import MESSAGES
 from actors.state.messages.changes import is_early, text_now
 from gateway.acceptance.attachments import file_content
@@ -49,9 +49,9 @@ _UNSENT = frozenset({"dead", "cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message as far as it matters to one that speaks of it. `sent_at` None: not sent yet.
+    """A message, as far as a reference to it needs that. `sent_at` None: not sent yet.
 
-    `poll` is what it says, where it is a poll.
+    `poll` is its content, where it is a poll.
     """
 
     target: Target
@@ -185,19 +185,7 @@ async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -
 
 
 def _of_record(record: Record) -> Found:
-    return Found(
-        target=Target(record.message_id, None),
-        chat=record.chat,
-        type=record.type,
-        text=record.text or None,
-        own=True,
-        status=record.status,
-        sent_at=record.times.get("sent"),
-        send_at=record.send_at,
-        deleted=record.redacted,
-        priority=record.priority,
-        poll=_poll(json.loads(record.content)) if record.content else None,
-    )
+    return replace(_of_document(views.message(record), api=True), deleted=record.redacted)
 
 
 def _of_document(document: Mapping[str, Any], *, api: bool) -> Found:
