@@ -14,7 +14,7 @@ from actors.state.fields import API, source_of
 from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
-from gateway.schemas.content_presenters import said_and_done, said_in
+from gateway.schemas.content_presenters import content_in, message_fields
 from gateway.schemas.responses import (
     Alert,
     Connection,
@@ -146,11 +146,11 @@ def queued(record: Record, document: Document | None = None) -> Message:
         "connection": record.connection,
         "chat": record.chat,
         "text": shown.get("text") if stored else None if record.redacted else record.text or None,
-        "content": shown.get("content") if stored else said_in(record),
+        "content": shown.get("content") if stored else content_in(record),
         "changes": shown.get("changes"),
     }
     return Message(
-        **said_and_done(said),
+        **message_fields(said),
         id=record.id,
         message_id=record.message_id,
         connection=name_of(record.connection),
@@ -183,7 +183,7 @@ def stored(document: Document) -> Message:
     """A message as the state store has it, sent or received."""
     outgoing = document["direction"] == "out"
     return Message(
-        **said_and_done(document),
+        **message_fields(document),
         id=document["id"],
         message_id=document["message_id"],
         connection=name_of(connection_of(document)),
