@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import file_of, text_of
+from actors.messages.content import file_of
 from actors.queue.lanes import (
     ConnectionDeleted,
     IdempotencyConflict,
@@ -226,15 +226,14 @@ def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
     if isinstance(wanted, ChangeMessage):
         asked = wanted.model_dump_json()
         return Send(wanted.connection, wanted.to, "", wanted.kind.type, asked=asked)
-    plain = _is_plain(wanted)
-    asked = "" if plain else wanted.model_dump_json()
+    asked = "" if _is_plain(wanted) else wanted.model_dump_json()
     if isinstance(wanted, FileMessage):
         # A URL may be a secret, so it stays nowhere.
         asked = hashlib.sha256(asked.encode()).hexdigest()
     return Send(
         connection=wanted.connection,
         chat=wanted.to,
-        text=(text_of(wanted.content()) or "") if plain else "",
+        text=wanted.text if isinstance(wanted, TextMessage) else "",
         type=wanted.kind.type,
         priority=wanted.priority,
         send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),

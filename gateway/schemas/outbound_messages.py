@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from actors.messages import content
-from actors.messages.field_types import Line, Vcard, Whole  # noqa: TC001 - pydantic reads it
+from actors.messages.field_types import Line, SendableText, Vcard, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime import connection_ids
 from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
 from gateway.schemas.content_fields import requested
@@ -133,6 +133,7 @@ class ChangeMessage(OutboundMessage):
 
 class TextMessage(StandaloneMessage):
     type: Literal["text"] = "text"
+    text: SendableText
 
 
 class NumberCard(Body):
