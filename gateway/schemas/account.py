@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
 from actors.connection.account.app_state import LABEL_OF_CHAT
+from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Body, Line, ListQuery, Moment, truth
+from gateway.schemas.requests import Body, ListQuery, Moment, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,9 +26,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from actors.messages.field_types import Line, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import ID
 from actors.state.events.event import TYPES, EventType
-from gateway.schemas import text
 from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
 from gateway.schemas.webhook_headers import Headers  # noqa: TC001 - pydantic reads it
 
@@ -63,18 +63,6 @@ Status = Literal[
     "cancelled",
     "received",
 ]
-
-
-def _sendable(value: str) -> str:
-    try:
-        return text.sendable(value)
-    except text.InvalidText as error:
-        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
-
-
-def whole(value: object) -> object:
-    """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _decimal(value: object) -> object:
@@ -120,24 +108,6 @@ def _url(value: str) -> str:
     return value
 
 
-Text = Annotated[
-    str,
-    AfterValidator(_sendable),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": text.LONGEST,
-            "pattern": text.PATTERN,
-            "description": "The text; control characters other than tab and line ends are refused.",
-            "examples": ["hi"],
-        }
-    ),
-]
-Line = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
-]
 Limit = Annotated[int, BeforeValidator(_decimal)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
 
@@ -248,9 +218,7 @@ class Redrive(Body):
         max_length=1000,
         description="Only these; what is not a dead letter is passed over.",
     )
-    limit: Annotated[int, BeforeValidator(whole)] = Field(
-        10_000, ge=1, le=100_000, description="The most to send again."
-    )
+    limit: Whole = Field(10_000, ge=1, le=100_000, description="The most to send again.")
 
 
 class Wait(Parameters):

@@ -56,7 +56,7 @@ def _encoded(sent: doubleratchet.Header) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PrekeyPart:
     """The part that each message carries until the peer is known to have the session."""
 
     prekey_id: int | None
@@ -80,7 +80,7 @@ class Ratchet:
         model: DiffieHellmanRatchetModel,
         peer_keys: tuple[bytes, ...],
         registration_id: int,
-        pending: Pending | None,
+        pending: PrekeyPart | None,
     ) -> None:
         self._model = model
         self.peer_keys = peer_keys
@@ -90,7 +90,7 @@ class Ratchet:
 
     @classmethod
     async def begin(
-        cls, secret: bytes, signed_prekey: bytes, registration_id: int, pending: Pending
+        cls, secret: bytes, signed_prekey: bytes, registration_id: int, pending: PrekeyPart
     ) -> Ratchet:
         """The initiator's: its first chain is against the peer's signed prekey (32 bytes)."""
         first = await DiffieHellmanRatchet.create(None, signed_prekey, _KDFS[0], secret, *_KDFS[1:])
@@ -118,7 +118,7 @@ class Ratchet:
             DiffieHellmanRatchetModel.model_validate(state["ratchet"]),
             tuple(bytes.fromhex(key) for key in state["peer_keys"]),
             state["registration_id"],
-            None if pending is None else Pending(**pending),
+            None if pending is None else PrekeyPart(**pending),
         )
 
     def dump(self) -> str:

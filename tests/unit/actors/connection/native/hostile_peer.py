@@ -27,7 +27,7 @@ class Cost:
 
     def __init__(self, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clear()
-        rows, digest = session._rows, hmac.digest
+        rows, digest = session.rows, hmac.digest
         calculate = CryptoProviderImpl.hmac_calculate
 
         def read(*arguments: Any) -> list[Any]:
@@ -39,7 +39,7 @@ class Cost:
 
         def note() -> None:
             self.hmacs += 1
-            self.within += session._transaction is not None
+            self.within += session.in_transaction
 
         def counted_digest(*arguments: Any) -> bytes:
             note()
@@ -49,7 +49,7 @@ class Cost:
             note()
             return await calculate(*arguments)
 
-        monkeypatch.setattr(session, "_rows", read)
+        monkeypatch.setattr(session, "rows", read)
         monkeypatch.setattr(hmac, "digest", counted_digest)
         monkeypatch.setattr(CryptoProviderImpl, "hmac_calculate", staticmethod(counted_calculate))
         keys = SimpleNamespace(
@@ -81,7 +81,7 @@ class _CountedKey:
 
 async def jump(device: Device, count: int) -> None:
     """Pass over so many messages: none of them is ever made."""
-    stored = device.session.current_ratchet(device.peer)
+    stored = device.session.keys.current_ratchet(device.peer)
     assert stored is not None
     state = json.loads(stored.state)
     chain = _sending_chain(state)
@@ -90,7 +90,7 @@ async def jump(device: Device, count: int) -> None:
         key = hmac.digest(key, b"\x02", "sha256")
     chain["key"], chain["length"] = key.decode("latin-1"), chain["length"] + count
     async with device.session.transaction():
-        device.session._write(
+        device.session.write(
             "UPDATE ratchets SET state = ? WHERE id = ?",
             (json.dumps(state, ensure_ascii=False), stored.id),
         )
