@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxKind
     from actors.connection.session.identities.renumbered import ChatNames
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 
 T = TypeVar("T")

@@ -43,7 +43,7 @@ from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.received.inbox_moves import InboxMoves
 from actors.connection.session.received.phone_statuses import PhoneStatuses
 from actors.connection.session.received.refused_rows import RefusedRows
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable

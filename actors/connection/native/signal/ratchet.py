@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 
 import doubleratchet
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from doubleratchet.models import DiffieHellmanRatchetModel, KDFChainModel
 from doubleratchet.recommended import HashFunction, kdf_hkdf, kdf_separate_hmacs
 from doubleratchet.recommended.diffie_hellman_ratchet_curve25519 import DiffieHellmanRatchet
@@ -164,9 +165,8 @@ class Ratchet:
     async def chain_of(self, ratchet_key: bytes) -> Chain:
         """The chain that begins with this ratchet key. Raises `Undecryptable` for one of low order."""
         try:
-            agreed = DiffieHellmanRatchet._perform_diffie_hellman(  # noqa: SLF001 - the library's own step
-                self.own_key, ratchet_key
-            )
+            own = X25519PrivateKey.from_private_bytes(self.own_key)
+            agreed = own.exchange(X25519PublicKey.from_public_bytes(ratchet_key))
         except ValueError as error:
             raise Undecryptable("invalid_message") from error
         derived = await _RootChain.derive(self._model.root_chain.key, agreed, 64)

@@ -74,7 +74,7 @@ async def test_secrets_of_other_messages_are_kept_for_a_shorter_time(tmp_path: P
         async with session.transaction():
             session.secrets.learn(ALICE, ALICE, "A", said=Text("hi"), secret=SECRET)
             session.secrets.learn(
-                ALICE, ALICE, "B", said=Poll("Tea?", ("yes", "no")), secret=SECRET
+                ALICE, ALICE, "B", said=Poll("Tea?", ("yes", "no"), 0), secret=SECRET
             )
         for seconds, kept in ((SECRET_SECONDS, MessageSecret(SECRET)), (1, None)):
             clock.now += seconds

@@ -1,4 +1,4 @@
-"""Read marks: accepted as a message is, told to WhatsApp by the owner of the connection."""
+"""Read marks: accepted as a message is, sent to WhatsApp by the owner of the connection."""
 
 from __future__ import annotations
 
@@ -69,7 +69,11 @@ async def taken_in(
     return written(answer, 202, **taken.headers)
 
 
-GIVES = {202: Gives("On disk, and told as soon as can be.", responses.Marked, headers=sends.TAKEN)}
+GIVES = {
+    202: Gives(
+        "On disk, and sent to WhatsApp as soon as can be.", responses.Marked, headers=sends.TAKEN
+    )
+}
 OPERATIONS = (
     Operation(
         "POST",

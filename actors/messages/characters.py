@@ -9,8 +9,8 @@ LONGEST = 65_536  # characters; WhatsApp's limit for a text message
 # C0 except tab, line feed and carriage return; DEL. No client of WhatsApp can show them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
-# What `sendable` takes, for those who read it in JSON Schema: no control character, and one that
-# is no white space at least.
+# The texts that `sendable` takes, as a pattern for JSON Schema: no control character, and at least one
+# that is no white space.
 _REFUSED = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F"
 _WHITE = r"\t\n\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
 PATTERN = f"^[^{_REFUSED}]*[^{_REFUSED}{_WHITE}][^{_REFUSED}]*$"

@@ -9,7 +9,7 @@ Result = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """`found` and `do` are sentences for a person; no secret is in them. `check` is a stable name."""
 
     check: str
@@ -18,16 +18,16 @@ class Finding:
     do: str | None = None
 
 
-def ok(check: str, found: str) -> Finding:
+def ok(check: str, found: str) -> CheckResult:
     """As it should be."""
-    return Finding(check, "ok", found)
+    return CheckResult(check, "ok", found)
 
 
-def warn(check: str, found: str, do: str | None = None) -> Finding:
+def warn(check: str, found: str, do: str | None = None) -> CheckResult:
     """It runs, and less well than it could."""
-    return Finding(check, "warn", found, do)
+    return CheckResult(check, "warn", found, do)
 
 
-def fail(check: str, found: str, do: str) -> Finding:
+def fail(check: str, found: str, do: str) -> CheckResult:
     """It does not run like that, or promises less."""
-    return Finding(check, "fail", found, do)
+    return CheckResult(check, "fail", found, do)
