@@ -22,7 +22,7 @@ DEFERRED: Final = "jsonschema"
 """Validates plugins of runtime environments, where one is created."""
 
 
-class Deferring(MetaPathFinder):
+class DeferredFinder(MetaPathFinder):
     """Finds one module as usual, and has it loaded by the first use of it: its import alone loads nothing."""
 
     def __init__(self, name: str) -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     assert ray is not None
     assert ray.origin is not None
     worker = Path(ray.origin).parent / "_private" / "workers" / "default_worker.py"
-    sys.meta_path.insert(0, Deferring(DEFERRED))
+    sys.meta_path.insert(0, DeferredFinder(DEFERRED))
     sys.path[0] = str(worker.parent)
     runpy.run_path(str(worker), run_name="__main__")
 
