@@ -19,8 +19,8 @@ from actors.queue.spool.file import Spool
 from actors.redis import keys, pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
-from actors.redis.leader_election import Turn
-from actors.redis.leases import EXPIRES, Lease, Leases
+from actors.redis.leases.leader_election import Leadership
+from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.liveness import Liveness
@@ -30,7 +30,7 @@ from actors.state.documents import API_KEYS, CONNECTIONS
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
-from gateway.acceptance.accept import Accepting
+from gateway.acceptance.accept import Acceptor
 from gateway.acceptance.address_policy import Guarded
 from gateway.acceptance.spool_drain import Drain
 from gateway.acceptance.url_fetch import Fetcher
@@ -81,7 +81,7 @@ class Backends:
     guesses: Guesses
     observer: Observer
     spool: Spool
-    accepting: Accepting
+    accepting: Acceptor
     metrics: Metrics
     tree: Tree
     commands: Commands
@@ -109,10 +109,7 @@ class Backends:
         lanes, leases = Lanes(redis, settings), Leases(redis)
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
-            registry,
-            lambda: pokes.pokes(listening),
-            copy_of(settings, CONNECTIONS),
-            billed=documents.billed,
+            documents, lambda: pokes.pokes(listening), copy_of(settings, CONNECTIONS)
         )
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
@@ -123,7 +120,7 @@ class Backends:
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
-        turn = Turn(redis, keys.WEBHOOKS)
+        turn = Leadership(redis, keys.WEBHOOKS)
         deliverer = Deliverer(documents, webhooks, tail, posters, turn, leases=leases)
         backends = cls(
             settings=settings,
@@ -151,7 +148,7 @@ class Backends:
             ),
             tree=Tree(settings.data),
             spool=spool,
-            accepting=Accepting(lanes, spool, drain, room, spools=settings.message_queue_enabled),
+            accepting=Acceptor(lanes, spool, drain, room, spools=settings.message_queue_enabled),
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),

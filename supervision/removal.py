@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.connection.backup import stranded_inbox
-from actors.connection.sender import Ticket
+from actors.connection.owner.sender import Ticket
 from actors.queue.mirror import mirror_store
 from actors.queue.refusals import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.vault import Vault
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from supervision.registry import Registry
 

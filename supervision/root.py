@@ -22,11 +22,11 @@ from actors.config.settings import Settings, written_at
 from actors.connection.backup.bucket.access import Reach
 from actors.connection.backup.bucket.remote import RemoteBucket
 from actors.connection.backup.open_vault import open_vault
-from actors.connection.consequences import LEASE_GONE
+from actors.connection.ends.consequences import LEASE_GONE
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
-from actors.redis.leases import EXPIRES, Leases
+from actors.redis.leases.leases import EXPIRES, Leases
 from actors.redis.pokes import pokes
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.copies import copy_of

@@ -13,14 +13,14 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from actors.runtime.quotas import ALL
+from actors.runtime.limits.quotas import ALL
 from gateway.http.limit_problems import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.limits import Scope
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.limits import Scope
+    from actors.runtime.limits.quotas import Quota
     from gateway.http.api_keys import Key
     from gateway.http.problems import Problem
 
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 def judge(full_at: float, now: float, quota: int) -> Verdict:
     """One more request at `now` of a key that has all of its `quota` again at `full_at`.
 
-    What is refused costs nothing: a caller that keeps asking is not kept out by it.
+    A refused request costs nothing: a caller that goes on is not kept out by it.
     """
     cost = WINDOW / quota
     before = max(now, full_at)

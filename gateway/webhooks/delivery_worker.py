@@ -33,11 +33,11 @@ from gateway.webhooks.refused_deliveries import Refused
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from actors.redis.leader_election import Turn
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leader_election import Leadership
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from actors.state.events.deliveries import Attempt, Status
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import Tail
     from gateway.webhooks.http_post import Poster
@@ -58,9 +58,9 @@ class Courier:
     """Every event that the endpoint wants reaches it at least once, or is a dead delivery.
 
     Events of one chat go in their order, one at a time; `slots` chats at once. An event that is refused
-    holds its own chat, gets a document, and is tried again (`delivery_policy`). What was delivered is
-    noted a little later: after a crash it goes again, under the same id. What waits in memory has a
-    bound (`lanes`), and the log or a document has it as well.
+    holds its own chat, gets a document, and is tried again (`delivery_policy`). A delivery is
+    noted a little later: after a crash it goes again, under the same id. Events in memory have a
+    bound (`lanes`), and the log or a document has each as well.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Courier:
         webhooks: Webhooks,
         tail: Tail,
         poster: Poster,
-        turn: Turn,
+        turn: Leadership,
         leases: Leases,
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
@@ -100,7 +100,7 @@ class Courier:
             clock=clock,
         )
         self._endings = Endings(self._journal)
-        self._unread: deque[Told] = deque()
+        self._unread: deque[NumberedEvent] = deque()
         self._at_end = False
         self._results: deque[Result] = deque()
         self._news: asyncio.Task[None] | None = None

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from actors.state.events.event import Event
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
     from gateway.backends import Backends
     from gateway.http.api_keys import Key
     from gateway.webhooks.event_tail import Tail
@@ -76,7 +76,7 @@ class Stream(Response):
 
     Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
     reader that does not take what it is sent is cut off, and goes on from the last id it has; one
-    whose key is revoked is told nothing more within twice `FRESH`.
+    whose key is revoked gets nothing more within twice `FRESH`.
     """
 
     media_type = MEDIA_TYPE
@@ -165,7 +165,7 @@ class Stream(Response):
                     async with asyncio.timeout(min(left, FRESH)):
                         await self._tail.news(self._cursor)
 
-    async def _written(self, told: Told) -> bytes | None:
+    async def _written(self, told: NumberedEvent) -> bytes | None:
         may_link = self._wanted.key.may("admin")
         try:
             try:
@@ -222,7 +222,7 @@ OPERATIONS = (
         {
             200: Gives(
                 "A stream of events: `id` is the place behind it, `event` its type, `data` the"
-                " event as a webhook is told it. `gap` tells that some were gone already.",
+                " event as a webhook gets it. `gap` says that some were gone already.",
                 media_types=(MEDIA_TYPE,),
             )
         },

@@ -17,14 +17,15 @@ from actors.connection.backup.vault import SCRATCH
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
+from actors.runtime.backoff import doubled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from actors.connection.backup.vault import Copy, Vault
-    from actors.redis.lease_record import Position
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.lease_record import Position
+    from actors.redis.leases.leases import Lease, Leases
 
     CopyKeys = Callable[[Path], Awaitable[str | None]]
 
@@ -40,7 +41,7 @@ KEYS_SCRATCH: Final = "keys.snapshot"
 _FAILS = (BucketAway, SessionUnavailable, SessionDamaged, TooLarge)
 
 
-class Safekeeping:
+class BackupSchedule:
     """Copies one epoch's session whenever it changed, every `every` seconds, and when asked to.
 
     While the bucket is away nothing is lost and nothing waits: the next copy has all of it. Since
@@ -73,7 +74,7 @@ class Safekeeping:
         self.copy_keys: CopyKeys = _none
         self._clock = clock
         self._behind = lease.behind
-        # What an owner before this one kept is as old as this epoch at least.
+        # A copy by an earlier owner is as old as this epoch at least.
         self._kept_at = time.monotonic()
         self._look = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -107,8 +108,8 @@ class Safekeeping:
                 pause, failures = self._every, 0
             else:
                 failures += 1
-                pause = min(LONGEST, self._every, AGAIN * 2**failures)
-                # What is asked for now would only fail as well.
+                pause = doubled(failures, 2 * AGAIN, min(LONGEST, self._every))
+                # A copy that is requested now would fail as well.
                 await asyncio.sleep(AGAIN)
 
     async def finish(self) -> None:

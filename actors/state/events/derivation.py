@@ -1,12 +1,12 @@
 """Derives events from a document before and after a write (pure).
 
-A write that changes nothing tells nothing, so an event is told once however often its cause is
-repeated; its id follows from what happened, not from who wrote it when. What came with a history
-sync (``source: history``) is old and tells nothing.
+A write that changes nothing has no event, so an event is written once however often its cause is
+repeated; its id follows from the change, not from its writer and time. Messages of a history
+sync (``source: history``) are old and have none.
 
     ``message.received``    it was stored; once more where it takes a placeholder's place
     ``message.sent`` ``.delivered`` ``.read`` ``.dead`` ``.cancelled``
-                            it came there; each is told, also where several are noted at once
+                            it came there; each has an event, also where several are noted at once
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
     ``connection.state``    the state, or its cause, is another one
     ``connection.limited``  WhatsApp lets the account write to nobody new for a while, for another time,
@@ -18,7 +18,7 @@ sync (``source: history``) is old and tells nothing.
     ``chat.renamed``        a chat goes by another address from now on, since two addresses are one person's
     ``contact.updated``     a contact has other names, or is in the address book no more
     ``alert.raised`` ``alert.cleared``
-    ``alert.repeated``      it lasts, and is told again
+    ``alert.repeated``      it lasts, and is repeated
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.messages.content import Delete, Edit, PollVote, Reaction
+from actors.messages.content import CHANGES, Delete, Edit, PollVote, Reaction
 from actors.runtime.connection_ids import id_in
 from actors.state.events.event import Event
 from actors.state.fields import API, source_of
@@ -47,7 +47,6 @@ _STEPS: Final[tuple[EventType, ...]] = (
     "message.dead",
     "message.cancelled",
 )
-_CHANGES: Final = frozenset(kind.type for kind in (Reaction, Edit, Delete, PollVote))
 _KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote: "vote"}
 
 
@@ -60,10 +59,10 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
         before = {}
     if after["direction"] == "in":
         placeholder = before.get("type") == UNDECRYPTABLE != after["type"]
-        if after["type"] in _CHANGES or (before and not placeholder):
+        if after["type"] in CHANGES or (before and not placeholder):
             return ()
         return (_event("message.received", after, float(after["received_at"]), after["type"]),)
-    if after["type"] in _CHANGES and source_of(after) != API:
+    if after["type"] in CHANGES and source_of(after) != API:
         return ()
     steps = []
     for step in _STEPS:
@@ -115,7 +114,7 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
 
 
 def of_pairing(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """Events of a connection's pairing, told by a write of its document."""
+    """Return the events of a connection's pairing in a write of its document."""
     shown = None if after is None else after.get("pairing")
     if after is None or shown is None or shown == (before or {}).get("pairing"):
         return ()
@@ -128,7 +127,7 @@ def of_pairing(before: Document | None, after: Document | None) -> Sequence[Even
 
 
 def of_limit(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """Events of the limits of a connection's account, told by a write of its document."""
+    """Return the events of the limits of a connection's account in a write of its document."""
     limit = None if after is None else after.get("limit")
     if after is None or limit is None or limit == (before or {}).get("limit"):
         return ()

@@ -1,4 +1,4 @@
-"""`teimoso keys …`: API keys. They act on the state store, so whoever owns the directory may."""
+"""`teimoso keys …`: API keys. They act on the state store, so the owner of the directory may."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
@@ -99,7 +99,7 @@ async def _list(data: Path) -> list[dict[str, Any]]:
 async def _create(
     data: Path, name: str, scopes: list[str], connections: list[str] | None
 ) -> dict[str, Any]:
-    from actors.runtime.limits import LimitReached
+    from actors.runtime.limits.limits import LimitReached
     from actors.state.connections import Connections
     from gateway.cli.api_client import settings_of
     from gateway.http import api_keys

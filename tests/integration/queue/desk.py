@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.lanes import Send
 from actors.queue.records import record_of
 from actors.redis import keys
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.queue.lanes import Counts, Job, Lanes, Record
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
 
 SHOP = "shop"
 ANA, BEN, EVA, LEO = (f"1555010000{number}@s.whatsapp.net" for number in range(2, 6))

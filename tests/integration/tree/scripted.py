@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.account.unable import Unable
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
     Group,
@@ -30,7 +30,7 @@ from actors.connection.engine import (
 from actors.connection.refused_items.port import RefusedItem
 from actors.connection.state_manager.port import StateAway
 from actors.connection.trace.recorder import Recorder
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
-from actors.connection.serving import Serving
+from actors.connection.owner.serving import Serving
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from tests.integration.engine.simulated import PATIENCE, Simulator, device, pair, until
 from tests.integration.tree.conftest import OWNER, PACE
 from tests.integration.tree.scripted import Shelf
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.engine import InboxMerge, InboxMessage
-from actors.connection.inbox_drain import Drain
 from actors.connection.native import SESSION_FILE
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateAway
 from actors.state.actor import StateManager
@@ -188,9 +188,7 @@ async def prepare(directory: Path) -> None:
                 assert merging.put(session, merging.LID, number, kind)
         await merging.drain(session, merging.settings(directory))
         async with session.transaction():
-            session._write(
-                "DELETE FROM tombstones WHERE message_id = ?", (f"M{merging.COUNT - 1}",)
-            )
+            session.write("DELETE FROM tombstones WHERE message_id = ?", (f"M{merging.COUNT - 1}",))
             assert merging.put(session, merging.LID, merging.COUNT - 1)
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import NO_CODE, Qr
 from actors.connection.trace.recorder import Recorder
 from actors.redis import commands as lane
 from actors.redis import keys
 from actors.redis.commands import NoAnswer, TooMany
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

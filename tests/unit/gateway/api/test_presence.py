@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.redis.leases import Lease
-from actors.redis.presence import Seen
+from actors.redis.leases.leases import Lease
+from actors.redis.presence import ChatPresence
 from gateway.api.presence import shown
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
@@ -23,15 +23,15 @@ OPEN = Lease(
     restarts=0,
     account=None,
 )
-ONLINE = Seen("available", 1000.0, 500)
+ONLINE = ChatPresence("available", 1000.0, 500)
 
 
-def told(chat: str, seen: Seen, lease: Lease | None = OPEN) -> dict[str, Any]:
+def told(chat: str, seen: ChatPresence, lease: Lease | None = OPEN) -> dict[str, Any]:
     return shown(chat, seen, lease).model_dump()
 
 
 def test_a_person_who_is_online_and_types() -> None:
-    seen = Seen("available", 1000.0, 500, {ANA: ("recording", 1002.0)})
+    seen = ChatPresence("available", 1000.0, 500, {ANA: ("recording", 1002.0)})
     assert told(ANA, seen) == {
         "chat": ANA,
         "presence": "available",
@@ -43,7 +43,7 @@ def test_a_person_who_is_online_and_types() -> None:
 
 
 def test_nothing_is_known() -> None:
-    assert told(ANA, Seen()) == {
+    assert told(ANA, ChatPresence()) == {
         "chat": ANA,
         "presence": "unknown",
         "last_seen": None,
@@ -68,7 +68,7 @@ def test_what_an_earlier_socket_was_told_is_not_known_any_more(lease: Lease | No
 
 
 def test_who_types_in_a_group() -> None:
-    seen = Seen(typing={ANA: ("composing", 1001.0), BEN: ("recording", 1003.0)})
+    seen = ChatPresence(typing={ANA: ("composing", 1001.0), BEN: ("recording", 1003.0)})
     answer = told(GROUP, seen)
     assert (answer["presence"], answer["typing"]) == ("unknown", "recording")
     assert answer["at"] == "1970-01-01T00:16:43.000Z"

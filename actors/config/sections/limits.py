@@ -1,0 +1,247 @@
+"""Settings of the limits of connections, API keys and the instance, and the limits and quotas that they make.
+
+`MAX_…` is for the instance, or for each of its hosts or gateway processes where the description says so;
+`…_PER_CONNECTION` is for each connection, over all API keys that are for it. RATE_LIMIT, MEDIA_LIMIT and
+SPOOL_LIMIT are older than this rule.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from actors.config.sections.messages import FileSettings
+from actors.config.value_types import ByteCount  # noqa: TC001 - pydantic reads it
+from actors.runtime.limits.limits import Limit, disk_limit
+from actors.runtime.limits.quotas import Quota
+
+Requests = Annotated[int, Field(ge=0, le=100_000_000)]
+Each = Annotated[int, Field(ge=1, le=100_000)]
+Total = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class LimitSettings(FileSettings):
+    """Limits of the instance and of each connection; `Quota` combines two of them.
+
+    Some are bounded by a setting of files, which is validated before.
+    """
+
+    title = "Limits"
+    intro = """`MAX_…` is for the instance, `…_PER_CONNECTION` for each connection, over all API keys that are for it. Three
+older names do not say so: `RATE_LIMIT` is for each connection, `SPOOL_LIMIT` and `MEDIA_LIMIT` for each host. A caller at a limit gets 429 for a connection or a
+key and 503 for the instance, with `Retry-After`, and the answer names the setting: its code is `quota_reached` or
+`instance_limit_reached` where no other is named below. Half of each limit of the instance, but for `MAX_CONNECTIONS`,
+and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](security.md#the-parts-of-tenants))."""
+
+    max_connections: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        validation_alias="MAX_CONNECTIONS",
+        description="connections that may exist; beyond it 503 `too_many_connections`",
+    )
+    rate_limit: Requests = Field(
+        120_000,
+        validation_alias="RATE_LIMIT",
+        description=(
+            "requests that each API key, and each connection by all its keys, may make of one gateway process in "
+            "a minute, all of them at once too (429 `rate_limited`); `0` for no limit"
+        ),
+    )
+    max_requests: Requests = Field(
+        240_000,
+        validation_alias="MAX_REQUESTS",
+        description="requests that all keys may make of one gateway process in a minute; `0` for no limit",
+    )
+    event_readers_per_connection: Each = Field(
+        50,
+        validation_alias="EVENT_READERS_PER_CONNECTION",
+        description="readers of `/api/events` that each connection and each API key may have at one gateway process",
+    )
+    max_event_readers: Total = Field(
+        default_factory=lambda known: 5 * (known.get("max_connections", 100) + 1),
+        validate_default=True,
+        validation_alias="MAX_EVENT_READERS",
+        description="readers that one gateway process has; the default is 5 for each of `MAX_CONNECTIONS`, and 5",
+    )
+    webhooks_per_connection: Each = Field(
+        20,
+        validation_alias="WEBHOOKS_PER_CONNECTION",
+        description="webhooks that each connection may have",
+    )
+    max_webhooks: Total = Field(
+        default_factory=lambda known: 2 * (known.get("max_connections", 100) + 1),
+        validate_default=True,
+        validation_alias="MAX_WEBHOOKS",
+        description="webhooks of the instance; the default is 2 for each of `MAX_CONNECTIONS`, and 2",
+    )
+    api_keys_per_connection: Each = Field(
+        50,
+        validation_alias="API_KEYS_PER_CONNECTION",
+        description="API keys that each connection may have",
+    )
+    max_api_keys: Total = Field(
+        default_factory=lambda known: 10 * (known.get("max_connections", 100) + 1),
+        validate_default=True,
+        validation_alias="MAX_API_KEYS",
+        description="API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10",
+    )
+    queue_memory_per_connection: ByteCount = Field(
+        2**30,
+        validation_alias="QUEUE_MEMORY_PER_CONNECTION",
+        description=(
+            "bytes (also `500M`) of Redis that the messages of one connection may take, those that were sent "
+            "within seven days among them; beyond it sends are refused (429 `queue_full`); `0` for no limit"
+        ),
+    )
+    max_redis_memory: ByteCount = Field(
+        0,
+        validation_alias="MAX_REDIS_MEMORY",
+        description=(
+            "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine "
+            "tenths of its `maxmemory`, or where it has none for half of its machine's memory (of its "
+            "container's, where that is less). Once half of it is used, each connection has an equal part of the "
+            "other half"
+        ),
+    )
+    spool_limit: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        validation_alias="SPOOL_LIMIT",
+        description="messages that wait on the gateway's disk at most while Redis is away (503 `spool_unavailable`)",
+    )
+    media_limit: ByteCount = Field(
+        0,
+        validation_alias="MEDIA_LIMIT",
+        description=(
+            "bytes (also `20G`) that all files of this host may have together before no more is taken from "
+            "callers; what arrives from WhatsApp is kept all the same; `0` for no limit but the disk's"
+        ),
+    )
+    media_uploads_per_connection: ByteCount = Field(
+        2 * 2**30,
+        validation_alias="MEDIA_UPLOADS_PER_CONNECTION",
+        description=(
+            "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by file or by URL, on "
+            "this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+        ),
+    )
+    media_downloads_per_connection: ByteCount = Field(
+        2 * 2**30,
+        validation_alias="MEDIA_DOWNLOADS_PER_CONNECTION",
+        description=(
+            "bytes of files that arrive for one connection in a day (UTC); further ones wait (`deferred`) for the"
+            " next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+        ),
+    )
+    media_downloads_per_sender: ByteCount = Field(
+        512 * 2**20,
+        validation_alias="MEDIA_DOWNLOADS_PER_SENDER",
+        description="the same for those of one sender to one connection",
+    )
+
+    @field_validator("max_event_readers", "max_webhooks", "max_api_keys")
+    @classmethod
+    def _one_for_each(cls, value: int, info: ValidationInfo) -> int:
+        connections = info.data.get("max_connections")
+        if connections is not None and value <= connections:
+            raise ValueError(
+                f"must be at least {connections + 1}: one for each of MAX_CONNECTIONS, and one more"
+            )
+        return value
+
+    @field_validator(
+        "media_uploads_per_connection",
+        "media_downloads_per_connection",
+        "media_downloads_per_sender",
+    )
+    @classmethod
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        if 0 < value < info.data.get("media_max_bytes", 0):
+            raise ValueError("must be 0, or have room for a file of MEDIA_MAX_BYTES")
+        return value
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """All that refuse a caller."""
+        quotas = (
+            self.request_quota,
+            self.reader_quota,
+            self.webhook_quota,
+            self.key_quota,
+            self.file_quota,
+            self.spool_quota,
+        )
+        of_quotas = (limit for quota in quotas for limit in (quota.each, quota.total))
+        return (
+            self.connection_limit,
+            *(limit for limit in of_quotas if limit is not None),
+            self.upload_limit,
+            self.queue_limit,
+            self.redis_limit,
+            disk_limit(self.disk_reserve),
+        )
+
+    @property
+    def connection_limit(self) -> Limit:
+        """Connections of the instance."""
+        return self._limit("MAX_CONNECTIONS", "too_many_connections", 60)
+
+    @property
+    def request_quota(self) -> Quota:
+        """Requests of one gateway process in a minute."""
+        each = self._limit("RATE_LIMIT", "rate_limited", 1)
+        return self._quota(each, "MAX_REQUESTS", 1)
+
+    @property
+    def reader_quota(self) -> Quota:
+        """Readers of `/api/events` of one gateway process."""
+        each = self._limit("EVENT_READERS_PER_CONNECTION", "quota_reached", 10)
+        return self._quota(each, "MAX_EVENT_READERS", 10)
+
+    @property
+    def webhook_quota(self) -> Quota:
+        """Webhooks of the instance."""
+        each = self._limit("WEBHOOKS_PER_CONNECTION", "quota_reached", 60)
+        return self._quota(each, "MAX_WEBHOOKS", 60)
+
+    @property
+    def key_quota(self) -> Quota:
+        """API keys of the instance."""
+        each = self._limit("API_KEYS_PER_CONNECTION", "quota_reached", 60)
+        return self._quota(each, "MAX_API_KEYS", 60)
+
+    @property
+    def file_quota(self) -> Quota:
+        """Bytes of files on one host. A connection has no limit of them but that of a day (`upload_limit`)."""
+        return self._quota(None, "MEDIA_LIMIT", 3600)
+
+    @property
+    def spool_quota(self) -> Quota:
+        """Messages that wait on the disk of one host while Redis is away."""
+        limit = self._limit("SPOOL_LIMIT", "spool_unavailable", 5)
+        return Quota(None, limit, self.max_connections)
+
+    @property
+    def upload_limit(self) -> Limit:
+        """Bytes of files that callers may upload for a connection in a day (UTC), on one host."""
+        return self._limit("MEDIA_UPLOADS_PER_CONNECTION", "upload_budget_reached", 60)
+
+    @property
+    def queue_limit(self) -> Limit:
+        """Bytes of Redis that the messages of a connection may have."""
+        return self._limit("QUEUE_MEMORY_PER_CONNECTION", "queue_full", 30)
+
+    @property
+    def redis_limit(self) -> Limit:
+        """Bytes that Redis may have in use; a size of 0 leaves it to the server (`actors.redis.client.memory`)."""
+        return self._limit("MAX_REDIS_MEMORY", "redis_full", 30)
+
+    def _limit(self, setting: str, code: str, retry_after: int) -> Limit:
+        return Limit(setting, getattr(self, setting.lower()), code, retry_after)
+
+    def _quota(self, each: Limit | None, total: str, retry_after: int) -> Quota:
+        limit = self._limit(total, "instance_limit_reached", retry_after)
+        return Quota(each, limit, self.max_connections)

@@ -1,0 +1,47 @@
+"""Limits of what callers may have, each by the setting that names it, and the refusal of a call beyond one (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Scope = Literal["connection", "key", "instance"]
+"""The holder of a limit. That of the instance may be counted for each host or process: the text of its setting has which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A setting allows `size` for each connection and key, or for the instance; 0 is no limit.
+
+    `code` is the API's name of its refusals. A refused caller may try again after `retry_after` seconds.
+    """
+
+    setting: str
+    size: int
+    code: str
+    retry_after: int
+
+    def reached(self, scope: Scope, retry_after: int | None = None) -> LimitReached:
+        """Return the refusal; `retry_after` in place of the usual seconds where it is known."""
+        return LimitReached(self, scope, retry_after)
+
+
+class LimitReached(Exception):  # noqa: N818 - reads as what it is
+    """A caller has all that `limit` allows a connection, a key or the instance (`scope`). Nothing was taken.
+
+    The API answers 429 for a connection or a key and 503 for the instance, both with `Retry-After`.
+    """
+
+    def __init__(self, limit: Limit, scope: Scope, retry_after: int | None = None) -> None:
+        super().__init__(limit.setting)
+        self.limit = limit
+        self.scope: Scope = scope
+        self.retry_after = limit.retry_after if retry_after is None else retry_after
+
+
+DISK_RESERVE: Final = "DISK_RESERVE"
+
+
+def disk_limit(reserve: int) -> Limit:
+    """Return the limit of files on a disk of which `reserve` bytes stay free."""
+    return Limit(DISK_RESERVE, reserve, "disk_reserve", 60)
