@@ -344,7 +344,7 @@ class Children:
     async def _probe(self, child: Child) -> None:
         failed = 0
         while True:
-            await asyncio.sleep(self._probes.pause(failed))
+            await asyncio.sleep(self._probes.pause(failed, len(self._all)))
             failed = failed + 1 if await self._fails(child) else 0
             if failed >= self._probes.failures:
                 await self._confirm()

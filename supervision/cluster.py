@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,13 +188,9 @@ def find_root() -> ActorHandle | None:
 
 
 def _create(role: str, name: str, data: Path) -> Any:
-    import ray  # noqa: PLC0415 - heavy
-
-    module, _, attribute = CLASSES[role].partition(":")
-    plain = getattr(importlib.import_module(module), attribute)
     forever = {"max_restarts": -1, "max_task_retries": -1} if role == "root" else {}
     return (
-        ray.remote(concurrency_groups={"health": 4})(plain)
+        _class_of(role)
         .options(
             name=name,
             namespace=NAMESPACE,
@@ -207,6 +204,16 @@ def _create(role: str, name: str, data: Path) -> Any:
         )
         .remote(str(data), name)
     )
+
+
+@cache
+def _class_of(role: str) -> Any:
+    """Returns Ray's class for a role. One for all actors of it: Ray's head stores each for good, under a random id."""
+    import ray  # noqa: PLC0415 - heavy
+
+    module, _, attribute = CLASSES[role].partition(":")
+    plain = getattr(importlib.import_module(module), attribute)
+    return ray.remote(concurrency_groups={"health": 4})(plain)
 
 
 def _place(role: str) -> Any:

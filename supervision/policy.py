@@ -100,10 +100,13 @@ class ProbePolicy:
     """The rule for a hung child: `failures` failed probes in a row, within 15 seconds (G8).
 
     A probe fails without an answer within `timeout`, or with a main loop that lags by more than `lag`.
-    A probe whose timer fired late does not count: the delay is this process's or the host's.
+    A probe whose timer fired late does not count: the delay is this process's or the host's. Many children
+    are probed less often, up to `longest` seconds apart, so that there are about `rate` probes a second.
     """
 
     interval: float = 2.5
+    longest: float = 4.0
+    rate: float = 20.0
     timeout: float = 3.5
     lag: float = 3.5
     failures: int = 2
@@ -115,9 +118,11 @@ class ProbePolicy:
             return lag > self.lag
         return took <= self.timeout + self.own_lag
 
-    def pause(self, failed: int) -> float:
-        """Returns the seconds until the next probe after `failed` failures in a row."""
-        return self.interval if failed == 0 else min(self.interval, 1.0)
+    def pause(self, failed: int, children: int = 1) -> float:
+        """Returns the seconds until the next probe of one of so many children, after `failed` failures in a row."""
+        if failed:
+            return min(self.interval, 1.0)
+        return min(max(self.interval, children / self.rate), max(self.interval, self.longest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ BEAT_EVERY = 2.0
 LOOK_EVERY = 2.0
 AGAIN = 1.0
 BEHIND_WITHIN = 30.0
-"""Seconds of a cold start for which the services in `BEHIND` wait for connections."""
+"""Seconds of a cold start that the services in `BEHIND` wait for connections to settle, and again for no start to queue."""
 BEGIN = 1.0
 """Seconds to wait for Redis before steps that do not need it."""
 STOP_CONNECTION = 12.0
@@ -173,12 +173,13 @@ class RootSupervisor(Shell):
             self._recovery,
             vault=isinstance(way.bucket, RemoteBucket),
         )
+        self._start_limiter = StartLimiter(Wave(size=max(4, 3 * (os.cpu_count() or 1))))
         self._connections = ConnectionReconciler(
             registry=self._registry,
             leases=self._leases,
             children=self._children,
             standbys=self._standbys,
-            start_limiter=StartLimiter(Wave(size=max(4, 2 * (os.cpu_count() or 1)))),
+            start_limiter=self._start_limiter,
             budgets=budgets,
             recovery=self._recovery,
             removal=Removal(
@@ -256,10 +257,9 @@ class RootSupervisor(Shell):
 
     async def _start_deferred_services(self) -> None:
         """Starts the services in `BEHIND` after the connections of a cold start (G8)."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(BEHIND_WITHIN):
-                await self._looked.wait()
-                await self._connections.settled()
+        for step in (self._looked.wait, self._connections.settled, self._start_limiter.admitted):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(step(), BEHIND_WITHIN)
         self._services.ensure()
 
     def _child_ended(self, child: Child, end: End) -> None:

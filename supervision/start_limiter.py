@@ -19,24 +19,32 @@ class StartLimiter:
 
     def __init__(self, wave: Wave) -> None:
         self._wave = wave
+        self._company = 0
         self._waiting: dict[str, asyncio.Event] = {}
         self._running: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._none_waits = asyncio.Event()
+        self._none_waits.set()
+
+    async def admitted(self) -> None:
+        """Waits until no start waits for a slot."""
+        await self._none_waits.wait()
 
     @asynccontextmanager
     async def slot(self, name: str) -> AsyncIterator[None]:
         """Waits for a slot for `name` and occupies it."""
-        mine = self._waiting[name] = asyncio.Event()
+        company = self._company
+        self._company += 1
         try:
+            # Spreads starts after a common failure, and occupies no slot; a single one is not delayed.
+            await asyncio.sleep(self._wave.jitter(company, random.random()))  # noqa: S311
+            mine = self._waiting[name] = asyncio.Event()
+            self._none_waits.clear()
             self._admit()
             await mine.wait()
-            company = len(self._waiting) + len(self._running) - 1
-            # Spreads starts after a common failure; a single one is not delayed.
-            await asyncio.sleep(
-                self._wave.jitter(company, random.random())  # noqa: S311
-            )
             yield
         finally:
+            self._company -= 1
             self._waiting.pop(name, None)
             self._running.pop(name, None)
             self._admit()
@@ -46,6 +54,8 @@ class StartLimiter:
         for name in self._wave.admit(list(self._waiting), self._running, now):
             self._running[name] = now
             self._waiting.pop(name).set()
+        if not self._waiting:
+            self._none_waits.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -6,6 +6,7 @@ there are many of those processes.
 
 from __future__ import annotations
 
+import difflib
 import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,17 @@ from pydantic_settings import (
 from actors.config.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+FORMER = {
+    "EXP_BACKOFF_RESTART_DELAY": "RESTART_BACKOFF_BASE",
+    "NODE_OPTIONS": "MAX_MEMORY_RESTART",
+}
+"""Names that the guide has and Teimoso has not, each with the setting that serves its purpose."""
+
+SHORTEST = 8  # characters of a name: a shorter one is similar to too many
+ALIKE = 0.9
 
 _HOST = re.compile(r"[\w.-]+")
 _DATABASE = re.compile(r"(/\d*)?", re.ASCII)
@@ -130,6 +141,30 @@ def resolve_settings(file: Path | None = None, **flags: Any) -> Settings:
     return Settings.model_construct(found.model_fields_set, **dict(found))
 
 
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Refuse what is but a slip away from a setting's name; raises `InvalidSettings`.
+
+    The environment is full of other names, so no other unknown one can be refused.
+    """
+    for name in environment:
+        if _similar(name) is not None:
+            raise InvalidSettings(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    """A sentence that refuses a name; it names the setting that is meant, where that is known."""
+    meant = FORMER.get(name) or _similar(name)
+    return f"{name} is not a setting of Teimoso" + (f"; {meant} is one." if meant else ".")
+
+
+def _similar(name: str) -> str | None:
+    """The setting from whose name this one is but a slip away; None where none is, or it is one itself."""
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    if name in known or len(name) < SHORTEST:
+        return None
+    return next(iter(difflib.get_close_matches(name, known, 1, ALIKE)), None)
+
+
 def _sentences(error: ValidationError) -> list[str]:
     """A sentence for each invalid setting: it names the setting and quotes no value."""
     found = []
@@ -138,7 +173,7 @@ def _sentences(error: ValidationError) -> list[str]:
             continue  # it follows from another one
         name = ".".join(str(part) for part in problem["loc"]).upper()
         if problem["type"] == "extra_forbidden":
-            found.append(f"{name} is not a setting of Teimoso.")
+            found.append(_unknown(name))
         else:
             reason = problem["msg"].removeprefix("Value error, ")
             found.append(f"{name} is not valid: {reason}.")

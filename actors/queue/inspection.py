@@ -52,7 +52,6 @@ JOINING = Script.of(
     "transitions.lua",
     "flight.lua",
     DUE,
-    "actors.queue.scripts:joins.lua",
     "actors.queue.scripts:renames.lua",
     package="actors.redis",
     at_maxmemory=True,

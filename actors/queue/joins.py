@@ -50,8 +50,8 @@ class Joins(Outcomes):
         Messages that are accepted for `old` afterwards, fall due, or are sent again go into the lane of `new`.
         Waiting messages keep their order, by priority and acceptance. A backoff or a limit of either holds
         the joined lane until the later of two ends. `put_down` are ids that were claimed to follow one of
-        either: they go back, unattempted. Safe to repeat, also half way; a join that is not done ends with
-        the epoch. Raises `LeaseLost`.
+        either: they go back, unattempted. Safe to repeat, also half way; a join that is not done outlives the
+        epoch (`unfinished_joins`). Raises `LeaseLost`.
         """
         drop = self._releasing(connection, epoch, list(put_down))
         ids = [own_id(connection, each) for each in put_down]
@@ -60,6 +60,12 @@ class Joins(Outcomes):
             raise LeaseLost(connection)
         drop()
         return Renamed(progress, *(bool(int(each)) for each in answer))
+
+    async def unfinished_joins(self, connection: str) -> dict[str, str]:
+        """The joins that an earlier owner began: the new chat by the old one. Nothing of either is claimed meanwhile."""
+        async with reach():
+            joins: Any = await self._redis.hgetall(keys.of(connection).joining)
+        return {old: join.partition(" ")[0] for old, join in joins.items()}
 
     async def noted_renames(self, connection: str) -> int:
         """The number that `note_renamed` noted last; 0 where Redis knows of none."""

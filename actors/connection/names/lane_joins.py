@@ -26,6 +26,7 @@ class LaneJoins:
 
     A round of `step` is due while `waits`; until it succeeds the owner claims nothing. A name is reported
     again after a crash, and where Redis lost all: Redis has the number of the last one whose lanes are one.
+    A join that an earlier owner began is finished, also where the session is an older copy without that name.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class LaneJoins:
         self._told: int | None = None
         self._noted = 0
         self._joining: dict[str, NameChange] = {}
+        self._inherited: dict[str, str] = {}
         self._put_down: dict[str, list[str]] = {}
         self._written_to: set[str] = set()
 
@@ -108,10 +110,10 @@ class LaneJoins:
                 await self._lanes.note_renamed(
                     *self._owner, 0
                 )  # or the next owner skips the names of this round
+            self._inherited = await self._lanes.unfinished_joins(self._owner[0])
+            self.ask(self._inherited)
         news, learnt = self._names.renamings(self._told, BATCH), self._names.renamed_to
-        again = (
-            each._replace(new=self._names.chat_today(each.old)) for each in self._joining.values()
-        )
+        again = (each._replace(new=self._name(each.old)) for each in self._joining.values())
         round_ = {each.old: each for each in (*again, *news)}
         for each in round_.values():
             taken = [*following.pop(each.old, ()), *following.pop(each.new, ())]
@@ -134,6 +136,11 @@ class LaneJoins:
         await self._note()
         return more
 
+    def _name(self, chat: str) -> str:
+        """The chat's address today; by an earlier owner's session where this one, an older copy, has none."""
+        today = self._names.chat_today(chat)
+        return self._inherited.get(chat, chat) if today == chat else today
+
     async def _rename(self, each: NameChange) -> Renamed:
         put_down = self._put_down[each.old]
         return await self._lanes.rename(*self._owner, each.old, each.new, put_down=put_down)
@@ -143,6 +150,7 @@ class LaneJoins:
             self._written_to.add(each.old)
         if renamed.progress == "done":
             self._joining.pop(each.old, None)
+            self._inherited.pop(each.old, None)
             if renamed.joined:
                 self._on_joined(each.new)
         else:

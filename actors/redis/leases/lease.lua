@@ -40,7 +40,6 @@ function transitions.take(known, actor, pid, node, token, started)
     call('HDEL', LEASE, 'fell')
     call('DEL', QR, PAIRING_CODE, PASSKEY)
     cut_off({epoch = old[1] or 0, how = old[5] or 'unseen'})
-    end_joins()
     -- An older owner may still block on the token: let it wake and learn that it lost, or it
     -- would swallow the next one, which is for the new owner.
     wake()
@@ -138,7 +137,6 @@ function transitions.release(epoch, state, cause)
         call('HSET', LEASE, 'released', 1)
         settle(state, cause)
         cut_off()
-        end_joins()
     end
     return 'kept'
 end

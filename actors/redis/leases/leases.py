@@ -43,8 +43,7 @@ __all__ = [
     "Owner",
 ]
 
-JOINS = "actors.queue.scripts:joins.lua"
-PARTS = ("transitions.lua", "flight.lua", JOINS, f"{__package__}:lease.lua")
+PARTS = ("transitions.lua", "flight.lua", f"{__package__}:lease.lua")
 SCRIPT = Script.of(*PARTS, package="actors.redis", at_maxmemory=True)
 BURY = f"""{AT_MAXMEMORY}
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import errno
 import os
 import ssl
@@ -30,13 +29,9 @@ from supervision.keeper.parts.definitions import PROCESSES
 from supervision.reports import process_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dotenv.parser import Binding
 
 
-SHORTEST = 8  # characters of a name that can be mistyped and still differ from another one
-ALIKE = 0.9
 ROOM = 1_048_576  # bytes that a start takes on the disk at least
 
 
@@ -174,15 +169,18 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
 
     A setting without a value in flags, environment and settings file stays as `known` has it.
     """
-    from actors.config.sources import resolve_settings  # noqa: PLC0415 - heavy, used once
+    from actors.config.sources import (  # noqa: PLC0415 - heavy, used once
+        check_environment,
+        resolve_settings,
+    )
 
     file = wish.settings_file
     if file is None and known is not None and known.settings_file is not None:
         file = Path(known.settings_file)
-    _check_names(os.environ)
-    if file is not None:
-        _check_lines(file)
     try:
+        check_environment(os.environ)
+        if file is not None:
+            _check_lines(file)
         settings = resolve_settings(file, data=data, port=wish.port)
         if settings.teimoso_api_key is not None:
             api_keys.check(settings.teimoso_api_key.get_secret_value())
@@ -222,19 +220,6 @@ def _is_here(ray: str | None) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _check_names(environment: Mapping[str, str]) -> None:
-    """Refuse what is but a slip away from a setting's name; raises `CannotStart`.
-
-    The environment is full of other names, so no other unknown one can be refused.
-    """
-    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    for name in environment:
-        if name in known or len(name) < SHORTEST:
-            continue
-        for meant in difflib.get_close_matches(name, known, 1, ALIKE):
-            raise CannotStart(f"{name} is not a setting of Teimoso; {meant} is one.")
 
 
 def _check_lines(file: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -40,6 +41,21 @@ def test_a_program_that_dies_is_started_again(town: Town, device: Device) -> Non
     assert (ended["kind"], ended["detail"]) == ("network", "program_died")
     assert device.wait("open")["program"] != program
     town.goes_on(device)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone reads the slack of others")
+def test_timers_of_the_program_may_be_late_by_a_millisecond(device: Device) -> None:
+    """Those of all its threads; the actor that starts it goes by the kernel's default."""
+    program = next(one["program"] for one in device.process.seen if one["event"] == "open")
+    threads = [thread.id for thread in psutil.Process(program).threads()]
+    assert len(threads) > 1
+    assert {slack(thread) for thread in threads} == {1_000_000}
+    assert slack(device.process.pid) == slack(os.getpid())
+
+
+def slack(thread: int) -> int:
+    """Nanoseconds by which timers of a thread may be late."""
+    return int(Path(f"/proc/{thread}/timerslack_ns").read_text())
 
 
 def test_a_pairing_that_fails_shows_another_qr(town: Town) -> None:

@@ -179,12 +179,20 @@ def test_probe(answered: bool, lag: float, took: float, failed: bool, why: str) 
     assert ProbePolicy().failed(answered, lag, took) is failed, why
 
 
-def test_a_hang_is_found_within_its_bound() -> None:
+@pytest.mark.parametrize("children", [1, 90, 10_000])
+def test_a_hang_is_found_within_its_bound(children: int) -> None:
     """Worst case of a silent child: it hangs just after it answered (G8: 15 s in all)."""
     probes = ProbePolicy()
-    seconds = sum(probes.pause(failed) + probes.timeout for failed in range(probes.failures))
-    blocked = probes.lag + probes.interval + sum(probes.pause(n) for n in range(1, probes.failures))
+    pauses = [probes.pause(failed, children) for failed in range(probes.failures)]
+    seconds = sum(pauses) + probes.failures * probes.timeout
+    blocked = probes.lag + sum(pauses)
     assert max(seconds, blocked) <= 12
+
+
+@pytest.mark.parametrize(("children", "pause"), [(1, 2.5), (50, 2.5), (70, 3.5), (90, 4.0)])
+def test_many_children_are_probed_less_often(children: int, pause: float) -> None:
+    assert ProbePolicy().pause(0, children) == pause
+    assert ProbePolicy().pause(1, children) == 1.0
 
 
 @pytest.mark.parametrize(

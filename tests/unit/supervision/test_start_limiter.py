@@ -45,6 +45,40 @@ async def test_a_stuck_start_does_not_hold_the_wave() -> None:
     holding.cancel()
 
 
+async def test_a_start_that_is_spread_occupies_no_slot() -> None:
+    """All are spread over the same half second, and not each over one of its own."""
+    limiter = StartLimiter(Wave(size=1, patience=60, spread=0.5))
+
+    async def start(name: str) -> None:
+        async with limiter.slot(name):
+            pass
+
+    began = time.monotonic()
+    await asyncio.gather(*(start(str(number)) for number in range(40)))
+    assert time.monotonic() - began < 2.5
+
+
+async def test_admitted_ends_once_no_start_waits_for_a_slot() -> None:
+    limiter, free, begun = StartLimiter(Wave(size=2, patience=60, spread=0)), asyncio.Event(), []
+
+    async def start(name: str) -> None:
+        async with limiter.slot(name):
+            begun.append(name)
+            await free.wait()
+
+    await asyncio.wait_for(limiter.admitted(), 1)
+    starts = [asyncio.create_task(start(name)) for name in "abc"]
+    await asyncio.sleep(0.01)
+    waiting = asyncio.create_task(limiter.admitted())
+    await asyncio.sleep(0.01)
+    assert begun == ["a", "b"]
+    assert not waiting.done()
+    free.set()
+    await asyncio.wait_for(waiting, 1)
+    assert begun[2:] == ["c"]
+    await asyncio.gather(*starts)
+
+
 async def test_one_that_gives_up_waiting_leaves_no_trace() -> None:
     limiter, done = StartLimiter(Wave(size=1, patience=60, spread=0)), []
     inside = asyncio.Event()

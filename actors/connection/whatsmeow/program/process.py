@@ -13,6 +13,7 @@ from actors.connection.engine import EngineNotInstalled
 from actors.connection.whatsmeow.program.files import find
 from actors.connection.whatsmeow.program.output import LONGEST, ProgramLog
 from actors.connection.whatsmeow.program.pipe import Pipe
+from actors.connection.whatsmeow.program.timer_slack import SLACK, timer_slack
 
 if TYPE_CHECKING:
     from actors.connection.whatsmeow.program.pipe import OnEvent, OnRequest
@@ -46,16 +47,17 @@ class Program:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = await asyncio.create_subprocess_exec(
-                    file,
-                    "-fd",
-                    str(theirs.fileno()),
-                    pass_fds=(theirs.fileno(),),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    limit=LONGEST,
-                )
+                with timer_slack(SLACK):
+                    process = await asyncio.create_subprocess_exec(
+                        file,
+                        "-fd",
+                        str(theirs.fileno()),
+                        pass_fds=(theirs.fileno(),),
+                        stdin=asyncio.subprocess.DEVNULL,
+                        stdout=asyncio.subprocess.PIPE,
+                        stderr=asyncio.subprocess.STDOUT,
+                        limit=LONGEST,
+                    )
             except BaseException:
                 ours.close()
                 raise

@@ -214,7 +214,6 @@ class Model:
 
         Ends that nobody saw count little.
         """
-        self.joining.clear()
         flying = [m for m in self.messages.values() if m.status == "sending"]
         for message in flying:
             message.ahead = False

@@ -139,6 +139,37 @@ async def test_an_older_copy_of_the_session_is_told_whole_by_the_next_owner_too(
     assert await desk.lanes.names(SHOP, list(pairs)) == pairs
 
 
+@pytest.mark.parametrize("known", [[(LID, ANA)], []], ids=["the same session", "an older copy"])
+async def test_g4_the_next_owner_finishes_a_join_before_it_claims(
+    desk: Desk, known: list[tuple[str, str]]
+) -> None:
+    """A send to the LID, which Redis names by the number already, does not pass one that waits in the LID's lane."""
+    engine = Learnt()
+    engine.learn(LID, ANA)
+    joins = telling(desk, cast("NamedChats", engine))
+    await joins.step({})
+    await desk.redis.hdel(keys.of(SHOP).aliases, LID)  # dropped, of too many
+    await desk.accept("flies", ANA)
+    await desk.claim()
+    await desk.accept("earlier", LID)
+    joins.ask([LID])
+    await joins.step({})
+    assert joins.unfinished, "the message in flight did not hold the join up"
+    assert (await desk.accept("later", LID)).chat == ANA
+    await desk.take("crashed")
+    await desk.complete("flies")
+    successor = Learnt()
+    for old, new in known:
+        successor.learn(old, new)
+    joins = telling(desk, cast("NamedChats", successor))
+    while joins.waits:
+        await joins.step({})
+    assert await desk.claimed() == ["earlier"]
+    await desk.complete("earlier")
+    assert await desk.drain() == ["later"]
+    assert (await desk.get("earlier")).chat == ANA
+
+
 @pytest.mark.parametrize("held", [ANA, LID])
 async def test_a_lane_that_a_limit_holds_waits_since_its_end_with_what_joins_it(
     desk: Desk, held: str

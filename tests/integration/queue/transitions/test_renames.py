@@ -279,15 +279,18 @@ async def test_no_name_is_dropped_that_only_redis_has_a_use_for(desk: Desk, need
     await desk.redis.flushdb()  # the lanes are of nobody's messages
 
 
-async def test_no_lane_waits_for_an_owner_who_died_in_a_join(desk: Desk) -> None:
-    """The next one begins it anew; one who never does sends two lanes."""
+async def test_g4_a_join_outlives_the_owner_who_began_it(desk: Desk) -> None:
+    """Nothing of either lane is claimed before the next owner has finished it."""
     texts = await accepted(desk, 4)
     await desk.claim()
     assert await desk.rename() == "busy"
     await desk.take("crashed")
     await desk.check()
-    assert await desk.resting_for_ever() == set()
+    assert await desk.lanes.unfinished_joins(SHOP) == {LID: ANA}
+    assert await desk.claimed() == []
     assert await desk.rename() == "done"
+    assert await desk.lanes.unfinished_joins(SHOP) == {}
+    assert await desk.resting_for_ever() == set()
     assert await desk.drain() == texts
 
 

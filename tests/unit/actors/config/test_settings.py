@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.config.settings import RUNTIME_FILE, InvalidSettings, Settings
-from actors.config.sources import resolve_settings
+from actors.config.sources import FORMER, resolve_settings
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "settings.md"
 
@@ -120,11 +120,35 @@ def test_a_host_of_ipv6_is_an_address() -> None:
         assert resolve_settings(redis_host=host).redis_address == "redis://[::1]:6379/0"
 
 
-def test_an_unknown_name_in_the_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("COLOUR=blue", "COLOUR is not a setting of Teimoso."),
+        (
+            "QUEUE_CONCURENCY=3",
+            "QUEUE_CONCURENCY is not a setting of Teimoso; QUEUE_CONCURRENCY is one.",
+        ),
+        (
+            'NODE_OPTIONS="--max-old-space-size=4096"',
+            "NODE_OPTIONS is not a setting of Teimoso; MAX_MEMORY_RESTART is one.",
+        ),
+    ],
+    ids=["strange", "mistyped", "of the guide"],
+)
+def test_an_unknown_name_in_the_file_is_named_with_the_one_that_is_meant(
+    tmp_path: Path, line: str, sentence: str
+) -> None:
     file = tmp_path / ".env"
-    file.write_text("QUEUE_CONCURENCY=3\n")
-    with pytest.raises(InvalidSettings, match=r"QUEUE_CONCURENCY is not a setting of Teimoso\."):
+    file.write_text(f"{line}\n")
+    with pytest.raises(InvalidSettings) as refused:
         resolve_settings(file)
+    assert str(refused.value) == sentence
+
+
+def test_former_names_lead_to_settings() -> None:
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    assert set(FORMER.values()) <= known
+    assert not set(FORMER) & known
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
