@@ -22,7 +22,7 @@ from actors.messages.content import ReadMark
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
-from tests.integration.engine.messages.test_reading import said
+from tests.integration.engine.messages.test_read_receipts import said
 from tests.integration.engine.recovery.test_crash import died
 from tests.integration.engine.simulated import (
     ACCOUNT,
