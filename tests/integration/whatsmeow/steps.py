@@ -63,7 +63,7 @@ def before_commit(step: Step, write: str) -> None:
 
 
 def brings(write: str, *arguments: Any) -> bool:
-    """Whether a write of the session brings anything: app state is told without changes, too."""
+    """Returns whether a write of the session changes anything: app state is reported without changes, too."""
     return write != "note_app_state" or bool(arguments[2])
 
 

@@ -179,7 +179,7 @@ def test_what_is_written_arrives_and_what_arrives_is_shown(
     mine.locator(".tick.read").wait_for()
     assert arrived(instance, words) == [ACCOUNT]
     assert mine.locator("b").count() == 0
-    # What is being typed stays while the page changes around it.
+    # The text in the composer stays while the page changes around it.
     composer.fill("half a sent")
     instance.say(CONTACT, ACCOUNT, "answered by the contact")
     page.locator(".message.in", has_text="answered by the contact").wait_for()

@@ -57,7 +57,7 @@ class Relay:
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def end(self) -> None:
-        """Both ends are told that the connection is over: the simulator waits for no answer."""
+        """Closes the connection at both ends: the simulator waits for no answer."""
         self.process.kill()
         self.process.communicate()
 

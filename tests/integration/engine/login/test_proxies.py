@@ -108,7 +108,7 @@ async def test_a_proxy_that_dies_and_comes_back(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_proxy_that_refuses_is_told_and_never_passed_by(
+async def test_a_proxy_that_refuses_is_the_cause_and_is_never_bypassed(
     kind: ProxyKind,
     engine: str,
     simulator: Simulator,

@@ -86,7 +86,7 @@ async def test_everything_but_the_file_goes_on(
     assert await held(tmp_path, DIGEST) is None
     async with device(simulator, tmp_path, epoch=3, kind=kind) as phone:
         await until(phone.opened.is_set)
-        assert await news(phone, id_, 1) == [DEFERRED], "it is told once"
+        assert await news(phone, id_, 1) == [DEFERRED], "it is reported once"
         reserve(simulator, tmp_path, 0)
         assert await news(phone, id_, 2) == [DEFERRED, ("stored", None)]
         assert phone.engine.counts["file.stored"] == 1
@@ -152,7 +152,7 @@ async def test_killed_while_deferring(
     point: str,
     deferred: int,
 ) -> None:
-    """Each file has its transfer and its news, or neither is told; all of them come."""
+    """Each file has its transfer and its news, or neither is reported; all of them come."""
     monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
     await prepare(simulator, tmp_path, talked=True)
     sizes = [70_000 + number for number in range(4)]

@@ -93,7 +93,7 @@ async def drain(session: Session, made: Settings) -> None:
 
 
 async def live(directory: Path, epoch: int, step: Step) -> None:
-    """What the phone number's first stanza does, then draining."""
+    """Does what the phone number's first stanza does, then drains."""
     vars(actor_base)["log_to"] = lambda *_: None
     actor.SHARE = 2
     assert Batcher.__init__.__kwdefaults__ is not None

@@ -140,7 +140,7 @@ async def test_who_spoke_by_lid_first_is_one_chat(
         assert len(found) == len(texts)
 
 
-class Unmerging(Shelf):
+class MergelessShelf(Shelf):
     """Takes messages, and merges nothing while it is `held`."""
 
     held = True
@@ -154,7 +154,7 @@ class Unmerging(Shelf):
 
 
 async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
-    engine, shelf = ScriptedEngine(), Unmerging()
+    engine, shelf = ScriptedEngine(), MergelessShelf()
     drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=pytest.fail)
 
     def message(key: int, address: str) -> InboxMessage:
@@ -180,7 +180,7 @@ async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
 
 
 async def prepare(directory: Path) -> None:
-    """Most is stored under the LID and settled; the last is stored, and dies before it is told."""
+    """Stores messages under the LID and settles them; the last stays in the inbox, as after a death."""
     with closing(Session.open(directory / SESSION_FILE, 1)) as session:
         async with session.transaction():
             for number in range(lid_merge_child.COUNT):
@@ -213,9 +213,9 @@ async def test_killed_at_any_step_of_a_merge(tmp_path: Path) -> None:
         with suppress(ProcessLookupError):
             os.killpg(lives.pid, signal.SIGKILL)
         await lives.wait()
-    told = [tuple(map(int, line.split())) for line in shown.decode().splitlines()]
-    steps = len(told) - 1
-    assert told == [
+    lines = [tuple(map(int, line.split())) for line in shown.decode().splitlines()]
+    steps = len(lines) - 1
+    assert lines == [
         *((at, -signal.SIGKILL, 0) for at in range(1, steps + 1)),
         (steps + 1, 0, 0),
     ]

@@ -1,4 +1,4 @@
-"""What becomes of a message that the account's phone sent is known as of one that was sent here."""
+"""Receipts of messages that the account's phone sent are stored like those of messages sent here."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ COUNT, LEARNT_AFTER = 8, 3
 PATIENCE = 30.0
 
 
-class Learning(SessionNames):
+class LidLearner(SessionNames):
     """Acknowledges what it sends, and learns the LID's number with the third message."""
 
     def __init__(self, session: Session, log: Path, step: Step) -> None:
@@ -103,7 +103,7 @@ async def prepare(directory: Path, made: Settings) -> None:
                 chat=LID, sender=LID, message_id="M", at=1, type="text", text="arrived"
             )
         manager = StateManager(str(made.data), "state")
-        engine = cast("Engine", Learning(session, directory / "attempts", Step(0)))
+        engine = cast("Engine", LidLearner(session, directory / "attempts", Step(0)))
         drain = Drain(Ticket(SHOP, 0), engine, lanes, manager, on_lost=sys.exit)
         assert await drain.once()
         await manager.stop()
@@ -131,7 +131,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
     ticket = Ticket(SHOP, lease.epoch)
     with closing(Session.open(directory / SESSION_FILE, lease.epoch)) as session:
         around_commits(step, session)
-        learning = Learning(session, directory / "attempts", step)
+        learning = LidLearner(session, directory / "attempts", step)
         engine = cast("Engine", learning)
         sender = Sender(
             ticket,
