@@ -131,7 +131,7 @@ def served() -> Iterator[Served]:
 @fuzzed(40)
 @given(said=st.lists(changed(GOING), min_size=1, max_size=10))
 def test_stanzas_of_a_client_break_no_handler(served: Served, said: list[Node]) -> None:
-    # What would log the device out for good is a sound request.
+    # A request that would log the device out for good is sound.
     kept = [one for one in said if one.child("remove-companion-device") is None]
     with capture_logs() as logs:
         served.runner.run(served.attack([encode(one) for one in kept]))
