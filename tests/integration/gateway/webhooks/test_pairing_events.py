@@ -17,7 +17,7 @@ from actors.state.connections import showing
 from gateway.http import api_keys
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, OTHER, SHOP
-from tests.integration.gateway.webhooks.telling import SOON
+from tests.integration.gateway.webhooks.stored_messages import SOON
 from tests.unlimited import UNLIMITED
 from tests.waiting import eventually, until
 
@@ -64,18 +64,18 @@ async def owner(documents: Documents, leases: Leases) -> AsyncIterator[Played]:
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
-def told(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def qr_events(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each["data"] for each in events if each["type"] == "connection.qr"]
 
 
 async def taken(receiver: Receiver, count: int) -> list[dict[str, Any]]:
-    await eventually("it is told", lambda: len(told(receiver.taken)) >= count, SOON)
-    return told(receiver.taken)
+    await eventually("it is delivered", lambda: len(qr_events(receiver.taken)) >= count, SOON)
+    return qr_events(receiver.taken)
 
 
 async def read(reader: Reader, count: int) -> list[dict[str, Any]]:
     def come() -> list[dict[str, Any]]:
-        return told([event for _, kind, event in reader.events if kind != "gap"])
+        return qr_events([event for _, kind, event in reader.events if kind != "gap"])
 
     await eventually("it is read", lambda: len(come()) >= count, SOON)
     return come()
@@ -148,8 +148,8 @@ async def test_what_comes_late_is_told_without_it_and_says_so(
     first, second = Qr("2@first", time.time() + 60), Qr("2@second", time.time() + 80)
     await owner.shows(first)
     await owner.tells(first)
-    await eventually("a delivery failed", lambda: told(receiver.refused), SOON)
-    assert told(receiver.refused)[0]["qr"] == "2@first"
+    await eventually("a delivery failed", lambda: qr_events(receiver.refused), SOON)
+    assert qr_events(receiver.refused)[0]["qr"] == "2@first"
     await owner.shows(second)
     receiver.answer = lambda _: None
     await owner.tells(second)

@@ -20,7 +20,7 @@ from gateway.webhooks import stream
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.readers import Streams
 from gateway.webhooks.stream import Stream, Wanted
-from tests.integration.gateway.webhooks.telling import tell
+from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.unlimited import UNLIMITED
 from tests.waiting import eventually
 
@@ -105,7 +105,7 @@ async def test_one_who_wants_nothing_of_all_that_happens_is_told_that_it_lives(
         while told.last == 0:
             assert time.monotonic() < end, "nothing was said"
             number += 1
-            await tell(documents, number)
+            await store_messages(documents, number)
             await asyncio.sleep(0.05)
         assert "data:" not in told.text
         assert told.last <= number
@@ -116,11 +116,11 @@ async def test_one_whose_key_is_revoked_is_told_nothing_more(
 ) -> None:
     monkeypatch.setattr(stream, "FRESH", 0.1)
     async with reading(documents) as told:
-        (said,) = await tell(documents, 1)
-        await eventually("it is told", lambda: said in told.text, SOON)
+        (said,) = await store_messages(documents, 1)
+        await eventually("it is delivered", lambda: said in told.text, SOON)
         (key,) = (await documents.query(API_KEYS)).items
         await documents.delete(API_KEYS, key["id"])
         await eventually("its stream ends", lambda: told.over, SOON)
-        await tell(documents, 2)
+        await store_messages(documents, 2)
         await asyncio.sleep(0.5)
         assert "text 2" not in told.text

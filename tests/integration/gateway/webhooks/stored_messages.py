@@ -46,7 +46,7 @@ def arriving(
     return storing(incoming(connection, message, 1_764_000_000.5 + number))
 
 
-async def tell(
+async def store_messages(
     documents: Documents,
     first: int,
     count: int = 1,
