@@ -1,4 +1,4 @@
-"""What a browser makes of pages: answers that are not the console's, what is long, what is not looked at."""
+"""Pages in a browser: answers that are not the console's, long texts, pages in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one courier does where the store, or a person, comes between two of its steps."""
+"""One courier while the store, or a person, comes between two of its steps."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ async def test_a_chat_too_many_is_dead_at_once_and_holds_up_nothing(
     await delivering.add(receiver)
     wanted = await store_messages(delivering.documents, 1, 10, chats=10)
     async with delivering.courier():
-        await eventually("the rest is delivered", lambda: set(wanted[5:]) <= set(receiver.texts), SOON)
+        await eventually(
+            "the rest is delivered", lambda: set(wanted[5:]) <= set(receiver.texts), SOON
+        )
         await eventually("three are dead", lambda: _three(delivering), SOON)
     assert sorted(await delivering.statuses()) == ["dead"] * 3 + ["waiting"] * 2
 
@@ -176,7 +178,9 @@ async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
         delivering.documents.looks = 0
         async with delivering.courier():
             await eventually(
-                "others are delivered", partial(lambda many: len(receiver.taken) >= many, enough), SOON
+                "others are delivered",
+                partial(lambda many: len(receiver.taken) >= many, enough),
+                SOON,
             )
         looks.append(delivering.documents.looks / (len(receiver.taken) - before))
         receiver.answer = lambda _: None
@@ -217,7 +221,7 @@ async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
 async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     delivering: SingleCourier, receiver: Receiver
 ) -> None:
-    """Also where that takes longer than whoever ends it waits before he says so again."""
+    """Also where that takes longer than the caller waits before it ends the courier again."""
     await delivering.add(receiver)
     documents = delivering.documents
     tail = Tail(EventLog(documents), billed=False)

@@ -177,7 +177,7 @@ async def test_a_key_for_some_connections_reads_of_those_alone(
         assert len(reader.events) == 2
 
 
-async def test_what_is_gone_is_told_as_a_gap(documents: Documents, gateway: Gateway) -> None:
+async def test_events_that_are_gone_are_a_gap(documents: Documents, gateway: Gateway) -> None:
     with Reader(gateway, KEY):
         first = await EventLog(documents).head()
         number = next(FREE)
@@ -268,7 +268,7 @@ async def test_there_is_room_for_so_many_readers_with_a_key(gateway: Gateway) ->
     ) as client:
         opened = 0
         async with AsyncExitStack() as streams:
-            # Those of before, who left without a word, may not have been missed yet.
+            # Earlier readers that left without a word may not have been missed yet.
             while opened <= most:
                 answer = await streams.enter_async_context(client.stream("GET", "/api/events"))
                 if answer.status_code != 200:
@@ -335,7 +335,7 @@ def command(gateway: Gateway, *words: str) -> forked.Popen:
 
 
 async def test_a_command_follows_across_a_kill(documents: Documents, gateway: Gateway) -> None:
-    """One event a line, as JSON; it begins behind what it is told to."""
+    """One event a line, as JSON; it begins behind the event that it is given."""
     first = (await EventLog(documents).want(time.time() + 1000)).seq
     number = next(FREE)
     wanted = await store_messages(documents, number, 2)

@@ -1,4 +1,4 @@
-"""``connection.qr``: told with the QR or code while it is valid, to those who may link accounts (G10)."""
+"""``connection.qr``: has the QR or code while it is valid, for keys that may link accounts (G10)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _known(client: Api) -> bool:
     return client.get("/api/connections").is_success
 
 
-async def test_who_may_not_link_is_told_that_there_is_one(
+async def test_a_key_that_may_not_link_gets_the_event_without_the_qr(
     owner: Played, documents: Documents, gateway: Gateway
 ) -> None:
     made = []
@@ -141,7 +141,7 @@ async def test_who_may_not_link_is_told_that_there_is_one(
         assert apart.events == []
 
 
-async def test_what_comes_late_is_told_without_it_and_says_so(
+async def test_a_late_event_comes_without_the_qr_and_says_so(
     owner: Played, receiver: Receiver, hook: str
 ) -> None:
     receiver.answer = lambda _: 503
@@ -158,7 +158,7 @@ async def test_what_comes_late_is_told_without_it_and_says_so(
     assert (current["number"], current["qr"], current["withheld"]) == (2, "2@second", None)
 
 
-async def test_once_it_is_linked_nothing_is_told_of_it(
+async def test_once_it_is_linked_no_event_has_it(
     owner: Played, leases: Leases, receiver: Receiver, hook: str
 ) -> None:
     qr = Qr(SECRET, time.time() + 60)

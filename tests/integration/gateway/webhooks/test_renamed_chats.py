@@ -105,7 +105,9 @@ async def _stored(delivering: SingleCourier, count: int) -> bool:
     return sum("message.received" in each["event"] for each in page.items) >= count
 
 
-async def test_chats_of_others_go_on_meanwhile(delivering: SingleCourier, receiver: Receiver) -> None:
+async def test_chats_of_others_go_on_meanwhile(
+    delivering: SingleCourier, receiver: Receiver
+) -> None:
     await delivering.add(receiver)
     receiver.answer = lambda event: 500 if event["data"].get("chat") == LID else None
     await renamed(delivering, 1, 1)

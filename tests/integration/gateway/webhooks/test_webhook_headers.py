@@ -79,7 +79,11 @@ async def test_a_test_event_is_signed_and_says_what_came_of_it(
     assert (tried["delivered"], tried["http_status"], tried["error"]) == (False, 410, "status_410")
     receiver.stop()
     tried = api.post(f"{path}/test").json()
-    assert (tried["delivered"], tried["http_status"], tried["error"]) == (False, None, "unreachable")
+    assert (tried["delivered"], tried["http_status"], tried["error"]) == (
+        False,
+        None,
+        "unreachable",
+    )
     assert api.get(path).json() == before
     assert api.get(f"{path}/deliveries").json()["items"] == []
 

@@ -35,7 +35,7 @@ async def test_an_event_that_is_always_refused_holds_up_its_own_chat_only(
     assert [text for text in receiver.texts if text in own] == own
 
 
-async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_order(
+async def test_a_slow_endpoint_gets_many_chats_at_once_and_each_in_order(
     documents: Documents, receiver: Receiver, hook: str
 ) -> None:
     """One that takes 150 ms: seven events a second if each waits for the one before."""
@@ -52,7 +52,7 @@ async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_orde
 async def test_an_endpoint_that_hangs_takes_nothing_of_another_tenants(
     documents: Documents, receiver: Receiver, api: Api
 ) -> None:
-    """It is told of a hundred chats, and answers none."""
+    """It gets events of a hundred chats, and answers none."""
     released = threading.Event()
     with Receiver() as hanging:
         slow = add(api, hanging, connections=["other"])

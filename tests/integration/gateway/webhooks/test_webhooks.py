@@ -15,7 +15,13 @@ from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.events.log import EventLog
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
-from tests.integration.gateway.webhooks.stored_messages import SOON, age, arrived, arriving, store_messages
+from tests.integration.gateway.webhooks.stored_messages import (
+    SOON,
+    age,
+    arrived,
+    arriving,
+    store_messages,
+)
 from tests.processes import forked
 from tests.waiting import eventually, until
 
@@ -162,7 +168,7 @@ def _unreachable(api: Api, hook: str) -> bool:
     return bool(api.get(f"/api/webhooks/{hook}").json()["error"] == "unreachable")
 
 
-async def test_an_endpoint_that_is_gone_is_told_nothing_more(
+async def test_an_endpoint_that_is_gone_gets_nothing_more(
     documents: Documents, receiver: Receiver, hook: str, api: Api
 ) -> None:
     receiver.answer = lambda _: 410
@@ -265,7 +271,7 @@ async def test_a_new_secret_signs_beside_the_old_one(
     assert receiver.forged == 0
 
 
-async def test_a_deleted_webhook_is_told_nothing(
+async def test_a_deleted_webhook_gets_nothing(
     documents: Documents, receiver: Receiver, hook: str, api: Api
 ) -> None:
     receiver.answer = lambda _: 500
