@@ -80,7 +80,7 @@ class Desk:
 
     async def accept(self, text: str, chat: str = ANA, **more: Any) -> Record:
         accepted = await self.lanes.accept(Send(SHOP, chat, text, **more), now=self.now)
-        assert not accepted.replayed or type(self.redis).__name__ == "Repeating"
+        assert not accepted.replayed or type(self.redis).__name__ == "RepeatingRedis"
         self.ids[text] = accepted.record.id
         return accepted.record
 

@@ -89,7 +89,7 @@ async def test_a_join_goes_on_under_the_name_of_today(
     assert await desk.drain() == texts[1:]
 
 
-class During:
+class LearningLanes:
     """Lanes; these names are learnt while they are renamed."""
 
     def __init__(self, lanes: Lanes, engine: Learnt) -> None:
@@ -108,7 +108,7 @@ class During:
 
 async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_told(desk: Desk) -> None:
     engine = Learnt()
-    lanes = During(desk.lanes, engine)
+    lanes = LearningLanes(desk.lanes, engine)
     await desk.accept("a", LID)
     await desk.claim()
     joins = telling(desk, cast("Names", engine), cast("Lanes", lanes))
@@ -209,7 +209,7 @@ async def test_whatever_is_learnt_session_and_redis_agree(
     assert await desk.lanes.names(SHOP, CHATS) == today, learnt
 
 
-class Renaming:
+class RandomRenames:
     """Messages and renames at random: a pair is told until it is done, a later one of an address replaces it."""
 
     def __init__(self, desk: Desk, seed: int) -> None:
@@ -254,7 +254,7 @@ class Renaming:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_whatever_is_renamed_every_message_leaves(desk: Desk, seed: int) -> None:
-    world = Renaming(desk, seed)
+    world = RandomRenames(desk, seed)
     steps = (world.accept, world.accept, world.claim, world.land, world.learn, world.tell)
     for _ in range(40):
         await world.chance.choice(steps)()
