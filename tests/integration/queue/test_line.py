@@ -116,7 +116,9 @@ async def test_a_first_run_that_fails_is_not_hidden_by_the_second(redis: Redis) 
         await Line(redis).evalsha(sha, 1, "{line}:runs")
 
 
-async def test_who_waits_too_long_is_told_and_the_next_ones_go(own_server: Valkey) -> None:
+async def test_a_caller_that_waits_too_long_gets_an_error_and_the_next_ones_go(
+    own_server: Valkey,
+) -> None:
     redis = connect(own_server.settings())
     assert await Line(redis).eval(ECHO, 0, "before") == "before"
     line = Line(redis, deadline=0.3)

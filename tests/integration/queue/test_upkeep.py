@@ -266,11 +266,11 @@ async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says
     await desk.fail("young", permanent=True)
     await actor._upkeep.prune()
 
-    async def told() -> bool:
+    async def expired() -> bool:
         job = await documents.get(JOBS, old.id)
         return job is not None and job["expired_at"] is not None
 
-    await until(told)
+    await until(expired)
     job = await documents.get(JOBS, old.id)
     assert job is not None
     assert (job["status"], job["error"]) == ("dead", "ack_timeout")
@@ -327,7 +327,7 @@ async def test_a_successor_mirrors_what_a_dead_one_left(
 async def test_it_stops_although_the_store_swallowed_the_cancellation(
     actor: QueueActor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a client does that loses a cancellation which meets its answer."""
+    """As with a client that loses a cancellation which meets its answer."""
     asked = asyncio.Event()
 
     async def swallow(*_: object, **__: object) -> Page:

@@ -1,4 +1,4 @@
-"""The sending half of a connection on a real queue, with an engine that acknowledges when told."""
+"""The sending half of a connection on a real queue, with an engine that acknowledges when a test lets it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of chats are told to Redis before anything leaves under them."""
+"""Names of chats are reported to Redis before anything leaves under them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def noted(desk: Desk) -> bool:
     return await desk.lanes.noted_renames(SHOP) == 1
 
 
-async def test_g4_a_name_that_redis_lost_is_told_before_the_first_claim(
+async def test_g4_a_name_that_redis_lost_is_reported_before_the_first_claim(
     desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     engine.learn(LID, ANA)
@@ -65,7 +65,7 @@ async def test_g4_a_name_that_redis_lost_is_told_before_the_first_claim(
     assert engine.sent == {ANA: [f"{number:02}" for number in range(20)]}
 
 
-async def test_nothing_is_claimed_before_all_names_are_told(
+async def test_nothing_is_claimed_before_all_names_are_reported(
     desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """As after an upgrade, when Redis knows none of the session's."""
@@ -121,7 +121,7 @@ async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
     await desk.redis.hset(of.aliases, mapping=dict.fromkeys(many, EVA))
     engine.learn(LID, ANA)
     async with sending(desk, engine) as (sender, _):
-        await eventually("it is told", lambda: not sender.joins.waits, SECONDS)
+        await eventually("it is reported", lambda: not sender.joins.waits, SECONDS)
     assert await desk.redis.hlen(of.aliases) <= 20_000
     await desk.redis.hdel(of.aliases, LID)
     for number in range(6):
@@ -143,7 +143,7 @@ async def test_g4_a_dropped_name_is_asked_for_where_messages_fall_due_too(
 ) -> None:
     engine.learn(LID, ANA)
     async with sending(desk, engine) as (sender, _):
-        await eventually("it is told", lambda: not sender.joins.waits, SECONDS)
+        await eventually("it is reported", lambda: not sender.joins.waits, SECONDS)
     of = keys.of(SHOP)
     await desk.redis.hdel(of.aliases, LID)
     await desk.redis.srem(of.nameless, LID)
@@ -156,7 +156,7 @@ async def test_g4_a_dropped_name_is_asked_for_where_messages_fall_due_too(
     assert engine.sent == {ANA: [f"{number}" for number in range(4)]}
 
 
-async def test_g11_nothing_is_claimed_while_redis_cannot_be_told_a_name(
+async def test_g11_nothing_is_claimed_while_no_name_can_be_reported(
     desk: Desk, engine: AcknowledgingEngine, own_server: Valkey
 ) -> None:
     for number in range(6):

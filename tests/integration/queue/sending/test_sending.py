@@ -56,7 +56,7 @@ async def test_outcomes_go_with_the_claims(desk: Desk, engine: AcknowledgingEngi
     assert await calls(desk) - before <= 60 + 2
 
 
-async def test_g2_what_was_sent_while_redis_was_away_is_told_when_it_is_back(
+async def test_g2_sends_of_a_time_without_redis_are_reported_when_it_is_back(
     desk: Desk, engine: AcknowledgingEngine, own_server: Valkey
 ) -> None:
     for number in range(9):

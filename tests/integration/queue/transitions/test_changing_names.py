@@ -1,7 +1,7 @@
-"""G2, G4: names of chats that change while Redis is told of others, and while joins by them go on.
+"""G2, G4: names of chats that change while others are reported to Redis, and while joins by them go on.
 
-Redis ends with the names that the session has, each is told once a message of the former lane has landed, and
-no chat rests for ever.
+Redis ends with the names that the session has, each is reported once a message of the former lane has landed,
+and no chat rests for ever.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class LearningLanes:
         return answer
 
 
-async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_told(desk: Desk) -> None:
+async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_reported(desk: Desk) -> None:
     engine = Learnt()
     lanes = LearningLanes(desk.lanes, engine)
     await desk.accept("a", LID)
@@ -124,8 +124,10 @@ async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_told(desk: Desk
     assert await desk.lanes.names(SHOP, [LID, OTHER]) == {LID: ANA, OTHER: BEN}
 
 
-async def test_an_older_copy_of_the_session_is_told_whole_by_the_next_owner_too(desk: Desk) -> None:
-    """Redis knew 8 names of a lost file; the owner of an older one learns 10, and dies before it tells them."""
+async def test_an_older_copy_of_the_session_is_reported_whole_by_the_next_owner_too(
+    desk: Desk,
+) -> None:
+    """Redis has 8 names of a lost file; the owner of an older one learns 10, and dies before it reports them."""
     await desk.lanes.note_renamed(SHOP, desk.epoch, 8)
     engine = Learnt()
     await telling(desk, cast("Names", engine)).step({})
@@ -169,7 +171,7 @@ async def test_a_send_by_lid_does_not_reach_the_next_holder_of_its_former_number
     assert await desk.drain() == ["for the former holder"]
 
 
-async def test_a_name_that_ends_while_another_is_not_told_yet_ends_in_redis(
+async def test_a_name_that_ends_while_another_is_not_reported_yet_ends_in_redis(
     desk: Desk, session: Session
 ) -> None:
     joins = telling(desk, Engine(session))
@@ -210,7 +212,7 @@ async def test_whatever_is_learnt_session_and_redis_agree(
 
 
 class RandomRenames:
-    """Messages and renames at random: a pair is told until it is done, a later one of an address replaces it."""
+    """Messages and renames at random: a pair is reported until it is done, a later one of an address replaces it."""
 
     def __init__(self, desk: Desk, seed: int) -> None:
         self.desk = desk

@@ -1,4 +1,4 @@
-"""What the root writes down about a connection whose owner is gone."""
+"""The root's records of a connection whose owner is gone."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ async def test_a_root_that_was_replaced_does_nothing_about_a_fall(own_server: Va
 async def test_no_more_are_served_than_may_be(
     own_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MAX_CONNECTIONS; whoever is one too many waits until another is gone."""
+    """MAX_CONNECTIONS: one connection too many waits until another is gone."""
     async with open_reconciler(own_server, limit=1) as (reconciler, leases):
         taken = asyncio.Event()
 
