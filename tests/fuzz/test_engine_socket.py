@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ANSWERS = [one for one in COMING if one.tag == "iq" and one.attrs.get("type") == "result"]
-PATIENCE = 60.0
+RUN_SECONDS = 60.0
 
 # Log actions of errors that nobody handled: each of these would be a fault of the engine.
 BROKEN = {
@@ -90,7 +90,7 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
 
             sending = [asyncio.create_task(send(number)) for number in range(sends)]
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(RUN_SECONDS):
                     cause = await engine.run()
             finally:
                 opened.set()

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from actors.redis.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3
-PATIENCE = 30.0
+LIFE_SECONDS = 30.0
 
 
 class LidLearner(SessionNames):
@@ -146,7 +146,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
         drain.joins = sender.joins
         sender.opened()
         running = [asyncio.ensure_future(each) for each in (sender.run(), drain.run())]
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LIFE_SECONDS):
             while not await _done(lanes, session, sender):
                 learning.look.clear()
                 sender.look()
