@@ -1,4 +1,4 @@
-"""What the document promises about addresses and texts is what the code takes, to the character."""
+"""The document's patterns of addresses and texts are those of the code, to the character."""
 
 from __future__ import annotations
 

@@ -318,11 +318,11 @@ def test_a_chat_that_cannot_be_moved_holds_up_no_other_and_is_reported(
     own_gateway.process.send_signal(signal.SIGCONT)
     own_gateway.until(lambda: rows(own_gateway.settings.spool_file) == len(stuck), 20)
     assert own_gateway.api.get(f"/api/messages/{other}").json()["status"] == "queued"
-    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "stuck")) == 1, 20)
+    own_gateway.until(lambda: asyncio.run(_reported(own_gateway, "stuck")) == 1, 20)
 
     asyncio.run(_forget(own_gateway, record))
     drained(own_gateway)
-    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "stuck")) == 0, 20)
+    own_gateway.until(lambda: asyncio.run(_reported(own_gateway, "stuck")) == 0, 20)
     assert claimed(own_gateway) == {
         CHATS[0]: [f"{number:03}" for number in range(len(stuck))],
         CHATS[1]: ["other"],
@@ -349,7 +349,7 @@ def test_a_row_that_is_no_send_ends_visibly_and_holds_up_nothing(
     assert (found["status"], found["error"]) == ("cancelled", "spool_unreadable")
     for identity in (behind, other):
         assert api.get(f"/api/messages/{identity}").json()["status"] == "queued"
-    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "unreadable")) == 1, 20)
+    own_gateway.until(lambda: asyncio.run(_reported(own_gateway, "unreadable")) == 1, 20)
     named = [line for line in own_gateway.log().splitlines() if damaged in line]
     assert any("drain_spool" in line and "spool_unreadable" in line for line in named)
     assert claimed(own_gateway) == {CHATS[0]: ["behind"], CHATS[1]: ["other"]}
@@ -367,7 +367,7 @@ async def _forget(gateway: Gateway, key: str) -> None:
     await redis.aclose()
 
 
-async def _told(gateway: Gateway, what: str) -> int | None:
+async def _reported(gateway: Gateway, what: str) -> int | None:
     documents = open_documents(gateway.settings)
     found = (await documents.query(HEALTH_STATUS)).items
     await documents.close()

@@ -50,7 +50,7 @@ def test_every_problem_is_promised_somewhere() -> None:
     assert set(KINDS) - promised == {"not_found", "method_not_allowed", "cross_site"}
 
 
-def test_without_a_key_nothing_is_told_but_health_and_pages() -> None:
+def test_without_a_key_nothing_answers_but_health_and_pages() -> None:
     anybody = {operation.path for operation in OPERATIONS if operation.scope is None}
     assert anybody == {"/docs", "/openapi.json", "/health", "/health/live", "/health/ready"}
     page = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
@@ -73,7 +73,7 @@ def test_examples_of_the_models_are_there() -> None:
     assert DOCUMENT["components"]["schemas"]["NewText"]["properties"]["to"]["examples"]
 
 
-def test_kinds_of_messages_are_told_apart_by_their_type() -> None:
+def test_kinds_of_messages_differ_by_their_type() -> None:
     message = DOCUMENT["components"]["schemas"]["NewMessage"]
     mapped = message["discriminator"]["mapping"]
     assert message["discriminator"]["propertyName"] == "type"

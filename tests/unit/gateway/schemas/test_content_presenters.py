@@ -1,4 +1,4 @@
-"""What answers tell of a message and of what was done to it since."""
+"""Answers with a message and its later changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OURS = {"id": "shop.3EB0A1B2C3D4E5F6A7B8C9", "message_id": "3EB0A1B2C3D4E5F6A7B8
 TARGET = Target(OURS["message_id"], None)
 
 
-def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
+def answered(content: Content | None = None, **more: Any) -> dict[str, Any]:
     document = {"connection": "shop", "chat": ANA, "text": "hello", **more}
     answer = said_and_done({**document, "content": None if content is None else pack(content)})
     return {
@@ -66,20 +66,20 @@ def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> None:
-    answer = told(content)
+    answer = answered(content)
     assert answer["content"] == shown
     assert "secret" not in str(answer), "what keys the votes, and words that are elsewhere"
 
 
 def test_a_reply_names_its_message() -> None:
-    assert told(Text("hi", Quote(TARGET)))["reply_to"] == OURS
-    theirs = told(Text("hi", Quote(Target("A", ANA))))["reply_to"]
+    assert answered(Text("hi", Quote(TARGET)))["reply_to"] == OURS
+    theirs = answered(Text("hi", Quote(Target("A", ANA))))["reply_to"]
     assert theirs["id"].startswith("shop.in.")
 
 
 def test_what_was_done_to_it() -> None:
     when = {"at": 10.0, "message_id": "C"}
-    answer = told(
+    answer = answered(
         changes={
             "reactions": {ANA: {"emoji": "", **when}, "me": {"emoji": "👍", **when}},
             "edits": [{"text": "hello there", **when}],
@@ -99,7 +99,7 @@ def test_what_was_done_to_it() -> None:
 
 
 def test_a_deleted_message_says_nothing_even_where_its_text_is_still_there() -> None:
-    answer = told(
+    answer = answered(
         Location(1.5, 2.0), changes={"deleted": {"at": 10.0, "message_id": "C"}}, text="hello"
     )
     assert answer["deleted_at"] == "1970-01-01T00:00:10.000Z"

@@ -81,7 +81,7 @@ def test_what_is_refused(body: dict[str, Any]) -> None:
 
 
 def test_a_url_stays_nowhere() -> None:
-    """It may let in whoever has it. What was asked for is told from another all the same."""
+    """It may be a secret. Two requests with different URLs differ all the same."""
 
     def asked(url: str) -> Any:
         body = {**TO, "type": "image", "media": {"url": url}}

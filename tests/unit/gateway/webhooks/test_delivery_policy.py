@@ -59,7 +59,7 @@ def endpoint(refusals: int = 0) -> Endpoint:
     return made
 
 
-def test_an_endpoint_that_refuses_some_events_is_told_of_all_others() -> None:
+def test_an_endpoint_that_refuses_some_events_gets_all_others() -> None:
     some = endpoint(DOWN - 1)
     assert not some.down
     assert some.admits(NOW, 23)
