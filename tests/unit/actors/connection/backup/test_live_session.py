@@ -22,7 +22,7 @@ def at(text: str | None) -> Position | None:
     [
         (None, None, None, False, NEW, "never paired"),
         ("3.9", None, None, False, Choice("file"), "nothing else is known"),
-        ("3.9", "3.1", "3.5", False, Choice("file"), "the owner of before crashed here"),
+        ("3.9", "3.1", "3.5", False, Choice("file"), "the last owner crashed here"),
         ("3.9", "3.9", "3.9", True, Choice("file"), "it was stopped here"),
         ("4.9", "3.1", "3.9", False, Choice("file"), "adopted, and crashed before it was recorded"),
         (None, "3.1", "3.5", False, Choice("vault", renew=True), "the disk is gone"),

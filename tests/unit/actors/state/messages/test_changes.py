@@ -189,7 +189,7 @@ def test_a_placeholder_keeps_its_changes_for_the_message() -> None:
 
 
 def test_nobody_reaches_the_message_of_another() -> None:
-    """Whoever sent a change is part of the name of the document that it is for."""
+    """The sender of a change is part of the name of the document that it is for."""
     mallory = "15550100009@s.whatsapp.net"
     forged = came(1, Delete(Target("A", mallory)), chat=mallory, sender=mallory)
     store = Store(HELLO, forged)
@@ -212,7 +212,7 @@ def test_a_long_history_keeps_the_newest() -> None:
 
 
 def test_a_chat_that_moves_takes_changes_and_names_along() -> None:
-    """What was written under the LID is the person's under the phone number (G5)."""
+    """Documents under the LID are the person's under the phone number (G5)."""
     by_lid = [
         replace(HELLO, chat=LID, sender=LID),
         came(1, Reaction(Target("A", LID), "👍"), chat=LID, sender=LID),

@@ -1,4 +1,4 @@
-"""What follows when a file could not be fetched, and that it ends."""
+"""Consequences of a file that could not be fetched, and their end."""
 
 from __future__ import annotations
 
