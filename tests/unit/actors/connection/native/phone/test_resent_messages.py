@@ -10,7 +10,7 @@ from actors.connection.native.receive.stanzas import PHONE_DELAY, PHONE_DELAY_AF
 from actors.connection.native.transport.nodes import Node, proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Image, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,

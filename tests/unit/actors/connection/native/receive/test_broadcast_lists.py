@@ -12,7 +12,7 @@ from actors.connection.native.signal.group_keys import handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Reaction, Target, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
@@ -22,7 +22,7 @@ from tests.unit.actors.connection.native.receiving import (
 )
 
 if TYPE_CHECKING:
-    from tests.unit.actors.connection.native.receiving import World
+    from tests.unit.actors.connection.native.receiving_device import World
 
 LIST = "1764000000@broadcast"
 ALL = [("ack", None), ("receipt", None)]

@@ -14,7 +14,7 @@ from actors.connection.native.signal.group_keys import handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Delete, Target, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,

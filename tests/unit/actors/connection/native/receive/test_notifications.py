@@ -13,7 +13,7 @@ from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Reaction, ReadMark, Target
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
@@ -25,7 +25,7 @@ from tests.unit.actors.connection.native.receiving import (
 OWN = "15550100001:9@s.whatsapp.net"
 
 if TYPE_CHECKING:
-    from tests.unit.actors.connection.native.receiving import World
+    from tests.unit.actors.connection.native.receiving_device import World
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
 from actors.connection.native.transport.nodes import proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Edit, Target, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     CONTACT,
     CONTACT_LID,
     World,

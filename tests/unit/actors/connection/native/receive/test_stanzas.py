@@ -11,7 +11,7 @@ from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.media.test_reupload_request import notification
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,

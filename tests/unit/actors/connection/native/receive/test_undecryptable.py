@@ -12,7 +12,7 @@ from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.stanzas import MAX_RETRIES
 from actors.connection.native.transport.nodes import Node
 from actors.state.messages.received import incoming, storing
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     CONTACT,
     CONTACT_LID,
     GROUP,

@@ -19,7 +19,7 @@ from actors.connection.native.limits.account import AccountLimits
 from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Text
-from tests.unit.actors.connection.native.resending import ACCOUNT, CAROL, DEVICE, World
+from tests.unit.actors.connection.native.resending_devices import ACCOUNT, CAROL, DEVICE, World
 from tests.unit.actors.connection.native.send.test_pipeline import AcknowledgingWire
 
 if TYPE_CHECKING:

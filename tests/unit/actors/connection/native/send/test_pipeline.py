@@ -19,7 +19,7 @@ from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.transport.nodes import Node, proto
 from actors.connection.session.session import Session, SessionUnavailable
 from actors.messages.content import Quote, Reaction, Target, Text
-from tests.unit.actors.connection.native.resending import (
+from tests.unit.actors.connection.native.resending_devices import (
     ACCOUNT,
     CAROL,
     CAROL_LID,
