@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.lanes import Lanes, RedisAway, Send
+from actors.queue.lanes import RedisAway, Send
 from actors.queue.records import api_id, derive
 from actors.redis.client import connect, durability
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases import Owner
 from actors.redis.pokes import pokes
-from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk, open_desk
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -26,15 +26,9 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
-    settings = own_server.settings()
-    redis = connect(settings)
-    lanes = Lanes(redis, settings)
-    desk = Desk(redis, lanes, Leases(redis))
-    await desk.take()
-    yield desk
-    await desk.check()
-    await lanes.close()
-    await redis.aclose()
+    async with open_desk(own_server) as desk:
+        yield desk
+        await desk.check()
 
 
 async def test_g1_g2_all_that_was_acknowledged_survives_kill_9(

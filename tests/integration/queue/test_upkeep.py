@@ -13,11 +13,9 @@ import pytest_asyncio
 
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
-from actors.queue.lanes import Lanes, Send
+from actors.queue.lanes import Send
 from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.upkeep import Upkeep
-from actors.redis.client import connect
-from actors.redis.leases import Leases
 from actors.state.documents import (
     CONNECTIONS,
     HEALTH_STATUS,
@@ -28,7 +26,7 @@ from actors.state.documents import (
     Write,
 )
 from actors.state.open_store import open_documents
-from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, SHOP, Desk, open_desk
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -58,14 +56,8 @@ async def documents(own_server: Valkey) -> AsyncIterator[Documents]:
 
 @pytest_asyncio.fixture
 async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
-    settings = own_server.settings()
-    redis = connect(settings)
-    lanes = Lanes(redis, settings)
-    desk = Desk(redis, lanes, Leases(redis))
-    await desk.take()
-    yield desk
-    await lanes.close()
-    await redis.aclose()
+    async with open_desk(own_server) as desk:
+        yield desk
 
 
 @pytest_asyncio.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from tests.integration.engine.simulated import (
     settings,
     until,
 )
+from tests.processes.small_disk import mount_small_disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -95,14 +95,9 @@ async def test_everything_but_the_file_goes_on(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB where files are kept, which only root can mount."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    disk = tmp_path / "media"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
+    """A disk of 4 MB where files are stored."""
+    with mount_small_disk(tmp_path / "media", megabytes=4) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("kind", ENGINES)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -27,7 +23,6 @@ from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
     PATIENCE,
-    ROOT,
     UNTIL_PLACEHOLDER,
     Device,
     Simulator,
@@ -37,6 +32,7 @@ from tests.integration.engine.simulated import (
     until,
 )
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
+from tests.processes.step_kills import kill_at_each_step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -198,31 +194,9 @@ async def test_killed_at_any_step_of_a_merge(tmp_path: Path) -> None:
     """At each commit and each call of the store; the next life leaves each message once."""
     before = tmp_path / "before"
     await prepare(before)
-    lives = await asyncio.create_subprocess_exec(
-        *(sys.executable, lid_merge_child.__file__, before),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(90):
-            shown, _ = await lives.communicate()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(lives.pid, signal.SIGKILL)
-        await lives.wait()
-    lines = [tuple(map(int, line.split())) for line in shown.decode().splitlines()]
-    steps = len(lines) - 1
-    assert lines == [
-        *((at, -signal.SIGKILL, 0) for at in range(1, steps + 1)),
-        (steps + 1, 0, 0),
-    ]
-    assert steps > 20, "too few steps were died at"
+    steps = await kill_at_each_step(lid_merge_child.__file__, before, seconds=90)
     for at in range(1, steps + 2):
         await judge(tmp_path / str(at), at)
-    print(f"killed at {steps} steps")
 
 
 async def judge(directory: Path, at: int) -> None:
