@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from actors.health.breakers import Breaker
@@ -36,6 +38,14 @@ def test_states(breaker: Breaker, now: float, state: str, allows: bool) -> None:
     assert breaker.allows(now) is allows
 
 
+def test_the_record_counts_all_failures_in_a_row() -> None:
+    """Also that of a trial, which is over then."""
+    opened = replace(FRESH, failures=3, openings=1, opened_at=0.0, trying=False)
+    assert fallen(3) == opened
+    again = fallen(1, opened, now=10.0)
+    assert again == replace(FRESH, failures=4, openings=2, opened_at=10.0, trying=False)
+
+
 def test_the_pause_doubles_up_to_the_longest_and_is_forgotten_by_success() -> None:
     breaker, now, pauses = fallen(3), 0.0, []
     for _ in range(4):
@@ -49,5 +59,5 @@ def test_the_pause_doubles_up_to_the_longest_and_is_forgotten_by_success() -> No
 
 
 def test_nothing_is_tried_while_it_is_open() -> None:
-    with pytest.raises(ValueError, match="open"):
+    with pytest.raises(ValueError, match=r"^the breaker is open$"):
         fallen(3).tried(5)
