@@ -83,6 +83,24 @@ def test_stream_error(
 
 
 @pytest.mark.parametrize(
+    ("cause", "detail"),
+    [
+        (causes.from_failure({"reason": "503"}, NOW), "failure_503"),
+        (causes.from_failure({}, NOW), "failure"),
+        (causes.from_failure({"reason": "402"}, NOW), "failure_402"),
+        (causes.from_stream_error({"code": "515"}, {}), "stream_error_515"),
+        (causes.from_stream_error({}, {}), "stream_error"),
+        (causes.from_stream_error({}, {"conflict": {}}), "conflict"),
+        (causes.from_stream_error({}, {"conflict": {"type": "device_removed"}}), "device_removed"),
+        (causes.from_close(1006), "close_1006"),
+        (causes.from_close(None), "reset"),
+    ],
+)
+def test_each_cause_has_a_word_for_logs(cause: Cause, detail: str) -> None:
+    assert cause.detail == detail
+
+
+@pytest.mark.parametrize(
     ("attrs", "said"),
     [
         ({"class": "message", "type": "text"}, "message/text"),
