@@ -39,6 +39,11 @@ def test_failure(attrs: dict[str, str], expected: Kind) -> None:
     ("attrs", "until"),
     [
         pytest.param({"reason": "402", "expire": "60"}, NOW + 60, id="seconds from now"),
+        pytest.param({"reason": "402", "expire": "0"}, NOW, id="it is over already"),
+        pytest.param({"reason": "402", "expire": "9" * 10}, NOW + 9_999_999_999, id="the longest"),
+        pytest.param(
+            {"reason": "402", "expire": "9" * 11}, NOW + causes.UNTIMED_BAN, id="too many digits"
+        ),
         pytest.param({"reason": "402"}, NOW + causes.UNTIMED_BAN, id="no time given"),
         pytest.param({"reason": "402", "expire": "soon"}, NOW + causes.UNTIMED_BAN, id="nonsense"),
         pytest.param(
