@@ -19,8 +19,8 @@ from actors.queue.spool.file import Spool
 from actors.redis import keys, pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
-from actors.redis.leader_election import Turn
-from actors.redis.leases import EXPIRES, Lease, Leases
+from actors.redis.leases.leader_election import Leadership
+from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.liveness import Liveness
@@ -109,10 +109,7 @@ class Backends:
         lanes, leases = Lanes(redis, settings), Leases(redis)
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
-            registry,
-            lambda: pokes.pokes(listening),
-            copy_of(settings, CONNECTIONS),
-            billed=documents.billed,
+            documents, lambda: pokes.pokes(listening), copy_of(settings, CONNECTIONS)
         )
         alone = settings.session_storage_type == "local"
         bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
@@ -123,7 +120,7 @@ class Backends:
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         posters = Posters(Guarded(private=settings.webhook_url_private))
-        turn = Turn(redis, keys.WEBHOOKS)
+        turn = Leadership(redis, keys.WEBHOOKS)
         deliverer = Deliverer(documents, webhooks, tail, posters, turn, leases=leases)
         backends = cls(
             settings=settings,

@@ -9,14 +9,16 @@ import structlog
 
 from actors.redis.client import RedisAway
 from actors.runtime.connection_ids import name_of
-from actors.state.connections import of_document
-from actors.state.documents import StoreAway
+from actors.state.cached_collection import CachedCollection
+from actors.state.connections import Connections, of_document
+from actors.state.documents import CONNECTIONS, StoreAway
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from actors.state.connections import Connection, Connections
+    from actors.state.connections import Connection
     from actors.state.copies import Copy
+    from actors.state.documents import Document, Documents
 
 REFRESH, BILLED_REFRESH = 2.0, 30.0
 """Seconds: how late a change is noticed whose poke was lost; the second where reading is paid for."""
@@ -34,21 +36,23 @@ class KnownConnections:
 
     def __init__(
         self,
-        registry: Connections,
+        documents: Documents,
         pokes: Callable[[], AsyncIterator[None]],
         copy: Copy,
-        *,
-        billed: bool = False,
     ) -> None:
-        self._registry = registry
+        self._registry = Connections(documents)
+        self._stored = CachedCollection(documents, CONNECTIONS, copy, self._take)
         self._pokes = pokes
-        self._copy = copy
-        self._every = BILLED_REFRESH if billed else REFRESH
+        self._every = BILLED_REFRESH if documents.billed else REFRESH
         self._known: dict[str, Connection] = {}
-        self._changes = 0
+        self._changes = self._changes_before = 0
         self._wake = asyncio.Event()
-        self.loaded = False  # the registry was read at least once
-        self.fresh = False  # the last read succeeded: the store answers
+        self.loaded = False  # the registry, or its copy, was read at least once
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the last read succeeded: the store answers."""
+        return self._stored.fresh
 
     def all(self) -> list[Connection]:
         """All connections by name; raises `StoreAway` before they were read once."""
@@ -102,29 +106,14 @@ class KnownConnections:
         return known is not None and named in (name, known.id)
 
     async def refresh(self) -> None:
-        """Read the registry; keeps what is known when the store is away."""
-        changes = self._changes
-        try:
-            page = await self._registry.list()
-        except StoreAway:
-            if self.fresh:
-                log.warning("store away", action="store_away")
-            self.fresh = False
-            if not self.loaded:
-                await self._resume()
-            return
-        if not self.fresh and self.loaded:
-            log.info("store back", action="store_back")
-        self.fresh = True
-        # A write of this process may be younger than what was read: the next round has it.
-        if changes == self._changes:
-            self._known = {connection.name: connection for connection in page.items}
-            self.loaded = True
+        """Read the registry; the last answer stays when the store is away."""
+        self._changes_before = self._changes
+        await self._stored.refresh()
 
-    async def _resume(self) -> None:
-        items = await self._copy.read()
-        if items is not None:
-            there = [of_document(item) for item in items if not item["deleted"]]
+    def _take(self, documents: Sequence[Document]) -> None:
+        # A write of this process may be younger than the answer: the next round has both.
+        if self._changes_before == self._changes:
+            there = [of_document(item) for item in documents if not item["deleted"]]
             self._known = {connection.name: connection for connection in there}
             self.loaded = True
 
@@ -137,7 +126,6 @@ class KnownConnections:
                 try:
                     await self.refresh()
                 except Exception:  # not foreseen; without this loop no change would be seen again
-                    self.fresh = False
                     log.exception("not refreshed", action="refresh_connections")
                 try:
                     # What is away is looked for as often everywhere.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
     from actors.redis.client import RedisMemory
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents

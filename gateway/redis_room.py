@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.redis.client import RedisAway, memory
-from actors.runtime.quotas import Part
+from actors.runtime.limits.quotas import Part
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.redis.client import RedisMemory
-    from actors.runtime.limits import Limit
+    from actors.runtime.limits.limits import Limit
 
 log = structlog.get_logger()
 

@@ -40,7 +40,7 @@ from supervision.reconcile import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.leases import Lease, Leases
     from actors.state.connections import Connection
     from supervision.children import Child, Children, End
     from supervision.previous_owner import PreviousOwners

@@ -14,7 +14,7 @@ from supervision.cluster import ActorDead, CallRefused, CallTimeout
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from supervision.children import Children
     from supervision.policy import LeaseExpiry
 

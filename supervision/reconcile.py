@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.health.breakers import State
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
 
 HALF_OPEN = 300.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.state.cached_collection import CachedCollection
 from actors.state.connections import Connections, Observed, of_document, updating
 from actors.state.documents import CONNECTIONS, StoreAway
 from supervision.reconcile import Applied
@@ -16,16 +16,13 @@ from supervision.reconcile import Applied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
     from actors.state.copies import Copy
     from actors.state.documents import Document, Documents
     from supervision.restart_budgets import RestartBudgets
 
 log = structlog.get_logger()
-
-READ = 5.0
-"""Seconds after which the store counts as away."""
 
 BILLED_EVERY = 30.0
 """Seconds between two reads without a request, for a store with paid reads."""
@@ -42,8 +39,7 @@ class Registry:
 
     def __init__(self, documents: Documents, budgets: RestartBudgets, copy: Copy) -> None:
         """`budgets` gets the stored record of each connection."""
-        self._copy = copy
-        self._read_at: float | None = None
+        self._stored = CachedCollection(documents, CONNECTIONS, copy, self._take)
         self._documents = documents
         self._budgets = budgets
         self._connections = Connections(documents)
@@ -55,22 +51,11 @@ class Registry:
 
         A store with paid reads is read when `asked`, otherwise every `BILLED_EVERY` seconds.
         """
-        now = time.monotonic()
-        fresh = self._read_at is not None and now - self._read_at < BILLED_EVERY
+        read_at = self._stored.read_at
+        fresh = read_at is not None and time.monotonic() - read_at < BILLED_EVERY
         if fresh and self._documents.billed and not asked:
             return True
-        try:
-            async with asyncio.timeout(READ):
-                items = (await self._documents.query(CONNECTIONS)).items
-        except (StoreAway, TimeoutError) as error:
-            log.warning("store away", action="refresh", error=type(error).__name__)
-            if self._read_at is None and not self.wanted:
-                self._take(await self._copy.read() or ())
-            return False
-        self._take(items)
-        self._read_at = now
-        await self._copy.write(items)
-        return True
+        return await self._stored.refresh()
 
     def _take(self, documents: Sequence[Document]) -> None:
         wanted = {}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.vault import Vault
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from supervision.registry import Registry
 

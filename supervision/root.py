@@ -26,7 +26,7 @@ from actors.connection.consequences import LEASE_GONE
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
-from actors.redis.leases import EXPIRES, Leases
+from actors.redis.leases.leases import EXPIRES, Leases
 from actors.redis.pokes import pokes
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.copies import copy_of

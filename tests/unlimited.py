@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actors.runtime.limits import Limit
-from actors.runtime.quotas import Quota
+from actors.runtime.limits.limits import Limit
+from actors.runtime.limits.quotas import Quota
 
 UNLIMITED = Quota(None, Limit("none", 0, "none", 1), 0)
 

@@ -1,8 +1,7 @@
-"""The settings on a host whose data directory is its own: handed over by the root.
+"""Hands settings over to hosts with a data directory of their own.
 
-The keeper writes the settings beside what it runs. Where other hosts share that directory they read
-them there. One that does not share it is given them with every call that begins something there, and
-keeps them for whoever runs there next.
+The keeper writes the settings to its data directory, and hosts that share the directory read them there. A host
+that does not share it gets them with every call that starts an actor there, and keeps them for the next process.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INSTANCE: Final = "instance.json"
-"""What the keeper writes of what it runs: where it lies, the settings are not another's to write."""
+"""The keeper's manifest: where it lies, the keeper alone writes the settings."""
 
 
 class NotShared(Exception):  # noqa: N818 - reads as what it is

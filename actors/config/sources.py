@@ -68,7 +68,7 @@ class _Sourced(BaseSettings, Settings):
     @field_validator("redis_host")
     @classmethod
     def _alone(cls, value: str | None) -> str | None:
-        """Whatever else is in it would be read as another part of the address."""
+        """Refuse more than a host: it would be read as another part of the address."""
         if value is None or _host(value.removeprefix("[").removesuffix("]")):
             return value
         raise ValueError("must be a host alone; its port is REDIS_PORT")

@@ -32,7 +32,7 @@ from actors.metrics import connection_counters
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
-from actors.redis.leases import EXPIRES, Leases, Obstacle, Owner
+from actors.redis.leases.leases import EXPIRES, Leases, Obstacle, Owner
 from actors.redis.presence import Presences
 from actors.runtime import hosts
 from actors.runtime.actor_base import Shell, end_tasks
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from actors.connection.consequences import Ending
     from actors.connection.engine import Engine
     from actors.metrics.counters import Sample
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()
 

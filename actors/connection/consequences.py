@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from actors.connection.causes import Kind
-from actors.redis.leases import Obstacle
+from actors.redis.leases.leases import Obstacle
 
 if TYPE_CHECKING:
     from actors.connection.causes import Cause

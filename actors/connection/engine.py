@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content, ReadMark
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from actors.connection.state_manager.port import StateAway, StateRefused
 from actors.messages.content import Delete, decode
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
+from actors.runtime.backoff import DoublingPause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()
 
@@ -372,16 +373,15 @@ class Stage:
         self._look.set()
 
     async def run(self) -> None:
-        pause = PAUSE
+        pause = DoublingPause(PAUSE, LONGEST_PAUSE)
         while True:
             self._look.clear()
             if await self.once():
-                pause = PAUSE
+                pause.reset()
                 await asyncio.sleep(self._apart)
                 await self._look.wait()
             else:
-                await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                await asyncio.sleep(pause.next())
 
     async def once(self) -> bool:
         began = time.monotonic()

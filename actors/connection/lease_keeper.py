@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from actors.redis.client import RedisAway
-from actors.redis.leases import LeaseMissing
+from actors.redis.leases.leases import LeaseMissing
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.leases import Lease, Leases
 
 T = TypeVar("T")
 

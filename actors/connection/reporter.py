@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.state_manager.port import State
-    from actors.redis.lease_record import HeldItems
-    from actors.redis.leases import Lease, Leases, Obstacle
+    from actors.redis.leases.lease_record import HeldItems
+    from actors.redis.leases.leases import Lease, Leases, Obstacle
 
 log = structlog.get_logger()
 

@@ -25,6 +25,7 @@ from actors.metrics.counters import measures
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.backoff import DoublingPause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -374,7 +375,7 @@ class Sender:
 
     async def _tell(self, outcome: Callable[[], Awaitable[T]]) -> T | None:
         """Tell an outcome until Redis has it; its answer, or None once the lease is lost."""
-        pause = PAUSE
+        pause = DoublingPause(PAUSE, LONGEST_PAUSE)
         refused = False
         try:
             while True:
@@ -383,8 +384,7 @@ class Sender:
                 except RedisAway:
                     self._untold += not refused
                     refused = True
-                    await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spread only
-                    pause = min(LONGEST_PAUSE, pause * 2)
+                    await asyncio.sleep(pause.next() * random.uniform(0.5, 1))  # noqa: S311 - spread only
         except LeaseLost:
             self._on_lost("lost")
             return None

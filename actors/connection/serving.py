@@ -30,7 +30,7 @@ from actors.connection.sender import Sender, Ticket
 from actors.connection.shutdown import Shutdown
 from actors.connection.timings import Pace
 from actors.metrics.counters import measures
-from actors.redis.leases import Obstacle
+from actors.redis.leases.leases import Obstacle
 from actors.runtime.connection_options import ConnectionOptions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.leases import Lease, Leases
     from actors.redis.presence import Presences
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""The Ray shell of the health room: a round every HEALTH_CHECK_INTERVAL."""
+"""The HealthMonitor: an actor that runs a round of the monitor every HEALTH_CHECK_INTERVAL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from actors.health.probes import Probes
 from actors.health.resources import Resources, files_room
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import EXPIRES, Leases
+from actors.redis.leases.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell
 from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections

@@ -2,8 +2,8 @@
 
 An alert is one lasting condition on one subject. It is raised once the condition was there for
 some rounds in a row (a peak of the CPU is no news) and cleared after two rounds without it, so
-that what flaps stays one alert. While it lasts it is told again, each time after twice as long:
-nobody forgets it, and nobody is drowned. A warning that becomes critical is told again at once. A round
+that a condition that flaps stays one alert. While it lasts it is repeated, each time after twice as long, so that
+it is neither forgotten nor a flood. A warning that becomes critical is repeated at once. A round
 that could not judge the condition changes nothing.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from actors.runtime.backoff import doubled
 from actors.state.documents import HEALTH_ALERTS, Write
 from actors.state.events.derivation import of_alert
 
@@ -65,7 +66,7 @@ def severity_of(reason: Reason) -> Severity:
 class Alert:
     """One alert; active until `cleared_at`. Times in seconds since the epoch.
 
-    It was told last at `told_at`, `repeats` times since it was raised.
+    It was reported last at `told_at`, and repeated `repeats` times since it was raised.
     """
 
     name: str
@@ -78,14 +79,14 @@ class Alert:
     repeats: int = 0
 
     def due(self, at: float, every: float) -> bool:
-        """Whether it is to be told again; `every` is the first pause in seconds, 0 is never."""
-        pause = max(every, min(LONGEST, every * 2.0 ** min(self.repeats, 32)))
+        """Return whether to repeat it; `every` is the first pause in seconds, 0 is never."""
+        pause = max(every, doubled(self.repeats + 1, every, LONGEST))
         told_at = self.raised_at if self.told_at is None else self.told_at
-        # What lies in the future was told before the clock was set back.
+        # A report in the future was made before the clock was set back.
         return every > 0 and not 0 <= at - told_at < pause
 
     def again(self, at: float) -> Alert:
-        """The same, told once more."""
+        """Return the alert as repeated at that time."""
         return replace(self, told_at=at, repeats=self.repeats + 1)
 
     def became(self, before: Alert | None) -> str:
@@ -140,7 +141,7 @@ class Alert:
             reason=document["reason"],
             raised_at=document["raised_at"],
             cleared_at=document["cleared_at"],
-            told_at=document.get("told_at"),  # one of an older release was never told again
+            told_at=document.get("told_at"),  # of an older release: was never repeated
             repeats=document.get("repeats", 0),
         )
 
@@ -162,9 +163,9 @@ class Alerts:
     def judged(
         self, verdict: Verdict, at: float, every: float = 0.0
     ) -> tuple[Alerts, tuple[Alert, ...]]:
-        """The alerts after a round, and those that were raised, told again, changed or cleared by it.
+        """Return the alerts after a round, and those that it raised, repeated, changed or cleared.
 
-        `every`: seconds after which an alert is told again for the first time, 0 for never.
+        `every`: seconds after which an alert is repeated for the first time, 0 for never.
         """
         reasons = {(reason.name, reason.subject): reason for reason in verdict.reasons}
         active = dict(self.active)

@@ -1,4 +1,4 @@
-"""A circuit breaker as a value: what fails again and again is left alone for a while. Pure.
+"""A circuit breaker as a value: leaves a dependency that keeps failing alone for a while (pure).
 
 ``closed`` lets everything pass; after `limit` failures in a row it is ``open`` and lets nothing
 pass for `cooldown` seconds; then ``half_open`` lets one trial pass, which closes it or opens it
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+from actors.runtime.backoff import doubled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +42,7 @@ class Breaker:
     @property
     def pause(self) -> float:
         """The length of the present opening, in seconds."""
-        return min(self.longest, self.cooldown * 2.0 ** min(max(self.openings - 1, 0), 32))
+        return doubled(self.openings, self.cooldown, self.longest)
 
     def allows(self, now: float) -> bool:
         """Whether an attempt may be made; of a half-open one, only while none is under way."""

@@ -1,7 +1,7 @@
-"""From what was sampled to a status with named reasons: pure.
+"""Judges a sample: the status of the service, with named reasons (pure).
 
-What one user's account does (a phone that unlinked the service, one connection in a crash loop) is
-an alert of its own; the service's status follows from how many are hit.
+Trouble of one user's account (a phone that unlinked the service, one connection in a crash loop) is
+an alert of its own; the service's status follows from the number of connections in trouble.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.health.samples import Backlog, Mirror, Sample, Seen, Spools
+    from actors.health.samples import Backlog, ConnectionSample, Mirror, Sample, Spools
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
@@ -33,10 +33,10 @@ FAILED_SHARE = 0.25  # of the connections that should run; more than that is no 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on something is worth a word.
+    """The values beyond which a reason is given.
 
     Percent of the machine, seconds between heartbeats, whether the service recovers alone, how many
-    messages may wait, after how many seconds an alert is told again (0 for never), how many bytes a
+    messages may wait, after how many seconds an alert is repeated (0 for never), how many bytes a
     disk must have left, seconds for a ping of Redis and for reading one document, bytes of Redis that the
     messages of one connection may take (0: any number).
     """
@@ -178,7 +178,9 @@ def _stores(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     return reasons
 
 
-def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> list[Reason]:
+def _connections(
+    connections: Mapping[str, ConnectionSample], thresholds: Thresholds
+) -> list[Reason]:
     reasons = []
     wanted = {name: seen for name, seen in connections.items() if seen.desired == "running"}
     failed = [name for name, seen in wanted.items() if seen.state in ENDED or seen.obstacle]
@@ -205,7 +207,7 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
     return reasons
 
 
-def _versions(connections: Mapping[str, Seen], now: float) -> list[Reason]:
+def _versions(connections: Mapping[str, ConnectionSample], now: float) -> list[Reason]:
     """The end of the version of WhatsApp Web that connections announce, if WhatsApp named one."""
     wanted = (seen for seen in connections.values() if seen.desired == "running")
     ends = [seen.version_ends_at for seen in wanted if seen.version_ends_at is not None]
@@ -215,7 +217,7 @@ def _versions(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     return [Reason("version_expires", "healthy", sentences.expires(ends), urgent=soon)]
 
 
-def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
+def _accounts(connections: Mapping[str, ConnectionSample], now: float) -> list[Reason]:
     """Limits, mistakes and refused documents, also of connections that are stopped now."""
     reasons = []
     for name, seen in connections.items():
@@ -233,7 +235,7 @@ def _accounts(connections: Mapping[str, Seen], now: float) -> list[Reason]:
     return reasons
 
 
-def _files(connections: Mapping[str, Seen]) -> list[Reason]:
+def _files(connections: Mapping[str, ConnectionSample]) -> list[Reason]:
     """Files that wait for the next day, by connection."""
     return [
         Reason(
@@ -248,7 +250,7 @@ def _files(connections: Mapping[str, Seen]) -> list[Reason]:
     ]
 
 
-def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
+def _budgets(connections: Mapping[str, ConnectionSample], limit: int) -> list[Reason]:
     """Connections whose messages take nearly all of QUEUE_MEMORY_PER_CONNECTION."""
     shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
     return [
@@ -258,7 +260,7 @@ def _budgets(connections: Mapping[str, Seen], limit: int) -> list[Reason]:
     ]
 
 
-def _sentence(seen: Seen, auto_recovery: bool) -> str:
+def _sentence(seen: ConnectionSample, auto_recovery: bool) -> str:
     cause = seen.cause if seen.state in ENDED else seen.obstacle
     told = sentences.CAUSES if auto_recovery else {**sentences.CAUSES, **sentences.BY_HAND}
     known = told.get(cause or "")

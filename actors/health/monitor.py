@@ -1,4 +1,4 @@
-"""One round of looking at everything, and what it leaves in the store."""
+"""A round of the health monitor: samples, judges, writes status and alerts to the store."""
 
 from __future__ import annotations
 

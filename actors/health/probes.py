@@ -1,4 +1,4 @@
-"""Asking Redis and the state store how they are, within bounded time."""
+"""Probes Redis, the state store, the bucket and all connections within bounded time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.samples import Answer, Backlog, Mirror, Seen, Spools
+from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
-from actors.redis.lease_record import NONE_HELD
+from actors.redis.leases.lease_record import NONE_HELD
 from actors.state.documents import (
     HEALTH_STATUS,
     LATEST,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from actors.health.breakers import State
     from actors.queue.lanes import Lanes
     from actors.redis.client import RedisMemory
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.leases import Lease, Leases
     from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection, Connections
     from actors.state.documents import Documents
@@ -48,7 +48,7 @@ SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 class Swept:
     """The leases and queues of one round; `owners` are the pids that serve."""
 
-    connections: Mapping[str, Seen]
+    connections: Mapping[str, ConnectionSample]
     queue: Backlog
     owners: tuple[int, ...]
 
@@ -56,7 +56,7 @@ class Swept:
 class Probes:
     """Probes of all dependencies. A value that cannot be read is unknown (None); none raises, none takes long.
 
-    What fails again and again is left alone for a while by a circuit breaker of its own, and counts
+    A dependency that fails again and again is left alone for a while by a circuit breaker of its own, and counts
     as away meanwhile: Redis, the state store, the bucket, and the sweep over all connections, which
     is the one probe that is work for Redis. Of a store it is never for longer than four rounds.
     """
@@ -255,7 +255,7 @@ class Probes:
                 state = "reconnecting"
             if owner is not None:
                 owners.append(owner.pid)
-            connections[connection.id] = Seen(
+            connections[connection.id] = ConnectionSample(
                 desired=connection.desired,
                 queue_bytes=flows[connection.id].bytes,
                 state=state,

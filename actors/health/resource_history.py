@@ -1,22 +1,19 @@
-"""Resources that machine and instance used within the last hour: a file for the gateway, no document.
+"""Resources that machine and instance used within the last hour: a file, which costs no document.
 
-Written at each round of the monitor and read by whoever is asked for it, on any host that has the
-data directory. A new monitor goes on with what the one before saw.
+The monitor writes it at each round; a gateway on any host with the data directory reads it on request. A new
+monitor continues the points of the one before it.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from actors.runtime.atomic_files import write_atomically
+from actors.runtime.record_files import RecordFile
 
 if TYPE_CHECKING:
     from actors.health.resources import Usage
-
-FILE = Path("run") / "resources.json"
 
 HOUR = 3600.0
 APART = 5.0
@@ -49,10 +46,13 @@ class Point:
         )
 
 
-def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
-    """The points of the hour that ends with this one; those that were if it comes too soon. Pure.
+FILE = RecordFile(Point, Path("run") / "resources.json")
 
-    What lies in the future was seen before the clock was set back, and goes.
+
+def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
+    """Return the points of the hour that ends with this one; without it if it comes too soon (pure).
+
+    Points in the future, from before the clock was set back, are dropped.
     """
     before = tuple(each for each in points if point.at - HOUR < each.at <= point.at)
     if before and point.at - before[-1].at < APART:
@@ -62,15 +62,9 @@ def grown(points: tuple[Point, ...], point: Point) -> tuple[Point, ...]:
 
 def write(data: Path, points: tuple[Point, ...]) -> None:
     """Replace the file. Raises OSError."""
-    target = data / FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Not synced: after a power cut the hour may begin anew.
-    write_atomically(target, json.dumps([asdict(point) for point in points]), synced=False)
+    FILE.write(data, points, synced=False)  # after a power cut the hour may begin anew
 
 
 def read(data: Path) -> tuple[Point, ...]:
     """The last written figures, oldest first; none where there are none, or of another release."""
-    try:
-        return tuple(Point(**point) for point in json.loads((data / FILE).read_text()))
-    except (OSError, ValueError, TypeError):
-        return ()
+    return tuple(FILE.read(data))

@@ -42,7 +42,7 @@ class Usage:
 
 
 class Resources:
-    """Each `measure` tells of the time since the one before; blocking (it reads ``/proc``)."""
+    """Each `measure` covers the time since the one before; blocking (it reads ``/proc``)."""
 
     def __init__(
         self,

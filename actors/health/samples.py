@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.redis.lease_record import NONE_HELD, HeldItems
+from actors.redis.leases.lease_record import NONE_HELD, HeldItems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ConnectionSample:
     """A connection: what is desired, what its lease says, and how long its owner is silent.
 
     `silent` is in seconds, None where nobody owns it. `state` is None where it never had an owner.
@@ -103,7 +103,7 @@ class Sample:
     redis: Answer
     store: Answer
     durability: str | None
-    connections: Mapping[str, Seen] | None
+    connections: Mapping[str, ConnectionSample] | None
     queue: Backlog | None
     breakers: Mapping[str, State] = field(default_factory=dict)
     disk: int | None = None

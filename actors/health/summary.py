@@ -1,4 +1,4 @@
-"""The health of the service in one word and in its short form: a pure port for the gateway.
+"""The status of the service and its short form, for the gateway (pure).
 
 ``/health`` answers also while the HealthMonitor is dead or Redis or the store is away: then from
 what the gateway sees itself, with what the monitor wrote last as far as it is fresh.
@@ -56,11 +56,11 @@ def summary(
 def overall(
     latest: Mapping[str, Any] | None, *, redis: bool, store: bool, now: float, interval: float
 ) -> tuple[Status, list[str]]:
-    """The status and its reasons, from ``health_status/latest`` and what the caller sees himself.
+    """Return the status and its reasons, from ``health_status/latest`` and the caller's own probes.
 
     `redis` and `store`: does it answer now; `interval` is HEALTH_CHECK_INTERVAL in seconds. A
-    fresh failure degrades at once, before the monitor's next round; what the monitor said of
-    Redis and the store is overruled by what the caller sees. Without Redis or without the store
+    fresh failure degrades at once, before the monitor's next round; the caller's probes of Redis and the store
+    overrule those of the monitor. Without Redis or without the store
     the service goes on (G11), without both it accepts nothing.
     """
     reasons: dict[str, Status] = {}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.bucket.port import Bucket
     from actors.connection.backup.keyring import Keyring
-    from actors.media.directory import Writing
+    from actors.media.directory import FileWriter
 
 PART: Final = 4 * 2**20
 """Bytes of a part, about."""
@@ -56,7 +56,7 @@ class _Found:
 
 
 class Copies:
-    """Every method raises `BucketAway`; what it was asked may be asked again, and nothing is lost.
+    """Every method raises `BucketAway`; the call may be repeated, and nothing is lost.
 
     Two hosts may copy, renew and forget the same file: what counts is one index, and each write or
     removal of it says which one it replaces.
@@ -92,10 +92,10 @@ class Copies:
                 await self._sweep(found.name, index)
             return
 
-    async def read(self, sha256: str, writing: Writing, scratch: Path) -> bool:
-        """Write what the copy holds; False where there is none that can be read.
+    async def read(self, sha256: str, writer: FileWriter, scratch: Path) -> bool:
+        """Write the copy of a file; False where there is none that can be read, or its digest is another.
 
-        Whether that is the file its digest says. What is encrypted lies in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
+        Encrypted bytes lie in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
         """
         found = await self._find(sha256)
         if found is None or found.index is None:
@@ -108,7 +108,7 @@ class Copies:
                     return False  # it is being forgotten
                 await step(sealed.write, part.data)
             await step(sealed.seek, 0)
-            await step(unseal, sealed, self._keyring, writing)
+            await step(unseal, sealed, self._keyring, writer)
         except (Tampered, WrongKey, TooLarge) as error:
             _damaged(error.code)
             return False
@@ -135,7 +135,7 @@ class Copies:
         stream = await asyncio.to_thread(file.open, "rb")
         try:
             header = Header(name, 0, 0, at)
-            # What phones and cameras make is compressed already.
+            # Files of phones and cameras are compressed already.
             pieces = seal(stream, header, self._keyring, level=0)
             while part := await step(_some, pieces):
                 await self._bucket.write(_part(name, index.upload, index.parts), part)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
 
-    from actors.runtime.limits import Limit, LimitReached
+    from actors.runtime.limits.limits import Limit, LimitReached
 
 DAY: Final = 24 * 3600.0
 """Seconds of a day, which begins at midnight UTC."""

@@ -1,4 +1,4 @@
-"""The files of messages in a directory of this host: ``ab/abcdef…``, under what they hold."""
+"""The files of messages in a directory of this host: ``ab/abcdef…``, by their SHA-256."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH: Final = 2**20
 """Bytes that are collected before a thread writes them."""
 
 TEMPORARY: Final = ".tmp-"
-"""How the name of a file begins that is being written; its writer holds a lock on it."""
+"""The prefix of a file that is being written; its writer holds a lock on it."""
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -63,7 +63,7 @@ class DirectoryStore:
     ) -> tuple[str, int]:
         """See the port. `before` is awaited with digest and size before the file appears; what it raises, `keep` does."""
 
-        async def fill(writing: Writing) -> None:
+        async def fill(writer: FileWriter) -> None:
             held, size = bytearray(), 0
             async for chunk in chunks:
                 size += len(chunk)
@@ -71,35 +71,35 @@ class DirectoryStore:
                     raise TooLarge
                 held += chunk
                 if len(held) >= BATCH:
-                    await step(writing.write, bytes(held))
+                    await step(writer.write, bytes(held))
                     held.clear()
-            await step(writing.write, bytes(held))
+            await step(writer.write, bytes(held))
 
         return await self.keep_filled(fill, before=before, expected=expected)
 
     async def keep_filled(
         self,
-        fill: Callable[[Writing], Awaitable[None]],
+        fill: Callable[[FileWriter], Awaitable[None]],
         *,
         before: Before,
         expected: str | None = None,
     ) -> tuple[str, int]:
         """As `keep`, of what `fill` writes."""
-        writing = Writing(self._directory, await step(self._reserve))
+        writer = FileWriter(self._directory, await step(self._reserve))
         try:
             await step(self._prepare)
-            await step(writing.open)
-            await fill(writing)
-            digest = writing.digest
+            await step(writer.open)
+            await fill(writer)
+            digest = writer.digest
             if expected is not None and digest != expected:
                 raise ValueError("not what was expected")
-            await step(writing.sync)
-            await before(digest, writing.size)
-            await step(writing.publish)
+            await step(writer.sync)
+            await before(digest, writer.size)
+            await step(writer.publish)
         finally:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
-            await asyncio.shield(asyncio.to_thread(writing.drop))
-        return digest, writing.size
+            await asyncio.shield(asyncio.to_thread(writer.drop))
+        return digest, writer.size
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""
@@ -117,7 +117,7 @@ class DirectoryStore:
             self._swept = True
 
 
-class Writing:
+class FileWriter:
     """A file on its way in, for one thread at a time. `drop` ends it, whatever became of it."""
 
     def __init__(self, directory: Path, reserve: int = 0) -> None:
@@ -142,7 +142,7 @@ class Writing:
                     prefix=TEMPORARY, dir=self._directory
                 )
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-                # Who swept before it was locked took it for a dead process's.
+                # A sweep before the lock took it for a dead process's.
                 if os.fstat(self._descriptor).st_nlink == 0:
                     os.close(self._descriptor)
                     self._descriptor, self._name = -1, None
@@ -174,7 +174,7 @@ class Writing:
             file.parent.mkdir(mode=0o700, exist_ok=True)
             Path(self._name).replace(file)
             self._name = None
-            # Whoever made the directory may not have come to this before it died.
+            # The process that made the directory may have died before its sync.
             for directory in (file.parent, self._directory, self._directory.parent):
                 _sync(directory)
 

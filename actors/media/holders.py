@@ -9,14 +9,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.runtime.limits import LimitReached
-from actors.runtime.quotas import ALL
+from actors.runtime.limits.limits import LimitReached
+from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterable, Mapping
 
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS holders (
@@ -71,8 +71,8 @@ They are right after a crash, and reading them costs as much with many files as 
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Bytes of files: `held` by unit (`actors.runtime.quotas`), `elsewhere` of files that are kept for no unit.
+class HeldBytes:
+    """Bytes of files: `held` by unit (`actors.runtime.limits.quotas`), `elsewhere` of files that are kept for no unit.
 
     A file of an older release, or one that a lost ledger had, is kept for none; one of several units counts
     for each.
@@ -147,8 +147,8 @@ def remove(database: sqlite3.Connection, sha256: str) -> None:
     database.execute("DELETE FROM holders WHERE sha256 = ?", (sha256,))
 
 
-def usage(database: sqlite3.Connection) -> Usage:
+def usage(database: sqlite3.Connection) -> HeldBytes:
     """Return the bytes of each unit, and those of files that are kept for none."""
     held = dict(database.execute("SELECT connection, bytes FROM held").fetchall())
     (unheld,) = database.execute("SELECT bytes FROM unheld").fetchone()
-    return Usage(held, unheld)
+    return HeldBytes(held, unheld)

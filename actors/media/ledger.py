@@ -1,9 +1,9 @@
 """The list of a host's files: one SQLite file, shared by its processes.
 
-A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
-is how long each is needed, by which messages, for which connections it is kept (`holders`), and what is
+A file is in it before it appears, so that each file is removed and copied in its time. A row has
+how long the file is needed, by which messages, for which connections it is kept (`holders`), and whether it is
 still to be copied to the bucket. Where several hosts share the directory each has a ledger of its own, and a
-file's time of change tells all of them when it was needed last.
+file's time of change is when any of them needed it last.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from actors.media import daily_uploads, holders
 from actors.media.daily_uploads import UPLOADED
 from actors.media.directory import place
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
-from actors.runtime.quotas import ALL
-from actors.runtime.sqlite_writer import Committer
+from actors.runtime.limits.quotas import ALL
+from actors.runtime.sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from actors.runtime.limits import Limit
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.limits import Limit
+    from actors.runtime.limits.quotas import Quota
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS files (
@@ -59,15 +59,15 @@ SCHEMA = (
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 _TAKEN: Final = ("SQLITE_IOERR", "SQLITE_READONLY_DBMOVED", "FileNotFoundError")
-"""What there is to see while another process sets it aside, from under this one's hands."""
+"""Errors while another process sets the file aside that this one has open."""
 
 TRIES: Final = 3
-"""Looks whether that is what happened, and waits until it is done."""
+"""Times that a call is tried again, each after a damaged file was set aside."""
 
 log = structlog.get_logger()
 
 RENEW: Final = 24 * 3600.0
-"""Seconds after which a copy in the bucket is told anew that its file is needed."""
+"""Seconds after which a copy in the bucket is marked anew as needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Entry:
 
 
 class Ledger:
-    """The file in `path`. Every method raises `StoreUnavailable`; what returned is on disk.
+    """The ledger in the file `path`. Every method raises `StoreUnavailable`; a change is on disk when its call returns.
 
     A damaged one is moved aside and begins anew: `scan` finds the files again, each as if it was
     needed just now, so that nothing goes too early.
@@ -96,7 +96,7 @@ class Ledger:
         self._path = path
         self._directory = directory
         self._copying = copying
-        self._committer: Committer | None = None
+        self._writer: SqliteWriter | None = None
 
     async def note(
         self,
@@ -109,7 +109,7 @@ class Ledger:
         living: Collection[str] | None = None,
         daily: Limit | None = None,
     ) -> None:
-        """Note a file that is about to be kept for these units (`actors.runtime.quotas`); it is needed from now on.
+        """Note a file that is about to be kept for these units (`actors.runtime.limits.quotas`); it is needed from now on.
 
         Raises `LimitReached` where a unit that does not have it yet has no room for it. With a `daily` limit its
         size counts as uploaded today for each connection of them, also where the file is there already: raises
@@ -209,7 +209,7 @@ class Ledger:
         return [Entry(*row) for row in rows]
 
     async def copied(self, sha256: str, at: float) -> None:
-        """The bucket has it, and knows that it was needed at that time."""
+        """Note that the bucket has the file, marked as needed at that time."""
         await self._ask(
             lambda database: database.execute(
                 "UPDATE files SET copied_at = ?, to_copy = 0 WHERE sha256 = ?", (at, sha256)
@@ -317,8 +317,8 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what is being written, then close the file."""
-        if self._committer is not None:
-            await asyncio.to_thread(self._committer.close)
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.close)
 
     def _touch(self, database: sqlite3.Connection, sha256: str, now: float) -> bool:
         """Note that it is needed, also one that another host kept; False where it is not here."""
@@ -353,17 +353,17 @@ class Ledger:
             )
 
     async def _ask(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> Any:
-        if self._committer is None:
-            # Not before it is needed: most processes never have a file in hand.
-            self._committer = Committer(self._path, SCHEMA, away=_away)
+        if self._writer is None:
+            # Not before it is needed: most processes never have a file.
+            self._writer = SqliteWriter(self._path, SCHEMA, away=_away)
         for _ in range(TRIES):
             try:
-                return await self._committer.ask(run, writes=writes)
+                return await self._writer.ask(run, writes=writes)
             except StoreUnavailable as error:
                 if not error.reason.startswith(_DAMAGED + _TAKEN):
                     raise
                 await asyncio.to_thread(_set_aside, self._path)
-        return await self._committer.ask(run, writes=writes)
+        return await self._writer.ask(run, writes=writes)
 
 
 def _set_aside(path: Path) -> None:
@@ -375,7 +375,7 @@ def _set_aside(path: Path) -> None:
                 if database.execute("PRAGMA quick_check").fetchone() == ("ok",):
                     return
         except sqlite3.OperationalError:
-            return  # a disk that fails says nothing of what is on it
+            return  # a failing disk is no proof of damage
         except sqlite3.DatabaseError:
             pass
         moment = time.time_ns()

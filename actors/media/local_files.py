@@ -1,4 +1,4 @@
-"""The files of an instance on this host, as its processes have them in hand."""
+"""The files of an instance on this host: directory, ledger and bucket copies behind one class for each process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from actors.media.daily_uploads import DAY
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.store import StoreFull
-from actors.media.upkeep import Upkeep
-from actors.runtime.quotas import ALL
+from actors.media.upkeep import FileUpkeep
+from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.backup.bucket.port import Bucket
-    from actors.media.directory import Writing
+    from actors.media.directory import FileWriter
     from actors.media.ledger import Entry
 
 
-class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
+class _Nowhere(Exception):  # noqa: N818 - ends the copy of a file that is in no bucket
     pass
 
 
 class Files:
     """The files of this host as a gateway has them; `of` has those of one connection's engine.
 
-    A file is in the ledger before it appears, so that it is copied and removed in its time: whoever
-    runs `upkeep` on this host sees to that.
+    A file is in the ledger before it appears, so that `upkeep`, in one process of this host, copies and removes
+    it in its time.
     """
 
     def __init__(self, settings: Settings, bucket: Bucket | None) -> None:
@@ -72,7 +72,7 @@ class Files:
         living: Collection[str] | None = None,
         announced: int = 0,
     ) -> tuple[str, int]:
-        """Keep an upload of a caller for these units (`actors.runtime.quotas`); else as the port's `keep`.
+        """Keep an upload of a caller for these units (`actors.runtime.limits.quotas`); else as the port's `keep`.
 
         Raises `LimitReached` where MEDIA_LIMIT has no room for them, and where a connection of them
         has used up MEDIA_UPLOADS_PER_CONNECTION, with what is on its way to this process. `living` are the
@@ -117,8 +117,8 @@ class Files:
             return file
         copies = self._copies
 
-        async def fill(writing: Writing) -> None:
-            if not await copies.read(sha256, writing, self._directory):
+        async def fill(writer: FileWriter) -> None:
+            if not await copies.read(sha256, writer, self._directory):
                 raise _Nowhere
 
         try:
@@ -166,9 +166,9 @@ class Files:
         self,
         waits: Callable[[str], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.time,
-    ) -> Upkeep:
-        """The background work that a long-lived process has to run (`Upkeep.run`)."""
-        return Upkeep(
+    ) -> FileUpkeep:
+        """The background work that a long-lived process has to run (`FileUpkeep.run`)."""
+        return FileUpkeep(
             self._ledger,
             self._store,
             self._lock,

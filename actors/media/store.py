@@ -1,4 +1,4 @@
-"""The port to the files of messages: kept whole under what they hold, or not at all."""
+"""The port to the files of messages: each is kept whole by its SHA-256, or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.runtime.limits import DISK_RESERVE, LimitReached, disk_limit
+from actors.runtime.limits.limits import DISK_RESERVE, LimitReached, disk_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -18,13 +18,13 @@ DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class TooLarge(Exception):  # noqa: N818 - reads as what it is
-    """There are more bytes than were allowed. Nothing was kept."""
+    """The file has more bytes than allowed. Nothing was kept."""
 
     code: Final = "media_too_large"
 
 
 class StoreUnavailable(Exception):  # noqa: N818
-    """The disk does not do what it is asked. Nothing was kept; ask again.
+    """The disk fails. Nothing was kept; the call may be repeated.
 
     `reason` names the condition; it quotes nothing.
     """

@@ -44,7 +44,7 @@ PAGE: Final = 100
 log = structlog.get_logger()
 
 
-class Upkeep:
+class FileUpkeep:
     """A file that is to be copied is, also after a crash and a bucket that was away (G11).
 
     A file goes once it was not needed for the retention, and a day more: the hosts that share the
@@ -82,7 +82,7 @@ class Upkeep:
         while True:
             pause = self._every
             try:
-                # Round by round: whoever knows which messages wait gets his turn.
+                # Locked for one round: another process may know messages that wait.
                 with held(self._lock) as ours:
                     if ours:
                         await self.round()

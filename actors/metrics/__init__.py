@@ -1,4 +1,5 @@
 """Counters of one process, as plain numbers.
 
-The gateway turns them into the text that Prometheus reads (`gateway/metrics`).
+They outlive their process in one place, the totals of the root (`supervision/reports/metrics_file.py`); the gateway
+turns them into the text that Prometheus reads (`gateway/metrics`).
 """

@@ -1,4 +1,4 @@
-"""Counters of a connection's process that are there before the first time, so that a rate sees that as well."""
+"""Declares the counters of a connection's process at 0, so that a rate includes the first count."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Counters of a process, for Prometheus: plain numbers, no client library.
 
-A process has one `measures`. An actor's are told with its health to the root, which sums them up
-over restarts (`supervision/reports/metrics_file.py`); nothing on the path of a message waits for that. No label
-ever carries a number, a text or a key (G10).
+A process has one `measures`. The root reads an actor's with its health and sums them up over
+restarts (`supervision/reports/metrics_file.py`), the one place where counts outlive a process; nothing on the path
+of a message waits for that. No label ever carries a number, a text or a key (G10).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SLOW = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0)
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One name and what it means. `role` and `connection` are known of whoever measures."""
+    """A metric: its name and meaning. The labels `role` and `connection` come from the process that reports."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -51,7 +51,7 @@ SERIES: Mapping[str, Series] = {
         Series(
             "teimoso_acks_withheld",
             "counter",
-            "Stanzas that WhatsApp was not told of at once: the state store had to have them first"
+            "Stanzas that were not acknowledged to WhatsApp at once: the state store had to have them first"
             " (store), or the session could not be written (session).",
             ("connection", "reason"),
         ),

@@ -1,4 +1,4 @@
-"""QueueActor: the Ray shell around the queue's upkeep, nothing else."""
+"""The QueueActor, which runs the queue's upkeep and nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.config.settings import Settings
 from actors.queue.lanes import Lanes
-from actors.queue.upkeep import Upkeep
+from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
 from actors.runtime.actor_base import Shell
 from actors.state.open_store import open_documents
@@ -24,7 +24,9 @@ class QueueActor(Shell):
         self._redis = connect(settings)
         self._lanes = Lanes(self._redis, settings)
         self._documents = open_documents(settings)
-        self._upkeep = Upkeep(self._lanes, self._documents, settings.dead_letter_retention_days)
+        self._upkeep = QueueUpkeep(
+            self._lanes, self._documents, settings.dead_letter_retention_days
+        )
         self._running = asyncio.ensure_future(self._upkeep.run())
         self._running.add_done_callback(self._broke)
 

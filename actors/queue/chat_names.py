@@ -1,4 +1,4 @@
-"""Records under the addresses of today: a person who was written to by LID is in the chat of their number (pure).
+"""Gives records the present address of their chat: the number of a person who was written to by LID (pure).
 
 A record keeps the address under which it was accepted until its message moves; the alias in Redis has its name
 of today (`scripts/renames.lua`).

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A transition to tell Redis again, with the time and the arguments of the first telling."""
+    """A transition to report to Redis again, with the time and the arguments of the first report."""
 
     transition: str
     now: float
@@ -24,8 +24,8 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Hands:
-    """The hands of one epoch of one connection.
+class ClaimedMessages:
+    """The claims of one epoch of one connection.
 
     `tries` maps a message id to the attempt that was handed out. Redis hands out again what is in
     flight and not listed here: the answer of that claim was lost. `turn` keeps two claims of one
@@ -38,19 +38,19 @@ class Hands:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def attempt(self, message_id: str) -> int | str:
-        """The attempt that an outcome belongs to; "" (whichever is in flight) if not handed out here."""
+        """Return the attempt that an outcome belongs to; "" (the one in flight) if not handed out here."""
         return self.tries.get(message_id, "")
 
-    def putting_down(self, message_ids: Sequence[str]) -> Callable[[], None]:
-        """A function that releases the attempts claimed now for these messages, and none that come later."""
+    def releasing(self, message_ids: Sequence[str]) -> Callable[[], None]:
+        """Return a function that releases the attempts claimed now for these messages, and none that come later."""
         held = {name: self.tries[name] for name in message_ids if name in self.tries}
 
-        def put_down() -> None:
+        def release() -> None:
             for name, attempt in held.items():
                 if self.tries.get(name) == attempt:
                     del self.tries[name]
 
-        return put_down
+        return release
 
     def proofs(self, sent: Mapping[str, float], now: float) -> dict[str, Outcome]:
         """Proofs that WhatsApp acknowledged messages: their ids and its times."""
@@ -62,10 +62,10 @@ class Hands:
         return found
 
     @contextmanager
-    def telling(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
-        """Redis is told inside: it knows the outcomes afterwards, or they are owed.
+    def reporting(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
+        """Report outcomes to Redis inside: afterwards it has them, or they are owed.
 
-        A newer attempt of a message that is in hand stays there.
+        A newer attempt of a message that is claimed stays.
         """
         try:
             yield

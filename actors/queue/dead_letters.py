@@ -1,4 +1,4 @@
-"""Dead letters: listed, sent again one by one or by what they have in common, and forgotten.
+"""Dead letters: listing, redriving by id or by filter, deletion.
 
 A letter is kept for `DEAD_LETTER_RETENTION_DAYS`; nothing that waits to be sent is ever forgotten.
 """
@@ -22,7 +22,7 @@ DAY = 24 * 3600
 BATCH = 100
 """Letters that one script looks at."""
 LOOKED_AT = 5_000
-"""Letters that one redrive looks at; it says where the next goes on."""
+"""Letters that one redrive reads; it returns where the next one continues."""
 ONLY_BY_NAME = frozenset({"reach_out_refused"})
 """Codes of letters that no redrive of many means: each repetition can prolong a lock of the account.
 
@@ -104,7 +104,7 @@ class DeadLetters(MessageBytes):
     ) -> Redriven:
         """Retry the letters that are meant, oldest first, `limit` at most; each one is atomic.
 
-        Looks at `most` of those behind `behind`. What dies from now on is not meant, or this might never end.
+        Looks at `most` of those behind `behind`. Letters from now on are left out, or this might never end.
         """
         now = clock(now)
         count, looked = 0, 0
@@ -164,7 +164,7 @@ class DeadLetters(MessageBytes):
     async def prune(self, connection: str, keep_days: float, now: float | None = None) -> int:
         """Forget letters that died longer ago than that, in bounded steps; how many.
 
-        They leave the list at once. Their records say so (`expired_at`), for who mirrors them, and
+        They leave the list at once. Their records have `expired_at`, for the mirror, and
         go when those of other finished messages do.
         """
         now, total = clock(now), 0

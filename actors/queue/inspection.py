@@ -1,4 +1,4 @@
-"""The queue as others look at it: records, counts, and what is to be mirrored."""
+"""Reads the queue: records, counters, and records to be mirrored."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from actors.queue import chat_names
 from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
 from actors.queue.refusals import IdempotencyConflict
 from actors.redis import keys
-from actors.redis.client import reach, telling
-from actors.redis.pipeline import Line
+from actors.redis.client import reach, redis_errors
+from actors.redis.pipeline import RedisPipeline
 from actors.redis.scripts import Script
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ At `maxmemory` all run but `accept`: each of them brings messages nearer to thei
 
 
 ACKNOWLEDGED = frozenset({"accept", "cancel", "retry", "redrive"})
-"""Transitions that a caller of the API is told of: they survive the loss of the primary, too."""
+"""Transitions that the API acknowledges to its caller: they survive the loss of the primary, too."""
 
 
 class Standing(NamedTuple):
@@ -87,7 +87,7 @@ class QueueReader:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._line = Line(redis)
+        self._pipeline = RedisPipeline(redis)
 
     async def get(self, id: str) -> Record | None:  # noqa: A002
         """The record of an outgoing message, None if there is none (or not any more)."""
@@ -237,7 +237,7 @@ class QueueReader:
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         script = SCRIPTS.get(transition, KEEPING)
         return await script.run(
-            self._line,
+            self._pipeline,
             keys.of(connection),
             transition,
             now,
@@ -250,11 +250,11 @@ class QueueReader:
             return []
         of = keys.of(connection)
         async with reach():
-            answers = await self._line.exchange([("HGETALL", of.message(each)) for each in ids])
+            answers = await self._pipeline.exchange([("HGETALL", of.message(each)) for each in ids])
         records = []
         for message_id, fields in zip(ids, answers, strict=True):
             if isinstance(fields, Exception):
-                with telling:
+                with redis_errors:
                     raise fields
             if fields:
                 records.append(record_of(connection, message_id, pairs(fields)))
@@ -285,7 +285,7 @@ def clock(now: float | None) -> float:
 
 
 def pairs(answer: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
-    """The fields of a hash as Redis tells them: scripts in its old protocol, whoever asks."""
+    """Return the fields of a hash, from either form of answer: scripts use the old protocol of Redis in any case."""
     if isinstance(answer, dict):
         return answer
     return dict(zip(answer[::2], answer[1::2], strict=True))  # type: ignore[index]

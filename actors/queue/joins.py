@@ -1,7 +1,7 @@
-"""Chats that turn out to be one person's: one lane, whichever address a message was accepted for.
+"""Joins the lanes of chats that turn out to be one person's.
 
 A person has a LID and a phone number, and WhatsApp may answer for a number by another one. Once the owner of
-a connection learns that, it tells Redis, and the two lanes become one in the order of acceptance (G4).
+a connection learns that, it reports it to Redis, and the two lanes become one in the order of acceptance (G4).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from actors.queue.outcomes import Outcomes
 from actors.queue.records import own_id
 from actors.redis import keys
 from actors.redis.client import reach
-from actors.redis.leases import LeaseLost
+from actors.redis.leases.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,7 +53,7 @@ class Joins(Outcomes):
         either: they go back, unattempted. Safe to repeat, also half way; a join that is not done ends with
         the epoch. Raises `LeaseLost`.
         """
-        drop = self._putting_down(connection, epoch, list(put_down))
+        drop = self._releasing(connection, epoch, list(put_down))
         ids = [own_id(connection, each) for each in put_down]
         progress, *answer = await self._run(connection, "rename", clock(now), epoch, old, new, *ids)
         if progress == "lost":

@@ -1,7 +1,7 @@
 """The port of the outbound queue: every transition of a message, each one atomic script.
 
 One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
-connection (`scripts/lanes.lua` says how). What was accepted is delivered at least once or ends visibly
+connection (`scripts/lanes.lua`). An accepted message is delivered at least once or ends visibly
 (G2); each attempt carries the id minted at acceptance (G3); within a chat and priority the order
 of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G6).
 
@@ -44,7 +44,7 @@ from actors.queue.refusals import (
 from actors.queue.retry_policy import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
-from actors.redis.leases import LeaseLost
+from actors.redis.leases.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.runtime.limits import LimitReached
-    from actors.runtime.quotas import Part
+    from actors.runtime.limits.limits import LimitReached
+    from actors.runtime.limits.quotas import Part
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
-# How much longer than asked a blocked wait may take before the server counts as away.
+# Seconds beyond its time that a blocked wait may take before the server counts as away.
 GRACE = 5.0
 
 __all__ = [
@@ -189,26 +189,26 @@ class Lanes(Joins):
         It goes back by itself where that one has to be tried again or is unclaimed.
 
         `sent` are ids and times that WhatsApp acknowledged: they are `complete` before the claim,
-        in the same call. Nobody is woken for what becomes claimable by it and exceeds `limit`.
+        in the same call. Messages that become claimable by it beyond `limit` wake no other claim.
 
-        Raises `LeaseLost`, and the proofs in `sent` count all the same. What is due is readied
+        Raises `LeaseLost`, and the proofs in `sent` count all the same. Messages that are due are readied
         first; if `next_due` is not after `now`, more is due than one script readies: claim again.
-        What the pacing forbids stays in its lane.
+        A message that the pacing forbids stays in its lane.
 
         A `Lanes` remembers what it handed out, so that a claim whose answer was lost is handed
         out again by the next. So one `Lanes` claims for a connection, and each job ends in
-        `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is told again before
+        `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is reported again before
         the next claim, whether the caller repeats it or not.
         """
         now = clock(now)
-        hands = self._hold(connection, epoch)
-        async with hands.turn:
-            for message_id, owed in list(hands.owed.items()):
-                if hands.owed.get(message_id) is owed:
-                    await self._tell(connection, hands, message_id, owed)
+        claimed = self._hold(connection, epoch)
+        async with claimed.turn:
+            for message_id, owed in list(claimed.owed.items()):
+                if claimed.owed.get(message_id) is owed:
+                    await self._report(connection, claimed, message_id, owed)
             rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
-            proofs = hands.proofs(own_ids(connection, sent or {}), now)
-            with hands.telling(proofs):
+            proofs = claimed.proofs(own_ids(connection, sent or {}), now)
+            with claimed.reporting(proofs):
                 outcome, *answer = await self._run(
                     connection,
                     "turn",
@@ -223,16 +223,16 @@ class Lanes(Joins):
                     self._pacing.longest,
                     len(rests),
                     *rests,
-                    *hands.tries,
+                    *claimed.tries,
                 )
             if outcome == "lost":
-                self._drop(connection, hands)
+                self._drop(connection, claimed)
                 raise LeaseLost(connection)
             if outcome == "unnamed":
                 return Claim((), now, tuple(answer[0]))
             due, rows = answer
             for row in rows:
-                hands.tries[row[0]] = int(row[8])
+                claimed.tries[row[0]] = int(row[8])
         return Claim(tuple(job_of(connection, row) for row in rows), float(due) if due else None)
 
     async def wait(self, connection: str, timeout: float) -> None:  # noqa: ASYNC109
@@ -266,7 +266,7 @@ class Lanes(Joins):
     async def redact(self, connection: str, message_id: str, now: float | None = None) -> None:
         """Forget what a message said: it was deleted for everyone. Harmless twice, or for no message.
 
-        One that is still to be sent stays: what it says is needed.
+        A message that is still to be sent keeps its words.
         """
         await self._run(connection, "redact", clock(now), message_id)
 
@@ -285,7 +285,7 @@ class Lanes(Joins):
     async def abandon(self, connection: str, code: str, now: float | None = None) -> None:
         """End everything that is open as cancelled, with `code` as the error; dead letters stay.
 
-        What is being sent may yet arrive, so it is `uncertain`. For a connection without an owner;
+        A message that is being sent may yet arrive, so it is `uncertain`. For a connection without an owner;
         safe to repeat, also after a half.
         """
         now = clock(now)

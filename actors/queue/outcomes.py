@@ -1,4 +1,4 @@
-"""Outcomes of the messages that an owner has in hand: they were sent, failed, or wait.
+"""Outcomes of claimed messages: they were sent, failed, or are deferred.
 
 An outcome is about one attempt: a late repetition of what was said of an older one changes nothing.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.queue.claimed import Hands, Outcome
+from actors.queue.claimed import ClaimedMessages, Outcome
 from actors.queue.dead_letters import DeadLetters
 from actors.queue.inspection import clock
 from actors.queue.records import own_id
 from actors.redis import keys
 from actors.redis.client import reach
-from actors.redis.leases import LeaseLost
+from actors.redis.leases.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ class Outcomes(DeadLetters):
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
-        self._hands: dict[str, Hands] = {}
+        self._claimed: dict[str, ClaimedMessages] = {}
 
     async def complete(
         self,
@@ -44,9 +44,9 @@ class Outcomes(DeadLetters):
 
         Raises `LeaseLost` from an old epoch, and the proof counts all the same.
         """
-        hands = self._held(connection, epoch)
-        for message_id, proof in hands.proofs(own_ids(connection, {id: at}), clock(now)).items():
-            await self._tell(connection, hands, message_id, proof)
+        claimed = self._held(connection, epoch)
+        for message_id, proof in claimed.proofs(own_ids(connection, {id: at}), clock(now)).items():
+            await self._report(connection, claimed, message_id, proof)
 
     async def fail(
         self,
@@ -63,13 +63,13 @@ class Outcomes(DeadLetters):
     ) -> Literal["waiting", "dead", "sent"]:
         """The attempt failed: retry at `retry_at` (`decide` says when), None or `permanent`: dead.
 
-        `behind`: ids claimed to follow it. If it is ``waiting``, they are not in hand any more.
+        `behind`: ids claimed to follow it. If it is ``waiting``, they are not claimed any more.
 
         `uncertain`: bytes left and no answer came. Returns ``sent`` when a receipt proved the
         message meanwhile. Raises `LeaseLost` from an old epoch.
         """
         due = "" if permanent or retry_at is None else repr(retry_at)
-        put_down = self._putting_down(connection, epoch, behind)
+        release = self._releasing(connection, epoch, behind)
         status = await self._settle(
             connection, epoch, id, "fail", clock(now), code, int(uncertain), due
         )
@@ -77,7 +77,7 @@ class Outcomes(DeadLetters):
             return "sent"
         if status in {"dead", "cancelled"}:
             return "dead"
-        put_down()
+        release()
         return "waiting"
 
     async def defer(
@@ -94,11 +94,11 @@ class Outcomes(DeadLetters):
         """A limit of the account keeps the message from leaving until then; no attempt was made.
 
         It holds its chat and stays at its place, `code` is its error; `lift` ends that before.
-        `behind`, ids claimed to follow it, are not in hand any more. Raises `LeaseLost`.
+        `behind`, ids claimed to follow it, are not claimed any more. Raises `LeaseLost`.
         """
-        put_down = self._putting_down(connection, epoch, behind)
+        release = self._releasing(connection, epoch, behind)
         await self._settle(connection, epoch, id, "defer", clock(now), code, repr(until))
-        put_down()
+        release()
 
     async def lift(
         self,
@@ -164,32 +164,32 @@ class Outcomes(DeadLetters):
     ) -> None:
         """No attempt was made: back to the old place, not counted. Raises `LeaseLost`.
 
-        `behind`, ids claimed to follow it, are not in hand any more.
+        `behind`, ids claimed to follow it, are not claimed any more.
         """
-        put_down = self._putting_down(connection, epoch, behind)
+        release = self._releasing(connection, epoch, behind)
         await self._settle(connection, epoch, id, "unclaim", clock(now))
-        put_down()
+        release()
 
-    def _hold(self, connection: str, epoch: int) -> Hands:
-        """The hands of the claiming epoch; a new epoch begins with empty ones, an old one has none."""
-        hands = self._held(connection, epoch)
-        if connection not in self._hands or self._hands[connection].epoch < epoch:
-            self._hands[connection] = hands
-        return hands
+    def _hold(self, connection: str, epoch: int) -> ClaimedMessages:
+        """Return the claims of the claiming epoch; a new epoch begins without any, an old one has none."""
+        claimed = self._held(connection, epoch)
+        if connection not in self._claimed or self._claimed[connection].epoch < epoch:
+            self._claimed[connection] = claimed
+        return claimed
 
-    def _held(self, connection: str, epoch: int) -> Hands:
+    def _held(self, connection: str, epoch: int) -> ClaimedMessages:
         """Messages that `epoch` claimed here; none where another has claimed since."""
-        hands = self._hands.get(connection)
-        return hands if hands is not None and hands.epoch == epoch else Hands(epoch)
+        claimed = self._claimed.get(connection)
+        return claimed if claimed is not None and claimed.epoch == epoch else ClaimedMessages(epoch)
 
-    def _putting_down(self, connection: str, epoch: int, ids: Sequence[str]) -> Callable[[], None]:
-        """A call that puts the attempts of `ids` down that are in hand now, and none that come later."""
-        hands = self._held(connection, epoch)
-        return hands.putting_down([own_id(connection, id_) for id_ in ids])
+    def _releasing(self, connection: str, epoch: int, ids: Sequence[str]) -> Callable[[], None]:
+        """Return a call that releases the attempts of `ids` claimed now, and none that come later."""
+        claimed = self._held(connection, epoch)
+        return claimed.releasing([own_id(connection, id_) for id_ in ids])
 
-    def _drop(self, connection: str, hands: Hands) -> None:
-        if self._hands.get(connection) is hands:
-            del self._hands[connection]
+    def _drop(self, connection: str, claimed: ClaimedMessages) -> None:
+        if self._claimed.get(connection) is claimed:
+            del self._claimed[connection]
 
     async def _settle(
         self,
@@ -201,13 +201,15 @@ class Outcomes(DeadLetters):
         *args: object,
     ) -> str:
         message_id = own_id(connection, id_)
-        hands = self._held(connection, epoch)
-        attempt = hands.attempt(message_id)
+        claimed = self._held(connection, epoch)
+        attempt = claimed.attempt(message_id)
         outcome = Outcome(transition, now, attempt, (epoch, message_id, attempt, *args))
-        return await self._tell(connection, hands, message_id, outcome)
+        return await self._report(connection, claimed, message_id, outcome)
 
-    async def _tell(self, connection: str, hands: Hands, message_id: str, outcome: Outcome) -> str:
-        with hands.telling({message_id: outcome}):
+    async def _report(
+        self, connection: str, claimed: ClaimedMessages, message_id: str, outcome: Outcome
+    ) -> str:
+        with claimed.reporting({message_id: outcome}):
             answer: str = await self._run(
                 connection, outcome.transition, outcome.now, *outcome.args
             )

@@ -238,7 +238,7 @@ COUNTED = (
     "redriven",
     "revived",
 )
-"""What the scripts count of each connection; `revived` are finished ones that were sent after all."""
+"""Counters of the scripts for each connection; `revived` are finished messages that were sent after all."""
 
 TOOK = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 """Bounds in seconds of `Flow.took`, as in `scripts/proofs.lua`."""

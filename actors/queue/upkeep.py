@@ -1,4 +1,4 @@
-"""Upkeep of the queue beside sending: readying what is due, counting, mirroring, forgetting.
+"""Upkeep of the queue beside sending: readies due messages, counts, mirrors, prunes.
 
 None of it is on the path of a message: without it sends go on, and what is missed is done later.
 """
@@ -17,6 +17,7 @@ from actors.queue.mirror import mirror_store, views
 from actors.queue.mirror.comparison import Comparison
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.backoff import DoublingPause
 from actors.runtime.connection_ids import id_in
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 
@@ -49,7 +50,7 @@ LAG = 10.0
 RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 
 
-class Upkeep:
+class QueueUpkeep:
     """Loops until cancelled; Redis or the store being away only pauses them (G11)."""
 
     def __init__(self, lanes: Lanes, documents: Documents, keep_days: float) -> None:
@@ -102,9 +103,9 @@ class Upkeep:
     async def mirror(self) -> None:
         """Store changed records, those of all connections together, and forget that they changed.
 
-        What changed since the last round waits for the next, for its owner is at it: a message
+        A record that changed since the last round waits for the next, since its owner works on it: a message
         that takes all its steps within a second is stored once, and not after each. While messages
-        are being sent most of the time is left to them, and what changes meanwhile is stored once
+        are being sent most of the time is left to them, and a record that changes meanwhile is stored once
         too: the view lags 2 s, and `LAG` where messages leave as fast as they can.
         """
         records: list[Record] = []
@@ -113,7 +114,7 @@ class Upkeep:
         if everything:
             self._all_at = time.monotonic()
         for connection, newest in self._newest.items():
-            # What changes on while this runs is left for later here too, or it might never end.
+            # Changes during this round are left for the next, or it might never end.
             upto = newest if everything else before.get(connection)
             while upto is not None:
                 records += await self._lanes.changed(connection, RECORDS - len(records), upto)
@@ -164,17 +165,18 @@ class Upkeep:
                 log.info("pruned", action="queue.prune", connection=connection, letters=pruned)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
-        pause = every
+        away = DoublingPause(2 * every, LONGEST_PAUSE)
         while True:
             try:
                 await step()
             except (RedisAway, StoreAway) as error:
-                pause = min(LONGEST_PAUSE, pause * 2)
+                pause = away.next()
                 if action not in self.away:
                     self.away.add(action)
                     log.warning("paused", action=f"queue.{action}", error=type(error).__name__)
             else:
                 pause = every
+                away.reset()
                 if action in self.away:
                     self.away.discard(action)
                     log.info("resumed", action=f"queue.{action}")

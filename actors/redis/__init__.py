@@ -1,4 +1,4 @@
-"""The way to Redis: client, keys, scripts; leases, commands and presence, which are records in it.
+"""Access to Redis: client, keys, scripts; leases, commands and presence, which are records in it.
 
 The queue's own transitions are `actors/queue`; without Redis, callers get `RedisAway`.
 """

@@ -1,4 +1,4 @@
-"""The way to Redis: bounded waits, few retries, one exception for "away".
+"""The client of Redis: bounded waits, few retries, one exception for "away".
 
 A call ends within `DEADLINE` seconds, in success or in `RedisAway`. A call that ended in
 `RedisAway` may still have been applied, and redis-py's own retry may apply one twice: whatever
@@ -28,7 +28,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from actors.runtime.memory_limits import container_memory
+from actors.runtime.limits.memory_limits import container_memory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,13 +67,13 @@ _AWAY_CODES = (
 
 
 class Client(Redis):
-    """A client that knows how many `replicas` have to have on disk what is acknowledged to callers."""
+    """A client with the number of `replicas` that have a write on disk before it is acknowledged to a caller."""
 
     replicas = 0
 
 
 class RedisAway(Exception):  # noqa: N818 - reads as what it is
-    """Redis does not serve now; what was asked may have been applied. Carries no secret."""
+    """Redis does not serve now; the call may have been applied. Carries no secret."""
 
 
 def connect(settings: Settings, *, blocking: bool = False) -> Client:
@@ -99,7 +99,7 @@ def connect(settings: Settings, *, blocking: bool = False) -> Client:
 
 @dataclass(slots=True)
 class Outage:
-    """A Redis that hangs, as somebody in this process watches it: while it is noted, no call waits for it."""
+    """Whether a watch in this process noted that Redis hangs: meanwhile no call waits for it."""
 
     noted: bool = False
 
@@ -107,8 +107,8 @@ class Outage:
 outage = Outage()
 
 
-class _Telling:
-    """Turns every way in which Redis can be away into `RedisAway`."""
+class _RedisErrors:
+    """Turns errors of a Redis that is away into `RedisAway`."""
 
     def __enter__(self) -> None:
         if outage.noted:
@@ -123,13 +123,13 @@ class _Telling:
                 raise RedisAway(code) from error
 
 
-telling = _Telling()
+redis_errors = _RedisErrors()
 
 
 @asynccontextmanager
 async def reach(deadline: float = DEADLINE) -> AsyncIterator[None]:
     """Turn every way in which Redis can be away into `RedisAway`, after `deadline` at the latest."""
-    with telling:
+    with redis_errors:
         async with asyncio.timeout(deadline):
             yield
 
@@ -151,7 +151,7 @@ async def is_cluster(redis: Redis) -> bool:
 class Durability:
     """Whether G1 holds on this Redis: what it acknowledged is on disk, and it evicts nothing.
 
-    Each value is None where the server does not tell (managed ones forbid CONFIG). `replicas`: those
+    Each value is None where the server does not report it (managed ones forbid CONFIG). `replicas`: those
     that are in step now; `wanted`: those that acknowledged data waits for.
     """
 

@@ -1,7 +1,7 @@
 """Commands for the owner of a connection, and their answers: requests, not messages.
 
-Nothing of it is kept: a command is done within its time by whoever serves the connection, or not at
-all, and its caller is told which. At most `MOST` wait for a connection; every key expires by itself.
+Nothing of it is durable: the owner executes a command within its time or not at all, and its caller gets
+the outcome either way. At most `MOST` wait for a connection; every key expires by itself.
 
     gateway                                  owner
     SET command:ID  RPUSH commands ID   →    BLPOP commands, GETDEL command:ID (gone: too late)
@@ -38,11 +38,11 @@ GRACE: Final = 5.0
 
 
 class NoAnswer(Exception):  # noqa: N818 - reads as what it is
-    """Nobody answered in time. It may be done all the same where an owner had taken it."""
+    """No owner answered in time. An owner that took the command may execute it all the same."""
 
 
 class TooMany(Exception):  # noqa: N818
-    """As many commands as may wait for this connection: nothing was asked."""
+    """As many commands wait for this connection as may: nothing was put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Commands:
         return Command(popped[1], connection, command["kind"], command["args"])
 
     async def answer(self, command: Command, told: Mapping[str, Any]) -> None:
-        """Tell who asked, if they still wait."""
+        """Answer the caller, if it still waits."""
         key = keys.of(command.connection).answer(command.id)
         async with reach():
             await self._redis.set(key, json.dumps(told), px=KEPT)

@@ -1,4 +1,4 @@
--- Who may act for a connection, and how a message, its flight, or all flights of an owner end.
+-- The owner of a connection, and the end of a message, of its flight, or of all flights of an owner.
 
 -- Whether `epoch` may act: it is the newest, and was not given back.
 local function owns(epoch)
@@ -76,7 +76,7 @@ local function suspect(crashes)
     return tonumber(crashes or 0) > 0
 end
 
--- A death that nobody saw, as all of it dies when the power fails, accuses no message; five do.
+-- An unseen death, as when the power fails, accuses no message; five of them do.
 local SEEN, UNSEEN = 2, 5
 
 -- Whether a message, alone in flight as its owner ended (`how`), is what ends them.
@@ -89,7 +89,7 @@ local function is_poison(how, crashes, log)
 end
 
 -- Queues again all that an owner had in flight: bytes may have left, so it is uncertain. An
--- attempt that was cut off does not count towards the last one. `crash` says how the owner ended,
+-- attempt that was cut off does not count towards the last one. `crash` is how the owner ended,
 -- if it gave nothing back; a message that crashed two is dead, and crashes no third.
 local function cut_off(crash)
     local flights, followers, cut = call('HGETALL', FLIGHT), call('HGETALL', AHEAD), {}

@@ -1,4 +1,4 @@
-"""Every Redis key of the service, once.
+"""Names of all Redis keys of the service.
 
 All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `runtime/connection_ids.py`; below
 it is cut to ``{shop}``), so that they stand together and one script may touch them together::
@@ -6,14 +6,14 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:deleted            hash    at: the time from which sends are refused; removed: the
                                               time from which its lease cannot be taken. Expires
                                               after `leases.TOMBSTONE` seconds
-    teimoso:{shop}:lease              hash    who serves the connection (see `leases.py`)
+    teimoso:{shop}:lease              hash    the lease: owner, epoch, reports (see `leases`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it
     teimoso:{shop}:passkey            hash    what linking by passkey waits for, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
                                               paced: when the connection may claim again;
-                                              renamed: up to which number the owner's session told
-                                              of `aliases`; dropped: whether some were dropped;
+                                              renamed: the number up to which the owner's session
+                                              reported `aliases`; dropped: whether some were dropped;
                                               clock, set_back: the last second, and how far it
                                               ever went back;
                                               count:WHAT, took:BUCKET, took:ms: what became of
@@ -49,7 +49,7 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:command:ID         string  what is asked; expires when nobody waits any more
     teimoso:{shop}:answer:ID          string  what came of it, for some seconds
     teimoso:{shop}:presence:CHAT      hash    presence, at, last_seen of a person, for a day
-    teimoso:{shop}:typing:CHAT        hash    who -> what he types and since when, for some seconds
+    teimoso:{shop}:typing:CHAT        hash    member -> what they type and since when, for some seconds
     teimoso:{shop}:watched            zset    people whose presence is to be seen, by the time until when
     teimoso:{shop}:shown              string  the account is to be seen online, for a day
     teimoso:poke                      channel desired state changed, look now
@@ -111,7 +111,7 @@ class ConnectionKeys:
 
     @property
     def scripted(self) -> tuple[str, ...]:
-        """The keys of the queue and of who serves (`transitions.lua`)."""
+        """The keys of the queue and of the lease (`transitions.lua`)."""
         return (
             self.lease,
             self.qr,

@@ -1,7 +1,7 @@
-"""One line to Redis for many callers: what is asked while a batch is on its way goes with the next.
+"""Group commit of calls to Redis: those that come while a batch is on its way share the next.
 
 Redis writes and syncs its log once for all that one turn of its loop has read, so callers that
-come together share one fsync, one write and one read. A lone caller waits for nobody.
+come together share one fsync, one write and one read. A lone caller waits for no other.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from actors.metrics.counters import measures
 from actors.redis.client import DEADLINE, SOCKET_TIMEOUT, Client
+from actors.runtime.group_commit import GroupCommit, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +45,20 @@ class _Call(NamedTuple):
     durable: bool
 
 
-class Line:
-    """Runs scripts in the order in which they were asked for, each with its own outcome.
+_first = at_most(BATCH)
 
-    A call ends within `DEADLINE` seconds: one timer watches the oldest, for all. When the connection breaks, all callers of the batch get the error: any of theirs may have been
-    applied. A caller that gives up before its batch leaves is not sent at all.
+
+def _next(waiting: deque[_Call]) -> list[_Call]:
+    """Remove the calls that go together, and return those whose callers did not give up."""
+    return [one for one in _first(waiting) if not one.answer.done()]
+
+
+class RedisPipeline:
+    """Runs scripts in the order of the calls, each with its own outcome.
+
+    A call ends within `DEADLINE` seconds: one timer watches the oldest, for all. When the connection breaks, all
+    callers of the batch get the error: any of theirs may have been applied. The call of a caller that gives up
+    before its batch leaves is not sent at all.
 
     A durable call has its answer once the server and as many replicas as the client asks for have its
     writes on disk (`WAITAOF`); where they have not in time it fails, though it was applied. Replicas
@@ -61,15 +71,14 @@ class Line:
         self._deadline = deadline
         self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[_Call] = []
-        self._moving: set[asyncio.Task[None]] = set()
+        self._calls = GroupCommit(_next, self._send, concurrent=ON_THE_WAY)
 
     async def evalsha(self, sha: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
-        """The answer of a script that Redis knows; raises what redis-py does."""
+        """Return the answer of a script that Redis has loaded; raises errors of redis-py."""
         return await self._ask("EVALSHA", sha, keys, *parameters, durable=durable)
 
     async def eval(self, text: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
-        """The answer of a script, which Redis then knows; raises what redis-py does."""
+        """Return the answer of a script, which Redis loads by it; raises errors of redis-py."""
         return await self._ask("EVAL", text, keys, *parameters, durable=durable)
 
     async def _ask(self, *command: Any, durable: bool) -> Any:
@@ -80,9 +89,7 @@ class Line:
         self._asked.append((loop.time() + self._deadline, answer))
         if self._timer is None:
             self._expire()
-        self._waiting.append(_Call(command, answer, durable and self._replicas > 0))
-        if len(self._moving) < ON_THE_WAY:
-            self._moving.add(asyncio.create_task(self._move()))
+        self._calls.put(_Call(command, answer, durable and self._replicas > 0))
         return await answer
 
     def _expire(self) -> None:
@@ -98,22 +105,10 @@ class Line:
                 answer.set_exception(TimeoutError())
             self._asked.popleft()
 
-    async def _move(self) -> None:
-        try:
-            while self._waiting:
-                batch = [one for one in self._waiting[:BATCH] if not one.answer.done()]
-                del self._waiting[:BATCH]
-                await self._send(batch)
-        finally:
-            # Not in a done callback: who asks before it ran would wait for a task that is over.
-            moving = asyncio.current_task()
-            assert moving is not None
-            self._moving.discard(moving)
-
     async def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The answers in order, refusals among them; raises when the connection breaks.
+        """Return the answers in order, refusals among them; raises when the connection breaks.
 
-        What redis-py's pipeline does, without its account and timer for each answer.
+        As redis-py's pipeline, without its account and timer for each answer.
         """
         packed = b"".join(map(pack_command, commands))
         pool = self._redis.connection_pool
@@ -158,9 +153,9 @@ class Line:
         except Exception as error:  # noqa: BLE001 - every caller gets it
             outcomes = [error] * len(batch)
         except asyncio.CancelledError:
-            for one in (*batch, *self._waiting):
+            for one in (*batch, *self._calls.waiting):
                 one.answer.cancel()
-            self._waiting.clear()
+            self._calls.waiting.clear()
             raise
         replicated = isinstance(kept, list) and kept >= [1, self._replicas]
         for one, outcome in zip(batch, outcomes, strict=True):

@@ -1,4 +1,4 @@
-"""A poke tells the root that the desired state of a connection changed; it is looked at anyway, later."""
+"""Pokes: notifications that a desired state changed. A lost one delays readers until their next interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PING_AFTER = 15.0
 
 
 async def poke(redis: Redis) -> None:
-    """Tell the root that the desired state changed. Nobody listening is no error."""
+    """Notify readers that a desired state changed. It is no error if none listens."""
     async with reach():
         await redis.publish(keys.POKE, "")
 

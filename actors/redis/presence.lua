@@ -1,4 +1,4 @@
--- Notes who is online and who types.
+-- Notes the presence of people, and the chats in which they type.
 --
 -- KEYS  hashes, each of one chat
 -- ARGV  for each of them a JSON object: `milliseconds` it is kept, `fields` to set (name, value, ...),

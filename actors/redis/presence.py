@@ -1,8 +1,8 @@
 """Online and typing of contacts in Redis, for a while: written by owners, read by the gateway.
 
 Nothing of it is durable. It is in no log and on no replica of Redis, so that no message waits for
-its fsync, and every key expires by itself. Whom somebody wants to see is kept for a day, so that the
-next socket, or the next owner, asks WhatsApp for them again.
+its fsync, and every key expires by itself. A request to see a person is kept for a day, so that the
+next socket, or the next owner, subscribes at WhatsApp again.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 State = Literal["available", "unavailable", "composing", "recording", "paused"]
 
 DAY: Final = 86_400.0
-"""Seconds for which somebody is watched, and for which the last that was seen of them is kept."""
+"""Seconds for which a person is watched, and for which their last presence is kept."""
 
 TYPING: Final = 25.0
-"""Seconds after which nobody types any more who did not say so again."""
+"""Seconds after which a person types no more, without another notice."""
 
 WATCHED: Final = 256
 """People whom one connection watches at most; the longest watched make room."""
@@ -55,7 +55,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ChatPresence:
     """The presence in a chat. `at` is the time at which `presence` was observed; both may be unknown.
 
     `typing` is who types what, and since when.
@@ -101,7 +101,7 @@ class Presences:
                 keys=list(written), args=[json.dumps(one) for one in written.values()]
             )
 
-    async def read(self, connection: str, chat: str, now: float) -> Seen:
+    async def read(self, connection: str, chat: str, now: float) -> ChatPresence:
         """The presence of this chat."""
         of = keys.of(connection)
         async with reach():
@@ -109,7 +109,7 @@ class Presences:
             asked.hgetall(of.presence(chat))
             asked.hgetall(of.typing(chat))
             person, typing = await asked.execute()
-        return Seen(
+        return ChatPresence(
             presence=person.get("presence"),
             at=float(person["at"]) if "at" in person else None,
             last_seen=int(person["last_seen"]) if "last_seen" in person else None,
@@ -117,7 +117,7 @@ class Presences:
         )
 
     async def watch(self, connection: str, chat: str, now: float) -> None:
-        """Whoever serves the connection is to see this person, for a day from now."""
+        """Request the presence of this person from the owner, for a day from now."""
         key = keys.of(connection).watched
         async with reach():
             asked = self._redis.pipeline(transaction=True)
@@ -128,7 +128,7 @@ class Presences:
             await asked.execute()
 
     async def watched(self, connection: str, now: float) -> list[str]:
-        """Whom the connection is to see now."""
+        """Return the chats whose presence is requested now."""
         async with reach():
             found: Any = await self._redis.zrangebyscore(
                 keys.of(connection).watched, f"({now!r}", "+inf"
@@ -136,7 +136,7 @@ class Presences:
         return list(found)
 
     async def show(self, connection: str, *, available: bool) -> None:
-        """Whoever serves the connection is to show the account as online, for a day; or not."""
+        """Request from the owner to show the account as online, for a day; or no more."""
         key = keys.of(connection).shown
         async with reach():
             if available:

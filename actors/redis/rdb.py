@@ -1,6 +1,6 @@
-"""All that a Redis holds at one moment, over the wire: what a new replica is given first.
+"""Reads a snapshot of all data of a Redis over the wire, as a new replica does.
 
-So it needs no access to the server's disk, and the server goes on serving meanwhile.
+It needs no access to the server's disk, and the server goes on serving meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.redis.client import connect, telling
+from actors.redis.client import connect, redis_errors
 from actors.runtime.atomic_files import begin_scratch
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1 << 16
 SILENCE: Final = 120.0
-"""Seconds without a byte: a server that forks and writes first says so by line ends meanwhile."""
+"""Seconds without a byte: a server that forks and writes first sends line ends meanwhile."""
 
 
 class NotGiven(Exception):  # noqa: N818 - reads as what it is
@@ -31,8 +31,8 @@ class NotGiven(Exception):  # noqa: N818 - reads as what it is
     code = "no_snapshot"
 
 
-async def snapshot(settings: Settings, target: Path, tell: Callable[[int], None]) -> int:
-    """Write it to `target`, on disk when this returns; its bytes. `tell` hears how many there are.
+async def snapshot(settings: Settings, target: Path, report: Callable[[int], None]) -> int:
+    """Write it to `target`, on disk when this returns; its bytes. `report` is called with the bytes so far.
 
     Raises `RedisAway`, `NotGiven` or OSError, and then nothing is at `target` that was not; a file
     that is there is never replaced.
@@ -41,13 +41,13 @@ async def snapshot(settings: Settings, target: Path, tell: Callable[[int], None]
     client = connect(settings, blocking=True)
     pool = client.connection_pool
     try:
-        with telling:
+        with redis_errors:
             connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
             await connection.send_command("SYNC")
         reader: asyncio.StreamReader = connection._reader  # noqa: SLF001 - what comes is no answer
         descriptor, scratch = begin_scratch(target)
         with os.fdopen(descriptor, "wb") as stream:
-            size = await _copy(reader, stream, tell)
+            size = await _copy(reader, stream, report)
             stream.flush()
             await asyncio.to_thread(os.fsync, stream.fileno())
             await asyncio.to_thread(_put, scratch, target)
@@ -66,11 +66,11 @@ def _put(scratch: Path, target: Path) -> None:
     scratch.replace(target)
 
 
-async def _copy(reader: asyncio.StreamReader, stream: Any, tell: Callable[[int], None]) -> int:
+async def _copy(reader: asyncio.StreamReader, stream: Any, report: Callable[[int], None]) -> int:
     try:
         head = await _head(reader)
         if head.startswith(b"EOF:"):
-            return await _until(reader, stream, tell, head[4:])
+            return await _until(reader, stream, report, head[4:])
         left = total = int(head)
         while left:
             async with asyncio.timeout(SILENCE):
@@ -79,7 +79,7 @@ async def _copy(reader: asyncio.StreamReader, stream: Any, tell: Callable[[int],
                 raise NotGiven("Redis broke off its snapshot.")
             await asyncio.to_thread(stream.write, part)
             left -= len(part)
-            tell(total - left)
+            report(total - left)
     except (TimeoutError, ValueError, ConnectionError):
         raise NotGiven("Redis broke off its snapshot.") from None
     return total
@@ -99,7 +99,7 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _until(
-    reader: asyncio.StreamReader, stream: Any, tell: Callable[[int], None], mark: bytes
+    reader: asyncio.StreamReader, stream: Any, report: Callable[[int], None], mark: bytes
 ) -> int:
     """A server without a disk for it does not know the length before."""
     total, tail = 0, b""
@@ -116,4 +116,4 @@ async def _until(
         ready, tail = held[: -len(mark)], held[-len(mark) :]
         await asyncio.to_thread(stream.write, ready)
         total += len(ready)
-        tell(total)
+        report(total)

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from actors.redis.client import DEADLINE, telling
+from actors.redis.client import DEADLINE, redis_errors
 
 if TYPE_CHECKING:
     from actors.redis.keys import ConnectionKeys
-    from actors.redis.pipeline import Line
+    from actors.redis.pipeline import RedisPipeline
 
 AT_MAXMEMORY = "#!lua flags=allow-oom\n"
 """The first line of a script that Redis runs at `maxmemory` too (Redis 7.0, "Script flags")."""
@@ -39,7 +39,7 @@ class Script:
     def of(cls, *names: str, package: str, at_maxmemory: bool = False) -> Script:
         """Put the Lua files of `package` (or ``package:file``) behind one another, and run them.
 
-        The first is `transitions.lua`, which says how. `at_maxmemory`: Redis runs it also at its `maxmemory`, since
+        The first is `transitions.lua`, which runs one of them. `at_maxmemory`: Redis runs it also at its `maxmemory`, since
         messages that are there cannot leave without it; it may add none.
         """
         texts = []
@@ -53,7 +53,7 @@ class Script:
 
     async def run(
         self,
-        line: Line,
+        pipeline: RedisPipeline,
         keys: ConnectionKeys,
         transition: str,
         now: float,
@@ -62,16 +62,16 @@ class Script:
     ) -> Any:
         """Run one transition atomically at the caller's `now`; raises `RedisAway`.
 
-        `durable`: replicas have it on disk as well (`pipeline.Line`).
+        `durable`: replicas have it on disk as well (`pipeline.RedisPipeline`).
 
         It may be applied twice (a retry) or applied although this raises: transitions are safe
         to repeat.
         """
         parameters: Any = (keys.base, transition, repr(now), *args)
         began = time.monotonic()
-        with telling:
+        with redis_errors:
             try:
-                return await line.evalsha(self.sha, 1, *parameters, durable=durable)
+                return await pipeline.evalsha(self.sha, 1, *parameters, durable=durable)
             except NoScriptError:
                 async with asyncio.timeout(began + DEADLINE - time.monotonic()):
-                    return await line.eval(self.text, 1, *parameters, durable=durable)
+                    return await pipeline.eval(self.text, 1, *parameters, durable=durable)

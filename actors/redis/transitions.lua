@@ -90,7 +90,7 @@ end
 -- Set while the owner claims: it is looking already.
 local looking = false
 
--- One token is enough: who takes it looks at everything.
+-- One token is enough: the process that takes it looks at everything.
 local function wake()
     if not looking and call('LLEN', WAKE) == 0 then
         call('RPUSH', WAKE, '1')

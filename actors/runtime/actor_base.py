@@ -1,4 +1,4 @@
-"""The common base of the actors' Ray shells: start once, be watched, answer for one's own health.
+"""The base class of all actors: starts once, is watched, reports its own health.
 
 No Ray in here. The tree calls `watch` and keeps the call pending: it breaks when the process dies.
 `health` runs in a loop of its own (a concurrency group), so that it answers while the main loop is
@@ -36,7 +36,7 @@ PULSE = 0.25
 
 
 class Shell:
-    """The base of an actor. A room's actor overrides `_start`, `_stop`, `_peers` and `_health`."""
+    """The base of an actor. The actor of a package overrides `_start`, `_stop`, `_peers` and `_health`."""
 
     def __init__(self, data: str, name: str) -> None:
         self.data = Path(data)
@@ -101,7 +101,7 @@ class Shell:
     async def end_neighbour(self, pid: int, since: float, within: float) -> bool:
         """End the actor of this host that had `pid` at `since`; whether it is certainly gone.
 
-        Asked in the group of `health`, on behalf of who cannot reach this host's processes.
+        Asked in the group of `health`, for a caller on a host that cannot reach these processes.
         """
         return processes.end(pid, since, within)
 
@@ -201,10 +201,10 @@ def _of(programs: Sequence[child_processes.Program]) -> list[Sample]:
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], within: float) -> bool:
-    """Cancel tasks until they end, for `within` seconds at most; whether all did.
+    """Cancel tasks until they end, for `within` seconds at most; return whether all did.
 
-    Once is not enough: redis-py loses a cancellation that meets an answer, and whoever waits for
-    the end of such a task then waits for ever. Never raises what a task raised.
+    Once is not enough: redis-py loses a cancellation that meets an answer, and a wait for the end of such a task
+    lasts for ever. Raises no error of a task.
     """
     left = {task for task in tasks if task is not asyncio.current_task()}
     end = time.monotonic() + within

@@ -1,4 +1,4 @@
-"""Backoff after a failure that may pass: longer pauses each time."""
+"""Pauses after failures that may pass: each twice as long as the one before, up to a longest one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,39 @@ MAX_EXPONENT = 62
 T = TypeVar("T")
 
 
-def backoff(failures: int, base: float, cap: float, chance: float, *, floor: float) -> float:
-    """Seconds to wait after `failures` in a row: at least the share `floor` of the step.
+def doubled(failures: int, first: float, longest: float) -> float:
+    """Return the pause after `failures` in a row: `first` after one, doubled by each more (pure).
 
-    The step is `base` after the first failure, doubles with each one, and never exceeds `cap`. At
-    0 ≤ `chance` < 1 the rest is jitter, so that what failed together does not return together: a
+    In the unit of `first` and `longest`; less than one failure counts as one.
+    """
+    return min(longest, first * 2.0 ** min(max(failures, 1) - 1, MAX_EXPONENT))
+
+
+def backoff(failures: int, base: float, cap: float, chance: float, *, floor: float) -> float:
+    """Return `doubled` with jitter: at least the share `floor` of it.
+
+    At 0 ≤ `chance` < 1 the rest is jitter, so that callers that failed together do not return together: a
     floor of 0 spreads most, a floor of a half slows a loop down for certain.
     """
-    step = min(cap, base * 2.0 ** min(max(failures, 1) - 1, MAX_EXPONENT))
-    return step * (floor + (1 - floor) * chance)
+    return doubled(failures, base, cap) * (floor + (1 - floor) * chance)
+
+
+class DoublingPause:
+    """The pause of a loop that tries again: doubles with each failure until `reset`. In seconds."""
+
+    def __init__(self, first: float, longest: float) -> None:
+        self._first = first
+        self._longest = longest
+        self._failures = 0
+
+    def next(self) -> float:
+        """Count a failure, and return the pause after it."""
+        self._failures += 1
+        return doubled(self._failures, self._first, self._longest)
+
+    def reset(self) -> None:
+        """Begin with the first pause again."""
+        self._failures = 0
 
 
 async def persist(
@@ -29,12 +53,11 @@ async def persist(
 ) -> T:
     """Repeat `step` for as long as it raises `away`, and return its result.
 
-    The pauses double from `first` to `longest` seconds. Raises whatever else `step` raises.
+    The pauses double from `first` to `longest` seconds. Raises all other errors of `step`.
     """
-    pause = first
+    pause = DoublingPause(first, longest)
     while True:
         try:
             return await step()
         except away:
-            await asyncio.sleep(pause)
-            pause = min(longest, pause * 2)
+            await asyncio.sleep(pause.next())

@@ -1,4 +1,4 @@
-"""Reads from /proc what the programs use that this process started; without /proc there are none."""
+"""Memory and processor time of the programs that this process started, from /proc; without /proc there are none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Program:
 
 
 def running() -> list[Program]:
-    """The children of this process, of whichever thread; zombies are none."""
+    """Return the children of this process, of all its threads; zombies are none."""
     found: list[Program] = []
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
@@ -64,7 +64,7 @@ def _read(pid: int) -> Program | None:
 class ProcessorTime:
     """Seconds of processor time of every program that this process started; the sum only rises.
 
-    What a program used after the last look at it is not counted.
+    Time that a program used after the last look at it is not counted.
     """
 
     def __init__(self) -> None:

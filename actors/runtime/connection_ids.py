@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 SUFFIX = r"[A-Z][0-9A-Z]{11}"
-"""A capital letter begins it, and no name has one: so that the two parts of an id are told apart."""
+"""A capital letter begins it, and no name has one, so that an id has one reading."""
 ID = rf"{NAME}(?:--{SUFFIX})?"
 
 _NAME, _ID = re.compile(NAME), re.compile(ID)
@@ -36,7 +36,7 @@ def is_connection(text: str) -> bool:
 
 
 def new_id(name: str) -> str:
-    """An id that no connection ever had: 62 random bits tell it from all others of the name."""
+    """Return an id that no connection ever had: 62 random bits distinguish it from others of the name."""
     first = secrets.choice(string.ascii_uppercase)
     return f"{name}--{first}{''.join(secrets.choice(_CHARACTERS) for _ in range(11))}"
 

@@ -1,4 +1,4 @@
-"""On which host a process runs, as far as that says who can see and end it."""
+"""Identifies the host of a process: within it, processes can see and end each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Importing a package without the extras that it would load if it found them installed."""
+"""Imports a package without the extras that it loads where they are installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def without(*extras: str) -> Iterator[None]:
     """
     hidden = [name for name in extras if name not in sys.modules]
     modules: dict[str, object] = sys.modules  # type: ignore[assignment]
-    modules.update(dict.fromkeys(hidden))  # None: how Python is told that there is none
+    modules.update(dict.fromkeys(hidden))  # None: an import of it fails
     try:
         yield
     finally:

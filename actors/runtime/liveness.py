@@ -10,7 +10,7 @@ from actors.runtime import processes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.redis.leases import Lease, Owner
+    from actors.redis.leases.leases import Lease, Owner
 
 
 class Liveness:

@@ -1,6 +1,6 @@
 """Logs: one JSON object a line, and never the text of an exception: it could quote a message.
 
-An exception is told by its type and its frames, which name code and nothing else.
+An exception is logged by its type and its frames, which name code and nothing else.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def configure(stream: TextIO, level: str, *first: structlog.typing.Processor) ->
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(stream))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _LossyStream(stream))),
         cache_logger_on_first_use=False,
     )
 
@@ -58,25 +58,25 @@ def where(error: BaseException) -> list[str]:
     ]
 
 
-def told(error: BaseException, depth: int = DEPTH) -> dict[str, Any]:
-    """An error without its message: type, frames, cause, and what a group holds."""
+def describe(error: BaseException, depth: int = DEPTH) -> dict[str, Any]:
+    """Return an error without its message: type, frames, cause, and the errors of a group."""
     plain: dict[str, Any] = {"error": type(error).__name__, "where": where(error)}
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None and depth:
-        plain["cause"] = told(cause, depth - 1)
+        plain["cause"] = describe(cause, depth - 1)
     if isinstance(error, BaseExceptionGroup) and depth:
-        plain["errors"] = [told(each, depth - 1) for each in error.exceptions]
+        plain["errors"] = [describe(each, depth - 1) for each in error.exceptions]
     return plain
 
 
 def _rendered(
     information: tuple[type[BaseException], BaseException, TracebackType | None],
 ) -> dict[str, Any]:
-    return told(information[1])
+    return describe(information[1])
 
 
-class _Unfailing:
-    """A stream that loses what it cannot write: a full disk must not break who logs."""
+class _LossyStream:
+    """A stream that loses lines that it cannot write: a full disk must not break a caller that logs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -106,4 +106,4 @@ PROCESSORS: tuple[structlog.typing.Processor, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.ExceptionRenderer(_rendered),  # type: ignore[arg-type]
 )
-"""What every process does to every line."""
+"""The processors of each line, in every process."""

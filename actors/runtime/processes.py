@@ -13,10 +13,10 @@ from actors.runtime import hosts
 if TYPE_CHECKING:
     import psutil
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 MARK = "ray::"
-"""How Ray titles the processes of its actors."""
+"""The beginning of the titles that Ray gives the processes of its actors."""
 
 LOOK = 0.01
 

@@ -1,8 +1,10 @@
-"""One thread that owns one SQLite file: concurrent writes share a commit, reads follow it.
+"""A thread that owns one SQLite file: concurrent writes share a commit, reads follow it.
 
-The state store and the spool stand on it; each says by what error its file is away.
+The state store, the spool and the ledger of files stand on it; each names the error for a file of no use.
 
-With ``synchronous=FULL`` a commit costs an fsync; whoever waits while one runs is in the next.
+With ``synchronous=FULL`` a commit costs an fsync; writes that wait while one runs share the next. `group_commit`
+does that on an event loop, and does not serve here: SQLite blocks, so that each commit needs a thread, which takes
+the next group at once, also while the loop is busy, and ends the last one after the loop.
 """
 
 from __future__ import annotations
@@ -52,18 +54,18 @@ class _Job:
     future: Future[Any] = field(default_factory=Future)
 
 
-class Committer:
+class SqliteWriter:
     """A write that was answered is on disk; one that raised `away` may or may not be.
 
     A job runs in a savepoint of the group's transaction: it is applied whole or not at all, and
-    one that raises spoils no other. On an error of the file the whole group is rolled back and
-    told so, and the file is opened afresh for the next.
+    one that raises spoils no other. On an error of the file the whole group is rolled back and fails, and the
+    file is opened afresh for the next.
     """
 
     def __init__(
         self, path: Path, schema: Sequence[str], *, away: Callable[[str], Exception]
     ) -> None:
-        """`away` makes the error that tells, by a condition's name, that the file is of no use."""
+        """`away` makes the error for a file that is of no use, from the name of the condition."""
         self._path = path
         self._away = away
         self._schema = schema
@@ -75,7 +77,7 @@ class Committer:
         self._thread.start()
 
     def submit(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> Future[T]:
-        """Queue a job for the thread. The future raises `away`, or what `run` raised."""
+        """Queue a job for the thread. The future raises `away`, or an error of `run`."""
         job = _Job(run, writes)
         with self._gate:  # closes the race with close(): nothing is queued behind the stop
             if self._closed:

@@ -1,4 +1,4 @@
-"""The Ray shell of the state room: what connections receive and report goes to the store here."""
+"""The StateManager: the actor that writes messages and reports of all connections to the store."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from actors.state.messages.received import (
     moving,
     storing,
 )
-from actors.state.observed_states import Observing
+from actors.state.observed_states import ObservedStates
 from actors.state.open_store import open_documents
 from actors.state.retention import Retention
 
@@ -67,7 +67,7 @@ class StateManager(Shell):
         self._batcher = Batcher(self._documents.batch)
         # The lease has each beat; where documents are paid for, the store has one an hour.
         interval = HOUR if self._documents.billed else settings.heartbeat_interval / 1000
-        self._observing = Observing(self._batcher.add, interval=interval)
+        self._observed = ObservedStates(self._batcher.add, interval=interval)
         retention = Retention(
             self._documents,
             history=settings.history_retention_days * DAY,
@@ -77,7 +77,7 @@ class StateManager(Shell):
             files=settings.media_retention_days * DAY,
         )
         self._loops = [
-            asyncio.create_task(self._observing.run()),
+            asyncio.create_task(self._observed.run()),
             asyncio.create_task(retention.run()),
         ]
 
@@ -105,9 +105,9 @@ class StateManager(Shell):
     async def note_statuses(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """Note what became of messages that the account's phone sent; as `store_messages`.
+        """Note statuses of messages that the account's phone sent; as `store_messages`.
 
-        Items have the fields of `engine.InboxStatus`. What is not stored is not noted.
+        Items have the fields of `engine.InboxStatus`. One whose message is not stored is skipped.
         """
         return await self._write(connection, epoch, [advancing(connection, item) for item in items])
 
@@ -140,9 +140,9 @@ class StateManager(Shell):
     async def note_calls(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        """Tell of calls that ring or are over, while somebody wants events; as `store_messages`.
+        """Write events of calls that ring or are over, while somebody wants events; as `store_messages`.
 
-        Items have the fields of `account.port.Call`. Each state of a call is told once.
+        Items have the fields of `account.port.Call`. Each state of a call has one event.
         """
         if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
             return True
@@ -233,7 +233,7 @@ class StateManager(Shell):
 
         The fields are those of `connections.Observed`; the newest (epoch, since) wins.
         """
-        await self._observing.report(connection, Observed(**observed))
+        await self._observed.report(connection, Observed(**observed))
 
     async def _settings_of(self, connection: str, old: str, new: str) -> list[Write]:
         """The writes that move what is noted of the address `old` as a contact and as a chat."""
@@ -266,7 +266,7 @@ class StateManager(Shell):
             return
         await self._starting
         await end_tasks(self._loops, 1.0)
-        await self._observing.flush()
+        await self._observed.flush()
         await self._batcher.close()
         await self._documents.close()
 

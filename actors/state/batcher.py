@@ -1,11 +1,9 @@
-"""Concurrent writes to the store, coalesced: what arrives while one batch commits is the next."""
+"""Coalesces concurrent writes to the store: writes that arrive while a batch commits make up the next."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections import deque
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -13,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import structlog
 
 from actors.metrics.counters import measures
+from actors.runtime.backoff import DoublingPause
+from actors.runtime.group_commit import GroupCommit
 from actors.state.documents import BATCH_BYTES, TELLING_LIMIT, Refused, StoreAway, weight
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from actors.runtime.actor_base import Shell
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ANSWER_SECONDS = 8.0  # below the patience of a connection, which then asks again
+ANSWER_SECONDS = 8.0  # below the timeout of a connection, which then calls again
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries while the store is away
 MISTAKES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """Errors that come of what is to be written, and come again whenever it is."""
@@ -40,7 +41,7 @@ def refusing(
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """A method of an actor that raises `Refused` also where this service makes the mistake.
 
-    The actor is started first: an error of that says nothing of what is to be written.
+    The actor is started first: an error of that is none of the data.
     """
 
     @wraps(method)
@@ -121,12 +122,9 @@ class Batcher:
         self._commit = commit
         self._limit, self._limit_bytes = limit, limit_bytes
         self._answer_seconds = answer_seconds
-        self._first_pause = first_pause
-        self._longest_pause = longest_pause
-        self._calls: deque[_Call] = deque()
+        self._pause = DoublingPause(first_pause, longest_pause)
+        self._calls = GroupCommit(self._take, self._commit_parts)
         self._open: set[asyncio.Future[None]] = set()
-        self._arrived = asyncio.Event()
-        self._working: asyncio.Task[None] | None = None
         self._closed = False
         self.away_since: float | None = None  # the loop's clock; None while the store answers
         self.written = 0
@@ -138,7 +136,7 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """Writes that no batch has taken yet."""
-        return sum(len(call.writes) - call.taken for call in self._calls)
+        return sum(len(call.writes) - call.taken for call in self._calls.waiting)
 
     async def add(self, writes: Sequence[Write]) -> None:
         """Raises `StoreAway` (some of the writes may have arrived), `Refused`, or what a write raises."""
@@ -146,13 +144,10 @@ class Batcher:
             return
         if self._closed:
             raise StoreAway("the batcher is closed")
-        if self._working is None:
-            self._working = asyncio.create_task(self._work())
         future = asyncio.get_running_loop().create_future()
         call = _Call(tuple(writes), tuple(map(weight, writes)), future)
-        self._calls.append(call)
+        self._calls.put(call)
         self._open.add(call.future)
-        self._arrived.set()
         try:
             async with asyncio.timeout(self._answer_seconds):
                 await call.future
@@ -164,45 +159,32 @@ class Batcher:
     async def close(self) -> None:
         """Commit what was asked, as far as the store answers in time; refuse what comes."""
         self._closed = True
-        if self._working is None:
-            return
         if self._open:
             await asyncio.wait(self._open, timeout=self._answer_seconds)
-        self._working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._working
-        for call in self._calls:
+        for call in await self._calls.close():
             _settle(call, StoreAway("the batcher is closed"))
 
-    async def _work(self) -> None:
-        pause = self._first_pause
-        while True:
-            await self._arrived.wait()
-            parts = self._take()
-            if not parts:
-                self._arrived.clear()
-                continue
-            try:
-                await self._write(parts)
-            except StoreAway as away:
-                self._tell_away(parts, away)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, self._longest_pause)
-            except asyncio.CancelledError:
-                self._fail(parts, StoreAway("the batcher is closed"))
-                raise
-            else:
-                pause = self._first_pause
-                self._tell_back()
+    async def _commit_parts(self, parts: list[_Part]) -> None:
+        try:
+            await self._write(parts)
+        except StoreAway as away:
+            self._tell_away(parts, away)
+            await asyncio.sleep(self._pause.next())
+        except asyncio.CancelledError:
+            self._fail(parts, StoreAway("the batcher is closed"))
+            raise
+        else:
+            self._pause.reset()
+            self._tell_back()
 
-    def _take(self) -> list[_Part]:
+    def _take(self, calls: deque[_Call]) -> list[_Part]:
         """The writes of the next batch, oldest call first; a large call spans batches."""
         parts: list[_Part] = []
         room, bytes_left = self._limit, self._limit_bytes
-        while self._calls and room:
-            call = self._calls[0]
+        while calls and room:
+            call = calls[0]
             if call.future.done():  # gave up waiting
-                self._calls.popleft()
+                calls.popleft()
                 continue
             left = len(call.writes) - call.taken
             count, size = call.share(room, bytes_left)
@@ -219,7 +201,7 @@ class Batcher:
             last = call.taken == len(call.writes)
             parts.append(_Part(call, writes, last))
             if last:
-                self._calls.popleft()
+                calls.popleft()
         return parts
 
     async def _write(self, parts: list[_Part]) -> None:

@@ -1,4 +1,4 @@
-"""Writes that tell of calls; a connection's document holds which of the latest were told, without them."""
+"""Writes of the events of calls; a connection's document has the ids of the latest, so that each is written once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLD: Final = 32
 
 
 def calling(connection: str, call: Document) -> Write:
-    """The write that tells that a call rings, or is over; each of the two once.
+    """Return the write of the event that a call rings, or is over; each of the two once.
 
     `call` has the fields of `account.port.Call`.
     """

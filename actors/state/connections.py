@@ -29,7 +29,7 @@ from actors.state.events.derivation import of_connection, of_limit, of_pairing, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actors.runtime.limits import Limit
+    from actors.runtime.limits.limits import Limit
     from actors.state.documents import Cursor, Document, Documents, Tells
 
 DEFAULT_ENGINE = "native"

@@ -1,7 +1,7 @@
 """Copies of the state store in the data directory, so that a start needs no store.
 
-Which connections there are and who may ask. The store is the truth: a copy serves only until it
-was read once, and is written by whoever read it.
+They hold the connections and the API keys. The store is the truth: a copy serves only until the store was
+read once, and each process that reads the store writes it (`cached_collection`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FLEETING = frozenset({"observed", "fence"})
 
 
 class Copy:
-    """The documents of one collection as somebody read them last; a disk that is full leaves it."""
+    """The documents of one collection as a process read them last; on a full disk it stays as it was."""
 
     def __init__(self, file: Path | None) -> None:
         """Without a `file` nothing is kept: the store itself is in the data directory."""

@@ -44,7 +44,7 @@ TELLING_LIMIT = BATCH_LIMIT - 16
 """Of the writes of a batch that tells: room for what it tells of 10 MiB, which no commit exceeds."""
 
 BATCH_BYTES = 4 * 2**20
-"""Of the writes of a batch, by `weight`: with the events that tell of them well below Firestore's 10 MiB."""
+"""Of the writes of a batch, by `weight`: with their events well below Firestore's 10 MiB."""
 
 # The queries that an index serves: equality on all but the last field, order and range on the
 # last. Each may carry further equalities, which are then filtered along the index.
@@ -90,7 +90,7 @@ Comparison = Literal["==", "<", "<=", ">", ">="]
 # document, or None to leave it. Must be pure: it runs in another thread, and again on a conflict.
 Change = Callable[[Document | None], Mapping[str, Any] | None]
 
-# Takes the document before and after a write that changed it; returns what that tells. Pure as well.
+# Takes the document before and after a write that changed it; returns the events of the change. Pure as well.
 Tells = Callable[[Document | None, Document | None], Sequence["Event"]]
 
 
@@ -101,7 +101,7 @@ class StoreAway(Exception):  # noqa: N818 - reads as what it is
 
 
 class Refused(ValueError):  # noqa: N818 - reads as what it is
-    """The store takes a write of these never, however often it is repeated: nothing of them is written.
+    """The store never takes one of these writes: none of them is written, and a repeat changes nothing.
 
     Several writes that are refused may each be taken by themselves: a caller halves them until it has
     the one. Its text names no content.
@@ -129,7 +129,7 @@ class Where:
 class Order:
     """An order by a field (dotted path). A document that lacks the field is not listed.
 
-    Who writes a field that is ordered by writes one JSON type there, never null.
+    Writers of such a field give it one JSON type, never null.
     """
 
     field: str
@@ -151,11 +151,11 @@ class Write:
     ``set`` replaces · ``merge`` merges maps deeply, a list or an empty map replaces · ``create``
     is skipped where the document exists · ``delete`` · ``change`` runs `change` on what is there ·
     ``advance`` replaces, unless the one that is there is ahead: in the numbers of the fields `by`,
-    of which the first that differs decides, and one that is missing counts as 0. What is there
-    under the names in `keep` stays.
+    of which the first that differs decides, and one that is missing counts as 0. Fields of the present
+    document under the names in `keep` stay.
 
-    What the write `tells` is in the outbox with it or not at all, and once: where it is repeated
-    and changes nothing, it tells nothing. `bytes` is about how much a ``change`` writes, where that is
+    The events that it `tells` are in the outbox with it or not at all, and once: a repeat that
+    changes nothing has none. `bytes` is about how much a ``change`` writes, where that is
     known before.
     """
 
@@ -171,7 +171,7 @@ class Write:
 
 
 class Documents(Protocol):
-    """The state store. What a call wrote is durable (fsync) when the call returns.
+    """The state store. A write is durable (fsync) when its call returns.
 
     Data is JSON: maps with string keys, lists, strings, finite numbers, booleans, null. A read
     document carries its id as ``"id"``; written data may carry it too, then it must be the same.
@@ -184,7 +184,7 @@ class Documents(Protocol):
 
     @property
     def billed(self) -> bool:
-        """Whether each document is paid for: who writes or looks often does so less often then."""
+        """Whether each document is paid for: periodic reads and writes are rarer then."""
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         """The document, None when there is none."""
@@ -209,7 +209,7 @@ class Documents(Protocol):
         """Remove the document; harmless when there is none."""
 
     async def batch(self, writes: Sequence[Write]) -> None:
-        """Apply all writes in order, or none (also across a crash), and what they tell with them.
+        """Apply all writes in order, or none (also across a crash), and their events with them.
 
         At most 500; `TELLING_LIMIT` where any tells.
         """

@@ -1,4 +1,4 @@
-"""Reports of connections on their way to the store: changes at once, beats together.
+"""Writes reported states of connections to the store: changes at once, beats together.
 
 The bill of a store that is paid by the write does not grow with chatter: a report that differs
 from the last stored one in nothing but its beat waits for the interval's one batch.
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Observing:
-    """The newest (epoch, since) of a connection wins in the store, whoever reported it.
+class ObservedStates:
+    """The newest (epoch, since) of a connection wins in the store, over all reporters.
 
     `report` returns when a change is stored (it raises `StoreAway` otherwise, and the reporter
-    asks again with what is newest then); a beat it only notes. A beat that is lost with this
+    reports the newest state then); a beat it only notes. A beat that is lost with this
     process is followed by the next.
     """
 

@@ -1,7 +1,7 @@
 """Webhooks on the documents port: their endpoints, subscriptions and positions in the log.
 
-What is wanted of a webhook the API writes; its `progress` who delivers, and nobody else. That a
-webhook exists and that events are written for it is one batch: it is told of everything from then on.
+The API writes all fields of a webhook but its `progress`, which the delivery worker alone writes. A webhook and
+the request to write events for it are one batch: it gets each event from then on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from actors.state.tenants.admission import add
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Document, Documents
     from actors.state.events.event import Event
 
@@ -110,10 +110,10 @@ class Progress:
 class Webhook:
     """One endpoint. `events` and `connections` None: all. Off for a reason (`off`), else on.
 
-    `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`: it is
-    told what is numbered up to `ended_seq`.
+    `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`: it
+    gets the events up to number `ended_seq`.
     `headers` go with each delivery; their values are secrets.
-    `begun` is the number behind which it is told; `asked` rises when something is to be tried now:
+    `begun` is the number behind which its events begin; `asked` rises when something is to be tried now:
     a delivery that is to be repeated, or the next one.
     """
 
@@ -171,12 +171,12 @@ class Webhook:
         return self.off is None and left
 
     def behind(self, seq: int) -> int:
-        """Events that it is still to be told, where `seq` is the number of the last one."""
+        """Return the number of events that are still to be delivered; `seq` is the number of the last one."""
         last = seq if self.ended_at is None else self.ended_seq
         return 0 if self.off == "gone" else self.progress.behind(last)
 
     def wants(self, event: Event) -> bool:
-        """Whether it is told of this."""
+        """Return whether it gets this event."""
         if self.events is not None and event.type not in self.events:
             return False
         return self.connections is None or event.connection in self.connections
@@ -210,7 +210,7 @@ class Webhooks:
         await add(self._documents, WEBHOOKS, webhook.connections, writes, quota=quota)
 
     async def delete(self, webhook: str) -> None:
-        """It is told nothing more, and its deliveries are forgotten. Harmless twice."""
+        """Delete the webhook and its deliveries. Harmless twice."""
         await self._documents.batch(
             [
                 Write("change", EVENT_LOG, HEAD, change=lambda head: unlisted(head, webhook)),
@@ -237,7 +237,7 @@ class Webhooks:
     ) -> Webhook:
         """Another address; on or off; other headers. Raises `WebhookNotFound`, and `WebhookEnded` for on.
 
-        What happened while it was paused is told once it is on again. One that was gone begins anew.
+        Events from its pause are delivered once it is on again. A webhook that was gone begins anew.
         """
         seq = 0
 
@@ -273,7 +273,7 @@ class Webhooks:
         return await self._change(webhook, changed)
 
     async def ask(self, webhook: str, *writes: Write) -> None:
-        """Have who delivers look for what is to be repeated, which `writes` say. As `rotate`."""
+        """Request deliveries again: `writes` mark them, and the delivery worker looks for them. As `rotate`."""
         await self._change(webhook, lambda there: replace(there, asked=there.asked + 1), *writes)
 
     async def gone(self, webhook: str, progress: Progress) -> None:
@@ -317,7 +317,7 @@ class Webhooks:
 
 
 def creating(webhook: Webhook) -> list[Write]:
-    """The writes that add it: it is told what is numbered behind the last number of then.
+    """Return the writes that add it: its events begin behind the last number at that time.
 
     The first one of a connection always has room: a part of the quota is reserved for it.
     """

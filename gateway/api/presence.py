@@ -17,8 +17,8 @@ from gateway.schemas.address_fields import Person  # noqa: TC001 - pydantic read
 from gateway.schemas.requests import Body
 
 if TYPE_CHECKING:
-    from actors.redis.leases import Lease
-    from actors.redis.presence import Seen
+    from actors.redis.leases.leases import Lease
+    from actors.redis.presence import ChatPresence
 
 
 class Subscription(Body):
@@ -65,7 +65,7 @@ async def seen(call: Call[None, None]) -> Response:
     return written(shown(chat, told, lease if alive else None))
 
 
-def shown(chat: str, told: Seen, lease: Lease | None) -> Chat:
+def shown(chat: str, told: ChatPresence, lease: Lease | None) -> Chat:
     """Presence and typing in a chat; a presence that an earlier socket reported may be over."""
     since = lease.since if lease is not None and lease.state == "open" else None
     known = told.at if since is not None and told.at is not None and told.at >= since else None

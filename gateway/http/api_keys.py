@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import structlog
 
 from actors.runtime.connection_ids import name_of
-from actors.runtime.quotas import units_of
+from actors.runtime.limits.quotas import units_of
+from actors.state.cached_collection import CachedCollection
 from actors.state.connections import requiring
 from actors.state.copies import Copy
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
@@ -27,7 +28,7 @@ from actors.state.tenants.admission import add
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Document, Documents
 
 log = structlog.get_logger()
@@ -70,7 +71,7 @@ class Key:
     created_at: float
     name: str
     units: tuple[str, ...] = field(init=False, repr=False)
-    """The units that its use of quotas counts for (`actors.runtime.quotas`)."""
+    """The units that its use of quotas counts for (`actors.runtime.limits.quotas`)."""
     _names: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -210,11 +211,16 @@ class KeyRing:
         *,
         copy: Copy | None = None,
     ) -> None:
-        self._documents = documents
-        self._copy = Copy(None) if copy is None else copy
+        self._stored = CachedCollection(
+            documents,
+            API_KEYS,
+            Copy(None) if copy is None else copy,
+            self._take,
+            within=_STORE_TIMEOUT,
+            clock=clock,
+        )
         self._clock = clock
         self._keys: dict[str, Key] = {}
-        self._read_at: float | None = None  # the last success
         self._tried_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -246,7 +252,7 @@ class KeyRing:
             hashed = self._hash_of(identifier)
         if hashed is not None:
             return await self._find(hashed)
-        if self._read_at is None:
+        if self._stored.read_at is None:
             raise StoreAway("no keys were read yet")
         return None
 
@@ -266,7 +272,7 @@ class KeyRing:
                 await asyncio.wait({reading}, timeout=_GLANCE)
                 found = self._keys.get(hashed)
         if found is None:
-            if self._read_at is None:
+            if self._stored.read_at is None:
                 raise StoreAway("no keys were read yet")
             return None
         return found if hmac.compare_digest(found.hash, hashed) else None
@@ -276,7 +282,7 @@ class KeyRing:
         if self._reading is not None or self._tried_at is None:
             return True
         now = self._clock()
-        old = self._read_at is None or now - self._read_at > age
+        old = self._stored.read_at is None or now - self._stored.read_at > age
         return old and now - self._tried_at >= PATIENCE
 
     def _idle(self) -> bool:
@@ -284,9 +290,13 @@ class KeyRing:
 
         Never while the store does not answer: only the first request may wait for that.
         """
-        if self._read_at is None or self._tried_at is None or self._tried_at > self._read_at:
+        if (
+            self._stored.read_at is None
+            or self._tried_at is None
+            or self._tried_at > self._stored.read_at
+        ):
             return False
-        return self._clock() - self._read_at > 2 * FRESH
+        return self._clock() - self._stored.read_at > 2 * FRESH
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._reading is None:
@@ -296,18 +306,9 @@ class KeyRing:
 
     async def _read(self) -> None:
         try:
-            async with asyncio.timeout(_STORE_TIMEOUT):
-                page = await self._documents.query(API_KEYS)
-        except (StoreAway, TimeoutError):
-            if self._read_at is None:
-                self._take(await self._copy.read() or ())
-            return  # what was read before stays valid
+            await self._stored.refresh()
         except Exception:  # nobody may wait for the outcome of this task
             log.exception("keys not read", action="read_keys")
-        else:
-            self._take(page.items)
-            self._read_at = self._clock()
-            await self._copy.write(page.items)
         finally:
             self._reading = None
 

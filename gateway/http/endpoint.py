@@ -18,7 +18,7 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import StoreUnavailable
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
-from actors.runtime.limits import LimitReached
+from actors.runtime.limits.limits import LimitReached
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway.http import auth, body, limit_problems, problems, rate_limiter
 from gateway.http.problems import Problem, from_validation

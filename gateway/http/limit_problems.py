@@ -10,7 +10,7 @@ from gateway.http.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.runtime.limits import Limit, LimitReached
+    from actors.runtime.limits.limits import Limit, LimitReached
 
 COUNTED: Final = "teimoso_limits_reached"
 

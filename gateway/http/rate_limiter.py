@@ -13,14 +13,14 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from actors.runtime.quotas import ALL
+from actors.runtime.limits.quotas import ALL
 from gateway.http.limit_problems import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.limits import Scope
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.limits import Scope
+    from actors.runtime.limits.quotas import Quota
     from gateway.http.api_keys import Key
     from gateway.http.problems import Problem
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Document
     from actors.state.events.deliveries import Attempt, Delivery
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook
     from gateway.http.response import Answer
 
@@ -37,7 +37,7 @@ class Pairing:
 VOID: Final = Pairing()
 
 
-def event(told: Told, pairing: Pairing = VOID) -> answers.EventAnswer:
+def event(told: NumberedEvent, pairing: Pairing = VOID) -> answers.EventAnswer:
     """The event as webhooks and readers get it. Raises `Unreadable`."""
     try:
         return _event(told, pairing)
@@ -46,7 +46,7 @@ def event(told: Told, pairing: Pairing = VOID) -> answers.EventAnswer:
         raise Unreadable(type(error).__name__) from None
 
 
-def _event(told: Told, pairing: Pairing) -> answers.EventAnswer:
+def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
     happened = told.event
     document = happened.data
     common: dict[str, Any] = {
@@ -71,7 +71,7 @@ def _event(told: Told, pairing: Pairing) -> answers.EventAnswer:
     return answers.StepEvent(**common, data=_step(told))
 
 
-def written(told: Told, pairing: Pairing = VOID) -> bytes:
+def written(told: NumberedEvent, pairing: Pairing = VOID) -> bytes:
     """The event as JSON, on one line. Raises `Unreadable`."""
     found = event(told, pairing)
     return found.__pydantic_serializer__.to_json(found)
@@ -125,7 +125,7 @@ def trial(known: Webhook, identity: str, now: float) -> answers.TestEvent:
 
 
 def delivery(
-    told: Told, known: Webhook, kept: Delivery | None, first: Attempt | None
+    told: NumberedEvent, known: Webhook, kept: Delivery | None, first: Attempt | None
 ) -> answers.Delivery:
     """The progress of an event's delivery: one that is `kept` has a document of its own.
 
@@ -165,7 +165,7 @@ def _readable(document: Document) -> Document:
     return {**document, "reason": document["reason"] or ""}
 
 
-def _step(told: Told) -> answers.MessageStep:
+def _step(told: NumberedEvent) -> answers.MessageStep:
     document = told.event.data
     return answers.MessageStep(
         id=document["id"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
 from actors.connection.proxy import address
-from actors.redis.lease_record import NONE_HELD
+from actors.redis.leases.lease_record import NONE_HELD
 from actors.runtime.connection_ids import name_of
 from actors.state.fields import API, source_of
 from actors.state.messages.received import connection_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from actors.queue.lanes import Counts, Record, Status
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection as Registered
     from actors.state.connections import Observed
     from actors.state.documents import Document

@@ -13,7 +13,7 @@ from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
     from actors.state.events.deliveries import Attempt
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
 
 Verdict = Literal["delivered", "retry", "dead", "gone"]
 
@@ -35,7 +35,7 @@ HOPELESS = (UNREADABLE, SUPERSEDED)
 """No failures of the endpoint; another attempt would change nothing."""
 
 
-def judged(attempt: Attempt, told: Told, now: float) -> Verdict:
+def judged(attempt: Attempt, told: NumberedEvent, now: float) -> Verdict:
     """The verdict on an attempt to deliver an event."""
     if attempt.error is None:
         return "delivered"

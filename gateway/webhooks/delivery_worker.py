@@ -33,11 +33,11 @@ from gateway.webhooks.refused_deliveries import Refused
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from actors.redis.leader_election import Turn
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leader_election import Leadership
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from actors.state.events.deliveries import Attempt, Status
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import Tail
     from gateway.webhooks.http_post import Poster
@@ -71,7 +71,7 @@ class Courier:
         webhooks: Webhooks,
         tail: Tail,
         poster: Poster,
-        turn: Turn,
+        turn: Leadership,
         leases: Leases,
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
@@ -100,7 +100,7 @@ class Courier:
             clock=clock,
         )
         self._endings = Endings(self._journal)
-        self._unread: deque[Told] = deque()
+        self._unread: deque[NumberedEvent] = deque()
         self._at_end = False
         self._results: deque[Result] = deque()
         self._news: asyncio.Task[None] | None = None

@@ -21,8 +21,8 @@ from gateway.webhooks.http_post import share
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.redis.leader_election import Turn
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leader_election import Leadership
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import Tail
@@ -51,7 +51,7 @@ class Deliverer:
         webhooks: Webhooks,
         tail: Tail,
         posters: Posters,
-        turn: Turn,
+        turn: Leadership,
         *,
         leases: Leases,
         clock: Callable[[], float] = time.time,

@@ -11,12 +11,12 @@ from gateway.schemas import event_presenters
 from gateway.schemas.event_presenters import VOID, Pairing
 
 if TYPE_CHECKING:
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.events.event import Event
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
 
 
-async def body(told: Told, leases: Leases, *, may_link: bool) -> bytes:
+async def body(told: NumberedEvent, leases: Leases, *, may_link: bool) -> bytes:
     """The event as JSON, on one line; `may_link`: whether it is for one who may link accounts.
 
     Raises `Unreadable`, and `RedisAway` where a QR or a code cannot be looked up.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.state.events.log import EventLog
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
 
 EVERY, BILLED_EVERY = 0.2, 1.0
 """Seconds between two looks while somebody follows; the second where each look is paid for."""
@@ -41,7 +41,7 @@ class Tail:
     def __init__(self, events: EventLog, *, billed: bool) -> None:
         self._log = events
         self._every = BILLED_EVERY if billed else EVERY
-        self._kept: deque[Told] = deque()
+        self._kept: deque[NumberedEvent] = deque()
         self._bytes = 0
         self._seq: int | None = None
         self._followers = 0
@@ -109,7 +109,7 @@ class Tail:
             self._wake()
         return look.more
 
-    def _keep(self, events: list[Told]) -> None:
+    def _keep(self, events: list[NumberedEvent]) -> None:
         self._kept.extend(events)
         self._bytes += sum(each.size for each in events)
         while len(self._kept) > KEPT or (self._bytes > KEPT_BYTES and len(self._kept) > 1):

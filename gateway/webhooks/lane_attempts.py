@@ -14,7 +14,7 @@ from gateway.webhooks.lanes import REPEATS, former_lane_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.webhooks import Webhook
     from gateway.webhooks.delivery_journal import Journal
     from gateway.webhooks.http_post import Poster

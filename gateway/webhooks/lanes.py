@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from actors.state.events.event import Event
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
 
 EVENTS, BYTES = 500, 1_000_000
 """Events, and their bytes, that wait in memory for one endpoint; one more may be larger."""
@@ -55,7 +55,7 @@ class Lane:
     """
 
     key: str
-    waiting: deque[Told] = field(default_factory=deque)
+    waiting: deque[NumberedEvent] = field(default_factory=deque)
     head: int | None = None
     head_at: float | None = None
     former: str | None = None
@@ -121,7 +121,7 @@ class Lanes:
         opened = [at for _, at in self._open.values()]
         return min((*heads, *opened), default=None)
 
-    def read(self, told: Told, *, wanted: bool) -> int:
+    def read(self, told: NumberedEvent, *, wanted: bool) -> int:
         """Take the next event of the log in; how many before it were gone already."""
         missing = 0
         while told.seq > self.seen + 1:
@@ -149,7 +149,7 @@ class Lanes:
         former = self._lanes.get(former_lane_of(event) or "")
         return former is not None and not former.empty
 
-    def must_wait(self, lane: Lane, told: Told) -> bool:
+    def must_wait(self, lane: Lane, told: NumberedEvent) -> bool:
         """Whether the event, which is in this lane, has to wait for some of the former lane of its chat.
 
         The lane is queued again once that may be over.
@@ -264,7 +264,7 @@ class Lanes:
                 return lane
         return None
 
-    def spill(self) -> Iterator[tuple[Lane, Told]]:
+    def spill(self) -> Iterator[tuple[Lane, NumberedEvent]]:
         """Give away what waits in memory for events that were refused: documents are to have it.
 
         One that is its lane's head then comes first.

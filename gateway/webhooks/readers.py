@@ -15,7 +15,7 @@ from actors.state.events.log import EventLog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Documents
     from gateway.http.api_keys import Key
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from actors.state.events.event import Event
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
     from gateway.backends import Backends
     from gateway.http.api_keys import Key
     from gateway.webhooks.event_tail import Tail
@@ -165,7 +165,7 @@ class Stream(Response):
                     async with asyncio.timeout(min(left, FRESH)):
                         await self._tail.news(self._cursor)
 
-    async def _written(self, told: Told) -> bytes | None:
+    async def _written(self, told: NumberedEvent) -> bytes | None:
         may_link = self._wanted.key.may("admin")
         try:
             try:

@@ -41,6 +41,6 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         letters=now - (job.settings.dead_letter_retention_days + 7) * DAY,
         connection=connection,
         dry_run=job.dry_run,
-        tell=lambda looked, count: job.report(looked=looked, removed=count),
+        report=lambda looked, count: job.report(looked=looked, removed=count),
     )
     return {"removed": removed}

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.redis.pokes import poke
 from actors.runtime import processes
 from actors.runtime.connection_ids import name_of

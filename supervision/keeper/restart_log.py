@@ -5,19 +5,17 @@ The keeper opens no state store.
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.runtime.atomic_files import write_atomically
+from actors.runtime.record_files import RecordFile
 from actors.state.recovery_actions import recovery_action
 
 if TYPE_CHECKING:
     from actors.state.documents import Document
 
-FILE = Path("run") / "restarts.json"
 KEPT = 100
 
 
@@ -44,22 +42,22 @@ class Restart:
         )
 
 
+FILE = RecordFile(Restart, Path("run") / "restarts.json")
+
+
 class Restarts:
     """The newest restarts, also by earlier keepers."""
 
     def __init__(self, data: Path) -> None:
-        self._file = data / FILE
+        self._data = data
         self._kept = read(data)
 
     def add(self, role: str, cause: str, seconds: float) -> None:
         """Adds a finished restart. Raises OSError, and then the next call writes it."""
         self._kept = [*self._kept, Restart(role, cause, time.time(), seconds)][-KEPT:]
-        write_atomically(self._file, json.dumps([asdict(one) for one in self._kept]))
+        FILE.write(self._data, self._kept)
 
 
 def read(data: Path) -> list[Restart]:
     """Returns the logged restarts, the newest last; none without a readable file."""
-    try:
-        return [Restart(**plain) for plain in json.loads((data / FILE).read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
+    return FILE.read(data)

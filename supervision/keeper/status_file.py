@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from actors.runtime.atomic_files import write_atomically
-
-FILE = Path("run") / "parts.json"
+from actors.runtime.record_files import RecordFile
 
 State = Literal["waiting", "starting", "ready", "fallen"]
 
@@ -32,12 +29,14 @@ class Note:
     attached: bool = False
 
 
+FILE = RecordFile(Note, Path("run") / "parts.json")
+
+
 class StatusFile:
     """The states of all parts of an instance."""
 
     def __init__(self, data: Path, roles: tuple[str, ...]) -> None:
-        self._file = data / FILE
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._data = data
         now = time.time()
         self._notes = {role: Note(role, "waiting", now) for role in roles}
         self.write()
@@ -60,13 +59,9 @@ class StatusFile:
 
     def write(self) -> None:
         """Writes the file. Raises OSError."""
-        plain = [asdict(note) for note in self._notes.values()]
-        write_atomically(self._file, json.dumps(plain, indent=1))
+        FILE.write(self._data, self._notes.values())
 
 
 def read(data: Path) -> list[Note]:
     """Returns the states that the last keeper wrote; the caller checks first whether it lives."""
-    try:
-        return [Note(**plain) for plain in json.loads((data / FILE).read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
+    return FILE.read(data)

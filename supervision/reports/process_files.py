@@ -6,15 +6,14 @@ start of its process, and `read` returns it only while that process lives.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from actors.runtime import hosts
-from actors.runtime.atomic_files import write_atomically
 from actors.runtime.processes import start_of
+from actors.runtime.record_files import RecordFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,9 +69,7 @@ class Entry:
 
 def write(data: Path, entries: Iterable[Entry], file: Path = TREE) -> None:
     """Replaces the list in `data` atomically: a reader gets the old one or the new one."""
-    target = data / file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, json.dumps([_plain(entry) for entry in entries], indent=1))
+    RecordFile(Entry, file).write(data, entries)
 
 
 def read(data: Path, file: Path = TREE) -> list[Entry]:
@@ -80,14 +77,14 @@ def read(data: Path, file: Path = TREE) -> list[Entry]:
 
     Entries of other hosts count while the heartbeat of the root is recent.
     """
-    entries = _written(data, file)
+    entries = RecordFile(Entry, file).read(data)
     told = any(not entry.here for entry in entries) and _root_shows(data)
     return [entry for entry in entries if (entry.alive if entry.here else told)]
 
 
 def names_any(data: Path, file: Path = TREE) -> bool:
     """Returns whether the list has an entry, living or dead: a stop leaves none, a `kill -9` does."""
-    return bool(_written(data, file))
+    return bool(RecordFile(Entry, file).read(data))
 
 
 def beat(data: Path) -> None:
@@ -102,22 +99,6 @@ def last_beat(data: Path) -> int | None:
         return (data / BEAT).stat().st_mtime_ns
     except OSError:
         return None
-
-
-def _written(data: Path, file: Path) -> list[Entry]:
-    try:
-        return [Entry(**plain) for plain in json.loads((data / file).read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
-
-
-def _plain(entry: Entry) -> dict[str, Any]:
-    plain: dict[str, Any] = {"role": entry.role, "pid": entry.pid, "started": entry.started}
-    if entry.connection is not None:
-        plain["connection"] = entry.connection
-    if entry.node is not None:
-        plain["node"] = entry.node  # reader and writer may be on different hosts
-    return plain
 
 
 def _root_shows(data: Path) -> bool:

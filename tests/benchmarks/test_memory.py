@@ -12,7 +12,7 @@ import pytest
 
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from tests.benchmarks.figures import Figure, Figures
 from tests.processes.valkey import Valkey
 

@@ -17,7 +17,7 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
-from actors.state.observed_states import Observing
+from actors.state.observed_states import ObservedStates
 from actors.state.open_store import open_documents
 from tests.benchmarks.figures import Figure, Figures
 from tests.integration.gateway.receiver import Receiver
@@ -191,13 +191,13 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
         Thresholds.of(settings),
         clock=lambda: now,
     )
-    observing = Observing(documents.batch, interval=HOUR)
+    states = ObservedStates(documents.batch, interval=HOUR)
     seen = Observed("open", epoch=1, since=now, beat=now)
     connections = [
         (await Connections(documents).create(f"c{number}")).id for number in range(CONNECTIONS)
     ]
     for connection in connections:
-        await observing.report(connection, seen)
+        await states.report(connection, seen)
     await health.round()
     firestore.counts(reset=True)
     beats = rounds = 0
@@ -206,9 +206,9 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
         await health.round()
         rounds += 1
         for connection in connections:
-            await observing.report(connection, replace(seen, beat=now))
+            await states.report(connection, replace(seen, beat=now))
             beats += 1
-    await observing.flush()  # as once in HOUR
+    await states.flush()  # as once in HOUR
     counted = firestore.counts()
     await lanes.close()
     await redis.aclose()

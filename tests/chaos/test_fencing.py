@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from actors.config.settings import Settings
-from actors.redis.leases import EXPIRES
+from actors.redis.leases.leases import EXPIRES
 from actors.runtime.connection_ids import name_of
 from supervision.keeper.manifest import Plan
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until

@@ -59,8 +59,8 @@ from pathlib import Path
 from actors.connection.session.session import Session
 from actors.queue.lanes import Send
 from actors.queue.spool.file import Spool
-from actors.runtime.limits import Limit
-from actors.runtime.quotas import Quota
+from actors.runtime.limits.limits import Limit
+from actors.runtime.limits.quotas import Quota
 from actors.state.documents import Write
 from actors.state.sqlite.store import SqliteDocuments
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.account.port import Call
     from actors.connection.engine import Engine
     from actors.connection.state_manager.port import State
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 WAITING: Final = 100
 """Calls that wait for the StateManager at most; the oldest are dropped."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.leases import Lease, Leases
 
 
 class Keeping:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from actors.connection.backup.keyring import Keyring
-    from actors.redis.lease_record import Position
+    from actors.redis.leases.lease_record import Position
 
 MAGIC: Final = b"TMOVAULT"
 VERSION: Final = 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from actors.redis.lease_record import Position
+    from actors.redis.leases.lease_record import Position
 
 
 @dataclass(frozen=True, slots=True)

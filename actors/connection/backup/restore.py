@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.backup.vault import Copy, Vault
-    from actors.redis.lease_record import Position
-    from actors.redis.leases import Lease
+    from actors.redis.leases.lease_record import Position
+    from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()
 

@@ -17,14 +17,15 @@ from actors.connection.backup.vault import SCRATCH
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
+from actors.runtime.backoff import doubled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from actors.connection.backup.vault import Copy, Vault
-    from actors.redis.lease_record import Position
-    from actors.redis.leases import Lease, Leases
+    from actors.redis.leases.lease_record import Position
+    from actors.redis.leases.leases import Lease, Leases
 
     CopyKeys = Callable[[Path], Awaitable[str | None]]
 
@@ -107,7 +108,7 @@ class Safekeeping:
                 pause, failures = self._every, 0
             else:
                 failures += 1
-                pause = min(LONGEST, self._every, AGAIN * 2**failures)
+                pause = doubled(failures, 2 * AGAIN, min(LONGEST, self._every))
                 # What is asked for now would only fail as well.
                 await asyncio.sleep(AGAIN)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from actors.redis.lease_record import Position
+    from actors.redis.leases.lease_record import Position
 
 BUSY = 5.0
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from actors.connection.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()
 

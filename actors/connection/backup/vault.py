@@ -19,7 +19,7 @@ from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.envelope import Header, Tampered, peek, rewrap, seal, unseal
 from actors.connection.backup.session_snapshot import enclose, remove, snapshot
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
-from actors.redis.lease_record import Position
+from actors.redis.leases.lease_record import Position
 from actors.runtime import connection_ids
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.connection.limits.refusals import SendDeferred
     from actors.connection.reporter import Reporter
     from actors.queue.lanes import Job, Lanes
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()
 

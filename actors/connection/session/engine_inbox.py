@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.connection.engine import InboxKind
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from actors.connection.session.migration import move_skipped_keys
 from actors.connection.session.schema import APPLICATION_ID, SCHEMA
 from actors.connection.session.schema_changes import CHANGES, VERSION
-from actors.redis.lease_record import Position
+from actors.redis.leases.lease_record import Position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

@@ -30,7 +30,7 @@ from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.sent_messages import Sent
 from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable

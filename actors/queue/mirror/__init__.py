@@ -1,5 +1,5 @@
 """The queue's view in the state store: documents of queued messages, and their writes.
 
 The loop that calls it is `actors/queue/upkeep.py`; the truth is in Redis (`lanes.py`).
-What the documents of received messages say is in `actors/state/messages`.
+Documents of received messages are made in `actors/state/messages`.
 """

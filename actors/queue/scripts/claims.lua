@@ -1,4 +1,4 @@
--- What the owner of a connection does: it claims what it may send, and tells what became of it.
+-- Transitions of the owner of a connection: claims of messages that may be sent, and their outcomes.
 
 local function job(id)
     local record = call('HMGET', message(id), 'chat', 'type', 'text', 'content', 'attempts',
@@ -41,7 +41,7 @@ local function look_ahead(jobs, flights, followed, known)
 end
 
 -- `interval` and `longest` are those of the pacing, `...` the gaps that follow the jobs (`rests` of
--- them), and then what the claimer has in hand.
+-- them), and then the attempts that the claimer has.
 function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, rests, ...)
     if not owns(epoch) then
         return {'lost'}
@@ -80,7 +80,7 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     for i = 1, #found, 2 do
         local chat, id = found[i], string.match(found[i + 1], '^%S+')
         followed[chat] = true
-        -- Whoever has it in hand must know what it follows.
+        -- The owner of the claim has to know the message that it follows.
         if not known[id] and known[flying[chat]] then
             table.insert(jobs, job(id))
         end
@@ -187,7 +187,7 @@ function transitions.fail(epoch, id, tries, code, uncertain, retry_at)
     write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
         'retry_at', retry_at)
     count('retries')
-    -- Who waits for a claim has to learn when the next one is due.
+    -- A waiting owner has to learn when the next claim is due.
     wake()
     return 'waiting'
 end

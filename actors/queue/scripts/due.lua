@@ -1,6 +1,6 @@
 -- What is held back, by a backoff or until its `send_at`, and is readied once that is over.
 
--- How many one script readies or sets aside; the rest is left to the next (claim says so).
+-- How many one script readies or sets aside; the rest is left to the next (`next_due` of the claim).
 local PROMOTE = 100
 
 -- How far the clock was set back, in all. `held` counts on from there: its scores are ahead of the

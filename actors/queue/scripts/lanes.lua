@@ -13,7 +13,7 @@
 --   tries        attempts begun, ever: names an attempt, so that a late repetition of what was
 --                said of an older one is recognised
 --   uncertain    1: an attempt was made whose acknowledgement never came
---   error        why the last attempt failed; retry_at when the next is due, by the clock of then
+--   error        why the last attempt failed; retry_at when the next is due, by the clock at that failure
 --   ticket       its member in `scheduled`; died its score in `dead`
 --   keyed        1: the first answer to an Idempotency-Key names it, and counts with it
 --   bytes, leaves   what it counts of the connection's budget, and until which hour (`bytes.lua`)
@@ -41,14 +41,14 @@ end
 
 -- A clock that was set back would hold a backoff for as long as it was set, and its chat with it.
 -- `send_at` is a time of the clock itself, and stays. Called once a second and nowhere else, so that
--- clocks of several hosts are not taken for one that jumps; a failure told between the jump and this
+-- clocks of several hosts are not taken for one that jumps; a failure reported between the jump and this
 -- is retried sooner by as much.
 local function follow_clock()
     local jump = tonumber(call('HGET', COUNTERS, 'clock') or NOW) - NOW
     call('HSET', COUNTERS, 'clock', NOW)
     if jump > 1 then
         call('HSET', COUNTERS, 'set_back', string.format('%.6f', set_back() + jump))
-        -- Who waits for a claim has to learn when the next one is due.
+        -- A waiting owner has to learn when the next claim is due.
         wake()
     end
 end

@@ -4,7 +4,7 @@
 --   nameless     set: LIDs that messages were accepted for while their number was not known, `NAMES` at most
 --   unasked      set: those among them whose name may have been dropped; until the owner reports each, nothing is claimed
 --   counters.dropped   1: names were dropped
---   counters.renamed   the number of the last pair that the owner's session told, and all before it
+--   counters.renamed   the number of the last pair that the owner's session reported, with all before it
 
 -- A few milliseconds' worth of messages.
 local SHARE = 500

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.queue.records import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
-from actors.runtime.limits import LimitReached
-from actors.runtime.sqlite_writer import Committer
+from actors.runtime.limits.limits import LimitReached
+from actors.runtime.sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from actors.queue.records import Record, Send
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
 
 _COUNT_IN = """INSERT INTO counts (connection, rows) VALUES (NEW.connection, 1)
     ON CONFLICT (connection) DO UPDATE SET rows = rows + 1;"""
@@ -81,7 +81,7 @@ _COLUMNS = (
 class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
     """The spool takes nothing now: it is full, or its disk is, or hangs (HTTP 503).
 
-    What was to be put may be there all the same if the disk hung.
+    The send may be in it all the same if the disk hung.
     """
 
     code: Final = "spool_unavailable"
@@ -110,7 +110,7 @@ class Spool:
     def __init__(self, path: Path, quota: Quota) -> None:
         self._path = path
         self._quota = quota
-        self._committer = Committer(path, SCHEMA, away=SpoolUnavailable)
+        self._writer = SqliteWriter(path, SCHEMA, away=SpoolUnavailable)
         self._reader: sqlite3.Connection | None = None
         self._empty = False  # nothing waits, as was seen in this turn of the event loop
 
@@ -158,7 +158,7 @@ class Spool:
             place = cursor.lastrowid or 0
             return Spooled(place, message_id, now, idempotency_key, send), False
 
-        return await self._committer.ask(run, writes=True)
+        return await self._writer.ask(run, writes=True)
 
     def _require_room(self, database: sqlite3.Connection, connection: str) -> None:
         rows = dict(database.execute("SELECT connection, rows FROM counts").fetchall())
@@ -171,13 +171,12 @@ class Spool:
             raise SpoolFull(self._quota.total, "instance")
 
     def holds(self, connection: str, chat: str) -> bool:
-        """Whether something of this chat waits here; then its next send belongs behind it.
+        """Return whether sends of this chat wait here; then its next one belongs behind them.
 
-        Asked for every send, so it does not leave the thread. False if the file cannot be read:
-        what is in it could not be told from nothing.
+        Called for every send, so it does not leave the thread. False if the file cannot be read.
 
-        That nothing waits at all holds for all who ask in one turn of the event loop: the loop had
-        heard of them before, and whatever was put for one of them by then, was found.
+        An answer that nothing waits at all is kept for one turn of the event loop: the calls of that turn began
+        before, and a send that was put for one of them by then was found.
         """
         return bool(self._read(_HOLDS, (connection, chat)))
 
@@ -206,7 +205,7 @@ class Spool:
 
     async def get(self, connection: str, message_id: str) -> Spooled | None:
         """The send with this id, if it waits here."""
-        row = await self._committer.ask(
+        row = await self._writer.ask(
             lambda db: _find(db, api_id(connection, message_id)), writes=False
         )
         try:
@@ -217,13 +216,13 @@ class Spool:
     async def oldest(self, limit: int, without: Sequence[tuple[str, str]] = ()) -> list[Spooled]:
         """The first in the order of acceptance, `without` those (connection, chat).
 
-        What is no send is moved to `unreadable` instead, and what is behind it comes forward.
+        A row that is no send is moved to `unreadable` instead, and the rows behind it come forward.
         """
         chats = without[:EXCEPTED]
         values = ", ".join(["(?, ?)"] * len(chats))
         where = f"WHERE (connection, chat) NOT IN (VALUES {values})" if chats else ""
         while True:
-            rows: list[Any] = await self._committer.ask(
+            rows: list[Any] = await self._writer.ask(
                 lambda database: database.execute(
                     f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
                     (*(part for chat in chats for part in chat), limit),
@@ -239,14 +238,14 @@ class Spool:
                     broken.append((time.time(), row[0]))
             if not broken:
                 return found
-            await self._committer.ask(partial(_move, moved=broken), writes=True)
+            await self._writer.ask(partial(_move, moved=broken), writes=True)
 
     async def unreadable(self, behind: int, limit: int) -> tuple[int, list[Record]]:
         """The endings of rows that are no sends, in the order of their moving, and the last one's number.
 
         `behind` is the number to go on from.
         """
-        rows: list[Any] = await self._committer.ask(
+        rows: list[Any] = await self._writer.ask(
             lambda database: database.execute(
                 "SELECT number, moved_at, CAST(id AS BLOB), CAST(chat AS BLOB), accepted_at"
                 " FROM unreadable WHERE number > ? ORDER BY number LIMIT ?",
@@ -260,13 +259,13 @@ class Spool:
     async def remove(self, moved: Sequence[Spooled]) -> None:
         """Forget what the queue has."""
         places = [(each.place,) for each in moved]
-        await self._committer.ask(
+        await self._writer.ask(
             lambda database: database.executemany("DELETE FROM spool WHERE place = ?", places),
             writes=True,
         )
 
     async def depth(self) -> Depth:
-        row = await self._committer.ask(
+        row = await self._writer.ask(
             lambda database: database.execute(
                 "SELECT COUNT(*), MIN(accepted_at), (SELECT COUNT(*) FROM unreadable) FROM spool"
             ).fetchone(),
@@ -276,7 +275,7 @@ class Spool:
 
     async def close(self) -> None:
         """Finish what is being written, then close the file."""
-        await asyncio.to_thread(self._committer.close)
+        await asyncio.to_thread(self._writer.close)
         self._forget_reader()
 
     def _look_again(self) -> None:

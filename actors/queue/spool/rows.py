@@ -1,4 +1,4 @@
-"""A row of the spool's file, read back: a send, or what no release of this kind can send."""
+"""Rows of the spool's file: written from sends and read back, also those of other releases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNREADABLE = "spool_unreadable"
-"""The error of messages whose row no longer tells what was to be sent."""
+"""The error of messages whose row no longer holds a send."""
 
 
 class NotASend(ValueError):  # noqa: N818 - reads as what it is

@@ -24,7 +24,7 @@ COLLECTIONS: Final[Mapping[str, str]] = {"contact": CONTACTS, "chat": CHATS, "la
 """The collection of documents for each subject."""
 
 _NAMED: Final = {CONTACTS: "address", CHATS: "chat", LABELS: "label"}
-"""The field that says what a document is about."""
+"""The field with the subject of a document."""
 
 FLAGS: Final = ("archived", "pinned", "unread")
 """Settings by which chats are found."""
@@ -177,9 +177,9 @@ def _is_over(document: Document, replaced: Mapping[str, Any]) -> bool:
 def _telling(
     collection: str, connection: str, subject_id: str, cause: Mapping[str, Any], *, news: bool
 ) -> Tells | None:
-    """Tells that what can be seen of a subject changed by `cause`; of labels nothing is told.
+    """Return what derives the event of a visible change of a subject by `cause`; None for labels.
 
-    Where it is no `news`, nothing is told of a subject of which nothing was known.
+    Where it is no `news`, a subject of which nothing was known has no event.
     """
 
     def tells(before: Document | None, after: Document | None) -> Sequence[Event]:

@@ -1,4 +1,4 @@
-"""All documents of a connection's app state: read in pages, and removed with the connection."""
+"""Reads all documents of a connection's app state in pages, and removes them with the connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
 
 PAUSE = 0.05
-"""Seconds between two batches, for whoever else writes."""
+"""Seconds between two batches, so that other writers have their turn."""
 
 
 async def pages(documents: Documents, connection: str) -> AsyncIterator[tuple[str, list[Document]]]:

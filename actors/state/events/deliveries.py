@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.state.documents import Document
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
 
 Status = Literal["waiting", "behind", "repeat", "delivered", "dead", "passed"]
 """``waiting``: refused, tried again · ``behind``: waits for such a one of its chat · ``repeat``: a person
@@ -62,7 +62,7 @@ class Delivery:
     """
 
     webhook: str
-    told: Told
+    told: NumberedEvent
     status: Status
     lane: str | None
     attempts: int = 0

@@ -1,12 +1,12 @@
 """Derives events from a document before and after a write (pure).
 
-A write that changes nothing tells nothing, so an event is told once however often its cause is
-repeated; its id follows from what happened, not from who wrote it when. What came with a history
-sync (``source: history``) is old and tells nothing.
+A write that changes nothing has no event, so an event is written once however often its cause is
+repeated; its id follows from the change, not from its writer and time. Messages of a history
+sync (``source: history``) are old and have none.
 
     ``message.received``    it was stored; once more where it takes a placeholder's place
     ``message.sent`` ``.delivered`` ``.read`` ``.dead`` ``.cancelled``
-                            it came there; each is told, also where several are noted at once
+                            it came there; each has an event, also where several are noted at once
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
     ``connection.state``    the state, or its cause, is another one
     ``connection.limited``  WhatsApp lets the account write to nobody new for a while, for another time,
@@ -18,7 +18,7 @@ sync (``source: history``) is old and tells nothing.
     ``chat.renamed``        a chat goes by another address from now on, since two addresses are one person's
     ``contact.updated``     a contact has other names, or is in the address book no more
     ``alert.raised`` ``alert.cleared``
-    ``alert.repeated``      it lasts, and is told again
+    ``alert.repeated``      it lasts, and is repeated
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
 
 
 def of_pairing(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """Events of a connection's pairing, told by a write of its document."""
+    """Return the events of a connection's pairing in a write of its document."""
     shown = None if after is None else after.get("pairing")
     if after is None or shown is None or shown == (before or {}).get("pairing"):
         return ()
@@ -128,7 +128,7 @@ def of_pairing(before: Document | None, after: Document | None) -> Sequence[Even
 
 
 def of_limit(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """Events of the limits of a connection's account, told by a write of its document."""
+    """Return the events of the limits of a connection's account in a write of its document."""
     limit = None if after is None else after.get("limit")
     if after is None or limit is None or limit == (before or {}).get("limit"):
         return ()

@@ -1,4 +1,4 @@
-"""The log of events as those see it who tell others: read behind a number, wanted until a time."""
+"""The log of events for its readers, who read behind a number and keep it wanted until a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from actors.state.events.outbox import Head, unpacked
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
 
 PACKS = 20
 """Documents that one look reads at most."""
@@ -18,14 +18,14 @@ PACKS = 20
 class Look(NamedTuple):
     """Events behind a number, oldest first, and whether there may be more behind those."""
 
-    events: list[Told]
+    events: list[NumberedEvent]
     more: bool
 
 
 class EventLog:
     """Events in the order in which their batches were committed, none left out between two looks.
 
-    What is older than its time is gone: a first event that is not the next number says so. Raises
+    Events older than their time are gone: a first event that is not the next number shows it. Raises
     `StoreAway`.
     """
 

@@ -1,9 +1,9 @@
-"""The outbox: events numbered and packed, to be written in the batch that they tell of. Pure.
+"""The outbox: numbers and packs events, to be written in the batch of their cause (pure).
 
 Events of one batch are one document of ``events``, and ``event_log/head`` has the last number: two
-documents a batch and not one an event, where each is paid for. Who numbers reads and raises the head
-in his own transaction, so numbers rise in the order in which batches were committed, without a hole,
-whichever process wrote them: whoever read up to a number has missed nothing.
+documents a batch and not one an event, where each is paid for. The numbering reads and raises the head
+in the transaction of the batch, so numbers rise in the order in which batches were committed, without a hole,
+over all processes: a reader up to a number has missed nothing.
 
 Nothing is written while nobody wants it: no webhook is set up, and no reader came for a while.
 """
@@ -30,7 +30,7 @@ _BULKY: Final = ("text", "content", "changes", "reason")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NumberedEvent:
     """An event with its number, and when it was written. `cut`: too long, its words are left out.
 
     `size` in bytes, where it was read from the log: the mean of the events that it was written with.
@@ -80,7 +80,7 @@ class _Pack:
 
 
 def is_wanted(head: Document | None, now: float) -> bool:
-    """Whether anybody wants events; where not, what a write tells need not be found out."""
+    """Return whether events are wanted; where not, those of a write need not be derived."""
     return Head.of(head).wanted(now)
 
 
@@ -103,15 +103,15 @@ def packed(
     return [(EVENT_LOG, HEAD, raised.document), *named]
 
 
-def unpacked(document: Mapping[str, Any]) -> Iterable[Told]:
+def unpacked(document: Mapping[str, Any]) -> Iterable[NumberedEvent]:
     """The events of a document of ``events``, in order."""
     size = len(document["events"]) // (document["last"] - document["first"] + 1)
     for seq, known in enumerate(json.loads(document["events"]), document["first"]):
         cut = bool(known.pop("cut", False))
-        yield Told(seq, document["at"], Event(**known), cut, size)
+        yield NumberedEvent(seq, document["at"], Event(**known), cut, size)
 
 
-def written(told: Told) -> str:
+def written(told: NumberedEvent) -> str:
     """One event as text, by itself; `read` has it again."""
     return json.dumps(
         {"seq": told.seq, "at": told.at, "cut": told.cut, "event": asdict(told.event)},
@@ -120,10 +120,12 @@ def written(told: Told) -> str:
     )
 
 
-def read(text: str) -> Told:
+def read(text: str) -> NumberedEvent:
     """The value that `written` wrote."""
     known = json.loads(text)
-    return Told(known["seq"], known["at"], Event(**known["event"]), known["cut"], len(text))
+    return NumberedEvent(
+        known["seq"], known["at"], Event(**known["event"]), known["cut"], len(text)
+    )
 
 
 def _text(event: Event) -> tuple[str, int]:
@@ -139,7 +141,7 @@ def _text(event: Event) -> tuple[str, int]:
     size = len(text.encode())
     if size <= PACK_BYTES:
         return text, size
-    # Told all the same; what it said is in the document that it tells of.
+    # Written all the same; its words are in the document that it is about.
     data = {name: None if name in _BULKY else value for name, value in event.data.items()}
     text = _json({**known, "data": data, "cut": True})
     return text, len(text.encode())

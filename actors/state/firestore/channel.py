@@ -1,4 +1,4 @@
-"""The way to Firestore: the address, the credentials, and how a lost connection is made again."""
+"""The gRPC channel to Firestore: its address, its credentials, its reconnects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPTIONS = (
     # gRPC would wait up to two minutes before it tries a server again that was away.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    # How long one try may take: a server far away needs several round trips for it.
+    # The time of one try: a server far away needs several round trips for it.
     ("grpc.min_reconnect_backoff_ms", 5_000),
 )
 

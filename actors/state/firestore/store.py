@@ -82,7 +82,7 @@ class FirestoreDocuments:
         self._root = f"{self._database}/documents"
         self._metadata = [("google-cloud-resource-prefix", self._database)]
         if settings.firestore_emulator_host is not None:
-            # An emulator takes everybody who says so for the owner.
+            # An emulator accepts this token from all clients.
             self._metadata.append(("authorization", "Bearer owner"))
         self._client: Any = None
         self._opening = asyncio.Lock()
@@ -260,12 +260,12 @@ class FirestoreDocuments:
         return await method(request, retry=None, timeout=ANSWER_SECONDS, metadata=self._metadata)
 
     async def _transact(self, client: Any, steps: Sequence[_Step]) -> dict[str, Any]:
-        """Read, decide and write with nobody in between; the documents afterwards, by name."""
+        """Read, decide and write in one transaction; return the documents afterwards, by name."""
         try:
             return await self._attempt(client, steps)
         except exceptions.Aborted:
             pass
-        # What collides in one process waits for its turn, so that each turn can succeed.
+        # Transactions of one process that collide wait for their turn, so that each turn can succeed.
         async with self._collided:
             for failures in range(1, TRIES):
                 pause = backoff(failures, COLLIDED_BASE, COLLIDED_CAP, random.random(), floor=0.0)  # noqa: S311 - spread only
@@ -290,7 +290,7 @@ class FirestoreDocuments:
                 there = after[step.name]
                 after[step.name] = step.apply(there)
                 if wanted:
-                    told += step.told(there, after[step.name])
+                    told += step.events(there, after[step.name])
             for collection, identity, data in packed(known, told, now):
                 name = self._name(collection, identity)
                 after[name] = encode(name, data)
@@ -322,7 +322,7 @@ class _Step:
         self.tells = write.tells is not None
         self.blind = write.op in ("set", "merge", "delete") and not self.tells
         """Whether it needs not be known what is there."""
-        # The caller may go on changing his own.
+        # The caller may go on changing its data.
         self._data: Any = copy.deepcopy(write.data) if write.op in ("merge", "advance") else {}
         self._encoded = encode(self.name, write.data)
         if write.op == "advance":
@@ -359,8 +359,8 @@ class _Step:
         changed = self._write.change(None if there is None else decode(there))
         return there if changed is None else encode(self.name, changed)
 
-    def told(self, before: Any | None, after: Any | None) -> Sequence[Event]:
-        """The events that the write emits, having made `after` of `before`."""
+    def events(self, before: Any | None, after: Any | None) -> Sequence[Event]:
+        """Return the events of the write, having made `after` of `before`."""
         if self._write.tells is None or _same(before, after):
             return ()
         return self._write.tells(

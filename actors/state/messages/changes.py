@@ -5,7 +5,7 @@ The changes of a message stand in its document under ``changes``, beside what it
     ``reactions`` by who reacted (`ME`, or an address): ``emoji`` ``at`` ``message_id``; one that was
     taken back stays with an empty ``emoji``, so that an older one does not come back
     ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
-    both with ``at_ms``, their sender's time in milliseconds, where it is told: it says which is the last,
+    both with ``at_ms``, their sender's time in milliseconds, where it is known: the greater is the later,
     since WhatsApp's own times are whole seconds
     ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
     ``deleted`` ``at`` ``message_id``; what the message said, its file, and its other changes, are gone
@@ -13,8 +13,8 @@ The changes of a message stand in its document under ``changes``, beside what it
 
 The result is the same in whatever order changes arrive and however often (G5), also where one comes
 before its message: a document with ``changes`` alone stands for that until it is stored, and no
-list shows it. Who changed it is who sent the change: an edit and a delete are for the document of a
-message of their own sender, whatever they claim.
+list shows it. The author of a change is its sender: an edit and a delete are for the document of a
+message of their own sender, in spite of their claim.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from actors.state.documents import Document
 
 ME: Final = "me"
-"""Who reacts for the account, through this service or on its phone."""
+"""The person who reacts for the account, through this service or on its phone."""
 
 _BY_PERSON: Final = ("reactions", "votes")
 """Changes of which only the last of each person counts."""
 
 EDITS: Final = 20
 EDITS_BYTES: Final = 300_000
-"""What is kept of a message's edits at most: of a longer history the newest."""
+"""Edits of a message, and their bytes, that are kept at most: of a longer history the newest."""
 
 EMOJI: Final = 100
 OPTION: Final = 100

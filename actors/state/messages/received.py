@@ -1,4 +1,4 @@
-"""From what a connection received to documents of ``whatsapp_messages``: pure.
+"""Makes documents of ``whatsapp_messages`` from items of a connection's inbox (pure).
 
 The same message gives the same document id however often it comes (G5), so that creating it once
 is enough and nothing has to be looked up.
@@ -46,7 +46,7 @@ _PROOF = {"sent": 0, "delivered": 1, "read": 2}
 def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     """The document, with its id, of an inbox message (the fields of `engine.InboxMessage`, and perhaps `kept`).
 
-    What the account's own phone sent (`from_me`) is outgoing and was sent when WhatsApp says so.
+    A message of the account's own phone (`from_me`) is outgoing, and was sent at WhatsApp's time.
     Raises `ValueError` or `KeyError` for an item that is not one; its text is never in the error.
     """
     at = float(item["at"])
@@ -125,8 +125,7 @@ def storing(document: Document, *, tells: Tells | None = of_message) -> Write:
     One that is there of a connection that was deleted counts for nothing: it is another's now. Only
     its changes may be of either, and are kept.
 
-    What replaces a placeholder stands in its place, and what is known of either's way to the
-    recipient, and of its changes, is known of the one that stays.
+    The message that replaces a placeholder stands in its place, with the statuses and changes of both.
     """
 
     def change(there: Document | None) -> Document | None:
@@ -194,7 +193,7 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     """The writes that move a stored message from the chat `old` to `new`, in this order.
 
     A message that the API sent keeps its id, and only its chat changes. Of any other, id, sender and status
-    move with it. What is in `new` already stays, unless it is a placeholder for what moves. A crash
+    move with it. A message that is in `new` already stays, unless it is a placeholder for the one that moves. A crash
     between the two leaves it in both, and a repeat completes it.
     """
     if source_of(document) == API:

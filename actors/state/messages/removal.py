@@ -1,4 +1,4 @@
-"""Removing old messages from ``whatsapp_messages``, when somebody asks for it."""
+"""Removes old messages from ``whatsapp_messages``, on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
 
 PAUSE = 0.05
-"""Seconds between two batches, for whoever else writes."""
+"""Seconds between two batches, so that other writers have their turn."""
 
 DONE = frozenset({"received", "sent", "delivered", "read", "cancelled"})
 
@@ -25,11 +25,11 @@ async def prune(
     letters: float,
     connection: str | None,
     dry_run: bool,
-    tell: Callable[[int, int], None],
+    report: Callable[[int, int], None],
 ) -> int:
     """Remove what is from before that time and done; how many, or how many it would be.
 
-    Dead letters go that are from before `letters` too. `tell` hears after each batch how many were
+    Dead letters go that are from before `letters` too. `report` gets after each batch how many were
     looked at and how many went. A run that breaks off leaves the rest to the next. Raises
     `StoreAway`.
     """
@@ -46,7 +46,7 @@ async def prune(
         if old and not dry_run:
             await documents.batch([Write("delete", MESSAGES, id_) for id_ in old])
         looked, removed = looked + len(page.items), removed + len(old)
-        tell(looked, removed)
+        report(looked, removed)
         after = page.next
         if after is None:
             return removed
@@ -54,7 +54,7 @@ async def prune(
 
 
 def _may_go(message: Document, letters: float) -> bool:
-    """Of an unknown status nobody knows whether it is done."""
+    """Return whether a message is done; one of an unknown status is not."""
     if message.get("status") == "dead":
         return float(message.get("dead_at") or message["at"]) < letters
     return message.get("status") in DONE

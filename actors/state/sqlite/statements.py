@@ -96,7 +96,7 @@ def compile_query(
     sql = f"SELECT id, data FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {by}"  # noqa: S608 - identifiers only, checked above
     if limit is not None:
         sql += " LIMIT ?"
-        parameters.append(limit + 1)  # one more tells whether there is a next page
+        parameters.append(limit + 1)  # one more shows whether there is a next page
     return Statement(sql, tuple(parameters), request)
 
 

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors.runtime.sqlite_writer import Committer
+from actors.runtime.sqlite_writer import SqliteWriter
 from actors.state.documents import (
     EVENT_LOG,
     HEAD,
@@ -39,7 +39,7 @@ class SqliteDocuments:
     """The documents port on a file that several processes share; durable when a call returns."""
 
     def __init__(self, path: Path) -> None:
-        self._committer = Committer(path, (TABLE, *indexes()), away=StoreAway)
+        self._writer = SqliteWriter(path, (TABLE, *indexes()), away=StoreAway)
 
     @property
     def billed(self) -> bool:
@@ -47,7 +47,7 @@ class SqliteDocuments:
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)
-        return await self._committer.ask(
+        return await self._writer.ask(
             lambda database: _read(database, collection, id), writes=False
         )
 
@@ -115,14 +115,14 @@ class SqliteDocuments:
             more = limit is not None and len(rows) > limit
             return Page(items, statement.request.cursor(items[-1]) if more else None)
 
-        return await self._committer.ask(run, writes=False)
+        return await self._writer.ask(run, writes=False)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._committer.close)
+        await asyncio.to_thread(self._writer.close)
 
     async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._committer.ask(run, writes=True)
+            return await self._writer.ask(run, writes=True)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
             # Its name only: the text could quote what was to be stored.
             raise Refused(error.sqlite_errorname) from None
@@ -131,7 +131,7 @@ class SqliteDocuments:
 def _applied(
     database: sqlite3.Connection, write: Write, apply: Callable[[sqlite3.Connection], bool]
 ) -> Sequence[Event]:
-    """Apply a write; what it tells."""
+    """Apply a write; return its events."""
     if write.tells is None:
         apply(database)
         return ()
@@ -146,7 +146,7 @@ def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:
     """The write as a step of a transaction; True if it wrote. Raises `ValueError` here, early."""
     collection, identity = write.collection, write.id
     check_address(collection, identity)
-    # The caller may go on changing his own; but for a merge it is encoded here.
+    # The caller may go on changing its data; but for a merge it is encoded here.
     data = dict(write.data) if write.op == "merge" else write.data
     text = "" if write.op in ("delete", "change") else _encode(identity, data)
     advance = compile_advance(write.by, write.keep) if write.op == "advance" else ""

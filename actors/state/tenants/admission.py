@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from actors.runtime.quotas import units_of
+from actors.runtime.limits.quotas import units_of
 from actors.state.documents import QUOTAS, StoreAway, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
     from actors.state.documents import Change, Document, Documents
 
 TRIES = 20
@@ -50,7 +50,7 @@ async def add(
 
 
 def used(documents: Iterable[Document]) -> Counter[str]:
-    """Count the documents of each unit (`actors.runtime.quotas`), without those that ended (pure).
+    """Count the documents of each unit (`actors.runtime.limits.quotas`), without those that ended (pure).
 
     One of several connections counts for those of them that are not deleted.
     """

@@ -1,4 +1,4 @@
-"""API keys and webhooks that are for some connections only: they end with the last of these.
+"""Ends API keys and webhooks that are for some connections only, with the last of these.
 
 An ended key is refused, an ended webhook gets no events of later; both stay listed for an admin (G12).
 """
@@ -60,7 +60,7 @@ def _ending(collection: str, item: str, connection: str, now: float, seq: int) -
 def with_ended(document: Document, connection: str, now: float, seq: int) -> Document:
     """The key or webhook once a connection that it was for is deleted (pure).
 
-    A webhook is told what is numbered up to `seq`: how its messages ended, say.
+    A webhook gets the events up to number `seq`: how its messages ended, say.
     """
     ended = sorted({*document.get("ended", ()), connection})
     changed: dict[str, Any] = {**document, "ended": ended}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from actors.state.events.deliveries import Attempt
-    from actors.state.events.outbox import Told
+    from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook
     from gateway.backends import Backends
     from gateway.http.endpoint import Call
@@ -119,7 +119,7 @@ async def _buried(
 
 
 async def _kept(
-    backends: Backends, webhook: Webhook, events: Sequence[Told]
+    backends: Backends, webhook: Webhook, events: Sequence[NumberedEvent]
 ) -> dict[int, Delivery]:
     """Deliveries of these events that have documents, by their numbers."""
     if not events:
@@ -137,7 +137,7 @@ async def _kept(
 
 
 async def _taken(
-    backends: Backends, webhook: Webhook, events: Sequence[Told]
+    backends: Backends, webhook: Webhook, events: Sequence[NumberedEvent]
 ) -> dict[int, Attempt]:
     """The attempts at those of these events that got through at once, by their numbers."""
     names = dict.fromkeys(delivered_id(webhook.id, each.seq) for each in events)

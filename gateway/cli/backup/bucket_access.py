@@ -28,8 +28,8 @@ from actors.connection.session.session import (
     SessionUnavailable,
 )
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease_record import Position
-from actors.redis.leases import LeaseLost, Leases, Owner
+from actors.redis.leases.lease_record import Position
+from actors.redis.leases.leases import LeaseLost, Leases, Owner
 from actors.runtime import hosts
 from actors.runtime.connection_ids import is_connection, name_of
 from actors.state.connections import ConnectionExists, Connections

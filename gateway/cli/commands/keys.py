@@ -99,7 +99,7 @@ async def _list(data: Path) -> list[dict[str, Any]]:
 async def _create(
     data: Path, name: str, scopes: list[str], connections: list[str] | None
 ) -> dict[str, Any]:
-    from actors.runtime.limits import LimitReached
+    from actors.runtime.limits.limits import LimitReached
     from actors.state.connections import Connections
     from gateway.cli.api_client import settings_of
     from gateway.http import api_keys

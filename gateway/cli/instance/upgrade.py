@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.redis.pokes import poke
 from actors.runtime.atomic_files import write_atomically
 from actors.runtime.connection_ids import name_of
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
     Old = set[tuple[int, str]]
 

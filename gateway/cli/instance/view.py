@@ -12,7 +12,7 @@ import psutil
 from actors.config.settings import Settings
 from actors.connection.whatsmeow.program.files import NAME
 from actors.redis.client import RedisAway, connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.documents import StoreAway
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
     from supervision.keeper.status_file import Note
     from supervision.reports.process_files import Entry

@@ -10,11 +10,28 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.config.descriptions import HEAD, SECTIONS
-from actors.config.settings import Settings
+from actors.config.settings import SECTIONS, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from actors.config.sections.section import Section
+
+HEAD = """\
+# Settings
+
+Each is an environment variable, or a line `NAME=VALUE` of the settings file that
+`teimoso up --settings FILE` is given; the environment is stronger than the file. They are read once,
+at the start. A bad value stops it with a sentence that names the setting, and so does an unknown
+name in the file; in the environment, which is full of other names, one that is a slip away from a
+setting's.
+
+`teimoso settings show` lists what an instance goes by, `teimoso settings set NAME=VALUE` changes it
+for good. Only `WHATSAPP_VERSION` and `DISK_RESERVE` may change while the instance runs; everything
+else needs `teimoso down` first.
+
+Intervals and pauses are milliseconds, where nothing else is said.
+"""
 
 HINT = """\
 # Every setting of Teimoso with its default. Copy it to .env, set what is to differ, and start with
@@ -22,15 +39,18 @@ HINT = """\
 """
 
 
+FIELDS = {str(field.validation_alias): field for field in Settings.model_fields.values()}
+"""The fields of all settings, by the names in the environment."""
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def markdown() -> str:
-    """The reference: a table for each section. Raises KeyError for a setting that is nowhere told."""
+    """Return the reference: a table for each section."""
     parts = [HEAD]
     for section in SECTIONS:
         rows = "".join(
-            f"| `{name}` | {_shown(name)} | {text} |\n" for name, text in section.settings.items()
+            f"| `{name}` | {_shown(name)} | {_text(name)} |\n" for name in section.own_fields()
         )
         intro = f"{section.intro}\n\n" if section.intro else ""
         parts.append(
@@ -40,21 +60,14 @@ def markdown() -> str:
 
 
 def env_example() -> str:
-    """A settings file in which every setting stands, and none is set."""
-    return HINT + "".join(
-        f"\n# --- {one.title} ---\n{''.join(_lines(one.settings))}" for one in SECTIONS
-    )
+    """Return a settings file that has every setting, and sets none."""
+    return HINT + "".join(f"\n# --- {one.title} ---\n{''.join(_lines(one))}" for one in SECTIONS)
 
 
-def told() -> set[str]:
-    """The names that the documents have."""
-    return {name for section in SECTIONS for name in section.settings}
-
-
-def _lines(settings: Mapping[str, str]) -> Iterator[str]:
-    for name, text in settings.items():
+def _lines(section: type[Section]) -> Iterator[str]:
+    for name in section.own_fields():
         default = _default(name)
-        plain = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text).replace("`", "")
+        plain = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", _text(name)).replace("`", "")
         yield "\n" + textwrap.fill(plain, 96, initial_indent="# ", subsequent_indent="# ") + "\n"
         yield f"#{name}={'' if default is None else default}\n"
 
@@ -64,10 +77,15 @@ def _shown(name: str) -> str:
     return "none" if default is None else f"`{default}`"
 
 
+def _text(name: str) -> str:
+    text = FIELDS[name].description
+    assert text is not None, name  # a test looks at all of them
+    return text
+
+
 def _default(name: str) -> str | None:
-    """As a person writes it."""
-    fields = {str(field.validation_alias): field for field in Settings.model_fields.values()}
-    value = fields[name].get_default(call_default_factory=True, validated_data={})
+    """Return the default as a person writes it."""
+    value = FIELDS[name].get_default(call_default_factory=True, validated_data={})
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -17,7 +17,7 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
 from supervision.keeper.parts import ports, ray_head
 from tests.chaos.harness.node import START, Node, join, run, wait_for

@@ -12,7 +12,7 @@ from actors.state.documents import EVENT_LOG, EVENTS, HEAD, TELLING_LIMIT, Store
 from actors.state.events import outbox
 from actors.state.events.event import Event
 from actors.state.events.log import EventLog
-from actors.state.events.outbox import Told
+from actors.state.events.outbox import NumberedEvent
 from actors.state.open_store import open_documents
 from tests.conformance.documents.conftest import settings
 
@@ -48,8 +48,8 @@ async def wanted(documents: Documents) -> None:
     await EventLog(documents).want(time.time() + 1000)
 
 
-async def outbox_events(documents: Documents) -> list[Told]:
-    log, seen = EventLog(documents), list[Told]()
+async def outbox_events(documents: Documents) -> list[NumberedEvent]:
+    log, seen = EventLog(documents), list[NumberedEvent]()
     while True:
         look = await log.after(seen[-1].seq if seen else 0)
         seen += look.events
@@ -57,7 +57,7 @@ async def outbox_events(documents: Documents) -> list[Told]:
             return seen
 
 
-def ids(events: Sequence[Told]) -> list[str]:
+def ids(events: Sequence[NumberedEvent]) -> list[str]:
     return [each.event.id for each in events]
 
 
@@ -153,7 +153,7 @@ async def test_numbers_have_no_hole_with_several_writers(opened: Callable[[], Do
                 for number in range(30)
             )
         )
-        seen: list[Told] = []
+        seen: list[NumberedEvent] = []
         while True:
             over = writing.done()
             seen += (await EventLog(stores[0]).after(len(seen))).events

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.state.open_store import open_documents
 from tests.integration.gateway.served import Api, Gateway
 from tests.processes.small_disk import mount_small_disk

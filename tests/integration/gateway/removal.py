@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from actors.connection.state_manager.remote import RemoteState
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from supervision.removal import Removal

@@ -11,7 +11,7 @@ from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources, files_room
 from actors.queue.lanes import Lanes
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, Order

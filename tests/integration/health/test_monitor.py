@@ -18,7 +18,7 @@ from actors.health.actor import HealthMonitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.queue.lanes import Lanes, Send
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_STATUS, LATEST

@@ -20,7 +20,7 @@ from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.vault import Copy
 from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.account.app_state import changing
 from actors.state.connections import Connections

@@ -17,8 +17,8 @@ from redis.asyncio import Redis
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
-from actors.redis.pipeline import Line
+from actors.redis.leases.leases import Leases
+from actors.redis.pipeline import RedisPipeline
 from tests.integration.queue.cluster import Cluster
 from tests.integration.queue.desk import SHOP, Desk
 from tests.processes.valkey import Valkey
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 class RepeatingRedis(Redis):
-    """The client of a test in which `RepeatingLine` stands for `Line`."""
+    """The client of a test in which `RepeatingLine` stands for `RedisPipeline`."""
 
 
-class RepeatingLine(Line):
+class RepeatingLine(RedisPipeline):
     """Puts every script twice on the way; the first answer of each is lost.
 
     A first run that fails where the second does not fails the call: what it did is not known.
@@ -57,7 +57,7 @@ class RepeatingLine(Line):
         return kept
 
 
-_exchange = Line.exchange
+_exchange = RedisPipeline.exchange
 
 
 @pytest.fixture(scope="package")
@@ -106,7 +106,7 @@ async def redis(
     client_of: type[Redis] = Redis
     if kind != "once":
         client_of = RepeatingRedis
-        monkeypatch.setattr(Line, "exchange", RepeatingLine.exchange)
+        monkeypatch.setattr(RedisPipeline, "exchange", RepeatingLine.exchange)
     yield client_of.from_pool(client.connection_pool)
     await client.connection_pool.disconnect()
 

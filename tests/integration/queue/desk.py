@@ -13,7 +13,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.queue.records import record_of
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

@@ -24,7 +24,7 @@ from actors.connection.sender import Sender, Ticket
 from actors.messages.content import pack, text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from actors.messages.content import ReadMark
 from actors.queue.lanes import Lanes, Send
 from actors.queue.mirror import comparison
 from actors.queue.mirror.comparison import COMPARISON, Comparison, Differences
-from actors.queue.upkeep import Upkeep
+from actors.queue.upkeep import QueueUpkeep
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, HEALTH_STATUS, JOBS, Documents, Write
@@ -55,13 +55,13 @@ async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
 
 
 @pytest_asyncio.fixture
-async def mirror(desk: Desk, documents: Documents) -> Upkeep:
-    upkeep = Upkeep(desk.lanes, documents, 30)
+async def mirror(desk: Desk, documents: Documents) -> QueueUpkeep:
+    upkeep = QueueUpkeep(desk.lanes, documents, 30)
     await upkeep.list_connections()
     return upkeep
 
 
-async def mirrored(upkeep: Upkeep) -> None:
+async def mirrored(upkeep: QueueUpkeep) -> None:
     upkeep._all_at = 0.0
     await upkeep.mirror()
 
@@ -85,7 +85,7 @@ async def fill(desk: Desk) -> None:
 
 
 async def test_a_queue_and_its_view_do_not_differ(
-    desk: Desk, documents: Documents, mirror: Upkeep
+    desk: Desk, documents: Documents, mirror: QueueUpkeep
 ) -> None:
     await fill(desk)
     assert await compared(desk, documents) == NONE, "what is still to be mirrored is lag"
@@ -96,7 +96,9 @@ async def test_a_queue_and_its_view_do_not_differ(
     assert (note["missing"], note["unseen"], note["differing"]) == (0, 0, 0)
 
 
-async def test_what_redis_lost_is_missing(desk: Desk, documents: Documents, mirror: Upkeep) -> None:
+async def test_what_redis_lost_is_missing(
+    desk: Desk, documents: Documents, mirror: QueueUpkeep
+) -> None:
     await fill(desk)
     await mirrored(mirror)
     await desk.redis.flushdb()
@@ -122,7 +124,7 @@ async def test_what_redis_lost_is_missing(desk: Desk, documents: Documents, mirr
 
 
 async def test_what_the_store_lost_is_unseen(
-    desk: Desk, documents: Documents, mirror: Upkeep
+    desk: Desk, documents: Documents, mirror: QueueUpkeep
 ) -> None:
     await fill(desk)
     await mirrored(mirror)
@@ -132,7 +134,7 @@ async def test_what_the_store_lost_is_unseen(
 
 
 async def test_an_older_copy_of_redis_differs(
-    desk: Desk, documents: Documents, mirror: Upkeep
+    desk: Desk, documents: Documents, mirror: QueueUpkeep
 ) -> None:
     """Messages were sent since: the view knows, and the queue would send them again."""
     for text, chat in (("a", ANA), ("b", BEN), ("c", EVA)):
@@ -151,7 +153,7 @@ async def test_an_older_copy_of_redis_differs(
 
 
 async def test_it_is_done_once_after_a_start_and_never_without_connections(
-    desk: Desk, documents: Documents, mirror: Upkeep, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, documents: Documents, mirror: QueueUpkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirror, "_comparison", Comparison(desk.lanes, documents, settled=0))
     mirror._connections = ()
@@ -171,7 +173,7 @@ async def test_it_is_done_once_after_a_start_and_never_without_connections(
 
 
 async def test_it_reads_page_after_page_and_no_more_than_its_bound(
-    desk: Desk, documents: Documents, mirror: Upkeep, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, documents: Documents, mirror: QueueUpkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(11):
         await desk.accept(f"{number}")
@@ -199,7 +201,7 @@ class Meanwhile:
 
 
 async def test_what_moves_while_it_is_looked_at_is_no_difference(
-    desk: Desk, documents: Documents, mirror: Upkeep
+    desk: Desk, documents: Documents, mirror: QueueUpkeep
 ) -> None:
     await desk.accept("a")
     await mirrored(mirror)

@@ -11,7 +11,7 @@ import pytest
 
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from tests.integration.queue.desk import SHOP
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from actors.messages.content import ChatChange, pack
 from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import SHOP, Desk
 from tests.processes import forked
 from tests.waiting import eventually

@@ -9,8 +9,8 @@ import pytest
 from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.queue.lanes import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
 from actors.redis import keys
-from actors.redis.lease_record import Position
-from actors.redis.leases import TOMBSTONE, Lease, LeaseLost, LeaseMissing, Leases, Owner
+from actors.redis.leases.lease_record import Position
+from actors.redis.leases.leases import TOMBSTONE, Lease, LeaseLost, LeaseMissing, Leases, Owner
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 

@@ -9,8 +9,8 @@ import pytest
 
 from actors.queue.lanes import RedisAway, Send
 from actors.redis import keys
-from actors.redis.leader_election import Turn
-from actors.redis.leases import Owner
+from actors.redis.leases.leader_election import Leadership
+from actors.redis.leases.leases import Owner
 from supervision.root_generation import RootGeneration
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP, Desk
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
 
 OWNER = Owner("connection:2", 8, "node")
 
@@ -99,7 +99,7 @@ async def test_a_root_begins_and_a_process_is_elected(redis: Redis) -> None:
         second = RootGeneration(redis)
         assert await second.begin() == 2
         assert await second.is_newest()
-        leader = Turn(redis, keys.WEBHOOKS)
+        leader = Leadership(redis, keys.WEBHOOKS)
         assert await leader.hold()
         assert await leader.hold()
         await leader.release()

@@ -14,7 +14,7 @@ import pytest_asyncio
 from actors.queue.lanes import RedisAway, Send
 from actors.queue.records import api_id, derive
 from actors.redis.client import connect, durability
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.redis.pokes import pokes
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk, open_desk
 from tests.processes.valkey import Valkey

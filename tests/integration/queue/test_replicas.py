@@ -11,7 +11,7 @@ import pytest
 
 from actors.queue.lanes import Lanes, RedisAway, Send
 from actors.redis.client import connect, durability
-from actors.redis.leases import Lease, Leases, Owner
+from actors.redis.leases.leases import Lease, Leases, Owner
 from tests.integration.queue.desk import ANA, BEN, SHOP
 from tests.processes.valkey import PASSWORD, Valkey
 from tests.waiting import eventually

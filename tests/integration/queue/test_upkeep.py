@@ -15,7 +15,7 @@ from actors.queue import upkeep
 from actors.queue.actor import QueueActor
 from actors.queue.lanes import Send
 from actors.queue.mirror.mirror_store import MIRROR
-from actors.queue.upkeep import Upkeep
+from actors.queue.upkeep import QueueUpkeep
 from actors.state.documents import (
     CONNECTIONS,
     HEALTH_STATUS,
@@ -117,8 +117,8 @@ async def test_many_changes_are_mirrored(
     await until(all_shown)
 
 
-async def mirroring(desk: Desk, documents: Documents) -> Upkeep:
-    found = Upkeep(desk.lanes, documents, 90)
+async def mirroring(desk: Desk, documents: Documents) -> QueueUpkeep:
+    found = QueueUpkeep(desk.lanes, documents, 90)
     await found.list_connections()
     return found
 

@@ -22,7 +22,7 @@ from actors.state.actor import StateManager
 from actors.state.documents import Refused
 
 if TYPE_CHECKING:
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 
 class Steps:

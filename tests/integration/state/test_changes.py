@@ -18,7 +18,7 @@ from actors.messages.content import Delete, Edit, Reaction, Target, encode
 from actors.queue.lanes import Lanes, Send
 from actors.queue.mirror import views
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where
 from actors.state.open_store import open_documents

@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
-from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
@@ -79,11 +78,11 @@ async def copy(tmp_path: Path) -> Copy:
 
 async def test_connections_are_known(away: Documents, copy: Copy) -> None:
     await copy.write([SHOP, {**SHOP, "id": "gone", "deleted": True}])
-    known = KnownConnections(Connections(away), nobody, copy)
+    known = KnownConnections(away, nobody, copy)
     await known.refresh()
     assert [(one.id, one.options) for one in known.all()] == [("shop", OPTIONS)]
     assert not known.fresh, "and it is said that the store is away"
-    unknown = KnownConnections(Connections(away), nobody, Copy(None))
+    unknown = KnownConnections(away, nobody, Copy(None))
     await unknown.refresh()
     with pytest.raises(StoreAway):
         unknown.all()
@@ -93,7 +92,7 @@ async def test_a_connection_of_a_former_engine_is_one_of_its_successor(
     away: Documents, copy: Copy
 ) -> None:
     await copy.write([{**SHOP, "engine": "neonize"}])
-    known = KnownConnections(Connections(away), nobody, copy)
+    known = KnownConnections(away, nobody, copy)
     await known.refresh()
     assert [one.engine for one in known.all()] == ["whatsmeow"]
 

@@ -15,7 +15,7 @@ from actors.connection.timings import Pace
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.redis.presence import Presences
 from actors.runtime.connection_options import ConnectionOptions
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.queue.lanes import Record
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 OWNER = Owner("connection:a", 1, "here")
 PACE = Pace(

@@ -21,7 +21,7 @@ import psutil
 
 from actors.config.sources import resolve_settings
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.redis.pokes import poke
 from actors.runtime.processes import start_of
 from actors.state.connections import Connections
@@ -35,7 +35,7 @@ from tests.run import answers, leaks
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from supervision.keeper.process import Command
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -11,7 +11,7 @@ from actors.connection.backup.bucket.access import Reach
 from actors.connection.state_manager.remote import RemoteState
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.copies import Copy

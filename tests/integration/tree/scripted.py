@@ -30,7 +30,7 @@ from actors.connection.engine import (
 from actors.connection.refused_items.port import RefusedItem
 from actors.connection.state_manager.port import StateAway
 from actors.connection.trace.recorder import Recorder
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from actors.queue.lanes import Record
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.redis.leases import EXPIRES, Owner
+from actors.redis.leases.leases import EXPIRES, Owner
 from actors.runtime.connection_ids import new_id
 from actors.state.documents import CONNECTIONS
 from supervision.policy import LeaseExpiry

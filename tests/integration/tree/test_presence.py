@@ -11,7 +11,7 @@ from actors.connection.causes import Kind
 from actors.connection.engine import Presence
 from actors.redis import keys, presence
 from actors.redis.client import RedisAway
-from actors.redis.presence import DAY, Note, Presences, Seen
+from actors.redis.presence import DAY, ChatPresence, Note, Presences
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"
 
 
-async def sees(served: Served, chat: str, expected: Callable[[Seen], bool]) -> Seen:
-    async def look() -> Seen | None:
+async def sees(served: Served, chat: str, expected: Callable[[ChatPresence], bool]) -> ChatPresence:
+    async def look() -> ChatPresence | None:
         seen = await served.presences.read("shop", chat, time.time())
         return seen if expected(seen) else None
 
@@ -67,7 +67,7 @@ async def test_presence_is_visible_until_it_changes(served: Served) -> None:
     await tells(served, Presence(ANA, ANA, "available"))
     seen = await sees(served, ANA, lambda seen: seen.presence == "available")
     assert seen.last_seen == 17
-    assert await served.presences.read("shop", BEN, time.time()) == Seen()
+    assert await served.presences.read("shop", BEN, time.time()) == ChatPresence()
 
 
 async def test_each_participant_of_a_group_types_for_himself(served: Served) -> None:
@@ -220,7 +220,7 @@ async def test_what_comes_while_redis_is_away_is_dropped(
     await tells(served, Presence(BEN, BEN, "available"))
     await sees(served, BEN, lambda seen: seen.presence == "available")
     # Neither durable nor reported: nothing is known of her.
-    assert await served.presences.read("shop", ANA, time.time()) == Seen()
+    assert await served.presences.read("shop", ANA, time.time()) == ChatPresence()
 
 
 async def test_a_login_while_redis_is_away_is_made_up_for(

@@ -11,7 +11,7 @@ import pytest
 from actors.connection.actor import ConnectionActor
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, until
 from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.integration.tree.scripted import Shelf
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.backup.vault import Vault
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 KEY = "5e" * 32
 SHOP = "shop"

@@ -16,7 +16,7 @@ from actors.connection.backup.bucket.directory import TEMPORARY, DirectoryBucket
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.vault import KEPT, Copy, Vault
 from actors.connection.session.session import Session
-from actors.redis.lease_record import Position
+from actors.redis.leases.lease_record import Position
 from tests.processes import forked
 from tests.processes.gcs import BUCKET, Gcs
 

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from actors.connection.session.messages.message_secrets import MessageSecret
@@ -47,12 +48,32 @@ def test_an_older_owner_stores_and_sends_nothing(town: Town) -> None:
     assert id_ not in [one["id"] for one in town.simulator.inbox(town.friend)]
 
 
+def freeze_outside_a_transaction(pid: int, session: Path) -> None:
+    """SIGSTOP at a moment at which the process does not hold the write lock of its session's file."""
+
+    def frozen() -> bool:
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, 10)
+        with closing(sqlite3.connect(session, timeout=0, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                os.kill(pid, signal.SIGCONT)
+                return False
+            database.execute("ROLLBACK")
+        return True
+
+    until(frozen, 30)
+
+
 def test_an_older_program_writes_nothing(town: Town) -> None:
     """Its actor hangs, so that nobody ends it, when a newer owner has the keys."""
     directory = town.acquainted()
     older = town.made(directory=directory, epoch=2, reconnect=False)
     program = older.wait("open")["program"]
-    os.kill(older.process.pid, signal.SIGSTOP)
+    freeze_outside_a_transaction(older.process.pid, directory / SESSION_FILE)
     try:
         newer = town.made(directory=directory, epoch=3)
         newer.wait("open")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.redis.leases import Lease, Owner
+from actors.redis.leases.leases import Lease, Owner
 from actors.runtime import hosts
 from supervision.children import Child
 from supervision.cluster import ActorDead, CallTimeout

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.redis.leases import Lease, Owner
+from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
 from supervision.policy import QUIET, Intensity
 from supervision.reconcile import (

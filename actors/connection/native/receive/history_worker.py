@@ -44,6 +44,7 @@ from actors.connection.session.history_syncs import LONGEST_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
+from actors.runtime.backoff import doubled
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -210,7 +211,7 @@ class History:
             return
         log.warning("history put off", action="history.put_off", reason=reason)
         self._counts["history.put_off"] += 1
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(told.attempts, 16))
+        pause = doubled(told.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
         async with transaction(self._session, self._socket):
             self._session.put_off_history(told.message_id, self._clock() + pause)
 

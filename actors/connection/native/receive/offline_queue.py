@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.transport.nodes import Node
+from actors.runtime.backoff import DoublingPause
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
@@ -59,12 +60,12 @@ class OfflineQueue:
 
     async def run(self) -> None:
         """Ask until nothing is left. Raises `ConnectionLost`."""
-        patience = self._patience
+        patience = DoublingPause(self._patience, LONGEST_PATIENCE)
         while self._left > 0:
             self._of_batch = 0
             await self._socket.send(request())
-            heard = await self._batch(patience)
-            patience = self._patience if heard else min(LONGEST_PATIENCE, patience * 2)
+            if await self._batch(patience.next()):
+                patience.reset()
 
     async def _batch(self, patience: float) -> bool:
         """Wait for the end of a batch, or until nothing comes; whether anything came."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
+from actors.runtime.group_commit import GroupCommit, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ SHARE: Final = 32
 """Changes that share a commit at most."""
 
 Made = TypeVar("Made")
+_Change: TypeAlias = "tuple[Callable[[], Awaitable[Made]], asyncio.Future[Made]]"
 
 
 class SharedCommits(Generic[Made]):
@@ -35,8 +37,9 @@ class SharedCommits(Generic[Made]):
     def __init__(self, session: Session, link: Link) -> None:
         self._session = session
         self._link = link
-        self._waiting: list[tuple[Callable[[], Awaitable[Made]], asyncio.Future[Made]]] = []
-        self._working: asyncio.Task[None] | None = None
+        self._changes: GroupCommit[_Change[Made], list[_Change[Made]]] = GroupCommit(
+            at_most(SHARE), self._settle
+        )
 
     def put(self, make: Callable[[], Awaitable[Made]]) -> asyncio.Future[Made]:
         """Call `make` inside a transaction; done, with what it returns, when that is on disk.
@@ -45,37 +48,28 @@ class SharedCommits(Generic[Made]):
         that is cancelled before its turn is not made.
         """
         done: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
-        self._waiting.append((make, done))
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work())
+        self._changes.put((make, done))
         return done
 
     async def close(self) -> None:
         """Make nothing more."""
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.gather(self._working, return_exceptions=True)
-        rest, self._waiting = self._waiting, []
+        rest = await self._changes.close()
         _lost(rest, self._link.cause or Cause(Kind.CLOSED), written=False)
 
     async def _committed(self, made: Sequence[Made]) -> None:
         """Use changes that are on disk: a hook of subclasses. Raises `ConnectionLost`."""
 
-    async def _work(self) -> None:
-        while self._waiting:
-            share, self._waiting = self._waiting[:SHARE], self._waiting[SHARE:]
-            try:
-                await self._commit(share)
-            except ConnectionLost as lost:
-                _lost(share, lost.cause, written=lost.written)
-            except BaseException:
-                # Cut off somewhere: who waits is not the one that was cancelled.
-                _lost(share, self._link.cause or Cause(Kind.CLOSED), written=self.leaves)
-                raise
+    async def _settle(self, share: list[_Change[Made]]) -> None:
+        try:
+            await self._commit(share)
+        except ConnectionLost as lost:
+            _lost(share, lost.cause, written=lost.written)
+        except BaseException:
+            # Cut off somewhere: the callers are not the task that was cancelled.
+            _lost(share, self._link.cause or Cause(Kind.CLOSED), written=self.leaves)
+            raise
 
-    async def _commit(
-        self, share: list[tuple[Callable[[], Awaitable[Made]], asyncio.Future[Made]]]
-    ) -> None:
+    async def _commit(self, share: list[_Change[Made]]) -> None:
         found: list[tuple[Made, asyncio.Future[Made]]] = []
         async with transaction(self._session, self._link):
             for make, done in share:

@@ -15,7 +15,7 @@ from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from tests.integration.engine.simulated import PATIENCE, Simulator, device, pair, until
 from tests.integration.tree.conftest import OWNER, PACE
 from tests.integration.tree.scripted import Shelf
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
 
 
 @asynccontextmanager

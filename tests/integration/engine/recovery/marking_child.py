@@ -20,7 +20,7 @@ from actors.connection.native.signal import prekeys
 from actors.connection.sender import Sender, Ticket
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.recovery.crashing_child import POINTS, Step, before_calling
 from tests.integration.queue.sending_child import Mute
 

@@ -28,9 +28,9 @@ from actors.connection.session.session import Session
 from actors.messages.content import text_of
 from actors.queue.joins import Joins
 from actors.queue.lanes import Lanes, Send
-from actors.queue.upkeep import Upkeep
+from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import actor_base
 from actors.runtime.actor_base import end_tasks
 from actors.state.actor import StateManager
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.engine import Engine, Outgoing
     from actors.connection.reporter import Reporter
-    from actors.redis.lease_record import HeldItems
+    from actors.redis.leases.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3
 LIFE_SECONDS = 30.0
@@ -109,7 +109,7 @@ async def prepare(directory: Path, made: Settings) -> None:
         await manager.stop()
     for number in range(COUNT):
         await lanes.accept(Send(SHOP, ANA if number % 2 else LID, f"{number}"))
-    upkeep = Upkeep(lanes, documents, 30)
+    upkeep = QueueUpkeep(lanes, documents, 30)
     upkeep._connections = [SHOP]
     await upkeep.mirror()
     await documents.close()
@@ -178,7 +178,7 @@ async def judge(directory: Path, made: Settings) -> None:
     assert sum(chat == LID for chat in first.values()) < COUNT // 2, "they never were one chat"
     redis = connect(made)
     lanes, documents = Lanes(redis, made), open_documents(made)
-    upkeep = Upkeep(lanes, documents, 30)
+    upkeep = QueueUpkeep(lanes, documents, 30)
     upkeep._connections = [SHOP]
     for _ in range(2):
         await upkeep.mirror()

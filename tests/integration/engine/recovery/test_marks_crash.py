@@ -21,7 +21,7 @@ from actors.connection.sender import Sender, Ticket
 from actors.messages.content import ReadMark
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.messages.test_read_receipts import said
 from tests.integration.engine.recovery.test_crash import died
 from tests.integration.engine.simulated import (

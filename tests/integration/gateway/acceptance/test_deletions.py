@@ -15,7 +15,7 @@ import pytest
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime.atomic_files import held
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES

@@ -13,7 +13,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.queue.spool.file import Spool
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.state.documents import HEALTH_STATUS
 from actors.state.open_store import open_documents
 from gateway.acceptance.spool_drain import BATCH

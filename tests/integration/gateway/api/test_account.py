@@ -21,7 +21,7 @@ from actors.connection.account.port import Passkey
 from actors.connection.engine import Qr
 from actors.messages.content import Text
 from actors.redis.commands import Commands
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.runtime import hosts
 from actors.state.account.app_state import changing
 from gateway.app import application
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
 

@@ -11,13 +11,13 @@ import pytest
 
 from actors.connection.engine import Qr
 from actors.redis.client import connect
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.redis.pokes import pokes
 from actors.runtime import hosts
 from actors.state.connections import Connections, Observed
 
 if TYPE_CHECKING:
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 

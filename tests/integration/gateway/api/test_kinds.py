@@ -14,8 +14,8 @@ import pytest
 
 from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
-from actors.queue.upkeep import Upkeep
-from actors.redis.leases import Leases, Owner
+from actors.queue.upkeep import QueueUpkeep
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import changing, content_of, incoming, storing
@@ -42,7 +42,7 @@ class Rest(Actor):
     def __init__(self, lanes: Lanes, epoch: int, documents: Documents) -> None:
         super().__init__(lanes, epoch, SHOP)
         self.documents = documents
-        self.upkeep = Upkeep(lanes, documents, 30)
+        self.upkeep = QueueUpkeep(lanes, documents, 30)
         self.came = 0
 
     async def sends(self) -> list[Job]:

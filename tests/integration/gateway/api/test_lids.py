@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.queue.lanes import Lanes
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
     from tests.processes.valkey import Valkey

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from gateway.http.api_keys import create
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.queue.lanes import Lanes
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 

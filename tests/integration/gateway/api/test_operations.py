@@ -14,7 +14,7 @@ from actors.connection.whatsmeow.program import files
 from actors.health import resource_history
 from actors.health.resource_history import Point
 from actors.health.resources import Usage
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.runtime import hosts
 from actors.state.documents import HEALTH_STATUS, LATEST
 from supervision.reports import metrics_file
@@ -26,7 +26,7 @@ from tests.run import leaks
 
 if TYPE_CHECKING:
     from actors.metrics.counters import Sample
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from actors.connection.engine import PairingCode, Qr
 from actors.redis import keys
 from actors.redis.commands import Commands
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.connections import ConnectionExists
 from tests.integration.gateway.person import Person

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.commands import Commands
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.redis.presence import Note, Presences
 from actors.runtime import hosts
 from tests.integration.gateway.served import SHOP

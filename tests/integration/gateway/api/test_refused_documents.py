@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.commands import Commands
-from actors.redis.lease_record import HeldItems
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.lease_record import HeldItems
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from tests.integration.gateway.served import SHOP
 

@@ -21,7 +21,7 @@ from actors.queue.lanes import Lanes
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.commands import Commands
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.open_store import open_documents

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.config.settings import WHATSAPP_ROOT_KEY
+from actors.config.sections.whatsapp import WHATSAPP_ROOT_KEY
 from actors.connection import engine
 from actors.state.documents import CONNECTIONS
 from actors.state.open_store import open_documents

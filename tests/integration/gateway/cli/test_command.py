@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from gateway.cli import main
 from supervision.keeper.manifest import Plan

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import Qr
-from actors.redis.lease_record import HeldItems
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.lease_record import HeldItems
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.documents import API_KEYS
 from gateway.app import OPERATIONS

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from tests.integration.gateway.served import KEY, Gateway
 from tests.processes.browser import DESK, PHONE, apart, chromium

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from actors.health import resource_history
 from actors.health.resource_history import Point
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.runtime import hosts
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages.received import incoming
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.queue.lanes import Lanes
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
 
 ANA = "15550100002@s.whatsapp.net"

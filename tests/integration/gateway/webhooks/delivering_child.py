@@ -16,8 +16,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from actors.redis import keys
-from actors.redis.leader_election import Turn
-from actors.redis.leases import Leases
+from actors.redis.leases.leader_election import Leadership
+from actors.redis.leases.leases import Leases
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Webhooks
@@ -57,7 +57,7 @@ async def main(data: Path, port: int, room: int, point: str, number: int) -> Non
         Webhooks(documents),
         tail,
         Posters(Guarded(private=True)),
-        Turn(redis, keys.WEBHOOKS),
+        Leadership(redis, keys.WEBHOOKS),
         leases=Leases(redis),
     )
     await asyncio.gather(tail.run(), deliverer.run())

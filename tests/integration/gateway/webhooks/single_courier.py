@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actors.redis import keys
-from actors.redis.leader_election import Turn
-from actors.redis.leases import Leases
+from actors.redis.leases.leader_election import Leadership
+from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, StoreAway, Where
 from actors.state.events.log import EventLog
@@ -104,7 +104,7 @@ class SingleCourier:
     @asynccontextmanager
     async def courier(self, *, saves: bool = True) -> AsyncIterator[Courier]:
         """A courier that runs, and `saves` how far it is as it ends, as the deliverer has it."""
-        turn = Turn(self.redis, keys.WEBHOOKS, seconds=60)
+        turn = Leadership(self.redis, keys.WEBHOOKS, seconds=60)
         assert await turn.hold()
         tail = Tail(EventLog(self.documents), billed=False)
         poster = Poster(Guarded(private=True))

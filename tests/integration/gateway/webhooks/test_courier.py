@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis import keys
-from actors.redis.leader_election import Turn
-from actors.redis.leases import Leases
+from actors.redis.leases.leader_election import Leadership
+from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, WEBHOOKS
 from actors.state.events.deliveries import Delivery
@@ -226,7 +226,7 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     documents = delivering.documents
     tail = Tail(EventLog(documents), billed=False)
     posters = Posters(Guarded(private=True))
-    turn = Turn(delivering.redis, keys.WEBHOOKS)
+    turn = Leadership(delivering.redis, keys.WEBHOOKS)
     leases = Leases(delivering.redis)
     deliverer = Deliverer(documents, delivering.webhooks, tail, posters, turn, leases=leases)
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]

@@ -12,7 +12,7 @@ import pytest
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from tests.integration.gateway.served import SHOP, Gateway
 from tests.processes.valkey import Valkey

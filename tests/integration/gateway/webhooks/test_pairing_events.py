@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest_asyncio
 
 from actors.connection.engine import PairingCode, Qr
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from actors.runtime import hosts
 from actors.state.connections import showing
 from gateway.http import api_keys
@@ -24,7 +24,7 @@ from tests.waiting import eventually, until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from actors.redis.leases import Leases
+    from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.receiver import Receiver
     from tests.integration.gateway.served import Api, Gateway

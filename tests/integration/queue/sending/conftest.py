@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import Desk
 
 if TYPE_CHECKING:

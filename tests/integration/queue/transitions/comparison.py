@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from actors.queue.lanes import Lanes, LeaseLost
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import SHOP, Desk
 from tests.integration.queue.transitions.model import CONCURRENCY, Model
 

@@ -11,7 +11,7 @@ from actors.queue.inspection import KEEPING
 from actors.queue.lanes import IdempotencyConflict, Send
 from actors.queue.records import api_id, mint
 from actors.redis import keys
-from actors.redis.pipeline import Line
+from actors.redis.pipeline import RedisPipeline
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
@@ -42,7 +42,7 @@ async def test_a_script_that_ends_in_an_error_gives_no_number_twice(
     unwritten = (await desk.accept("b")).message_id
     unfinished = ("receipts", 9.0, written, "sent", "9.0", unwritten, "delivered")
     with pytest.raises(ResponseError):
-        await KEEPING.run(Line(redis), keys.of(SHOP), *unfinished)
+        await KEEPING.run(RedisPipeline(redis), keys.of(SHOP), *unfinished)
     record = await desk.lanes.get(api_id(SHOP, written))
     assert record is not None
     assert record.status == "sent"

@@ -11,7 +11,7 @@ from actors import redis as scripts
 from actors.queue.lanes import Lanes, Send
 from actors.queue.message_bytes import LEAST
 from actors.redis import keys
-from actors.runtime.limits import LimitReached
+from actors.runtime.limits.limits import LimitReached
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:

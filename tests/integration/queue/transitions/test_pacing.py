@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from actors.queue.lanes import Lanes
 from actors.redis import keys
-from actors.redis.leases import Leases
+from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from actors.connection.trace.recorder import Recorder
 from actors.redis import commands as lane
 from actors.redis import keys
 from actors.redis.commands import NoAnswer, TooMany
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

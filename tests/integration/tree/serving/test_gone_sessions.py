@@ -8,13 +8,13 @@ import pytest
 
 from actors.connection.actor import ConnectionActor
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Obstacle
+from actors.redis.leases.leases import Leases, Obstacle
 from tests.integration.tree.conftest import OWNER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from tests.processes.valkey import Valkey
 
 ACCOUNT = "15550100001@s.whatsapp.net"

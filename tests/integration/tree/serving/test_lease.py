@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.consequences import LEASE_GONE
 from actors.connection.serving import LEASE_EXPIRED
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from tests.integration.tree.conftest import PACE
 from tests.waiting import eventually
 

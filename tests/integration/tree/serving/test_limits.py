@@ -13,7 +13,7 @@ from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Record
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from tests.integration.tree.conftest import Served
     from tests.processes.valkey import Valkey
 

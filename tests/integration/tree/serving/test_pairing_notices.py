@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.account.port import NO_PASSKEY, Passkey
 from actors.connection.engine import NO_CODE, PairingCode, Qr
-from actors.redis.leases import Owner
+from actors.redis.leases.leases import Owner
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

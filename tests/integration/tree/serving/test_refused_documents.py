@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.engine import InboxMessage
 from actors.connection.state_manager.port import StateRefused
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 from tests.integration.tree.scripted import ACCOUNT, Shelf
 from tests.waiting import eventually
 

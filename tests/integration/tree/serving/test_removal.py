@@ -15,7 +15,7 @@ from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases.leases import Leases, Owner
 from actors.state.account.app_state import changing
 from actors.state.account.of_connection import pages
 from actors.state.actor import StateManager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.redis.leases import EXPIRES, Leases, Owner
+from actors.redis.leases.leases import EXPIRES, Leases, Owner
 from supervision.children import Child, End
 from supervision.cluster import ActorHandle
 from supervision.policy import Intensity, LeaseExpiry
@@ -16,7 +16,7 @@ from tests.integration.tree.reconciler import open_reconciler
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from actors.redis.leases import Lease
+    from actors.redis.leases.leases import Lease
     from tests.processes.valkey import Valkey
 
 

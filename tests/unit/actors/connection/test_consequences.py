@@ -16,7 +16,7 @@ from actors.connection.consequences import (
     disconnected,
     ending_of,
 )
-from actors.redis.leases import Obstacle
+from actors.redis.leases.leases import Obstacle
 
 UNLINKED = Obstacle("logged_out")
 BANNED = Obstacle("temporarily_banned", 900.0)

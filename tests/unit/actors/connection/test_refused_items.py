@@ -12,7 +12,7 @@ from actors.connection.inbox_drain import Drain
 from actors.connection.sender import Ticket
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateRefused
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.processes.measured import Measured
 

@@ -12,16 +12,16 @@ from actors.config.sources import resolve_settings
 from actors.health.alerts import FOLLOWED
 from actors.health.checks import Thresholds, judge
 from actors.health.reason_names import OF_CONNECTIONS, OF_QUEUE
-from actors.health.samples import Answer, Backlog, Mirror, Sample, Seen, Spools
+from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, Sample, Spools
 from actors.health.status_document import document
 from actors.redis.client import RedisMemory
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30, queue_memory=1000)
 HOUR = 3600.0
 QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
-OPEN = Seen("running", "open", silent=5.0)
-FAILED = Seen("running", "failed")
+OPEN = ConnectionSample("running", "open", silent=5.0)
+FAILED = ConnectionSample("running", "failed")
 WELL = Sample(
     at=1000.0,
     cpu=80,
@@ -37,7 +37,7 @@ WELL = Sample(
 )
 
 
-def four(**others: Seen) -> dict[str, Seen]:
+def four(**others: ConnectionSample) -> dict[str, ConnectionSample]:
     return {f"c{n}": OPEN for n in range(4)} | others
 
 
@@ -69,7 +69,11 @@ def four(**others: Seen) -> dict[str, Seen]:
             "healthy",
             ["version_expires"],
         ),
-        ({"connections": {"x": Seen("stopped", "stopped", version_ends_at=9e8)}}, "healthy", []),
+        (
+            {"connections": {"x": ConnectionSample("stopped", "stopped", version_ends_at=9e8)}},
+            "healthy",
+            [],
+        ),
         (
             {"connections": four(a=replace(OPEN, limited_until=1001.0, limit_reason="time_lock"))},
             "healthy",
@@ -77,7 +81,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ),
         ({"connections": four(a=replace(OPEN, limited_until=1000.0))}, "healthy", []),  # over
         (
-            {"connections": {"x": Seen("stopped", "stopped", limited_until=1001.0)}},
+            {"connections": {"x": ConnectionSample("stopped", "stopped", limited_until=1001.0)}},
             "healthy",
             ["connection_limited"],
         ),
@@ -88,7 +92,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ),
         ({"connections": four(a=replace(OPEN, mistaken_at=1000.0 - 86_400))}, "healthy", []),
         (
-            {"connections": {"x": Seen("stopped", "stopped", held=HeldItems(2))}},
+            {"connections": {"x": ConnectionSample("stopped", "stopped", held=HeldItems(2))}},
             "healthy",
             ["document_refused"],
         ),
@@ -106,18 +110,22 @@ def four(**others: Seen) -> dict[str, Seen]:
         # one of five: an alert, and a healthy service
         ({"connections": four(x=FAILED)}, "healthy", ["connection_failed"]),
         (
-            {"connections": four(x=FAILED, y=Seen("running", "logged_out"))},
+            {"connections": four(x=FAILED, y=ConnectionSample("running", "logged_out"))},
             "degraded",
             ["connection_failed", "connection_failed", "connections_failed"],
         ),
         (
-            {"connections": four(x=Seen("running", "pairing", obstacle="logged_out"))},
+            {"connections": four(x=ConnectionSample("running", "pairing", obstacle="logged_out"))},
             "healthy",
             ["connection_blocked"],
         ),
         # what its proxy refuses needs somebody, though it goes on trying
         *(
-            ({"connections": {"x": Seen("running", state, cause=cause)}}, "healthy", reasons)
+            (
+                {"connections": {"x": ConnectionSample("running", state, cause=cause)}},
+                "healthy",
+                reasons,
+            )
             for state, cause, reasons in (
                 ("reconnecting", "proxy_authentication_failed", ["connection_blocked"]),
                 ("pairing", "proxy_refused", ["connection_blocked"]),
@@ -127,11 +135,15 @@ def four(**others: Seen) -> dict[str, Seen]:
         ),
         ({"connections": {"x": FAILED}}, "unhealthy", ["connection_failed", "all_failed"]),
         # who shall not run has not failed
-        ({"connections": {"x": Seen("stopped", "failed")}}, "healthy", []),
-        ({"connections": {"x": Seen("logged_out", "logged_out")}}, "healthy", []),
-        ({"connections": {"x": Seen("running", None)}}, "healthy", []),
-        ({"connections": {"x": Seen("running", "pairing")}}, "healthy", []),
-        ({"connections": {"x": Seen("stopped", "stopped", obstacle="banned")}}, "healthy", []),
+        ({"connections": {"x": ConnectionSample("stopped", "failed")}}, "healthy", []),
+        ({"connections": {"x": ConnectionSample("logged_out", "logged_out")}}, "healthy", []),
+        ({"connections": {"x": ConnectionSample("running", None)}}, "healthy", []),
+        ({"connections": {"x": ConnectionSample("running", "pairing")}}, "healthy", []),
+        (
+            {"connections": {"x": ConnectionSample("stopped", "stopped", obstacle="banned")}},
+            "healthy",
+            [],
+        ),
         ({"connections": {}}, "healthy", []),
         ({"connections": four(x=replace(OPEN, silent=90.0))}, "healthy", []),
         ({"connections": four(x=replace(OPEN, silent=91.0))}, "degraded", ["connection_stale"]),
@@ -194,30 +206,41 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
-        (Seen("running", "failed", cause="banned"), "WhatsApp banned the account."),
+        (ConnectionSample("running", "failed", cause="banned"), "WhatsApp banned the account."),
         (
-            Seen("running", "failed", cause="locked"),
+            ConnectionSample("running", "failed", cause="locked"),
             "WhatsApp locked the account. Open WhatsApp on",
         ),
-        (Seen("running", "failed", cause="PermissionError"), "The connection is failed: Permi"),
-        (Seen("running", "failed"), "The connection is failed."),
         (
-            Seen("running", "reconnecting", obstacle="temporarily_banned", until=3600.0),
+            ConnectionSample("running", "failed", cause="PermissionError"),
+            "The connection is failed: Permi",
+        ),
+        (ConnectionSample("running", "failed"), "The connection is failed."),
+        (
+            ConnectionSample(
+                "running", "reconnecting", obstacle="temporarily_banned", until=3600.0
+            ),
             "WhatsApp banned the account for a time. It logs in again by itself at 1970-01-01 01:00",
         ),
-        (Seen("running", "connecting", obstacle="bad_session"), "Its session was damaged"),
+        (
+            ConnectionSample("running", "connecting", obstacle="bad_session"),
+            "Its session was damaged",
+        ),
         # A failure for another reason has that reason.
-        (Seen("running", "failed", cause="outdated", obstacle="logged_out"), "WhatsApp refuses"),
+        (
+            ConnectionSample("running", "failed", cause="outdated", obstacle="logged_out"),
+            "WhatsApp refuses",
+        ),
     ],
 )
-def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -> None:
+def test_a_reason_says_what_happened_and_what_to_do(seen: ConnectionSample, sentence: str) -> None:
     [found] = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
     assert sentence in found.detail
 
 
 @pytest.mark.parametrize("cause", ["passkey_required", "pairing_refresh_unsupported"])
 def test_a_pairing_that_the_engine_cannot_end_names_the_other_one(cause: str) -> None:
-    connections = four(shop=Seen("running", "failed", cause=cause))
+    connections = four(shop=ConnectionSample("running", "failed", cause=cause))
     [found] = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
     assert "create it with the engine whatsmeow" in found.detail
 
@@ -232,7 +255,9 @@ def test_a_pairing_that_the_engine_cannot_end_names_the_other_one(cause: str) ->
     ],
 )
 def test_no_recovery_is_promised_where_there_is_none(cause: str, alone: str, by_hand: str) -> None:
-    sample = replace(WELL, connections=four(shop=Seen("running", "failed", cause=cause)))
+    sample = replace(
+        WELL, connections=four(shop=ConnectionSample("running", "failed", cause=cause))
+    )
     for auto_recovery, sentence in ((True, alone), (False, by_hand)):
         thresholds = replace(THRESHOLDS, auto_recovery=auto_recovery)
         [found] = judge(sample, thresholds).reasons
@@ -336,7 +361,7 @@ def test_a_refused_document_of_the_view_is_a_reason_for_a_day() -> None:
 
 @pytest.mark.parametrize(("full", "what"), [(False, "the rest goes on"), (True, "nothing that")])
 def test_refused_documents_without_room_for_more_are_urgent(full: bool, what: str) -> None:
-    seen = Seen("running", "open", held=HeldItems(2, refused_full=full))
+    seen = ConnectionSample("running", "open", held=HeldItems(2, refused_full=full))
     (reason,) = judge(replace(WELL, connections={"x": seen}), THRESHOLDS).reasons
     assert (reason.name, reason.subject, reason.urgent) == ("document_refused", "x", full)
     assert what in reason.detail

@@ -10,7 +10,7 @@ import pytest
 from actors.health.alerts import severity_of
 from actors.health.checks import ENDS_SOON, NEARLY, ZOMBIES, judge
 from actors.redis.client import RedisMemory
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 from tests.integration.metrics.panels import rules
 from tests.unit.actors.health.test_checks import AWAY, OPEN, THRESHOLDS, WELL, four
 

@@ -30,19 +30,19 @@ def digest(number: int) -> str:
     return f"{number:064x}"
 
 
-def counted(database: sqlite3.Connection) -> holders.Usage:
+def counted(database: sqlite3.Connection) -> holders.HeldBytes:
     """The same as `usage`, by all files."""
     held = "SELECT connection, sum(size) FROM holders GROUP BY connection"
     rest = (
         "SELECT coalesce(sum(size), 0) FROM files WHERE sha256 NOT IN (SELECT sha256 FROM holders)"
     )
-    return holders.Usage(
+    return holders.HeldBytes(
         dict(database.execute(held).fetchall()), database.execute(rest).fetchone()[0]
     )
 
 
-async def reads(ledger: Ledger) -> tuple[holders.Usage, holders.Usage]:
-    def both(database: sqlite3.Connection) -> tuple[holders.Usage, holders.Usage]:
+async def reads(ledger: Ledger) -> tuple[holders.HeldBytes, holders.HeldBytes]:
+    def both(database: sqlite3.Connection) -> tuple[holders.HeldBytes, holders.HeldBytes]:
         return holders.usage(database), counted(database)
 
     return await ledger._ask(both, writes=False)
@@ -87,7 +87,7 @@ async def test_a_ledger_of_an_older_release_is_summed_once(tmp_path: Path) -> No
         database.execute("INSERT INTO holders VALUES (?, 'a', 7)", (digest(0),))
     for _ in range(2):
         ledger = Ledger(path, tmp_path / "media", copying=False)
-        assert (await reads(ledger))[0] == holders.Usage({"a": 7}, 14)
+        assert (await reads(ledger))[0] == holders.HeldBytes({"a": 7}, 14)
         await ledger.close()
 
 

@@ -12,8 +12,8 @@ import pytest
 from actors.config.settings import Settings
 from actors.media import holders
 from actors.media.local_files import Files
-from actors.runtime.limits import LimitReached
-from actors.runtime.quotas import ALL
+from actors.runtime.limits.limits import LimitReached
+from actors.runtime.limits.quotas import ALL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actors.queue.claimed import Hands, Outcome
+from actors.queue.claimed import ClaimedMessages, Outcome
 from actors.redis.client import RedisAway
 
 
@@ -13,32 +13,32 @@ def outcome(attempt: int | str) -> Outcome:
 
 
 def test_an_outcome_is_about_the_attempt_that_was_handed_out() -> None:
-    hands = Hands(1, {"A": 3})
-    assert hands.attempt("A") == 3
-    assert hands.attempt("B") == ""
+    claimed = ClaimedMessages(1, {"A": 3})
+    assert claimed.attempt("A") == 3
+    assert claimed.attempt("B") == ""
 
 
 def test_a_reported_outcome_is_neither_claimed_nor_owed() -> None:
-    hands = Hands(1, {"A": 3, "B": 1}, {"A": outcome(3)})
-    with hands.telling({"A": outcome(3)}):
+    claimed = ClaimedMessages(1, {"A": 3, "B": 1}, {"A": outcome(3)})
+    with claimed.reporting({"A": outcome(3)}):
         pass
-    assert (hands.tries, hands.owed) == ({"B": 1}, {})
+    assert (claimed.tries, claimed.owed) == ({"B": 1}, {})
 
 
 def test_a_newer_attempt_stays_claimed_when_an_older_is_reported() -> None:
-    hands = Hands(1, {"A": 4})
-    with hands.telling({"A": outcome(3)}):
+    claimed = ClaimedMessages(1, {"A": 4})
+    with claimed.reporting({"A": outcome(3)}):
         pass
-    assert hands.tries == {"A": 4}
+    assert claimed.tries == {"A": 4}
 
 
 @pytest.mark.parametrize("error", [RedisAway, asyncio.CancelledError])
 def test_an_outcome_that_redis_may_lack_is_owed_and_stays_claimed(
     error: type[BaseException],
 ) -> None:
-    hands = Hands(1, {"A": 3, "B": 1})
+    claimed = ClaimedMessages(1, {"A": 3, "B": 1})
     owed = {"A": outcome(3), "B": outcome(1)}
-    with pytest.raises(error), hands.telling(owed):
+    with pytest.raises(error), claimed.reporting(owed):
         raise error
-    assert hands.owed == owed
-    assert hands.tries == {"A": 3, "B": 1}
+    assert claimed.owed == owed
+    assert claimed.tries == {"A": 3, "B": 1}

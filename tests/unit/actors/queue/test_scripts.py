@@ -15,14 +15,14 @@ from actors.queue.inspection import (
     SCRIPTS,
     SENDING,
 )
-from actors.redis.leases import SCRIPT as LEASE
+from actors.redis.leases.leases import SCRIPT as LEASE
 
 ALONE = "presence.lua"
 """A script by itself, of other keys."""
 
 PARTS = {
     part.name: part.read_text()
-    for room in ("actors.redis", "actors.queue.scripts")
+    for room in ("actors.redis", "actors.redis.leases", "actors.queue.scripts")
     for part in files(room).iterdir()
     if part.name.endswith(".lua") and part.name != ALONE
 }

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime.backoff import backoff, persist
+from actors.runtime.backoff import DoublingPause, backoff, doubled, persist
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,28 @@ from actors.runtime.backoff import backoff, persist
 )
 def test_backoff(failures: int, chance: float, floor: float, seconds: float, remark: str) -> None:
     assert backoff(failures, 1.0, 60.0, chance, floor=floor) == pytest.approx(seconds), remark
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds", "remark"),
+    [
+        (0, 1.0, "a failure that never was counts as the first"),
+        (1, 1.0, "the first pause"),
+        (2, 2.0, "doubled"),
+        (5, 16.0, "2 ** 4"),
+        (7, 60.0, "the longest"),
+        (10_000, 60.0, "no overflow"),
+    ],
+)
+def test_a_pause_doubles_up_to_the_longest(failures: int, seconds: float, remark: str) -> None:
+    assert doubled(failures, 1.0, 60.0) == seconds, remark
+
+
+def test_the_pause_of_a_loop_doubles_until_it_succeeds() -> None:
+    pause = DoublingPause(0.2, 1.0)
+    assert [pause.next() for _ in range(4)] == [0.2, 0.4, 0.8, 1.0]
+    pause.reset()
+    assert [pause.next(), pause.next()] == [0.2, 0.4]
 
 
 @given(st.integers(1, 100), st.floats(0, 1), st.floats(0, 1))

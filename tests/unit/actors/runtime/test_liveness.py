@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.redis.leases import Lease, Owner
+from actors.redis.leases.leases import Lease, Owner
 from actors.runtime import hosts
 from actors.runtime.liveness import Liveness
 from actors.runtime.processes import start_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from actors.redis.leases import Lease, Owner
+from actors.redis.leases.leases import Lease, Owner
 from actors.runtime import hosts, processes
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.runtime.sqlite_writer import Committer, open_database
+from actors.runtime.sqlite_writer import SqliteWriter, open_database
 from actors.state.documents import StoreAway
 from actors.state.sqlite.statements import TABLE
 from actors.state.sqlite.store import SqliteDocuments
@@ -26,9 +26,11 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def committer(file: Path) -> Iterator[Committer]:
+def committer(file: Path) -> Iterator[SqliteWriter]:
     file.parent.mkdir()
-    made = Committer(file, ["CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"], away=StoreAway)
+    made = SqliteWriter(
+        file, ["CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"], away=StoreAway
+    )
     yield made
     made.close()
 
@@ -57,7 +59,7 @@ def test_every_commit_reaches_the_disk(file: Path) -> None:
     database.close()
 
 
-def test_writes_that_wait_share_one_commit(committer: Committer, file: Path) -> None:
+def test_writes_that_wait_share_one_commit(committer: SqliteWriter, file: Path) -> None:
     began, go = threading.Event(), threading.Event()
     commits: list[str] = []
 
@@ -76,7 +78,7 @@ def test_writes_that_wait_share_one_commit(committer: Committer, file: Path) -> 
     assert numbers(file) == list(range(50))
 
 
-def test_a_job_that_raises_is_undone_alone(committer: Committer, file: Path) -> None:
+def test_a_job_that_raises_is_undone_alone(committer: SqliteWriter, file: Path) -> None:
     def half(database: sqlite3.Connection) -> None:
         database.execute("INSERT INTO t VALUES (100)")
         raise LookupError("decided against it")
@@ -98,7 +100,7 @@ def test_a_job_that_raises_is_undone_alone(committer: Committer, file: Path) -> 
 
 
 def test_an_error_of_the_file_undoes_the_whole_group_and_reaches_all(
-    committer: Committer, file: Path
+    committer: SqliteWriter, file: Path
 ) -> None:
     def full(database: sqlite3.Connection) -> None:
         pages = database.execute("PRAGMA page_count").fetchone()[0]
@@ -120,7 +122,7 @@ def test_an_error_of_the_file_undoes_the_whole_group_and_reaches_all(
     assert numbers(file) == [2]
 
 
-def test_a_read_sees_every_write_that_was_answered(committer: Committer) -> None:
+def test_a_read_sees_every_write_that_was_answered(committer: SqliteWriter) -> None:
     def count(database: sqlite3.Connection) -> Any:
         return database.execute("SELECT count(*) FROM t").fetchone()[0]
 
@@ -131,7 +133,7 @@ def test_a_read_sees_every_write_that_was_answered(committer: Committer) -> None
 
 def test_closing_finishes_what_was_asked(file: Path) -> None:
     file.parent.mkdir()
-    committer = Committer(
+    committer = SqliteWriter(
         file, ["CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"], away=StoreAway
     )
     futures = [committer.submit(insert(n), writes=True) for n in range(500)]
@@ -161,7 +163,7 @@ def test_a_file_that_is_none_is_away_and_left_as_it_is(file: Path) -> None:
     content = b"not a database, and quite long enough to be looked at" * 100
     file.parent.mkdir()
     file.write_bytes(content)
-    committer = Committer(file, [TABLE], away=StoreAway)
+    committer = SqliteWriter(file, [TABLE], away=StoreAway)
     with pytest.raises(StoreAway, match="SQLITE_NOTADB"):
         committer.submit(lambda database: database.execute("SELECT 1"), writes=False).result(5)
     committer.close()

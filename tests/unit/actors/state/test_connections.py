@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.runtime.limits import Limit, LimitReached
+from actors.runtime.limits.limits import Limit, LimitReached
 from actors.state.connections import (
     ConnectionExists,
     ConnectionNotFound,

@@ -11,7 +11,7 @@ import pytest
 
 from actors.state.connections import Connections, Observed
 from actors.state.documents import TELLING_LIMIT, Refused, StoreAway
-from actors.state.observed_states import Observing
+from actors.state.observed_states import ObservedStates
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
@@ -53,71 +53,71 @@ async def store(tmp_path: Path) -> AsyncIterator[Counted]:
 
 async def test_a_change_is_stored_when_the_report_returns(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    observing = Observing(store.write, interval=60)
-    await observing.report("shop", OPEN)
+    states = ObservedStates(store.write, interval=60)
+    await states.report("shop", OPEN)
     assert await store.seen("shop") == OPEN
     for change in (
         replace(OPEN, state="reconnecting", cause="network", since=101.0),
         replace(OPEN, since=102.0, account="b"),
         replace(OPEN, epoch=4, since=90.0, restarts=2),
     ):
-        await observing.report("shop", change)
+        await states.report("shop", change)
         assert await store.seen("shop") == change
     assert store.sizes == [1, 1, 1, 1]
 
 
 async def test_beats_of_all_connections_are_one_batch_an_interval(store: Counted) -> None:
     names = [f"c{n}" for n in range(40)]
-    observing = Observing(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60)
     for name in names:
         await store.registry.create(name, id=name)
-        await observing.report(name, OPEN)
+        await states.report(name, OPEN)
     store.sizes.clear()
     for beat in (110.0, 120.0, 130.0):
         for name in names:
-            await observing.report(name, replace(OPEN, beat=beat))
+            await states.report(name, replace(OPEN, beat=beat))
     assert store.sizes == []
-    await observing.flush()
+    await states.flush()
     assert store.sizes == [40]
     assert await store.seen("c7") == replace(OPEN, beat=130.0)
-    await observing.flush()
+    await states.flush()
     assert store.sizes == [40]  # nothing new, nothing written
 
 
 async def test_more_beats_than_a_batch_holds(store: Counted) -> None:
-    observing = Observing(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60)
     for n in range(TELLING_LIMIT + 1):
-        await observing.report(f"c{n}", OPEN)
-        await observing.report(f"c{n}", replace(OPEN, beat=110.0))
+        await states.report(f"c{n}", OPEN)
+        await states.report(f"c{n}", replace(OPEN, beat=110.0))
     store.sizes.clear()
-    await observing.flush()
+    await states.flush()
     assert store.sizes == [TELLING_LIMIT, 1]
 
 
 async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    observing = Observing(store.write, interval=60)
-    await observing.report("shop", OPEN)
-    await observing.report("shop", replace(OPEN, beat=130.0))
+    states = ObservedStates(store.write, interval=60)
+    await states.report("shop", OPEN)
+    await states.report("shop", replace(OPEN, beat=130.0))
     changed = replace(OPEN, state="reconnecting", since=131.0, beat=130.0)
-    await observing.report("shop", changed)
+    await states.report("shop", changed)
     store.sizes.clear()
-    await observing.flush()
+    await states.flush()
     assert store.sizes == []
     assert await store.seen("shop") == changed
 
 
 async def test_a_stale_owner_is_ignored_and_gets_no_error(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    observing = Observing(store.write, interval=60)
-    await observing.report("shop", OPEN)
-    await observing.report("shop", replace(OPEN, epoch=2, state="failed", since=500.0))
+    states = ObservedStates(store.write, interval=60)
+    await states.report("shop", OPEN)
+    await states.report("shop", replace(OPEN, epoch=2, state="failed", since=500.0))
     assert await store.seen("shop") == OPEN
-    await observing.report("shop", replace(OPEN, epoch=2, state="failed", since=500.0, beat=600.0))
-    await observing.flush()
+    await states.report("shop", replace(OPEN, epoch=2, state="failed", since=500.0, beat=600.0))
+    await states.flush()
     assert await store.seen("shop") == OPEN
-    await observing.report("shop", replace(OPEN, beat=130.0))
-    await observing.flush()
+    await states.report("shop", replace(OPEN, beat=130.0))
+    await states.flush()
     assert await store.seen("shop") == replace(OPEN, beat=130.0)
 
 
@@ -125,41 +125,41 @@ async def test_a_store_that_is_away_is_an_error_for_changes_and_awaited_for_beat
     store: Counted,
 ) -> None:
     await store.registry.create("shop", id="shop")
-    observing = Observing(store.write, interval=60)
-    await observing.report("shop", OPEN)
+    states = ObservedStates(store.write, interval=60)
+    await states.report("shop", OPEN)
     store.away = True
-    await observing.report("shop", replace(OPEN, beat=130.0))
-    await observing.flush()
+    await states.report("shop", replace(OPEN, beat=130.0))
+    await states.flush()
     changed = replace(OPEN, state="reconnecting", since=131.0)
     with pytest.raises(StoreAway):
-        await observing.report("shop", changed)
+        await states.report("shop", changed)
     store.away = False
-    await observing.flush()
+    await states.flush()
     assert await store.seen("shop") == replace(OPEN, beat=130.0)
-    await observing.report("shop", changed)  # asked again
+    await states.report("shop", changed)  # asked again
     assert await store.seen("shop") == changed
 
 
 async def test_a_connection_made_anew_under_an_old_name_begins_anew(store: Counted) -> None:
     former = (await store.registry.create("shop")).id
-    observing = Observing(store.write, interval=60)
-    await observing.report(former, replace(OPEN, epoch=9))
+    states = ObservedStates(store.write, interval=60)
+    await states.report(former, replace(OPEN, epoch=9))
     await store.registry.delete(former)
     await store.registry.remove(former)
     later = (await store.registry.create("shop")).id
     first = Observed("pairing", epoch=1, since=200.0)
-    await observing.report(later, first)
-    await observing.report(former, replace(OPEN, epoch=10))
+    await states.report(later, first)
+    await states.report(former, replace(OPEN, epoch=10))
     assert await store.seen("shop") == first
 
 
 async def test_beats_go_out_by_themselves(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    observing = Observing(store.write, interval=0.05)
-    running = asyncio.create_task(observing.run())
+    states = ObservedStates(store.write, interval=0.05)
+    running = asyncio.create_task(states.run())
     try:
-        await observing.report("shop", OPEN)
-        await observing.report("shop", replace(OPEN, beat=130.0))
+        await states.report("shop", OPEN)
+        await states.report("shop", replace(OPEN, beat=130.0))
         async with asyncio.timeout(5):
             while await store.seen("shop") != replace(OPEN, beat=130.0):  # noqa: ASYNC110 - a store
                 await asyncio.sleep(0.01)
@@ -177,12 +177,12 @@ async def test_a_beat_that_the_store_refuses_holds_up_no_other() -> None:
             raise Refused("too large")
         stored.update(write.id for write in writes)
 
-    observing = Observing(write, interval=3600)
+    states = ObservedStates(write, interval=3600)
     for number, name in enumerate(("a", "b", "bad", "c", "d")):
         if name != "bad":
-            await observing.report(name, OPEN)
-        observing._beats[name] = replace(OPEN, beat=200.0 + number)
+            await states.report(name, OPEN)
+        states._beats[name] = replace(OPEN, beat=200.0 + number)
     stored.clear()
-    await observing.flush()
+    await states.flush()
     assert stored == {"a", "b", "c", "d"}
-    assert not observing._beats
+    assert not states._beats

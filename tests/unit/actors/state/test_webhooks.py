@@ -17,7 +17,7 @@ from actors.state.events.deliveries import (
 )
 from actors.state.events.event import Event
 from actors.state.events.log import EventLog
-from actors.state.events.outbox import Told
+from actors.state.events.outbox import NumberedEvent
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import (
     Overtaken,
@@ -73,7 +73,7 @@ async def test_who_lost_a_webhook_stores_no_delivery_of_it(
     if stored is not None:
         await webhooks.create(HOOK, quota=UNLIMITED)
         await documents.batch([progressing(HOOK.id, Progress(cursor=stored))])
-    told = Told(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
+    told = NumberedEvent(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
     refused = Delivery(HOOK.id, told, "waiting", "shop/a")
     with pytest.raises(error):
         await documents.batch([refused.write, progressing(HOOK.id, Progress(cursor=3))])
@@ -83,7 +83,7 @@ async def test_who_lost_a_webhook_stores_no_delivery_of_it(
 async def test_a_deleted_webhook_leaves_no_delivery(documents: Documents) -> None:
     webhooks = Webhooks(documents)
     await webhooks.create(HOOK, quota=UNLIMITED)
-    told = Told(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
+    told = NumberedEvent(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
     attempt = Attempt.of(1.0, 204, 0.1)
     for hook in (HOOK.id, "other"):
         refused = Delivery(hook, told, "waiting", "shop/a")
@@ -108,7 +108,7 @@ async def test_attempts_that_got_through_at_once_share_documents(documents: Docu
 
 
 def test_a_delivery_keeps_its_last_attempts_and_how_many_there_were() -> None:
-    told = Told(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
+    told = NumberedEvent(1, 1.0, Event("evt_1", "message.read", "shop", 1.0, {}))
     delivery = Delivery("hook", told, "waiting", "shop/a")
     for number in range(KEPT + 5):
         delivery = delivery.tried(Attempt.of(float(number), 500, 0.1), "waiting", 9.0)

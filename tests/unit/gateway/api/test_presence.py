@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.redis.leases import Lease
-from actors.redis.presence import Seen
+from actors.redis.leases.leases import Lease
+from actors.redis.presence import ChatPresence
 from gateway.api.presence import shown
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
@@ -23,15 +23,15 @@ OPEN = Lease(
     restarts=0,
     account=None,
 )
-ONLINE = Seen("available", 1000.0, 500)
+ONLINE = ChatPresence("available", 1000.0, 500)
 
 
-def answered(chat: str, seen: Seen, lease: Lease | None = OPEN) -> dict[str, Any]:
+def answered(chat: str, seen: ChatPresence, lease: Lease | None = OPEN) -> dict[str, Any]:
     return shown(chat, seen, lease).model_dump()
 
 
 def test_a_person_who_is_online_and_types() -> None:
-    seen = Seen("available", 1000.0, 500, {ANA: ("recording", 1002.0)})
+    seen = ChatPresence("available", 1000.0, 500, {ANA: ("recording", 1002.0)})
     assert answered(ANA, seen) == {
         "chat": ANA,
         "presence": "available",
@@ -43,7 +43,7 @@ def test_a_person_who_is_online_and_types() -> None:
 
 
 def test_nothing_is_known() -> None:
-    assert answered(ANA, Seen()) == {
+    assert answered(ANA, ChatPresence()) == {
         "chat": ANA,
         "presence": "unknown",
         "last_seen": None,
@@ -68,7 +68,7 @@ def test_presence_from_an_earlier_socket_is_unknown(lease: Lease | None) -> None
 
 
 def test_who_types_in_a_group() -> None:
-    seen = Seen(typing={ANA: ("composing", 1001.0), BEN: ("recording", 1003.0)})
+    seen = ChatPresence(typing={ANA: ("composing", 1001.0), BEN: ("recording", 1003.0)})
     answer = answered(GROUP, seen)
     assert (answer["presence"], answer["typing"]) == ("unknown", "recording")
     assert answer["at"] == "1970-01-01T00:16:43.000Z"

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.config.descriptions import SECTIONS
-from actors.config.settings import Settings
+from actors.config.settings import SECTIONS, Settings
 from actors.media.store import StoreFull, StoreUnavailable
 from actors.metrics.counters import Measures
 from gateway.http import limit_problems
 from gateway.http.limit_problems import COUNTED, expect, refused
 
 if TYPE_CHECKING:
-    from actors.runtime.limits import Limit, Scope
+    from actors.runtime.limits.limits import Limit, Scope
 
 LIMITS = Settings.model_validate({}).limits
 OF_THE_INSTANCE = ("MAX_", "MEDIA_LIMIT", "SPOOL_LIMIT", "DISK_RESERVE")
@@ -61,7 +60,7 @@ def test_the_limits_are_the_settings_that_refuse_a_caller() -> None:
     """Files that arrive wait instead."""
     (section,) = (each for each in SECTIONS if each.title == "Limits")
     others = {"MEDIA_DOWNLOADS_PER_CONNECTION", "MEDIA_DOWNLOADS_PER_SENDER"}
-    assert {each.setting for each in LIMITS} == {*section.settings, "DISK_RESERVE"} - others
+    assert {each.setting for each in LIMITS} == {*section.own_fields(), "DISK_RESERVE"} - others
 
 
 def test_a_full_disk_is_a_limit_and_keeps_its_reason() -> None:

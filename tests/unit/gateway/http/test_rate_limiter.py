@@ -9,7 +9,7 @@ from gateway.http.api_keys import Key
 from gateway.http.rate_limiter import KNOWN, WINDOW, RateLimiter, judge
 
 if TYPE_CHECKING:
-    from actors.runtime.quotas import Quota
+    from actors.runtime.limits.quotas import Quota
 
 QUOTA = 30
 COST = WINDOW / QUOTA

@@ -14,7 +14,7 @@ from actors.metrics.counters import FAST
 from actors.queue.records import COUNTED, Counts, flow_of
 from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
-from actors.redis.lease_record import HeldItems
+from actors.redis.leases.lease_record import HeldItems
 from gateway.metrics.counter_families import Counted
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import Snapshot

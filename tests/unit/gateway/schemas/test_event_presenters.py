@@ -14,7 +14,7 @@ from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
 from actors.state.events.deliveries import Attempt, Delivery
 from actors.state.events.derivation import of_change
 from actors.state.events.event import TYPES, Event, EventType
-from actors.state.events.outbox import Told
+from actors.state.events.outbox import NumberedEvent
 from actors.state.messages.received import incoming
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.schemas import event_presenters
@@ -83,8 +83,8 @@ ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
 
-def stored(kind: EventType, data: dict[str, Any]) -> Told:
-    return Told(7, 8.0, Event("evt_1", kind, data.get("connection"), 5.0, data))
+def stored(kind: EventType, data: dict[str, Any]) -> NumberedEvent:
+    return NumberedEvent(7, 8.0, Event("evt_1", kind, data.get("connection"), 5.0, data))
 
 
 def data_of(kind: EventType) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def test_a_step_says_which_and_no_words() -> None:
 )
 def test_changes(change: Any, fields: dict[str, Any]) -> None:
     event = of_change(change, who="me", at=5.0, message_id="C", target="shop.a", chat=ANA)
-    found = check(event_presenters.written(Told(7, 8.0, event)))["data"]
+    found = check(event_presenters.written(NumberedEvent(7, 8.0, event)))["data"]
     none = {"emoji": None, "text": None, "options": None}
     assert {name: found[name] for name in (*none, "change")} == {**none, **fields}
 

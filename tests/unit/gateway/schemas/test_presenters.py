@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.queue.records import Counts, Record
-from actors.redis.leases import Lease
+from actors.redis.leases.leases import Lease
 from actors.state.connections import Connection, Observed
 from gateway.schemas import presenters
 

@@ -6,15 +6,15 @@ import pytest
 
 from actors.state.events.deliveries import Attempt
 from actors.state.events.event import Event
-from actors.state.events.outbox import Told
+from actors.state.events.outbox import NumberedEvent
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.webhooks import delivery_policy
 from gateway.webhooks.delivery_policy import DOWN, LONGEST, Endpoint
 
 NOW = 1_000_000.0
 EVENT = Event("evt_1", "message.received", "shop", 1.0, {})
-FRESH = Told(7, NOW - 5, EVENT)
-OLD = Told(7, NOW - delivery_policy.PATIENCE, EVENT)
+FRESH = NumberedEvent(7, NOW - 5, EVENT)
+OLD = NumberedEvent(7, NOW - delivery_policy.PATIENCE, EVENT)
 WEBHOOK = Webhook("wh_1", "https://example.com", (Secret("whsec_a"),), 1.0)
 
 
@@ -40,7 +40,7 @@ WEBHOOK = Webhook("wh_1", "https://example.com", (Secret("whsec_a"),), 1.0)
         ("endpoint_was_gone", FRESH, "dead"),
     ],
 )
-def test_verdicts(outcome: int | str, told: Told, verdict: str) -> None:
+def test_verdicts(outcome: int | str, told: NumberedEvent, verdict: str) -> None:
     attempt = Attempt.of(NOW, outcome, 0.1)
     assert delivery_policy.judged(attempt, told, NOW) == verdict
 
@@ -94,11 +94,11 @@ def test_a_reset_forgets_all_refusals() -> None:
     """At any time of the clock, 0 among them."""
     made = Endpoint(None, None, None)
     for _ in range(2):
-        for _ in range(DOWN - 1):
+        downs = []
+        for _ in range(DOWN):
             made.refused(0.0, 0.5)
-        assert not made.down
-        made.refused(0.0, 0.5)
-        assert made.down
+            downs.append(made.down)
+        assert downs == [False] * (DOWN - 1) + [True]
         assert made.left(0.0) == 0.75
         made.reset()
 

@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 
 from actors.state.events.event import Event
-from actors.state.events.outbox import Told
+from actors.state.events.outbox import NumberedEvent
 from gateway.webhooks import lanes as module
 from gateway.webhooks.delivery_policy import LONGEST
 from gateway.webhooks.lanes import Lane, Lanes, lane_of
 
 
-def event(seq: int, chat: str | None = "a", size: int = 1, *, former: str | None = None) -> Told:
+def event(
+    seq: int, chat: str | None = "a", size: int = 1, *, former: str | None = None
+) -> NumberedEvent:
     data = {} if chat is None else {"chat": chat}
     if former is not None:
         data["former"] = former
-    return Told(seq, 1.0, Event(f"e{seq}", "message.read", "shop", float(seq), data), size=size)
+    return NumberedEvent(
+        seq, 1.0, Event(f"e{seq}", "message.read", "shop", float(seq), data), size=size
+    )
 
 
 def filled(*chats: str, cursor: int = 0) -> Lanes:
@@ -296,9 +300,9 @@ class _Run:
         self.lanes, self.reading, self.now = Lanes(0, []), 0, 0.0
         self.flying: list[Lane] = []
         self.done: set[int] = set()
-        self.order: list[Told] = []
+        self.order: list[NumberedEvent] = []
 
-    def event(self, seq: int) -> Told:
+    def event(self, seq: int) -> NumberedEvent:
         chat, former = self.rolls.sample("abcd", 2)
         return event(seq, chat, former=former if self.rolls.random() < 0.1 else None)
 

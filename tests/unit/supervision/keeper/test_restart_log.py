@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision.keeper import restart_log
 from supervision.keeper.restart_log import FILE, KEPT, Restart, Restarts, read
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    (tmp_path / FILE).parent.mkdir()
+    (tmp_path / FILE.path).parent.mkdir()
     return tmp_path
 
 
@@ -36,21 +35,21 @@ def test_the_newest_are_kept(data: Path) -> None:
     assert [one.seconds for one in read(data)] == [float(number) for number in range(3, KEPT + 3)]
 
 
-def test_what_a_full_disk_did_not_take_is_written_with_the_next(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_restart_that_the_disk_did_not_take_is_written_with_the_next(data: Path) -> None:
     kept = Restarts(data)
-    with monkeypatch.context() as full:
-        full.setattr(restart_log, "write_atomically", _full)
-        with pytest.raises(OSError, match="full"):
-            kept.add("gateway", "crashed", 1.0)
+    obstacle = data / FILE.path / "in the way"
+    obstacle.mkdir(parents=True)  # no file replaces a directory
+    with pytest.raises(OSError, match=FILE.path.name):
+        kept.add("gateway", "crashed", 1.0)
+    obstacle.rmdir()
+    obstacle.parent.rmdir()
     kept.add("gateway", "memory", 2.0)
     assert [one.cause for one in read(data)] == ["crashed", "memory"]
 
 
 @pytest.mark.parametrize("content", ["", "[", "{}", '[{"role": "gateway"}]', '["x"]'])
 def test_a_file_that_cannot_be_read_is_no_history(data: Path, content: str) -> None:
-    (data / FILE).write_text(content)
+    (data / FILE.path).write_text(content)
     assert read(data) == []
 
 
@@ -59,7 +58,3 @@ def test_one_restart_is_one_document() -> None:
     assert one.action == one.action
     assert one.action["id"] == "gateway.1234568.restarted"
     assert (one.action["cause"], one.action["seconds"]) == ("hung", 2.25)
-
-
-def _full(file: Path, text: str) -> None:
-    raise OSError("full")

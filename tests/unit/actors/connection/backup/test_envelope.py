@@ -23,7 +23,7 @@ from actors.connection.backup.envelope import (
     unseal,
 )
 from actors.connection.backup.keyring import WRAPPED_BYTES, Keyring, WrongKey
-from actors.redis.lease_record import Position
+from actors.redis.leases.lease_record import Position
 
 OLD, NEW = "11" * 32, "22" * 32
 KEYS = Keyring.of(OLD)

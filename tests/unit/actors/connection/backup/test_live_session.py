@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.connection.backup.live_session import Choice, choose
-from actors.redis.lease_record import Position
+from actors.redis.leases.lease_record import Position
 
 NEW = Choice("nothing")
 

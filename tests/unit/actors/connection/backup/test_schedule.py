@@ -11,7 +11,7 @@ from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.schedule import Safekeeping
 from actors.connection.backup.vault import Vault
 from actors.connection.session.session import Session
-from actors.redis.leases import Lease, Leases
+from actors.redis.leases.leases import Lease, Leases
 from tests.processes.measured import Measured
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.runtime.limits import Limit, LimitReached
-from actors.runtime.quotas import Quota
+from actors.runtime.limits.limits import Limit, LimitReached
+from actors.runtime.limits.quotas import Quota
 from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, WEBHOOKS
 from actors.state.sqlite.store import SqliteDocuments

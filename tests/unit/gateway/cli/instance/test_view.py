@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.redis.leases import Lease, Owner
+from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
 from gateway.cli.instance.view import Line, lines_of, missing
 from supervision.keeper.manifest import Plan

@@ -1,8 +1,8 @@
-"""Leases of connections with their epochs, and the registry that they make.
+"""Leases of connections: taking one with a new epoch, renewing, reporting under it, releasing.
 
-At most one owner counts at a time (G6). Each taking gives a higher epoch; whatever an older epoch
-asks for is refused by the same script that would have done it. The record (`lease_record`) is also the
-only place that says which actor serves which connection.
+At most one owner counts at a time (G6). Each taking gives a higher epoch; a call under an older epoch
+is refused by the same script that would have executed it. The record (`lease_record`) is also the
+only place that has the actor of a connection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
 from actors.redis.client import reach
-from actors.redis.lease_record import (
+from actors.redis.leases.lease_record import (
     NONE_HELD,
     HeldItems,
     Lease,
@@ -22,7 +22,7 @@ from actors.redis.lease_record import (
     read_lease,
     time_of,
 )
-from actors.redis.pipeline import Line
+from actors.redis.pipeline import RedisPipeline
 from actors.redis.scripts import AT_MAXMEMORY, Script
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.redis.lease_record import Position
+    from actors.redis.leases.lease_record import Position
 
 __all__ = [
     "EXPIRES",
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 JOINS = "actors.queue.scripts:joins.lua"
-PARTS = ("transitions.lua", "flight.lua", JOINS, "lease.lua")
+PARTS = ("transitions.lua", "flight.lua", JOINS, f"{__package__}:lease.lua")
 SCRIPT = Script.of(*PARTS, package="actors.redis", at_maxmemory=True)
 BURY = f"""{AT_MAXMEMORY}
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
@@ -85,7 +85,7 @@ class Leases:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._line = Line(redis)
+        self._pipeline = RedisPipeline(redis)
 
     async def take(
         self, connection: str, owner: Owner, known_epoch: int = 0, now: float | None = None
@@ -189,7 +189,7 @@ class Leases:
     ) -> bool:
         """Note how far the owner's session is (None: as before), and since when it is not backed up.
 
-        What the next owner takes for the live session goes by this. False when the lease is lost.
+        The next owner finds the live session by this. False when the lease is lost.
         """
         outcome = await self._run(
             connection,
@@ -268,7 +268,7 @@ class Leases:
     async def forget(self, connection: str, now: float | None = None) -> None:
         """Remove every key of a deleted connection but its tombstone. Safe to repeat.
 
-        Nobody takes its lease any more, so that an owner that stood still all the while ends.
+        Its lease cannot be taken any more, so that an owner that was frozen all the while ends.
         """
         of = keys.of(connection)
         await self.delete(connection, now)
@@ -296,7 +296,7 @@ class Leases:
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         durable = transition == "take"  # a replica that is promoted gives no epoch twice (G6)
         names = keys.of(connection)
-        return await SCRIPT.run(self._line, names, transition, now, *args, durable=durable)
+        return await SCRIPT.run(self._pipeline, names, transition, now, *args, durable=durable)
 
 
 def _lasting(shown: Shown | None) -> tuple[str, float, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.runtime.memory_limits import container_memory
+from actors.runtime.limits.memory_limits import container_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

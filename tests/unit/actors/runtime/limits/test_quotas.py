@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from actors.runtime.limits import Limit, LimitReached
-from actors.runtime.quotas import ALL, Quota, units_of
+from actors.runtime.limits.limits import Limit, LimitReached
+from actors.runtime.limits.quotas import ALL, Quota, units_of
 
 QUOTA = Quota(Limit("EACH", 6, "each", 9), Limit("TOTAL", 20, "total", 9), connections=4)
 """Five parts of 2 are reserved, and 10 are shared."""

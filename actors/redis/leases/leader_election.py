@@ -1,4 +1,4 @@
-"""Elects one of several processes for a job that one does."""
+"""Elects one of several processes for a job that one of them does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 10.0
 """For which it is held without being renewed: as long as a successor of a dead one waits at most."""
 
 _HOLD = f"""{AT_MAXMEMORY}
--- KEYS: the turn, a string: the token of who has it · ARGV: a token, milliseconds
+-- KEYS: the lease of the role, a string: the token of its holder · ARGV: a token, milliseconds
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -28,10 +28,10 @@ return 0
 """
 
 
-class Turn:
+class Leadership:
     """At most one process has it, as long as clocks run alike; nobody while Redis is away.
 
-    Who holds it lets go before it runs out in Redis: it counts from when the renewal began.
+    Its holder lets go before it runs out in Redis: it counts from when the renewal began.
     """
 
     def __init__(self, redis: Redis, key: str, *, seconds: float = SECONDS) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Scope = Literal["connection", "key", "instance"]
-"""The holder of a limit. That of the instance may be counted for each host or process, as its setting says."""
+"""The holder of a limit. That of the instance may be counted for each host or process: the text of its setting has which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,74 +9,153 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from actors.config.value_types import ByteCount, Bytes  # noqa: TC001 - pydantic reads them
-from actors.runtime.limits import Limit, disk_limit
-from actors.runtime.quotas import Quota
+from actors.config.sections.messages import FileSettings
+from actors.config.value_types import ByteCount  # noqa: TC001 - pydantic reads it
+from actors.runtime.limits.limits import Limit, disk_limit
+from actors.runtime.limits.quotas import Quota
 
 Requests = Annotated[int, Field(ge=0, le=100_000_000)]
 Each = Annotated[int, Field(ge=1, le=100_000)]
 Total = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class LimitSettings(BaseModel):
-    """Limits of the instance and of each connection; `Quota` combines two of them."""
+class LimitSettings(FileSettings):
+    """Limits of the instance and of each connection; `Quota` combines two of them.
 
-    max_connections: int = Field(100, ge=1, le=10_000, validation_alias="MAX_CONNECTIONS")
+    Some are bounded by a setting of files, which is validated before.
+    """
 
-    # requests a minute, of one gateway process; 0 for no limit
-    rate_limit: Requests = Field(120_000, validation_alias="RATE_LIMIT")
-    max_requests: Requests = Field(240_000, validation_alias="MAX_REQUESTS")
+    title = "Limits"
+    intro = """`MAX_…` is for the instance, `…_PER_CONNECTION` for each connection, over all API keys that are for it. Three
+older names do not say so: `RATE_LIMIT` is for each connection, `SPOOL_LIMIT` and `MEDIA_LIMIT` for each host. A caller at a limit gets 429 for a connection or a
+key and 503 for the instance, with `Retry-After`, and the answer names the setting: its code is `quota_reached` or
+`instance_limit_reached` where no other is named below. Half of each limit of the instance, but for `MAX_CONNECTIONS`,
+and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](security.md#the-parts-of-tenants))."""
 
-    # readers of `/api/events`, of one gateway process
-    event_readers_per_connection: Each = Field(50, validation_alias="EVENT_READERS_PER_CONNECTION")
+    max_connections: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        validation_alias="MAX_CONNECTIONS",
+        description="connections that may exist; beyond it 503 `too_many_connections`",
+    )
+
+    rate_limit: Requests = Field(
+        120_000,
+        validation_alias="RATE_LIMIT",
+        description=(
+            "requests that each API key, and each connection by all its keys, may make of one gateway process in "
+            "a minute, all of them at once too (429 `rate_limited`); `0` for no limit"
+        ),
+    )
+
+    max_requests: Requests = Field(
+        240_000,
+        validation_alias="MAX_REQUESTS",
+        description="requests that all keys may make of one gateway process in a minute; `0` for no limit",
+    )
+
+    event_readers_per_connection: Each = Field(
+        50,
+        validation_alias="EVENT_READERS_PER_CONNECTION",
+        description="readers of `/api/events` that each connection and each API key may have at one gateway process",
+    )
+
     max_event_readers: Total = Field(
         default_factory=lambda known: 5 * (known.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_EVENT_READERS",
+        description="readers that one gateway process has; the default is 5 for each of `MAX_CONNECTIONS`, and 5",
     )
 
-    webhooks_per_connection: Each = Field(20, validation_alias="WEBHOOKS_PER_CONNECTION")
+    webhooks_per_connection: Each = Field(
+        20,
+        validation_alias="WEBHOOKS_PER_CONNECTION",
+        description="webhooks that each connection may have",
+    )
+
     max_webhooks: Total = Field(
         default_factory=lambda known: 2 * (known.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_WEBHOOKS",
+        description="webhooks of the instance; the default is 2 for each of `MAX_CONNECTIONS`, and 2",
     )
 
-    api_keys_per_connection: Each = Field(50, validation_alias="API_KEYS_PER_CONNECTION")
+    api_keys_per_connection: Each = Field(
+        50,
+        validation_alias="API_KEYS_PER_CONNECTION",
+        description="API keys that each connection may have",
+    )
+
     max_api_keys: Total = Field(
         default_factory=lambda known: 10 * (known.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_API_KEYS",
+        description="API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10",
     )
 
-    # bytes of Redis
     queue_memory_per_connection: ByteCount = Field(
-        2**30, validation_alias="QUEUE_MEMORY_PER_CONNECTION"
+        2**30,
+        validation_alias="QUEUE_MEMORY_PER_CONNECTION",
+        description=(
+            "bytes (also `500M`) of Redis that the messages of one connection may take, those that were sent "
+            "within seven days among them; beyond it sends are refused (429 `queue_full`); `0` for no limit"
+        ),
     )
-    max_redis_memory: ByteCount = Field(0, validation_alias="MAX_REDIS_MEMORY")
 
-    # messages that wait on a gateway's disk while Redis is away
-    spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")
-
-    # bytes of messages' files: of one, of all on a host, and in a day (UTC); 0 for no limit
-    media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
-        100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
+    max_redis_memory: ByteCount = Field(
+        0,
+        validation_alias="MAX_REDIS_MEMORY",
+        description=(
+            "bytes that Redis may have in all before every send is refused (503 `redis_full`); `0` for nine "
+            "tenths of its `maxmemory`, or where it has none for half of its machine's memory (of its "
+            "container's, where that is less). Once half of it is used, each connection has an equal part of the "
+            "other half"
+        ),
     )
-    media_limit: ByteCount = Field(0, validation_alias="MEDIA_LIMIT")
+
+    spool_limit: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        validation_alias="SPOOL_LIMIT",
+        description="messages that wait on the gateway's disk at most while Redis is away (503 `spool_unavailable`)",
+    )
+
+    media_limit: ByteCount = Field(
+        0,
+        validation_alias="MEDIA_LIMIT",
+        description=(
+            "bytes (also `20G`) that all files of this host may have together before no more is taken from "
+            "callers; what arrives from WhatsApp is kept all the same; `0` for no limit but the disk's"
+        ),
+    )
+
     media_uploads_per_connection: ByteCount = Field(
-        2 * 2**30, validation_alias="MEDIA_UPLOADS_PER_CONNECTION"
-    )
-    media_downloads_per_connection: ByteCount = Field(
-        2 * 2**30, validation_alias="MEDIA_DOWNLOADS_PER_CONNECTION"
-    )
-    media_downloads_per_sender: ByteCount = Field(
-        512 * 2**20, validation_alias="MEDIA_DOWNLOADS_PER_SENDER"
+        2 * 2**30,
+        validation_alias="MEDIA_UPLOADS_PER_CONNECTION",
+        description=(
+            "bytes (also `2G`) that callers may upload for one connection in a day (UTC), by file or by URL, on "
+            "this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+        ),
     )
 
-    # bytes that files leave free
-    disk_reserve: ByteCount = Field(512 * 2**20, validation_alias="DISK_RESERVE")
+    media_downloads_per_connection: ByteCount = Field(
+        2 * 2**30,
+        validation_alias="MEDIA_DOWNLOADS_PER_CONNECTION",
+        description=(
+            "bytes of files that arrive for one connection in a day (UTC); further ones wait (`deferred`) for the"
+            " next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
+        ),
+    )
+
+    media_downloads_per_sender: ByteCount = Field(
+        512 * 2**20,
+        validation_alias="MEDIA_DOWNLOADS_PER_SENDER",
+        description="the same for those of one sender to one connection",
+    )
 
     @field_validator("max_event_readers", "max_webhooks", "max_api_keys")
     @classmethod

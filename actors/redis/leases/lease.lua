@@ -4,7 +4,7 @@
 --   token    names the taking, so that a repeated one is recognised
 --   state, cause, since, account   what the owner sees, or the root's verdict
 --   retry_at when the owner tries again, where it waits
---   obstacle, until    what keeps it from being open whoever serves it: outlives its owner
+--   obstacle, until    an obstacle to its login by any owner: outlives this one
 --   session, final    how far the owner's session was known to be, as `EPOCH COMMIT`, and whether it
 --            was given back at that; kept by a taking, for the next owner goes by it
 --   behind   since when the session's backups have failed
@@ -86,7 +86,7 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', retry_at,
         'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at,
         'pairing_step', step(state, qr, code, passkey))
-    -- An actor of an older release that loads this script says nothing of limits.
+    -- An actor of an older release that loads this script reports no limits.
     if limited_until then
         call('HSET', LEASE, 'limited_until', limited_until, 'limit_reason', limit_reason,
             'mistaken_at', mistaken_at)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from actors.runtime.limits import Limit
+    from actors.runtime.limits.limits import Limit
 
 ALL: Final = ""
 """The unit of keys, webhooks and files that are for all connections, also those to come. Other units are ids."""

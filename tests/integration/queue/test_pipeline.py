@@ -1,4 +1,4 @@
-"""The line to Redis: scripts of many callers share a way, and each gets its own answer."""
+"""The pipeline to Redis: scripts of many callers share a round trip, and each gets its own answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
 from actors.redis.client import connect
-from actors.redis.pipeline import Line
+from actors.redis.pipeline import RedisPipeline
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -24,13 +24,13 @@ ECHO = "return ARGV[1]"
 
 async def test_each_caller_gets_its_own_answer_however_they_come(server: Valkey) -> None:
     redis = connect(server.settings())
-    line = Line(redis)
+    pipeline = RedisPipeline(redis)
     sha = await redis.script_load(ECHO)
 
     async def caller(name: int) -> None:
         for turn in range(30):
             word = f"{name}-{turn}"
-            assert await line.evalsha(sha, 0, word) == word
+            assert await pipeline.evalsha(sha, 0, word) == word
 
     async with asyncio.timeout(20):  # who asks just as a batch ends is not forgotten
         await asyncio.gather(*(caller(name) for name in range(40)))
@@ -39,10 +39,10 @@ async def test_each_caller_gets_its_own_answer_however_they_come(server: Valkey)
 
 async def test_who_comes_together_goes_together(server: Valkey) -> None:
     redis = connect(server.settings())
-    line = Line(redis)
+    pipeline = RedisPipeline(redis)
     sha = await redis.script_load(ECHO)
     before = (await redis.info("stats"))["total_reads_processed"]
-    await asyncio.gather(*(line.evalsha(sha, 0, number) for number in range(100)))
+    await asyncio.gather(*(pipeline.evalsha(sha, 0, number) for number in range(100)))
     after = (await redis.info("stats"))["total_reads_processed"]
     assert after - before < 20
     await redis.aclose()
@@ -50,12 +50,12 @@ async def test_who_comes_together_goes_together(server: Valkey) -> None:
 
 async def test_an_error_is_its_callers_alone(server: Valkey) -> None:
     redis = connect(server.settings())
-    line = Line(redis)
+    pipeline = RedisPipeline(redis)
     sha = await redis.script_load(ECHO)
     outcomes: list[object] = await asyncio.gather(
-        line.evalsha(sha, 0, "good"),
-        line.eval("return redis.error_reply('BAD thing')", 0),
-        line.evalsha("0" * 40, 0),
+        pipeline.evalsha(sha, 0, "good"),
+        pipeline.eval("return redis.error_reply('BAD thing')", 0),
+        pipeline.evalsha("0" * 40, 0),
         return_exceptions=True,
     )
     good, bad, unknown = outcomes
@@ -67,10 +67,10 @@ async def test_an_error_is_its_callers_alone(server: Valkey) -> None:
 
 async def test_who_gave_up_before_it_left_is_not_sent(server: Valkey) -> None:
     redis = connect(server.settings())
-    line = Line(redis)
+    pipeline = RedisPipeline(redis)
     write = "redis.call('SET', KEYS[1], '1')"
-    gone = asyncio.ensure_future(line.eval(write, 1, "{line}:gone"))
-    stays = asyncio.ensure_future(line.eval(write, 1, "{line}:stays"))
+    gone = asyncio.ensure_future(pipeline.eval(write, 1, "{line}:gone"))
+    stays = asyncio.ensure_future(pipeline.eval(write, 1, "{line}:stays"))
     await asyncio.sleep(0)
     gone.cancel()
     await stays
@@ -83,24 +83,24 @@ async def test_a_broken_connection_is_everybodys_error_and_the_next_ones_go(
     own_server: Valkey,
 ) -> None:
     redis = connect(own_server.settings())
-    line = Line(redis)
-    assert await line.eval(ECHO, 0, "before") == "before"
+    pipeline = RedisPipeline(redis)
+    assert await pipeline.eval(ECHO, 0, "before") == "before"
     own_server.kill()
     outcomes = await asyncio.gather(
-        *(line.eval(ECHO, 0, number) for number in range(5)), return_exceptions=True
+        *(pipeline.eval(ECHO, 0, number) for number in range(5)), return_exceptions=True
     )
     assert all(isinstance(each, RedisConnectionError) for each in outcomes)
     own_server.start()
     async with asyncio.timeout(10):
-        assert await line.eval(ECHO, 0, "after") == "after"
+        assert await pipeline.eval(ECHO, 0, "after") == "after"
     await redis.aclose()
 
 
 async def test_the_repeating_client_of_these_tests_repeats(redis: Redis) -> None:
-    line = Line(redis)
+    pipeline = RedisPipeline(redis)
     sha = await redis.script_load("return redis.call('INCR', KEYS[1])")
     runs = 2 if type(redis).__name__ == "RepeatingRedis" else 1
-    assert await line.evalsha(sha, 1, "{line}:runs") == runs
+    assert await pipeline.evalsha(sha, 1, "{line}:runs") == runs
 
 
 async def test_a_first_run_that_fails_is_not_hidden_by_the_second(redis: Redis) -> None:
@@ -113,23 +113,23 @@ async def test_a_first_run_that_fails_is_not_hidden_by_the_second(redis: Redis) 
     if type(redis).__name__ == "RepeatingRedis":
         expected, said = AssertionError, "ResponseError"
     with pytest.raises(expected, match=said):
-        await Line(redis).evalsha(sha, 1, "{line}:runs")
+        await RedisPipeline(redis).evalsha(sha, 1, "{line}:runs")
 
 
 async def test_a_caller_that_waits_too_long_gets_an_error_and_the_next_ones_go(
     own_server: Valkey,
 ) -> None:
     redis = connect(own_server.settings())
-    assert await Line(redis).eval(ECHO, 0, "before") == "before"
-    line = Line(redis, deadline=0.3)
+    assert await RedisPipeline(redis).eval(ECHO, 0, "before") == "before"
+    pipeline = RedisPipeline(redis, deadline=0.3)
     os.kill(own_server.pid, signal.SIGSTOP)
     try:
-        first = asyncio.ensure_future(line.eval(ECHO, 0, "first"))
+        first = asyncio.ensure_future(pipeline.eval(ECHO, 0, "first"))
         await asyncio.sleep(0.1)
-        second = asyncio.ensure_future(line.eval(ECHO, 0, "second"))
+        second = asyncio.ensure_future(pipeline.eval(ECHO, 0, "second"))
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
     finally:
         os.kill(own_server.pid, signal.SIGCONT)
     assert [type(each) for each in outcomes] == [TimeoutError, TimeoutError]
-    assert await Line(redis).eval(ECHO, 0, "after") == "after"
+    assert await RedisPipeline(redis).eval(ECHO, 0, "after") == "after"
     await redis.aclose()

@@ -1,0 +1,156 @@
+"""Settings of the queue, of events and of files of messages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from actors.config.sections.section import Section
+from actors.config.value_types import (  # noqa: TC001 - pydantic reads them
+    ByteCount,
+    Bytes,
+    Days,
+    Milliseconds,
+    Pause,
+)
+
+
+class MessageSettings(Section):
+    """The queue: attempts, concurrency, pacing, and for how long its records are kept."""
+
+    title = "Messages"
+
+    message_queue_enabled: bool = Field(
+        True,
+        validation_alias="MESSAGE_QUEUE_ENABLED",
+        description=(
+            "whether messages wait until they can be sent; with `false` each is sent while its caller waits, or "
+            "cancelled: nothing is kept for a connection or a Redis that is away, and nothing is sent later"
+        ),
+    )
+
+    queue_concurrency: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        validation_alias="QUEUE_CONCURRENCY",
+        description="messages of one connection that are on their way at a time, each in another chat",
+    )
+
+    max_retry_attempts: int = Field(
+        5,
+        ge=1,
+        le=100,
+        validation_alias="MAX_RETRY_ATTEMPTS",
+        description="attempts until a message is a dead letter",
+    )
+
+    retry_backoff_base: Milliseconds = Field(
+        1_000,
+        validation_alias="RETRY_BACKOFF_BASE",
+        description="the longest pause after the first failed attempt; it doubles with each one",
+    )
+
+    retry_backoff_cap: Milliseconds = Field(
+        300_000,
+        validation_alias="RETRY_BACKOFF_CAP",
+        description="and grows no longer than this",
+    )
+
+    dead_letter_retention_days: Days = Field(
+        30,
+        validation_alias="DEAD_LETTER_RETENTION_DAYS",
+        description="days for which a dead letter is listed and can be sent again",
+    )
+
+    job_retention_days: Days = Field(
+        30,
+        validation_alias="JOB_RETENTION_DAYS",
+        description=(
+            "days for which `message_queue_jobs` tells of a message that is finished; of a dead letter not before"
+            " its record is gone too, of one that is open always"
+        ),
+    )
+
+    pacing_messages_per_minute: int = Field(
+        0,
+        ge=0,
+        le=60_000,
+        validation_alias="PACING_MESSAGES_PER_MINUTE",
+        description="messages that one connection sends in a minute, spread evenly; `0` is no limit",
+    )
+
+    pacing_chat_gap: Pause = Field(
+        0,
+        validation_alias="PACING_CHAT_GAP",
+        description="how long a chat waits after one message for the next, at least",
+    )
+
+    pacing_chat_jitter: Pause = Field(
+        0,
+        validation_alias="PACING_CHAT_JITTER",
+        description="and how much longer by chance",
+    )
+
+
+class EventSettings(Section):
+    """Events, for webhooks and for readers."""
+
+    title = "Events"
+    intro = "See [webhooks](webhooks.md)."
+
+    event_retention_days: int = Field(
+        7,
+        ge=2,
+        le=365,
+        validation_alias="EVENT_RETENTION_DAYS",
+        description="days for which events are kept, for webhooks and for readers of `/api/events`; 2 at least",
+    )
+
+    webhook_url_private: bool = Field(
+        False,
+        validation_alias="WEBHOOK_URL_PRIVATE",
+        description="whether a webhook may have a private address (loopback, a local network, a link's own)",
+    )
+
+
+class FileSettings(Section):
+    """Files of messages; `sections/limits.py` has the bytes that callers may have of them."""
+
+    title = "Files"
+    intro = "See [media](media.md)."
+
+    media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
+        100 * 2**20,
+        validation_alias="MEDIA_MAX_BYTES",
+        description="bytes (also `16M`) that a file may have, `250M` at most",
+    )
+
+    disk_reserve: ByteCount = Field(
+        512 * 2**20,
+        validation_alias="DISK_RESERVE",
+        description=(
+            "bytes (also `2G`) of the disk that are for Redis, sessions, spool and state alone: while no more are"
+            " free, files that arrive wait (`deferred`), and uploads are refused (503 `disk_reserve`); a change "
+            "holds at once; `0` for none. The alert of a full disk is `DISK_THRESHOLD`"
+        ),
+    )
+
+    media_retention_days: Days = Field(
+        30,
+        validation_alias="MEDIA_RETENTION_DAYS",
+        description=(
+            "days for which a file is kept after it was last needed; one that a waiting message or a dead letter "
+            "brings is always needed"
+        ),
+    )
+
+    media_url_private: bool = Field(
+        False,
+        validation_alias="MEDIA_URL_PRIVATE",
+        description=(
+            "whether the URL of a file may lead to a private address; with it, who has a key with the scope "
+            "`send` reaches whatever the gateway's host does"
+        ),
+    )

@@ -1,0 +1,142 @@
+"""Settings of WhatsApp's servers and of the engines that reach them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path  # noqa: TC003 - pydantic reads it
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from actors.config.sections.section import Section
+from actors.config.value_types import Milliseconds  # noqa: TC001 - pydantic reads it
+
+WHATSAPP_ROOT_KEY: Final = "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
+"""The public key, in hex, under which WhatsApp certifies its own servers (whatsmeow, handshake.go)."""
+
+EngineName = Literal["native", "whatsmeow"]
+
+
+class WhatsAppSettings(Section):
+    """WhatsApp's servers, the version and the engine that connections reach them with."""
+
+    title = "WhatsApp"
+    intro = "`--simulate` sets the server, its key and its media authority for the simulator that it starts."
+
+    engine: EngineName | None = Field(
+        None,
+        validation_alias="ENGINE",
+        description=(
+            "the [engine](engines.md) of new connections that name none: `native` or `whatsmeow`; without it "
+            "`whatsmeow` for real accounts where its program is installed, else `native`"
+        ),
+    )
+
+    whatsapp_url: str = Field(
+        "wss://web.whatsapp.com/ws/chat",
+        validation_alias="WHATSAPP_URL",
+        description="the server",
+    )
+
+    whatsapp_root_key: str = Field(
+        WHATSAPP_ROOT_KEY,
+        pattern=r"^[0-9a-f]{64}$",
+        validation_alias="WHATSAPP_ROOT_KEY",
+        description="the public key, in hex, that the server's certificate is checked by",
+    )
+
+    whatsapp_media_authority: Path | None = Field(
+        None,
+        validation_alias="WHATSAPP_MEDIA_AUTHORITY",
+        description=(
+            "a PEM file of the authority that the media servers' certificates are checked by, instead of the "
+            "public ones"
+        ),
+    )
+
+    whatsapp_version: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}$",
+        validation_alias="WHATSAPP_VERSION",
+        description=(
+            "the version of WhatsApp Web that is announced, for good; the next login takes a change up. Empty: "
+            "the one that the server's own page names (`/sw.js`, then `/`, at the host of `WHATSAPP_URL`), read "
+            "before a login when it was last read a day ago, and once more when WhatsApp refuses it"
+        ),
+    )
+
+    whatsapp_proxy: SecretStr | None = Field(
+        None,
+        validation_alias="WHATSAPP_PROXY",
+        description=(
+            "the proxy through which connections without one of their own reach WhatsApp and its media servers: "
+            "`http://USER:PASSWORD@HOST:PORT` (CONNECT) or `socks5://USER:PASSWORD@HOST:PORT`; see "
+            "[proxies](operations.md#proxies)"
+        ),
+    )
+
+    whatsapp_signed_prekey_age: Annotated[int, Field(ge=60_000, le=7_776_000_000)] = Field(
+        604_800_000,
+        validation_alias="WHATSAPP_SIGNED_PREKEY_AGE",
+        description="how old a signed prekey may become before it is replaced",
+    )
+
+    whatsapp_ack_timeout: Milliseconds = Field(
+        20_000,
+        validation_alias="WHATSAPP_ACK_TIMEOUT",
+        description="how long an attempt to send waits for the server's ack",
+    )
+
+    whatsapp_trace: bool = Field(
+        False,
+        validation_alias="WHATSAPP_TRACE",
+        description=(
+            "`on`: the shape of all connections' traffic is recorded in `logs/trace`, without texts, names, "
+            "numbers, keys and tokens; see [traces](trace.md)"
+        ),
+    )
+
+    @field_validator("whatsapp_url")
+    @classmethod
+    def _websocket(cls, value: str) -> str:
+        if not value.startswith(("ws://", "wss://")):
+            raise ValueError("must begin with ws:// or wss://")
+        try:
+            parts = urlsplit(value)
+            whole = parts.port != 0 and parts.hostname is not None
+        except ValueError:
+            whole = False
+        # The standard library drops line ends while it parses; the socket library does not.
+        if not whole or re.search(r"[\x00-\x20\x7f]", value):
+            raise ValueError("must name a host, as in wss://HOST:PORT/PATH")
+        return value
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _servable(cls, value: object) -> str | None:
+        from actors.connection.engine import servable  # noqa: PLC0415 - seldom needed
+
+        return None if value is None else servable(str(value))
+
+    @field_validator("whatsapp_version", mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        """Nothing is no version, and so is the default of releases that looked none up."""
+        return None if value in ("", "2.3000.1035194821") else value
+
+    @field_validator("whatsapp_version")
+    @classmethod
+    def _announceable(cls, value: str | None) -> str | None:
+        if value is not None and any(int(number) >= 2**32 for number in value.split(".")):
+            raise ValueError("WhatsApp has 32 bits for each of its numbers")
+        return value
+
+    @property
+    def links_real_accounts(self) -> bool:
+        """Whether a phone that scans links an account at WhatsApp itself.
+
+        The root key decides, not the address: a login succeeds at those servers alone that it
+        certifies, whatever they are reached through. ``--simulate`` sets the simulator's.
+        """
+        return self.whatsapp_root_key == WHATSAPP_ROOT_KEY
