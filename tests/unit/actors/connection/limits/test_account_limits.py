@@ -54,6 +54,7 @@ def test_a_chat_that_the_account_began_waits_for_no_cap(
         (Limits(None, 1060.0, told=False), (None, None)),
         (Limits(900.0, 1060.0), (1060.0, "new_chats_capped")),
         (Limits(900.0, 900.0), (None, None)),
+        (Limits(NOW, NOW), (None, None)),
     ],
 )
 def test_the_shown_limit_is_the_one_that_whatsapp_announced(
