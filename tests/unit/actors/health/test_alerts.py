@@ -103,6 +103,17 @@ def test_a_reason_that_says_what_to_do_is_kept_up_to_date() -> None:
     assert alerts.judged(Verdict("healthy", (second,)), at=7.0)[1] == ()
 
 
+def test_any_other_reason_is_brought_up_to_date_when_the_alert_is_repeated() -> None:
+    """A figure in its text that changes in each round is no news."""
+    first, second = (Reason("cpu_high", "degraded", text) for text in ("91 %.", "92 %."))
+    alerts, _ = Alerts().judged(Verdict("degraded", (first,)), at=5.0)
+    alerts, _ = alerts.judged(Verdict("degraded", (first,)), at=6.0)
+    alerts, changed = alerts.judged(Verdict("degraded", (second,)), at=7.0, every=HOUR)
+    assert changed == ()
+    _, (repeated,) = alerts.judged(Verdict("degraded", (second,)), at=6.0 + HOUR, every=HOUR)
+    assert (repeated.reason, repeated.repeats, repeated.told_at) == ("92 %.", 1, 6.0 + HOUR)
+
+
 @pytest.mark.parametrize("every", [0.0, 10.0])
 def test_a_warning_that_becomes_urgent_is_repeated_as_critical(every: float) -> None:
     """Also where alerts are never repeated, and only once."""
@@ -121,6 +132,23 @@ def test_a_warning_that_becomes_urgent_is_repeated_as_critical(every: float) -> 
 
 
 HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("at", "every", "due", "remark"),
+    [
+        (1000.0, 60.0, False, "it was raised right now"),
+        (1000.5, 60.0, False, "or half a second ago"),
+        (1059.9, 60.0, False, "not yet"),
+        (1060.0, 60.0, True, "after exactly the pause"),
+        (1001.0, 1.0, True, "of a second, too"),
+        (1000.5, 0.5, True, "or of less"),
+        (999.0, 60.0, True, "the clock was set back"),
+        (9000.0, 0.0, False, "never"),
+    ],
+)
+def test_due(at: float, every: float, due: bool, remark: str) -> None:
+    assert Alert("redis_away", None, "critical", "It is.", 1000.0).due(at, every) is due, remark
 
 
 def repeats_of(
