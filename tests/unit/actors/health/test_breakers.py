@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.health.breakers import Breaker
+from actors.health.breakers import LEVELS, Breaker
 
 FRESH = Breaker(limit=3, cooldown=10, longest=35)
 
@@ -61,3 +61,18 @@ def test_the_pause_doubles_up_to_the_longest_and_is_forgotten_by_success() -> No
 def test_nothing_is_tried_while_it_is_open() -> None:
     with pytest.raises(ValueError, match=r"^the breaker is open$"):
         fallen(3).tried(5)
+
+
+def test_without_numbers_of_its_own_it_opens_at_three_for_half_a_minute_to_five() -> None:
+    breaker, now, pauses = fallen(2, Breaker()), 0.0, []
+    assert breaker.state(now) == "closed"
+    breaker = fallen(1, breaker)
+    for _ in range(5):
+        pauses.append(breaker.pause)
+        now += breaker.pause
+        breaker = fallen(1, breaker, now)
+    assert pauses == [30, 60, 120, 240, 300]
+
+
+def test_each_state_has_a_level_for_prometheus() -> None:
+    assert LEVELS == {"closed": 0, "half_open": 1, "open": 2}
