@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go test-whatsmeow mutation docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go test-whatsmeow mutation docs site debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -83,6 +83,10 @@ check: setup-test check-go
 ## what is made of the code: docs/settings.md, .env.example and docs/api.md
 docs: setup
 	$(BIN)/python -m gateway.cli.reference.settings_page
+
+## a site of the pages in build/site, built offline; a broken link fails
+site: setup-test
+	$(BIN)/python -m tests.run.site
 
 ## the protobuf classes of both engines, from their declarations
 proto: setup-test
@@ -190,4 +194,4 @@ lock: setup-test
 		--no-header --group install -c requirements-dev.lock -o requirements-uv.lock
 
 clean:
-	rm -rf .venv build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist mutants .cache *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -87,7 +87,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    # What is loaded stays for good: collections need not look through it again.
+    # Modules that are loaded stay for good: collections need not search them again.
     gc.collect()
     gc.freeze()
     server.run(sockets=[listening])

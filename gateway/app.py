@@ -25,7 +25,7 @@ from gateway.api import (
     sends,
     traces,
 )
-from gateway.api.account import chats, passkeys, reading, refused_documents, requests
+from gateway.api.account import chats, passkeys, read_marks, refused_documents, requests
 from gateway.api.webhooks import deliveries
 from gateway.api.webhooks import resource as webhooks
 from gateway.backends import Backends
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 OPERATIONS: tuple[Operation, ...] = (
     *sends.OPERATIONS,
     *messages.OPERATIONS,
-    *reading.OPERATIONS,
+    *read_marks.OPERATIONS,
     *media.OPERATIONS,
     *connections.OPERATIONS,
     *pairing_codes.OPERATIONS,
@@ -79,7 +79,7 @@ class Paths:
             each.path: each.endpoint
             for each in routes
             if isinstance(each.endpoint, Endpoint)
-            # Whatever the router would choose of several.
+            # The route that the router would choose of several.
             and next(one for one in routes if one.path_regex.match(each.path)) is each
             and not each.param_convertors
         }

@@ -30,7 +30,7 @@ from actors.state.documents import API_KEYS, CONNECTIONS
 from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
-from gateway.acceptance.accept import Accepting
+from gateway.acceptance.accept import Acceptor
 from gateway.acceptance.address_policy import Guarded
 from gateway.acceptance.spool_drain import Drain
 from gateway.acceptance.url_fetch import Fetcher
@@ -81,7 +81,7 @@ class Backends:
     guesses: Guesses
     observer: Observer
     spool: Spool
-    accepting: Accepting
+    accepting: Acceptor
     metrics: Metrics
     tree: Tree
     commands: Commands
@@ -148,7 +148,7 @@ class Backends:
             ),
             tree=Tree(settings.data),
             spool=spool,
-            accepting=Accepting(lanes, spool, drain, room, spools=settings.message_queue_enabled),
+            accepting=Acceptor(lanes, spool, drain, room, spools=settings.message_queue_enabled),
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),

@@ -128,7 +128,7 @@ class KnownConnections:
                 except Exception:  # not foreseen; without this loop no change would be seen again
                     log.exception("not refreshed", action="refresh_connections")
                 try:
-                    # What is away is looked for as often everywhere.
+                    # A store that is away is looked for as often everywhere.
                     async with asyncio.timeout(self._every if self.fresh else REFRESH):
                         await self._wake.wait()
                 except TimeoutError:

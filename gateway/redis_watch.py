@@ -45,6 +45,6 @@ async def _hangs(redis: Redis) -> bool:
             await redis.ping()
     except TimeoutError:
         return True
-    except Exception:  # noqa: BLE001 - a refusal, in whichever way
+    except Exception:  # noqa: BLE001 - a refusal, in any form
         return False
     return False

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.connection.backup import stranded_inbox
-from actors.connection.sender import Ticket
+from actors.connection.owner.sender import Ticket
 from actors.queue.mirror import mirror_store
 from actors.queue.refusals import ConnectionDeleted
 from actors.runtime.connection_ids import name_of

@@ -17,16 +17,16 @@ import structlog
 from actors.config import default_engine, handover
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.connection_backup import Keeping
+from actors.connection.backup.connection_backup import ConnectionBackup
 from actors.connection.backup.quarantine import move_aside
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
+from actors.connection.owner.sender import Ticket
+from actors.connection.owner.serving import Serving
+from actors.connection.owner.timings import Pace
 from actors.connection.refused_items.long_words import LongWords
-from actors.connection.sender import Ticket
-from actors.connection.serving import Serving
 from actors.connection.session import incarnation
 from actors.connection.state_manager.remote import RemoteState
-from actors.connection.timings import Pace
 from actors.media.open_store import open_store
 from actors.metrics import connection_counters
 from actors.queue.lanes import Lanes, decide
@@ -42,9 +42,9 @@ from actors.runtime.processes import start_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.connection.backup.connection_backup import Kept
+    from actors.connection.backup.connection_backup import SessionCopies
     from actors.connection.backup.restore import Restorer
-    from actors.connection.consequences import Ending
+    from actors.connection.ends.consequences import ServingEnd
     from actors.connection.engine import Engine
     from actors.metrics.counters import Sample
     from actors.redis.leases.leases import Lease
@@ -78,7 +78,7 @@ class ConnectionActor(Shell):
         self._taken_at = 0.0
         self._serving: Serving | None = None
         self._engine: Engine | None = None
-        self._copies: Kept | None = None
+        self._copies: SessionCopies | None = None
         self._options = ConnectionOptions()
         self._following: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -88,7 +88,7 @@ class ConnectionActor(Shell):
         self._settings = Settings.load(self.data)
         self._redis = connect(self._settings)
         self._leases = Leases(self._redis)
-        self._keeping = Keeping.of(self._settings, self._leases)
+        self._keeping = ConnectionBackup.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
         self._presences = Presences(self._redis)
@@ -289,7 +289,7 @@ class ConnectionActor(Shell):
         return replace(lease, cause=obstacle.cause, obstacle=obstacle)
 
     def _open(
-        self, lease: Lease, engine: str, directory: Path, copies: Kept | None
+        self, lease: Lease, engine: str, directory: Path, copies: SessionCopies | None
     ) -> tuple[Serving, Engine]:
         settings, media = self._settings, self._media.of(lease.connection)
         self._state.words = LongWords(media)
@@ -337,7 +337,7 @@ class ConnectionActor(Shell):
         )
 
     async def _follow(self, serving: Serving) -> None:
-        ending: Ending = await serving.ended()
+        ending: ServingEnd = await serving.ended()
         self._end(ending.reason, cause=ending.cause, connection=self._connection)
 
     async def _follow_on(self) -> None:

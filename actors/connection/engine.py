@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.account.port import Account
-from actors.connection.names.port import Names
+from actors.connection.names.port import NamedChats
 from actors.connection.refused_items.port import RefusedItems
 from actors.connection.whatsmeow.program import files
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.account.port import Ability, Call, Passkey
-    from actors.connection.causes import Cause
+    from actors.connection.ends.causes import Cause
     from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content, ReadMark
@@ -285,7 +285,7 @@ class NotConnected(SendError):  # noqa: N818 - reads as what it is
         super().__init__("not_connected")
 
 
-class Engine(Account, Names, RefusedItems, Protocol):
+class Engine(Account, NamedChats, RefusedItems, Protocol):
     """One WhatsApp account on one socket."""
 
     guarantees: Guarantees
@@ -304,7 +304,7 @@ class Engine(Account, Names, RefusedItems, Protocol):
     async def send(self, message: Outgoing) -> float:
         """Send under the caller's message id; return the server's time when it acknowledged.
 
-        Raises `NotConnected` before anything left, also where the chat turns out to be another (`chat_today`),
+        Raises `NotConnected` before anything left, also where the chat turns out to be another (`names.chat_today`),
         `SendDeferred` where a limit of the account keeps it from leaving, `SendError` otherwise. Safe to call
         concurrently; several are in flight at once.
         """

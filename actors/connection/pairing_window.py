@@ -18,7 +18,7 @@ FRESH: Final = 0.6
 """The share of a socket's time that has to be left for a code: somebody has to type it."""
 
 
-class Offering:
+class PairingWindow:
     """Whether a phone can link the device now, and until when."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
 """The content of a message: typed values, from the API to WhatsApp and back; reasons for which its file waits.
 
-Nothing here sends, stores or validates a request.
+`content` is the union and its JSON; each kind is in the module of its noun. Nothing here sends or stores.
 """

@@ -1,13 +1,13 @@
-"""Content of a message: typed, and one form from the API to WhatsApp and back.
+"""Content of a message: one union of typed values, from the API to WhatsApp and back.
 
-The same content is validated by the API, kept in the queue's record, encrypted by an engine; and
-read by an engine, kept in the inbox, stored and shown. In between it is JSON (`encode`, `decode`)
-that names its version, so that what one release wrote another either understands or refuses.
+Each kind is declared once, in the module of its noun. The queue's record, the inbox and the stored document have it as
+JSON (`encode`, `decode`) that names its version, so that another release understands it or refuses it; engines write it
+to WhatsApp's protobuf and read it from there. The types of its fields (`field_types`) are the limits of the API, from which
+the gateway makes the models of requests and answers, and so the OpenAPI document (`gateway.schemas.content_fields`).
 
-Content says nothing of the envelope: chat, sender, time and id are beside it, and a `Target` names
-its author itself. So a group is another chat. Reactions and votes alone bring a time, by which the last
-of a person is known; it is no part of what they say, and two of different times are equal. A kind with a file names it by what it holds (`File`);
-its bytes are in `actors.media`, and nowhere in the content.
+Content excludes the envelope: chat, sender, time and id are beside it, and a `Target` names its author itself. So a
+group is another chat. Only reactions and votes have a time, which tells the last of a person; two of different
+times are equal. The bytes of a `File` are in `actors.media`, and nowhere in the content.
 
 None of these may be logged.
 """
@@ -15,23 +15,30 @@ None of these may be logged.
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
+
+from actors.messages.changes import DELETE_SECONDS, EDIT_SECONDS, Delete, Edit, Reaction
+from actors.messages.contact import Card, Contact
+from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
+from actors.messages.location import Location
+from actors.messages.notices import NOTICES, ChatChange, Notice, ReadMark
+from actors.messages.poll import Poll, PollVote
+from actors.messages.references import MINTED, Quote, Target
+from actors.messages.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "KINDS", "MINTED", "NOTICES",
+    "Audio", "Card", "Change", "ChatChange", "Contact", "Content", "Delete", "Document", "Edit",
+    "File", "Image", "Location", "Media", "Notice", "Other", "Poll", "PollVote", "Quote",
+    "Reaction", "ReadMark", "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video",
+    "decode", "encode", "file_of", "is_plain", "pack", "text_of", "unpack",
+]  # fmt: skip
 
 VERSION: Final = 1
-
-MINTED = re.compile(r"3EB0[0-9A-F]{18}\Z")
-"""The WhatsApp ids that this service gives (`queue.record.mint`); WhatsApp Web's are like them."""
-
-EDIT_SECONDS = 15 * 60.0
-"""How long after it was sent a text may be edited: WhatsApp's own clients show no later edit."""
-
-DELETE_SECONDS = 60 * 3600.0
-"""How long after it was sent a message may be deleted for everyone, as in WhatsApp's clients."""
 
 
 class UnknownContent(ValueError):  # noqa: N818 - reads as what it is
@@ -39,206 +46,8 @@ class UnknownContent(ValueError):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Another message of the same chat. `sender` None: this service sent it, under its own id.
-
-    Otherwise the canonical address of its author; the account's, where its phone sent it.
-    """
-
-    message_id: str
-    sender: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The message that a reply quotes. `text` is shown with it, where it is known; `type` is its kind."""
-
-    target: Target
-    text: str | None = None
-    type: str = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    type: ClassVar = "text"
-    text: str
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Degrees; north and east are positive."""
-
-    type: ClassVar = "location"
-    latitude: float
-    longitude: float
-    name: str | None = None
-    address: str | None = None
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    name: str
-    vcard: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    type: ClassVar = "contact"
-    cards: tuple[Card, ...]
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file beside a message: its plain bytes are kept under their SHA-256 (hex).
-
-    `size` is in bytes, `mime` what its sender calls it, `name` how a document is called.
-    """
-
-    sha256: str
-    size: int
-    mime: str
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    type: ClassVar = "image"
-    file: File
-    caption: str | None = None
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Video:
-    """`seconds` is how long it lasts, where that is known."""
-
-    type: ClassVar = "video"
-    file: File
-    caption: str | None = None
-    seconds: int | None = None
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """`voice`: a voice note, rather than a file of sound."""
-
-    type: ClassVar = "audio"
-    file: File
-    voice: bool = False
-    seconds: int | None = None
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    type: ClassVar = "document"
-    file: File
-    caption: str | None = None
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sticker:
-    type: ClassVar = "sticker"
-    file: File
-    animated: bool = False
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """`choices` is how many options one may choose, 0 any number; `secret` (hex) keys the votes."""
-
-    type: ClassVar = "poll"
-    question: str
-    options: tuple[str, ...]
-    choices: int = 0
-    secret: str | None = None
-    reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reaction:
-    """An empty `emoji` takes the sender's reaction back.
-
-    `at_ms` is the sender's time in milliseconds, where it is told: of two reactions by one person the
-    later one counts.
-    """
-
-    type: ClassVar = "reaction"
-    target: Target
-    emoji: str
-    at_ms: int | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """The author's other words for a text of his."""
-
-    type: ClassVar = "edit"
-    target: Target
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """The author takes a message back, for everyone."""
-
-    type: ClassVar = "delete"
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class PollVote:
-    """The options that a voter chooses in a poll, in place of their earlier ones.
-
-    `options` None: it could not be read. `secret` (hex) is the poll's, in a vote that is to be sent.
-    `at_ms` is the sender's time in milliseconds, where it is told: of two votes the later one counts.
-    """
-
-    type: ClassVar = "poll_vote"
-    target: Target
-    options: tuple[str, ...] | None = None
-    secret: str | None = None
-    at_ms: int | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadMark:
-    """A mark that the account read messages of a chat; it waits in the queue as a message does, and is none.
-
-    `targets` with their authors; or without any, what WhatsApp's times say came until `until`; or
-    without that either, all that had arrived here by `arrived`. Both in seconds since the epoch.
-    """
-
-    type: ClassVar = "read_mark"
-    targets: tuple[Target, ...] = ()
-    until: float | None = None
-    arrived: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChatChange:
-    """Settings of a chat that the account changes; it waits in the queue as a message does, and is none.
-
-    None: that one stays. `muted_until` is in seconds since the epoch; without it a mute has no end.
-    """
-
-    type: ClassVar = "chat_change"
-    archived: bool | None = None
-    pinned: bool | None = None
-    unread: bool | None = None
-    muted: bool | None = None
-    muted_until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Other:
-    """A kind that only its name and its text is known of."""
+    """A kind of which only the name and the text are known."""
 
     kind: str
     text: str | None = None
@@ -249,43 +58,17 @@ class Other:
         return self.kind
 
 
-Media = Image | Video | Audio | Document | Sticker
-"""What brings a file with it."""
+Change = PollVote | Reaction | Edit | Delete
+CHANGES: Final = frozenset(kind.type for kind in get_args(Change))
+"""Changes of another message, which are no messages themselves; and their types."""
 
-Content = (
-    Text
-    | Location
-    | Contact
-    | Media
-    | Poll
-    | Reaction
-    | Edit
-    | Delete
-    | PollVote
-    | ReadMark
-    | ChatChange
-    | Other
-)
-Change = Reaction | Edit | Delete | PollVote
-"""What changes another message rather than standing for itself."""
-
-Notice = ReadMark | ChatChange
-"""Content that tells WhatsApp of the account's own dealings with a chat: no message."""
-
-NOTICES: Final = frozenset({str(ReadMark.type), str(ChatChange.type)})
-
-_KINDS: Final[Mapping[str, Any]] = {
-    str(kind.type): kind
-    for kind in (
-        *(Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote, ReadMark, ChatChange),
-        *(Image, Video, Audio, Document, Sticker),
-    )
-}
-MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "document", "sticker"})
-KINDS: Final = MEDIA_KINDS | {
-    *("text", "location", "contact", "poll", "poll_vote", "reaction", "edit", "delete"),
-}
+Sendable = Text | Location | Contact | Media | Poll | Change
 """The kinds that can be sent."""
+
+Content = Sendable | Notice | Other
+
+KINDS: Final[Mapping[str, type[Sendable]]] = {kind.type: kind for kind in get_args(Sendable)}
+_DECODED: Final[Mapping[str, Any]] = {**KINDS, **{kind.type: kind for kind in get_args(Notice)}}
 
 
 def text_of(content: Content) -> str | None:
@@ -341,23 +124,12 @@ def unpack(packed: Mapping[str, Any]) -> Content:
 
 
 def _content(packed: Mapping[str, Any]) -> Content:
-    kind = _KINDS.get(packed["type"])
+    kind = _DECODED.get(packed["type"])
     if kind is None or "kind" in packed:
-        return Other(str(packed["kind"]), packed.get("text"), _quote(packed.get("reply_to")))
-    names = {each.name for each in fields(kind)}
-    values = {name: value for name, value in packed.items() if name in names}
-    if "target" in names:
-        values["target"] = _target(values["target"])
-    if "targets" in values:
-        values["targets"] = tuple(_target(each) for each in values["targets"])
-    if values.get("reply_to") is not None:
-        values["reply_to"] = _quote(values["reply_to"])
-    if "file" in names:
-        values["file"] = File(**values["file"])
-    if "cards" in names:
-        values["cards"] = tuple(Card(card["name"], card["vcard"]) for card in values["cards"])
-    if values.get("options") is not None:
-        values["options"] = tuple(values["options"])
+        kind = Other
+    given = ((each.name, packed.get(each.name)) for each in fields(kind))
+    known = ((name, value, _READERS.get(name)) for name, value in given if value is not None)
+    values = {name: read(value) if read else value for name, value, read in known}
     return cast("Content", kind(**values))
 
 
@@ -365,10 +137,20 @@ def _target(packed: Mapping[str, Any]) -> Target:
     return Target(packed["message_id"], packed.get("sender"))
 
 
-def _quote(packed: Mapping[str, Any] | None) -> Quote | None:
-    if packed is None:
-        return None
+def _quote(packed: Mapping[str, Any]) -> Quote:
     return Quote(_target(packed["target"]), packed.get("text"), packed["type"])
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "target": _target,
+    "targets": lambda packed: tuple(map(_target, packed)),
+    "reply_to": _quote,
+    "file": lambda packed: File(**packed),
+    "cards": lambda packed: tuple(Card(each["name"], each["vcard"]) for each in packed),
+    "options": tuple,
+    "kind": str,
+}
+"""Fields that JSON has in another form, by name."""
 
 
 def _plain(value: Any) -> Any:

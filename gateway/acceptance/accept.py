@@ -1,4 +1,4 @@
-"""Accepting a send: into the queue, or while Redis is away into the spool."""
+"""Acceptor a send: into the queue, or while Redis is away into the spool."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.redis_room import RedisRoom
 
 
-class Accepting:
+class Acceptor:
     """A send that was accepted is on disk (G1) and follows what its chat has accepted (G4).
 
     Redis being away refuses none, and a Redis that hangs delays only the first (G11): what it

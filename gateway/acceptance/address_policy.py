@@ -24,7 +24,7 @@ _GLOBAL: Final = ipaddress.ip_network("2000::/3")
 _NOBODYS: Final = tuple(
     map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
 )
-"""What looks like anybody's, to some releases of Python at least: protocols' own (Oracle's metadata
+"""Addresses that some releases of Python take for public ones: protocols' own (Oracle's metadata
 were at 192.0.0.192), relays into IPv6, and Azure's metadata. Those of others are link-local or private."""
 
 

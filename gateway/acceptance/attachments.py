@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.media.store import TooLarge
-from actors.messages.content import Audio, Document, File, Image, Sticker, Video
+from actors.messages.content import Audio, File
 from gateway.acceptance import url_fetch
 from gateway.http.problems import Problem
-from gateway.schemas import outbound_messages
+from gateway.schemas.outbound_messages import MIME, DocumentMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.messages.content import Media, Quote
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import Bringing
+    from gateway.schemas.outbound_messages import FileMessage
 
 MEGABYTE: Final = 2**20
 LARGEST: Final[Mapping[str, int]] = {
@@ -30,7 +31,7 @@ LARGEST: Final[Mapping[str, int]] = {
 up to 5 MB there and its clients up to 16."""
 
 UNKNOWN: Final = frozenset({"application/octet-stream", "application/x-www-form-urlencoded"})
-"""What programs say that do not know what they send."""
+"""Types that programs declare for files of a type that is unknown to them."""
 
 _BEGINS: Final = {"image": "image/", "video": "video/", "audio": "audio/", "sticker": "image/webp"}
 _USUAL: Final = {
@@ -42,48 +43,40 @@ _USUAL: Final = {
 }
 NOT_KEPT: Final = "No file with this SHA-256 is kept: upload it first."
 _VOICE: Final = "audio/ogg; codecs=opus"
-_MIME: Final = re.compile(outbound_messages.MIME)
+_MIME: Final = re.compile(MIME)
 _NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 
 
 class Called(NamedTuple):
-    """The type and the name that a file is given by its people; None where it has none."""
+    """The type and the name under which connections of the caller have a file; None where they have none."""
 
     mime: str | None
     name: str | None
 
 
-async def bringing(
-    backends: Backends, wanted: Bringing, quote: Quote | None, called: Called | None = None
+async def file_content(
+    backends: Backends, wanted: FileMessage, quote: Quote | None, called: Called | None = None
 ) -> Media:
     """The content to send, its file on this disk; `called` in place of what the last upload said.
 
     Problems: `unknown_media`, `media_empty`, `media_too_large`, `media_type_mismatch`,
     `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep_given`.
     """
-    voice = isinstance(wanted, outbound_messages.NewAudio) and wanted.voice
     if wanted.media.url is None:
         assert wanted.media.sha256 is not None
         entry = await backends.files.entry(wanted.media.sha256)
         if entry is None:
             raise Problem("unknown_media", NOT_KEPT)
         sha256, size = entry.sha256, entry.size
-        told, name = called or Called(entry.mime, entry.name)
-        fits(wanted.type, size)
+        declared, name = called or Called(entry.mime, entry.name)
+        fits(wanted.kind.type, size)
     else:
-        sha256, size, told, name = await _fetch(backends, wanted)
-    mime = mime_of(wanted.type, wanted.mime or told, voice=voice)
-    if isinstance(wanted, outbound_messages.NewDocument):
-        file = File(sha256, size, mime, wanted.name or name)
-        return Document(file, wanted.caption, quote)
-    file = File(sha256, size, mime)
-    if isinstance(wanted, outbound_messages.NewImage):
-        return Image(file, wanted.caption, quote)
-    if isinstance(wanted, outbound_messages.NewVideo):
-        return Video(file, wanted.caption, wanted.seconds, quote)
-    if isinstance(wanted, outbound_messages.NewAudio):
-        return Audio(file, voice, wanted.seconds, quote)
-    return Sticker(file, wanted.animated, quote)
+        sha256, size, declared, name = await _fetch(backends, wanted)
+    name = (wanted.name or name) if isinstance(wanted, DocumentMessage) else None
+    content = wanted.content(file=File(sha256, size, "", name), reply_to=quote)
+    voice = isinstance(content, Audio) and content.voice
+    mime = mime_of(content.type, wanted.mime or declared, voice=voice)
+    return replace(content, file=replace(content.file, mime=mime))
 
 
 def fits(kind: str, size: int) -> None:
@@ -99,21 +92,21 @@ def too_large(kind: str, limit: int) -> Problem:
     return Problem("media_too_large", f"A file of this kind ({kind}) has at most {limit} bytes.")
 
 
-def mime_of(kind: str, told: str | None, *, voice: bool = False) -> str:
+def mime_of(kind: str, declared: str | None, *, voice: bool = False) -> str:
     """The declared type of the file, or its usual one. Problem `media_type_mismatch`."""
-    if told is None or told.partition(";")[0].strip().lower() in UNKNOWN:
+    if declared is None or declared.partition(";")[0].strip().lower() in UNKNOWN:
         return _VOICE if voice else _USUAL[kind]
-    if not told.lower().startswith(_BEGINS.get(kind, "")):
+    if not declared.lower().startswith(_BEGINS.get(kind, "")):
         raise Problem(
             "media_type_mismatch",
             f"A message of this type ({kind}) brings a file of {_BEGINS[kind].rstrip('/')};"
             " what the file is can be said by `mime`.",
         )
-    return told
+    return declared
 
 
-def mime_told(header: str | None) -> str | None:
-    """A Content-Type as it may be kept; None where it says nothing."""
+def declared_mime(header: str | None) -> str | None:
+    """The type that a Content-Type declares, as it may be kept; None for none, and for an unknown one."""
     whole = "" if header is None else header.strip()
     plain = whole.partition(";")[0].strip()
     if plain.lower() in UNKNOWN:
@@ -122,14 +115,16 @@ def mime_told(header: str | None) -> str | None:
     return next(fit, None)
 
 
-async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | None, str | None]:
+async def _fetch(
+    backends: Backends, wanted: FileMessage
+) -> tuple[str, int, str | None, str | None]:
     assert wanted.media.url is not None
     await backends.accepting.require_room(wanted.connection)
-    limit = min(LARGEST[wanted.type], backends.settings.media_max_bytes)
+    limit = min(LARGEST[wanted.kind.type], backends.settings.media_max_bytes)
     try:
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:
-            mime = mime_told(found.mime)
-            mime_of(wanted.type, wanted.mime or mime)  # before a byte is kept
+            mime = declared_mime(found.mime)
+            mime_of(wanted.kind.type, wanted.mime or mime)  # before a byte is kept
             sha256, size = await backends.files.keep_given(
                 found.chunks,
                 limit=limit,
@@ -141,7 +136,7 @@ async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | 
     except url_fetch.Unreachable as error:
         raise Problem("media_unreachable", f"The file cannot be fetched: {error}.") from None
     except (url_fetch.TooLarge, TooLarge):
-        raise too_large(wanted.type, limit) from None
-    fits(wanted.type, size)
+        raise too_large(wanted.kind.type, limit) from None
+    fits(wanted.kind.type, size)
     name = None if found.name is None else _NAME.sub("", found.name)[:255]
     return sha256, size, mime, name or None

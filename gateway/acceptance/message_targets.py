@@ -1,41 +1,38 @@
 """Finds the message that another one refers to, and checks that it fits the reference.
 
-What is wrong with it is refused before anything is accepted. What becomes of it afterwards is not:
+A wrong reference is refused before anything is accepted. Later ends of the target are no refusal:
 a message that is still to be sent stands before its edit in the lane, and if it dies there, so does
 the edit (`target_not_sent`).
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import (
+    CHANGES,
     DELETE_SECONDS,
     EDIT_SECONDS,
     NOTICES,
     Card,
-    Contact,
     Delete,
-    Edit,
-    Location,
     Poll,
     PollVote,
     Quote,
     Reaction,
     Target,
-    Text,
     UnknownContent,
     unpack,
 )
+from actors.queue.mirror import views
 from actors.state.documents import MESSAGES
 from actors.state.messages.changes import is_early, text_now
-from gateway.acceptance.attachments import bringing
+from gateway.acceptance.attachments import file_content
 from gateway.http.problems import Problem
-from gateway.schemas import outbound_messages
+from gateway.schemas.outbound_messages import ContactMessage, FileMessage, VcardCard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,17 +41,17 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Record
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import Changing, Standing
+    from gateway.schemas.outbound_messages import ChangeMessage, NumberCard, StandaloneMessage
 
-_NO_TARGETS = NOTICES | {"reaction", "edit", "delete", "poll_vote"}
+_NO_TARGETS = NOTICES | CHANGES
 _UNSENT = frozenset({"dead", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message as far as it matters to one that speaks of it. `sent_at` None: not sent yet.
+    """A message, as far as a reference to it needs that. `sent_at` None: not sent yet.
 
-    `poll` is what it says, where it is a poll.
+    `poll` is its content, where it is a poll.
     """
 
     target: Target
@@ -70,70 +67,70 @@ class Found:
     poll: Poll | None = None
 
 
-async def standing(backends: Backends, wanted: Standing, called: Called | None = None) -> Content:
-    """The content of a send that may quote another message. Problems as in `find` and `bringing`."""
+async def standalone_content(
+    backends: Backends, wanted: StandaloneMessage, called: Called | None = None
+) -> Content:
+    """The content of a send that may quote another message. Problems as in `find` and `file_content`."""
     quote = None
     if wanted.reply_to is not None:
         found = await find(backends, wanted.connection, wanted.to, wanted.reply_to, words=True)
         quote = Quote(found.target, found.text, found.type)
-    if isinstance(wanted, outbound_messages.NewText):
-        return Text(wanted.text, quote)
-    if isinstance(wanted, outbound_messages.NewLocation):
-        place = wanted.latitude, wanted.longitude, wanted.name, wanted.address
-        return Location(*place, quote)
-    if isinstance(wanted, outbound_messages.Bringing):
-        return await bringing(backends, wanted, quote, called)
-    if isinstance(wanted, outbound_messages.NewContact):
-        return Contact(tuple(_card(each) for each in wanted.contacts), quote)
+    if isinstance(wanted, FileMessage):
+        return await file_content(backends, wanted, quote, called)
+    if isinstance(wanted, ContactMessage):
+        return wanted.content(cards=tuple(map(_card, wanted.contacts)), reply_to=quote)
+    content = wanted.content(reply_to=quote)
+    if not isinstance(content, Poll):
+        return content
     # As many as there are is any number.
-    choices = 0 if wanted.choices >= len(wanted.options) else wanted.choices
-    secret = secrets.token_hex(32)
-    return Poll(wanted.question, tuple(wanted.options), choices, secret, quote)
+    choices = 0 if content.choices >= len(content.options) else content.choices
+    return replace(content, choices=choices, secret=secrets.token_hex(32))
 
 
-async def changing(backends: Backends, wanted: Changing) -> tuple[Content, int]:
+async def change_content(backends: Backends, wanted: ChangeMessage) -> tuple[Content, int]:
     """The content that changes a message, and the priority of that message.
 
     Problems as in `find`, and where it may not be changed like that.
     """
-    words = isinstance(wanted, outbound_messages.NewPollVote)
+    words = wanted.kind is PollVote
     found = await find(backends, wanted.connection, wanted.to, wanted.message, words=words)
-    return change(wanted, found, time.time()), found.priority
+    return allowed_change(wanted, found, time.time()), found.priority
 
 
-def change(wanted: Changing, found: Found, now: float) -> Content:
-    """The change, if the message takes it now. Raises `Problem`."""
-    if isinstance(wanted, outbound_messages.NewReaction):
-        return Reaction(found.target, wanted.emoji)
-    if isinstance(wanted, outbound_messages.NewPollVote):
-        return _vote(wanted, found)
+def allowed_change(wanted: ChangeMessage, found: Found, now: float) -> Content:
+    """The change that `wanted` asks for, if the message takes it at `now`. Raises `Problem`."""
+    content = wanted.content(target=found.target)
+    if isinstance(content, Reaction):
+        return content
+    if isinstance(content, PollVote):
+        return _vote(content, found)
     if not found.own:
         raise Problem("not_own_message")
     age = 0.0 if found.sent_at is None else now - found.sent_at
-    if isinstance(wanted, outbound_messages.NewDelete):
+    if isinstance(content, Delete):
         if age > DELETE_SECONDS:
             raise Problem("delete_too_late")
-        return Delete(found.target)
+        return content
     if found.type != "text":
         raise Problem("not_editable")
     if age > EDIT_SECONDS:
         raise Problem("edit_too_late")
-    return Edit(found.target, wanted.text)
+    return content
 
 
-def _vote(wanted: outbound_messages.NewPollVote, found: Found) -> PollVote:
-    poll = found.poll
+def _vote(vote: PollVote, found: Found) -> PollVote:
+    poll, chosen = found.poll, vote.options or ()
     if found.type != "poll":
         raise Problem("not_a_poll")
     if poll is None or poll.secret is None:
         raise Problem("poll_unreadable")
-    if not set(wanted.options) <= set(poll.options):
+    if not set(chosen) <= set(poll.options):
         raise Problem("unknown_option")
-    if 0 < poll.choices < len(wanted.options):
+    if 0 < poll.choices < len(chosen):
         raise Problem("too_many_options", f"The poll takes {poll.choices} at most.")
     # In the poll's order, as clients have it.
-    options = tuple(one for one in dict.fromkeys(poll.options) if one in wanted.options)
-    return PollVote(found.target, options, poll.secret)
+    options = tuple(one for one in dict.fromkeys(poll.options) if one in chosen)
+    return replace(vote, options=options, secret=poll.secret)
 
 
 async def find(
@@ -188,19 +185,7 @@ async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -
 
 
 def _of_record(record: Record) -> Found:
-    return Found(
-        target=Target(record.message_id, None),
-        chat=record.chat,
-        type=record.type,
-        text=record.text or None,
-        own=True,
-        status=record.status,
-        sent_at=record.times.get("sent"),
-        send_at=record.send_at,
-        deleted=record.redacted,
-        priority=record.priority,
-        poll=_poll(json.loads(record.content)) if record.content else None,
-    )
+    return replace(_of_document(views.message(record), api=True), deleted=record.redacted)
 
 
 def _of_document(document: Mapping[str, Any], *, api: bool) -> Found:
@@ -227,8 +212,8 @@ def _poll(packed: Mapping[str, Any] | None) -> Poll | None:
     return said if isinstance(said, Poll) else None
 
 
-def _card(given: outbound_messages.NumberCard | outbound_messages.VcardCard) -> Card:
-    if isinstance(given, outbound_messages.VcardCard):
+def _card(given: NumberCard | VcardCard) -> Card:
+    if isinstance(given, VcardCard):
         return Card(given.name, given.vcard)
     # vCard 3.0 (RFC 2426): these have a meaning of their own in a value.
     name = "".join(f"\\{each}" if each in "\\,;" else each for each in given.name)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from actors.queue.lanes import NotCancellable, NotFound, RedisAway
 from gateway.http.problems import Problem
 from gateway.schemas import presenters
-from gateway.schemas.outbound_messages import Changing
+from gateway.schemas.outbound_messages import ChangeMessage
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Record
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import Standing
+    from gateway.schemas.outbound_messages import StandaloneMessage
 
 PATIENCE = 30.0
 """Seconds until a message that is not sent is cancelled, where `wait` says nothing else."""
@@ -36,9 +36,9 @@ def lost() -> Problem:
     return Problem("redis_away", _AWAY, uncertain=True)
 
 
-def require_now(wanted: Standing | Changing) -> None:
+def require_now(wanted: StandaloneMessage | ChangeMessage) -> None:
     """Problem `queue_disabled` for what would have to wait."""
-    if not isinstance(wanted, Changing) and wanted.send_at is not None:
+    if not isinstance(wanted, ChangeMessage) and wanted.send_at is not None:
         raise Problem("queue_disabled", "With MESSAGE_QUEUE_ENABLED=false nothing is sent later.")
 
 

@@ -41,8 +41,8 @@ class Drain:
     """Moves the spool to the queue. Chats move side by side, each in its order (G4).
 
     A chat that cannot be moved is set aside for a while, so that it holds up no other however much
-    it holds, and an alert says that there is one. What is no send any more ends as cancelled and
-    stays in the file; that is an alert too. One drains per host: who has the lock. A send leaves the
+    it holds, and an alert says that there is one. A row that is no send any more ends as cancelled and
+    stays in the file; that is an alert too. One process per host drains: the one with the lock. A send leaves the
     spool when the queue has it, so that a drain that dies in between is repeated by the next,
     harmlessly (`Lanes.accept`). While Redis is away nothing moves.
     """
@@ -63,7 +63,7 @@ class Drain:
         self._wake = asyncio.Event()
         self._aside: dict[tuple[str, str], tuple[float, float]] = {}
         self._stuck: set[tuple[str, str]] = set()
-        self._told: tuple[int, int] | None = None
+        self._reported: tuple[int, int] | None = None
         self._ended = 0
         self.away = False
         """Redis was away when it was asked last. Only the drain asks it again."""
@@ -178,7 +178,7 @@ class Drain:
     async def _tell(self) -> None:
         """Report blocked chats to the HealthMonitor, which raises an alert. The chats themselves are not named."""
         unreadable = (await self._spool.depth()).unreadable
-        if self._told == (len(self._stuck), unreadable):
+        if self._reported == (len(self._stuck), unreadable):
             return
         document = {"stuck": len(self._stuck), "unreadable": unreadable, "at": time.time()}
         try:
@@ -186,7 +186,7 @@ class Drain:
             await self._documents.set(HEALTH_STATUS, f"spool.{socket.gethostname()}", document)
         except StoreAway:
             return  # the next look tells it
-        self._told = (len(self._stuck), unreadable)
+        self._reported = (len(self._stuck), unreadable)
 
     async def _end_unreadable(self) -> None:
         """Also of those that who died meanwhile moved aside. Raises `StoreAway`."""

@@ -1,6 +1,6 @@
-"""Fetching a file from where a caller says it is, and from nowhere that he could not reach himself.
+"""Fetches a file from a caller's URL, and from no address that the caller could not reach.
 
-What a name leads to is judged for each connection (`address_policy`). Redirects are followed here,
+The addresses of a name are judged for each connection (`address_policy`). Redirects are followed here,
 so that each is judged like the first.
 """
 
@@ -98,7 +98,7 @@ class Fetcher:
     async def _ask(self, url: str) -> AsyncIterator[httpcore.Response]:
         timeout = {"connect": CONNECT, "read": IDLE, "write": IDLE, "pool": IDLE}
         headers = [("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "teimoso")]
-        with _told():
+        with _problems():
             asked = self._pool.stream(
                 "GET",
                 url,
@@ -135,7 +135,7 @@ def checked(url: str) -> str:
     return url
 
 
-class _told:  # noqa: N801 - reads as what it does
+class _problems:  # noqa: N801 - reads as what it does
     """Turns httpcore's errors into those of this module."""
 
     def __enter__(self) -> None:
@@ -167,7 +167,7 @@ def _fetched(response: httpcore.Response, url: str, limit: int) -> Fetched:
 
 
 async def _pieces(response: httpcore.Response) -> AsyncIterator[bytes]:
-    with _told():
+    with _problems():
         async for chunk in response.aiter_stream():
             yield chunk
 

@@ -25,7 +25,7 @@ from gateway.schemas import presenters, responses
 
 if TYPE_CHECKING:
     from gateway.http.api_keys import Key
-    from gateway.metrics.tree_counters import Told
+    from gateway.metrics.tree_counters import TreeCounts
     from gateway.observation import Observation
 
 
@@ -91,12 +91,12 @@ async def health(call: Call[None, None]) -> Response:
     return written(vitals.FullHealth.model_validate(full))
 
 
-def _breakers(told: Told) -> dict[str, str]:
+def _breakers(counts: TreeCounts) -> dict[str, str]:
     """From the tree, not from the state store: that one may be what is left alone."""
     of_level = {level: state for state, level in LEVELS.items()}
     return {
         labels["of"]: of_level[int(value)]
-        for name, labels, value in told.gauges
+        for name, labels, value in counts.gauges
         if name == "teimoso_breaker_state" and isinstance(value, int | float)
     }
 
@@ -134,7 +134,7 @@ def _status(seen: Observation, interval: float) -> tuple[summary.Status, list[st
 
 
 async def _shown(call: Call[None, None]) -> Key | None:
-    """The key, None without one and where it cannot be checked: health is still to be told."""
+    """The key, None without one and where it cannot be checked: health is still shown."""
     known = cast("Key | None", call.key)  # of who asks from within, as the console does
     if known is not None:
         return known

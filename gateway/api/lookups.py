@@ -14,7 +14,7 @@ from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import Answer
 from gateway.schemas import addresses, responses
-from gateway.schemas.requests import Presence, Typing
+from gateway.schemas.requests import Presence, TypingChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ async def presence(call: Call[Presence, None]) -> Response:
     return Response(status_code=204)
 
 
-async def typing(call: Call[Typing, None]) -> Response:
+async def typing(call: Call[TypingChange, None]) -> Response:
     registered = await resolve_path(call)
     args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
     await ask(call, registered, "typing", args)
@@ -141,7 +141,7 @@ OPERATIONS = (
         "Show the account as online, or not",
         _TAG,
         presence,
-        {204: Gives("WhatsApp was told; `available` holds for 24 hours, over reconnections too.")},
+        {204: Gives("WhatsApp has it; `available` holds for 24 hours, over reconnections too.")},
         "send",
         body=Presence,
         refuses=REFUSES,
@@ -153,9 +153,9 @@ OPERATIONS = (
         "Show in a chat that the account writes, or records, or stopped",
         _TAG,
         typing,
-        {204: Gives("WhatsApp was told.")},
+        {204: Gives("WhatsApp has it.")},
         "send",
-        body=Typing,
+        body=TypingChange,
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
 )

@@ -14,7 +14,7 @@ from actors.media.store import TooLarge
 from actors.messages import file_deferral
 from actors.state.documents import BATCH_LIMIT
 from actors.state.messages.file_owners import owning
-from gateway.acceptance.attachments import UNKNOWN, mime_told
+from gateway.acceptance.attachments import UNKNOWN, declared_mime
 from gateway.api import messages
 from gateway.http import byte_ranges
 from gateway.http.body import chunks
@@ -45,7 +45,7 @@ async def upload(call: Call[None, Upload]) -> Response:
     declared = headers.get("content-type", "").strip()
     if declared.lower().startswith("multipart/"):
         raise Problem("unsupported_media_type", "Send the file itself as the body, not a form.")
-    mime = mime_told(declared)
+    mime = declared_mime(declared)
     if declared and mime is None and declared.partition(";")[0].strip().lower() not in UNKNOWN:
         raise Problem("unsupported_media_type", "The Content-Type is none.")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
@@ -108,9 +108,9 @@ async def _given(
         "ETag": f'"{media.sha256}"',
         "Accept-Ranges": "bytes",
         "Content-Disposition": disposition(media.name),
-        # What somebody else wrote is shown to nobody as a page of this service.
+        # A file by somebody else is shown to nobody as a page of this service.
         "Content-Security-Policy": "sandbox; default-src 'none'",
-        "Content-Type": mime_told(media.mime) or _UNSAID,
+        "Content-Type": declared_mime(media.mime) or _UNSAID,
     }
     try:
         if byte_ranges.is_known(asked.get("if-none-match"), media.sha256):

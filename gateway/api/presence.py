@@ -40,13 +40,13 @@ class Chat(Answer):
 
     chat: str
     presence: Literal["available", "unavailable", "unknown"] = Field(
-        description="`unknown` where WhatsApp has told nothing since the connection opened."
+        description="`unknown` where WhatsApp has reported nothing since the connection opened."
     )
     last_seen: Time | None = Field(description="When they were last online, where they show it.")
     typing: Literal["composing", "recording"] | None = Field(
-        description="It ends by itself some seconds after it was last told."
+        description="It ends by itself some seconds after its last report."
     )
-    at: Time | None = Field(description="When the newest of it was told.")
+    at: Time | None = Field(description="When the newest of it was reported.")
     participants: list[Typist] = Field(description="Members who type in a group, the newest first.")
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import file_of
+from actors.messages.content import file_of, text_of
 from actors.queue.lanes import (
     ConnectionDeleted,
     IdempotencyConflict,
@@ -28,7 +28,7 @@ from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses
-from gateway.schemas.outbound_messages import Bringing, Changing, NewMessage, NewText
+from gateway.schemas.outbound_messages import ChangeMessage, FileMessage, NewMessage, TextMessage
 from gateway.schemas.requests import Wait
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import Standing
+    from gateway.schemas.outbound_messages import StandaloneMessage
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 DAY = 86_400.0
@@ -141,22 +141,25 @@ async def _deleted(backends: Backends, connection: Registered, began: float) -> 
 
 
 async def _accept(
-    call: Call[NewMessage, Wait], wanted: Standing | Changing, key: str | None
+    call: Call[NewMessage, Wait], wanted: StandaloneMessage | ChangeMessage, key: str | None
 ) -> Accepted:
     """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
     send, backends = _asked(wanted), call.backends
-    if isinstance(wanted, NewText) and wanted.reply_to is None:
+    if _is_plain(wanted):
         return await backends.accepting.accept(send, key)
     # Before anything is looked up: the first answer holds, whatever became of its message since.
     if key is not None and (first := await backends.accepting.first(send, key)) is not None:
         return first
-    if isinstance(wanted, Changing):
-        content, priority = await message_targets.changing(backends, wanted)
+    if isinstance(wanted, ChangeMessage):
+        content, priority = await message_targets.change_content(backends, wanted)
     else:
         called = None
-        if isinstance(wanted, Bringing) and wanted.media.sha256 is not None:
+        if isinstance(wanted, FileMessage) and wanted.media.sha256 is not None:
             called = await _called(call, send.connection, wanted.media.sha256)
-        content, priority = await message_targets.standing(backends, wanted, called), send.priority
+        content, priority = (
+            await message_targets.standalone_content(backends, wanted, called),
+            send.priority,
+        )
     full = Send.of(
         send.connection,
         send.chat,
@@ -167,7 +170,7 @@ async def _accept(
     )
     file = file_of(content)
     if file is not None:
-        accepted = await _accept_bringing(backends, full, file.sha256, key)
+        accepted = await _accept_with_file(backends, full, file.sha256, key)
         await _keep_owned(call, send.connection, file)
         return accepted
     return await backends.accepting.accept(full, key)
@@ -176,8 +179,8 @@ async def _accept(
 async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) -> Called | None:
     """The type and name that the caller's connections have for the file; None for a key for all.
 
-    Problem `unknown_media` where none of them has it, as where there is no such file: whether
-    somebody else has it is not told.
+    Problem `unknown_media` where none of them has it, as where there is no such file: nothing shows
+    whether another connection has it.
     """
     if call.key.connections is None:
         return None
@@ -201,7 +204,7 @@ async def _keep_owned(call: Call[NewMessage, Wait], connection: str, file: File)
             )
 
 
-async def _accept_bringing(
+async def _accept_with_file(
     backends: Backends, send: Send, sha256: str, key: str | None
 ) -> Accepted:
     """Accept a message whose file stays as long as it may be sent. Problem `unknown_media`."""
@@ -218,24 +221,30 @@ async def _accept_bringing(
     return accepted
 
 
-def _asked(wanted: Standing | Changing) -> Send:
+def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
     """The request before its target is known; enough to tell it from other sends."""
-    if isinstance(wanted, Changing):
-        return Send(wanted.connection, wanted.to, "", wanted.type, asked=wanted.model_dump_json())
-    plain = isinstance(wanted, NewText) and wanted.reply_to is None
+    if isinstance(wanted, ChangeMessage):
+        asked = wanted.model_dump_json()
+        return Send(wanted.connection, wanted.to, "", wanted.kind.type, asked=asked)
+    plain = _is_plain(wanted)
     asked = "" if plain else wanted.model_dump_json()
-    if isinstance(wanted, Bringing):
-        # A URL may let in whoever has it, so it stays nowhere.
+    if isinstance(wanted, FileMessage):
+        # A URL may be a secret, so it stays nowhere.
         asked = hashlib.sha256(asked.encode()).hexdigest()
     return Send(
         connection=wanted.connection,
         chat=wanted.to,
-        text=wanted.text if isinstance(wanted, NewText) else "",
-        type=wanted.type,
+        text=(text_of(wanted.content()) or "") if plain else "",
+        type=wanted.kind.type,
         priority=wanted.priority,
         send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
         asked=asked,
     )
+
+
+def _is_plain(wanted: StandaloneMessage | ChangeMessage) -> bool:
+    """Whether it is a text and refers to nothing that has to be looked up."""
+    return isinstance(wanted, TextMessage) and wanted.reply_to is None
 
 
 def idempotency_key(call: Call[Any, Any]) -> str | None:

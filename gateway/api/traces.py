@@ -33,18 +33,18 @@ class Trace(Answer):
 
 
 async def start(call: Call[None, None]) -> Response:
-    return await _told(call, "start")
+    return await _trace(call, "start")
 
 
 async def stop(call: Call[None, None]) -> Response:
-    return await _told(call, "stop")
+    return await _trace(call, "stop")
 
 
 async def look(call: Call[None, None]) -> Response:
-    return await _told(call, "look")
+    return await _trace(call, "look")
 
 
-async def _told(call: Call[None, None], action: str) -> Response:
+async def _trace(call: Call[None, None], action: str) -> Response:
     """Traces may start in any state: a pairing and a login that fails are worth one too."""
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)

@@ -23,10 +23,10 @@ TIMEOUT = 75.0  # seconds: longer than any answer that may wait
 
 
 class Caller:
-    """JSON over HTTP; whatever is not a success ends the command with a sentence."""
+    """JSON over HTTP; an answer that is no success ends the command with a sentence."""
 
     def __init__(self, base: str, headers: Mapping[str, str], *, absent: str) -> None:
-        """`absent` is what a person is told when nobody listens there."""
+        """`absent` is the sentence for a person when nobody listens there."""
         self.absent = absent
         self._client = httpx.Client(
             base_url=base,
@@ -70,6 +70,10 @@ class Caller:
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
+
+    def switch(self, path: str, on: bool | None) -> Any:
+        """The state of something that POST begins and DELETE ends; it stays as it is for None."""
+        return self._ask({None: "GET", True: "POST", False: "DELETE"}[on], path)
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
         response = self.raw(method, path, **request)

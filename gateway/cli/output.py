@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 WIDE = 10_000
-"""Columns where no terminal is: whoever reads a pipe or a file gets each row on one line."""
+"""Columns where no terminal is: a pipe or a file gets each row on one line."""
 
 
 def console() -> Console:
@@ -41,7 +41,7 @@ def refuse(sentence: str, status: int = 1) -> NoReturn:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """Print a table, or the sentence `empty` where there is no row.
 
-    What is too long for the terminal goes on in the next line; nothing is cut off.
+    A cell that is too long for the terminal goes on in the next line; nothing is cut off.
     """
     from rich.table import Table  # noqa: PLC0415 - loaded where it prints
 
@@ -71,7 +71,7 @@ def moment(seconds: float) -> str:
 def _cell(value: object) -> str | Text:
     """A value as a person writes it: `true`, `read, send`, and nothing where there is nothing.
 
-    What a terminal would obey (a control character in a message) is spelled out.
+    A character that a terminal would obey (in a message, say) is spelled out.
     """
     from rich.text import Text  # noqa: PLC0415 - loaded where it prints
 

@@ -46,9 +46,9 @@ class Ask:
 
 
 class Page:
-    """The ASGI application of one page; who is not logged in is sent to the login.
+    """The ASGI application of one page; a person who is not logged in is sent to the login.
 
-    What changes anything is refused unless a page of this site asked (`cross_site`). A problem that
+    A request that changes anything is refused unless it is of a page of this site (`cross_site`). A problem that
     no handler shows within its page becomes a page of its own.
     """
 

@@ -167,7 +167,7 @@ class View:
         return Request(scope, self.request.receive)
 
 
-# What a browser says of a file that it sends or wants.
+# The headers of a browser about a file that it sends or wants.
 _PASSED_ON = frozenset(
     {
         b"range",

@@ -37,7 +37,7 @@ TONES: Final[Mapping[str, str]] = {
     "recovered": "good",
     "gave_up": "bad",
 }
-"""How a state, a health, a severity or an action is coloured; its word always stands beside."""
+"""The colour of a state, a health, a severity or an action; its word always stands beside."""
 
 CAUSES: Final[Mapping[str, str]] = {
     "network": "The network broke off. It tries again by itself.",
@@ -164,7 +164,7 @@ KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def told(meanings: Mapping[str, str], code: str | None) -> str:
+def meaning(meanings: Mapping[str, str], code: str | None) -> str:
     """The words for a code; of a code without any, the code as words."""
     return "" if code is None else meanings.get(code) or code.replace("_", " ").capitalize()
 
@@ -185,7 +185,7 @@ def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
         return "Deleted"
     text = " ".join((message["text"] or "").split())
     if not text:
-        return told(KINDS, message["type"])
+        return meaning(KINDS, message["type"])
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -28,7 +28,7 @@ class Access:
     """Every request gets one answer, one count and one log line (G10), all under its id.
 
     The line has the route, never the path or the query: a path that somebody mistyped may hold a
-    number or a key. What the router refuses is a problem; an error that nobody expected becomes a logged 500, without its message.
+    number or a key. A refusal of the router is a problem; an unexpected error becomes a logged 500, without its message.
     """
 
     def __init__(self, app: ASGIApp, *, logs_requests: bool) -> None:

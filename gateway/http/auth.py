@@ -18,7 +18,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
 def presented(fields: Fields) -> str | None:
     """The key in `X-Api-Key` or `Authorization: Bearer`; never one in the URL.
 
-    Problem `unauthorized` where there are several: whoever added the second one must not decide
+    Problem `unauthorized` where there are several: a proxy that added the second one must not decide
     whose rights count. The same key in both headers is one key.
     """
     own, standard = every(fields, b"x-api-key"), every(fields, b"authorization")

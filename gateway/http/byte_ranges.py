@@ -15,7 +15,7 @@ class Unsatisfiable(Exception):  # noqa: N818 - reads as what it is
 def part(asked: str | None, condition: str | None, tag: str, size: int) -> tuple[int, int] | None:
     """The begin and the end of the requested part; None for all of it. Raises `Unsatisfiable`.
 
-    What cannot be read is not asked for, and neither is a part of another file (`condition` is
+    A header that cannot be read counts as none, and so does one for another file (`condition` is
     If-Range). Several ranges at once are answered by all of it.
     """
     found = None if asked is None else _RANGE.fullmatch(asked.strip())

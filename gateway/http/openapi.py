@@ -96,7 +96,7 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "webhooks": {"event": {"post": _told()}},
+        "webhooks": {"event": {"post": _webhook()}},
         "components": {
             "schemas": _schemas(operations),
             "securitySchemes": {
@@ -174,13 +174,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _told() -> dict[str, Any]:
+def _webhook() -> dict[str, Any]:
     """The events that webhooks receive; readers of `/api/events` receive the same."""
     named = ("webhook-id", "webhook-timestamp", "webhook-signature")
     return {
         "operationId": "event",
         "summary": "Something happened",
-        "description": "Signed as Standard Webhooks has it. Told again under the same `webhook-id`.",
+        "description": "Signed as Standard Webhooks has it. A repetition has the same `webhook-id`.",
         "tags": ["webhooks"],
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
@@ -198,7 +198,7 @@ def _told() -> dict[str, Any]:
         "responses": {
             "2XX": {"description": "It arrived."},
             "410": {"description": "Nobody is there any more: the webhook is switched off."},
-            "default": {"description": "It is told again later."},
+            "default": {"description": "It is sent again later."},
         },
         "security": [],
     }

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within that
 
-# What a caller names himself is repeated only if it can be nothing but a name: a number or a key
-# that stands where a name belongs is not.
+# A caller's own name for something is repeated only if it can be nothing but a name: a number or a
+# key that stands where a name belongs is not.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.-]{0,31}", re.ASCII)
 _NAMED_CODES = {
     "missing": "missing_field",

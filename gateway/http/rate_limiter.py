@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 def judge(full_at: float, now: float, quota: int) -> Verdict:
     """One more request at `now` of a key that has all of its `quota` again at `full_at`.
 
-    What is refused costs nothing: a caller that keeps asking is not kept out by it.
+    A refused request costs nothing: a caller that goes on is not kept out by it.
     """
     cost = WINDOW / quota
     before = max(now, full_at)

@@ -7,10 +7,11 @@ has to say takes that request's answer away.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http import body, request_ids
 from gateway.http.problems import Problem
@@ -32,7 +33,7 @@ class _TooLarge(Exception):  # noqa: N818 - raised through the parser, which wra
     pass
 
 
-class _Answering:
+class _AnswerTransport:
     """The transport that answers are written to: the socket, whose end leaves time to read them."""
 
     def __init__(self, transport: Transport, end: Callable[[], None]) -> None:
@@ -63,7 +64,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._patience = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
-        self._answering = _Answering(transport, self._let_read)
+        self._answering = _AnswerTransport(transport, self._let_read)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -139,7 +140,8 @@ class Protocol(HttpToolsProtocol):
             cycle.disconnected = True  # its body will not come
             cycle.message_event.set()
         response = Problem(self._refusal).response()
-        lines = [STATUS_LINE[response.status_code]]
+        status = HTTPStatus(response.status_code)
+        lines = [f"HTTP/1.1 {status:d} {status.phrase}\r\n".encode()]
         request_id = request_ids.made()
         log.info("refused", action="unreadable", code=self._refusal, request_id=request_id)
         own = (request_ids.HEADER, request_id.encode())
@@ -165,7 +167,6 @@ class Protocol(HttpToolsProtocol):
         if self._heard:
             self.transport.close()
             return
-        self._unset_keepalive_if_required()
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)

@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from actors.metrics.counters import Sample, Series
-    from gateway.metrics.tree_counters import Told
+    from gateway.metrics.tree_counters import TreeCounts
 
 
 class Counted(Collector):
     """The totals and gauges of the tree, and what this gateway measured under the same names."""
 
-    def __init__(self, told: Told, own: Sequence[Sample]) -> None:
-        self._told = told
+    def __init__(self, counts: TreeCounts, own: Sequence[Sample]) -> None:
+        self._counts = counts
         self._own = own
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "teimoso_tree_up",
             "Whether the root wrote within the last seconds what the actors count.",
-            value=float(self._told.up),
+            value=float(self._counts.up),
         )
         samples: dict[str, list[Sample]] = {}
         known = {"role": "gateway", "connection": "", "operation": ""}
         for name, labels, value in self._own:
             samples.setdefault(name, []).append((name, known | labels, value))
-        for sample in (*self._told.totals, *self._told.gauges):
+        for sample in (*self._counts.totals, *self._counts.gauges):
             samples.setdefault(sample[0], []).append(sample)
         for name, series in SERIES.items():
             if name in samples:

@@ -21,7 +21,7 @@ SILENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TreeCounts:
     """Totals rise for ever; `gauges` are of living processes, and none where the tree is not `up`."""
 
     up: bool
@@ -29,7 +29,7 @@ class Told:
     gauges: Sequence[Sample]
 
 
-NOTHING = Told(up=False, totals=(), gauges=())
+NOTHING = TreeCounts(up=False, totals=(), gauges=())
 
 
 class Tree:
@@ -44,7 +44,7 @@ class Tree:
         self._seen_at = 0.0
         self._last = NOTHING
 
-    async def look(self) -> Told:
+    async def look(self) -> TreeCounts:
         """The counters that the root wrote last."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -52,7 +52,7 @@ class Tree:
         except (OSError, TimeoutError):
             pass
         if self._last.up and time.monotonic() - self._seen_at > SILENCE:
-            self._last = Told(up=False, totals=self._last.totals, gauges=())
+            self._last = TreeCounts(up=False, totals=self._last.totals, gauges=())
         return self._last
 
     def _read(self) -> None:
@@ -65,7 +65,7 @@ class Tree:
         # Of the first file nobody here saw when it was written; the clock has to do.
         fresh = self._written is not None or abs(time.time() - written / 1e9) < SILENCE
         self._written, self._seen_at = written, time.monotonic()
-        self._last = Told(
+        self._last = TreeCounts(
             up=fresh,
             totals=_samples(plain.get("totals")),
             gauges=_samples(plain.get("gauges")) if fresh else (),

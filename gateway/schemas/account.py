@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
 from actors.connection.account.app_state import LABEL_OF_CHAT
+from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Body, Line, Listing, Moment, truth
+from gateway.schemas.requests import Body, ListQuery, Moment, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +101,7 @@ class Labels(Answer):
     next: None = None
 
 
-class ListContacts(Listing):
+class ListContacts(ListQuery):
     name: Line | None = Field(
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
@@ -118,7 +119,7 @@ class ListContacts(Listing):
 Flag = Annotated[StrictBool | None, BeforeValidator(truth)]
 
 
-class ListChats(Listing):
+class ListChats(ListQuery):
     archived: Flag = Field(None, description="Only those that are archived, or are not.")
     pinned: Flag = Field(None, description="Only those that are pinned, or are not.")
     unread: Flag = Field(None, description="Only those that are marked as unread, or are not.")
@@ -130,7 +131,7 @@ class ChatChange(Body):
     archived: bool | None = Field(None, examples=[True])
     pinned: bool | None = None
     unread: bool | None = Field(
-        None, description="`true` marks it as unread, `false` as read; no sender is told of it."
+        None, description="`true` marks it as unread, `false` as read; no sender learns of it."
     )
     muted: bool | None = Field(None, description="`true`: until `muted_until`, or without an end.")
     muted_until: Moment | None = Field(None, description="With `muted`: until when.")

@@ -16,7 +16,7 @@ _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
 LONGEST = 64  # characters
 
 
-# What `number`, `canonical` and `person` take, for those who read it in JSON Schema.
+# The patterns of `number`, `canonical` and `person`, for readers of JSON Schema.
 _APART = "[ ()-]{0,3}"  # so that no number is longer than `LONGEST`
 _NUMBER = rf"\+?{_APART}[1-9]({_APART}[0-9]){{6,14}}{_APART}"
 NUMBER_PATTERN = f"^{_NUMBER}$"
@@ -39,7 +39,7 @@ _NUMBER_FORM = re.compile(_NUMBER, re.ASCII)
 _PLAIN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _GROUP = re.compile(GROUP, re.ASCII)
 
-# What `chat` takes, for those who read it in JSON Schema.
+# The pattern of `chat`, for readers of JSON Schema.
 CHAT_PATTERN = PERSON_PATTERN[:-2] + rf"|{GROUP})$"
 
 

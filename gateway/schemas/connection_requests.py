@@ -8,9 +8,10 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from actors.connection.proxy import address
+from actors.messages.field_types import SendableText  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import NAME
 from actors.runtime.connection_options import ConnectionOptions
-from gateway.schemas.requests import Body, Engine, Text, WebhookUrl
+from gateway.schemas.requests import Body, Engine, WebhookUrl
 
 
 def _proxy(value: str) -> str:
@@ -48,7 +49,7 @@ PROXY = (
     " by: a URL of `http` (CONNECT) or `socks5`, with a port, a user and a password where it wants them. Without"
     " it the instance's, `WHATSAPP_PROXY`. Answers show stars for the user and the password."
 )
-REJECT_CALLS = "Refuse calls to the account; each is told as `call.received` all the same."
+REJECT_CALLS = "Refuse calls to the account; each is an event `call.received` all the same."
 REJECT_CALLS_TEXT = (
     "A text that goes once to each person whose call is refused, as any message; to nobody after a"
     " group's call."
@@ -75,9 +76,9 @@ class NewConnection(Body):
     show_online: bool = Field(False, description=SHOW_ONLINE)
     proxy: ProxyUrl | None = Field(None, description=PROXY)
     reject_calls: bool = Field(False, description=REJECT_CALLS)
-    reject_calls_text: Text | None = Field(None, description=REJECT_CALLS_TEXT)
+    reject_calls_text: SendableText | None = Field(None, description=REJECT_CALLS_TEXT)
     webhook: WebhookUrl | None = Field(
-        None, description="An endpoint that is told of its events; the answer has the secret."
+        None, description="An endpoint that gets its events; the answer has the secret."
     )
 
     @property
@@ -94,7 +95,7 @@ class ConnectionSettings(Body):
         None, description=f"{PROXY} null takes its own away.", examples=[None]
     )
     reject_calls: bool | None = Field(None, description=REJECT_CALLS, examples=[False])
-    reject_calls_text: Text | None = Field(
+    reject_calls_text: SendableText | None = Field(
         None, description=f"{REJECT_CALLS_TEXT} null for none.", examples=[None]
     )
 

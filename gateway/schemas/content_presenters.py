@@ -1,10 +1,10 @@
-"""Content of a message and its later changes, as answers show them (pure)."""
+"""Presents the content of a message, and its later changes, in answers (pure)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import Target, UnknownContent, pack
+from actors.messages.content import Target
 from actors.state.messages.changes import former, target_id, text_now
 from actors.state.messages.received import connection_of
 from gateway.http.response import rfc3339
@@ -13,23 +13,13 @@ from gateway.schemas import message_content, responses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.queue.lanes import Record
-    from actors.state.documents import Document
+    from gateway.http.response import Answer
 
 
-def said_in(record: Record) -> Document | None:
-    """The content of a message of the queue, as its document has it."""
-    try:
-        said = record.said if record.content else None
-    except UnknownContent:
-        return None
-    return None if said is None else pack(said)
+def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `responses.Message` for its content and for later changes of it.
 
-
-def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Those fields of `responses.Message` that say what the message is, and was, and got.
-
-    From `id`, `connection`, `chat`, `text`, `content`, `media` and `changes` of its document.
+    Made of `id`, `connection`, `chat`, `text`, `content`, `media` and `changes` of its document.
     """
     changes = document.get("changes") or {}
     deleted = changes.get("deleted")
@@ -49,50 +39,24 @@ def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _content(
-    document: Mapping[str, Any], packed: Mapping[str, Any]
-) -> message_content.Content | None:
-    kind = packed.get("type")
-    if kind == "location":
-        return message_content.LocationContent(
-            latitude=packed["latitude"],
-            longitude=packed["longitude"],
-            name=packed.get("name"),
-            address=packed.get("address"),
-        )
-    if kind == "contact":
-        cards = [
-            message_content.SentCard(name=one["name"], vcard=one["vcard"])
-            for one in packed["cards"]
-        ]
-        return message_content.ContactContent(contacts=cards)
-    if kind == "poll":
-        return message_content.PollContent(
-            question=packed["question"], options=packed["options"], choices=packed["choices"]
-        )
-    if kind == "video":
-        return message_content.VideoContent(seconds=packed.get("seconds"))
-    if kind == "audio":
-        return message_content.AudioContent(voice=packed["voice"], seconds=packed.get("seconds"))
-    if kind == "sticker":
-        return message_content.StickerContent(animated=packed["animated"])
-    if kind not in ("reaction", "edit", "delete", "poll_vote"):
+def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer | None:
+    """The content of kinds that are more than a text; None for one that could not be read when it came."""
+    model = None if "kind" in packed else message_content.MODELS.get(packed.get("type", ""))
+    if model is None:
         return None
-    message = _referred(document, packed["target"])
-    if kind == "reaction":
-        return message_content.ReactionContent(message=message, emoji=packed["emoji"])
-    if kind == "poll_vote":
-        return message_content.PollVoteContent(message=message, options=packed.get("options"))
-    return (message_content.EditContent if kind == "edit" else message_content.DeleteContent)(
-        message=message
-    )
+    known = {name: packed.get(name) for name in model.model_fields}
+    if "message" in known:
+        known["message"] = _referred(document, packed["target"])
+    if "contacts" in known:
+        known["contacts"] = packed["cards"]
+    return model(**known)
 
 
 def _media(document: Mapping[str, Any], packed: Mapping[str, Any]) -> responses.MessageMedia | None:
     file = packed.get("file")
     if file is None:
         return None
-    # What this service sends it has had from the start.
+    # The service has a file that it sends from the start.
     known = document.get("media") or {"state": "stored"}
     return responses.MessageMedia(
         sha256=file["sha256"],

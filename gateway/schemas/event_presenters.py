@@ -28,7 +28,7 @@ class Unreadable(ValueError):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """The QR or code that a ``connection.qr`` is told with, or the reason why it is told without."""
+    """The QR or code of a ``connection.qr``, or the reason for its absence."""
 
     text: str | None = field(default=None, repr=False)
     withheld: answers.Withheld | None = "expired"
@@ -235,9 +235,9 @@ def _passkey(data: Document) -> answers.PasskeyAsked:
     )
 
 
-def _call(data: Document) -> answers.CallTold:
+def _call(data: Document) -> answers.CallState:
     names = ("id", "caller", "state", "video", "group")
-    return answers.CallTold(
+    return answers.CallState(
         **{name: data[name] for name in names},
         connection=name_of(data["connection"]),
         at=rfc3339(data["at"]) or "",

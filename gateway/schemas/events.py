@@ -106,7 +106,7 @@ class ConnectionLimit(Answer):
     id: str = Field(examples=["shop"])
     limited_until: Time | None = Field(description="null where it is limited no more.")
     limit_reason: LimitReason | None = Field(description="As `GET /api/connections/{id}` gives it.")
-    since: Time = Field(description="When that was told.")
+    since: Time = Field(description="When that was reported.")
 
 
 class LimitedEvent(EventAnswer):
@@ -158,7 +158,7 @@ class PasskeyEvent(EventAnswer):
     data: PasskeyAsked
 
 
-class CallTold(Answer):
+class CallState(Answer):
     id: str = Field(description="Of the call, as it is refused by.")
     connection: str = Field(examples=["shop"])
     caller: str = Field(description="An address.", examples=["15550100002@s.whatsapp.net"])
@@ -172,7 +172,7 @@ class CallEvent(EventAnswer):
     """A call to the account; once more when it is over, by either side or on another device."""
 
     type: Literal["call.received"]
-    data: CallTold
+    data: CallState
 
 
 class ChatEvent(EventAnswer):
@@ -260,7 +260,7 @@ Progress = Literal["waiting", "delivered", "dead"]
 
 
 class Webhook(Answer):
-    """An endpoint that is told of events."""
+    """An endpoint that gets events."""
 
     id: str = Field(examples=["wh_0c5a7b1e9d3f42868d17a2b4"])
     url: str = Field(examples=["https://example.com/teimoso"])
@@ -360,7 +360,7 @@ class Deliveries(Answer):
 
 
 def example() -> dict[str, Any]:
-    """An event as it is told."""
+    """An event as readers and endpoints get it."""
     return {
         "id": "evt_3f6b0c2d7a914e58b1c9d0e2f3a4b5c6",
         "seq": 42,

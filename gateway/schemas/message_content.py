@@ -1,12 +1,20 @@
-"""Models of a message's content, and of changes by others afterwards."""
+"""Models of a message's content in answers, made of the kinds that declare it; and of later changes by others."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from actors.messages import content
 from gateway.http.response import Answer, Time
+from gateway.schemas.content_fields import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.messages.content import Sendable
 
 
 class Referred(Answer):
@@ -16,84 +24,41 @@ class Referred(Answer):
     message_id: str
 
 
-class VideoContent(Answer):
-    type: Literal["video"] = "video"
-    seconds: int | None
-
-
-class AudioContent(Answer):
-    type: Literal["audio"] = "audio"
-    voice: bool
-    seconds: int | None
-
-
-class StickerContent(Answer):
-    type: Literal["sticker"] = "sticker"
-    animated: bool
-
-
-class LocationContent(Answer):
-    type: Literal["location"] = "location"
-    latitude: float
-    longitude: float
-    name: str | None
-    address: str | None
-
-
 class SentCard(Answer):
     name: str
     vcard: str
 
 
-class ContactContent(Answer):
-    type: Literal["contact"] = "contact"
-    contacts: list[SentCard]
+_DOCS: Final = {"edit": "The new words are the `text` of the message that was edited."}
 
 
-class PollContent(Answer):
-    type: Literal["poll"] = "poll"
-    question: str
-    options: list[str]
-    choices: int = Field(description="Number of options that one may choose; 0 is any number.")
+def _shown(kind: type[Sendable]) -> type[Answer] | None:
+    """The model of a kind in answers; None for one that its text and its file say in full."""
+    names = {each.name for each in fields(kind)}
+    own: dict[str, Any] = {}
+    if "target" in names:
+        own["message"] = (Referred, ...)
+    if "cards" in names:
+        own["contacts"] = (list[SentCard], ...)
+    own |= shown(kind)
+    if not own:
+        return None
+    typed = {"type": (Literal[kind.type], kind.type), **own}
+    name = f"{kind.__name__}Content"
+    return create_model(
+        name, __base__=Answer, __module__=__name__, __doc__=_DOCS.get(kind.type), **typed
+    )
 
 
-class ReactionContent(Answer):
-    type: Literal["reaction"] = "reaction"
-    message: Referred
-    emoji: str = Field(description="Empty where a reaction was taken back.")
+MODELS: Final[Mapping[str, type[Answer]]] = {
+    name: model for name, kind in content.KINDS.items() if (model := _shown(kind)) is not None
+}
+"""The models of `content` in answers, by the type of the message."""
 
-
-class PollVoteContent(Answer):
-    type: Literal["poll_vote"] = "poll_vote"
-    message: Referred
-    options: list[str] | None = Field(description="null where the vote could not be read.")
-
-
-class EditContent(Answer):
-    """The new words are the `text` of the message that was edited."""
-
-    type: Literal["edit"] = "edit"
-    message: Referred
-
-
-class DeleteContent(Answer):
-    type: Literal["delete"] = "delete"
-    message: Referred
-
-
-Content = Annotated[
-    LocationContent
-    | ContactContent
-    | VideoContent
-    | AudioContent
-    | StickerContent
-    | PollContent
-    | PollVoteContent
-    | ReactionContent
-    | EditContent
-    | DeleteContent,
-    Field(discriminator="type"),
-]
+if TYPE_CHECKING:
+    Content = Answer
+else:
+    Content = Annotated[Union[tuple(MODELS.values())], Field(discriminator="type")]  # noqa: UP007
 
 
 class MessageReaction(Answer):

@@ -1,52 +1,40 @@
-"""Messages that can be sent: one model for each kind, told apart by `type`.
+"""Messages that can be sent: a model for each kind, which its `type` names.
 
-A kind that stands for itself may answer another message (`reply_to`); one that changes another
-(`message`) goes with the priority of that, so it has none of its own.
+The models here are the envelope, and references to files and other messages; the fields of a kind come from its
+declaration in `actors.messages` (`content_fields.requested`). A kind that stands for itself may answer another message
+(`reply_to`); one that changes another (`message`) goes with the priority of that, so it has none of its own.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Union, cast
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     RootModel,
     StringConstraints,
     Tag,
+    create_model,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from actors.messages.content import KINDS
+from actors.messages import content
+from actors.messages.field_types import Line, Vcard, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime import connection_ids
 from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
-from gateway.schemas.requests import Body, ConnectionId, Line, Moment, Text, whole
+from gateway.schemas.content_fields import requested
+from gateway.schemas.requests import Body, ConnectionId, Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.messages.content import Media, Sendable
 
 MESSAGE_ID = rf"^{connection_ids.ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
-_LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
-
 MessageId = Annotated[str, StringConstraints(pattern=MESSAGE_ID)]
-Option = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
-Chosen = Annotated[str, StringConstraints(max_length=4096)]
-Vcard = Annotated[
-    str,
-    StringConstraints(
-        min_length=1,
-        max_length=65_536,
-        pattern=r"^BEGIN:VCARD\r?\n[^\x00\x0b\x0c\x7f]*END:VCARD\s*$",
-    ),
-]
-
-
-def _different(options: list[str]) -> list[str]:
-    if len(set(options)) < len(options):
-        raise PydanticCustomError("invalid_field", "an option is there twice")
-    return options
-
 
 SHA256 = r"^[0-9a-f]{64}$"
 URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"
@@ -56,18 +44,28 @@ MIME = (
     r"( ?; ?[A-Za-z0-9-]{1,40}=[A-Za-z0-9!#$&^_.+-]{1,80})*$"
 )
 
-EMOJI = r"^[^\x00-\x20\x7f-\x9f]*$"
 
+class OutboundMessage(Body):
+    """The envelope of a message to send. `kind` declares its content, and `own` of its fields are given here."""
 
-class _New(Body):
+    kind: ClassVar[type[Sendable]]
+    own: ClassVar[tuple[str, ...]] = ()
     connection: ConnectionId = Field(examples=["shop"])
     to: Chat
 
+    def content(self, **references: Any) -> Sendable:
+        """The content that is asked for, with what it refers to (`target`, `reply_to`, `file`, `cards`)."""
+        given = {name: getattr(self, name) for name in self.own}
+        for name, value in given.items():
+            if isinstance(value, list):
+                given[name] = tuple(value)
+        return self.kind(**given, **references)
 
-class _Standing(_New):
-    priority: Annotated[int, BeforeValidator(whole)] = Field(
-        5, ge=0, le=9, description="0 goes first, 9 last."
-    )
+
+class StandaloneMessage(OutboundMessage):
+    """A message that stands for itself."""
+
+    priority: Whole = Field(5, ge=0, le=9, description="0 goes first, 9 last.")
     send_at: Moment | None = Field(
         None,
         description="Not before this time (RFC 3339 with a zone, before the year 9999).",
@@ -75,62 +73,6 @@ class _Standing(_New):
     )
     reply_to: MessageId | None = Field(
         None, description="The `id` of the message of this chat that it answers."
-    )
-
-
-class NewText(_Standing):
-    """A text to send."""
-
-    type: Literal["text"] = "text"
-    text: Text
-
-
-class NewLocation(_Standing):
-    """A place to send."""
-
-    type: Literal["location"]
-    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False, examples=[-23.55])
-    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False, examples=[-46.63])
-    name: Line | None = None
-    address: Line | None = None
-
-
-class NumberCard(Body):
-    """A person by name and phone number."""
-
-    name: Line = Field(examples=["Ana"])
-    phone: Address
-
-
-class VcardCard(Body):
-    """A person by a vCard."""
-
-    name: Line
-    vcard: Vcard = Field(examples=["BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nEND:VCARD"])
-
-
-class NewContact(_Standing):
-    """People to send, each with a phone number or a vCard."""
-
-    type: Literal["contact"]
-    contacts: list[NumberCard | VcardCard] = Field(
-        min_length=1, max_length=20, examples=[[{"name": "Ana", "phone": "15550100002"}]]
-    )
-
-
-class NewPoll(_Standing):
-    """A question with options to choose from."""
-
-    type: Literal["poll"]
-    question: Line = Field(examples=["Tea or coffee?"])
-    options: Annotated[list[Option], AfterValidator(_different)] = Field(
-        min_length=2,
-        max_length=12,
-        json_schema_extra={"uniqueItems": True},
-        examples=[["tea", "coffee"]],
-    )
-    choices: Annotated[int, BeforeValidator(whole)] = Field(
-        1, ge=0, le=12, description="Number of options that one may choose; 0 is any number."
     )
 
 
@@ -161,7 +103,9 @@ class Given(Body):
         return given
 
 
-class _File(_Standing):
+class FileMessage(StandaloneMessage):
+    """A message that brings a file."""
+
     media: Given = Field(
         description='`{"sha256": …}` names one that was uploaded, `{"url": …}` is fetched before'
         " the answer.",
@@ -174,143 +118,101 @@ class _File(_Standing):
         examples=["image/png"],
     )
 
-
-class NewImage(_File):
-    """A picture to send, of 16 MB at most."""
-
-    type: Literal["image"]
-    caption: Text | None = None
+    def content(self, **references: Any) -> Media:
+        return cast("Media", super().content(**references))
 
 
-class NewVideo(_File):
-    """A film to send, of 16 MB at most."""
+class ChangeMessage(OutboundMessage):
+    """A message that changes another one."""
 
-    type: Literal["video"]
-    caption: Text | None = None
-    seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
-        None, ge=0, le=86_400, description="Its length."
-    )
-
-
-class NewAudio(_File):
-    """Sound to send, of 16 MB at most."""
-
-    type: Literal["audio"]
-    voice: bool = Field(False, description="As a voice note: Opus in Ogg, if phones shall play it.")
-    seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
-        None, ge=0, le=86_400, description="Its length."
-    )
-
-
-class NewDocument(_File):
-    """Any file to send, of 100 MB at most."""
-
-    type: Literal["document"]
-    name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
-    caption: Text | None = None
-
-
-class NewSticker(_File):
-    """A sticker to send: WebP, of 512 kB at most."""
-
-    type: Literal["sticker"]
-    animated: bool = False
-
-
-class _Changing(_New):
     message: MessageId = Field(
         description="The `id` of a message of this chat.",
         examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"],
     )
 
 
-class NewReaction(_Changing):
-    """A reaction to a message; the next one replaces it."""
+class TextMessage(StandaloneMessage):
+    type: Literal["text"] = "text"
 
-    type: Literal["reaction"]
-    emoji: Annotated[str, StringConstraints(max_length=32, pattern=EMOJI)] = Field(
-        description="Empty takes the reaction back.", examples=["👍"]
+
+class NumberCard(Body):
+    """A person by name and phone number."""
+
+    name: Line = Field(examples=["Ana"])
+    phone: Address
+
+
+class VcardCard(Body):
+    """A person by a vCard."""
+
+    name: Line
+    vcard: Vcard
+
+
+class ContactMessage(StandaloneMessage):
+    type: Literal["contact"]
+    contacts: list[NumberCard | VcardCard] = Field(
+        min_length=1, max_length=20, examples=[[{"name": "Ana", "phone": "15550100002"}]]
     )
 
 
-class NewPollVote(_Changing):
-    """The account's choice in a poll, in place of an earlier one."""
+class DocumentMessage(FileMessage):
+    type: Literal["document"]
+    name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
-    type: Literal["poll_vote"]
-    options: Annotated[list[Chosen], AfterValidator(_different)] = Field(
-        max_length=100,
-        json_schema_extra={"uniqueItems": True},
-        description="Of the poll's options, at most as many as it allows. None takes the vote back.",
-        examples=[["tea"]],
+
+def _model(
+    kind: type[Sendable], envelope: type[OutboundMessage], sentence: str
+) -> type[OutboundMessage]:
+    """The model of a kind: its envelope, then the fields that the kind declares."""
+    own = requested(kind)
+    named = {"type": Literal[kind.type], **own}
+    added = {name: of for name, of in named.items() if name not in envelope.model_fields}
+    name = f"New{kind.__name__}"
+    model = create_model(name, __base__=envelope, __module__=__name__, __doc__=sentence, **added)
+    model.kind, model.own = kind, tuple(own)
+    return model
+
+
+_MODELS: Final[Mapping[str, type[OutboundMessage]]] = {
+    kind.type: _model(kind, envelope, sentence)
+    for kind, envelope, sentence in (
+        (content.Text, TextMessage, "A text to send."),
+        (content.Location, StandaloneMessage, "A place to send."),
+        (content.Contact, ContactMessage, "People to send, each with a phone number or a vCard."),
+        (content.Poll, StandaloneMessage, "A question with options to choose from."),
+        (content.Image, FileMessage, "A picture to send, of 16 MB at most."),
+        (content.Video, FileMessage, "A film to send, of 16 MB at most."),
+        (content.Audio, FileMessage, "Sound to send, of 16 MB at most."),
+        (content.Document, DocumentMessage, "Any file to send, of 100 MB at most."),
+        (content.Sticker, FileMessage, "A sticker to send: WebP, of 512 kB at most."),
+        (content.PollVote, ChangeMessage, "The account's choice in a poll, in place of an earlier one."),
+        (content.Reaction, ChangeMessage, "A reaction to a message; the next one replaces it."),
+        (content.Edit, ChangeMessage, "Other words for a text that was sent within the last 15 minutes."),
+        (content.Delete, ChangeMessage, "Take back, for everyone, a message that was sent within the last 60 hours."),
     )
-
-
-class NewEdit(_Changing):
-    """Other words for a text that was sent within the last 15 minutes."""
-
-    type: Literal["edit"]
-    text: Text
-
-
-class NewDelete(_Changing):
-    """Take back, for everyone, a message that was sent within the last 60 hours."""
-
-    type: Literal["delete"]
-
-
-Bringing = NewImage | NewVideo | NewAudio | NewDocument | NewSticker
-"""Kinds that bring a file."""
-
-Standing = NewText | NewLocation | NewContact | NewPoll | Bringing
-Changing = NewReaction | NewPollVote | NewEdit | NewDelete
+}  # fmt: skip
 
 
 def _kind(given: Any) -> str | None:
     kind = given.get("type", "text") if isinstance(given, dict) else "text"
-    return kind if isinstance(kind, str) and kind in KINDS else None
+    return kind if isinstance(kind, str) and kind in _MODELS else None
 
 
-_MODELS: dict[str, Any] = {
-    "text": NewText,
-    "location": NewLocation,
-    "contact": NewContact,
-    "poll": NewPoll,
-    "image": NewImage,
-    "video": NewVideo,
-    "audio": NewAudio,
-    "document": NewDocument,
-    "sticker": NewSticker,
-    "poll_vote": NewPollVote,
-    "reaction": NewReaction,
-    "edit": NewEdit,
-    "delete": NewDelete,
-}
-
-
-class NewMessage(
-    RootModel[
-        Annotated[
-            Annotated[NewText, Tag("text")]
-            | Annotated[NewLocation, Tag("location")]
-            | Annotated[NewContact, Tag("contact")]
-            | Annotated[NewPoll, Tag("poll")]
-            | Annotated[NewImage, Tag("image")]
-            | Annotated[NewVideo, Tag("video")]
-            | Annotated[NewAudio, Tag("audio")]
-            | Annotated[NewDocument, Tag("document")]
-            | Annotated[NewSticker, Tag("sticker")]
-            | Annotated[NewPollVote, Tag("poll_vote")]
-            | Annotated[NewReaction, Tag("reaction")]
-            | Annotated[NewEdit, Tag("edit")]
-            | Annotated[NewDelete, Tag("delete")],
-            Discriminator(
-                _kind,
-                custom_error_type="unsupported_type",
-                custom_error_message="this type of message is not supported",
-            ),
-        ]
+if TYPE_CHECKING:
+    _AnyKind = StandaloneMessage | ChangeMessage
+else:
+    _AnyKind = Annotated[
+        Union[tuple(Annotated[model, Tag(kind)] for kind, model in _MODELS.items())],  # noqa: UP007
+        Discriminator(
+            _kind,
+            custom_error_type="unsupported_type",
+            custom_error_message="this type of message is not supported",
+        ),
     ]
-):
+
+
+class NewMessage(RootModel[_AnyKind]):
     """A message to send; without a `type` it is a text."""
 
     tagged: ClassVar[bool] = True

@@ -26,9 +26,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from actors.messages.field_types import Line, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import ID
 from actors.state.events.event import TYPES, EventType
-from gateway.schemas import text
 from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
 from gateway.schemas.webhook_headers import Headers  # noqa: TC001 - pydantic reads it
 
@@ -65,18 +65,6 @@ Status = Literal[
 ]
 
 
-def _sendable(value: str) -> str:
-    try:
-        return text.sendable(value)
-    except text.InvalidText as error:
-        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
-
-
-def whole(value: object) -> object:
-    """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _decimal(value: object) -> object:
     """A number as JSON writes it: pydantic takes ``1_0`` for ten, and spaces around it."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
@@ -100,7 +88,7 @@ def _written_out(value: object) -> object:
 
 
 def _tellable(moment: datetime) -> datetime:
-    """Only a time that can be told again: its UTC may lie outside of all years."""
+    """Only a time that can be written: its UTC may lie outside of all years."""
     if not FIRST <= moment <= LAST:
         raise PydanticCustomError("invalid_field", "it is too far from now")
     return moment
@@ -120,24 +108,6 @@ def _url(value: str) -> str:
     return value
 
 
-Text = Annotated[
-    str,
-    AfterValidator(_sendable),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": text.LONGEST,
-            "pattern": text.PATTERN,
-            "description": "The text; control characters other than tab and line ends are refused.",
-            "examples": ["hi"],
-        }
-    ),
-]
-Line = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
-]
 Limit = Annotated[int, BeforeValidator(_decimal)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
 
@@ -179,7 +149,7 @@ class NewKey(Body):
 
 
 class NewWebhook(Body):
-    """An endpoint that is told of what happens from now on."""
+    """An endpoint that gets events from now on."""
 
     url: WebhookUrl
     events: Annotated[list[EventType], Field(min_length=1, max_length=20)] | None = Field(
@@ -201,7 +171,7 @@ class ChangedWebhook(Body):
     enabled: bool | None = Field(
         None,
         examples=[False],
-        description="`false` pauses it: what happens meanwhile is told later.",
+        description="`false` pauses it: events of that time follow later.",
     )
     headers: Headers | None = Field(None, repr=False)
 
@@ -212,7 +182,7 @@ class Presence(Body):
     presence: Literal["available", "unavailable"] = Field(examples=["available"])
 
 
-class Typing(Body):
+class TypingChange(Body):
     """The activity to show in a chat."""
 
     state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
@@ -248,9 +218,7 @@ class Redrive(Body):
         max_length=1000,
         description="Only these; what is not a dead letter is passed over.",
     )
-    limit: Annotated[int, BeforeValidator(whole)] = Field(
-        10_000, ge=1, le=100_000, description="The most to send again."
-    )
+    limit: Whole = Field(10_000, ge=1, le=100_000, description="The most to send again.")
 
 
 class Wait(Parameters):
@@ -274,15 +242,15 @@ class After(Parameters):
     )
 
 
-class Listing(After):
+class ListQuery(After):
     limit: Limit = Field(50, ge=1, le=500, description="The most items to give.")
 
 
-class ListConnections(Listing):
+class ListConnections(ListQuery):
     limit: Limit = Field(1000, ge=1, le=1000, description="The most items to give.")
 
 
-class ListMessages(Listing):
+class ListMessages(ListQuery):
     connection: ConnectionId | None = None
     chat: Chat | None = None
     direction: Literal["in", "out"] | None = None
@@ -292,7 +260,7 @@ class ListMessages(Listing):
     )
 
 
-class ListDeliveries(Listing):
+class ListDeliveries(ListQuery):
     status: Literal["waiting", "delivered", "dead"] | None = None
 
 
@@ -307,16 +275,16 @@ class ReadEvents(Parameters):
     )
 
 
-class ListDead(Listing):
+class ListDead(ListQuery):
     connection: ConnectionId | None = None
 
 
-class ListAlerts(Listing):
+class ListAlerts(ListQuery):
     connection: ConnectionId | None = None
     active: Annotated[StrictBool | None, BeforeValidator(truth)] = Field(
         None, description="Only those that are active (`true`) or over (`false`)."
     )
 
 
-class ListRecoveries(Listing):
+class ListRecoveries(ListQuery):
     connection: ConnectionId | None = None

@@ -203,7 +203,7 @@ class Marked(Answer):
     """A read mark, or a change of a chat, on its way; `GET /api/messages/{id}` follows it for a week."""
 
     id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
-    status: Status = Field(description="`sent` once WhatsApp was told of it.")
+    status: Status = Field(description="`sent` once WhatsApp has it.")
 
 
 class Message(Answer):
@@ -315,7 +315,7 @@ class Alert(AlertAnswer):
     id: str
     active: bool
     cleared_at: Time | None = Field(description="When it was over.")
-    told_at: Time | None = Field(description="When it was told last: raised, or told again.")
+    told_at: Time | None = Field(description="When it was last an event: raised, or repeated.")
     repeats: int = Field(description="Number of reminders since it was raised.")
 
 

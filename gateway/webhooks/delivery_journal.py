@@ -29,7 +29,7 @@ AT_ONCE, BYTES_AT_ONCE = 100, 4_000_000
 class Journal:
     """A batch has the place in the log together with the documents of what it passes, or neither.
 
-    What is not stored yet waits here; it is open in the log as well, so that a crash repeats it.
+    Events that are not stored yet wait here; they are open in the log as well, so that a crash repeats them.
     """
 
     def __init__(self, documents: Documents, webhook: str, progress: Progress) -> None:
@@ -84,8 +84,8 @@ class Journal:
 
         Raises `WebhookNotFound` and `Overtaken`: then nothing of this may be stored any more.
 
-        `place` gives the progress once documents have the events of these numbers; `finish` is told of
-        each that is stored.
+        `place` gives the progress once documents have the events of these numbers; `finish` is called
+        for each that is stored.
         """
         while True:
             stored, taken = self._chunk(), self._taken

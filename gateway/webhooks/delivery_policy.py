@@ -30,7 +30,7 @@ GONE = 410
 UNREADABLE = "unreadable"
 """An event that this release cannot tell: another attempt would change nothing."""
 SUPERSEDED = "endpoint_was_gone"
-"""An event of before the endpoint said that it is gone: switched on again, it begins anew."""
+"""The status of an event from the time before an endpoint's 410: switched on again, it begins anew."""
 HOPELESS = (UNREADABLE, SUPERSEDED)
 """No failures of the endpoint; another attempt would change nothing."""
 
@@ -53,7 +53,7 @@ class Endpoint:
     """Admits events that were not tried yet: all while the endpoint takes any, else one now and then.
 
     So an endpoint that is down is asked seldom, and the log keeps what it misses; one that refuses
-    some chats is told of all others at once.
+    some chats gets all others at once.
     """
 
     def __init__(

@@ -58,9 +58,9 @@ class Courier:
     """Every event that the endpoint wants reaches it at least once, or is a dead delivery.
 
     Events of one chat go in their order, one at a time; `slots` chats at once. An event that is refused
-    holds its own chat, gets a document, and is tried again (`delivery_policy`). What was delivered is
-    noted a little later: after a crash it goes again, under the same id. What waits in memory has a
-    bound (`lanes`), and the log or a document has it as well.
+    holds its own chat, gets a document, and is tried again (`delivery_policy`). A delivery is
+    noted a little later: after a crash it goes again, under the same id. Events in memory have a
+    bound (`lanes`), and the log or a document has each as well.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class Deliverer:
-    """No event is lost with this process: whoever is next goes on where the store says (at least once).
+    """No event is lost with this process: the next leader goes on where the store says (at least once).
 
     While it holds the turn every webhook that is on has a courier; one that breaks is started
     again. While Redis is away nobody delivers, and what happens waits in the store.
@@ -122,10 +122,10 @@ class Deliverer:
         try:
             await self._list()
             held = self._turn.held
-            # Who has nothing to deliver asks nobody whose turn it is.
+            # A gateway without anything to deliver does not ask who leads.
             mine = bool(self._on()) and await self._turn.hold()
             if mine and not held:
-                self._listed_at = None  # whose turn it was before has noted since how far he is
+                self._listed_at = None  # the former leader has noted its progress since
                 await self._list()
         except (StoreAway, RedisAway):
             if not self._turn.held:
@@ -156,7 +156,7 @@ class Deliverer:
                 return
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("courier broke", action="webhooks", error=type(error).__name__)
-            # What was listed is older than that: it is started again by what the store says then.
+            # The list is older than that: the worker is started again by what the store says then.
             self._listed_at = None
             del self._couriers[webhook.id]
             await poster.close()

@@ -32,9 +32,9 @@ log = structlog.get_logger()
 
 
 class Tail:
-    """Whoever follows sees every event once, in order, from wherever he begins.
+    """Each follower gets every event once, in order, from the place at which it begins.
 
-    Nothing is kept for anybody: each has his own place, and asks for what is behind it. While
+    Nothing is kept for a follower: it has a place of its own, and requests the events behind it. While
     nobody follows nothing is read; while the store is away there is no news.
     """
 
@@ -89,7 +89,7 @@ class Tail:
                 self._tell(away=True)
                 await asyncio.sleep(AWAY_EVERY)
                 continue
-            except Exception:  # not foreseen; without this loop nobody would be told any more
+            except Exception:  # not foreseen; without this loop nobody would get events any more
                 log.exception("events not read", action="read_events")
                 await asyncio.sleep(AWAY_EVERY)
                 continue

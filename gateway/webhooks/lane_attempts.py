@@ -84,7 +84,7 @@ class LaneAttempts:
         if kept_order and not self.webhook.wants(told.event):
             return UNWANTED
         try:
-            # Only an admin sets up a webhook, so that it may be told what links an account.
+            # Only an admin sets up a webhook, so that it may get what links an account.
             body = await event_body.body(told, self._leases, may_link=True)
         except Unreadable:
             return Attempt.of(now, delivery_policy.UNREADABLE, 0.0)

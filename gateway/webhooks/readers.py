@@ -1,6 +1,6 @@
 """The readers of `GET /api/events` in one gateway process: their quota, and the event log that they need.
 
-What a reader is sent is `stream`.
+`stream` sends the events.
 """
 
 from __future__ import annotations

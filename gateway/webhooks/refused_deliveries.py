@@ -27,7 +27,7 @@ class Refused:
     async def heads(self) -> AsyncIterator[Delivery]:
         """Refused events that are tried again, one of each chat, the oldest first.
 
-        What an older release was asked to repeat has no lane: it becomes a ``repeat``.
+        A repetition requested from an older release has no lane: it becomes a ``repeat``.
         """
         after = None
         while True:

@@ -76,7 +76,7 @@ class Stream(Response):
 
     Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
     reader that does not take what it is sent is cut off, and goes on from the last id it has; one
-    whose key is revoked is told nothing more within twice `FRESH`.
+    whose key is revoked gets nothing more within twice `FRESH`.
     """
 
     media_type = MEDIA_TYPE
@@ -222,7 +222,7 @@ OPERATIONS = (
         {
             200: Gives(
                 "A stream of events: `id` is the place behind it, `event` its type, `data` the"
-                " event as a webhook is told it. `gap` tells that some were gone already.",
+                " event as a webhook gets it. `gap` says that some were gone already.",
                 media_types=(MEDIA_TYPE,),
             )
         },

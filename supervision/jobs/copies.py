@@ -61,8 +61,11 @@ async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
     except SessionTooNew as newer:
         return {"ok": False, "code": newer.code, "why": "A newer release wrote it."}
     try:
-        linked, keys_within = session.linked_device() is not None, session.has_keys
-        waiting = len(session.pending("message", 1_000_000))
+        linked, keys_within = (
+            session.linked_device.read() is not None,
+            session.linked_device.has_keys,
+        )
+        waiting = len(session.inbox.pending("message", 1_000_000))
     finally:
         session.close()
     try:

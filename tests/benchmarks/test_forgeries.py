@@ -43,11 +43,11 @@ async def test_forgeries(tmp_path: Path, figures: Figures) -> None:
         for _ in range(SESSIONS):
             device.signal.budgets = Budgets()
             await fill(peer, device, sessions=1, skipped=SKIPPED)
-        stored = device.session.current_ratchet(device.peer)
+        stored = device.session.keys.current_ratchet(device.peer)
         assert stored is not None
         chain = Ratchet.load(stored.state).receiving
         assert chain is not None
-        kept = device.session._rows("SELECT count(*) FROM skipped_keys")[0][0]
+        kept = device.session.rows("SELECT count(*) FROM skipped_keys")[0][0]
         assert kept == 10_000, "the bound of a device"
         kinds = {
             "under a new key": [forged(0) for _ in range(ROUNDS)],
@@ -123,7 +123,7 @@ def _large(size: int) -> Sent:
 def _first(device: Device) -> Sent:
     """A first message under the device's keys, but for its MAC."""
     inner = forged(ORDINARY)[1]
-    own = device.session.credentials()
+    own = device.session.credentials.read()
     assert own is not None
     made = PrekeyMessage(1, None, own.signed_prekey.id, new_key_pair()[1], new_key_pair()[1], inner)
     return "pkmsg", made.encode()

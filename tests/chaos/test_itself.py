@@ -104,7 +104,7 @@ BREAKS = (
     ),
     Break(
         "the message id minted per attempt",
-        "actors/connection/sender.py",
+        "actors/connection/owner/sender.py",
         "Outgoing(job.message_id, job.chat",
         'Outgoing(f"{job.message_id[:-1]}{job.attempts:X}", job.chat',
         "tests/integration/tree/serving/test_sending.py::test_an_engine_that_breaks_loses_nothing",
@@ -124,7 +124,7 @@ BREAKS = (
     ),
     Break(
         "the inbox tombstone left out",
-        "actors/connection/session/inbox.py",
+        "actors/connection/session/received/inbox.py",
         """            (kind, *row),
         )
         self._write(""",
@@ -132,11 +132,11 @@ BREAKS = (
         )
         return
         self._write(""",
-        "tests/unit/actors/connection/session/test_inbox.py::test_a_message_is_there_once",
+        "tests/unit/actors/connection/session/received/test_inbox.py::test_a_message_is_there_once",
     ),
     Break(
         "the inbox tombstone left out once the message is stored elsewhere",
-        "actors/connection/session/inbox.py",
+        "actors/connection/session/received/inbox.py",
         """            "UPDATE tombstones SET inbox = NULL, at = ?"
             " WHERE inbox IN (SELECT value FROM json_each(?))",
             (self._clock(), settled),
@@ -145,7 +145,7 @@ BREAKS = (
             " AND inbox IN (SELECT value FROM json_each(?))",
             (self._clock() + 1, settled),
 """,
-        "tests/unit/actors/connection/session/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
+        "tests/unit/actors/connection/session/received/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
     ),
     Break(
         "the spool skipped",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.connection import causes
-from actors.connection.consequences import consequence
+from actors.connection.ends import causes
+from actors.connection.ends.consequences import consequence
 from actors.connection.native.identities import usync
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove, qr_codes

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.receive.stanzas import StanzaHandler
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.agreement import BadSignature, Bundle
 from actors.connection.native.signal.device_sessions import (
@@ -58,7 +58,7 @@ class Ends:
         people = People(self.own, Address.parse(DEVICE), Address.parse("90000000000001:1@lid"))
         lists = cast("Devices", self)
         rosters = unasked(self.own, people)
-        self.incoming = Incoming(
+        self.incoming = StanzaHandler(
             self.own, self.signal, people, lists, rosters, clock=lambda: 1000.0
         )
         self.number = itertools.count()
@@ -66,15 +66,15 @@ class Ends:
 
     def forget(self, person: Address) -> None:
         """As the device lists do it."""
-        self.own.forget_devices(str(person))
+        self.own.identities.forget_devices(str(person))
 
     async def _meet(self) -> None:
         own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
         async with self.own.transaction():
-            self.own.save_credentials(own)
+            self.own.credentials.save(own)
             ((number, public),) = self.signal.make_prekeys(1)
         async with self.other.transaction():
-            self.other.save_credentials(new_credentials())
+            self.other.credentials.save(new_credentials())
             key = own.signed_prekey
             bundle = Bundle(
                 own.registration_id,

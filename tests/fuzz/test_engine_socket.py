@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.sources import resolve_settings
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal.device_sessions import new_credentials
@@ -67,7 +67,7 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
                 account_signature_key=bytes(32),
             )
             async with session.transaction():
-                session.save_credentials(own)
+                session.credentials.save(own)
         async with server.listening() as url:
             settings = resolve_settings(
                 data=Path(directory),

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.codec import encode
@@ -196,7 +196,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
         async with simulated.device(simulator, tmp_path / "hostile", reconnect=False) as phone:
             await simulated.pair(simulator, phone)
         with contextlib.closing(Session.open(tmp_path / "hostile" / "session.db", 2)) as session:
-            own = session.credentials()
+            own = session.credentials.read()
         assert own is not None
         assert own.device is not None
         words = client_payload.login(CURRENT, Address.parse(own.device))

@@ -11,7 +11,7 @@ import pytest
 
 from actors.connection.account.app_state import AppStateChange
 from actors.connection.account.port import Call
-from actors.connection.reporter import PairingNotice
+from actors.connection.owner.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Verdict
 from actors.health.samples import Answer, Backlog, Sample

@@ -108,6 +108,12 @@ def test_a_command_that_is_not_there_is_noticed() -> None:
         command(["dance"])
 
 
+def test_each_proof_of_the_readme_is_there() -> None:
+    proofs = re.findall(r"`(tests/[^`*]+)`", (ROOT / "README.md").read_text())
+    assert len(proofs) > 20
+    assert [path for path in proofs if not (ROOT / path).exists()] == []
+
+
 def test_each_page_is_linked_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     missing = [page.name for page in (ROOT / "docs").glob("*.md") if page.name not in readme]

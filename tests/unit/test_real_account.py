@@ -1,4 +1,4 @@
-"""`docs/real-account.md` tells of each cause and of no other, and its links lead somewhere."""
+"""Causes and errors in `docs` are those of the engine, and links of `docs/real-account.md` lead somewhere."""
 
 from __future__ import annotations
 
@@ -7,31 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.health.sentences import BY_HAND, CAUSES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "real-account.md").read_text()
-SHOWN = {*CAUSES, *BY_HAND, *map(str, Kind)} - {"closed", "disk_full"}
-"""Causes that a connection may be shown with: `closed` is the end that was asked for, and a full disk
-has nothing to do with the account."""
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "real-account.md").read_text()
+SHOWN = {*CAUSES, *BY_HAND, *map(str, Kind), "lease_expired"} - {"closed"}
+"""Causes that a connection may be shown with: `closed` is the end that was asked for, and the lease keeper
+reports `lease_expired`."""
 
 
-def rows(heading: str) -> list[str]:
+def rows(page: str, heading: str) -> list[str]:
     """The first cell of each row below a heading."""
-    below = PAGE.split(f"{heading}\n", 1)[1].split("\n## ", 1)[0].split("\n### ", 1)[0]
+    below = page.split(f"{heading}\n", 1)[1].split("\n## ", 1)[0].split("\n### ", 1)[0]
     return re.findall(r"^\| (`[^|]+) \|", below, re.MULTILINE)
 
 
+def causes(page: str, heading: str) -> set[str]:
+    """The causes that rows begin with: those before a colon."""
+    return {
+        word
+        for cell in rows(page, heading)
+        for word in re.findall(r"`(\w+)`", cell.partition(": ")[0])
+    }
+
+
 def test_each_cause_is_explained() -> None:
-    told = {word for cell in rows("## Causes") for word in re.findall(r"`(\w+)`", cell)}
-    assert told == SHOWN
+    explained = causes((DOCS / "architecture.md").read_text(), "## Why a connection is closed")
+    assert explained == SHOWN
+    assert causes(PAGE, "## Causes") < explained
 
 
 def test_errors_are_those_of_the_engine() -> None:
     told = {
         word
-        for cell in rows("### Messages that are refused")
+        for cell in rows(PAGE, "### Messages that are refused")
         for word in re.findall(r"`(\w+)`", cell)
     }
     code = "".join(file.read_text() for file in (ROOT / "actors" / "connection").rglob("*.py"))

@@ -21,25 +21,19 @@ class InstanceSettings(Section):
         validation_alias="TEIMOSO_DATA",
         description="the directory that holds everything that lasts; also `--data`",
     )
-
     host: str = Field(
         "127.0.0.1",
         validation_alias="TEIMOSO_HOST",
         description="the address at which the API listens",
     )
-
     port: Port = Field(
-        8090,
-        validation_alias="PORT",
-        description="the port of the API; also `--port`",
+        8090, validation_alias="PORT", description="the port of the API; also `--port`"
     )
-
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         validation_alias="LOG_LEVEL",
         description="`debug`, `info`, `warning` or `error`; from `warning` on requests are not logged",
     )
-
     log_max_bytes: Annotated[Bytes, Field(ge=2**16, le=2**34)] = Field(
         2**25,
         validation_alias="LOG_MAX_BYTES",
@@ -48,13 +42,11 @@ class InstanceSettings(Section):
             " before it are kept"
         ),
     )
-
     teimoso_api_key: SecretStr | None = Field(
         None,
         validation_alias="TEIMOSO_API_KEY",
         description="the first API key, instead of one that is made and shown once; kept hashed. Commands send it",
     )
-
     history_retention_days: Days = Field(
         90,
         validation_alias="HISTORY_RETENTION_DAYS",

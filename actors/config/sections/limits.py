@@ -41,7 +41,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="MAX_CONNECTIONS",
         description="connections that may exist; beyond it 503 `too_many_connections`",
     )
-
     rate_limit: Requests = Field(
         120_000,
         validation_alias="RATE_LIMIT",
@@ -50,52 +49,44 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             "a minute, all of them at once too (429 `rate_limited`); `0` for no limit"
         ),
     )
-
     max_requests: Requests = Field(
         240_000,
         validation_alias="MAX_REQUESTS",
         description="requests that all keys may make of one gateway process in a minute; `0` for no limit",
     )
-
     event_readers_per_connection: Each = Field(
         50,
         validation_alias="EVENT_READERS_PER_CONNECTION",
         description="readers of `/api/events` that each connection and each API key may have at one gateway process",
     )
-
     max_event_readers: Total = Field(
         default_factory=lambda known: 5 * (known.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_EVENT_READERS",
         description="readers that one gateway process has; the default is 5 for each of `MAX_CONNECTIONS`, and 5",
     )
-
     webhooks_per_connection: Each = Field(
         20,
         validation_alias="WEBHOOKS_PER_CONNECTION",
         description="webhooks that each connection may have",
     )
-
     max_webhooks: Total = Field(
         default_factory=lambda known: 2 * (known.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_WEBHOOKS",
         description="webhooks of the instance; the default is 2 for each of `MAX_CONNECTIONS`, and 2",
     )
-
     api_keys_per_connection: Each = Field(
         50,
         validation_alias="API_KEYS_PER_CONNECTION",
         description="API keys that each connection may have",
     )
-
     max_api_keys: Total = Field(
         default_factory=lambda known: 10 * (known.get("max_connections", 100) + 1),
         validate_default=True,
         validation_alias="MAX_API_KEYS",
         description="API keys of the instance; the default is 10 for each of `MAX_CONNECTIONS`, and 10",
     )
-
     queue_memory_per_connection: ByteCount = Field(
         2**30,
         validation_alias="QUEUE_MEMORY_PER_CONNECTION",
@@ -104,7 +95,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             "within seven days among them; beyond it sends are refused (429 `queue_full`); `0` for no limit"
         ),
     )
-
     max_redis_memory: ByteCount = Field(
         0,
         validation_alias="MAX_REDIS_MEMORY",
@@ -115,7 +105,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             "other half"
         ),
     )
-
     spool_limit: int = Field(
         100_000,
         ge=1,
@@ -123,7 +112,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
         validation_alias="SPOOL_LIMIT",
         description="messages that wait on the gateway's disk at most while Redis is away (503 `spool_unavailable`)",
     )
-
     media_limit: ByteCount = Field(
         0,
         validation_alias="MEDIA_LIMIT",
@@ -132,7 +120,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             "callers; what arrives from WhatsApp is kept all the same; `0` for no limit but the disk's"
         ),
     )
-
     media_uploads_per_connection: ByteCount = Field(
         2 * 2**30,
         validation_alias="MEDIA_UPLOADS_PER_CONNECTION",
@@ -141,7 +128,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             "this host; beyond it 429 `upload_budget_reached`; `MEDIA_MAX_BYTES` at least; `0` for no limit"
         ),
     )
-
     media_downloads_per_connection: ByteCount = Field(
         2 * 2**30,
         validation_alias="MEDIA_DOWNLOADS_PER_CONNECTION",
@@ -150,7 +136,6 @@ and half of `SPOOL_LIMIT` is reserved for connections in equal parts ([tenants](
             " next day; `MEDIA_MAX_BYTES` at least; `0` for no limit"
         ),
     )
-
     media_downloads_per_sender: ByteCount = Field(
         512 * 2**20,
         validation_alias="MEDIA_DOWNLOADS_PER_SENDER",

@@ -29,7 +29,6 @@ class MessageSettings(Section):
             "cancelled: nothing is kept for a connection or a Redis that is away, and nothing is sent later"
         ),
     )
-
     queue_concurrency: int = Field(
         10,
         ge=1,
@@ -37,7 +36,6 @@ class MessageSettings(Section):
         validation_alias="QUEUE_CONCURRENCY",
         description="messages of one connection that are on their way at a time, each in another chat",
     )
-
     max_retry_attempts: int = Field(
         5,
         ge=1,
@@ -45,25 +43,19 @@ class MessageSettings(Section):
         validation_alias="MAX_RETRY_ATTEMPTS",
         description="attempts until a message is a dead letter",
     )
-
     retry_backoff_base: Milliseconds = Field(
         1_000,
         validation_alias="RETRY_BACKOFF_BASE",
         description="the longest pause after the first failed attempt; it doubles with each one",
     )
-
     retry_backoff_cap: Milliseconds = Field(
-        300_000,
-        validation_alias="RETRY_BACKOFF_CAP",
-        description="and grows no longer than this",
+        300_000, validation_alias="RETRY_BACKOFF_CAP", description="and grows no longer than this"
     )
-
     dead_letter_retention_days: Days = Field(
         30,
         validation_alias="DEAD_LETTER_RETENTION_DAYS",
         description="days for which a dead letter is listed and can be sent again",
     )
-
     job_retention_days: Days = Field(
         30,
         validation_alias="JOB_RETENTION_DAYS",
@@ -72,7 +64,6 @@ class MessageSettings(Section):
             " its record is gone too, of one that is open always"
         ),
     )
-
     pacing_messages_per_minute: int = Field(
         0,
         ge=0,
@@ -80,17 +71,13 @@ class MessageSettings(Section):
         validation_alias="PACING_MESSAGES_PER_MINUTE",
         description="messages that one connection sends in a minute, spread evenly; `0` is no limit",
     )
-
     pacing_chat_gap: Pause = Field(
         0,
         validation_alias="PACING_CHAT_GAP",
         description="how long a chat waits after one message for the next, at least",
     )
-
     pacing_chat_jitter: Pause = Field(
-        0,
-        validation_alias="PACING_CHAT_JITTER",
-        description="and how much longer by chance",
+        0, validation_alias="PACING_CHAT_JITTER", description="and how much longer by chance"
     )
 
 
@@ -107,7 +94,6 @@ class EventSettings(Section):
         validation_alias="EVENT_RETENTION_DAYS",
         description="days for which events are kept, for webhooks and for readers of `/api/events`; 2 at least",
     )
-
     webhook_url_private: bool = Field(
         False,
         validation_alias="WEBHOOK_URL_PRIVATE",
@@ -126,7 +112,6 @@ class FileSettings(Section):
         validation_alias="MEDIA_MAX_BYTES",
         description="bytes (also `16M`) that a file may have, `250M` at most",
     )
-
     disk_reserve: ByteCount = Field(
         512 * 2**20,
         validation_alias="DISK_RESERVE",
@@ -136,7 +121,6 @@ class FileSettings(Section):
             "holds at once; `0` for none. The alert of a full disk is `DISK_THRESHOLD`"
         ),
     )
-
     media_retention_days: Days = Field(
         30,
         validation_alias="MEDIA_RETENTION_DAYS",
@@ -145,7 +129,6 @@ class FileSettings(Section):
             "brings is always needed"
         ),
     )
-
     media_url_private: bool = Field(
         False,
         validation_alias="MEDIA_URL_PRIVATE",

@@ -23,25 +23,13 @@ class RedisAndRaySettings(Section):
         validation_alias="REDIS_URL",
         description="a server as `redis://…`, not a cluster; stronger than the three below",
     )
-
     redis_host: str | None = Field(
-        None,
-        validation_alias="REDIS_HOST",
-        description="a server by its name",
+        None, validation_alias="REDIS_HOST", description="a server by its name"
     )
-
-    redis_port: Port = Field(
-        6379,
-        validation_alias="REDIS_PORT",
-        description="its port",
-    )
-
+    redis_port: Port = Field(6379, validation_alias="REDIS_PORT", description="its port")
     redis_password: SecretStr | None = Field(
-        None,
-        validation_alias="REDIS_PASSWORD",
-        description="its password",
+        None, validation_alias="REDIS_PASSWORD", description="its password"
     )
-
     redis_replicas: int = Field(
         0,
         ge=0,
@@ -49,7 +37,6 @@ class RedisAndRaySettings(Section):
         validation_alias="REDIS_REPLICAS",
         description="how many replicas of Redis have a message on disk before it is accepted",
     )
-
     redis_max_clients: int = Field(
         10_000,
         ge=16,
@@ -57,7 +44,6 @@ class RedisAndRaySettings(Section):
         validation_alias="REDIS_MAX_CLIENTS",
         description="how many connections the own Valkey takes",
     )
-
     ray_address: str | None = Field(
         None,
         validation_alias="RAY_ADDRESS",
@@ -101,14 +87,12 @@ Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json
         validation_alias="GOOGLE_CLOUD_PROJECT",
         description="the project whose Firestore it is",
     )
-
     firestore_emulator_host: str | None = Field(
         None,
         pattern=r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}$",
         validation_alias="FIRESTORE_EMULATOR_HOST",
         description="an emulator as `HOST:PORT` instead; no credentials are sought",
     )
-
     firestore_database: str = Field(
         "(default)",
         pattern=r"^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$",

@@ -26,7 +26,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
         validation_alias="STORAGE_BUCKET",
         description="a bucket of Google Cloud Storage (`NAME` or `gs://NAME`), or a directory (`file:///PATH`, `/PATH`)",
     )
-
     session_encryption_key: SecretStr | None = Field(
         None,
         validate_default=True,
@@ -37,7 +36,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "nothing"
         ),
     )
-
     session_storage_type: Literal["local", "hybrid", "cloud"] = Field(
         default_factory=lambda known: "hybrid" if known.get("storage_bucket") else "local",
         validate_default=True,
@@ -49,7 +47,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             "acknowledged once all of it is stored there. Receipts are acknowledged from the disk"
         ),
     )
-
     session_backup_interval: Annotated[int, Field(ge=1_000, le=86_400_000)] = Field(
         60_000,
         validation_alias="SESSION_BACKUP_INTERVAL",

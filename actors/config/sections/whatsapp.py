@@ -32,20 +32,15 @@ class WhatsAppSettings(Section):
             "`whatsmeow` for real accounts where its program is installed, else `native`"
         ),
     )
-
     whatsapp_url: str = Field(
-        "wss://web.whatsapp.com/ws/chat",
-        validation_alias="WHATSAPP_URL",
-        description="the server",
+        "wss://web.whatsapp.com/ws/chat", validation_alias="WHATSAPP_URL", description="the server"
     )
-
     whatsapp_root_key: str = Field(
         WHATSAPP_ROOT_KEY,
         pattern=r"^[0-9a-f]{64}$",
         validation_alias="WHATSAPP_ROOT_KEY",
         description="the public key, in hex, that the server's certificate is checked by",
     )
-
     whatsapp_media_authority: Path | None = Field(
         None,
         validation_alias="WHATSAPP_MEDIA_AUTHORITY",
@@ -54,7 +49,6 @@ class WhatsAppSettings(Section):
             "public ones"
         ),
     )
-
     whatsapp_version: str | None = Field(
         None,
         pattern=r"^[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}$",
@@ -65,7 +59,6 @@ class WhatsAppSettings(Section):
             "before a login when it was last read a day ago, and once more when WhatsApp refuses it"
         ),
     )
-
     whatsapp_proxy: SecretStr | None = Field(
         None,
         validation_alias="WHATSAPP_PROXY",
@@ -75,19 +68,16 @@ class WhatsAppSettings(Section):
             "[proxies](operations.md#proxies)"
         ),
     )
-
     whatsapp_signed_prekey_age: Annotated[int, Field(ge=60_000, le=7_776_000_000)] = Field(
         604_800_000,
         validation_alias="WHATSAPP_SIGNED_PREKEY_AGE",
         description="how old a signed prekey may become before it is replaced",
     )
-
     whatsapp_ack_timeout: Milliseconds = Field(
         20_000,
         validation_alias="WHATSAPP_ACK_TIMEOUT",
         description="how long an attempt to send waits for the server's ack",
     )
-
     whatsapp_trace: bool = Field(
         False,
         validation_alias="WHATSAPP_TRACE",

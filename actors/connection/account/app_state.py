@@ -1,7 +1,7 @@
 """The account's app state on its way from an engine to the state store: contacts, chats, labels.
 
 WhatsApp keeps it in collections, each with a version that rises. An engine hands changes to
-`Session.note_app_state`; `actors.connection.inbox_drain` stores them.
+`AppState.note` of the session; `actors.connection.owner.inbox_drain` stores them.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class InboxAppState:
 class InboxReplaced:
     """A full sync of a collection is complete; on disk, not yet settled.
 
-    What is stored of the collection and was noted at (`epoch`, `until`) or before is in it no more.
+    Documents of the collection that were noted at (`epoch`, `until`) or before are not in it any more.
     """
 
     key: int

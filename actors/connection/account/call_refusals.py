@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.engine import SendError
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.queue.lanes import ConnectionDeleted, IdempotencyConflict, Send
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
@@ -40,7 +40,7 @@ class CallRefusals:
     """Refuses each call that rings while `reject_calls` is set; its text is sent once, whatever dies.
 
     The text is in the queue before the call is refused, under a key of the call's id: an owner that dies
-    in between leaves a call that rings on, and the next one, which is told of it again, queues no second
+    in between leaves a call that rings on, and the next one, which gets it again, queues no second
     text. While Redis is away calls are refused all the same; texts wait in memory, and die with the owner.
     """
 

@@ -10,8 +10,8 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
+from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.refused_items.bisection import unless_refused
-from actors.connection.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.state_manager.port import StateAway
 from actors.runtime.backoff import persist
 
@@ -29,7 +29,7 @@ WAITING: Final = 100
 
 
 class Calls:
-    """The calls of one epoch, each told in order once the StateManager can be reached.
+    """The calls of one epoch, each reported in order once the StateManager can be reached.
 
     Calls that wait die with the process: WhatsApp tells one that still rings again, and one that is over
     is no use. Under a newer epoch `on_lost` is called (G6).

@@ -93,7 +93,7 @@ class Account(Protocol):
     async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
         """Change settings of a chat, `at` seconds since the epoch; returns once WhatsApp has them all.
 
-        May be repeated, also where part of it was done. What WhatsApp makes of it comes back as app
+        May be repeated, also where part of it was done. The result comes back as app
         state. Raises as `Engine.send` too.
         """
 

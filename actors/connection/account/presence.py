@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PAUSE = 0.2
-"""Seconds between what Redis is told."""
+"""Seconds between two reports to Redis."""
 
 WAITING = 1000
-"""News that wait to be told at most; the oldest are dropped."""
+"""News that wait to be reported at most; the oldest are dropped."""
 
 AWAY = 1.0
 """Seconds between tries while Redis is away."""
@@ -34,7 +34,7 @@ AWAY = 1.0
 class Watch:
     """Tells Redis of each person and chat the newest, never waits for it, and keeps nothing.
 
-    What it cannot tell is dropped: it would not be true for long. After each login WhatsApp is
+    News that it cannot report are dropped: they would not be true for long. After each login WhatsApp is
     asked anew for those who are to be seen.
     """
 
@@ -44,7 +44,7 @@ class Watch:
         presences: Presences | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without `presences` nobody is told, and nobody to be seen."""
+        """Without `presences` nothing is reported, and nobody is observed."""
         self._connection = connection
         self._presences = presences
         self._clock = clock
@@ -52,7 +52,7 @@ class Watch:
         self._came = asyncio.Event()
         self._login = asyncio.Event()
 
-    async def heard(self, heard: Presence) -> None:
+    async def observe(self, heard: Presence) -> None:
         """Somebody came, went, types or stopped."""
         note = Note(heard.chat, heard.who, heard.state, self._clock(), heard.last_seen)
         key = note.chat, note.who, note.types

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from actors.connection.backup.bucket.access import Reach
 from actors.connection.backup.open_vault import open_vault
 from actors.connection.backup.restore import Restorer
-from actors.connection.backup.schedule import Safekeeping
-from actors.connection.backup.stranded_inbox import Leftovers
+from actors.connection.backup.schedule import BackupSchedule
+from actors.connection.backup.stranded_inbox import StrandedInbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.port import Bucket
     from actors.connection.backup.schedule import CopyKeys
     from actors.connection.backup.vault import Vault
-    from actors.connection.sender import Ticket
+    from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases.leases import Lease, Leases
 
 
-class Keeping:
+class ConnectionBackup:
     """Makes the parts that keep and restore one connection's session."""
 
     def __init__(self, settings: Settings, leases: Leases, vault: Vault, way: Reach) -> None:
@@ -60,21 +60,21 @@ class Keeping:
 
     def copies(
         self, ticket: Ticket, lease: Lease, restorer: Restorer, lanes: Lanes, state: State
-    ) -> Kept:
+    ) -> SessionCopies:
         """The maker of copies of the session that was put in its place."""
         directory = self._settings.sessions / ticket.connection
         every = self._settings.session_backup_interval / 1000
         file = directory / "session.db"
-        return Kept(
-            Safekeeping(self._vault, self._leases, lease, file, restorer.copies, every=every),
-            Leftovers(ticket, directory, lanes, state),
+        return SessionCopies(
+            BackupSchedule(self._vault, self._leases, lease, file, restorer.copies, every=every),
+            StrandedInbox(ticket, directory, lanes, state),
         )
 
 
-class Kept:
+class SessionCopies:
     """The copies of one epoch's session; also what older files of it still hold."""
 
-    def __init__(self, copies: Safekeeping, leftovers: Leftovers) -> None:
+    def __init__(self, copies: BackupSchedule, leftovers: StrandedInbox) -> None:
         self._copies = copies
         self._leftovers = leftovers
 

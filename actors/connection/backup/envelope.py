@@ -2,7 +2,7 @@
 
 ``TMOVAULT`` · version (1 byte) · length of the header (2 bytes) · header (JSON) · wrapped data key ·
 chunks. Numbers are big-endian. Each backup has a data key of its own, which is wrapped by a master
-key. What is encrypted is the compressed session in chunks of 64 KiB (the last may be shorter), each
+key. The compressed session is encrypted in chunks of 64 KiB (the last may be shorter), each
 with AES-256-GCM under its number, and the last one says that it is: none can be left out, moved or
 appended (the STREAM construction).
 

@@ -43,9 +43,9 @@ class WrongKey(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Wraps the data key of each backup. What is derived from a master key tells nothing of it.
+    """Wraps the data key of each backup. Keys and ids that are derived from a master key reveal nothing of it.
 
-    A key's id is derived from it, so whoever holds both knows that they belong together.
+    A key's id is derived from it: it shows to which key an envelope belongs.
     """
 
     newest: str

@@ -51,7 +51,7 @@ OLDER: Final = "older"
 class Restorer:
     """One connection's file and its copies, at a takeover.
 
-    What is live is the newest that the lease record or the vault knows (G6, G7). A file that is not
+    The live session is the newest that the lease record or the vault knows (G6, G7). A file that is not
     moves to ``older``: what it received and nobody stored is drained from there. A damaged one
     moves to ``damaged``. Nothing is deleted. A crash at any instruction leaves the file as it was, or
     the restored one in its place.

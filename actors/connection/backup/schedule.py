@@ -41,7 +41,7 @@ KEYS_SCRATCH: Final = "keys.snapshot"
 _FAILS = (BucketAway, SessionUnavailable, SessionDamaged, TooLarge)
 
 
-class Safekeeping:
+class BackupSchedule:
     """Copies one epoch's session whenever it changed, every `every` seconds, and when asked to.
 
     While the bucket is away nothing is lost and nothing waits: the next copy has all of it. Since
@@ -74,7 +74,7 @@ class Safekeeping:
         self.copy_keys: CopyKeys = _none
         self._clock = clock
         self._behind = lease.behind
-        # What an owner before this one kept is as old as this epoch at least.
+        # A copy by an earlier owner is as old as this epoch at least.
         self._kept_at = time.monotonic()
         self._look = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -109,7 +109,7 @@ class Safekeeping:
             else:
                 failures += 1
                 pause = doubled(failures, 2 * AGAIN, min(LONGEST, self._every))
-                # What is asked for now would only fail as well.
+                # A copy that is requested now would fail as well.
                 await asyncio.sleep(AGAIN)
 
     async def finish(self) -> None:

@@ -24,7 +24,7 @@ BESIDE: Final = ("whatsmeow.db",)
 def snapshot(file: Path, target: Path) -> Position:
     """Copy the session to `target`, which is replaced; how far it got.
 
-    What is committed is in it, and nothing else. Raises `SessionUnavailable` or `SessionDamaged`;
+    Committed changes are in it, and nothing else. Raises `SessionUnavailable` or `SessionDamaged`;
     nothing is left at `target` then.
     """
     remove(target)
@@ -118,7 +118,7 @@ def fold(file: Path) -> None:
     log = file.with_name(f"{file.name}-wal")
     if busy or (log.exists() and log.stat().st_size):
         raise SessionUnavailable("in use")
-    # What is left is empty, and would be taken for the next file's.
+    # An empty log stays, and would be taken for the next file's.
     log.unlink(missing_ok=True)
     file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
 

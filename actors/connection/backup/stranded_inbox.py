@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.backup.restore import OLDER
-from actors.connection.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import Drain
 from actors.connection.session.session import (
     Session,
     SessionBlocked,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import InboxItem, InboxKind
-    from actors.connection.sender import Ticket
+    from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases.lease_record import HeldItems
@@ -42,7 +42,7 @@ DRAINED: Final = "drained"
 """Where older files lie that hold nothing more."""
 
 
-class Leftovers:
+class StrandedInbox:
     """Drains the inbox of each older file of a connection, before and beside the live one's (G5).
 
     A file is done once the store has all of it; what a crash or an outage interrupts begins anew at
@@ -87,15 +87,15 @@ class Leftovers:
 
     async def _hand_over(self, older: Session) -> None:
         """Let the live session have what the store refused, and fetch the files that the older one did not."""
-        transfers, refused = older.due_transfers(math.inf, -1), older.refused_rows()
+        transfers, refused = older.downloads.due(math.inf, -1), older.refused.rows()
         if not transfers and not refused:
             return
         try:
             with closing(Session.open(self._directory / LIVE, self._ticket.epoch)) as live:
                 async with live.transaction():
-                    live.adopt_refused(refused)
+                    live.refused.adopt(refused)
                     for transfer in transfers:
-                        live.add_transfer(replace(transfer, next_at=time.time()))
+                        live.downloads.add(replace(transfer, next_at=time.time()))
         except SessionUnavailable:  # the live session is being written, or the disk is full
             raise _NotAll from None
 
@@ -152,19 +152,19 @@ class _Held:
     async def show(self) -> None:
         """Nobody waits any more for what was asked for: a resend goes to the live session."""
         async with self.session.transaction():
-            self.session.show_wanted(time.time())
+            self.session.inbox.show_wanted(time.time())
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
-        return self.session.pending(kind, limit)
+        return self.session.inbox.pending(kind, limit)
 
     async def settle(self, keys: Sequence[int]) -> None:
         async with self.session.transaction():
-            self.session.settle(keys)
+            self.session.inbox.settle(keys)
 
     async def set_aside(self, key: int) -> bool:
         """Set aside without a bound: nothing more arrives in this file, and perhaps nobody decides on its items."""
         async with self.session.transaction():
-            return self.session.set_aside(key, bounded=False)
+            return self.session.refused.set_aside(key, bounded=False)
 
     async def held_items(self) -> HeldItems:
         return self.session.held_items()

@@ -17,7 +17,7 @@ TIME_LOCK: Final = "time_lock"
 """The reason of an account that is time-locked; that of the cap is its code."""
 
 UNTOLD_CAP: Final = 3600.0
-"""Seconds that new chats rest after a refusal by the cap whose end nobody told."""
+"""Seconds that new chats rest after a refusal by the cap without its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Limits:
 
     @property
     def shown(self) -> ShownLimit:
-        """The limit that people are told of: the time-lock before the cap, and no guess."""
+        """The limit that people are shown: the time-lock before the cap, and no guess."""
         if self.locked_until is not None:
             return ShownLimit(self.locked_until, TIME_LOCK)
         if self.capped_until is not None and self.told:
@@ -65,7 +65,7 @@ class ShownLimit(NamedTuple):
 class LimitNotice:
     """A notice: WhatsApp limits the account until then for this reason, or does not any more (None).
 
-    `at` is when that was told; times are seconds since the epoch.
+    `at` is when WhatsApp sent that; times are seconds since the epoch.
     """
 
     until: float | None

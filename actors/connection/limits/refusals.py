@@ -70,7 +70,7 @@ class SendDeferred(SendError):  # noqa: N818 - reads as what it is
 
 
 def refused(code: int | None, now: float) -> SendError:
-    """The same as engines raise it; what is to wait, for as long as nobody told when that ends."""
+    """The same as engines raise it; a message that has to wait waits while no end is known."""
     found = refusal(code)
     if found.follows == "wait":
         return SendDeferred(found.code, now + UNTOLD_CAP)

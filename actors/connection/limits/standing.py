@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxMessage
     from actors.connection.limits.account_limits import Limits
     from actors.connection.limits.refusals import SendDeferred
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
     from actors.queue.lanes import Job, Lanes
     from actors.redis.leases.leases import Lease
 
@@ -36,10 +36,10 @@ LONGEST_SLEEP = 60.0
 
 
 class Standing:
-    """Messages that a limit holds back wait as long as WhatsApp told last, and no attempt counts.
+    """Messages that a limit holds back wait as long as WhatsApp announced last, and no attempt counts.
 
-    That holds across crashes: the engine tells the limits at each login, and each telling is carried to
-    all that wait in Redis until it is there. What the reporter says of them ends with them.
+    That holds across crashes: the engine reports the limits at each login, and each report is applied to
+    all messages that wait in Redis. The reporter shows a limit until it ends.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Standing:
         self._reporter = reporter
         self._on_lost = on_lost
         self._clock = clock
-        self._limits: Limits | None = None  # nobody told yet, as an engine may never do
+        self._limits: Limits | None = None  # none known yet; some engines never report any
         # A message that is deferred meanwhile would miss that its limit was lifted: one at a time.
         self._turn = asyncio.Lock()
         self._untold = False  # whether Redis is still to hear of the limits
@@ -64,14 +64,14 @@ class Standing:
         self._heard: set[tuple[str, str]] = set()
         self._look = asyncio.Event()
 
-    async def told(self, limits: Limits) -> None:
-        """The engine told the limits of the account; at each login, and whenever they are others."""
+    async def update(self, limits: Limits) -> None:
+        """Take over the limits of the account: at each login, and at each change."""
         if limits != self._limits:
             log.info("limits", action="limits", connection=self._connection, **limits.ends)
         self._limits, self._untold = limits, True
         self._look.set()
 
-    def heard(self, messages: Iterable[InboxMessage]) -> None:
+    def lift_for(self, messages: Iterable[InboxMessage]) -> None:
         """Lift the limits for persons who wrote one of these messages.
 
         The account's phone begins a chat with a message to somebody: for that chat the cap alone is lifted.
@@ -102,7 +102,7 @@ class Standing:
         """Have a message wait, as `Lanes.defer`. Raises `RedisAway` and `LeaseLost`."""
         async with self._turn:
             until = deferred.until
-            if self._limits is not None:  # it may have been told since the attempt began
+            if self._limits is not None:  # it may have come since the attempt began
                 until = self._limits.ends[deferred.code] or self._clock()
             try:
                 await self._lanes.defer(
@@ -114,7 +114,7 @@ class Standing:
                     behind=behind,
                 )
             except RedisAway:
-                # It may yet be applied as it was said now, whatever is told until then.
+                # This limit may yet be applied, also where another one comes until then.
                 self._untold = True
                 raise
         measures.count("teimoso_sends_deferred", reason=deferred.code)
@@ -127,7 +127,7 @@ class Standing:
             self._reporter.mistaken()
 
     async def run(self) -> None:
-        """Carry what was told to what waits, and let it end in time; for the life of the epoch."""
+        """Apply limits to messages that wait, and lift them in time; for the life of the epoch."""
         while True:
             self._look.clear()
             limits = self._now
@@ -157,7 +157,7 @@ class Standing:
     async def _carry(self) -> None:
         """Raises `RedisAway` and `LeaseLost`."""
         if self._untold and self._limits is not None:
-            # The next round carries all that is told from here on.
+            # The next round applies all limits that come from here on.
             self._untold, limits = False, self._now
             try:
                 for code, end in limits.ends.items():

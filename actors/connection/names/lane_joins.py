@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import NotConnected
-from actors.connection.names.port import Renaming
+from actors.connection.names.port import NameChange
 from actors.connection.session.file import SessionUnavailable
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
@@ -14,7 +14,7 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from actors.connection.names.port import Names
+    from actors.connection.names.port import NamedChats
     from actors.queue.lanes import Job, Lanes, Renamed
 
 BATCH: Final = 200
@@ -31,7 +31,7 @@ class LaneJoins:
     def __init__(
         self,
         owner: tuple[str, int],
-        engine: Names,
+        engine: NamedChats,
         lanes: Lanes,
         on_joined: Callable[[str], None],
         on_lost: Callable[[str], None],
@@ -41,20 +41,20 @@ class LaneJoins:
         `on_joined` is called with a chat whose lane another one joined, `on_lost` as the sender's.
         """
         self._owner = owner
-        self._engine = engine
+        self._engine, self._names = engine, engine.names
         self._lanes = lanes
         self._on_joined, self._on_lost = on_joined, on_lost
-        self._at_start = engine.renamed_to
+        self._at_start = engine.names.renamed_to
         self._told: int | None = None
         self._noted = 0
-        self._joining: dict[str, Renaming] = {}
+        self._joining: dict[str, NameChange] = {}
         self._put_down: dict[str, list[str]] = {}
         self._written_to: set[str] = set()
 
     @property
     def named(self) -> bool:
         """Whether Redis has all names that the engine learnt."""
-        return self._told is not None and self._engine.renamed_to <= self._told
+        return self._told is not None and self._names.renamed_to <= self._told
 
     @property
     def unfinished(self) -> bool:
@@ -72,7 +72,7 @@ class LaneJoins:
         The message goes back, unattempted, and is claimed again at its place once Redis has the name. So does
         one whose send is what finds the name.
         """
-        if self._engine.chat_today(chat) != chat:
+        if self._names.chat_today(chat) != chat:
             self.ask([chat])
             raise NotConnected
         if not self.named:
@@ -81,7 +81,7 @@ class LaneJoins:
     def ask(self, chats: Iterable[str]) -> None:
         """Have the next round report today's names of these chats, unchanged ones too."""
         for chat in chats:
-            self._joining.setdefault(chat, Renaming(self._told or 0, chat, chat))
+            self._joining.setdefault(chat, NameChange(self._told or 0, chat, chat))
 
     async def step(self, following: dict[str, list[Job]]) -> Literal["done", "more", "away"]:
         """Report to Redis the names that it lacks, where `waits`; ``more``: the next round is due at once.
@@ -107,10 +107,10 @@ class LaneJoins:
             if told > self._told:
                 await self._lanes.note_renamed(
                     *self._owner, 0
-                )  # or the next owner skips what is told now
-        news, learnt = self._engine.renamings(self._told, BATCH), self._engine.renamed_to
+                )  # or the next owner skips the names of this round
+        news, learnt = self._names.renamings(self._told, BATCH), self._names.renamed_to
         again = (
-            each._replace(new=self._engine.chat_today(each.old)) for each in self._joining.values()
+            each._replace(new=self._names.chat_today(each.old)) for each in self._joining.values()
         )
         round_ = {each.old: each for each in (*again, *news)}
         for each in round_.values():
@@ -134,11 +134,11 @@ class LaneJoins:
         await self._note()
         return more
 
-    async def _rename(self, each: Renaming) -> Renamed:
+    async def _rename(self, each: NameChange) -> Renamed:
         put_down = self._put_down[each.old]
         return await self._lanes.rename(*self._owner, each.old, each.new, put_down=put_down)
 
-    def _follow(self, each: Renaming, renamed: Renamed) -> None:
+    def _follow(self, each: NameChange, renamed: Renamed) -> None:
         if renamed.written_to:
             self._written_to.add(each.old)
         if renamed.progress == "done":
@@ -162,7 +162,7 @@ class LaneJoins:
         if self._is_noted:
             return
         try:
-            pairs = [(old, self._engine.chat_today(old)) for old in self._written_to]
+            pairs = [(old, self._names.chat_today(old)) for old in self._written_to]
             if renamed := [(old, new) for old, new in pairs if new != old]:
                 await self._engine.merge(renamed)
         except SessionUnavailable:

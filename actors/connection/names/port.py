@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Renaming(NamedTuple):
+class NameChange(NamedTuple):
     """The chat `old` is called `new` from now on, or is its own again where they are equal.
 
     `number` rises with what a session learns. Both are canonical addresses.
@@ -29,8 +29,16 @@ class Names(Protocol):
     def renamed_to(self) -> int:
         """The number of the last name that was learnt."""
 
-    def renamings(self, behind: int, limit: int) -> Sequence[Renaming]:
+    def renamings(self, behind: int, limit: int) -> Sequence[NameChange]:
         """Names that were learnt after that number, in order; of each address the last one."""
+
+
+class NamedChats(Protocol):
+    """The engine's chats: their names, and moving what is stored of them."""
+
+    @property
+    def names(self) -> Names:
+        """The names that the session learnt."""
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         """Have what is stored of the first chat of each pair moved to the second: an `InboxMerge` each.

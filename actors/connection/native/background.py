@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.transport.errors import ConnectionLost
 
@@ -54,6 +54,6 @@ class BackgroundTasks:
             self._link.fail(lost.cause)
         except SessionRefusal as refusal:
             self._link.fail(cause_of(refusal))
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
             self._link.fail(Cause(Kind.NETWORK, f"{name}_failed"))

@@ -1,4 +1,4 @@
-"""Calls: told while they ring and when they are over, and refused (whatsmeow, call.go)."""
+"""Calls: reported while they ring and when they are over, and refused (whatsmeow, call.go)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def learn_caller(people: People, stanza: Node) -> bool:
 
 
 class RingingCalls:
-    """The calls of one socket. Each is told as it comes; nothing of it is kept on disk."""
+    """The calls of one socket. Each is reported as it comes; nothing of it is on disk."""
 
     def __init__(
         self, people: People, socket: Socket, on_call: Callable[[Call], Awaitable[None]]

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.account.unable import Unable
-from actors.connection.causes import PROXY_CHANGED, Cause, Kind
+from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
-from actors.connection.names.session_names import SessionNames
 from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.media.transfers import Carrying
-from actors.connection.native.paired_client import Linked
-from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.media.transfers import FileTransfers
+from actors.connection.native.paired_client import PairedClient
+from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
@@ -28,7 +27,7 @@ from actors.connection.native.transport.errors import (
 )
 from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.native.transport.socket import Socket
-from actors.connection.pairing_window import Offering
+from actors.connection.pairing_window import PairingWindow
 from actors.connection.proxy.address import parse
 from actors.connection.session.engine_inbox import SessionInbox
 from actors.connection.whatsapp_version import Versions
@@ -54,13 +53,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class NativeEngine(SessionInbox, SessionNames, Unable):
+class NativeEngine(SessionInbox, Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
     after the other, whenever its owner calls it; before the end of a temporary ban it returns at
-    once with that, whoever was told of the ban and whatever else was lost. `counts` says what came
-    so far, by kind of stanza and what it turned out to be.
+    once with that, also after a crash. `counts` has the stanzas so far, by kind and outcome.
     """
 
     guarantees = ENGINES["native"]
@@ -82,9 +80,9 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         self._versions = Versions(settings)
         self._keepalive = keepalive or Keepalive()
         self._socket: Socket | None = None
-        self._linked: Linked | None = None
-        self._enrolment: Enrolment | None = None
-        self._offering = Offering()
+        self._linked: PairedClient | None = None
+        self._enrolment: UnpairedClient | None = None
+        self._offering = PairingWindow()
         self._opening: asyncio.Task[Socket] | asyncio.Task[bool] | None = None
         self._closing: Cause | None = None
         self._show_online = False
@@ -92,9 +90,9 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._carrying: Carrying | None = None
+        self._carrying: FileTransfers | None = None
         if media is not None:
-            self._carrying = Carrying(
+            self._carrying = FileTransfers(
                 settings,
                 session,
                 media,
@@ -106,7 +104,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
     @property
     def account(self) -> str | None:
         """The canonical address of the paired account."""
-        return None if (own := self._session.credentials()) is None else own.account
+        return None if (own := self._session.credentials.read()) is None else own.account
 
     async def run(self) -> Cause:
         """Serve one socket until it ends; see the port."""
@@ -197,11 +195,11 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         await self._open_link.typing(chat, state)
 
     async def subscribe(self, chat: str) -> None:
-        """Ask to be told of a person's presence."""
+        """Subscribe to a person's presence."""
         await self._open_link.subscribe(chat)
 
     @property
-    def _open_link(self) -> Linked:
+    def _open_link(self) -> PairedClient:
         if self._linked is None:
             raise NotConnected
         return self._linked
@@ -215,7 +213,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
 
     async def logout(self) -> None:
         """Unlink the device; `run` ends as logged out."""
-        socket, own = self._socket, self._session.credentials()
+        socket, own = self._socket, self._session.credentials.read()
         if socket is not None and self._linked is not None and own is not None:
             await login.unlink(socket, own.device or "")
         await self._forget()
@@ -270,7 +268,7 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
             if asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             return self._closing or PROXY_CHANGED
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
             return Cause(Kind.NETWORK, "engine_failed")
         finally:
@@ -306,19 +304,19 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         )
         if known != own:
             async with self._session.transaction():
-                self._session.save_credentials(known)
+                self._session.credentials.save(known)
         return known
 
     async def _serve(self, socket: Socket, own: Credentials) -> Cause:
         if self._closing is not None:
             return self._closing
-        part: Linked | Enrolment
+        part: PairedClient | UnpairedClient
         if own.device is None:
-            part = self._enrolment = Enrolment(
+            part = self._enrolment = UnpairedClient(
                 self._session, socket, own, self._events, self._offering
             )
         else:
-            part = self._linked = Linked(
+            part = self._linked = PairedClient(
                 self._session,
                 socket,
                 Address.parse(own.device),
@@ -351,21 +349,21 @@ class NativeEngine(SessionInbox, SessionNames, Unable):
         return socket.cause or Cause(Kind.NETWORK, "ended")
 
     async def _credentials(self) -> Credentials:
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is None:
             own = new_credentials()
             async with self._session.transaction():
-                self._session.save_credentials(own)
+                self._session.credentials.save(own)
         async with self._session.transaction():
             self._session.prune(time.time())
         return own
 
     async def _note_ban(self, cause: Cause) -> None:
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is not None and own.banned_until != cause.until:
             with suppress(*SessionRefusal):
                 async with self._session.transaction():
-                    self._session.save_credentials(replace(own, banned_until=cause.until))
+                    self._session.credentials.save(replace(own, banned_until=cause.until))
 
     async def _forget(self) -> None:
         with suppress(*SessionRefusal):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.calls import RingingCalls
 from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
-from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
+from actors.connection.native.identities.group_members import MemberLists, NotInGroup, UnknownGroup
 from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import mex
@@ -28,11 +28,12 @@ from actors.connection.native.receive import presence, receipts
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
-from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.receive.stanzas import StanzaHandler
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
-from actors.connection.native.send.group_pipeline import GroupSender
-from actors.connection.native.send.outcomes import told
-from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.send.direct_sender import DirectSender
+from actors.connection.native.send.group_sender import GroupSender
+from actors.connection.native.send.outcomes import send_errors
+from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.device_sessions import Signal
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
-    from actors.connection.native.media.transfers import Carrying
+    from actors.connection.native.media.transfers import FileTransfers
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
     from actors.connection.whatsapp_version import Versions
@@ -63,10 +64,10 @@ SUCCESS_TIMEOUT = 30.0
 """Seconds from the handshake to WhatsApp's ``<success>``."""
 
 
-class Linked:
+class PairedClient:
     """Everything that one socket of a paired device does. `run` ends with `ConnectionLost`.
 
-    What breaks ends the socket with a cause, so that it is opened again: a connection that is not
+    An error ends the socket with a cause, so that it is opened again: a connection that is not
     logged in does not stay up (G8). One stanza that cannot be handled ends nothing.
     """
 
@@ -83,7 +84,7 @@ class Linked:
         counts: Counter[str],
         versions: Versions,
         hold: bool = False,
-        carrying: Carrying | None = None,
+        carrying: FileTransfers | None = None,
         show_online: bool = False,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
@@ -100,19 +101,25 @@ class Linked:
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         groups = OverSocket(socket)
-        self._rosters = Rosters(session, self._people, socket, groups, on_inbox=events.on_inbox)
+        self._rosters = MemberLists(session, self._people, socket, groups, on_inbox=events.on_inbox)
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
         self._limits = AccountLimits(
             session, socket, self._people, events, counts, start=self._start
         )
-        self._sender = Sender(
+        self._pipeline = SendPipeline(
             session,
             self._signal,
             self._people,
-            self._devices,
             socket,
             ack_timeout=ack_timeout,
             uploader=None if carrying is None else carrying.uploader,
+        )
+        self._sender = DirectSender(
+            session,
+            self._people,
+            self._devices,
+            socket,
+            pipeline=self._pipeline,
             permit=self._limits.check,
         )
         self._group_sender = GroupSender(
@@ -121,24 +128,13 @@ class Linked:
             self._devices,
             self._rosters,
             socket,
-            fanout=self._sender.fanout,
-            turn=self._sender.turn,
-            departures=self._sender.departures,
-            upload=self._sender.upload,
-            ack_timeout=ack_timeout,
+            pipeline=self._pipeline,
         )
-        peers = PeerMessages(
-            session,
-            self._people,
-            socket,
-            fanout=self._sender.fanout,
-            departures=self._sender.departures,
-            ack_timeout=ack_timeout,
-        )
+        peers = PeerMessages(self._people, self._pipeline)
         self._resends = ResendRequests(session, self._people, socket, peers, counts=counts)
         self._marks = ReadMarks(session, socket)
-        self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
-        self._incoming = Incoming(
+        self._resender = Resender(session, self._signal, self._people, socket, self._pipeline.turn)
+        self._incoming = StanzaHandler(
             session,
             self._signal,
             self._people,
@@ -186,7 +182,7 @@ class Linked:
             task.result()
 
     async def send(self, message: Outgoing) -> float:
-        """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
+        """Send one message; see `DirectSender.send`. Raises `NotConnected` before the login is done."""
         self._require_login()
         try:
             chat = parse_optional(message.chat)
@@ -235,14 +231,14 @@ class Linked:
     async def lookup(self, number: str) -> str | None:
         """See `presence.lookup`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        with told():
+        with send_errors():
             found = await presence.lookup(self._socket, number, self._devices.note_answer)
         return found and str(self._people.canonical(Address.parse(found)))
 
     async def groups(self) -> Sequence[Group]:
-        """See `Rosters.all`. Raises `NotConnected` before the login is done, else `SendError`."""
+        """See `MemberLists.all`. Raises `NotConnected` before the login is done, else `SendError`."""
         self._require_login()
-        with told():
+        with send_errors():
             return await self._rosters.all()
 
     async def presence(self, *, available: bool) -> None:
@@ -279,7 +275,7 @@ class Linked:
         if self._carrying is not None:
             self._carrying.detach()
         await self._tasks.end()
-        await self._sender.close()
+        await self._pipeline.close()
 
     async def _read(self) -> None:
         while True:
@@ -294,7 +290,7 @@ class Linked:
             elif stanza.tag == "iq" and stanza.attrs.get("type") == "get":
                 answer = {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")}
                 await self._socket.send(Node("iq", answer))
-            elif (heard := presence.heard(stanza, self._people)) is not None:
+            elif (heard := presence.presence_of(stanza, self._people)) is not None:
                 self._counts[f"{stanza.tag}.heard"] += 1
                 await self._events.on_presence(heard)
             elif stanza.tag in UNANSWERED:
@@ -347,7 +343,7 @@ class Linked:
         work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
             "resend": lambda: self._resender.answer(stanza, self._counts),
             "limits": self._limits.tell,
-            "roster": lambda: self._learn_roster(stanza),
+            "roster": lambda: self._learn_members(stanza),
             "call": lambda: self._calls.tell(stanza),
             "prekeys": self._prekeys.top_up,
         }
@@ -365,7 +361,7 @@ class Linked:
         elif kind == "ask":
             self._limits.ask(mex.lock_query())
 
-    async def _learn_roster(self, stanza: Node) -> None:
+    async def _learn_members(self, stanza: Node) -> None:
         """Ask who is in the group, then judge the stanza again: it is not acknowledged yet."""
         chat = Address.parse(stanza.attrs["from"])
         try:
@@ -381,4 +377,4 @@ class Linked:
         self._counts["identity.changed"] += 1
         log.info("another identity key", action="identity.changed")
         self._devices.forget(person)
-        self._session.drop_own_sender_keys(str(person))
+        self._session.groups.drop_own_sender_keys(str(person))

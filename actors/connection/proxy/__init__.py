@@ -1,4 +1,4 @@
 """Proxies (HTTP CONNECT, SOCKS5) on the way to WhatsApp: their URLs, and connections through them.
 
-What uses them is with the engines; which one a connection has is in its options.
+Engines use them; the one of a connection is in its options.
 """

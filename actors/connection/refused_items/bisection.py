@@ -23,7 +23,7 @@ async def store_each(
 ) -> bool:
     """Store items in their order, and hand each that is refused by itself to `set_aside`.
 
-    What is refused together is halved: one among n takes about 2 log2(n) calls. False as soon as `store`
+    Items that are refused together are halved: one among n takes about 2 log2(n) calls. False as soon as `store`
     returns it, and the rest is not stored then. Raises what either raises; a repeat of it all is harmless
     where that of `store` is.
     """

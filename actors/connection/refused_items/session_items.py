@@ -29,21 +29,21 @@ class SessionRefusedItems(ABC):
         """Let go what waited until these items are stored elsewhere, or are set aside: nothing."""
 
     async def set_aside(self, key: int) -> bool:
-        done = await self._change(lambda: self._session.set_aside(key))
+        done = await self._change(lambda: self._session.refused.set_aside(key))
         if done:
             await self._settled([key])
         return done
 
     async def refused_items(self, limit: int, after: int) -> Sequence[RefusedItem]:
-        return self._session.refused_items(limit, after)
+        return self._session.refused.items(limit, after)
 
     async def retry_refused(self, key: int) -> bool:
-        there = await self._change(lambda: self._session.retry_refused(key))
+        there = await self._change(lambda: self._session.refused.retry(key))
         await self._events.on_inbox()
         return there
 
     async def discard_refused(self, key: int) -> bool:
-        there = await self._change(lambda: self._session.discard_refused(key))
+        there = await self._change(lambda: self._session.refused.discard(key))
         await self._settled([key])
         await self._events.on_inbox()
         return there

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.connection.engine import InboxKind
+    from actors.connection.session.identities.renumbered import ChatNames
     from actors.redis.leases.lease_record import HeldItems
 
 
@@ -37,15 +38,20 @@ class SessionInbox(SessionRefusedItems):
     async def _settled(self, keys: Sequence[int]) -> None:
         """Let go what waited until these items are stored elsewhere, or are set aside."""
 
+    @property
+    def names(self) -> ChatNames:
+        """The names of chats that the session learnt."""
+        return self._session.names
+
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""
-        return self._session.pending(kind, limit)
+        return self._session.inbox.pending(kind, limit)
 
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget items that are stored elsewhere."""
         async with self._changing():
             async with self._session.transaction():
-                self._session.settle(keys)
+                self._session.inbox.settle(keys)
             await self._settled(keys)
 
     async def held_items(self) -> HeldItems:
@@ -55,7 +61,7 @@ class SessionInbox(SessionRefusedItems):
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         """Have what is stored of former chats moved; see the port."""
         async with self._changing(), self._session.transaction():
-            self._session.merge_chats(chats)
+            self._session.inbox_moves.merge_chats(chats)
         await self._events.on_inbox()
 
     async def _change(self, change: Callable[[], T]) -> T:
@@ -68,6 +74,6 @@ class SessionInbox(SessionRefusedItems):
             yield
         except (StaleEpoch, SessionDamaged) as refusal:
             self._end_by(refusal)
-            # The cause of the end is told first: the caller breaks on this error, and knows less.
+            # The cause of the end is reported first: the caller breaks on this error, and knows less.
             await self._idle.wait()
             raise

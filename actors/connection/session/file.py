@@ -108,7 +108,7 @@ def make_directory(directory: Path) -> None:
 class SessionFile:
     """The file of one account, used by one event loop's thread.
 
-    A second process may have it open; whoever has the older epoch is refused by `transaction`
+    A second process may have it open; `transaction` refuses the one with the older epoch
     (G6). Reads outside a transaction see only what is committed, also while another task's
     transaction is open.
     """
@@ -116,7 +116,8 @@ class SessionFile:
     def __init__(self, path: Path, epoch: int, clock: Callable[[], float]) -> None:
         self.path = path
         self.epoch = epoch
-        self._clock = clock
+        self.clock = clock
+        self._caches: list[Callable[[], None]] = []
         self._lock = asyncio.Lock()
         self._transaction: object | None = None
         with _translated:
@@ -168,7 +169,7 @@ class SessionFile:
         Transactions follow one another, whatever task they are in. Raises `StaleEpoch` where the
         file has a newer owner (G6), `SessionUnavailable` where nothing can be written.
         """
-        if self._within():
+        if self.within:
             raise RuntimeError("a transaction inside a transaction; use savepoint")
         async with self._lock:
             with _translated:
@@ -193,56 +194,70 @@ class SessionFile:
             finally:
                 self._transaction = None
                 _inside.set(outer)
-                self._forget_cached()
+                self._drop_caches()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """One message's share of a transaction: on an exception only what it changed is undone."""
-        self._write("SAVEPOINT share")
+        self.write("SAVEPOINT share")
         try:
             yield
         except BaseException:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK TO share")
                 self._writer.execute("RELEASE share")
-            self._forget_cached()
+            self._drop_caches()
             raise
-        self._write("RELEASE share")
+        self.write("RELEASE share")
 
-    def _forget_cached(self) -> None:
-        """Drop a subclass's cache of the file: its changes may have been rolled back."""
+    def add_cache(self, drop: Callable[[], None]) -> None:
+        """Have `drop` called where cached rows may be wrong: at the end of a transaction, or of an undone share."""
+        self._caches.append(drop)
 
-    def _within(self) -> bool:
+    def _drop_caches(self) -> None:
+        for drop in self._caches:
+            drop()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, of any task."""
+        return self._transaction is not None
+
+    @property
+    def within(self) -> bool:
+        """Whether the running code is inside the open transaction."""
         return self._transaction is not None and _inside.get() is self._transaction
 
-    def _write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+    def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute inside the transaction; return the number of rows it changed."""
-        if not self._within():
+        if not self.within:
             raise RuntimeError("the session is changed only inside a transaction")
         with _translated:
             return self._writer.execute(sql, parameters).rowcount
 
-    def _write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """As `_write`, for each of the rows."""
-        if not self._within():
+    def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """As `write`, for each of the rows."""
+        if not self.within:
             raise RuntimeError("the session is changed only inside a transaction")
         with _translated:
             self._writer.executemany(sql, rows)
 
-    def _insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """As `_write`; return the new row's key."""
-        if not self._within():
+    def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """As `write`; return the new row's key."""
+        if not self.within:
             raise RuntimeError("the session is changed only inside a transaction")
         with _translated:
             return int(self._writer.execute(sql, parameters).lastrowid or 0)
 
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        connection = self._writer if self._within() else self._reader
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query: of what is committed, inside a transaction also of what it changed."""
+        connection = self._writer if self.within else self._reader
         with _translated:
             return connection.execute(sql, parameters).fetchall()
 
-    def _row(self, sql: str, parameters: Sequence[Any] = ()) -> Any | None:
-        rows = self._rows(sql, parameters)
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any | None:
+        """Return the first row of a query; None where there is none."""
+        rows = self.rows(sql, parameters)
         return rows[0] if rows else None
 
     def _check_epoch(self) -> None:

@@ -1,6 +1,6 @@
 """Detects session directories left by a deleted connection whose id was reused.
 
-Who deletes a connection reaches one directory. On a host that has its own, what lies there is found
+A deletion reaches one directory. On a host that has its own, what lies there is found
 to be another's once the id is served again.
 """
 

@@ -1,6 +1,6 @@
 """One account's session: keys, ratchets, inbox and what was sent, in one SQLite file.
 
-What belongs together is committed together: a message's ratchet step, the prekey it used up and
+Changes that belong together are committed together: a message's ratchet step, the prekey it used up and
 its inbox row are one transaction, so that after a crash at any instruction either all of it
 happened or none (G5).
 """
@@ -9,31 +9,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.connection.session.chats.outreach import Outreach
+from actors.connection.session.chats.timers import Timers
+from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.file import (
     SessionBlocked,
     SessionDamaged,
+    SessionFile,
     SessionTooNew,
     SessionUnavailable,
     StaleEpoch,
     make_directory,
 )
+from actors.connection.session.files.downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
-from actors.connection.session.history_syncs import Histories
+from actors.connection.session.identities.contact_devices import Identities
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
 from actors.connection.session.identities.linked_device import LinkedDevices
-from actors.connection.session.identities.signal_keys import Keys
-from actors.connection.session.inbox import Inbox
-from actors.connection.session.messages.message_aliases import Aliases
+from actors.connection.session.identities.push_names import PushNames
+from actors.connection.session.identities.renumbered import ChatNames
+from actors.connection.session.identities.signal_keys import SignalKeys
+from actors.connection.session.identities.skipped_keys import SkippedKeys
+from actors.connection.session.identities.stored_credentials import StoredCredentials
+from actors.connection.session.messages.message_aliases import MessageAliases
 from actors.connection.session.messages.message_secrets import MessageSecrets
+from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.messages.sealed_edits import SealedEdits
-from actors.connection.session.sent_messages import Sent
-from actors.connection.session.timers import Timers
-from actors.connection.session.unread import UnreadMessages
+from actors.connection.session.messages.sent_messages import SentMessages
+from actors.connection.session.received.app_state import AppState
+from actors.connection.session.received.history_syncs import HistorySyncs
+from actors.connection.session.received.inbox import Inbox
+from actors.connection.session.received.inbox_moves import InboxMoves
+from actors.connection.session.received.phone_statuses import PhoneStatuses
+from actors.connection.session.received.refused_rows import RefusedRows
 from actors.redis.leases.lease_record import HeldItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = [
     "Credentials",
@@ -48,55 +62,77 @@ __all__ = [
 ]
 
 
-class Session(
-    Inbox,
-    Sent,
-    Uploads,
-    MessageSecrets,
-    SealedEdits,
-    UnreadMessages,
-    Timers,
-    Groups,
-    Histories,
-    Aliases,
-    LinkedDevices,
-    Keys,
-):
-    """The session file of one account.
+class Session(SessionFile):
+    """The session file of one account, and a part for each noun in it.
 
-    Reading is allowed anywhere and sees what is committed; every method that changes something
+    Reading is allowed anywhere and sees what is committed; every method of a part that changes something
     must be called inside ``async with session.transaction()`` and raises `RuntimeError` otherwise.
     """
 
     on_join: Callable[[str], None] | None = None
     """Is called with a person whose addresses became one, at the end of what moves and in its transaction."""
 
+    def __init__(self, path: Path, epoch: int, clock: Callable[[], float]) -> None:
+        super().__init__(path, epoch, clock)
+        self.keys = SignalKeys(self)
+        self.skipped_keys = SkippedKeys(self)
+        self.credentials = StoredCredentials(self, self.keys)
+        self.linked_device = LinkedDevices(self)
+        self.identities = Identities(self)
+        self.names = ChatNames(self, self.identities)
+        self.push_names = PushNames(self)
+        self.groups = Groups(self)
+        self.outreach = Outreach(self)
+        self.timers = Timers(self)
+        self.unread = UnreadMessages(self)
+        self.sent = SentMessages(self)
+        self.secrets = MessageSecrets(self)
+        self.sealed_edits = SealedEdits(self)
+        self.placeholders = Placeholders(self)
+        self.aliases = MessageAliases(self)
+        self.downloads = Downloads(self)
+        self.uploads = Uploads(self)
+        self.history_syncs = HistorySyncs(self)
+        self.app_state = AppState(self, self.names)
+        self.phone_statuses = PhoneStatuses(self)
+        self.refused = RefusedRows(self)
+        self.inbox = Inbox(
+            self,
+            phone_statuses=self.phone_statuses,
+            downloads=self.downloads,
+            outreach=self.outreach,
+            placeholders=self.placeholders,
+            app_state=self.app_state,
+        )
+        self.inbox_moves = InboxMoves(
+            self, self.inbox, phone_statuses=self.phone_statuses, downloads=self.downloads
+        )
+
     def held_items(self) -> HeldItems:
         """Return the numbers of items that are held back; `refused_full` is the drain's to set."""
-        return HeldItems(self.refused_count(), *self.deferred_files())
+        return HeldItems(self.refused.count(), *self.downloads.deferred())
 
     def learn_lid(self, lid: str, pn: str) -> bool:
         """Note that two canonical addresses are one person's; True where that is news.
 
-        The newest pair wins. What there is under the LID moves to the phone-number address, the
+        The newest pair wins. Rows under the LID move to the phone-number address, the
         device staying the same: sessions, the inbox, tombstones, and what was sent. Both addresses
         are one conversation with one session from then on, and a message is in it once.
 
         A person who has another number from now on keeps sessions and what was sent: the next
         holder of the former number gets nothing by them. Stored messages stay where they are.
         """
-        before, holder = self.pn_for(lid), self.lid_for(pn)
-        news = super().learn_lid(lid, pn)
+        before, holder = self.identities.pn_for(lid), self.identities.lid_for(pn)
+        news = self.identities.learn_lid(lid, pn)
         if news:
             if before is not None and holder is not None:
                 self._move_person(pn, holder)
             if before is not None:
                 self._move_person(before, pn)
             if holder is not None:
-                self.rename(
-                    holder, holder
-                )  # what is sent to that LID is not for the next holder of its number
-            self._join(lid, pn, stored=self.was_written_to(lid))
+                # A message to that LID is not for the next holder of its number.
+                self.names.rename(holder, holder)
+            self._join(lid, pn, stored=self.sent.was_written_to(lid))
         return news
 
     def learn_number(self, asked: str, answered: str) -> bool:
@@ -105,58 +141,61 @@ class Session(
         Chats, and what is stored of them, are one from then on. Where WhatsApp answers for the number
         itself again, so do messages from then on; earlier ones stay where they are.
         """
-        if self.answering(asked) == answered:
+        if self.names.answering(asked) == answered:
             return False
         if asked == answered:
-            self.rename(asked, asked)
+            self.names.rename(asked, asked)
         else:
             self._join(asked, answered, stored=True)
         return True
 
     def _join(self, old: str, new: str, *, stored: bool) -> None:
         """The chat `old` is `new` from now on. `stored`: messages of it may be stored elsewhere."""
-        self.rename(old, new)
-        self.move_ratchets(old, new)
-        self.move_chat(old, new)
-        if self.move_app_state(old, new) or stored:
-            self.merge_chats([(old, new)])
-        self.move_correspondent(old, new)
-        self.move_sender(old, new)
-        self.move_member(old, new)
-        self.move_sent(old, new)
-        self.move_secrets(old, new)
-        self.move_edits(old, new)
-        self.move_placeholders(old, new)
-        self.move_unread(old, new)
-        self.move_timer(old, new)
-        self.move_key_list(old, new)
-        self.forget_devices(old)
+        self.names.rename(old, new)
+        self.keys.move_ratchets(old, new)
+        self.inbox_moves.move_chat(old, new)
+        if self.app_state.move(old, new) or stored:
+            self.inbox_moves.merge_chats([(old, new)])
+        self.outreach.move(old, new)
+        self.inbox_moves.move_sender(old, new)
+        self.groups.move_member(old, new)
+        self.sent.move(old, new)
+        self.secrets.move(old, new)
+        self.sealed_edits.move(old, new)
+        self.placeholders.move(old, new)
+        self.unread.move(old, new)
+        self.timers.move(old, new)
+        self.identities.move_key_list(old, new)
+        self.identities.forget_devices(old)
         if self.on_join is not None:
             self.on_join(new)
 
     def _move_person(self, old: str, new: str) -> None:
         """The person of the canonical address `old` is called `new` from now on."""
-        self.move_ratchets(old, new)
-        self.move_correspondent(old, new)
-        self.move_key_list(old, new)
-        self.move_sent(old, new)
-        self.forget_devices(old)
-        self.forget_devices(new)
+        self.keys.move_ratchets(old, new)
+        self.outreach.move(old, new)
+        self.identities.move_key_list(old, new)
+        self.sent.move(old, new)
+        self.identities.forget_devices(old)
+        self.identities.forget_devices(new)
 
     def prune(self, now: float) -> None:
         """Drop what outlived its term. Files that are still to be fetched end by themselves."""
-        self.prune_tombstones(now)
-        self.prune_statuses(now)
-        self.prune_sent(now)
-        self.prune_recipients(now)
-        self.prune_uploads(now)
-        self.prune_secrets(now)
-        self.prune_edits(now)
-        self.prune_placeholders(now)
-        self.prune_unread(now)
-        self.prune_timers(now)
-        self.prune_aliases(now)
-        self.prune_signed_prekeys(now)
+        for part in (
+            self.inbox,
+            self.phone_statuses,
+            self.sent,
+            self.groups,
+            self.uploads,
+            self.secrets,
+            self.sealed_edits,
+            self.placeholders,
+            self.unread,
+            self.timers,
+            self.aliases,
+            self.keys,
+        ):
+            part.prune(now)
 
     def forget_credentials(self) -> None:
         """Forget the account: its keys and sessions, devices, groups, plaintexts.
@@ -164,11 +203,17 @@ class Session(
         The inbox, its tombstones and the files that are still to be fetched stay: those messages
         were acknowledged.
         """
-        self.forget_keys()
-        self.forget_directory()
-        self.forget_groups()
-        self.forget_histories()
-        self.forget_app_state()
-        self.forget_placeholders()
-        self.forget_sent()
-        self.forget_uploads()
+        self.credentials.forget()
+        for part in (
+            self.keys,
+            self.identities,
+            self.names,
+            self.groups,
+            self.history_syncs,
+            self.push_names,
+            self.app_state,
+            self.placeholders,
+            self.sent,
+            self.uploads,
+        ):
+            part.forget_all()

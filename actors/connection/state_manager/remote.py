@@ -1,4 +1,4 @@
-"""Calls the StateManager's process, whichever one the tree named last."""
+"""Calls the StateManager's process that the tree named last."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from actors.connection.causes import Cause
-    from actors.connection.trace.recording import Kind, Recording
+    from actors.connection.ends.causes import Cause
     from actors.connection.trace.shape import Stanza
+    from actors.connection.trace.trace_writer import Kind, TraceWriter
 
 
 class Recorder:
@@ -34,16 +34,16 @@ class Recorder:
         self.on_turn: Callable[[bool], None] = lambda _: None
         """Called with whether it records, once that changed."""
         self._path, self._by, self._clock = file, by, clock
-        self._recording: Recording | None = None
+        self._recording: TraceWriter | None = None
 
     def start(self) -> None:
         """Begin to record; running numbers begin anew. Nothing happens where it records."""
         if not self.status()["tracing"]:
             # Loaded by those alone that record: each connection is a process of its own.
-            from actors.connection.trace.recording import Recording  # noqa: PLC0415
             from actors.connection.trace.trace_file import TraceFile  # noqa: PLC0415
+            from actors.connection.trace.trace_writer import TraceWriter  # noqa: PLC0415
 
-            self._recording = Recording(TraceFile(self._path, self._by), self._clock)
+            self._recording = TraceWriter(TraceFile(self._path, self._by), self._clock)
             self._recording.start()
             self.on = True
             self.on_turn(True)

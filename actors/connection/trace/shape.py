@@ -75,8 +75,8 @@ class Shaper:
     """
 
     def __init__(self) -> None:
-        self._ids = _Running()
-        self._users: dict[str, _Running] = {}
+        self._ids = _Numbers()
+        self._users: dict[str, _Numbers] = {}
 
     def shape(self, stanza: Stanza, *, sent: bool) -> dict[str, Any]:
         """The shape of a stanza that this client sent, or got."""
@@ -97,11 +97,11 @@ class Shaper:
         if not user:
             return f"@{server}"
         same = allow_list.SAME_PEOPLE.get(server, server)
-        number = self._users.setdefault(same, _Running()).of(user)
+        number = self._users.setdefault(same, _Numbers()).of(user)
         return f"{server}:{number}" + ("" if device is None else f".{int(device)}")
 
 
-class _Running:
+class _Numbers:
     """Running numbers, by what they stand for."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The engine on whatsmeow (Go) in a program of its own, with every promise.
 
 `teimoso-whatsmeow` talks to WhatsApp and has the keys, in ``whatsmeow.db``; messages and what is known of
-them are in ``session.db``, which this process alone opens. What both engines do with a message is in
+them are in ``session.db``, which this process alone opens. The steps of a message that both engines share are in
 `actors/connection/native`.
 """
 

@@ -1,4 +1,4 @@
-"""Calls that ring, as the program delivers them, and who is to be told that one is refused."""
+"""Calls that ring, as the program delivers them, and the callers for refusals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Calls:
         self._people = people
         self._callers: OrderedDict[str, str] = OrderedDict()
 
-    def heard(self, stanza: Node) -> Call | None:
+    def call_of(self, stanza: Node) -> Call | None:
         """The call in a delivery; None where it names no caller."""
         assert isinstance(stanza, Delivery)
         told = stanza.told or {}

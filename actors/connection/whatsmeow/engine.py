@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.account.unable import Unable
-from actors.connection.causes import PROXY_CHANGED, Cause, Kind
+from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
-from actors.connection.names.session_names import SessionNames
-from actors.connection.native.media.transfers import Carrying
+from actors.connection.native.media.transfers import FileTransfers
 from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
-from actors.connection.pairing_window import Offering
+from actors.connection.pairing_window import PairingWindow
 from actors.connection.proxy.address import parse
 from actors.connection.session.engine_inbox import SessionInbox
 from actors.connection.whatsapp_version import Versions
@@ -49,7 +48,7 @@ log = structlog.get_logger()
 LOGOUT_TIMEOUT: Final = 10.0
 
 
-class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
+class WhatsmeowEngine(SessionInbox, Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     `run` serves one login after the other, whenever its owner calls it. The program lives as long as its
@@ -75,7 +74,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         self._events = events
         self._versions = Versions(settings)
         self._visibility = Visibility()
-        self._offering = Offering()
+        self._offering = PairingWindow()
         self.counts: Counter[str] = Counter()
         self._programs = Supervisor(
             settings,
@@ -96,7 +95,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
         self._carrying = (
             None
             if media is None
-            else Carrying(
+            else FileTransfers(
                 settings,
                 session,
                 media,
@@ -305,7 +304,7 @@ class WhatsmeowEngine(SessionInbox, SessionNames, Unable):
             if asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             return self._closing or PROXY_CHANGED
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
             await self._programs.stop()
             return Cause(Kind.NETWORK, "engine_failed")

@@ -1,4 +1,4 @@
-"""Events of the program during one login, told to the owner in their order."""
+"""Events of the program during one login, reported to the owner in their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.account.port import NO_PASSKEY, Passkey
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, Presence, Qr
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.connection.engine import EngineEvents
-    from actors.connection.pairing_window import Offering
+    from actors.connection.pairing_window import PairingWindow
     from actors.connection.session.session import Session
     from actors.connection.trace.recorder import Recorder
     from actors.connection.whatsapp_version import Versions
@@ -50,7 +50,7 @@ class Events:
         paired: PairedAccount | None,
         events: EngineEvents,
         *,
-        offering: Offering,
+        offering: PairingWindow,
         versions: Versions,
         recorder: Recorder,
     ) -> None:
@@ -103,7 +103,7 @@ class Events:
                 await self._handle(event, frame)
             except SessionRefusal as refusal:
                 self._link.fail(cause_of(refusal))
-            except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            except Exception as error:  # noqa: BLE001 - reported as the cause of the end
                 log.error("event failed", action=f"{event}.failed", error=type(error).__name__)  # noqa: TRY400
                 self._link.fail(Cause(Kind.NETWORK, "engine_failed"))
 

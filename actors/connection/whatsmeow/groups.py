@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from actors.connection.native.identities.addresses import GROUP, LID, Address, parse_optional
 from actors.connection.native.identities.group_members import (
     MOST_MEMBERS,
+    GroupMembers,
     Member,
-    Roster,
 )
 
 if TYPE_CHECKING:
@@ -23,28 +23,28 @@ class ByProgram:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    async def one(self, chat: Address) -> Roster:
+    async def one(self, chat: Address) -> GroupMembers:
         """The members of a group. Raises what `Link.ask` raises."""
-        return roster_of((await self._link.ask("group", chat=str(chat))).header)
+        return members_of((await self._link.ask("group", chat=str(chat))).header)
 
-    async def all(self) -> dict[Address, Roster]:
+    async def all(self) -> dict[Address, GroupMembers]:
         """Those of all groups that the account is in. Raises what `Link.ask` raises."""
         answer = await self._link.ask("groups")
         found = {}
         for told in answer.header.get("groups") or ():
             chat = parse_optional(str(told.get("chat", "")))
             if chat is not None and chat.server == GROUP:
-                found[chat] = roster_of(told)
+                found[chat] = members_of(told)
         return found
 
 
-def roster_of(told: Mapping[str, Any]) -> Roster:
-    """The roster in what the program says of a group."""
+def members_of(told: Mapping[str, Any]) -> GroupMembers:
+    """The members in the program's description of a group."""
     members = tuple(_members(told.get("members") or ()))[:MOST_MEMBERS]
     by_lid = told.get("addressing") == "lid"
     timer = told.get("timer")
     expires = timer if isinstance(timer, int) else 0
-    return Roster(str(told.get("subject", "")), "lid" if by_lid else "pn", members, expires)
+    return GroupMembers(str(told.get("subject", "")), "lid" if by_lid else "pn", members, expires)
 
 
 def _members(told: Iterable[Mapping[str, Any]]) -> Iterator[Member]:

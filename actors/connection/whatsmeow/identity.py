@@ -23,7 +23,7 @@ class Identity:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.people: People | None = None
-        self._know(session.linked_device())
+        self._know(session.linked_device.read())
 
     @property
     def account(self) -> str | None:
@@ -33,13 +33,13 @@ class Identity:
     @property
     def banned_until(self) -> float | None:
         """The end of the last temporary ban, in seconds since the epoch."""
-        known = self._session.linked_device()
+        known = self._session.linked_device.read()
         return None if known is None else known.banned_until
 
     async def learn(self, told: Mapping[str, Any]) -> None:
         """Keep whose device it is, by the program's words. Raises what the session refuses with."""
         jid, lid = told.get("jid"), told.get("lid")
-        known = self._session.linked_device()
+        known = self._session.linked_device.read()
         if not jid:
             if known is not None:
                 await self.forget()
@@ -48,7 +48,7 @@ class Identity:
         device = replace(before, device=str(jid), lid=str(lid) if lid else None)
         if device != known:
             async with self._session.transaction():
-                self._session.save_linked_device(device)
+                self._session.linked_device.save(device)
             self._know(device)
 
     async def forget(self) -> None:
@@ -60,11 +60,11 @@ class Identity:
 
     async def note_ban(self, until: float | None) -> None:
         """Keep until when the account is banned."""
-        known = self._session.linked_device()
+        known = self._session.linked_device.read()
         if known is not None:
             with suppress(*SessionRefusal):
                 async with self._session.transaction():
-                    self._session.save_linked_device(replace(known, banned_until=until))
+                    self._session.linked_device.save(replace(known, banned_until=until))
 
     def _know(self, device: LinkedDevice | None) -> None:
         if device is None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits.refusals import refused as refusal_of
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout

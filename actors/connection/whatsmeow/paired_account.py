@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.identities.addresses import (
@@ -17,20 +17,20 @@ from actors.connection.native.identities.addresses import (
     Address,
     parse_optional,
 )
-from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
+from actors.connection.native.identities.group_members import MemberLists, NotInGroup, UnknownGroup
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
 from actors.connection.native.phone.resend_requests import ResendRequests
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of, transaction
-from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.outcomes import send_errors
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.session.unread import readings
+from actors.connection.session.chats.unread import readings
 from actors.connection.whatsmeow import app_state, media
 from actors.connection.whatsmeow.calls import Calls
+from actors.connection.whatsmeow.deliveries import DeliveryHandler
 from actors.connection.whatsmeow.groups import ByProgram
-from actors.connection.whatsmeow.incoming import Incoming
 from actors.connection.whatsmeow.program.frames import MOST
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from actors.connection.account.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.media.transfers import Carrying
+    from actors.connection.native.media.transfers import FileTransfers
     from actors.connection.native.receive.presence import Visibility
     from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
@@ -68,7 +68,7 @@ class PairedAccount:
         ack_timeout: float,
         counts: Counter[str],
         hold: bool,
-        carrying: Carrying | None,
+        carrying: FileTransfers | None,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
         self._session = session
@@ -83,7 +83,9 @@ class PairedAccount:
         self._start = self._tasks.start
         self.logged_in = False
         self._calls = Calls(people)
-        self._rosters = Rosters(session, people, link, ByProgram(link), on_inbox=events.on_inbox)
+        self._rosters = MemberLists(
+            session, people, link, ByProgram(link), on_inbox=events.on_inbox
+        )
         self._limits = AccountLimits(session, link, people, events, counts, start=self._start)
         self._sender = Sender(
             session,
@@ -96,7 +98,7 @@ class PairedAccount:
         )
         phone = PhoneMessages(link, ack_timeout=ack_timeout)
         self._resends = ResendRequests(session, people, link, phone, counts=counts)
-        self._incoming = Incoming(session, people, self._rosters, clock=time.time, hold=hold)
+        self._incoming = DeliveryHandler(session, people, self._rosters, clock=time.time, hold=hold)
         self._receiver = Receiver(
             session,
             link,
@@ -134,7 +136,7 @@ class PairedAccount:
         if chat is None:
             return None
         number = str(told.get("message_id", ""))
-        return self._session.sent_plaintext(str(self._people.canonical(chat)), number)
+        return self._session.sent.plaintext(str(self._people.canonical(chat)), number)
 
     async def open(self) -> None:
         """WhatsApp let the device in. Raises what the session refuses with."""
@@ -174,9 +176,9 @@ class PairedAccount:
         """Tell that messages were read. Raises `NotConnected` before the login is done."""
         self._require_login()
         where = _chat(chat)
-        with told():
+        with send_errors():
             async with transaction(self._session, self._link):  # an older owner marks nothing (G6)
-                unread = self._session.marked(str(self._people.canonical(where)), mark)
+                unread = self._session.unread.marked(str(self._people.canonical(where)), mark)
             for reading in readings(unread):
                 await self._link.ask(
                     "read",
@@ -187,7 +189,7 @@ class PairedAccount:
                 )
             # Only now: what a crash cuts off is marked once more.
             async with transaction(self._session, self._link):
-                self._session.forget_unread(each.number for each in unread)
+                self._session.unread.forget(each.number for each in unread)
 
     async def request_resend(self, chat: str, sender: str, message_id: str) -> None:
         """See `ResendRequests.ask`. Raises `NotConnected` before the login is done."""
@@ -197,7 +199,7 @@ class PairedAccount:
     async def sync_app_state(self) -> None:
         """Have all collections fetched anew. Raises `NotConnected` before the login is done."""
         self._require_login()
-        with told():
+        with send_errors():
             await self._link.ask("app_state_sync", whole=True)
 
     async def change_chat(self, chat: str, change: ChatChange, at: float) -> None:
@@ -207,7 +209,7 @@ class PairedAccount:
         """
         self._require_login()
         where = _chat(chat)
-        with told():
+        with send_errors():
             async with transaction(
                 self._session, self._link
             ):  # an older owner changes nothing (G6)
@@ -225,7 +227,7 @@ class PairedAccount:
     async def reject_call(self, call: str) -> None:
         """Refuse a call that rings. Raises `SendError`, `NotConnected` before the login is done."""
         self._require_login()
-        with told():
+        with send_errors():
             await self._link.ask("reject_call", caller=self._calls.caller(call), call=call)
 
     async def lookup(self, number: str) -> str | None:
@@ -234,7 +236,7 @@ class PairedAccount:
         person = parse_optional(number)
         if person is None or person.server != PHONE_NUMBER or not person.user.isdigit():
             raise SendError("unsupported_chat", permanent=True)
-        with told():
+        with send_errors():
             answer = (await self._link.ask("lookup", number=person.user)).header
             found = parse_optional(answer.get("phone") or answer.get("address"))
             if found is None:
@@ -249,16 +251,16 @@ class PairedAccount:
         return str(self._people.canonical(found))
 
     async def groups(self) -> Sequence[Group]:
-        """See `Rosters.all`. Raises `NotConnected` before the login is done, else `SendError`."""
+        """See `MemberLists.all`. Raises `NotConnected` before the login is done, else `SendError`."""
         self._require_login()
-        with told():
+        with send_errors():
             return await self._rosters.all()
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not. Raises `NotConnected`."""
         self._require_login()
         self._visibility.asked = available
-        with told():
+        with send_errors():
             await self._link.ask("presence", available=available)
 
     async def show(self) -> None:
@@ -273,16 +275,16 @@ class PairedAccount:
         where = _chat(chat)
         if state not in STATES:
             raise SendError("unsupported_chat", permanent=True)
-        with told():
+        with send_errors():
             await self._link.ask("typing", chat=str(self._to(where)), state=state)
 
     async def subscribe(self, chat: str) -> None:
-        """Ask to be told of a person's presence. Raises `SendError`."""
+        """Subscribe to a person's presence. Raises `SendError`."""
         self._require_login()
         where = _chat(chat)
         if not where.is_person:
             raise SendError("unsupported_chat", permanent=True)
-        with told():
+        with send_errors():
             await self._link.ask("subscribe", chat=str(self._to(where)))
 
     async def settled(self, keys: Sequence[int]) -> None:
@@ -322,12 +324,12 @@ class PairedAccount:
             self._start(kind, self._limits.tell())
         elif kind == "ask":
             self._limits.ask(mex.lock_query())
-        elif kind == "call" and (call := self._calls.heard(stanza)) is not None:
+        elif kind == "call" and (call := self._calls.call_of(stanza)) is not None:
             self._start(kind, self._tell_call(call))
         elif kind == "roster":
-            self._start(kind, self._learn_roster(stanza))
+            self._start(kind, self._learn_members(stanza))
 
-    async def _learn_roster(self, stanza: Node) -> None:
+    async def _learn_members(self, stanza: Node) -> None:
         """Ask who is in the group, then judge the delivery again: it is not answered yet."""
         chat = Address.parse(stanza.attrs["from"])
         try:

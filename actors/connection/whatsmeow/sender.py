@@ -12,7 +12,7 @@ from actors.connection.native.identities.group_members import NotInGroup, Unknow
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
 from actors.connection.native.send.outbox import SharedCommits
-from actors.connection.native.send.outcomes import forget_begun, told
+from actors.connection.native.send.outcomes import forget_begun, send_errors
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.group_members import Roster, Rosters
+    from actors.connection.native.identities.group_members import GroupMembers, MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.upload import Uploader
     from actors.connection.session.files.uploads import Upload
@@ -44,7 +44,7 @@ class Sender:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         link: Link,
         *,
         ack_timeout: float,
@@ -74,7 +74,9 @@ class Sender:
         if chat is None or not (chat.is_person or chat.server == GROUP):
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
-        outgoing = replace(outgoing, content=retargeted(outgoing.content, self._session.theirs))
+        outgoing = replace(
+            outgoing, content=retargeted(outgoing.content, self._session.aliases.theirs)
+        )
         self._check(chat)
         upload = await self._upload(outgoing, chat)
         try:
@@ -97,20 +99,20 @@ class Sender:
     async def _upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
         """The place of the message's file, once it is there; None where it has none.
 
-        Who comes later in a chat waits for the file of who came first. Raises `SendError`.
+        A later message of a chat waits for the file of an earlier one. Raises `SendError`.
         """
         said = outgoing.content
         async with self._order(chat):
             if self._uploader is None or not isinstance(said, Media):
                 return None
-            with told():
+            with send_errors():
                 return await self._uploader.upload(outgoing.message_id, said)
 
     async def _attempt(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> float:
         async with self._turn(chat):
-            with told():
+            with send_errors():
                 message, to = await self._written(outgoing, chat, upload)
-            self._check(chat)  # another name, or a limit, may have been told meanwhile
+            self._check(chat)  # another name, or a limit, may have come meanwhile
             answer = await self._link.post(
                 "send",
                 self._clock,
@@ -145,12 +147,12 @@ class Sender:
         return message, to
 
     def _place(
-        self, outgoing: Outgoing, chat: Address, to: Address, roster: Roster | None
+        self, outgoing: Outgoing, chat: Address, to: Address, roster: GroupMembers | None
     ) -> Place:
         people, lid = self._people, self._people.lid
         if roster is None:
             kind: str = "lid" if to.server == "lid" else "number"
-            expires = self._session.timer(str(chat))
+            expires = self._session.timers.seconds(str(chat))
 
             def named(person: str) -> str:
                 return str(people.named(Address.parse(person), kind))  # type: ignore[arg-type]
@@ -173,20 +175,20 @@ class Sender:
         )
 
     async def _remember(
-        self, outgoing: Outgoing, chat: Address, message: bytes, roster: Roster | None
+        self, outgoing: Outgoing, chat: Address, message: bytes, roster: GroupMembers | None
     ) -> None:
         """Keep what retry receipts, receipts and votes will need, inside a transaction."""
         account, number = self._people.account, outgoing.message_id
-        self._session.remember_sent(str(chat), number, message, self._clock())
+        self._session.sent.remember(str(chat), number, message, self._clock())
         if roster is None:
-            self._session.note_begun(str(chat), number)
+            self._session.outreach.note_begun(str(chat), number)
         else:
             others = (one for one in self._rosters.persons(roster) if one != account)
-            self._session.expect_receipts(str(chat), number, map(str, others))
+            self._session.groups.expect_receipts(str(chat), number, map(str, others))
         if (poll := poll_secret(outgoing.content)) is not None:
             kind = "number" if roster is None else roster.kind
             own = self._people.named(account, kind)
-            self._session.remember_secret(str(chat), str(account), number, poll, str(own))
+            self._session.secrets.remember(str(chat), str(account), number, poll, str(own))
 
     async def _explain(self, refused: SendError, chat: Address) -> None:
         """Ask who is in a group after WhatsApp refused a message to it. Raises `SendError`."""

@@ -20,7 +20,7 @@ class Delivery(Node):
     """A stanza that waits for the answer to the program's request of this number (`request`).
 
     `kind` is that request, `told` its header, `body` the bytes that it brought: of a message, what was
-    decrypted. `answer` has what the program is told besides that it is stored.
+    decrypted. `answer` has the fields of the reply to the program beside its success.
     """
 
     request: int = 0

@@ -26,7 +26,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.messages.content import Delete, Edit, PollVote, Reaction
+from actors.messages.content import CHANGES, Delete, Edit, PollVote, Reaction
 from actors.runtime.connection_ids import id_in
 from actors.state.events.event import Event
 from actors.state.fields import API, source_of
@@ -47,7 +47,6 @@ _STEPS: Final[tuple[EventType, ...]] = (
     "message.dead",
     "message.cancelled",
 )
-_CHANGES: Final = frozenset(kind.type for kind in (Reaction, Edit, Delete, PollVote))
 _KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote: "vote"}
 
 
@@ -60,10 +59,10 @@ def of_message(before: Document | None, after: Document | None) -> Sequence[Even
         before = {}
     if after["direction"] == "in":
         placeholder = before.get("type") == UNDECRYPTABLE != after["type"]
-        if after["type"] in _CHANGES or (before and not placeholder):
+        if after["type"] in CHANGES or (before and not placeholder):
             return ()
         return (_event("message.received", after, float(after["received_at"]), after["type"]),)
-    if after["type"] in _CHANGES and source_of(after) != API:
+    if after["type"] in CHANGES and source_of(after) != API:
         return ()
     steps = []
     for step in _STEPS:

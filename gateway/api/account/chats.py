@@ -11,7 +11,7 @@ from actors.state.account.app_state import FLAGS, document_id, name_of, shown
 from actors.state.documents import CHATS, CONTACTS, LABELS, Order, Where
 from gateway.acceptance import engine_limits
 from gateway.api import sends
-from gateway.api.account.reading import GIVES, taken_in
+from gateway.api.account.read_marks import GIVES, taken_in
 from gateway.api.lookups import canonical
 from gateway.api.messages import chat_today
 from gateway.connection_access import resolve_path

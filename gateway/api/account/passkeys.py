@@ -92,11 +92,11 @@ async def get(call: Call[None, None]) -> Response:
 async def answer(call: Call[Assertion, None]) -> Response:
     registered = await _able(call)
     assertion = call.body.model_dump_json(include={"id", "rawId", "type", "response"})
-    return await _told(call, registered, "passkey_assertion", {"assertion": assertion})
+    return await _run_command(call, registered, "passkey_assertion", {"assertion": assertion})
 
 
 async def confirm(call: Call[None, None]) -> Response:
-    return await _told(call, await _able(call), "confirm_passkey", {})
+    return await _run_command(call, await _able(call), "confirm_passkey", {})
 
 
 async def _able(call: Call[Any, None]) -> Registered:
@@ -105,7 +105,7 @@ async def _able(call: Call[Any, None]) -> Registered:
     return registered
 
 
-async def _told(
+async def _run_command(
     call: Call[Any, None], registered: Registered, kind: str, args: dict[str, str]
 ) -> Response:
     """The owner of a connection that has no challenge is not asked."""

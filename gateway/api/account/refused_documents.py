@@ -15,7 +15,7 @@ from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import Answer, Time, rfc3339
-from gateway.schemas.requests import Listing
+from gateway.schemas.requests import ListQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,12 +47,12 @@ class RefusedDocuments(Answer):
     next: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
-async def show(call: Call[None, Listing]) -> Response:
+async def show(call: Call[None, ListQuery]) -> Response:
     limit, after = call.query.limit, call.query.after or "0"
     if not _is_key(after):
         raise Problem("invalid_cursor")
     asked = {"limit": str(limit + 1), "after": after}
-    items = (await _told(call, "refused_items", asked))["items"]
+    items = (await _ask_owner(call, "refused_items", asked))["items"]
     page = items[:limit]
     return written(
         RefusedDocuments(
@@ -74,11 +74,11 @@ async def discard(call: Call[None, None]) -> Response:
 
 async def _decide(call: Call[None, None], kind: str) -> None:
     item = call.path["document"]
-    if not _is_key(item) or not (await _told(call, kind, {"item": item}))["there"]:
+    if not _is_key(item) or not (await _ask_owner(call, kind, {"item": item}))["there"]:
         raise Problem("unknown_document")
 
 
-async def _told(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+async def _ask_owner(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
     """The owner's answer; an open socket is not needed for it."""
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)
@@ -119,7 +119,7 @@ OPERATIONS = (
         show,
         {200: Gives("A page of them.", RefusedDocuments)},
         "read",
-        query=Listing,
+        query=ListQuery,
         refuses=("invalid_cursor", *_REFUSES),
     ),
     Operation(

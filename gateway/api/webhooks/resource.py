@@ -1,4 +1,4 @@
-"""Webhooks: endpoints that are told of events."""
+"""Webhooks: endpoints that get events."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ OPERATIONS = (
         "POST",
         "/api/webhooks",
         "createWebhook",
-        "Have an endpoint told of what happens from now on",
+        "Add an endpoint that gets events from now on",
         _TAG,
         create,
         {

@@ -68,7 +68,8 @@ def add(
     ] = False,
     reject_calls_text: RejectCallsText = None,
     webhook: Annotated[
-        str | None, typer.Option("--webhook", metavar="URL", help="Told of its events.")
+        str | None,
+        typer.Option("--webhook", metavar="URL", help="An endpoint that gets its events."),
     ] = None,
     data: Data = DATA,
     key: Key = None,
@@ -229,14 +230,7 @@ def trace(
     from gateway.cli.api_client import Api, segment
 
     with Api(directory(data), key) as api:
-        path = f"/api/connections/{segment(connection)}/trace"
-        match begin:
-            case None:
-                answer = api.get(path)
-            case True:
-                answer = api.post(path)
-            case False:
-                answer = api.delete(path)
+        answer = api.switch(f"/api/connections/{segment(connection)}/trace", begin)
     if as_json:
         output.plain(answer)
         return

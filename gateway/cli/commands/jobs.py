@@ -137,7 +137,7 @@ def _client(data: Path, dashboard: str | None) -> JobClient:
 
 
 def _where(data: Path, dashboard: str | None) -> tuple[str, dict[str, str]]:
-    """Ray's dashboard, and what has to be in the environment of whoever asks it."""
+    """Ray's dashboard, and the environment of a process that calls it."""
     from supervision.keeper.manifest import Plan
     from supervision.keeper.parts import python_module, ray_head
 

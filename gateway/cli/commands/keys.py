@@ -1,4 +1,4 @@
-"""`teimoso keys …`: API keys. They act on the state store, so whoever owns the directory may."""
+"""`teimoso keys …`: API keys. They act on the state store, so the owner of the directory may."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -40,9 +40,9 @@ def set_(
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
-    """Change a setting for good: in the settings file, and in what runs where that can be.
+    """Change a setting for good: in the settings file, and in running processes where that can be.
 
-    What runs takes it up by itself: DISK_RESERVE at once, WHATSAPP_VERSION at the next login.
+    These take it up by themselves: DISK_RESERVE at once, WHATSAPP_VERSION at the next login.
     """
     from actors.config.settings import InvalidSettings
 

@@ -43,13 +43,7 @@ def trace(
 
     path = "/trace" if number is None else f"/accounts/{segment(number)}/trace"
     with control_port(directory(data)) as control:
-        match begin:
-            case None:
-                answer = control.get(path)
-            case True:
-                answer = control.post(path)
-            case False:
-                answer = control.delete(path)
+        answer = control.switch(path, begin)
     if as_json:
         output.plain(answer)
         return

@@ -1,4 +1,4 @@
-"""`teimoso webhooks …`: endpoints that are told of events. `teimoso events` follows them here."""
+"""`teimoso webhooks …`: endpoints that get events. `teimoso events` follows them here."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
@@ -15,7 +15,7 @@ from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer(help="Endpoints that are told of what happens.", no_args_is_help=True)
+app = typer.Typer(help="Endpoints that get events.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="WEBHOOK", help="The webhook's id.")]
 Headers = Annotated[
@@ -57,7 +57,7 @@ def add(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Have an endpoint told of what happens from now on; shows its secret, once."""
+    """Add an endpoint that gets events from now on; shows its secret, once."""
     from gateway.cli.api_client import Api
 
     body: dict[str, Any] = {"url": url}
@@ -135,7 +135,7 @@ def remove(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = Fals
 
 @app.command()
 def pause(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Tell an endpoint nothing for now; what happens meanwhile is told once it is resumed."""
+    """Send an endpoint nothing for now; events of that time follow once it is resumed."""
     _switch(webhook, data, key, as_json, on=False)
 
 

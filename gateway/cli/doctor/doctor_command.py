@@ -12,12 +12,12 @@ from rich.text import Text
 from actors.config.settings import Settings
 from gateway.cli import output
 from gateway.cli.doctor import machine
+from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.doctor.checks.bucket import bucket
 from gateway.cli.doctor.checks.engines import whatsmeow
 from gateway.cli.doctor.checks.redis import redis
 from gateway.cli.doctor.checks.store import store
 from gateway.cli.doctor.checks.whatsapp import whatsapp
-from gateway.cli.doctor.finding import fail, ok, warn
 from gateway.cli.instance.preparation import CannotStart, Wish, wanted
 from gateway.cli.instance.view import look
 from gateway.cli.service import systemd
@@ -27,7 +27,7 @@ from supervision.keeper.parts import ray_head
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 
 def run(data: Path, settings_file: Path | None, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def run(data: Path, settings_file: Path | None, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-async def examine(data: Path, settings_file: Path | None = None) -> list[Finding]:
+async def examine(data: Path, settings_file: Path | None = None) -> list[CheckResult]:
     """Every check that makes sense in the state in which the instance is.
 
     One that does not run is examined by the settings of its next start.
@@ -91,7 +91,7 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[Finding
     return findings + await _others(settings, plan, runs=runs)
 
 
-async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[Finding]:
+async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[CheckResult]:
     """Ray, Redis, the state store and the bucket, as far as they are there to be asked."""
     findings = []
     if plan.ray:
@@ -104,7 +104,7 @@ async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[Finding
     return findings
 
 
-async def _ray(plan: Plan) -> Finding:
+async def _ray(plan: Plan) -> CheckResult:
     if await ray_head.ready(plan.ports):
         return ok("ray", f"the head answers on 127.0.0.1:{plan.ports['ray_gcs']}")
     return fail("ray", "no answer", "the keeper restarts it; `logs/ray.log` says why it fell")

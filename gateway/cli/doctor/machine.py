@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from gateway.cli.doctor.finding import fail, ok, warn
+from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.instance.preparation import (
     CannotStart,
     check_authorities,
@@ -29,7 +29,7 @@ from supervision.keeper.parts.valkey import NoServer, binary
 from supervision.reports import process_files
 
 if TYPE_CHECKING:
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 SCARCE, FULL = 1 << 30, 100 << 20
 """Bytes of disk below which it is called scarce, and below which it will not last the day."""
@@ -43,7 +43,7 @@ MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 SHARED = Path("/dev/shm")  # noqa: S108 - it is asked for its size alone
 
 
-def python() -> Finding:
+def python() -> CheckResult:
     version = ".".join(str(part) for part in sys.version_info[:3])
     good = sys.version_info >= (3, 11)
     if good:
@@ -51,7 +51,7 @@ def python() -> Finding:
     return fail("python", f"{version}; 3.11 or newer is needed", "`make setup PYTHON=…`")
 
 
-def ray() -> Finding:
+def ray() -> CheckResult:
     """Whether the Ray that would be loaded is the one that this was measured with."""
     try:
         version = metadata.version("ray")
@@ -66,7 +66,7 @@ def ray() -> Finding:
     )
 
 
-def files() -> Finding:
+def files() -> CheckResult:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= FILES:
         return ok("open files", f"a process may have {soft}")
@@ -78,7 +78,7 @@ def files() -> Finding:
     )
 
 
-def shared_memory() -> Finding:
+def shared_memory() -> CheckResult:
     """Ray keeps its objects there; without room it keeps them in /tmp, and is slower."""
     try:
         free = shutil.disk_usage(SHARED).free
@@ -93,7 +93,7 @@ def shared_memory() -> Finding:
     )
 
 
-def directory(data: Path) -> Finding:
+def directory(data: Path) -> CheckResult:
     name = "data directory"
     if not exists(data):
         reason = could_be_made(data)
@@ -118,7 +118,7 @@ def directory(data: Path) -> Finding:
     return ok(name, f"{data} can be written")
 
 
-def authorities(data: Path) -> Finding:
+def authorities(data: Path) -> CheckResult:
     """Certificate authorities by which servers of HTTPS are checked: webhooks, media, Firestore."""
     name = "authorities"
     try:
@@ -129,7 +129,7 @@ def authorities(data: Path) -> Finding:
     return ok(name, f"those of {given}" if given else "the public ones")
 
 
-def disk(data: Path) -> Finding:
+def disk(data: Path) -> CheckResult:
     free = shutil.disk_usage(_there(data)).free
     words = f"{free / (1 << 30):.1f} GiB free"
     room = "make room: `logs/` may go at any time, and MEDIA_RETENTION_DAYS can be less"
@@ -138,7 +138,7 @@ def disk(data: Path) -> Finding:
     return ok("disk", words) if free >= SCARCE else warn("disk", words, room)
 
 
-def clock() -> Finding:
+def clock() -> CheckResult:
     now = time.gmtime()
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", now)
     if now.tm_year < YEAR:
@@ -146,7 +146,7 @@ def clock() -> Finding:
     return ok("clock", shown)
 
 
-def valkey() -> Finding:
+def valkey() -> CheckResult:
     try:
         found = binary()
     except NoServer as error:
@@ -156,7 +156,7 @@ def valkey() -> Finding:
     return fail("embedded valkey", f"{found} cannot be executed", "`make setup` anew")
 
 
-def port(host: str, number: int, *, runs: bool) -> Finding:
+def port(host: str, number: int, *, runs: bool) -> CheckResult:
     where = f"{host}:{number}"
     hindrance = None if runs else ports.hindrance(number, host)
     if hindrance == errno.EADDRINUSE:
@@ -170,7 +170,7 @@ def port(host: str, number: int, *, runs: bool) -> Finding:
     return ok("port", f"{where} is {'ours' if runs else 'free'}")
 
 
-def keeper(data: Path) -> Finding:
+def keeper(data: Path) -> CheckResult:
     """Whether somebody has the directory who is no process of this machine that it knows."""
     known = [entry.pid for entry in process_files.read(data, PROCESSES) if entry.role == "keeper"]
     if not lock.held(data):
@@ -189,7 +189,7 @@ def _there(data: Path) -> Path:
 
 
 def _file_system(path: Path) -> str:
-    """Of which kind the file system is that holds a path; an empty word where nobody knows."""
+    """The kind of the file system that holds a path; empty where it is not known."""
     place = path.resolve()
     mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
     return next((mounts[one] for one in (place, *place.parents) if one in mounts), "")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dotenv.parser import Binding
 
 
-SHORTEST = 8  # characters of a name that can be mistyped and still be told from another one
+SHORTEST = 8  # characters of a name that can be mistyped and still differ from another one
 ALIKE = 0.9
 ROOM = 1_048_576  # bytes that a start takes on the disk at least
 
@@ -172,7 +172,7 @@ def could_be_made(data: Path) -> str | None:
 def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
     """Settings and plan of the next start; raises `CannotStart` with what is wrong.
 
-    What the flags, the environment and the settings file leave open stays as `known` has it.
+    A setting without a value in flags, environment and settings file stays as `known` has it.
     """
     from actors.config.sources import resolve_settings  # noqa: PLC0415 - heavy, used once
 
@@ -303,7 +303,7 @@ def check_ports(settings: Settings, plan: Plan) -> None:
 
 
 def running(data: Path) -> list[process_files.Entry]:
-    """The living processes of the instance, by its roster and by the marks that they bear."""
+    """The living processes of the instance, by its list of processes and by the marks that they bear."""
     known = process_files.read(data, PROCESSES)
     pids = {entry.pid for entry in known}
     return known + [entry for entry in process.strays(data) if entry.pid not in pids]
@@ -342,7 +342,7 @@ def launch_keeper(data: Path) -> subprocess.Popen[bytes]:
     log = process.log_of(data, "keeper")
     log.parent.mkdir(parents=True, exist_ok=True)
     command = python_module.module("supervision.keeper", "--data", str(data))
-    # What it hands down reaches every process: no key, and no marks of another instance.
+    # Its environment reaches every process: no key, and no marks of another instance.
     unwanted = {"TEIMOSO_API_KEY", process.INSTANCE, process.PART}
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     with log.open("ab") as output:

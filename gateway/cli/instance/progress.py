@@ -136,7 +136,7 @@ def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], Non
 def begun(tree: set[str]) -> bool:
     """Whether these roles are all of a tree, or one that serves already; pure.
 
-    What the root makes behind the connections is not waited for.
+    Processes that the root makes behind the connections are not waited for.
     """
     return tree >= set(TREE) or tree >= SERVING
 

@@ -30,7 +30,7 @@ GLANCE = 0.5  # seconds between two looks at the keeper
 
 
 class Asked(Exception):  # noqa: N818 - reads as what it is
-    """SIGINT or SIGTERM: whoever stays attached wants all of it to stop."""
+    """SIGINT or SIGTERM: a person who stays attached wants all of it to stop."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _stay(data: Path, as_json: bool) -> None:
 
 
 def _give_up(data: Path, begun: Begun, reason: str, as_json: bool) -> NoReturn:
-    """Say what did not start. What ran before goes on; else nothing is left running."""
+    """Say what did not start. Processes from before go on; else nothing is left running."""
     if not begun.attached:
         _stop(data, quiet=True)
     if as_json:

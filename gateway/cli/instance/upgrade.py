@@ -1,7 +1,7 @@
-"""`teimoso upgrade`: have all that runs run the code that lies here now, a connection at a time.
+"""`teimoso upgrade`: start each process anew with the code that lies here now, one connection at a time.
 
-Keeper, root, standbys and services first, then the connections, the gateway last: whoever is asked
-is newer than who asks. Valkey, Ray and the simulator go on; a new release of those needs `teimoso
+Keeper, root, standbys and services first, then the connections, the gateway last: a process is called
+by older ones alone. Valkey, Ray and the simulator go on; a new release of those needs `teimoso
 down` and `up`. Nothing is lost however it ends: each step is one that the service survives at any
 time, and where it broke off the next `upgrade` goes on.
 """
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     Old = set[tuple[int, str]]
 
 MARK = "run/upgrade"
-"""What ran when an upgrade began, while it goes on: whatever else runs has the new code already.
+"""The processes at the beginning of an upgrade, while it goes on: all others have the new code already.
 
-It tells of the code that it was begun with alone: for any other, all that runs is old.
+It holds for the code that it was begun with alone: for any other, each process is old.
 """
 
 MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
@@ -180,7 +180,7 @@ async def _services(data: Path, plan: Plan) -> None:
             reason = await process.outcome(data, entry)
     except TimeoutError:
         await process.kill([entry])
-        reason = f"the errand to the cluster took longer than {ERRAND:.0f} s"
+        reason = f"the task in the cluster took longer than {ERRAND:.0f} s"
     if reason is not None:
         raise Stopped(f"The services were not made anew: {reason}.")
 

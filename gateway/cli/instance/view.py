@@ -213,7 +213,7 @@ def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
         "standby",
     )
     place = {role: number for number, role in enumerate(roles)}
-    # What Ray's head started stands behind it, so that the first of a role is the one that counts.
+    # Processes of Ray's head stand behind it, so that the first of a role is the one that counts.
     ranked = [(place.get(entry.role, 99), 0, entry) for entry in entries]
     ranked += [(place["ray"], 1, entry) for entry in rest]
     return [entry for *_, entry in sorted(ranked, key=lambda one: (one[0], one[1]))]

@@ -24,7 +24,7 @@ request are listed [once](#problems).
 
 """
 _ORDER = ("messages", "queue", "connections")
-"""What is told first; the other groups follow by name."""
+"""The first groups of the page; the others follow by name."""
 
 _SCOPES = {operation.id: operation.scope for operation in OPERATIONS}
 _CODE = re.compile(r"`(\w+)`")

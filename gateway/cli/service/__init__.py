@@ -1,4 +1,4 @@
 """`teimoso service …`: the instance as a systemd unit.
 
-What the unit runs is `teimoso up`.
+The unit runs `teimoso up`.
 """

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.cli.doctor.finding import ok, warn
+from gateway.cli.doctor.check_result import ok, warn
 
 if TYPE_CHECKING:
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 BOOTED = Path("/run/systemd/system")
 """There where systemd is what runs the machine."""
@@ -19,7 +19,7 @@ STEPS = 254
 """The first with RestartSteps= and RestartMaxDelaySec=, which older ones pass over."""
 
 
-def version() -> Finding | None:
+def version() -> CheckResult | None:
     """Whether a unit's pauses grow; None where systemd does not run the machine."""
     if not BOOTED.exists():
         return None

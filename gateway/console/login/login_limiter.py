@@ -23,8 +23,8 @@ KNOWN: Final = 4096
 class Guesses:
     """No address tries more than its quota of wrong keys; right ones cost nothing.
 
-    Counted in the memory of one gateway process. Whoever shares an address, as all behind one proxy
-    do, shares the quota; who is logged in does not feel it.
+    Counted in the memory of one gateway process. People behind one proxy share an
+    address and its quota; those who are logged in are not held to it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

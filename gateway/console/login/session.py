@@ -1,12 +1,11 @@
-"""Login sessions: a sealed cookie that names a key and when it ends (pure, but for the secret).
+"""Login sessions: a signed cookie that names an API key and the time of its end (pure, but for the secret).
 
-The cookie holds no key. What it may do is looked up with each request, so that a key that is
+The cookie holds no key. The scopes of the key are looked up with each request, so that a key that is
 revoked, or loses a scope, is that for the console too.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import secrets
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+from itsdangerous import BadSignature, Signer
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -31,9 +32,9 @@ _SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A person who is logged in; `token` is what proves that a form is of a page of theirs.
+    """A person who is logged in; `token` proves that a form is of a page of theirs.
 
-    `name` tells the session from all others, and begins with when it ends.
+    `name` is unique among sessions, and begins with the time of its end.
     """
 
     key_id: str
@@ -44,21 +45,21 @@ class Session:
 
 def sealed(secret: bytes, key_id: str, now: float) -> str:
     """The cookie of a new session."""
-    said = f"{key_id}.{int(now + LASTS)}.{secrets.token_hex(8)}"
-    return f"{said}.{_mac(secret, 'session', said)}"
+    value = f"{key_id}.{int(now + LASTS)}.{secrets.token_hex(8)}"
+    return _signer(secret, "session").sign(value).decode()
 
 
 def opened(secret: bytes, cookie: str | None, now: float) -> Session | None:
-    """The session of a cookie; None where there is none, it is over, or nobody here sealed it."""
-    said, _, mac = (cookie or "").rpartition(".")
-    if not cookie or not cookie.isascii():
+    """The session of a cookie; None if there is none, it is over, or another secret signed it."""
+    try:
+        value = _signer(secret, "session").unsign(cookie or "").decode()
+    except BadSignature:
         return None
-    if not hmac.compare_digest(mac, _mac(secret, "session", said)):
-        return None
-    key_id, ends_at, nonce = said.split(".")
+    key_id, ends_at, nonce = value.split(".")
     if int(ends_at) <= now:
         return None
-    return Session(key_id, float(ends_at), _mac(secret, "form", said), f"{ends_at}.{nonce}")
+    token = _signer(secret, "form").get_signature(value).decode()
+    return Session(key_id, float(ends_at), token, f"{ends_at}.{nonce}")
 
 
 def genuine(session: Session, token: str) -> bool:
@@ -76,12 +77,12 @@ def of_this_site(headers: Headers) -> bool:
 
 
 def is_encrypted(request: Request) -> bool:
-    """Whether the person came over https; behind a proxy, as that says.
+    """Whether the request came over https; behind a proxy, as its header says.
 
-    A lie only makes the liar's own cookie stricter.
+    A false header only makes the sender's own cookie stricter.
     """
-    told = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-    return "https" in (request.url.scheme, told)
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return "https" in (request.url.scheme, forwarded)
 
 
 def secret_of(data: Path) -> bytes:
@@ -103,6 +104,6 @@ def secret_of(data: Path) -> bytes:
     return file.read_bytes()
 
 
-def _mac(secret: bytes, purpose: str, said: str) -> str:
-    digest = hmac.new(secret, f"{purpose}:{said}".encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+def _signer(secret: bytes, purpose: str) -> Signer:
+    """HMAC-SHA256 under a key of this purpose alone."""
+    return Signer(secret, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)

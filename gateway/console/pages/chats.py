@@ -48,7 +48,7 @@ def chats(newest_first: Iterable[Message]) -> list[Chat]:
 def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> list[Message]:
     """The messages of a conversation on the page, oldest first.
 
-    What was `just_sent` may not be listed yet; where it is, the queue knows its status sooner.
+    A message that was `just_sent` may not be listed yet; where it is, the queue has its status sooner.
     """
     listed = [one for one in newest_first if one["type"] not in ABOUT_OTHERS]
     if just_sent is not None:

@@ -227,7 +227,7 @@ def picture(text: str) -> str:
 
 
 def _alerts(health: Part) -> list[dict[str, Any]]:
-    """Those that are active; while health is not told, none is known."""
+    """Those that are active; while health is not known, none is."""
     return (health.data or {}).get("alerts") or []
 
 

@@ -36,9 +36,9 @@ async def show(view: View) -> Response:
             ("cpu", "CPU", _curve(load, "cpu", now, gap), settings.cpu_threshold),
             ("memory", "Memory", _curve(load, "memory", now, gap), settings.memory_threshold),
         ],
-        told=latest.get("reasons") or [],
+        reasons=latest.get("reasons") or [],
         own=latest.get("own"),
-        told_at=rfc3339(latest.get("at")),
+        looked_at=rfc3339(latest.get("at")),
         disk=seen.disk,
     )
 

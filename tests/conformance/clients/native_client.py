@@ -176,8 +176,8 @@ class Owner:
         return Target(message_id, None if seen is None else seen.sender)
 
     async def run(self) -> None:
-        from actors.connection.causes import Kind
-        from actors.connection.consequences import Reconnect, consequence
+        from actors.connection.ends.causes import Kind
+        from actors.connection.ends.consequences import Reconnect, consequence
 
         words = {Kind.REPLACED: "replaced", Kind.LOGGED_OUT: "logged_out"}
         await self.on_inbox()

@@ -48,5 +48,5 @@ class Settings:
             "muted": mute is not None,
             "pinned": bool(self._known.get((chat, "pinned"))),
             "archived": bool(self._known.get((chat, "archived"))),
-            "own_name": session.push_name(self._engine.account),
+            "own_name": session.push_names.find(self._engine.account),
         }

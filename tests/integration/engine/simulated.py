@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.causes import Kind
-from actors.connection.consequences import Reconnect, consequence
+from actors.connection.ends.causes import Kind
+from actors.connection.ends.consequences import Reconnect, consequence
 from actors.connection.engine import (
     EngineEvents,
     InboxFile,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.account.port import Call
-    from actors.connection.causes import Cause
+    from actors.connection.ends.causes import Cause
     from actors.connection.native.transport.keepalive import Keepalive
 
 ROOT = Path(__file__).parents[3]

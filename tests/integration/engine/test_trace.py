@@ -34,7 +34,7 @@ HEARD, SAID = "zqmarked words of hers", "zqmarked words of mine"
 
 def secrets_of(session: Any) -> Iterator[str | bytes]:
     """Keys, numbers and tokens of the account."""
-    own = dataclasses.asdict(session.credentials())
+    own = dataclasses.asdict(session.credentials.read())
 
     def values(of: object) -> Iterator[str | bytes]:
         if isinstance(of, dict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.names.port import Renaming
+from actors.connection.names.port import NameChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 class Learnt:
     """The port's part about names, for engines of tests: its names are those that `learn` was given."""
 
-    _learnt: tuple[Renaming, ...] = ()
+    _learnt: tuple[NameChange, ...] = ()
     merged: tuple[tuple[str, str], ...] = ()
 
     def learn(self, old: str, new: str) -> None:
         """Learns a name, as from WhatsApp now."""
         known = tuple(each for each in self._learnt if each.old != old)
-        self._learnt = (*known, Renaming(self.renamed_to + 1, old, new))
+        self._learnt = (*known, NameChange(self.renamed_to + 1, old, new))
+
+    @property
+    def names(self) -> Learnt:
+        return self
 
     def chat_today(self, chat: str) -> str:
         return next((each.new for each in self._learnt if each.old == chat), chat)
@@ -28,7 +32,7 @@ class Learnt:
     def renamed_to(self) -> int:
         return max((each.number for each in self._learnt), default=0)
 
-    def renamings(self, behind: int, limit: int) -> list[Renaming]:
+    def renamings(self, behind: int, limit: int) -> list[NameChange]:
         return [each for each in self._learnt if each.number > behind][:limit]
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:

@@ -20,7 +20,7 @@ from actors.config.settings import Settings
 from actors.connection.limits.account_limits import REACH_OUT_LIMITED, Limits
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.limits.standing import Standing
-from actors.connection.sender import Sender, Ticket
+from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import pack, text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
@@ -29,7 +29,7 @@ from tests.integration.queue.names import Learnt
 
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Outgoing
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
     from actors.messages.content import ChatChange
 
 
@@ -86,7 +86,7 @@ async def serve(data: Path) -> None:
         retry_at=lambda _attempts, _permanent, now: now + 1,
         on_lost=sys.exit,
     )
-    await standing.told(limits)  # as at each login
+    await standing.update(limits)  # as at each login
     sender.opened()
     await asyncio.gather(sender.run(), standing.run())
 

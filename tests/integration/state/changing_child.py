@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
-from actors.connection.inbox_drain import Drain
 from actors.connection.native.engine import NativeEngine
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
+from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes
@@ -48,16 +49,16 @@ def dying(owner: type, name: str, *, after: bool) -> None:
 
 def dying_in_the_settling(*, of: int = 1) -> None:
     """In the settling with this number."""
-    original, settled = Session.settle, 0
+    original, settled = Inbox.settle, 0
 
-    def settle(self: Session, keys: Any) -> None:
+    def settle(self: Inbox, keys: Any) -> None:
         nonlocal settled
         original(self, keys)
         settled += 1
         if settled == of:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Session.settle = settle  # type: ignore[assignment,method-assign]
+    Inbox.settle = settle  # type: ignore[method-assign]
 
 
 POINTS: dict[str, Callable[[], None]] = {

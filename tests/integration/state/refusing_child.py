@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.connection.inbox_drain import Drain
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateRefused
 from actors.state.actor import StateManager
@@ -43,7 +43,7 @@ class Inbox:
         self.session, self.steps = session, steps
 
     async def pending(self, kind: Any, limit: int) -> Any:
-        return self.session.pending(kind, limit)
+        return self.session.inbox.pending(kind, limit)
 
     async def held_items(self) -> HeldItems:
         return self.session.held_items()
@@ -51,13 +51,13 @@ class Inbox:
     async def settle(self, keys: Any) -> None:
         self.steps.step()
         async with self.session.transaction():
-            self.session.settle(keys)
+            self.session.inbox.settle(keys)
         self.steps.step()
 
     async def set_aside(self, key: int) -> bool:
         self.steps.step()
         async with self.session.transaction():
-            done = self.session.set_aside(key)
+            done = self.session.refused.set_aside(key)
         self.steps.step()
         return done
 

@@ -341,26 +341,26 @@ async def test_killed_while_app_state_is_carried_on(
     with closing(Session.open(file, 1)) as session:
         async with session.transaction():
             full = [named(ANA, "Ana"), named(BEN, "Ben")]
-            assert session.note_app_state(NAMES, 1, full, after=None)
+            assert session.app_state.note(NAMES, 1, full, after=None)
     assert drained(settings, file, 1, "none") == 0
     assert await names(settings) == [(ANA, "Ana"), (BEN, "Ben")]
     with closing(Session.open(file, 1)) as session:
         async with session.transaction():
-            assert session.note_app_state(NAMES, 5, [named(ANA, "Ana P.")], after=None)
-            assert session.note_app_state(NAMES, 6, [named(ANA, "Ana Pereira")], after=5)
-            assert session.note_app_state(LOW, 3, [archive(ANA)], after=None)
+            assert session.app_state.note(NAMES, 5, [named(ANA, "Ana P.")], after=None)
+            assert session.app_state.note(NAMES, 6, [named(ANA, "Ana Pereira")], after=5)
+            assert session.app_state.note(LOW, 3, [archive(ANA)], after=None)
     begun = time.monotonic()
     died = drained(settings, file, 2, point)
     log = (tmp_path / "child.log").read_text()[-2000:]
     assert died == -signal.SIGKILL, log
     with closing(Session.open(file, 3)) as session:
-        waiting = len(session.pending("app_state", 100))
-        assert session.app_state_version(NAMES) == 6
+        waiting = len(session.inbox.pending("app_state", 100))
+        assert session.app_state.version(NAMES) == 6
     assert waiting == (4 if point in POINTS[2:4] + POINTS[5:] else 5), "what is not settled stays"
     print(f"{point}: {waiting} in flight at the kill, after {time.monotonic() - begun:.1f} s")
     assert drained(settings, file, 4, "none") == 0, (tmp_path / "child.log").read_text()[-2000:]
     with closing(Session.open(file, 5)) as session:
-        assert session.pending("app_state", 100) == []
+        assert session.inbox.pending("app_state", 100) == []
     assert await names(settings) == [(ANA, "Ana Pereira")]
     store = open_documents(settings)
     assert await listed(store) == [ANA]

@@ -81,7 +81,7 @@ async def came(file: Path) -> None:
         async with session.transaction():
             for number, (message_id, sender, said) in enumerate(talk):
                 plain = isinstance(said, str)
-                session.add_message(
+                session.inbox.add(
                     chat=ANA,
                     sender=sender,
                     message_id=message_id,
@@ -150,12 +150,12 @@ async def test_killed_while_changes_are_carried_on(
     log = (tmp_path / "child.log").read_text()[-2000:]
     assert died == -signal.SIGKILL, log
     with closing(Session.open(file, 3)) as session:
-        waiting = len(session.pending("message", 100))
+        waiting = len(session.inbox.pending("message", 100))
     assert waiting == 7, "what is not settled stays"
     print(f"{point}: {waiting} in flight at the kill, after {time.monotonic() - begun:.1f} s")
     assert drained(settings, file, 4, "none") == 0, (tmp_path / "child.log").read_text()[-2000:]
     with closing(Session.open(file, 5)) as session:
-        assert session.pending("message", 100) == []
+        assert session.inbox.pending("message", 100) == []
     found = await messages(settings)
     assert len(found) == 8
     assert shown(found["HERS"]) == ("her wrods", ["her words"], {"me": "🎉"}, False)

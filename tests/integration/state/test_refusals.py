@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.inbox_drain import Drain
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
 from actors.connection.refused_items.long_words import LongWords
-from actors.connection.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
@@ -150,7 +150,7 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
     session = Session.open(chosen.sessions / "long" / "session.db", 1)
     try:
         async with session.transaction():
-            add = partial(session.add_message, chat=CHAT, at=1_764_000_000)
+            add = partial(session.inbox.add, chat=CHAT, at=1_764_000_000)
             for number, text in enumerate(texts):
                 add(message_id=f"L{number}", sender=CHAT, type="text", text=text)
                 short = f"short {number}"
@@ -173,7 +173,7 @@ async def test_whatever_a_contact_writes_is_stored_on_firestore(
         )
         async with asyncio.timeout(60):
             await drain.finish()
-        assert (session.pending("message", 1), session.refused_count()) == ([], 0)
+        assert (session.inbox.pending("message", 1), session.refused.count()) == ([], 0)
         assert measured.rise("teimoso_state_store_refusals", reason="refused") == 0
         there = {each["message_id"]: each for each in await stored(documents, "long")}
         assert {there[f"S{number}"]["text"] for number in range(40)} == {
@@ -222,15 +222,15 @@ class SessionInbox:
         self._session = session
 
     async def pending(self, kind: Any, limit: int) -> Any:
-        return self._session.pending(kind, limit)
+        return self._session.inbox.pending(kind, limit)
 
     async def settle(self, keys: Any) -> None:
         async with self._session.transaction():
-            self._session.settle(keys)
+            self._session.inbox.settle(keys)
 
     async def set_aside(self, key: int) -> bool:
         async with self._session.transaction():
-            return self._session.set_aside(key)
+            return self._session.refused.set_aside(key)
 
     async def held_items(self) -> HeldItems:
         return self._session.held_items()
@@ -250,7 +250,7 @@ async def fill(settings: Settings) -> Path:
     with closing(Session.open(file, 1)) as session:
         async with session.transaction():
             for number in range(MESSAGES):
-                session.add_message(
+                session.inbox.add(
                     chat=CHAT,
                     sender=CHAT,
                     message_id=f"M{number}",
@@ -280,16 +280,16 @@ async def test_killed_at_any_step_nothing_is_lost_and_nothing_doubled(
         assert first.returncode == -9, first.stderr
         killed += 1
         with closing(Session.open(file, 1)) as session:
-            left = {one.message_id for one in session.pending("message", 10)}
-            aside = {one.message_id for one in session.refused_items(10, 0)}
+            left = {one.message_id for one in session.inbox.pending("message", 10)}
+            aside = {one.message_id for one in session.refused.items(10, 0)}
         there = {one["message_id"] for one in await stored(documents)}
         assert left | aside | there == {f"M{number}" for number in range(MESSAGES)}
         assert aside <= {"M2"}
         again = run(settings.data, 0)
         assert again.returncode == 0, again.stderr
         with closing(Session.open(file, 1)) as session:
-            assert session.pending("message", 10) == []
-            assert [one.message_id for one in session.refused_items(10, 0)] == ["M2"]
+            assert session.inbox.pending("message", 10) == []
+            assert [one.message_id for one in session.refused.items(10, 0)] == ["M2"]
         texts = [one["text"] for one in await stored(documents)]
         assert texts == [f"token {number}" for number in range(MESSAGES) if number != 2]
     assert killed == int(first.stdout), "it was killed at each of its steps"

@@ -12,7 +12,7 @@ import pytest
 
 from actors.connection.account.port import Call
 from actors.connection.limits.account_limits import LimitNotice
-from actors.connection.reporter import PairingNotice
+from actors.connection.owner.reporter import PairingNotice
 from actors.state.actor import StateManager
 from actors.state.connections import Connections, Observed
 from actors.state.documents import (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.connection.serving import Serving
-from actors.connection.timings import Pace
+from actors.connection.owner.serving import Serving
+from actors.connection.owner.timings import Pace
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands

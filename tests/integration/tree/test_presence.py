@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.account import presence as presence_module
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import Presence
 from actors.redis import keys, presence
 from actors.redis.client import RedisAway

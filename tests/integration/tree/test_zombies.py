@@ -15,7 +15,7 @@ from actors.connection.engine import Traffic
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.keepalive import Keepalive
-from actors.connection.serving import Serving
+from actors.connection.owner.serving import Serving
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes, Send

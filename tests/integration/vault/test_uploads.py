@@ -140,7 +140,7 @@ async def test_what_another_owner_wrote_under_the_same_name_stays(tmp_path: Path
     session = Session.open(late, 3)
     for number in range(9):
         async with session.transaction():
-            session.remember_sent("chat", str(number), b"text", 2e9)
+            session.sent.remember("chat", str(number), b"text", 2e9)
     session.close()
     await vault.keep("shop", late, file.with_name("scratch"))
     assert (await vault.copies("shop"))[-1].position == first.position
@@ -153,7 +153,7 @@ async def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
     copies: list[Copy] = []
     for number in range(KEPT + 3):
         async with session.transaction():
-            session.remember_sent("chat", str(number), b"text", 2e9)
+            session.sent.remember("chat", str(number), b"text", 2e9)
         copy = await vault.keep("shop", file, file.with_name("scratch"))
         assert copy is not None
         copies = await vault.prune([*copies, copy])

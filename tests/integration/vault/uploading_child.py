@@ -25,7 +25,7 @@ async def main(bucket: str, file: Path) -> None:
     session = Session.open(file, 1)
     while True:
         async with session.transaction():
-            session.remember_sent("chat", "one", os.urandom(SIZE), 2e9)
+            session.sent.remember("chat", "one", os.urandom(SIZE), 2e9)
         print("begins", flush=True)
         copy = await vault.keep("shop", file, file.with_name("scratch"))
         assert copy is not None

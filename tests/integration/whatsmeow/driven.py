@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
+from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow import open_engine
 from actors.messages.content import ReadMark, unpack
@@ -46,10 +47,10 @@ def tell(event: str, **values: Any) -> None:
 
 def die_before_commit(at: int) -> None:
     """As `before_inbox_commit` of the native engine's own crash test."""
-    original, added = Session.transaction, Session.add_message
+    original, added = Session.transaction, Inbox.add
     left, calls = at, 0
 
-    def counted(self: Session, **message: Any) -> bool:
+    def counted(self: Inbox, **message: Any) -> bool:
         nonlocal calls
         calls += 1
         return added(self, **message)
@@ -65,7 +66,7 @@ def die_before_commit(at: int) -> None:
                 time.sleep(STALL)  # noqa: ASYNC251 - nothing goes on meanwhile
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    Session.add_message = counted  # type: ignore[method-assign,assignment]
+    Inbox.add = counted  # type: ignore[method-assign]
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from actors.connection.session.received.app_state import AppState
+from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow.link import Link
 from actors.connection.whatsmeow.program.pipe import Pipe
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from actors.connection.native.transport.nodes import Node
+    from actors.connection.session.part import SessionPart
     from actors.connection.whatsmeow.program.frames import Frame
 
 
@@ -30,13 +33,13 @@ class Step:
                 self._kill()
 
 
-def after_commit(step: Step, write: str = "add_message") -> None:
-    original, added = Session.transaction, getattr(Session, write)
+def after_commit(step: Step, part: type[SessionPart] = Inbox, write: str = "add") -> None:
+    original, added = Session.transaction, getattr(part, write)
     calls = 0
 
-    def counted(self: Session, *arguments: Any, **named: Any) -> Any:
+    def counted(self: SessionPart, *arguments: Any, **named: Any) -> Any:
         nonlocal calls
-        calls += brings(write, *arguments)
+        calls += brings(part, *arguments)
         return added(self, *arguments, **named)
 
     @asynccontextmanager
@@ -47,24 +50,24 @@ def after_commit(step: Step, write: str = "add_message") -> None:
             yield
         step.reached(calls)
 
-    setattr(Session, write, counted)
+    setattr(part, write, counted)
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
 
 
-def before_commit(step: Step, write: str) -> None:
-    original = getattr(Session, write)
+def before_commit(step: Step, part: type[SessionPart], write: str) -> None:
+    original = getattr(part, write)
 
-    def reached(self: Session, *arguments: Any, **named: Any) -> Any:
+    def reached(self: SessionPart, *arguments: Any, **named: Any) -> Any:
         found = original(self, *arguments, **named)
-        step.reached(brings(write, *arguments))
+        step.reached(brings(part, *arguments))
         return found
 
-    setattr(Session, write, reached)
+    setattr(part, write, reached)
 
 
-def brings(write: str, *arguments: Any) -> bool:
+def brings(part: type[SessionPart], *arguments: Any) -> bool:
     """Returns whether a write of the session changes anything: app state is reported without changes, too."""
-    return write != "note_app_state" or bool(arguments[2])
+    return part is not AppState or bool(arguments[2])
 
 
 def around_answering(step: Step, *, after: bool, kind: str = "message") -> None:
@@ -122,8 +125,8 @@ STEPS: dict[str, Callable[[Step], None]] = {
     "after_commit": after_commit,
     "before_answer": lambda step: around_answering(step, after=False),
     "after_answer": lambda step: around_answering(step, after=True),
-    "state_before_commit": lambda step: before_commit(step, "note_app_state"),
-    "state_after_commit": lambda step: after_commit(step, "note_app_state"),
+    "state_before_commit": lambda step: before_commit(step, AppState, "note"),
+    "state_after_commit": lambda step: after_commit(step, AppState, "note"),
     "state_after_answer": lambda step: around_answering(step, after=True, kind="app_state"),
     "before_post": lambda step: around_posting(step, after=False),
     "after_post": after_writing,

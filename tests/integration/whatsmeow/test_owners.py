@@ -121,9 +121,9 @@ def left_by_neonize(town: Town, directory: Path) -> tuple[str, str]:
     async def write(session: Session) -> None:
         async with session.transaction():
             found = MessageSecret(secret, OPTIONS)
-            session.remember_secret(chat(town.friend), chat(town.number), poll, found)
+            session.secrets.remember(chat(town.friend), chat(town.number), poll, found)
             for pair in ((OURS, theirs), (POLL, poll)):
-                session._write("INSERT INTO aliases VALUES (?, ?, ?)", (*pair, time.time()))
+                session.write("INSERT INTO aliases VALUES (?, ?, ?)", (*pair, time.time()))
 
     with closing(Session.open(directory / SESSION_FILE, 1)) as session:
         asyncio.run(write(session))

@@ -1,4 +1,4 @@
-"""The document's patterns of addresses and texts are those of the code, to the character."""
+"""Patterns of the OpenAPI document for addresses and texts match exactly those that the code takes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.schemas import addresses, text
+from actors.messages import characters
+from gateway.schemas import addresses
 
 ADDRESS = re.compile(addresses.PATTERN)
 NUMBER = re.compile(addresses.NUMBER_PATTERN)
-TEXT = re.compile(text.PATTERN)
+TEXT = re.compile(characters.PATTERN)
 WRITTEN = st.text("+ ()-0123456789@s.whatpne", max_size=70) | st.from_regex(ADDRESS, fullmatch=True)
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 
@@ -46,8 +47,8 @@ def test_addresses(written: str) -> None:
 @given(st.text(st.sampled_from("a \t\n\x0b\x1c\x85\xa0\u2007\u3000\u200b\ufeff") | CHARACTERS))
 def test_texts(written: str) -> None:
     try:
-        text.sendable(written)
-    except text.InvalidText:
+        characters.sendable(written)
+    except characters.InvalidText:
         taken = False
     else:
         taken = True

@@ -1,4 +1,4 @@
 """The bucket: named objects with generations, in a directory or at Google.
 
-What the objects contain is the business of those who write them.
+The content of the objects is in `backup/envelope.py`.
 """

@@ -27,18 +27,18 @@ class VaultActor(Shell):
     """
 
     async def write(self, name: str, data: bytes, replaces: int) -> Outcome:
-        return await self._told((await self._ready()).write(name, data, replaces))
+        return await self._outcome((await self._ready()).write(name, data, replaces))
 
     async def read(self, name: str) -> Outcome:
-        outcome, found = await self._told((await self._ready()).read(name))
+        outcome, found = await self._outcome((await self._ready()).read(name))
         return outcome, astuple(found) if outcome == "done" and found is not None else found
 
     async def list(self, prefix: str) -> Outcome:
-        outcome, found = await self._told((await self._ready()).list(prefix))
+        outcome, found = await self._outcome((await self._ready()).list(prefix))
         return outcome, [astuple(each) for each in found] if outcome == "done" else found
 
     async def delete(self, name: str, generation: int) -> Outcome:
-        return await self._told((await self._ready()).delete(name, generation))
+        return await self._outcome((await self._ready()).delete(name, generation))
 
     async def _start(self) -> None:
         settings = await asyncio.to_thread(Settings.load, self.data)
@@ -48,7 +48,7 @@ class VaultActor(Shell):
         await self.start()
         return self._bucket
 
-    async def _told(self, asked: Awaitable[Any]) -> Outcome:
+    async def _outcome(self, asked: Awaitable[Any]) -> Outcome:
         try:
             return "done", await asked
         except BucketAway as away:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 TEMPORARY: Final = ".tmp-"
-"""How the name of a file begins that is being written; no object's does."""
+"""Prefix of the name of a file that is being written; no object has it."""
 
 LEFT: Final = 3600.0
 """Seconds after which such a file belongs to nobody any more."""
@@ -140,7 +140,7 @@ class DirectoryBucket:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time, whichever process it is in; the lock ends with the process."""
+        """One writer at a time, over all processes; the lock ends with its process."""
         descriptor = os.open(self._root / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             end = time.monotonic() + WAIT

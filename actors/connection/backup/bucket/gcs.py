@@ -28,7 +28,7 @@ DIGEST: Final = "sha256"
 
 
 class GcsBucket:
-    """A bucket of Google's. What was read is what was written, or `BucketAway` says that it is not."""
+    """A bucket of Google's. Bytes that are read are those that were written, or `BucketAway` is raised."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0
-"""Seconds that a device list is trusted without being told that it changed."""
+"""Seconds that a device list is trusted without news of a change."""
 
 
 AT_ONCE: Final = 250
@@ -70,7 +70,7 @@ class Devices:
 
     def cached(self, person: Address) -> Installed | None:
         """As `of` as far as it is known and fresh; None where WhatsApp has to be asked."""
-        cached = self._session.devices(str(person))
+        cached = self._session.identities.devices(str(person))
         if cached is None or self._clock() - cached.fetched_at >= FRESH:
             return None
         return Installed(cached.numbers, cached.hosted)
@@ -117,13 +117,13 @@ class Devices:
 
     def forget(self, person: Address) -> None:
         """Ask again before the next message, inside a transaction of the session."""
-        self._session.forget_devices(str(person))
+        self._session.identities.forget_devices(str(person))
         if person in self._asking:
             self._changed.add(person)
 
     async def note_answer(self, asked: Address, answered: Address) -> None:
         """Learn that WhatsApp answers for a number by another one, or by itself again."""
-        if self._session.answering(str(asked)) == str(answered):
+        if self._session.names.answering(str(asked)) == str(answered):
             return
         async with transaction(self._session, self._socket):
             news = self._session.learn_number(str(asked), str(answered))
@@ -170,11 +170,13 @@ class Devices:
         self, person: Address, listed: usync.Listed, numbers: tuple[int, ...], believed: bytes
     ) -> bool:
         """Keep what WhatsApp listed; whether it named the person's LID."""
-        self._session.save_key_list(str(person), believed)
+        self._session.identities.save_key_list(str(person), believed)
         learned = self._people.learn(person, listed.lid)
         if numbers:
             # A person without any may be listed with some a moment later, and is asked for again.
-            self._session.save_devices(str(person), numbers, self._clock(), listed.hosted)
+            self._session.identities.save_devices(
+                str(person), numbers, self._clock(), listed.hosted
+            )
         return learned
 
     def _vouched(self, person: Address, listed: usync.Listed) -> tuple[tuple[int, ...], bytes]:
@@ -184,8 +186,8 @@ class Devices:
             listed.devices,
             listed.indexes,
             listed.signed,
-            self._session.identity(name),
-            self._session.key_list(name),
+            self._session.keys.identity(name),
+            self._session.identities.key_list(name),
         )
 
     async def _fetch(
@@ -214,7 +216,7 @@ class Devices:
     async def _listed(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:
         """Lists of WhatsApp for these people, asked by the address that each is given with.
 
-        Who has too short a list is asked about by the other address as well, where there is one.
+        A person with too short a list is queried by the other address as well, where there is one.
         """
         listed = await self._query(people)
         rest = dict[Address, Address]()
@@ -249,7 +251,7 @@ class Devices:
         return bool(listed.devices)
 
     def _addresses(self, person: Address, lid: Address | None) -> list[Address]:
-        """The addresses by which the person may be asked about; `lid` is what an answer told."""
+        """The addresses by which the person may be queried; `lid` is from an answer."""
         known = [Address.parse(name) for name in self._people.names(person)]
         return known if lid is None else [*known, lid.canonical]
 

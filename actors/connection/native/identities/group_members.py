@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0
-"""Seconds that a roster is trusted without being told that it changed."""
+"""Seconds that a list of members is trusted without news of a change."""
 
 MOST_MEMBERS: Final = 5_000
 """More than WhatsApp allows in a group."""
@@ -47,7 +47,7 @@ class UnknownGroup(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of a group: the address that the group has, the other one where it is told, the rank."""
+    """One of a group: the address that the group has, the other one where it is known, the rank."""
 
     address: Address
     other: Address | None = None
@@ -59,7 +59,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Roster:
+class GroupMembers:
     """The members of a group; `addressing` is the kind of address by which its devices are named.
 
     `expires`: seconds after which its messages disappear, 0 where they stay.
@@ -88,7 +88,7 @@ class Roster:
         return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
-    def decode(cls, encoded: str) -> Roster:
+    def decode(cls, encoded: str) -> GroupMembers:
         named = json.loads(encoded)
         members = (
             Member(Address.parse(address), parse_optional(other), rank)
@@ -97,17 +97,17 @@ class Roster:
         return cls(named["subject"], named["addressing"], tuple(members), named.get("expires", 0))
 
 
-def read(node: Node) -> Roster:
-    """The roster in a ``<group>``."""
+def read(node: Node) -> GroupMembers:
+    """The members in a ``<group>``."""
     members = tuple(_members(node))[:MOST_MEMBERS]
     by_lid = node.attrs.get("addressing_mode") == "lid"
     timer = node.child("ephemeral")
     expires = 0 if timer is None else timer.number("expiration") or 0
-    return Roster(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members, expires)
+    return GroupMembers(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members, expires)
 
 
-def changed(roster: Roster, change: Node) -> Roster | None:
-    """The roster after one part of a notification; None where it has to be asked for anew."""
+def changed(roster: GroupMembers, change: Node) -> GroupMembers | None:
+    """The members after one part of a notification; None where they have to be requested anew."""
     named = tuple(_members(change))
     if change.tag == "add":
         return replace(roster, members=(*_without(roster, named), *named)[:MOST_MEMBERS])
@@ -126,7 +126,7 @@ def changed(roster: Roster, change: Node) -> Roster | None:
         return replace(roster, expires=change.number("expiration") or 0)
     if change.tag == "subject":
         return replace(roster, subject=change.attrs.get("subject", roster.subject))
-    # Whatever else names people or replaces the group: a number that changed, another addressing.
+    # Any other change that names people or replaces the group: a number that changed, another addressing.
     return None if named or change.tag in _TELLING else roster
 
 
@@ -147,7 +147,7 @@ def _members(node: Node) -> Iterable[Member]:
         )
 
 
-def _without(roster: Roster, named: Sequence[Member]) -> tuple[Member, ...]:
+def _without(roster: GroupMembers, named: Sequence[Member]) -> tuple[Member, ...]:
     gone = {address for one in named for address in one.addresses}
     return tuple(one for one in roster.members if not one.addresses & gone)
 
@@ -155,15 +155,15 @@ def _without(roster: Roster, named: Sequence[Member]) -> tuple[Member, ...]:
 class AsksForGroups(Protocol):
     """Asks WhatsApp for groups. Raises `ConnectionLost`, `RequestFailed` or `RequestTimeout`."""
 
-    async def one(self, chat: Address) -> Roster:
+    async def one(self, chat: Address) -> GroupMembers:
         """The members of a group. Raises `UnknownGroup`, too."""
 
-    async def all(self) -> dict[Address, Roster]:
+    async def all(self) -> dict[Address, GroupMembers]:
         """Those of all groups that the account is in."""
 
 
-class Rosters:
-    """Rosters by group. Concurrent questions about one group are one request."""
+class MemberLists:
+    """Members by group. Concurrent questions about one group are one request."""
 
     def __init__(
         self,
@@ -182,31 +182,31 @@ class Rosters:
         self._groups = groups
         self._clock = clock
         self._on_inbox = on_inbox
-        self._asking: dict[Address, asyncio.Task[Roster]] = {}
+        self._asking: dict[Address, asyncio.Task[GroupMembers]] = {}
         self._changed: set[Address] = set()
 
-    def cached(self, chat: Address) -> Roster | None:
-        """The roster as far as it is known, however old."""
-        stored = self._session.roster(str(chat))
-        return None if stored is None else Roster.decode(stored.roster)
+    def cached(self, chat: Address) -> GroupMembers | None:
+        """The cached members, however old."""
+        stored = self._session.groups.members(str(chat))
+        return None if stored is None else GroupMembers.decode(stored.roster)
 
-    async def of(self, chat: Address) -> Roster:
-        """The roster of a group that the account is in.
+    async def of(self, chat: Address) -> GroupMembers:
+        """The members of a group that the account is in.
 
         Raises `NotInGroup`, `UnknownGroup`, and what asking raises.
         """
-        stored = self._session.roster(str(chat))
+        stored = self._session.groups.members(str(chat))
         if stored is not None and self._clock() - stored.fetched_at < FRESH:
-            roster = Roster.decode(stored.roster)
+            roster = GroupMembers.decode(stored.roster)
             if self.includes(roster, self._people.account):
                 return roster
-        # What says that the account is out is asked once more: a message is refused for good by it.
+        # A list without the account is requested once more: a message is refused for good by it.
         roster = await self.refresh(chat)
         if not self.includes(roster, self._people.account):
             raise NotInGroup
         return roster
 
-    async def refresh(self, chat: Address) -> Roster:
+    async def refresh(self, chat: Address) -> GroupMembers:
         """As `of`, but ask WhatsApp whatever the cache says; the account may be out."""
         asking = self._asking.get(chat)
         if asking is None:
@@ -215,30 +215,32 @@ class Rosters:
             asking.add_done_callback(lambda done: self._asked(chat, done))
         return await asyncio.shield(asking)
 
-    def persons(self, roster: Roster) -> dict[Address, Member]:
+    def persons(self, roster: GroupMembers) -> dict[Address, Member]:
         """The members by their canonical addresses."""
         return {self._people.canonical(one.other or one.address): one for one in roster.members}
 
-    def named(self, roster: Roster) -> dict[Address, Address]:
+    def named(self, roster: GroupMembers) -> dict[Address, Address]:
         """The members' canonical addresses, and those by which the group names them."""
         persons = self.persons(roster).items()
         return {person: self._address_of(person, member, roster) for person, member in persons}
 
-    def _address_of(self, person: Address, member: Member, roster: Roster) -> Address:
+    def _address_of(self, person: Address, member: Member, roster: GroupMembers) -> Address:
         server = LID if roster.kind == "lid" else PHONE_NUMBER
         told = (one for one in (member.address, member.other) if one is not None)
         known = next((one for one in told if one.server == server), None)
         return known or self._people.named(person, roster.kind)
 
-    def address(self, person: Address, roster: Roster, named: Mapping[Address, Address]) -> Address:
+    def address(
+        self, person: Address, roster: GroupMembers, named: Mapping[Address, Address]
+    ) -> Address:
         """The address of the group's kind of anybody; `named` are its members'."""
         return named.get(person) or self._people.named(person, roster.kind)
 
-    def includes(self, roster: Roster, person: Address) -> bool:
+    def includes(self, roster: GroupMembers, person: Address) -> bool:
         """Whether this person (canonical) is a member."""
         return person in self.persons(roster)
 
-    def is_admin(self, roster: Roster, person: Address) -> bool:
+    def is_admin(self, roster: GroupMembers, person: Address) -> bool:
         """Whether this person (canonical) is a member who may delete what others wrote."""
         member = self.persons(roster).get(person)
         return member is not None and member.rank != ""
@@ -246,7 +248,7 @@ class Rosters:
     def note(self, chat: Address, notification: Node) -> tuple[bool, list[Address]]:
         """Apply a ``w:gp2``, inside a transaction of the session.
 
-        Returns whether it told of anybody's other address, and who left.
+        Returns whether it brought another address of anybody, and who left.
         """
         if chat in self._asking:
             self._changed.add(chat)
@@ -260,20 +262,20 @@ class Rosters:
                 if change.tag == "remove":
                     gone.append(person)
                 back |= change.tag == "add" and person == self._people.account
-            # Who was out heard nothing of who came and went.
+            # An account that was out got no news of members.
             roster = None if roster is None or back else changed(roster, change)
-        stored = self._session.roster(str(chat))
+        stored = self._session.groups.members(str(chat))
         if roster is None:
-            self._session.forget_roster(str(chat))
+            self._session.groups.forget_members(str(chat))
         elif stored is not None:
-            self._session.save_roster(str(chat), roster.encode(), stored.fetched_at)
+            self._session.groups.save_members(str(chat), roster.encode(), stored.fetched_at)
         return news, gone
 
     def forget(self, chat: Address) -> None:
         """Ask for the group anew when it counts, inside a transaction of the session."""
         if chat in self._asking:
             self._changed.add(chat)
-        self._session.forget_roster(str(chat))
+        self._session.groups.forget_members(str(chat))
 
     async def all(self) -> list[Group]:
         """The groups that the account is in. Raises what asking raises."""
@@ -290,20 +292,20 @@ class Rosters:
             await self._on_inbox()
         return [self._shown(chat, roster) for chat, roster in told.items()]
 
-    def _shown(self, chat: Address, roster: Roster) -> Group:
+    def _shown(self, chat: Address, roster: GroupMembers) -> Group:
         members = self.persons(roster).items()
         shown = (GroupMember(str(person), one.rank != "") for person, one in members)
         return Group(str(chat), roster.subject, tuple(shown))
 
-    def _keep(self, chat: Address, roster: Roster) -> bool:
-        """Keep what WhatsApp says now; whether it told of anybody's other address."""
+    def _keep(self, chat: Address, roster: GroupMembers) -> bool:
+        """Cache WhatsApp's answer; return whether it brought another address of anybody."""
         news = False
         for one in roster.members:
             news |= self._people.learn(one.address, one.other)
-        self._session.save_roster(str(chat), roster.encode(), self._clock())
+        self._session.groups.save_members(str(chat), roster.encode(), self._clock())
         return news
 
-    async def _ask(self, chat: Address) -> Roster:
+    async def _ask(self, chat: Address) -> GroupMembers:
         while True:
             try:
                 roster, news = await self._groups.one(chat), False
@@ -324,7 +326,7 @@ class Rosters:
                     await self._on_inbox()
                 return roster
 
-    def _asked(self, chat: Address, done: asyncio.Task[Roster]) -> None:
+    def _asked(self, chat: Address, done: asyncio.Task[GroupMembers]) -> None:
         del self._asking[chat]
         self._changed.discard(chat)
         if not done.cancelled():

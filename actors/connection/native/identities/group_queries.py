@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
-from actors.connection.native.identities.group_members import Roster, UnknownGroup, read
+from actors.connection.native.identities.group_members import GroupMembers, UnknownGroup, read
 from actors.connection.native.transport.nodes import Node, iq
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ class OverSocket:
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
 
-    async def one(self, chat: Address) -> Roster:
+    async def one(self, chat: Address) -> GroupMembers:
         """As `AsksForGroups.one`."""
         told = (await self._socket.request(query(chat))).child("group")
         if told is None:
             raise UnknownGroup
         return read(told)
 
-    async def all(self) -> dict[Address, Roster]:
+    async def all(self) -> dict[Address, GroupMembers]:
         """As `AsksForGroups.all`."""
         reply = await self._socket.request(query_all())
         return {

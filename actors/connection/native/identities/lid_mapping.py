@@ -33,7 +33,7 @@ class People:
         if self.lid is not None and address.server == LID and address.user == self.lid.user:
             return address.of(self.device)
         known = str(address.canonical)
-        today = self._session.chat_today(known)
+        today = self._session.names.chat_today(known)
         return address if today == known else address.of(Address.parse(today))
 
     def canonical(self, address: Address) -> Address:
@@ -45,7 +45,7 @@ class People:
         known = [str(person.canonical)]
         if self.lid is not None and person.canonical == self.account:
             known.append(str(self.lid.canonical))
-        elif person.server == PHONE_NUMBER and (lid := self._session.lid_for(known[0])):
+        elif person.server == PHONE_NUMBER and (lid := self._session.identities.lid_for(known[0])):
             known.append(lid)
         return tuple(known)
 

@@ -112,19 +112,19 @@ class Routes:
     def may_go_by_number(self, person: Address, refusal: str, number: str) -> bool:
         """See the function; `number` is the message's id. False where the person shows no number."""
         person = self._people.canonical(person)
-        wire = self._session.sent_wire(str(person), number)
+        wire = self._session.sent.wire(str(person), number)
         shown = person.server == PHONE_NUMBER
-        return shown and may_go_by_number(self._session.credentials(), refusal, wire)
+        return shown and may_go_by_number(self._session.credentials.read(), refusal, wire)
 
     def prefer_numbers(self) -> None:
         """Have all direct messages go by number for a while, inside a transaction of the session."""
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is not None:
             until = self._clock() + BY_NUMBER_SECONDS
-            self._session.save_credentials(replace(own, by_number_until=until))
+            self._session.credentials.save(replace(own, by_number_until=until))
 
     def _prefers_numbers(self) -> bool:
-        return prefers_numbers(self._session.credentials(), self._clock())
+        return prefers_numbers(self._session.credentials.read(), self._clock())
 
     def _knows_lids(self) -> bool:
         """Whether a person's LID would be used."""

@@ -52,7 +52,7 @@ def devices_query(people: Iterable[Address]) -> Node:
 
 
 def devices_answer(reply: Node) -> dict[Address, Listed]:
-    """The people WhatsApp lists devices for; whoever it does not know is missing or has none."""
+    """The people WhatsApp lists devices for; one that it does not know is missing or has none."""
     listed = {}
     for person, user in _users(reply):
         devices = {

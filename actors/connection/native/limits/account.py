@@ -1,4 +1,4 @@
-"""The limits of the account that a socket serves: told by WhatsApp, asked for, and kept to."""
+"""The limits of the account that a socket serves: announced by WhatsApp, queried, and observed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ APART: Final = 60.0
 
 
 def note(session: Session, told: Sequence[Lock | Cap]) -> None:
-    """Keep limits as WhatsApp told them, inside a transaction of the session."""
+    """Store limits as WhatsApp sent them, inside a transaction of the session."""
     for each in told:
         if isinstance(each, Lock):
             log.info("time lock", action="limits.lock", until=each.until, kind=each.kind)
-            session.note_lock(each.until)
+            session.outreach.note_lock(each.until)
         else:
-            session.note_cap(each.until, told=each.told)
+            session.outreach.note_cap(each.until, told=each.told)
 
 
 class AccountLimits:
@@ -74,12 +74,13 @@ class AccountLimits:
 
     def check(self, chat: Address) -> None:
         """Raises `SendDeferred` where a message to this person has to wait."""
-        limits = self._session.limits()  # a notification may have been committed a moment ago
+        # Read anew: a notification may have been committed a moment ago.
+        limits = self._session.outreach.limits()
         if limits.at(self._clock()) == NONE:
             return
         person = self._people.canonical(chat)
-        answers = person == self._people.account or self._session.wrote(str(person))
-        begun = answers or self._session.begun(str(person))
+        answers = person == self._people.account or self._session.outreach.wrote(str(person))
+        begun = answers or self._session.outreach.begun(str(person))
         if waits := account_limits.wait(limits, self._clock(), answers=answers, begun=begun):
             raise SendDeferred(*waits)
 
@@ -90,7 +91,7 @@ class AccountLimits:
         elif isinstance(refused, SendDeferred) and self._is_news(refused):
             try:
                 async with transaction(self._session, self._socket):
-                    self._session.note_cap(refused.until, told=False)
+                    self._session.outreach.note_cap(refused.until, told=False)
             except ConnectionLost:
                 raise NotConnected from None
             await self.tell()
@@ -98,19 +99,19 @@ class AccountLimits:
 
     def _is_news(self, deferred: SendDeferred) -> bool:
         """Whether WhatsApp refused it for a cap of which nothing was known."""
-        now = self._session.limits().at(self._clock())
+        now = self._session.outreach.limits().at(self._clock())
         return deferred.code == NEW_CHATS_CAPPED and now.capped_until is None
 
     async def open(self) -> None:
         """The device is logged in: tell what was known, and ask whether it still holds."""
         await self.tell()
         self.ask(mex.lock_query())
-        if self._session.limits().at(self._clock()).capped_until is not None:
+        if self._session.outreach.limits().at(self._clock()).capped_until is not None:
             self.ask(mex.cap_query())
 
     async def tell(self) -> None:
         """Tell the owner what the session has; also where it is the same."""
-        await self._events.on_limits(self._session.limits())
+        await self._events.on_limits(self._session.outreach.limits())
 
     def ask(self, query: Node) -> None:
         """Ask for a limit, unless that was done just now."""
@@ -123,17 +124,19 @@ class AccountLimits:
     async def _learn(self, query: Node) -> None:
         newest = False
         while not newest:
-            known = self._session.limits()
+            known = self._session.outreach.limits()
             try:
                 told = mex.answered(await self._socket.request(query), self._clock())
             except (RequestFailed, RequestTimeout, UnreadableMex) as error:
                 # The numbers of queries change: without an answer notifications and refusals tell.
                 self._counts["limits.unanswered"] += 1
-                log.info("limits not told", action="limits.unanswered", error=type(error).__name__)
+                log.info(
+                    "limits unanswered", action="limits.unanswered", error=type(error).__name__
+                )
                 return
             async with transaction(self._session, self._socket):
                 # A notification that came meanwhile may be newer than the answer: ask again.
-                newest = self._session.limits() == known
+                newest = self._session.outreach.limits() == known
                 if newest:
                     note(self._session, told)
         await self.tell()

@@ -29,7 +29,7 @@ LONGEST: Final = 64 * 1024
 """Bytes of one answer; those of limits have some hundred."""
 
 UNTOLD_LOCK: Final = 60.0
-"""Seconds for which a lock counts that is told without its end, as in WhatsApp Web."""
+"""Seconds for which a lock counts that comes without its end, as in WhatsApp Web."""
 
 FURTHEST: Final = 4_102_444_800
 """The year 2100: a later end is none."""

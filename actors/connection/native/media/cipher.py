@@ -53,7 +53,7 @@ def sealed_size(size: int) -> int:
     return size + BLOCK - size % BLOCK + MAC_BYTES
 
 
-class Sealing:
+class FileEncryptor:
     """Seals one file: `feed` it chunk by chunk, then `finish`. The same key makes the same bytes."""
 
     def __init__(self, kind: str, key: bytes) -> None:
@@ -93,10 +93,10 @@ class Sealing:
         return ciphertext
 
 
-class Opening:
+class FileDecryptor:
     """Opens one file: `feed` it chunk by chunk, then `finish`, which alone says that it is true.
 
-    What comes out before that is not to be believed. Raises `Corrupt`.
+    Bytes that come out before that are not verified. Raises `Corrupt`.
     """
 
     def __init__(self, kind: str, key: bytes, *, sha256: bytes, sealed_sha256: bytes) -> None:

@@ -55,7 +55,7 @@ ROOM_LOOK: Final = 10.0
 class Courier:
     """Fetches the file of every message that brought one, once, whatever dies meanwhile (G5).
 
-    What is to be fetched is in the session file, and so is what became of it, in the transaction
+    A file to be fetched is in the session file, and its outcome commits in the transaction
     that ends the transfer. A file that is in the store and not noted yet is found there by the next
     owner. While the connection is not open nothing counts as a try; a download that runs goes on.
     A file for which there is no room, or no budget today (`admission`), is deferred: the session file and
@@ -118,14 +118,14 @@ class Courier:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _begin(self) -> float | None:
-        """Begin what is due; the seconds until more may be, None where whoever is done looks."""
+        """Begin due transfers; return the seconds until more may be due, None where the next end of one looks."""
         try:
             longest = LONGEST_LOOK if await self._find_room() else ROOM_LOOK
             while (refused := await self._start_due()) is not None:
                 await self._defer(refused)
                 if refused.reason is Deferral.DISK:
                     longest = ROOM_LOOK
-            next_at = self._session.next_transfer_at(self._clock())
+            next_at = self._session.downloads.next_at(self._clock())
         except (SessionUnavailable, StoreUnavailable):
             return LOCAL_PAUSE
         if len(self._running) >= AT_ONCE:
@@ -139,12 +139,12 @@ class Courier:
 
         While none fits nothing is written.
         """
-        smallest = self._session.smallest_without_room()
+        smallest = self._session.downloads.smallest_without_room()
         if smallest is None:
             return True
         if time.monotonic() >= self._refused_until and await self._store.room() >= smallest:
             async with self._session.transaction():
-                self._session.reconsider_deferred()
+                self._session.downloads.reconsider_deferred()
         return False
 
     async def _start_due(self) -> DeferredFiles | None:
@@ -157,8 +157,8 @@ class Courier:
                 return None
             left = Left(
                 room,
-                self._session.received_today(),
-                self._session.received_today(transfer.sender),
+                self._session.downloads.received_today(),
+                self._session.downloads.received_today(transfer.sender),
             )
             chance = random.random()  # noqa: S311 - spreads
             found = admit(
@@ -174,14 +174,14 @@ class Courier:
         """Return the first transfers that are due and not being fetched."""
         running = {one.name for one in self._running}
         # As many more as run: those are due as well.
-        due = self._session.due_transfers(self._clock(), AT_ONCE + len(running))
+        due = self._session.downloads.due(self._clock(), AT_ONCE + len(running))
         return [one for one in due if one.name not in running]
 
     async def _defer(self, refused: DeferredFiles, also: Transfer | None = None) -> None:
         """Defer these files where they are due, and of those that are being fetched only `also`."""
         but = [one.name for one in self._running if one is not also]
         async with self._session.transaction():
-            news = self._session.defer(
+            news = self._session.downloads.defer(
                 refused.reason, refused.until, above=refused.left, sender=refused.sender, but=but
             )
         if news:
@@ -195,9 +195,9 @@ class Courier:
     async def _reconsider(self) -> None:
         """Make files due that the previous owner deferred: settings may have changed since."""
         with suppress(SessionUnavailable):
-            if self._session.deferred_files()[0]:
+            if self._session.downloads.deferred()[0]:
                 async with self._session.transaction():
-                    self._session.reconsider_deferred()
+                    self._session.downloads.reconsider_deferred()
 
     def _start(self, transfer: Transfer) -> None:
         task = asyncio.ensure_future(self._guarded(transfer))
@@ -255,7 +255,7 @@ class Courier:
     async def _end(self, transfer: Transfer, error: str | None) -> None:
         async with self._session.transaction():
             status: FileStatus = "stored" if error is None else "failed"
-            ended = self._session.end_transfer(transfer, status, error)
+            ended = self._session.downloads.end(transfer, status, error)
         if ended:
             self._counts[f"file.{error or status}"] += 1
             await self._events.on_inbox()
@@ -265,10 +265,10 @@ class Courier:
         if follows.ask and link is None:
             return  # it is tried again once there is somebody to ask
         async with self._session.transaction():
-            self._session.put_off(
+            self._session.downloads.put_off(
                 transfer, follows.at, attempts=follows.attempts, asked=follows.asked
             )
-        if transfer.deferred is not None:  # that is over, and told
+        if transfer.deferred is not None:  # that is over, and reported
             await self._events.on_inbox()
         if not follows.ask or link is None:
             return

@@ -38,7 +38,7 @@ DAMAGE: Final = 8
 """As so many of these counts a try that brought something else than the file: the third is the last."""
 
 MAX_ASKED: Final = 12
-"""How often: over some hours, for phones are switched off at night."""
+"""Tries: over some hours, for phones are switched off at night."""
 
 FIRST_PAUSE: Final = 2.0
 LOCAL_PAUSE: Final = 30.0

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.native.media.cipher import Corrupt, Opening, sealed_size
+from actors.connection.native.media.cipher import Corrupt, FileDecryptor, sealed_size
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import Unreachable, patience
@@ -109,15 +109,15 @@ class Fetcher:
 
 
 _FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL, Trouble.FULL})
-"""What another server would not do better."""
+"""Failures that another server would not mend."""
 
 _ORDER: Final = (Trouble.GONE, Trouble.DAMAGED, Trouble.UNREACHABLE)
-"""What counts where servers differ: what one of them lost is asked for, which mends the others' too."""
+"""The failure that counts where servers differ: a file that one of them lost is requested, which mends the others' too."""
 
 
 async def _opened(chunks: AsyncIterator[bytes], transfer: Transfer) -> AsyncIterator[bytes]:
-    """The plain bytes. Raises `Corrupt` at the end, so whoever keeps them must not before that."""
-    opening = Opening(
+    """The plain bytes. Raises `Corrupt` at the end: they are not to be stored before that."""
+    opening = FileDecryptor(
         transfer.kind,
         transfer.key,
         sha256=transfer.sha256,

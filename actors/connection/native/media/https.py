@@ -1,4 +1,4 @@
-"""HTTPS to the media servers. What that takes is loaded when the first file comes or goes."""
+"""HTTPS to the media servers. Its library is loaded when the first file comes or goes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Web:
                 response = await stack.enter_async_context(client.stream("GET", url))
             except _failures() as error:
                 raise Unreachable(type(error).__name__) from None
-            # What breaks while they are used is not the server's doing.
+            # An error while they are used is not the server's doing.
             yield response.status_code, _chunks(response)
 
     async def post(self, url: str, body: AsyncIterable[bytes], size: int) -> tuple[int, bytes]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.media.store import MediaStore
 
 
-class Carrying:
+class FileTransfers:
     """Uploads what leaves and fetches what arrived; the latter from `start` until `close`.
 
     `on_refusal` is called with what the session refuses with: it has another owner, or is damaged.

@@ -15,7 +15,7 @@ import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.media.cipher import KEY_BYTES, Sealing, sealed_size
+from actors.connection.native.media.cipher import KEY_BYTES, FileEncryptor, sealed_size
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import CHUNK, Unreachable
 from actors.connection.native.transport.errors import ConnectionLost
@@ -65,8 +65,8 @@ class _Sealed:
 class Uploader:
     """Uploads files by what the media store has; none is whole in memory, none blocks the loop.
 
-    What was uploaded for a message is on disk before the message leaves. So a retry, or the next
-    owner after a crash, uploads nothing again and says the same.
+    The upload for a message is on disk before the message leaves. So a retry, or the next
+    owner after a crash, uploads nothing again and sends the same.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Uploader:
         ``media_missing``: the store has no such file (any more); ``media_refused_…``: the servers
         will not take it; both are permanent.
         """
-        known = self._session.upload(message_id)
+        known = self._session.uploads.find(message_id)
         if known is not None and (known.kind, known.sha256.hex()) == (said.type, said.file.sha256):
             return known
         async with self._turns:
@@ -101,7 +101,7 @@ class Uploader:
             except (NoLink, ConnectionLost):
                 raise NotConnected from None  # nothing of the message left
             async with self._session.transaction():
-                self._session.remember_upload(message_id, upload)
+                self._session.uploads.remember(message_id, upload)
         return upload
 
     async def _seal(self, said: Media) -> _Sealed:
@@ -115,7 +115,7 @@ class Uploader:
         if path is None:
             raise SendError(MISSING, permanent=True)
         key = secrets.token_bytes(KEY_BYTES)
-        sealing = Sealing(said.type, key)
+        sealing = FileEncryptor(said.type, key)
         try:
             async for _ in sealed_chunks(path, sealing):
                 pass
@@ -139,7 +139,7 @@ class Uploader:
         """Offer the file to one server after the other. Raises `_Refused` or `SendError`."""
         for host in connection.hosts:
             url = _url(host, sealed, connection.auth)
-            chunks = sealed_chunks(sealed.path, Sealing(sealed.kind, sealed.key))
+            chunks = sealed_chunks(sealed.path, FileEncryptor(sealed.kind, sealed.key))
             try:
                 status, said = await self._web.post(url, chunks, sealed_size(sealed.size))
             except Unreachable as error:
@@ -172,7 +172,7 @@ class _Refused(Exception):  # noqa: N818 - reads as what it is
     """The servers do not let this device in with the words that it has."""
 
 
-async def sealed_chunks(path: Path, sealing: Sealing) -> AsyncGenerator[bytes]:
+async def sealed_chunks(path: Path, sealing: FileEncryptor) -> AsyncGenerator[bytes]:
     """The file as it is uploaded, read and sealed in a thread chunk by chunk."""
     file = await asyncio.to_thread(path.open, "rb")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, NotConnected, PairingCode, SendError
 from actors.connection.native.pairing import link_code
 from actors.connection.native.signal.device_sessions import new_key_pair
@@ -33,7 +33,7 @@ TOO_MANY: Final = 429
 """WhatsApp's number for who asks too often."""
 
 
-class Linking:
+class CodePairing:
     """At most one code is open, the newest; it goes with its socket, and nothing of it is kept.
 
     Once it was typed, `adv_secret` is what the proof of a pairing has to know in place of the QR's.
@@ -65,14 +65,14 @@ class Linking:
             await self._events.on_code(code)
             return code
 
-    async def heard(self, stanza: Node) -> None:
+    async def handle(self, stanza: Node) -> None:
         """A notification about the code that is open: it was typed, or is void."""
         about, opened = stanza.child(link_code.STANZA), self._opened
         if about is None or opened is None or link_code.ref_of(stanza) != opened.ref:
             return
         if about.attrs.get("stage") == "refresh_code":
             await self._void()
-        # One at a time: each costs processor time, and whoever repeats it is told the same.
+        # One at a time: each costs processor time, and a repeat has the same answer.
         elif self._finishing is None or self._finishing.done():
             self._finishing = asyncio.create_task(self._guard(self._finish(opened, stanza)))
 
@@ -116,7 +116,7 @@ class Linking:
         try:
             await doing
         except ConnectionLost:
-            return  # told by whoever reads the socket
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            return  # reported by the reader of the socket
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("code failed", action="link_code.failed", error=type(error).__name__)  # noqa: TRY400
             self._socket.fail(Cause(Kind.NETWORK, "code_failed"))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import Qr
 from actors.connection.native.identities.addresses import SERVER
 from actors.connection.native.pairing import qr_pairing
-from actors.connection.native.pairing.code_pairing import Linking
+from actors.connection.native.pairing.code_pairing import CodePairing
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused
 from actors.connection.native.receive.receipts import ack
 from actors.connection.native.receive.transactions import transaction
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import EngineEvents
     from actors.connection.native.transport.socket import Socket
-    from actors.connection.pairing_window import Offering
+    from actors.connection.pairing_window import PairingWindow
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
@@ -40,12 +40,12 @@ OFFER_TIMEOUT = 30.0
 """Seconds from the handshake to WhatsApp's ``<pair-device>``."""
 
 
-class Enrolment:
+class UnpairedClient:
     """Pairs: the credentials are on disk before WhatsApp takes the device for paired (G7).
 
     `run` ends with `ConnectionLost`: WhatsApp asks for a new connection once the device is paired,
-    and a new one is needed for new QR codes when all of them expired. What WhatsApp asks of a pairing
-    beyond that ends it with a cause, in place of a scan that nothing follows.
+    and a new one is needed for new QR codes when all of them expired. Another demand of WhatsApp
+    ends the pairing with a cause, in place of a scan that nothing follows.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Enrolment:
         socket: Socket,
         own: Credentials,
         events: EngineEvents,
-        offering: Offering,
+        offering: PairingWindow,
     ) -> None:
-        """`offering` is told how long WhatsApp waits for a phone."""
+        """`offering` gets the seconds for which WhatsApp waits for a phone."""
         self._session = session
         self._socket = socket
         self._own = own
@@ -69,7 +69,7 @@ class Enrolment:
             identity_private=own.identity_private,
             adv_secret=own.adv_secret,
         )
-        self.linking = Linking(socket, self._keys, events)
+        self.linking = CodePairing(socket, self._keys, events)
         self._showing: asyncio.Task[None] | None = None
         self._offered = False
 
@@ -89,7 +89,7 @@ class Enrolment:
                 if (beyond := self._beyond(stanza)) is not None:
                     log.error("pairing ends", action="pairing.unsupported", cause=str(beyond))
                     await self._socket.close(Cause(beyond))
-                await self.linking.heard(stanza)
+                await self.linking.handle(stanza)
             elif stanza.tag != "iq":
                 continue
             elif stanza.child("pair-device") is not None:
@@ -140,7 +140,7 @@ class Enrolment:
                 await self._events.on_qr(Qr(text, time.time() + lifetime))
                 await asyncio.sleep(lifetime)
                 cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
-        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+        except Exception as error:  # noqa: BLE001 - reported as the cause of the end
             log.error("no QR shown", action="qr.failed", error=type(error).__name__)  # noqa: TRY400
             cause = Cause(Kind.NETWORK, "qr_failed")
         self._socket.fail(cause)
@@ -157,7 +157,7 @@ class Enrolment:
             return
         account = paired.device.canonical
         async with transaction(self._session, self._socket):
-            self._session.save_credentials(
+            self._session.credentials.save(
                 replace(
                     self._own,
                     account=str(account),
@@ -170,7 +170,7 @@ class Enrolment:
                     by_number_until=None,
                 )
             )
-            self._session.save_identity(str(account), paired.account_key)
+            self._session.keys.save_identity(str(account), paired.account_key)
             if paired.lid is not None:
                 self._session.learn_lid(str(paired.lid.canonical), str(account))
         await self._socket.send(paired.answer)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import SendError
-from actors.connection.native.send.fanout import MAX_OUTRUN, Outrun
-from actors.connection.native.send.outcomes import acknowledgement, told
-from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.send.outcomes import send_errors
+from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.transport.nodes import Node
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.send.fanout import Fanout
-    from actors.connection.native.send.outbox import Departures
+    from actors.connection.native.send.pipeline import SendPipeline
     from actors.connection.native.signal.agreement import Bundle
-    from actors.connection.native.transport.socket import Socket
-    from actors.connection.session.session import Session
 
 
 class PeerMessages:
@@ -26,50 +22,27 @@ class PeerMessages:
     The ratchet step is on disk before the bytes that used it leave.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        people: People,
-        socket: Socket,
-        *,
-        fanout: Fanout,
-        departures: Departures,
-        ack_timeout: float,
-    ) -> None:
-        self._session = session
+    def __init__(self, people: People, pipeline: SendPipeline) -> None:
         self._people = people
-        self._socket = socket
-        self._fanout = fanout
-        self._departures = departures
-        self._ack_timeout = ack_timeout
+        self._pipeline = pipeline
 
     async def send(self, number: str, message: bytes) -> None:
         """Send a message, not padded, under this id; done once WhatsApp has it. Raises `SendError`."""
-        with self._socket.acknowledgement(number) as acknowledged:
-            with told():
-                await self._leave(number, message)
-            await acknowledgement(acknowledged, self._ack_timeout)
-
-    async def _leave(self, number: str, message: bytes) -> None:
         phone = self._people.account
-        for _ in range(MAX_OUTRUN):
-            found = await self._fanout.missing_bundles([phone])
-            try:
-                await self._departures.put(lambda: self._stanza(number, message, found))  # noqa: B023
-            except Outrun:
-                continue
-            return
-        raise SendError("session_lost")
 
-    async def _stanza(
-        self, number: str, message: bytes, found: dict[Address, Bundle | None]
-    ) -> Node:
-        phone = self._people.account
-        encrypted = await self._fanout.encrypt_for(phone, message, {}, found)
-        if encrypted is None:
-            raise SendError("no_devices")
-        parts = [Node("meta", {"appdata": "default"}), encrypted]
-        if encrypted.attrs["type"] == "pkmsg":
-            parts += prekey_bundles.device_identity(self._session.credentials())
-        attrs = {"id": number, "to": str(phone), "type": "text", "category": "peer"}
-        return Node("message", attrs, parts)
+        async def encrypt(found: dict[Address, Bundle | None]) -> Node:
+            encrypted = await self._pipeline.fanout.encrypt_for(phone, message, {}, found)
+            if encrypted is None:
+                raise SendError("no_devices")
+            attrs = {"id": number, "to": str(phone), "type": "text", "category": "peer"}
+            identity = self._pipeline.device_identity([encrypted])
+            parts = Node("meta", {"appdata": "default"}), encrypted, *identity
+            return Node("message", attrs, parts)
+
+        async def written() -> tuple[None, Stanza]:
+            return None, Stanza([phone], encrypt)
+
+        with self._pipeline.acknowledgement(number) as acknowledged:
+            with send_errors():
+                await self._pipeline.leave(phone, written)
+            await self._pipeline.acknowledged(acknowledged)

@@ -14,7 +14,7 @@ from actors.connection.engine import SendError
 from actors.connection.native.identities.addresses import parse_optional
 from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.outcomes import send_errors
 from actors.connection.session.messages.placeholders import Placeholder
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ class ResendRequests:
         """Ask for what is due, until the socket ends. Raises `ConnectionLost`."""
         while True:
             self._look.clear()
-            while (due := self._session.due_placeholder(self._clock())) is not None:
+            while (due := self._session.placeholders.due(self._clock())) is not None:
                 try:
                     await self._ask(due)
                 except SendError as error:
                     self._counts["phone.not_asked"] += 1
                     log.warning("phone not asked", action="phone.not_asked", code=error.code)
                 await asyncio.sleep(SPACING)
-            next_at = self._session.next_placeholder_at()
+            next_at = self._session.placeholders.next_at()
             pause = None if next_at is None else max(0.1, min(60.0, next_at - self._clock()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -95,16 +95,16 @@ class ResendRequests:
         if where is None or who is None:
             raise SendError("unsupported_chat", permanent=True)
         chat, sender = str(self._people.canonical(where)), str(self._people.canonical(who))
-        if self._session.seen(chat, sender, message_id):
+        if self._session.inbox.seen(chat, sender, message_id):
             return
-        with told():
-            known = self._session.placeholder(chat, sender, message_id)
+        with send_errors():
+            known = self._session.placeholders.find(chat, sender, message_id)
             if known is None:
                 account = str(self._people.account)
                 stanza = placeholder_resend.attributes(chat, sender, message_id, account)
                 known = Placeholder(chat, sender, message_id, stanza)
                 async with transaction(self._session, self._socket):
-                    self._session.note_placeholder(*known[:3], stanza=stanza, ask_at=None)
+                    self._session.placeholders.note(*known[:3], stanza=stanza, ask_at=None)
             await self._ask(known)
 
     async def _ask(self, asked: Placeholder) -> None:
@@ -112,11 +112,11 @@ class ResendRequests:
         last = asked.asked >= len(PAUSES)
         again_at = None if last else self._clock() + UNACKNOWLEDGED
         async with transaction(self._session, self._socket):
-            if not self._session.note_asked(asked, number, again_at):
+            if not self._session.placeholders.note_asked(asked, number, again_at):
                 return
         from_me = asked.sender == str(self._people.account)
         await self._peers.send(number, placeholder_resend.request(asked.stanza, from_me=from_me))
         self._counts["phone.asked"] += 1
         if not last:
             async with transaction(self._session, self._socket):
-                self._session.ask_again(number, self._clock() + PAUSES[asked.asked])
+                self._session.placeholders.ask_again(number, self._clock() + PAUSES[asked.asked])

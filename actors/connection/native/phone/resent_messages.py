@@ -49,7 +49,7 @@ class ResentMessages:
         """As `take`, of an answer that is parsed."""
         outcome = Outcome("message.resent", answers)
         for info in found.messages:
-            for asked in self._session.asked_for(found.request, info.key.id):
+            for asked in self._session.placeholders.asked_for(found.request, info.key.id):
                 if self._is_of(info, asked, found.request):
                     stored = self._stored(info, asked, store)
                     outcome = replace(
@@ -59,7 +59,7 @@ class ResentMessages:
                         held=outcome.held if stored.held is None else stored.held,
                         moved=(*outcome.moved, *stored.moved),
                     )
-        self._session.ask_again(found.request, None)
+        self._session.placeholders.ask_again(found.request, None)
         return outcome
 
     def _is_of(self, info: Any, asked: Placeholder, request: str) -> bool:
@@ -81,7 +81,9 @@ class ResentMessages:
         if source is None:
             return nothing
         if received is None:
-            self._session.bury(chat=asked.chat, sender=asked.sender, message_id=asked.message_id)
+            self._session.inbox.bury(
+                chat=asked.chat, sender=asked.sender, message_id=asked.message_id
+            )
             return nothing
         if source.from_me and received.destination is None:
             received = replace(received, destination=info.key.remoteJid)

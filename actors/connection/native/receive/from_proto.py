@@ -17,7 +17,7 @@ from actors.connection.native.media.message_part import media_of
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.addons import EDIT, chosen, opened
 from actors.connection.native.transport.nodes import MAX_NUMBER, MalformedMessage
-from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import (
     MINTED,
     Card,

@@ -12,7 +12,13 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from actors.connection.native.media.cipher import HASH_BYTES, HISTORY, KEY_BYTES, Corrupt, Opening
+from actors.connection.native.media.cipher import (
+    HASH_BYTES,
+    HISTORY,
+    KEY_BYTES,
+    Corrupt,
+    FileDecryptor,
+)
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.https import Unreachable, patience
 from actors.connection.native.media.message_part import is_path
@@ -70,7 +76,7 @@ async def bring(told: Any, web: Web, hosts: Hosts) -> bytes:
 
 
 async def _fetch(host: str, told: Any, web: Web) -> bytes:
-    opening = Opening(
+    opening = FileDecryptor(
         HISTORY, told.mediaKey, sha256=told.fileSha256, sealed_sha256=told.fileEncSha256
     )
     parts, size = list[bytes](), 0

@@ -40,7 +40,7 @@ from actors.connection.native.transport.nodes import (
     parse,
     proto,
 )
-from actors.connection.session.history_syncs import LONGEST_NAME
+from actors.connection.session.identities.push_names import LONGEST_NAME
 from actors.connection.session.messages.message_secrets import SECRET_SECONDS
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.https import Web
     from actors.connection.native.receive.from_proto import Scene
     from actors.connection.native.receive.transactions import Link
-    from actors.connection.session.history_syncs import Told
+    from actors.connection.session.received.history_syncs import StoredNotification
     from actors.connection.session.session import Session
 
     Answer = Callable[[], Awaitable[None]]
@@ -88,10 +88,10 @@ class Past:
 
 
 class History:
-    """Stores each message once (G5), however often it is told and whatever dies meanwhile.
+    """Stores each message once (G5), however often it comes, and over any crash.
 
     A notification is in the session file until all of it is; how far it got commits with what was
-    stored. What came by itself, or was sent from here, stays as it is. The phone is told once all
+    stored. A message that came by itself, or was sent from here, stays as it is. The phone gets its receipt once all
     is stored.
 
     With `hold` that is once all is stored elsewhere, and only then the notification is acknowledged:
@@ -102,7 +102,7 @@ class History:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         socket: Link,
         *,
         web: Web | None,
@@ -135,7 +135,7 @@ class History:
         self._look = asyncio.Event()
 
     def look(self, message_id: str | None = None, answer: Answer | None = None) -> None:
-        """The phone told something, in the message of that id; or something was stored elsewhere.
+        """A notification came, in the message of that id; or something was stored elsewhere.
 
         `answer` acknowledges the message, once that is due.
         """
@@ -150,16 +150,16 @@ class History:
         while True:
             self._look.clear()
             await self._finish()
-            while (told := self._session.due_history(self._clock())) is not None:
+            while (told := self._session.history_syncs.due(self._clock())) is not None:
                 await self._take(told)
                 await self._finish()
-            next_at = self._session.next_history_at()
+            next_at = self._session.history_syncs.next_at()
             pause = None if next_at is None else max(0.1, min(60.0, next_at - self._clock()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._look.wait()
 
-    async def _take(self, told: Told) -> None:
+    async def _take(self, told: StoredNotification) -> None:
         try:
             await self._store(told)
         except (ConnectionLost, *SessionRefusal):
@@ -171,21 +171,21 @@ class History:
             await self._put_off(told, error)
             return
         async with transaction(self._session, self._socket):
-            self._session.end_history(told.message_id)
+            self._session.history_syncs.end(told.message_id)
         self._counts["history.stored"] += 1
 
     async def _finish(self) -> None:
         """Tell the phone of what is stored as it has to be, and forget it."""
-        for message_id in self._session.ended_histories():
-            if self._hold and self._session.keeps_any(
-                self._until.setdefault(message_id, self._session.last_arrival())
+        for message_id in self._session.history_syncs.ended():
+            if self._hold and self._session.inbox.keeps_any(
+                self._until.setdefault(message_id, self._session.inbox.last_arrival())
             ):
                 continue
             await self._tell(message_id)
             await self._forget(message_id)
         for message_id in list(self._unanswered):
-            # It ended before its stanza was told here.
-            if not self._session.has_history(message_id):
+            # It ended before its stanza came here.
+            if not self._session.history_syncs.has(message_id):
                 await self._answer(message_id)
 
     async def _forget(self, message_id: str) -> None:
@@ -194,7 +194,7 @@ class History:
         Where it did not come on this socket it comes again, and is answered then.
         """
         async with transaction(self._session, self._socket):
-            self._session.forget_history(message_id)
+            self._session.history_syncs.forget(message_id)
         self._until.pop(message_id, None)
         await self._answer(message_id)
 
@@ -203,7 +203,7 @@ class History:
         if answer is not None:
             await answer()
 
-    async def _put_off(self, told: Told, error: Exception) -> None:
+    async def _put_off(self, told: StoredNotification, error: Exception) -> None:
         """Try it again later; not for ever."""
         reason = str(error) if isinstance(error, Later) else type(error).__name__
         if told.attempts >= MAX_ATTEMPTS:
@@ -213,14 +213,14 @@ class History:
         self._counts["history.put_off"] += 1
         pause = doubled(told.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
         async with transaction(self._session, self._socket):
-            self._session.put_off_history(told.message_id, self._clock() + pause)
+            self._session.history_syncs.put_off(told.message_id, self._clock() + pause)
 
-    async def _give_up(self, told: Told, reason: str) -> None:
+    async def _give_up(self, told: StoredNotification, reason: str) -> None:
         self._counts["history.lost"] += 1
         log.warning("history not read", action="history.lost", reason=reason)
         await self._forget(told.message_id)
 
-    async def _store(self, told: Told) -> None:
+    async def _store(self, told: StoredNotification) -> None:
         notification = parse(proto.Message.HistorySyncNotification, told.notification)
         inline = bool(notification.initialHistBootstrapInlinePayload)
         if not inline and (self._web is None or self._hosts is None):
@@ -276,7 +276,7 @@ class History:
         if person is None or not person.is_person:
             return False
         named = str(self._people.canonical(person))
-        return self._session.save_push_name(named, told.pushname) and self._people.is_account(
+        return self._session.push_names.save(named, told.pushname) and self._people.is_account(
             person
         )
 
@@ -309,7 +309,7 @@ class History:
             seconds = min(conversation.ephemeralExpiration, LONGEST)
             if (seconds or set_at) and set_at <= self._clock():
                 chat = str(self._people.canonical(Address.parse(conversation.id)))
-                self._session.note_timer(chat, seconds, float(set_at))
+                self._session.timers.note(chat, seconds, float(set_at))
         if news:
             await self._on_inbox()
 
@@ -344,16 +344,16 @@ class History:
             key.id,
             info.messageTimestamp,
             key.fromMe,
-            info.pushName[:LONGEST_NAME] or self._session.push_name(str(sender)),
+            info.pushName[:LONGEST_NAME] or self._session.push_names.find(str(sender)),
             of_web(info),
         )
 
-    async def _commit(self, told: Told, share: Sequence[Past], passed: int) -> None:
+    async def _commit(self, told: StoredNotification, share: Sequence[Past], passed: int) -> None:
         stored = 0
         async with transaction(self._session, self._socket):
             for past in share:
                 stored += self._add(past)
-            self._session.note_history(told.message_id, passed)
+            self._session.history_syncs.note(told.message_id, passed)
         self._counts["history.messages"] += stored
         if stored:
             await self._on_inbox()
@@ -361,10 +361,10 @@ class History:
 
     def _add(self, past: Past) -> bool:
         """Put one message in, where it is one and is not there yet."""
-        chat, sender = str(past.chat), str(past.sender)
-        if past.from_me and self._session.was_sent(chat, past.message_id):
+        key = Key(str(past.chat), str(past.sender), past.message_id)
+        if past.from_me and self._session.sent.was_sent(key.chat, key.message_id):
             return False
-        if self._session.seen(chat, sender, past.message_id):
+        if self._session.inbox.seen(*key):
             return False
         found = read_parsed(past.message)
         if found is None:
@@ -376,11 +376,9 @@ class History:
         except Forged:
             return False
         if isinstance(said, Poll) or past.at > self._clock() - SECRET_SECONDS:
-            self._edits.learn(Key(chat, sender, past.message_id), said, found.secret)
-        added = self._session.add_message(
-            chat=chat,
-            sender=sender,
-            message_id=past.message_id,
+            self._edits.learn(key, said, found.secret)
+        added = self._session.inbox.add(
+            **key._asdict(),
             at=past.at,
             type=said.type,
             text=text_of(said),
@@ -391,10 +389,10 @@ class History:
             content=None if is_plain(said) else encode(said),
         )
         if added and said.type in KINDS:
-            self._session.add_file(chat, sender, past.message_id, "failed", NOT_FETCHED, past=True)
+            self._session.downloads.add_file(*key, "failed", NOT_FETCHED, past=True)
         return added
 
     def _scene(self, past: Past) -> Scene:
         scene = scene_of(self._session, self._people, past.chat, past.sender)
-        was_sent = partial(self._session.was_sent, str(past.chat))
+        was_sent = partial(self._session.sent.was_sent, str(past.chat))
         return replace(scene, from_phone=lambda number: not was_sent(number))

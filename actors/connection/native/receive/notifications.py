@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.nodes import Node
@@ -37,7 +37,7 @@ class Notices:
         signal: Signal,
         people: People,
         devices: Devices,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -84,7 +84,7 @@ class Notices:
         # As WhatsApp's own clients do: the next key is believed, and what goes out from now on is
         # not encrypted for the installation that is gone.
         self._signal.distrust(str(person))
-        self._session.drop_own_sender_keys(str(person))
+        self._session.groups.drop_own_sender_keys(str(person))
         return Outcome("notification.identity", answers)
 
     def _synced(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
@@ -105,14 +105,14 @@ class Notices:
 
     def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
         """The account's phone was asked for a file that the servers lost."""
-        for transfer in self._session.transfers_of(stanza.attrs["id"]):
+        for transfer in self._session.downloads.of_message(stanza.attrs["id"]):
             found = reupload_request.answer(stanza, transfer)
             if found is None:
                 continue
             if found.direct_path is None:
-                self._session.end_transfer(transfer, "failed", GONE)
+                self._session.downloads.end(transfer, "failed", GONE)
                 return Outcome("notification.file_lost", answers, news=True)
             if is_path(found.direct_path):
-                self._session.find_transfer_at(transfer, found.direct_path)
+                self._session.downloads.relocate(transfer, found.direct_path)
                 return Outcome("notification.file", answers, task="file")
         return Outcome("notification.ignored", answers)

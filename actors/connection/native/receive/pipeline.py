@@ -79,10 +79,10 @@ class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
     An answer leaves only after the commit that it vouches for, one that is held only after `settled`
-    was told its key. WhatsApp sends again a stanza that a crash or a full disk left unanswered; one that
+    got its key. WhatsApp sends again a stanza that a crash or a full disk left unanswered; one that
     cannot be handled is refused.
 
-    Decrypting a message that is not an ordinary one ends the batch before it. What it takes is computed
+    Decrypting a message that is not an ordinary one ends the batch before it. Its keys are computed
     outside a transaction, and it begins the next batch.
     """
 
@@ -136,7 +136,7 @@ class Receiver:
 
     async def run(self) -> None:
         """Commit and acknowledge what is queued, for ever."""
-        if self._session.wants():
+        if self._session.inbox.wants():
             # Resends that an earlier socket asked for may come now, but need not.
             asyncio.get_running_loop().call_later(self._patience, self._lapse, None)
         while True:
@@ -194,7 +194,7 @@ class Receiver:
                 await asyncio.sleep(0)
 
     async def _answer(self, outcomes: Sequence[tuple[Node | None, Outcome]]) -> None:
-        # At once: whoever waits for the items may have settled them by the next pause.
+        # At once: the drain may have settled the items by the next pause.
         for _, outcome in outcomes:
             if outcome.held is not None and len(self._held) < HELD:
                 # A message and its resend share an item, and each stanza is answered.

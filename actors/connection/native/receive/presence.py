@@ -84,8 +84,8 @@ class Visibility:
 class Appearance:
     """Presence of the account on one socket: online or not, and under which name.
 
-    Strangers see "-" in place of a name that WhatsApp was not told, and it learns the name from
-    presence alone (whatsmeow, presence.go). It is told at the login, and again once it changes.
+    Strangers see "-" in place of a name that WhatsApp does not know, and it learns the name from
+    presence alone (whatsmeow, presence.go). The name is sent at the login, and again once it changes.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Appearance:
         return self._visibility.active
 
     async def open(self) -> None:
-        """Begin, after the login: WhatsApp is told the name, where it is known."""
+        """Begin, after the login: send WhatsApp the name, where it is known."""
         self._open = True
         if self._visibility.available:
             await self._tell()
@@ -120,7 +120,7 @@ class Appearance:
 
     async def look(self) -> None:
         """Tell WhatsApp the name where it changed; nothing before `open`, or once the socket ended."""
-        if self._open and self._session.push_name(str(self._people.account)) != self._name:
+        if self._open and self._session.push_names.find(str(self._people.account)) != self._name:
             await self._tell()
 
     async def show(self, *, available: bool) -> None:
@@ -133,7 +133,7 @@ class Appearance:
             await self._show()
 
     async def _show(self) -> None:
-        self._name = self._session.push_name(str(self._people.account))
+        self._name = self._session.push_names.find(str(self._people.account))
         named = {} if self._name is None else {"name": self._name}
         kind = "available" if self._visibility.available else "unavailable"
         await _tell(self._socket, Node("presence", {"type": kind, **named}))
@@ -149,7 +149,7 @@ async def show_typing(socket: Socket, routes: Routes, chat: str, state: str) -> 
 
 
 async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
-    """Ask to be told whether a person is online, while this socket lasts. Raises `SendError`."""
+    """Subscribe to whether a person is online, while this socket lasts. Raises `SendError`."""
     person = parse_optional(chat)
     if person is None or not person.is_person:
         raise SendError("unsupported_chat", permanent=True)
@@ -157,7 +157,7 @@ async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
     await _tell(socket, Node("presence", {"type": "subscribe", "to": to}))
 
 
-def heard(stanza: Node, people: People) -> Presence | None:
+def presence_of(stanza: Node, people: People) -> Presence | None:
     """The presence in a stanza; None where it has none."""
     origin = parse_optional(stanza.attrs.get("from"))
     if origin is None:

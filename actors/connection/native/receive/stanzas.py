@@ -11,7 +11,7 @@ from actors.connection.native.calls import learn_caller
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
 from actors.connection.native.receive.message_source import Unparseable, source_of
-from actors.connection.native.receive.messages.messages import Messages, RosterWanted
+from actors.connection.native.receive.messages.messages import MembersWanted, Messages
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.notifications import Notices
 from actors.connection.native.refusals import Undecryptable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.receive.message_source import Source
     from actors.connection.native.signal.device_sessions import Signal
@@ -41,7 +41,7 @@ PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
 """Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
 
 
-class Incoming:
+class StanzaHandler:
     """Takes stanzas one by one, each inside its own savepoint of the session's transaction.
 
     A message is decrypted once: its ratchet step, its prekey and its inbox row commit together,
@@ -55,7 +55,7 @@ class Incoming:
         signal: Signal,
         people: People,
         devices: Devices,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
         hold: bool = False,
@@ -92,7 +92,7 @@ class Incoming:
     async def prepare(self, stanza: Node) -> None:
         """Compute what reading a message takes, outside the transaction in which it is taken."""
         source = self._source(stanza)
-        if source is not None and not self._session.seen(*self._messages.key(stanza, source)):
+        if source is not None and not self._session.inbox.seen(*self._messages.key(stanza, source)):
             await self._ciphers.prepare(stanza, source)
 
     def forget_prepared(self) -> None:
@@ -154,7 +154,7 @@ class Incoming:
             return Outcome("message.ignored", (receipts.ack(stanza),))
         if source.from_me:
             name = stanza.attrs.get("notify", "")
-            self._session.save_push_name(str(self._people.account), name)
+            self._session.push_names.save(str(self._people.account), name)
         return await self._message_of(stanza, source)
 
     async def _message_of(self, stanza: Node, source: Source) -> Outcome:
@@ -167,7 +167,7 @@ class Incoming:
             with self._session.savepoint():
                 plaintext = await self._ciphers.decrypt(stanza, source)
                 found = self._messages.read(source, plaintext)
-        except RosterWanted:
+        except MembersWanted:
             return Outcome("message.roster_wanted", task="roster")
         except (Undecryptable, MalformedMessage) as error:
             return self._undecryptable(stanza, source, error)
@@ -183,14 +183,14 @@ class Incoming:
             return self._messages.put_placeholder(stanza, source, (receipts.nack(stanza, code),))
         assert isinstance(error, Undecryptable)
         key = self._messages.key(stanza, source)
-        count = self._session.count_retry("asked", *key)
+        count = self._session.sent.count_retry("asked", *key)
         log.warning(
             "undecryptable message",
             action="message.undecryptable",
             reason=error.reason,
             count=count,
         )
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         # WhatsApp keeps the copy of an own message until the receipt comes, whatever the ack says.
         copied = source.from_me and stanza.attrs.get("category") != "peer"
         answers = receipts.delivered(stanza, from_me=True) if copied else (receipts.ack(stanza),)

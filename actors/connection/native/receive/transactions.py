@@ -1,11 +1,11 @@
-"""The session's transactions, as seen by whoever serves a socket with it."""
+"""The session's transactions, as the parts of a socket use them."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
 

@@ -57,7 +57,7 @@ _TYPES = {
     "pollUpdateMessage": "poll_vote",
 }
 
-# What a protocol message may be that a person did.
+# Kinds of protocol messages that are the act of a person.
 _CHANGES = {
     proto.Message.ProtocolMessage.REVOKE: "delete",
     proto.Message.ProtocolMessage.MESSAGE_EDIT: "edit",

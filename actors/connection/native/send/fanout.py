@@ -94,7 +94,7 @@ class Fanout:
             bundle = found[known]
             if bundle is None:
                 return None
-            phone = self._session.identity(str(known.canonical))
+            phone = self._session.keys.identity(str(known.canonical))
             if phone is None and (first := found.get(known.canonical)) is not None:
                 phone = first.identity_key
             if not prekey_bundles.belongs(bundle, device, phone):

@@ -1,4 +1,4 @@
-"""A message to a person, and what its stanza says beside it."""
+"""A message that is about to leave, to a person or to a group, and what its stanza says beside it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.everyone import Everyone
+    from actors.connection.native.identities.group_members import GroupMembers
     from actors.connection.native.identities.routes import Route
     from actors.connection.native.send.to_proto import Dress, Place
     from actors.connection.session.files.uploads import Upload
@@ -26,22 +27,43 @@ MAX_MESSAGE: Final = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message and its copy for the account's own devices, not padded, for these devices.
+    """A message to a chat, not padded, under the caller's id `number`.
 
-    `chat` is the person's canonical address, `route` has the addresses of the stanza. `poll` is what
-    the votes will be read with, where it is one. `missed` ones are devices that the message did not
-    reach when it was sent.
+    `chat` is a canonical address. `poll` is what the votes will be read with, where it is one.
     """
 
     number: str
     chat: Address
+    message: bytes
+    dress: Dress
+    poll: MessageSecret | None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectLetter(Letter):
+    """A message to a person, and its copy for the account's own devices.
+
+    `route` has the addresses of the stanza, `everyone` the devices that it is for. `missed`: they are devices
+    that the message did not reach when it was sent.
+    """
+
+    copy: bytes
     route: Route
     everyone: Everyone
-    message: bytes
-    copy: bytes
-    dress: Dress
-    poll: MessageSecret | None = None
     missed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLetter(Letter):
+    """A message to a group for these persons and devices, the account's own devices among them.
+
+    `own` is this device, as the group names it.
+    """
+
+    roster: GroupMembers
+    people: tuple[Address, ...]
+    devices: tuple[Address, ...]
+    own: Address
 
 
 def plaintext(outgoing: Outgoing, place: Place, upload: Upload | None) -> bytes:
@@ -63,6 +85,8 @@ def poll_author(session: Session, chat: Address, account: Address, said: Content
     """The address by which the poll that is voted in names its author, where that is known."""
     if not isinstance(said, PollVote):
         return None
-    return session.poll_author(
-        str(chat), session.chat_today(said.target.sender or str(account)), said.target.message_id
+    return session.secrets.poll_author(
+        str(chat),
+        session.names.chat_today(said.target.sender or str(account)),
+        said.target.message_id,
     )

@@ -7,11 +7,13 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import structlog
+
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits import refusals
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
-from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.transport.errors import (
     ConnectionLost,
     NotOnWhatsApp,
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
 
+log = structlog.get_logger()
+
 
 @contextmanager
-def told() -> Iterator[None]:
+def send_errors() -> Iterator[None]:
     """Turns failures before the message left into a `SendError`."""
     try:
         yield
@@ -52,6 +56,29 @@ def told() -> Iterator[None]:
         raise NotConnected from None
 
 
+@contextmanager
+def failures_logged() -> Iterator[None]:
+    """Logs failures to reach devices that a message missed; it is acknowledged, and counts as sent.
+
+    The lists of devices are fresh then, and the next message reaches them.
+    """
+    try:
+        yield
+    except (
+        ConnectionLost,
+        NotInGroup,
+        NotOnWhatsApp,
+        RequestFailed,
+        RequestTimeout,
+        SendError,
+        UnknownGroup,
+        *SessionRefusal,
+    ) as error:
+        log.warning(
+            "missed devices not reached", action="send.missed_devices", error=type(error).__name__
+        )
+
+
 async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
     """The server's ack of a message that left, within so many seconds. Raises `SendError`."""
     try:
@@ -71,9 +98,9 @@ async def forget_begun(
     session: Session, link: Link, chat: Address, message_id: str, refused: SendError
 ) -> None:
     """Forget that the account began the chat, where WhatsApp refused the message that did."""
-    began = session.begun_by(str(chat))
+    began = session.outreach.begun_by(str(chat))
     if began is None or (began != message_id and refused.code != NEW_CHATS_CAPPED):
         return
     with suppress(ConnectionLost):  # the next refusal by the cap says it again
         async with transaction(session, link):
-            session.forget_begun(str(chat))
+            session.outreach.forget_begun(str(chat))

@@ -1,64 +1,62 @@
-"""The send pipeline: devices, sessions, encryption, commit, bytes, acknowledgement."""
+"""The steps that messages to persons, to groups and to the phone share: file, order, commit, bytes, acknowledgement.
+
+`direct_sender`, `group_sender` and `peer_messages` bring the stanza and what follows from its acknowledgement.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import structlog
-
-from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.identities.addresses import Address, parse_optional
-from actors.connection.native.identities.routes import Routes
-from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.transactions import SessionRefusal, transaction
+from actors.connection.engine import SendError
+from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
-from actors.connection.native.send.letter import Letter, plaintext, poll_author, poll_secret
+from actors.connection.native.send.letter import plaintext, poll_author
 from actors.connection.native.send.outbox import Departures
-from actors.connection.native.send.outcomes import acknowledgement, forget_begun, told
+from actors.connection.native.send.outcomes import acknowledgement, send_errors
 from actors.connection.native.send.per_chat_lock import Turns
-from actors.connection.native.send.to_proto import Place, dress
+from actors.connection.native.send.to_proto import Place
 from actors.connection.native.signal import prekey_bundles
-from actors.connection.native.transport.errors import (
-    ConnectionLost,
-    NotOnWhatsApp,
-    RequestFailed,
-    RequestTimeout,
-)
-from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Media
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Literal
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.addresses import Kind
-    from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.everyone import Everyone
     from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.identities.routes import Route
     from actors.connection.native.media.upload import Uploader
+    from actors.connection.native.send.letter import Letter
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.signal.device_sessions import Signal
+    from actors.connection.native.transport.nodes import Node
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
 
-log = structlog.get_logger()
+T = TypeVar("T")
 
 
-MOST_AGREED: Final = 10_000
-"""Chats of which it is remembered that WhatsApp's hash counts what is not known here."""
+class Stanza(NamedTuple):
+    """A stanza that is about to leave.
+
+    `devices` are those that it is encrypted for as far as they have sessions to set up; `encrypt` makes the
+    stanza inside a transaction, from their bundles. `leave_alone`: see `Fanout.missing_bundles`.
+    """
+
+    devices: Sequence[Address]
+    encrypt: Callable[[dict[Address, Bundle | None]], Awaitable[Node]]
+    leave_alone: bool = False
 
 
-class Sender:
-    """Sends to persons over one socket, each message under the caller's id.
+class SendPipeline:
+    """The way of one socket's messages, each under the caller's id.
 
-    Messages to one chat leave in the order of the calls (G4); no chat waits for another's
-    questions to WhatsApp, nor for its files. A ratchet step is on disk before the bytes that used it
-    leave. `turn` gives one writer to a chat at a time, `routes` the addresses of stanzas to persons.
+    Messages to one chat leave in the order of the calls (G4); no chat waits for another's questions to
+    WhatsApp, nor for its files. A ratchet step is on disk before the bytes that used it leave. `turn` gives
+    one writer to a chat at a time.
     """
 
     def __init__(
@@ -66,267 +64,120 @@ class Sender:
         session: Session,
         signal: Signal,
         people: People,
-        devices: Devices,
         socket: Socket,
         *,
         ack_timeout: float,
         uploader: Uploader | None = None,
-        permit: Callable[[Address], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without an `uploader` no file is sent. `permit` raises where nothing may leave for a chat now."""
-        self._uploader = uploader
-        self._permit = permit
+        """Without an `uploader` no file is sent; an acknowledgement is waited for `ack_timeout` seconds."""
         self._session = session
         self._people = people
-        self._devices = devices
         self._socket = socket
         self._ack_timeout = ack_timeout
-        self._clock = clock
-        self.routes = Routes(session, people, devices, clock)
+        self._uploader = uploader
+        self.clock = clock
         self.fanout = Fanout(session, signal, people, socket)
-        self.departures = Departures(session, socket)
         self.turn = Turns().of
         self._order = Turns().of
-        self._agreed: dict[Address, tuple[str, str]] = {}
-
-    async def send(self, outgoing: Outgoing) -> float:
-        """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
-        chat = parse_optional(outgoing.chat)
-        if chat is None or not chat.is_person:
-            raise SendError("unsupported_chat", permanent=True)
-        chat = self._people.canonical(chat)
-        self._check(chat)
-        upload = await self.upload(outgoing, chat)
-        try:
-            letter, ack = await self._attempt(outgoing, chat, upload)
-        except SendError as refused:
-            if not self.routes.may_go_by_number(chat, refused.code, outgoing.message_id):
-                raise
-            letter, ack = await self._attempt(outgoing, chat, upload, "number")
-            await self._prefer_numbers()
-        expected = ack.attrs.get("phash")
-        if expected and not self._agrees(letter, expected):
-            await self._reach_missing(letter, expected)
-        stamp = ack.number("t")
-        return self._clock() if stamp is None else float(stamp)
-
-    async def _prefer_numbers(self) -> None:
-        """Note that WhatsApp takes numbers where it refuses LIDs; else the next refusal shows it."""
-        log.warning("no LIDs for a while", action="send.by_number")
-        try:
-            async with transaction(self._session, self._socket):
-                self.routes.prefer_numbers()
-        except ConnectionLost:
-            return
+        self._departures = Departures(session, socket)
 
     async def close(self) -> None:
         """Send nothing more."""
-        await self.departures.close()
+        await self._departures.close()
 
     async def upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
-        """The place of the message's file, once it is there; None where it has none.
+        """Return the place of the message's file, once it is there; None where it has none.
 
-        Who comes later in a chat waits for the file of who came first. Raises `SendError`.
+        A later message of a chat waits for the file of an earlier one. Raises `SendError`.
         """
         said = outgoing.content
         async with self._order(chat):
             if self._uploader is None or not isinstance(said, Media):
                 return None
-            with told():
+            with send_errors():
                 return await self._uploader.upload(outgoing.message_id, said)
 
-    async def _attempt(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None = None
-    ) -> tuple[Letter, Node]:
-        """Send it, by addresses of this kind; return it and WhatsApp's ack. Raises `SendError`."""
-        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
-            with told():
-                letter = await self._leave(
-                    lambda: self._written(outgoing, chat, upload, kind), chat
-                )
-            try:
-                return letter, await acknowledgement(acknowledged, self._ack_timeout)
-            except SendError as refused:
-                if not refused.uncertain:
-                    whom = self._people.canonical(letter.chat)
-                    await forget_begun(self._session, self._socket, whom, letter.number, refused)
-                raise
+    def plaintext(
+        self,
+        outgoing: Outgoing,
+        chat: Address,
+        upload: Upload | None,
+        *,
+        to: Address,
+        named: Callable[[Address], Address],
+        expires: int,
+    ) -> bytes:
+        """Return the message, not padded, as it is encrypted for `to`.
 
-    def _check(self, chat: Address) -> None:
-        """Raises `SendError` where nothing may leave for the chat now.
-
-        It may have another name, whose earlier messages leave first (G4), or a limit may hold it back.
+        `named` returns the address of a person in this chat; messages of the chat disappear after `expires`
+        seconds. Raises `SendError`.
         """
-        if self._people.canonical(chat) != chat:
-            raise NotConnected
-        self._permit(chat)
-
-    async def _written(
-        self, outgoing: Outgoing, chat: Address, upload: Upload | None, kind: Kind | None
-    ) -> Letter:
-        """The message as it leaves now: its addresses are those of the stanza."""
-        self._check(chat)
-        # A message that may have arrived keeps its addresses, or its recipient may see two (G3).
-        kept = kind or self._session.sent_wire(str(chat), outgoing.message_id)
-        route = await self.routes.to(chat, kept)
-        message = plaintext(outgoing, self._place(outgoing, chat, route), upload)
-        return Letter(
-            outgoing.message_id,
-            chat,
-            route,
-            await self._everyone(chat, route),
-            message,
-            wrappers.device_sent(message, str(route.to)),
-            dress(message),
-            poll_secret(outgoing.content),
-        )
-
-    def _place(self, outgoing: Outgoing, chat: Address, route: Route) -> Place:
         account, lid = self._people.account, self._people.lid
-        return Place(
-            str(route.to),
+        place = Place(
+            str(to),
             str(account),
-            self._clock() if outgoing.at is None else outgoing.at,
+            self.clock() if outgoing.at is None else outgoing.at,
             None if lid is None else str(lid.canonical),
-            named=lambda person: str(self._people.named(Address.parse(person), route.kind)),
+            named=lambda person: str(named(Address.parse(person))),
             author=poll_author(self._session, chat, account, outgoing.content),
-            expires=self._session.timer(str(chat)),
+            expires=expires,
         )
+        return plaintext(outgoing, place, upload)
 
-    async def _everyone(self, chat: Address, route: Route) -> Everyone:
-        """The devices of the chat's person and of the account, this one among them."""
-        account = self._people.account
-        theirs, own = self._devices.cached(chat), self._devices.cached(account)
-        if theirs is None or own is None:
-            return route.everyone(
-                *await asyncio.gather(
-                    self._devices.of(chat, route.to),
-                    self._devices.of(account, route.own.canonical),
-                )
-            )
-        return route.everyone(theirs, own)
+    def acknowledgement(self, message_id: str) -> AbstractContextManager[asyncio.Future[Node]]:
+        """Expect WhatsApp's ack of this id while the block runs."""
+        return self._socket.acknowledgement(message_id)
 
-    async def _leave(self, written: Callable[[], Awaitable[Letter]], chat: Address) -> Letter:
-        """Write the message, have it leave for its devices, and return it.
+    async def acknowledged(self, waiting: asyncio.Future[Node]) -> Node:
+        """Return WhatsApp's ack of a message that left. Raises `SendError`."""
+        return await acknowledgement(waiting, self._ack_timeout)
 
-        The turn gives the place in the order; the commit is shared with whoever waits then.
+    def acknowledged_at(self, ack: Node) -> float:
+        """Return the server's time of its ack, in seconds."""
+        stamp = ack.number("t")
+        return self.clock() if stamp is None else float(stamp)
+
+    async def leave(self, chat: Address, write: Callable[[], Awaitable[tuple[T, Stanza]]]) -> T:
+        """Have a letter leave for its devices, and return it once its stanza is written.
+
+        `write` makes it, in the chat's turn; once more where a session went meanwhile. The turn gives the
+        place in the order; the commit is shared with all that wait then.
         """
-        tries = MAX_OUTRUN
-        while True:
+        for _ in range(MAX_OUTRUN):
             async with self.turn(chat):
-                letter = await written()
-                leaving = await self._put(letter)
+                letter, stanza = await write()
+                leaving = await self._put(stanza)
             try:
                 await leaving
             except Outrun:
-                tries -= 1
-                if not tries:
-                    raise SendError("session_lost") from None
-            else:
-                return letter
+                continue
+            return letter
+        raise SendError("session_lost")
 
-    async def _put(self, letter: Letter) -> asyncio.Future[Node]:
-        found = await self.fanout.missing_bundles(letter.everyone.devices)
-        leaving = self.departures.put(lambda: self._encrypt(letter, found))
+    async def _put(self, stanza: Stanza) -> asyncio.Future[Node]:
+        found = await self.fanout.missing_bundles(stanza.devices, leave_alone=stanza.leave_alone)
+        leaving = self._departures.put(lambda: stanza.encrypt(found))
         if found:
-            # Who comes next is to find the sessions, and to use up no more prekeys.
+            # The next message is to find the sessions, and to use up no more prekeys.
             await asyncio.wait([leaving])
         return leaving
 
-    async def _encrypt(self, letter: Letter, found: dict[Address, Bundle | None]) -> Node:
-        """The stanza for the devices of a letter, inside a transaction."""
-        if not letter.missed:
-            self._check(letter.chat)  # of a limit that was told meanwhile, the refusal is for good
-        targets: list[Node] = []
-        identity = False
-        # A copy for the own phone alone would be acknowledged, and nobody would have got it.
-        reached = letter.missed or letter.chat == self._people.account
-        account = letter.route.own.canonical
-        for device in letter.everyone.devices:
-            if device == letter.route.own:
-                continue
-            own = device.canonical == account
-            encrypted = await self.fanout.encrypt_for(
-                device, letter.copy if own else letter.message, letter.dress.enc, found
-            )
-            if encrypted is None:
-                continue
-            reached = reached or not own
-            targets.append(Node("to", {"jid": str(device)}, (encrypted,)))
-            if encrypted.attrs["type"] == "pkmsg":
-                identity = True
-        if not targets or not reached:
-            raise SendError("no_devices")
-        self._remember(letter)
-        attrs = {"id": letter.number, "to": str(letter.route.to), **letter.dress.attrs}
-        if letter.route.number is not None:
-            attrs["peer_recipient_pn"] = str(letter.route.number)
-        if letter.missed:
-            attrs["device_fanout"] = "false"
-        parts = [*letter.dress.parts, Node("participants", {}, targets)]
-        if identity:
-            parts += prekey_bundles.device_identity(self._session.credentials())
-        return Node("message", attrs, parts)
+    def remember(
+        self, letter: Letter, author: Address, wire: Literal["lid", "number"] | None = None
+    ) -> None:
+        """Store what retry receipts and votes will need, inside a transaction.
 
-    def _remember(self, letter: Letter) -> None:
-        """Keep what retry receipts and votes will need, inside a transaction."""
-        chat, route = str(self._people.canonical(letter.chat)), letter.route
-        self._session.remember_sent(
-            chat, letter.number, letter.message, self._clock(), wire=route.kind
-        )
-        self._session.note_begun(chat, letter.number)
-        if letter.poll is not None:
-            account, author = str(self._people.account), str(route.own.canonical)
-            self._session.remember_secret(chat, account, letter.number, letter.poll, author)
-
-    def _agrees(self, letter: Letter, expected: str) -> bool:
-        """Whether WhatsApp knows no other devices, as far as its hash says or asking for them did."""
-        known = letter.everyone
-        agreed = self._agreed.get(letter.chat)
-        return expected in known.hashes or agreed == (known.hash, expected)
-
-    async def _reach_missing(self, letter: Letter, expected: str) -> None:
-        """WhatsApp knows other devices than the cache did: send to those that were missed.
-
-        The message is acknowledged already, so a failure here is no failure of the send: the
-        lists are fresh then, and the next message reaches the devices. Where nobody was missed the
-        hash counts what is not known here, and is not asked about again.
+        `author` is the account's address on the wire of a poll.
         """
-        chat, route, account = letter.chat, letter.route, self._people.account
-        try:
-            fresh = route.everyone(
-                *await asyncio.gather(
-                    self._devices.refresh(chat, route.to),
-                    self._devices.refresh(account, route.own.canonical),
-                )
-            )
-            missed = fresh.without(letter.everyone)
-            if not missed.devices:
-                if len(self._agreed) >= MOST_AGREED:
-                    self._agreed.clear()
-                self._agreed[chat] = (fresh.hash, expected)
-                return
-            with self._socket.acknowledgement(letter.number) as acknowledged:
-                await self._leave(_as_it_is(replace(letter, everyone=missed, missed=True)), chat)
-                await acknowledgement(acknowledged, self._ack_timeout)
-        except (
-            ConnectionLost,
-            RequestFailed,
-            RequestTimeout,
-            NotOnWhatsApp,
-            SendError,
-            *SessionRefusal,
-        ) as error:
-            log.warning(
-                "missed devices not reached",
-                action="send.missed_devices",
-                error=type(error).__name__,
-            )
+        chat = str(self._people.canonical(letter.chat))
+        self._session.sent.remember(chat, letter.number, letter.message, self.clock(), wire=wire)
+        if letter.poll is not None:
+            account = str(self._people.account)
+            self._session.secrets.remember(chat, account, letter.number, letter.poll, str(author))
 
-
-def _as_it_is(letter: Letter) -> Callable[[], Awaitable[Letter]]:
-    async def written() -> Letter:
-        return letter
-
-    return written
+    def device_identity(self, encrypted: Iterable[Node]) -> Sequence[Node]:
+        """Return the part of a stanza by which new sessions know this device; empty where there is none."""
+        if all(one.attrs["type"] != "pkmsg" for one in encrypted):
+            return ()
+        return prekey_bundles.device_identity(self._session.credentials.read())

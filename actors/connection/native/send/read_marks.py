@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.outcomes import send_errors
 from actors.connection.native.transport.nodes import Node, iq
-from actors.connection.session.unread import readings
+from actors.connection.session.chats.unread import readings
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.chats.unread import ReadBatch
     from actors.connection.session.session import Session
-    from actors.connection.session.unread import Reading
     from actors.messages.content import ReadMark
 
 SHOWN: Final = "all"
@@ -43,16 +43,16 @@ class ReadMarks:
 
     async def send(self, chat: Address, mark: ReadMark, at: float) -> None:
         """Return once the receipts were handed to the network. Raises `SendError`."""
-        with told():
+        with send_errors():
             kind = self._kind or await self._asked()
             async with transaction(self._session, self._socket):
-                unread = self._session.marked(str(chat), mark)
+                unread = self._session.unread.marked(str(chat), mark)
             stanzas = [receipt(each, kind, int(at)) for each in readings(unread)]
             if stanzas:
                 await self._socket.send(*stanzas)
             # Only now: what a crash cuts off is marked once more.
             async with transaction(self._session, self._socket):
-                self._session.forget_unread(each.number for each in unread)
+                self._session.unread.forget(each.number for each in unread)
 
     async def _asked(self) -> str:
         reply = await self._socket.request(iq("get", "privacy", (Node("privacy"),)))
@@ -70,7 +70,7 @@ def kind_of(privacy: Node) -> str:
     return "read" if values.get("readreceipts", SHOWN) == SHOWN else "read-self"
 
 
-def receipt(reading: Reading, kind: str, at: int) -> Node:
+def receipt(reading: ReadBatch, kind: str, at: int) -> Node:
     """The receipt of that kind for these messages; `at` is when they were read."""
     first, *others = reading.message_ids
     attrs = {"id": first, "type": kind, "to": reading.origin, "t": str(at)}

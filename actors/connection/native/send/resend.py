@@ -107,7 +107,7 @@ class Resender:
             return "malformed"
         chat, device = claim.chat, claim.device
         number = asked.attrs.get("id") or receipt.attrs.get("id", "")
-        message = self._session.sent_plaintext(str(chat), number)
+        message = self._session.sent.plaintext(str(chat), number)
         if message is None or not self._was_for(claim, number):
             return "unknown"
         words = dress(message)
@@ -115,10 +115,13 @@ class Resender:
         bundle = await self._bundle(receipt, device, name)
         async with self._turn(chat):
             async with transaction(self._session, self._socket):
-                if self._session.count_retry("answered", str(chat), name, number) > MAX_RESENDS:
+                if (
+                    self._session.sent.count_retry("answered", str(chat), name, number)
+                    > MAX_RESENDS
+                ):
                     return "too_often"
                 if bundle is not None and not self._signal.awaits_answer(name, bundle):
-                    phone = self._session.identity(str(self._people.canonical(device)))
+                    phone = self._session.keys.identity(str(self._people.canonical(device)))
                     if not prekey_bundles.belongs(bundle, device, phone):
                         raise BadSignature
                     await self._signal.establish(name, bundle)
@@ -144,7 +147,7 @@ class Resender:
                 Node("enc", {"v": "2", "type": kind, **words.enc, **count}, ciphertext),
             ]
             if kind == "pkmsg":
-                parts += prekey_bundles.device_identity(self._session.credentials())
+                parts += prekey_bundles.device_identity(self._session.credentials.read())
             await self._socket.send(Node("message", attrs, parts))
         return "resent"
 
@@ -159,20 +162,20 @@ class Resender:
         if origin is None or not origin.is_person:
             return None
         own = self._people.is_account(origin)
-        # Whoever else asks was sent only what is in the chat with them, whatever they name.
+        # Any other person was sent only the messages of their own chat, also where they name another.
         named = parse_optional(receipt.attrs.get("recipient")) if own else None
         return _Claim(self._people.canonical(named or origin), origin, own)
 
     def _was_for(self, claim: _Claim, number: str) -> bool:
-        """Whether the message was for whoever asks: of a group's, for who was in it then."""
+        """Whether the message was for the person that asks: a group's was for its members then."""
         if not claim.in_group or claim.own:
             return True
         person = self._people.canonical(claim.device)
-        return self._session.was_for(str(claim.chat), number, str(person))
+        return self._session.groups.was_for(str(claim.chat), number, str(person))
 
     def _copy(self, chat: Address, number: str, message: bytes) -> bytes:
         """The copy for an own device: it names the chat as the message did that it is of."""
-        wire = self._session.sent_wire(str(chat), number)
+        wire = self._session.sent.wire(str(chat), number)
         named = chat if wire is None else self._people.named(chat, wire)
         return wrappers.device_sent(message, str(named))
 
@@ -184,7 +187,7 @@ class Resender:
         key = self._keys.own(chat)
         if key is None:
             return message
-        self._session.hand_key(chat, [name])
+        self._session.groups.hand_key(chat, [name])
         return handing(chat, key, message)
 
     async def _bundle(self, receipt: Node, device: Address, name: str) -> Bundle | None:

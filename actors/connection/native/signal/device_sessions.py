@@ -28,7 +28,7 @@ from actors.connection.native.signal.envelope import (
     SignalMessage,
 )
 from actors.connection.native.signal.message_cipher import Identities
-from actors.connection.native.signal.ratchet import Pending, Ratchet
+from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
 from actors.connection.native.signal.trial import Read, Trial
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
@@ -109,11 +109,11 @@ class Signal:
 
     def has_session(self, address: str) -> bool:
         """Whether `encrypt` has a session for the address."""
-        return self._session.current_ratchet(address) is not None
+        return self._session.keys.current_ratchet(address) is not None
 
     def registration(self, address: str) -> int | None:
         """The registration id of the installation that `encrypt` encrypts for; None for none."""
-        stored = self._session.current_ratchet(address)
+        stored = self._session.keys.current_ratchet(address)
         return None if stored is None else Ratchet.load(stored.state).registration_id
 
     def awaits_answer(self, address: str, bundle: Bundle) -> bool:
@@ -121,11 +121,11 @@ class Signal:
 
         Its one-time prekey serves one session: a second one from it could not be read.
         """
-        stored = self._session.current_ratchet(address)
+        stored = self._session.keys.current_ratchet(address)
         if stored is None or stored.identity != bundle.identity_key:
             return False
         ratchet = Ratchet.load(stored.state)
-        used = Pending(bundle.prekey_id, bundle.signed_prekey_id)
+        used = PrekeyPart(bundle.prekey_id, bundle.signed_prekey_id)
         return ratchet.pending == used and ratchet.registration_id == bundle.registration_id
 
     def distrust(self, user: str) -> None:
@@ -134,7 +134,7 @@ class Signal:
         `user` is canonical; all devices are meant. Their sessions still decrypt what is on its way,
         and the next identity key of each is taken for its own.
         """
-        self._session.archive_user(user)
+        self._session.keys.archive_user(user)
 
     async def establish(self, address: str, bundle: Bundle) -> bool:
         """Set up a session from a fetched bundle; the one before is archived.
@@ -150,13 +150,13 @@ class Signal:
                 secret,
                 bundle.signed_prekey,
                 bundle.registration_id,
-                Pending(prekey_id, bundle.signed_prekey_id),
+                PrekeyPart(prekey_id, bundle.signed_prekey_id),
             )
         except ValueError as error:
             raise BadSignature from error
         changed = self._learn_identity(address, bundle.identity_key)
         self._prepared.drop(address)
-        self._session.add_ratchet(
+        self._session.keys.add_ratchet(
             address, base_key, bundle.identity_key, ratchet.dump(), ratchet.peer_keys[0]
         )
         return changed
@@ -172,13 +172,15 @@ class Signal:
         """
         if len(plaintext) > MAX_PLAINTEXT:
             raise ValueError("the plaintext is too large")
-        stored = self._session.current_ratchet(address)
+        stored = self._session.keys.current_ratchet(address)
         if stored is None:
             raise NoSession
         own = self._own()
         ratchet = Ratchet.load(stored.state)
         message = await ratchet.encrypt(plaintext, Identities(own.identity_public, stored.identity))
-        self._session.save_ratchet(stored.id, ratchet.dump(), ratchet.peer_keys[0], stored.kept)
+        self._session.keys.save_ratchet(
+            stored.id, ratchet.dump(), ratchet.peer_keys[0], stored.kept
+        )
         if ratchet.pending is None:
             return "msg", message
         return "pkmsg", PrekeyMessage(
@@ -243,7 +245,7 @@ class Signal:
             message = SignalMessage.decode(envelope.message)
         except Malformed as error:
             raise Undecryptable("invalid_message") from error
-        known = self._session.ratchet_of(address, envelope.base_key, envelope.identity_key)
+        known = self._session.keys.ratchet_of(address, envelope.base_key, envelope.identity_key)
         if known is not None:
             return await self._trial.message_on(own, known, message, allowance)
         return await self._trial.first(own, envelope, message, allowance)
@@ -252,9 +254,9 @@ class Signal:
         """The session's state today; None where it is not the one on which the message was tried."""
         if found.stored is None:
             used = PrekeyMessage.decode(ciphertext).prekey_id
-            there = used is None or self._session.prekey(used) is not None
+            there = used is None or self._session.keys.prekey(used) is not None
             return found.ratchet if there else None
-        stored = self._session.ratchet(address, found.stored.id)
+        stored = self._session.keys.ratchet(address, found.stored.id)
         ratchet = None if stored is None else Ratchet.load(stored.state)
         return ratchet if ratchet is not None and found.fits(ratchet) else None
 
@@ -264,7 +266,7 @@ class Signal:
         assert found.after is not None
         await ratchet.advance(found.after)
         self._learn_identity(address, envelope.identity_key)
-        made = self._session.add_ratchet(
+        made = self._session.keys.add_ratchet(
             address,
             envelope.base_key,
             envelope.identity_key,
@@ -274,7 +276,7 @@ class Signal:
         if found.skipped:
             self._keep(address, made, 0, found, ratchet)
         if envelope.prekey_id is not None:
-            self._session.delete_prekey(envelope.prekey_id)
+            self._session.keys.delete_prekey(envelope.prekey_id)
 
     async def _save(self, address: str, found: Read, ratchet: Ratchet) -> None:
         """Store a session after a message that was read on it."""
@@ -282,35 +284,37 @@ class Signal:
         assert stored is not None
         kept = stored.kept
         if found.used is not None:
-            kept -= self._session.use_skipped_key(stored.id, *found.used)
+            kept -= self._session.skipped_keys.use(stored.id, *found.used)
         ratchet.pending = None
         if found.after is not None:
             dropped = await ratchet.advance(found.after)
             if dropped and kept:
-                kept -= self._session.drop_skipped_keys(stored.id, dropped)
+                kept -= self._session.skipped_keys.drop(stored.id, dropped)
         self._keep(address, stored.id, kept, found, ratchet)
         # A device's late message from before it was reinstalled must not bring its dead session back.
         archived = not stored.current and not stored.spent
-        if archived and stored.identity == self._session.identity(address):
-            self._session.promote_ratchet(address, stored.id)
+        if archived and stored.identity == self._session.keys.identity(address):
+            self._session.keys.promote_ratchet(address, stored.id)
 
     def _keep(
         self, address: str, ratchet_id: int, kept: int, found: Read, ratchet: Ratchet
     ) -> None:
         """Save a session's state, and the keys of messages that were passed over."""
         if found.skipped:
-            kept = self._session.keep_skipped_keys(
+            kept = self._session.skipped_keys.add(
                 ratchet_id, kept, found.skipped, ratchet.peer_keys
             )
-        self._session.save_ratchet(ratchet_id, ratchet.dump(), ratchet.peer_keys[0], kept)
+        self._session.keys.save_ratchet(ratchet_id, ratchet.dump(), ratchet.peer_keys[0], kept)
         if found.skipped:
-            self._session.bound_skipped_keys(address, ratchet_id, len(found.skipped))
+            self._session.skipped_keys.bound(address, ratchet_id, len(found.skipped))
 
     # prekeys
 
     def make_prekeys(self, count: int) -> list[tuple[int, bytes]]:
         """Fresh prekeys to give away, (id, public key); ids are never used again."""
-        made = self._session.add_prekeys([new_key_pair() for _ in range(count)], published=True)
+        made = self._session.keys.add_prekeys(
+            [new_key_pair() for _ in range(count)], published=True
+        )
         return [(key.id, key.public) for key in made]
 
     def prekeys_to_publish(self, count: int) -> list[tuple[int, bytes]]:
@@ -318,23 +322,23 @@ class Signal:
 
         Upload them after the transaction, and call `published` once WhatsApp accepted them.
         """
-        keys = self._session.unpublished_prekeys(count)
+        keys = self._session.keys.unpublished_prekeys(count)
         fresh = [new_key_pair() for _ in range(count - len(keys))]
-        keys += self._session.add_prekeys(fresh, published=False)
+        keys += self._session.keys.add_prekeys(fresh, published=False)
         return [(key.id, key.public) for key in keys]
 
     def published(self, prekey_ids: Sequence[int]) -> None:
         """WhatsApp accepted the upload of these prekeys."""
-        self._session.mark_published(prekey_ids)
+        self._session.keys.mark_published(prekey_ids)
 
     def _learn_identity(self, address: str, identity: bytes) -> bool:
-        changed = self._session.save_identity(address, identity)
+        changed = self._session.keys.save_identity(address, identity)
         if changed and self._on_identity_change is not None:
             self._on_identity_change(address)
         return changed
 
     def _own(self) -> Credentials:
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is None:
             raise RuntimeError("no credentials")
         return own

@@ -37,7 +37,7 @@ class SignalMessage:
     @classmethod
     def decode(cls, raw: bytes) -> SignalMessage:
         """Raises `Malformed`. The MAC is not checked here: that takes the ratchet's key."""
-        # What is too short for a MAC leaves no body, in which fields are then missing.
+        # Bytes too few for a MAC leave no body, in which fields are then missing.
         found = fields(versioned(raw)[:-MAC_BYTES], numbers={2, 3}, blobs={1, 4})
         return cls(
             curve_key(blob(found, 1)),

@@ -63,7 +63,7 @@ class GroupKeys:
             log.warning("malformed sender key", action="sender_key.refused")
             return
         self._prepared.drop((chat, device))
-        self._session.add_sender_key(chat, device, _row(key), reach=MAX_JUMP)
+        self._session.groups.add_sender_key(chat, device, _row(key), reach=MAX_JUMP)
 
     def prepare(self, chat: str, device: str, ciphertext: bytes) -> None:
         """Try an ``skmsg`` outside the transaction in which it will be decrypted; change nothing."""
@@ -87,21 +87,21 @@ class GroupKeys:
         number, kept, key = stored.number, stored.kept, SenderKey(*stored.key)
         if message.iteration < key.iteration:
             key.check(message)
-            skipped = self._session.skipped_sender_key(number, message.iteration)
+            skipped = self._session.skipped_keys.find_of_sender(number, message.iteration)
             if skipped is None:
                 raise Undecryptable("old_counter")
             plaintext = unseal(skipped, message)
-            kept -= self._session.use_skipped_sender_key(number, message.iteration)
-            self._session.save_sender_key(number, stored.key, kept)
+            kept -= self._session.skipped_keys.use_of_sender(number, message.iteration)
+            self._session.groups.save_sender_key(number, stored.key, kept)
             return plaintext
         if found is None or found.before != key:
             found = key.read(message, self._budgets.within(device, len(ciphertext)))
         self._prepared.drop((chat, device))
         if found.skipped:
-            kept = self._session.keep_skipped_sender_keys(number, kept, found.skipped)
-        self._session.save_sender_key(number, _row(found.after), kept)
+            kept = self._session.skipped_keys.add_of_sender(number, kept, found.skipped)
+        self._session.groups.save_sender_key(number, _row(found.after), kept)
         if found.skipped:
-            self._session.bound_skipped_sender_keys(device, number, len(found.skipped))
+            self._session.skipped_keys.bound_of_sender(device, number, len(found.skipped))
         return found.plaintext
 
     def _key(self, chat: str, device: str, raw: bytes) -> tuple[StoredKey, GroupMessage]:
@@ -110,18 +110,18 @@ class GroupKeys:
             message = GroupMessage.decode(raw)
         except Malformed as error:
             raise Undecryptable("invalid_message") from error
-        stored = self._session.sender_key(chat, device, message.key_id)
+        stored = self._session.groups.sender_key(chat, device, message.key_id)
         if stored is None:
             raise Undecryptable("no_session")
         return stored, message
 
     def own(self, chat: str) -> OwnSenderKey | None:
         """The key of the next message to the group."""
-        stored = self._session.own_sender_key(chat)
+        stored = self._session.groups.own_sender_key(chat)
         return None if stored is None else OwnSenderKey(*stored)
 
     def keep_own(self, chat: str, key: OwnSenderKey) -> None:
-        self._session.save_own_sender_key(
+        self._session.groups.save_own_sender_key(
             chat, OwnKeyRow(key.key_id, key.iteration, key.chain, key.private, key.public)
         )
 

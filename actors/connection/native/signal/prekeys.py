@@ -87,17 +87,17 @@ class Prekeys:
 
     async def _rotate_if_old(self) -> bool:
         """Whether the server has a fresh signed prekey now."""
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is None:
             return False
-        born = self._session.signed_prekey_created(own.signed_prekey.id)
+        born = self._session.keys.signed_prekey_created(own.signed_prekey.id)
         if born is not None and self._clock() - born < self._age:
             return False
         fresh = replace(
             own, signed_prekey=new_signed_prekey(own.identity_private, own.signed_prekey.id + 1)
         )
         async with transaction(self._session, self._socket):
-            self._session.save_credentials(fresh)
+            self._session.credentials.save(fresh)
         try:
             await self._socket.request(prekey_bundles.rotation(fresh))
         except (RequestFailed, RequestTimeout) as error:
@@ -109,7 +109,7 @@ class Prekeys:
 
     async def _compare(self) -> None:
         """Upload anew where the server's keys are not this device's."""
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is None:
             return
         try:
@@ -136,7 +136,7 @@ class Prekeys:
         for part in (own.identity_public, own.signed_prekey.public, own.signed_prekey.signature):
             digest.update(part)
         for number in listed.prekey_ids:
-            prekey = self._session.prekey(number)
+            prekey = self._session.keys.prekey(number)
             if prekey is None:
                 return False
             digest.update(prekey.public)
@@ -148,7 +148,7 @@ class Prekeys:
         return (count.number("value") if count is not None else None) or 0
 
     async def _upload(self, number: int) -> None:
-        own = self._session.credentials()
+        own = self._session.credentials.read()
         if own is None:
             return
         # They are on disk before anybody can use one.

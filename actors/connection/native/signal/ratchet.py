@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 
 import doubleratchet
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from doubleratchet.models import DiffieHellmanRatchetModel, KDFChainModel
 from doubleratchet.recommended import HashFunction, kdf_hkdf, kdf_separate_hmacs
 from doubleratchet.recommended.diffie_hellman_ratchet_curve25519 import DiffieHellmanRatchet
@@ -55,7 +56,7 @@ def _encoded(sent: doubleratchet.Header) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PrekeyPart:
     """The part that each message carries until the peer is known to have the session."""
 
     prekey_id: int | None
@@ -79,7 +80,7 @@ class Ratchet:
         model: DiffieHellmanRatchetModel,
         peer_keys: tuple[bytes, ...],
         registration_id: int,
-        pending: Pending | None,
+        pending: PrekeyPart | None,
     ) -> None:
         self._model = model
         self.peer_keys = peer_keys
@@ -89,7 +90,7 @@ class Ratchet:
 
     @classmethod
     async def begin(
-        cls, secret: bytes, signed_prekey: bytes, registration_id: int, pending: Pending
+        cls, secret: bytes, signed_prekey: bytes, registration_id: int, pending: PrekeyPart
     ) -> Ratchet:
         """The initiator's: its first chain is against the peer's signed prekey (32 bytes)."""
         first = await DiffieHellmanRatchet.create(None, signed_prekey, _KDFS[0], secret, *_KDFS[1:])
@@ -117,7 +118,7 @@ class Ratchet:
             DiffieHellmanRatchetModel.model_validate(state["ratchet"]),
             tuple(bytes.fromhex(key) for key in state["peer_keys"]),
             state["registration_id"],
-            None if pending is None else Pending(**pending),
+            None if pending is None else PrekeyPart(**pending),
         )
 
     def dump(self) -> str:
@@ -164,9 +165,8 @@ class Ratchet:
     async def chain_of(self, ratchet_key: bytes) -> Chain:
         """The chain that begins with this ratchet key. Raises `Undecryptable` for one of low order."""
         try:
-            agreed = DiffieHellmanRatchet._perform_diffie_hellman(  # noqa: SLF001 - the library's own step
-                self.own_key, ratchet_key
-            )
+            own = X25519PrivateKey.from_private_bytes(self.own_key)
+            agreed = own.exchange(X25519PublicKey.from_public_bytes(ratchet_key))
         except ValueError as error:
             raise Undecryptable("invalid_message") from error
         derived = await _RootChain.derive(self._model.root_chain.key, agreed, 64)

@@ -26,18 +26,18 @@ async def renew(session: Session) -> None:
     The session that was lost may have sent on each ratchet and given away any prekey. So each
     ratchet only decrypts from now on, and the next message to a device sets up a fresh one. No id
     of a prekey comes again with another key. The server holds what it was last given, sees another
-    signed prekey at the next login, and is given fresh ones of both. What a peer encrypts with keys
-    that are gone is asked for again. What arrives now is behind what the lost file had stored, also
+    signed prekey at the next login, and is given fresh ones of both. A message under keys
+    that are gone is requested again. One that arrives now is behind those that the lost file had stored, also
     where WhatsApp's times, which are whole seconds, do not tell them apart.
     """
     async with session.transaction():
-        session.spend_ratchets()
-        session.skip_prekeys(SKIPPED)
-        session.skip_arrivals(SKIPPED_ARRIVALS)
-        session.forget_all_devices()
-        session.drop_own_sender_keys()
-        session.forget_all_rosters()
-        own = session.credentials()
+        session.keys.spend_ratchets()
+        session.keys.skip_prekeys(SKIPPED)
+        session.inbox.skip_arrivals(SKIPPED_ARRIVALS)
+        session.identities.forget_all_devices()
+        session.groups.drop_own_sender_keys()
+        session.groups.forget_all_members()
+        own = session.credentials.read()
         if own is not None and own.device is not None:
             fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + SKIPPED_SIGNED)
-            session.save_credentials(replace(own, signed_prekey=fresh))
+            session.credentials.save(replace(own, signed_prekey=fresh))

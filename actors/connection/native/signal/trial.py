@@ -60,7 +60,7 @@ class Trial:
         self, own: Credentials, address: str, message: SignalMessage, allowance: Allowance
     ) -> Read:
         """Try the sessions with an address."""
-        current = self._session.current_ratchet(address)
+        current = self._session.keys.current_ratchet(address)
         refused: Undecryptable | None = None
         if current is not None:
             ratchet = _load(current, allowance)
@@ -73,10 +73,10 @@ class Trial:
                     if known or error.reason != "bad_mac":
                         raise
                     refused = error
-        knowing = self._session.ratchets_knowing(address, message.ratchet_key, message.counter)
+        knowing = self._session.keys.ratchets_knowing(address, message.ratchet_key, message.counter)
         if knowing:
             return await self.message_on(own, knowing[0], message, allowance)
-        for stored in self._session.ratchets(address, _TRIED):
+        for stored in self._session.keys.ratchets(address, _TRIED):
             if refused is not None and stored.current:
                 continue
             try:
@@ -120,7 +120,7 @@ class Trial:
         if key == ratchet.peer_keys[0] and chain is None:
             raise Undecryptable("invalid_message")
         if chain is None or key != chain.ratchet_key or counter < chain.counter:
-            kept = self._session.skipped_key(stored.id, key, counter)
+            kept = self._session.skipped_keys.find(stored.id, key, counter)
             if kept is None:
                 raise Undecryptable("old_counter")
             allowance.demand(0, "bad_mac", mac=True)
@@ -154,12 +154,12 @@ class Trial:
         allowance: Allowance,
     ) -> Read:
         """Set up the session of a first message. The prekey that it names is there still."""
-        signed_prekey = self._session.signed_prekey(envelope.signed_prekey_id)
+        signed_prekey = self._session.keys.signed_prekey(envelope.signed_prekey_id)
         if signed_prekey is None:
             raise Undecryptable("invalid_signed_prekey")
         prekey = None
         if envelope.prekey_id is not None:
-            prekey = self._session.prekey(envelope.prekey_id)
+            prekey = self._session.keys.prekey(envelope.prekey_id)
             if prekey is None:
                 raise Undecryptable("invalid_prekey")
         _bound(message.counter)

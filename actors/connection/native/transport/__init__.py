@@ -1,4 +1,4 @@
 """The way to WhatsApp's server: WebSocket, frames, Noise, binary stanzas, protobuf messages, login.
 
-What a stanza means is the business of `receive` and `send`.
+The meaning of stanzas is in `receive` and `send`.
 """

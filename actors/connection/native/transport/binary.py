@@ -28,7 +28,7 @@ _HEX, _NIBBLES = 251, 255
 _SIZES = {252: 1, 253: 3, 254: 4}  # how many bytes tell the length of bytes
 _DOMAINS = {0: "s.whatsapp.net", 1: "lid", 128: "hosted", 129: "hosted.lid"}
 _NUMBERS = {server: number for number, server in _DOMAINS.items()}
-# What four bits stand for; the last of the nibbles' fills up an odd number of them.
+# Characters of four bits; the last one of the nibbles fills up an odd number of them.
 _ALPHABETS = {_HEX: "0123456789ABCDEF", _NIBBLES: "0123456789-.\0\0\0\0"}
 
 _TOKENS: Final = {

@@ -58,7 +58,7 @@ def words(own: Credentials, version: str, root_key: bytes) -> Login:
 async def note_success(session: Session, people: People, socket: Socket, stanza: Node) -> None:
     """Count the login, and keep what its ``<success>`` tells about the account: its LID."""
     told = parse_optional(stanza.attrs.get("lid"))
-    own = session.credentials()
+    own = session.credentials.read()
     if own is None:
         return
     lid = None
@@ -66,14 +66,14 @@ async def note_success(session: Session, people: People, socket: Socket, stanza:
         lid = Address(told.user, told.server, people.device.device)
     async with transaction(session, socket):
         _amend(session, logins=own.logins + 1, lid=own.lid if lid is None else str(lid))
-        if lid is not None and session.pn_for(str(lid.canonical)) != str(people.account):
+        if lid is not None and session.identities.pn_for(str(lid.canonical)) != str(people.account):
             people.learn(people.device, lid)
     people.lid = lid or people.lid
 
 
 async def note_routing(session: Session, socket: Socket, routing: bytes) -> None:
-    """Keep what an edge server wants to be told first on the next connection."""
-    own = session.credentials()
+    """Store the routing that an edge server wants first on the next connection."""
+    own = session.credentials.read()
     if own is None or not 0 < len(routing) <= MAX_ROUTING or own.routing == routing:
         return
     async with transaction(session, socket):
@@ -100,6 +100,6 @@ async def unlink(socket: Socket, device: str) -> None:
 
 def _amend(session: Session, **changes: Any) -> None:
     """Change the credentials inside a transaction, as they are now."""
-    own = session.credentials()
+    own = session.credentials.read()
     if own is not None:
-        session.save_credentials(replace(own, **changes))
+        session.credentials.save(replace(own, **changes))

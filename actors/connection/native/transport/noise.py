@@ -4,7 +4,7 @@
 and saves a round trip; a server with another key by now turns it into XXfallback.
 
 The server proves itself by a chain of two certificates under a root key that the caller gives, in
-every handshake. What leaves before that can be read only by the owner of a key that was proven.
+every handshake. Bytes that leave before that can be read only by the owner of a key that was proven.
 """
 
 from __future__ import annotations

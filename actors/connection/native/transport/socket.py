@@ -1,6 +1,6 @@
 """One socket to WhatsApp: stanzas out in order, stanzas in, requests matched to their answers.
 
-Whatever ends it (the network, a stanza that says why, a frame that does not decrypt) is a `Cause`:
+Each end (the network, a stanza that says why, a frame that does not decrypt) is a `Cause`:
 `ConnectionLost` carries it to everyone who waits. Nothing that arrives raises anything else.
 """
 
@@ -17,8 +17,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from actors.connection import causes
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends import causes
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import Traffic
 from actors.connection.native.transport.certificates import HandshakeRefused
 from actors.connection.native.transport.codec import MalformedNode, decode, encode
@@ -65,7 +65,7 @@ ORIGIN: Final = "https://web.whatsapp.com"
 class Socket:
     """An open, encrypted connection; `open` makes it, `close` or a failure ends it for good.
 
-    Stanzas leave in the order in which `send` is called, whoever is cancelled meanwhile: the
+    Stanzas leave in the order in which `send` is called, also where a caller is cancelled: the
     cipher counts frames, so one that was encrypted and not written would end the connection.
     """
 
@@ -272,7 +272,7 @@ class Socket:
                 for plaintext in plaintexts:
                     await self._websocket.send(frame(self._transport.encrypt(plaintext)))
             except BaseException as error:
-                # Whatever it is: a writer that is gone while the socket stays would hold every
+                # Any error: a writer that is gone while the socket stays would hold every
                 # later `send` for ever.
                 self.fail(_write_cause(error))
                 if not written.done():
@@ -290,7 +290,7 @@ class Socket:
             node = decode(self._transport.decrypt(data))
         except BadFrame:
             # A lost or corrupted frame: nothing after it can be read, so a new connection is the
-            # only way on. What was not acknowledged comes again.
+            # only way on. Stanzas without an answer come again.
             self.fail(Cause(Kind.NETWORK, "bad_frame"))
         except MalformedNode:
             self.fail(Cause(Kind.NETWORK, "malformed_node"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import InboxFile
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 from actors.messages.file_deferral import Deferral
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ class Transfer:
         return self.chat, self.sender, self.message_id
 
 
-class Transfers(SessionFile):
+class Downloads(SessionPart):
     """A transfer is there from the commit of its message until that of what became of it (G5)."""
 
-    def add_transfer(self, transfer: Transfer) -> None:
+    def add(self, transfer: Transfer) -> None:
         """Note that a file is to be fetched; one that is noted already stays as it is."""
-        self._write(
+        self._file.write(
             f"INSERT OR IGNORE INTO transfers ({_COLUMNS})"  # noqa: S608
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -87,23 +87,23 @@ class Transfers(SessionFile):
             ),
         )
 
-    def due_transfers(self, now: float, limit: int) -> list[Transfer]:
+    def due(self, now: float, limit: int) -> list[Transfer]:
         """Those whose time has come, the longest waiting first: what was deferred before what arrived since."""
-        rows = self._rows(
+        rows = self._file.rows(
             f"SELECT {_COLUMNS} FROM transfers WHERE next_at <= ?1 OR next_at > ?2"  # noqa: S608
             " ORDER BY deferred IS NULL, next_at, rowid LIMIT ?3",
             (now, now + LONGEST_WAIT, limit),
         )
         return [_transfer(row) for row in rows]
 
-    def next_transfer_at(self, now: float) -> float | None:
+    def next_at(self, now: float) -> float | None:
         """The time of the next transfer that is not due; None where there is none."""
-        row = self._row("SELECT min(next_at) FROM transfers WHERE next_at > ?", (now,))
+        row = self._file.row("SELECT min(next_at) FROM transfers WHERE next_at > ?", (now,))
         return None if row is None else row[0]
 
-    def transfers_of(self, message_id: str) -> list[Transfer]:
+    def of_message(self, message_id: str) -> list[Transfer]:
         """The transfers of the messages of this id: ids are their senders', and may be alike."""
-        rows = self._rows(
+        rows = self._file.rows(
             f"SELECT {_COLUMNS} FROM transfers WHERE message_id = ?",  # noqa: S608
             (message_id,),
         )
@@ -111,7 +111,7 @@ class Transfers(SessionFile):
 
     def put_off(self, transfer: Transfer, next_at: float, *, attempts: int, asked: int) -> None:
         """Try it again then, deferred no more; one that is elsewhere by now, or done, stays so."""
-        there = self._write(
+        there = self._file.write(
             "UPDATE transfers SET next_at = ?, attempts = ?, asked = ?, deferred = NULL"
             " WHERE chat = ? AND sender = ? AND message_id = ? AND direct_path = ?",
             (next_at, attempts, asked, *transfer.name, transfer.direct_path),
@@ -133,7 +133,7 @@ class Transfers(SessionFile):
         `sender` None takes those of all senders. Transfers in `but` (`Transfer.name`) are left out. The inbox
         gets an item of each that did not wait before.
         """
-        now = self._clock()
+        now = self._file.clock()
         which = (
             " WHERE (next_at <= ?1 OR next_at > ?2) AND size > ?3 AND (?4 IS NULL OR sender = ?4)"
             " AND (chat, sender, message_id) NOT IN (SELECT json_extract(value, '$[0]'),"
@@ -142,11 +142,11 @@ class Transfers(SessionFile):
         values = now, now + LONGEST_WAIT, above, sender, json.dumps(list(but)), reason
         into = "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
         what = " SELECT ?7, chat, sender, message_id, ?8, 'deferred', ?6, 0, 'live' FROM transfers"
-        news = self._write(
+        news = self._file.write(
             f"{into}{what}{which} AND deferred IS NOT ?6 ORDER BY rowid",
             (*values, FILE, int(now)),
         )
-        self._write(
+        self._file.write(
             f"UPDATE transfers SET deferred = ?6, next_at = ?7{which}",  # noqa: S608
             (*values, until),
         )
@@ -154,16 +154,16 @@ class Transfers(SessionFile):
 
     def reconsider_deferred(self) -> None:
         """Make deferred transfers due now."""
-        self._write("UPDATE transfers SET next_at = 0 WHERE deferred IS NOT NULL")
+        self._file.write("UPDATE transfers SET next_at = 0 WHERE deferred IS NOT NULL")
 
     def smallest_without_room(self) -> int | None:
         """Return the size of the smallest file that waits for room on the disk; None where none does."""
-        row = self._row("SELECT min(size) FROM transfers WHERE deferred = ?", (Deferral.DISK,))
+        row = self._file.row("SELECT min(size) FROM transfers WHERE deferred = ?", (Deferral.DISK,))
         return None if row is None else row[0]
 
-    def deferred_files(self) -> tuple[int, int]:
+    def deferred(self) -> tuple[int, int]:
         """Return the number of deferred files, and of those among them that wait for the next day."""
-        row = self._row(
+        row = self._file.row(
             "SELECT count(*), coalesce(sum(deferred <> ?), 0) FROM transfers"
             " WHERE deferred IS NOT NULL",
             (Deferral.DISK,),
@@ -172,31 +172,29 @@ class Transfers(SessionFile):
 
     def received_today(self, sender: str = "") -> int:
         """Return the bytes of files that came since midnight UTC, of one sender or of all together."""
-        row = self._row(
+        row = self._file.row(
             "SELECT bytes FROM received_bytes WHERE day = ? AND sender = ?", (self._today(), sender)
         )
         return 0 if row is None else int(row[0])
 
     def _today(self) -> int:
-        return int(self._clock() // DAY)
+        return int(self._file.clock() // DAY)
 
-    def find_transfer_at(self, transfer: Transfer, direct_path: str) -> None:
+    def relocate(self, transfer: Transfer, direct_path: str) -> None:
         """The file is there now: try it at once."""
-        self._write(
+        self._file.write(
             "UPDATE transfers SET direct_path = ?, next_at = ?"
             " WHERE chat = ? AND sender = ? AND message_id = ?",
-            (direct_path, self._clock(), *transfer.name),
+            (direct_path, self._file.clock(), *transfer.name),
         )
 
-    def end_transfer(
-        self, transfer: Transfer, status: FileStatus, error: str | None = None
-    ) -> bool:
+    def end(self, transfer: Transfer, status: FileStatus, error: str | None = None) -> bool:
         """Put what became of the file into the inbox; False where it is done already.
 
         The bytes of one that is stored count for this day. Where its chat was merged meanwhile, the
         transfer is found under its other address.
         """
-        ended = self._rows(
+        ended = self._file.rows(
             "DELETE FROM transfers WHERE message_id = ? AND media_key = ? AND from_me = ?"
             " RETURNING chat, sender, size",
             (transfer.message_id, transfer.key, int(transfer.from_me)),
@@ -209,8 +207,8 @@ class Transfers(SessionFile):
 
     def _count(self, sender: str, size: int) -> None:
         today = self._today()
-        self._write("DELETE FROM received_bytes WHERE day < ?", (today,))
-        self._write(
+        self._file.write("DELETE FROM received_bytes WHERE day < ?", (today,))
+        self._file.write(
             "INSERT INTO received_bytes VALUES (?1, '', ?3), (?1, ?2, ?3)"
             " ON CONFLICT (day, sender) DO UPDATE SET bytes = bytes + excluded.bytes",
             (today, sender, size),
@@ -227,12 +225,12 @@ class Transfers(SessionFile):
         past: bool = False,
     ) -> None:
         """Put news of a message's file into the inbox; `past`: the message came by history sync."""
-        self._write(
+        self._file.write(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'live')",
             (
                 PAST_FILE if past else FILE,
-                *(chat, sender, message_id, int(self._clock()), status, error),
+                *(chat, sender, message_id, int(self._file.clock()), status, error),
             ),
         )
 
@@ -242,35 +240,38 @@ class Transfers(SessionFile):
         Those of a history sync, once no message of it waits: there may be thousands, and this is asked
         for with each batch of them.
         """
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT inbox.key, inbox.chat, inbox.sender, inbox.message_id, inbox.type, inbox.text"
             " FROM inbox LEFT JOIN tombstones USING (chat, sender, message_id)"
             " WHERE inbox.kind = ? AND tombstones.inbox IS NULL ORDER BY inbox.key LIMIT ?",
             (FILE, limit),
         )
-        if not rows and self._row("SELECT 1 FROM inbox WHERE kind = 'history' LIMIT 1") is None:
-            rows = self._rows(
+        if (
+            not rows
+            and self._file.row("SELECT 1 FROM inbox WHERE kind = 'history' LIMIT 1") is None
+        ):
+            rows = self._file.rows(
                 "SELECT key, chat, sender, message_id, type, text FROM inbox WHERE kind = ?"
                 " ORDER BY key LIMIT ?",
                 (PAST_FILE, limit),
             )
         return [InboxFile(*row) for row in rows]
 
-    def move_transfers(self, old: str, new: str) -> None:
+    def move(self, old: str, new: str) -> None:
         """The files of messages of the chat `old` are those of messages of `new`."""
-        self._write(
+        self._file.write(
             "UPDATE OR IGNORE transfers SET chat = ?1,"
             " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2",
             (new, old),
         )
-        self._write("DELETE FROM transfers WHERE chat = ?", (old,))
+        self._file.write("DELETE FROM transfers WHERE chat = ?", (old,))
         # Another name is no other budget.
-        self._write(
+        self._file.write(
             "INSERT INTO received_bytes SELECT day, ?1, bytes FROM received_bytes WHERE sender = ?2"
             " ON CONFLICT (day, sender) DO UPDATE SET bytes = bytes + excluded.bytes",
             (new, old),
         )
-        self._write("DELETE FROM received_bytes WHERE sender = ?", (old,))
+        self._file.write("DELETE FROM received_bytes WHERE sender = ?", (old,))
 
 
 def _transfer(row: Any) -> Transfer:

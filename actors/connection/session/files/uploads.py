@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 UPLOAD_SECONDS: Final = 86_400.0
 """Seconds for which an upload is relied on; the media servers keep it for weeks."""
@@ -25,12 +25,12 @@ class Upload:
     at: float
 
 
-class Uploads(SessionFile):
+class Uploads(SessionPart):
     """So that a message that is sent again is the same, byte for byte."""
 
-    def remember_upload(self, message_id: str, upload: Upload) -> None:
+    def remember(self, message_id: str, upload: Upload) -> None:
         """Keep it for a day; a later one of the same message replaces it."""
-        self._write(
+        self._file.write(
             "INSERT OR REPLACE INTO uploads"
             " (message_id, kind, media_key, url, direct_path, sha256, sealed_sha256, size, at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -47,19 +47,19 @@ class Uploads(SessionFile):
             ),
         )
 
-    def upload(self, message_id: str) -> Upload | None:
+    def find(self, message_id: str) -> Upload | None:
         """The upload of the message within a day."""
-        row = self._row(
+        row = self._file.row(
             "SELECT kind, media_key, url, direct_path, sha256, sealed_sha256, size, at"
             " FROM uploads WHERE message_id = ? AND at >= ?",
-            (message_id, self._clock() - UPLOAD_SECONDS),
+            (message_id, self._file.clock() - UPLOAD_SECONDS),
         )
         return None if row is None else Upload(*row)
 
-    def prune_uploads(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop those that are older than a day."""
-        self._write("DELETE FROM uploads WHERE at < ?", (now - UPLOAD_SECONDS,))
+        self._file.write("DELETE FROM uploads WHERE at < ?", (now - UPLOAD_SECONDS,))
 
-    def forget_uploads(self) -> None:
+    def forget_all(self) -> None:
         """Drop them all."""
-        self._write("DELETE FROM uploads")
+        self._file.write("DELETE FROM uploads")

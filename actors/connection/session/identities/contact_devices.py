@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +24,14 @@ class DeviceList:
     hosted: tuple[int, ...] = ()
 
 
-class Directory(SessionFile):
-    """The cached device lists and the map between LIDs and phone-number addresses."""
+class Identities(SessionPart):
+    """The cached device lists, and the map between LIDs and phone-number addresses."""
 
     def devices(self, user: str) -> DeviceList | None:
         """The cached device list of a canonical address; None where it was never fetched."""
-        row = self._row("SELECT devices, hosted, fetched_at FROM devices WHERE user = ?", (user,))
+        row = self._file.row(
+            "SELECT devices, hosted, fetched_at FROM devices WHERE user = ?", (user,)
+        )
         if row is None:
             return None
         return DeviceList(tuple(json.loads(row[0])), row[2], tuple(json.loads(row[1])))
@@ -38,7 +40,7 @@ class Directory(SessionFile):
         self, user: str, numbers: Sequence[int], fetched_at: float, hosted: Sequence[int] = ()
     ) -> None:
         """Replace the device list of a canonical address."""
-        self._write(
+        self._file.write(
             "INSERT OR REPLACE INTO devices (user, devices, hosted, fetched_at)"
             " VALUES (?, ?, ?, ?)",
             (user, json.dumps(list(numbers)), json.dumps(list(hosted)), fetched_at),
@@ -46,28 +48,28 @@ class Directory(SessionFile):
 
     def forget_devices(self, user: str) -> None:
         """Drop the cached list, so that the next send fetches it."""
-        self._write("DELETE FROM devices WHERE user = ?", (user,))
+        self._file.write("DELETE FROM devices WHERE user = ?", (user,))
 
     def forget_all_devices(self) -> None:
         """As `forget_devices`, for everybody."""
-        self._write("DELETE FROM devices")
+        self._file.write("DELETE FROM devices")
 
     def key_list(self, user: str) -> bytes:
         """The signed key-index list of a canonical address that was believed last; empty for none."""
-        row = self._row("SELECT signed FROM key_lists WHERE user = ?", (user,))
+        row = self._file.row("SELECT signed FROM key_lists WHERE user = ?", (user,))
         return b"" if row is None else bytes(row[0])
 
     def save_key_list(self, user: str, signed: bytes) -> None:
         """Keep the list that was believed; it outlives the devices, which are asked for again."""
         if signed != self.key_list(user):
-            self._write(
+            self._file.write(
                 "INSERT OR REPLACE INTO key_lists (user, signed) VALUES (?, ?)", (user, signed)
             )
 
     def move_key_list(self, old: str, new: str) -> None:
         """The list of the address `old` is that of `new`, where that has none."""
-        self._write("UPDATE OR IGNORE key_lists SET user = ? WHERE user = ?", (new, old))
-        self._write("DELETE FROM key_lists WHERE user = ?", (old,))
+        self._file.write("UPDATE OR IGNORE key_lists SET user = ? WHERE user = ?", (new, old))
+        self._file.write("DELETE FROM key_lists WHERE user = ?", (old,))
 
     def learn_lid(self, lid: str, pn: str) -> bool:
         """Note that two canonical addresses are one person's; True where that is news.
@@ -76,22 +78,22 @@ class Directory(SessionFile):
         """
         if self.pn_for(lid) == pn:
             return False
-        self._write("DELETE FROM lids WHERE lid = ? OR pn = ?", (lid, pn))
-        self._write("INSERT INTO lids (lid, pn) VALUES (?, ?)", (lid, pn))
+        self._file.write("DELETE FROM lids WHERE lid = ? OR pn = ?", (lid, pn))
+        self._file.write("INSERT INTO lids (lid, pn) VALUES (?, ?)", (lid, pn))
         return True
 
     def pn_for(self, lid: str) -> str | None:
         """The phone-number address of a LID, where it is known."""
-        row = self._row("SELECT pn FROM lids WHERE lid = ?", (lid,))
+        row = self._file.row("SELECT pn FROM lids WHERE lid = ?", (lid,))
         return None if row is None else str(row[0])
 
     def lid_for(self, pn: str) -> str | None:
         """The LID that is known to be this phone number's, both as canonical addresses."""
-        row = self._row("SELECT lid FROM lids WHERE pn = ?", (pn,))
+        row = self._file.row("SELECT lid FROM lids WHERE pn = ?", (pn,))
         return None if row is None else str(row[0])
 
-    def forget_directory(self) -> None:
+    def forget_all(self) -> None:
         """Drop device lists and the map."""
-        self._write("DELETE FROM devices")
-        self._write("DELETE FROM key_lists")
-        self._write("DELETE FROM lids")
+        self._file.write("DELETE FROM devices")
+        self._file.write("DELETE FROM key_lists")
+        self._file.write("DELETE FROM lids")

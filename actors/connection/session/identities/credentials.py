@@ -26,12 +26,12 @@ class Credentials:
     address, `device` and `lid` are this device's full own addresses. `device_identity` is the
     serialized ADVSignedDeviceIdentity that accompanies ``pkmsg``, its account signature key is
     the phone's identity key. `server_key` is the Noise key that WhatsApp's server proved at the last
-    login, `routing` what the server wants to be told first on the next connection, `banned_until`
+    login, `routing` the bytes that the server wants first on the next connection, `banned_until`
     (seconds since the epoch) the end of the last temporary ban, `logins` how often it logged in.
     `lid_migrated` is what the pairing said of the account's chats being named by LID, None for
     nothing; `by_number_until` (seconds since the epoch) the time until which direct messages go by
     phone number, since WhatsApp refused a LID and took the number.
-    Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
+    Replace fields with `dataclasses.replace`; nothing is stored until `StoredCredentials.save`.
     """
 
     noise_private: bytes = field(repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.session.identities.skipped_keys import SkippedKeys
+from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,40 +53,40 @@ class OwnKeyRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRoster:
+class StoredMembers:
     """The members of a group, encoded, and the time of that answer (seconds)."""
 
     roster: str
     fetched_at: float
 
 
-class Groups(SkippedKeys):
+class Groups(SessionPart):
     """Chats and persons are canonical addresses, devices by the name that their sessions have."""
 
     # rosters
 
-    def roster(self, chat: str) -> StoredRoster | None:
-        row = self._row("SELECT roster, fetched_at FROM rosters WHERE chat = ?", (chat,))
-        return None if row is None else StoredRoster(*row)
+    def members(self, chat: str) -> StoredMembers | None:
+        row = self._file.row("SELECT roster, fetched_at FROM rosters WHERE chat = ?", (chat,))
+        return None if row is None else StoredMembers(*row)
 
-    def save_roster(self, chat: str, roster: str, fetched_at: float) -> None:
-        self._write(
+    def save_members(self, chat: str, roster: str, fetched_at: float) -> None:
+        self._file.write(
             "INSERT OR REPLACE INTO rosters (chat, roster, fetched_at) VALUES (?, ?, ?)",
             (chat, roster, fetched_at),
         )
 
-    def forget_roster(self, chat: str) -> None:
+    def forget_members(self, chat: str) -> None:
         """Ask again before the next message."""
-        self._write("DELETE FROM rosters WHERE chat = ?", (chat,))
+        self._file.write("DELETE FROM rosters WHERE chat = ?", (chat,))
 
-    def forget_all_rosters(self) -> None:
-        """As `forget_roster`, for every group."""
-        self._write("DELETE FROM rosters")
+    def forget_all_members(self) -> None:
+        """As `forget_members`, for every group."""
+        self._file.write("DELETE FROM rosters")
 
     # sender keys of others
 
     def sender_key(self, chat: str, sender: str, key_id: int) -> StoredKey | None:
-        row = self._row(
+        row = self._file.row(
             "SELECT number, kept, key_id, signing, iteration, chain FROM sender_keys"
             " WHERE chat = ? AND sender = ? AND key_id = ?",
             (chat, sender, key_id),
@@ -104,12 +104,12 @@ class Groups(SkippedKeys):
             if key.iteration - known.key.iteration > reach:
                 self.save_sender_key(known.number, key, known.kept)
             return
-        self._write(
+        self._file.write(
             "INSERT OR REPLACE INTO sender_keys (chat, sender, key_id, signing, iteration, chain)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (chat, sender, *key),
         )
-        self._write(
+        self._file.write(
             "DELETE FROM sender_keys WHERE number IN (SELECT number FROM sender_keys"
             " WHERE chat = ? AND sender = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
             (chat, sender, MAX_KEYS),
@@ -117,7 +117,7 @@ class Groups(SkippedKeys):
 
     def save_sender_key(self, number: int, key: KeyRow, kept: int) -> None:
         """A message was read: the key is another one from now on."""
-        self._write(
+        self._file.write(
             "UPDATE sender_keys SET iteration = ?, chain = ?, kept = ? WHERE number = ?",
             (key.iteration, key.chain, kept, number),
         )
@@ -125,7 +125,7 @@ class Groups(SkippedKeys):
     # the own sender key
 
     def own_sender_key(self, chat: str) -> OwnKeyRow | None:
-        row = self._row(
+        row = self._file.row(
             "SELECT key_id, iteration, chain, private, public FROM own_sender_keys WHERE chat = ?",
             (chat,),
         )
@@ -135,8 +135,8 @@ class Groups(SkippedKeys):
         """Save the key of the next message. No device holds a new one yet."""
         known = self.own_sender_key(chat)
         if known is not None and known.key_id != key.key_id:
-            self._write("DELETE FROM key_holders WHERE chat = ?", (chat,))
-        self._write(
+            self._file.write("DELETE FROM key_holders WHERE chat = ?", (chat,))
+        self._file.write(
             "INSERT OR REPLACE INTO own_sender_keys (chat, key_id, iteration, chain, private,"
             " public) VALUES (?, ?, ?, ?, ?, ?)",
             (chat, *key),
@@ -144,13 +144,13 @@ class Groups(SkippedKeys):
 
     def key_holders(self, chat: str) -> dict[str, bool]:
         """The devices that may have the own key, and whether they have it for certain."""
-        rows = self._rows("SELECT device, certain FROM key_holders WHERE chat = ?", (chat,))
+        rows = self._file.rows("SELECT device, certain FROM key_holders WHERE chat = ?", (chat,))
         return {str(device): bool(certain) for device, certain in rows}
 
     def hand_key(self, chat: str, devices: Iterable[str]) -> None:
         """The key is on its way to these devices."""
         for device in devices:
-            self._write(
+            self._file.write(
                 "INSERT OR IGNORE INTO key_holders (chat, device, certain) VALUES (?, ?, 0)",
                 (chat, device),
             )
@@ -161,39 +161,39 @@ class Groups(SkippedKeys):
         if own is None or own.key_id != key_id:
             return
         for device in devices:
-            self._write(
+            self._file.write(
                 "UPDATE key_holders SET certain = 1 WHERE chat = ? AND device = ?", (chat, device)
             )
 
     def drop_own_sender_keys(self, holder: str | None = None) -> None:
         """Encrypt nothing more with the own keys: with none, or with none that this user may have."""
         if holder is None:
-            self._write("DELETE FROM own_sender_keys")
-            self._write("DELETE FROM key_holders")
+            self._file.write("DELETE FROM own_sender_keys")
+            self._file.write("DELETE FROM key_holders")
             return
         name, server = holder.split("@")
-        for (chat,) in self._rows(
+        for (chat,) in self._file.rows(
             "SELECT DISTINCT chat FROM key_holders WHERE device = ? OR device GLOB ?",
             (holder, f"{name}:*@{server}"),
         ):
-            self._write("DELETE FROM own_sender_keys WHERE chat = ?", (chat,))
-            self._write("DELETE FROM key_holders WHERE chat = ?", (chat,))
+            self._file.write("DELETE FROM own_sender_keys WHERE chat = ?", (chat,))
+            self._file.write("DELETE FROM key_holders WHERE chat = ?", (chat,))
 
     # whom a message was for
 
     def expect_receipts(self, chat: str, message_id: str, people: Iterable[str]) -> None:
         """Note whom a message of the account was for; a repeat changes nothing."""
         for person in people:
-            self._write(
+            self._file.write(
                 "INSERT OR IGNORE INTO recipients (chat, message_id, person, step, at)"
                 " VALUES (?, ?, ?, 0, ?)",
-                (chat, message_id, person, self._clock()),
+                (chat, message_id, person, self._file.clock()),
             )
 
     def was_for(self, chat: str, message_id: str, person: str) -> bool:
         """Whether this person is one whom the message was for."""
         return (
-            self._row(
+            self._file.row(
                 "SELECT 1 FROM recipients WHERE chat = ? AND message_id = ? AND person = ?",
                 (chat, message_id, person),
             )
@@ -205,7 +205,7 @@ class Groups(SkippedKeys):
     ) -> Sequence[Literal["delivered", "read"]]:
         """Note how far a message got with one person; return what it is with all from now on."""
         before = self._least(chat, message_id)
-        changed = self._write(
+        changed = self._file.write(
             "UPDATE recipients SET step = ? WHERE chat = ? AND message_id = ? AND person = ?"
             " AND step < ?",
             (_STEPS[status], chat, message_id, person, _STEPS[status]),
@@ -217,14 +217,14 @@ class Groups(SkippedKeys):
     def leave_out(
         self, chat: str, person: str
     ) -> list[tuple[str, Sequence[Literal["delivered", "read"]]]]:
-        """A person left the group: nobody waits for them. What messages are with all who stayed."""
-        rows = self._rows(
+        """A person left the group: nobody waits for them. Return the messages that reached all who stayed."""
+        rows = self._file.rows(
             "SELECT message_id FROM recipients WHERE chat = ? AND person = ?", (chat, person)
         )
         news = []
         for (message_id,) in rows:
             before = self._least(chat, message_id)
-            self._write(
+            self._file.write(
                 "DELETE FROM recipients WHERE chat = ? AND message_id = ? AND person = ?",
                 (chat, message_id, person),
             )
@@ -240,7 +240,7 @@ class Groups(SkippedKeys):
         return reached[before:now]
 
     def _least(self, chat: str, message_id: str) -> int | None:
-        row = self._row(
+        row = self._file.row(
             "SELECT min(step) FROM recipients WHERE chat = ? AND message_id = ?",
             (chat, message_id),
         )
@@ -252,28 +252,28 @@ class Groups(SkippedKeys):
         """Move a member's rows in groups from the LID to the phone number; devices stay the same."""
         user, server = lid.split("@")
         name, new_server = pn.split("@")
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT DISTINCT sender FROM sender_keys WHERE sender GLOB '*@lid'"
             " AND (sender = ? OR sender GLOB ?)",
             (lid, f"{user}:*@{server}"),
         )
         for (sender,) in rows:
             device = sender.removeprefix(user).removesuffix(f"@{server}")
-            self._write(
+            self._file.write(
                 "UPDATE OR IGNORE sender_keys SET sender = ? WHERE sender = ?",
                 (f"{name}{device}@{new_server}", sender),
             )
-            self._write("DELETE FROM sender_keys WHERE sender = ?", (sender,))
-        self._write(
+            self._file.write("DELETE FROM sender_keys WHERE sender = ?", (sender,))
+        self._file.write(
             "UPDATE OR IGNORE recipients SET person = ? WHERE person = ? AND person GLOB '*@lid'",
             (pn, lid),
         )
 
-    def prune_recipients(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Forget whom messages were for that were sent a week ago."""
-        self._write("DELETE FROM recipients WHERE at < ?", (now - RECIPIENT_SECONDS,))
+        self._file.write("DELETE FROM recipients WHERE at < ?", (now - RECIPIENT_SECONDS,))
 
-    def forget_groups(self) -> None:
+    def forget_all(self) -> None:
         """Drop all of it: it is another device that comes now."""
         for table in ("rosters", "sender_keys", "own_sender_keys", "key_holders", "recipients"):
-            self._write(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            self._file.write(f"DELETE FROM {table}")  # noqa: S608 - names of ours

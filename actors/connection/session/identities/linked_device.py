@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,12 @@ class LinkedDevice:
     banned_until: float | None = None
 
 
-class LinkedDevices(SessionFile):
+class LinkedDevices(SessionPart):
     """It stands where other engines have credentials: a session is of one engine."""
 
-    def linked_device(self) -> LinkedDevice | None:
+    def read(self) -> LinkedDevice | None:
         """The device; None where none is linked."""
-        row = self._row("SELECT data FROM credentials")
+        row = self._file.row("SELECT data FROM credentials")
         named = {} if row is None else json.loads(row[0])
         if not named.get("device"):
             return None
@@ -31,12 +31,12 @@ class LinkedDevices(SessionFile):
     @property
     def has_keys(self) -> bool:
         """Whether the keys of the device are in the session, and not beside it."""
-        row = self._row("SELECT data FROM credentials")
+        row = self._file.row("SELECT data FROM credentials")
         return row is not None and "noise_private" in json.loads(row[0])
 
-    def save_linked_device(self, device: LinkedDevice) -> None:
+    def save(self, device: LinkedDevice) -> None:
         """Replace the device."""
-        self._write(
+        self._file.write(
             "INSERT OR REPLACE INTO credentials (one, data) VALUES (1, ?)",
             (json.dumps(asdict(device)),),
         )

@@ -2,84 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from actors.connection.names.port import Renaming
-from actors.connection.session.identities.contact_devices import Directory
+from actors.connection.names.port import NameChange
+from actors.connection.session.part import SessionPart
+
+if TYPE_CHECKING:
+    from actors.connection.session.file import SessionFile
+    from actors.connection.session.identities.contact_devices import Identities
 
 _ANSWERED: Final = "SELECT old, new FROM renumbered WHERE old NOT GLOB '*@lid' AND old <> new"
 
 
-class Renumbered(Directory):
+class ChatNames(SessionPart):
     """The rows of `renumbered`. No name leads to another one: each is the chat of today itself."""
 
-    _answers: dict[str, str] | None = None
-    _renumbering = False
+    def __init__(self, file: SessionFile, identities: Identities) -> None:
+        super().__init__(file)
+        self._identities = identities
+        self._answers: dict[str, str] | None = None
+        self._renumbering = False
+        file.add_cache(self._drop_cache)
 
     def chat_today(self, chat: str) -> str:
         """The canonical address of the chat's person today; of a group its own."""
         if chat.endswith("@lid"):
-            chat = self.pn_for(chat) or chat
+            chat = self._identities.pn_for(chat) or chat
         return self.answering(chat)
 
     def answering(self, pn: str) -> str:
-        """The number by which WhatsApp answers for this one: itself, unless another was told."""
-        if self._within():
-            row = self._row("SELECT new FROM renumbered WHERE old = ?", (pn,))
+        """The number by which WhatsApp answers for this one: itself, unless another is known."""
+        if self._file.within:
+            row = self._file.row("SELECT new FROM renumbered WHERE old = ?", (pn,))
             return pn if row is None else str(row[0])
         if self._answers is None:
-            self._answers = dict(self._rows(_ANSWERED))
+            self._answers = dict(self._file.rows(_ANSWERED))
         return self._answers.get(pn, pn)
 
     @property
     def renamed_to(self) -> int:
         """The number of the last name that was learnt; it rises, also over a logout."""
-        row = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'renumbered'")
+        row = self._file.row("SELECT seq FROM sqlite_sequence WHERE name = 'renumbered'")
         return 0 if row is None else int(row[0])
 
-    def renamings(self, behind: int, limit: int) -> list[Renaming]:
+    def renamings(self, behind: int, limit: int) -> list[NameChange]:
         """Names that were learnt after that number, in order; of each address the last one."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT number, old, new FROM renumbered WHERE number > ? ORDER BY number LIMIT ?",
             (behind, limit),
         )
-        return [Renaming(*row) for row in rows]
+        return [NameChange(*row) for row in rows]
 
     def rename(self, old: str, new: str) -> None:
         """The chat `old` is called `new` from now on; itself where they are equal.
 
-        So are all that were called `old`. Each change has a number of its own, by which Redis is told of it.
+        So are all that were called `old`. Each change has a number of its own, by which it is reported to Redis.
         """
         self._renumbering = True
         ended = old != new and self._renamed(new) != new
-        before = self._rows("SELECT old FROM renumbered WHERE new = ?1 AND old <> ?1", (old,))
-        self._write("DELETE FROM renumbered WHERE old IN (?, ?)", (old, new))
+        before = self._file.rows("SELECT old FROM renumbered WHERE new = ?1 AND old <> ?1", (old,))
+        self._file.write("DELETE FROM renumbered WHERE old IN (?, ?)", (old, new))
         if ended:
-            # Told by itself: another name of `old` may come before this one is told.
-            self._write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (new, new))
-        self._write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (old, new))
+            # A change of its own: another name of `old` may come before this one is reported.
+            self._file.write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (new, new))
+        self._file.write("INSERT INTO renumbered (old, new) VALUES (?, ?)", (old, new))
         for (other,) in before if old != new else ():
             if other != new:
                 self.rename(other, new)
         for number in (old, new):
-            lid = self.lid_for(number)
+            lid = self._identities.lid_for(number)
             if lid not in {None, old} and self._renamed(lid) != (today := self.chat_today(lid)):
                 self.rename(lid, today)
 
     def _renamed(self, old: str) -> str:
-        """The name that was told of an address."""
-        row = self._row("SELECT new FROM renumbered WHERE old = ?", (old,))
+        """The newest name of an address."""
+        row = self._file.row("SELECT new FROM renumbered WHERE old = ?", (old,))
         return old if row is None else str(row[0])
 
-    def forget_directory(self) -> None:
-        """Drop device lists, the map and the names."""
-        super().forget_directory()
+    def forget_all(self) -> None:
+        """Drop the names."""
         self._renumbering = True
-        self._write("DELETE FROM renumbered")
+        self._file.write("DELETE FROM renumbered")
 
-    def _forget_cached(self) -> None:
-        super()._forget_cached()
+    def _drop_cache(self) -> None:
         if self._renumbering:
             self._answers = None
             # A savepoint may be undone after another one of its transaction changed something.
-            self._renumbering = self._transaction is not None
+            self._renumbering = self._file.in_transaction

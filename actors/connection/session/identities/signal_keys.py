@@ -1,12 +1,12 @@
-"""Credentials, prekeys, identities and Signal sessions, as rows."""
+"""Prekeys, identity keys and Signal sessions, as rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.connection.session.identities.credentials import Credentials, SignedPrekey
-from actors.connection.session.identities.skipped_keys import SkippedKeys
+from actors.connection.session.identities.credentials import SignedPrekey
+from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ request would take the key of one before, and none could be answered.
 MAX_PREKEY_ID = 0xFF_FFFF
 """Ids are three bytes on the wire."""
 
-# Who has a prekey: nobody yet, WhatsApp's server, or the one device that it was made for.
+# The holder of a prekey: nobody yet, WhatsApp's server, or the one device that it was made for.
 _HELD, _UPLOADED, _GIVEN = 0, 1, 2
 
 
@@ -57,53 +57,25 @@ class StoredRatchet:
     kept: int = 0
 
 
-class Keys(SkippedKeys):
-    """Keys for the Signal layer and the login."""
+class SignalKeys(SessionPart):
+    """Keys of the Signal layer."""
 
-    _cached: Credentials | None = None
-    _cached_within: Credentials | None = None
+    def forget_all(self) -> None:
+        """Drop prekeys, identity keys and Signal sessions. Prekey ids go on rising."""
+        for table in ("prekeys", "signed_prekeys", "identities", "ratchets"):
+            self._file.write(f"DELETE FROM {table}")  # noqa: S608 - names of ours
 
-    # credentials
+    # prekeys
 
-    def credentials(self) -> Credentials | None:
-        """The stored credentials; None before the first save and after a logout."""
-        within = self._within()
-        cached = self._cached_within if within else self._cached
-        if cached is not None:
-            return cached
-        row = self._row("SELECT data FROM credentials")
-        found = None if row is None else Credentials.from_json(row[0])
-        if within:
-            self._cached_within = found
-        else:
-            self._cached = found
-        return found
-
-    def save_credentials(self, credentials: Credentials) -> None:
-        """Replace the credentials. Their signed prekey joins the ones that still serve."""
-        self._write(
-            "INSERT OR REPLACE INTO credentials (one, data) VALUES (1, ?)", (credentials.to_json(),)
-        )
-        self._cached_within = None
-        key = credentials.signed_prekey
-        self._write(
+    def add_signed_prekey(self, key: SignedPrekey) -> None:
+        """Have the key serve from now on, beside earlier ones; a repeat changes nothing."""
+        self._file.write(
             "INSERT INTO signed_prekeys (id, private, public, signature, created)"
             " VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET private = excluded.private,"
             " public = excluded.public, signature = excluded.signature, created = excluded.created"
             " WHERE private <> excluded.private",
-            (key.id, key.private, key.public, key.signature, self._clock()),
+            (key.id, key.private, key.public, key.signature, self._file.clock()),
         )
-
-    def forget_keys(self) -> None:
-        """Drop credentials, prekeys, identities and Signal sessions. Prekey ids go on rising."""
-        for table in ("credentials", "prekeys", "signed_prekeys", "identities", "ratchets"):
-            self._write(f"DELETE FROM {table}")  # noqa: S608 - names of ours
-        self._cached_within = None
-
-    def _forget_cached(self) -> None:
-        self._cached = self._cached_within = None
-
-    # prekeys
 
     def add_prekeys(self, pairs: Sequence[tuple[bytes, bytes]], *, published: bool) -> list[Prekey]:
         """Store (private, public) pairs under ids that were never used before.
@@ -111,20 +83,20 @@ class Keys(SkippedKeys):
         `published` ones are given to one device each, in a retry receipt. Of those the newest
         `MAX_GIVEN` are kept: a message for one that is gone is asked for again, with another.
         """
-        row = self._row("SELECT next_prekey_id FROM file")
+        row = self._file.row("SELECT next_prekey_id FROM file")
         assert row is not None
         first = int(row[0])
         if first + len(pairs) > MAX_PREKEY_ID + 1:
             raise OverflowError("prekey ids are used up")
-        self._write("UPDATE file SET next_prekey_id = ?", (first + len(pairs),))
+        self._file.write("UPDATE file SET next_prekey_id = ?", (first + len(pairs),))
         made = [Prekey(first + n, *pair) for n, pair in enumerate(pairs)]
         for key in made:
-            self._write(
+            self._file.write(
                 "INSERT INTO prekeys (id, private, public, published) VALUES (?, ?, ?, ?)",
                 (key.id, key.private, key.public, _GIVEN if published else _HELD),
             )
         if published:
-            self._write(
+            self._file.write(
                 "DELETE FROM prekeys WHERE id IN (SELECT id FROM prekeys WHERE published = ?"
                 " ORDER BY id DESC LIMIT -1 OFFSET ?)",
                 (_GIVEN, MAX_GIVEN),
@@ -134,24 +106,24 @@ class Keys(SkippedKeys):
     def skip_prekeys(self, count: int) -> None:
         """Leave out the next `count` ids, as far as there are any to spare; upload no old prekey.
 
-        What is there still serves whoever has it.
+        Prekeys that are there serve the devices that have them.
         """
         last = MAX_PREKEY_ID - count
-        self._write(
+        self._file.write(
             "UPDATE file SET next_prekey_id = max(next_prekey_id, min(next_prekey_id + ?, ?))",
             (count, last),
         )
-        self._write("UPDATE prekeys SET published = ? WHERE published = ?", (_UPLOADED, _HELD))
+        self._file.write("UPDATE prekeys SET published = ? WHERE published = ?", (_UPLOADED, _HELD))
 
     def prekey(self, prekey_id: int) -> Prekey | None:
-        row = self._row("SELECT id, private, public FROM prekeys WHERE id = ?", (prekey_id,))
+        row = self._file.row("SELECT id, private, public FROM prekeys WHERE id = ?", (prekey_id,))
         return None if row is None else Prekey(*row)
 
     def unpublished_prekeys(self, limit: int) -> list[Prekey]:
         """Prekeys that WhatsApp was not seen to accept, oldest first."""
         return [
             Prekey(*row)
-            for row in self._rows(
+            for row in self._file.rows(
                 "SELECT id, private, public FROM prekeys WHERE published = ? ORDER BY id LIMIT ?",
                 (_HELD, limit),
             )
@@ -160,26 +132,28 @@ class Keys(SkippedKeys):
     def mark_published(self, prekey_ids: Sequence[int]) -> None:
         """Note that WhatsApp has the prekeys."""
         for prekey_id in prekey_ids:
-            self._write("UPDATE prekeys SET published = ? WHERE id = ?", (_UPLOADED, prekey_id))
+            self._file.write(
+                "UPDATE prekeys SET published = ? WHERE id = ?", (_UPLOADED, prekey_id)
+            )
 
     def delete_prekey(self, prekey_id: int) -> None:
-        self._write("DELETE FROM prekeys WHERE id = ?", (prekey_id,))
+        self._file.write("DELETE FROM prekeys WHERE id = ?", (prekey_id,))
 
     def signed_prekey(self, prekey_id: int) -> SignedPrekey | None:
         """A signed prekey that still serves, current or replaced."""
-        row = self._row(
+        row = self._file.row(
             "SELECT id, private, public, signature FROM signed_prekeys WHERE id = ?", (prekey_id,)
         )
         return None if row is None else SignedPrekey(*row)
 
     def signed_prekey_created(self, prekey_id: int) -> float | None:
         """The time at which the signed prekey was made, in seconds; None where there is none under the id."""
-        row = self._row("SELECT created FROM signed_prekeys WHERE id = ?", (prekey_id,))
+        row = self._file.row("SELECT created FROM signed_prekeys WHERE id = ?", (prekey_id,))
         return None if row is None else float(row[0])
 
-    def prune_signed_prekeys(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop signed prekeys that a newer one replaced 90 days ago."""
-        self._write(
+        self._file.write(
             "DELETE FROM signed_prekeys WHERE EXISTS (SELECT 1 FROM signed_prekeys AS newer"
             " WHERE newer.id > signed_prekeys.id AND newer.created < ?)",
             (now - SIGNED_PREKEY_SECONDS,),
@@ -189,14 +163,14 @@ class Keys(SkippedKeys):
 
     def identity(self, address: str) -> bytes | None:
         """The peer's identity key as last seen (32 bytes)."""
-        row = self._row("SELECT identity FROM identities WHERE address = ?", (address,))
+        row = self._file.row("SELECT identity FROM identities WHERE address = ?", (address,))
         return None if row is None else bytes(row[0])
 
     def save_identity(self, address: str, identity: bytes) -> bool:
         """Note the peer's identity key; True where it replaced another one."""
         known = self.identity(address)
         if known != identity:
-            self._write(
+            self._file.write(
                 "INSERT OR REPLACE INTO identities (address, identity) VALUES (?, ?)",
                 (address, identity),
             )
@@ -239,7 +213,7 @@ class Keys(SkippedKeys):
         return next(iter(found), None)
 
     def _ratchets(self, where: str, *parameters: str | bytes | int) -> list[StoredRatchet]:
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT id, current, base_key, identity, state, spent, kept FROM ratchets WHERE "  # noqa: S608
             + where,
             parameters,
@@ -257,7 +231,7 @@ class Keys(SkippedKeys):
         `peer_key` is the peer's newest ratchet key. Returns the session's id.
         """
         self.archive_ratchet(address)
-        made = self._insert(
+        made = self._file.insert(
             "INSERT INTO ratchets (address, current, rank, base_key, identity, state, peer_key)"
             " VALUES (?, 1, 0, ?, ?, ?, ?)",
             (address, base_key, identity, state, peer_key),
@@ -266,7 +240,7 @@ class Keys(SkippedKeys):
         return made
 
     def save_ratchet(self, ratchet_id: int, state: str, peer_key: bytes, kept: int) -> None:
-        self._write(
+        self._file.write(
             "UPDATE ratchets SET state = ?, peer_key = ?, kept = ? WHERE id = ?",
             (state, peer_key, kept, ratchet_id),
         )
@@ -274,11 +248,11 @@ class Keys(SkippedKeys):
     def promote_ratchet(self, address: str, ratchet_id: int) -> None:
         """Make an archived session the current one."""
         self.archive_ratchet(address)
-        self._write("UPDATE ratchets SET current = 1 WHERE id = ?", (ratchet_id,))
+        self._file.write("UPDATE ratchets SET current = 1 WHERE id = ?", (ratchet_id,))
 
     def archive_ratchet(self, address: str) -> None:
         """Archive the current session, if any: it still decrypts, and nothing is sent on it."""
-        self._write(
+        self._file.write(
             "UPDATE ratchets SET current = 0, rank ="
             " (SELECT coalesce(max(rank), 0) + 1 FROM ratchets WHERE address = ?1)"
             " WHERE address = ?1 AND current = 1",
@@ -287,11 +261,11 @@ class Keys(SkippedKeys):
 
     def spend_ratchets(self) -> None:
         """Archive every session for good: it still decrypts, and never becomes current again."""
-        self._write(
+        self._file.write(
             "UPDATE ratchets SET rank = (SELECT max(rank) + 1 FROM ratchets AS other"
             " WHERE other.address = ratchets.address) WHERE current = 1"
         )
-        self._write("UPDATE ratchets SET current = 0, spent = 1")
+        self._file.write("UPDATE ratchets SET current = 0, spent = 1")
 
     def archive_user(self, user: str) -> None:
         """Archive the current session with each device of a user, and forget their identity keys.
@@ -300,12 +274,12 @@ class Keys(SkippedKeys):
         """
         for address in self._addresses_of(user):
             self.archive_ratchet(address)
-            self._write("DELETE FROM identities WHERE address = ?", (address,))
+            self._file.write("DELETE FROM identities WHERE address = ?", (address,))
 
     def _addresses_of(self, user: str) -> list[str]:
         """The devices of a canonical address that there are sessions with, or identity keys of."""
         name, server = user.split("@")
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT address FROM ratchets WHERE address = ?1 OR address GLOB ?2"
             " UNION SELECT address FROM identities WHERE address = ?1 OR address GLOB ?2",
             (user, f"{name}:*@{server}"),
@@ -313,7 +287,7 @@ class Keys(SkippedKeys):
         return [str(address) for (address,) in rows]
 
     def _trim(self, address: str) -> None:
-        self._write(
+        self._file.write(
             "DELETE FROM ratchets WHERE id IN (SELECT id FROM ratchets WHERE address = ?"
             " AND current = 0 ORDER BY rank DESC LIMIT -1 OFFSET ?)",
             (address, MAX_ARCHIVED),
@@ -333,9 +307,9 @@ class Keys(SkippedKeys):
                 self.archive_ratchet(address)
             # A base key that both addresses know is one session seen twice: the target's serves.
             for table in ("identities", "ratchets"):
-                self._write(
+                self._file.write(
                     f"UPDATE OR IGNORE {table} SET address = ? WHERE address = ?",  # noqa: S608
                     (target, address),
                 )
-                self._write(f"DELETE FROM {table} WHERE address = ?", (address,))  # noqa: S608
+                self._file.write(f"DELETE FROM {table} WHERE address = ?", (address,))  # noqa: S608
             self._trim(target)

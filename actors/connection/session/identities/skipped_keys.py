@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from actors.connection.session.file import SessionFile
 
 MAX_SKIPPED: Final = 2_000
 """Keys of one session, or of one sender key: the newest (libsignal's MAX_MESSAGE_KEYS, of each chain)."""
@@ -58,52 +59,52 @@ _SENDER_KEYS = _Kind(
 )
 
 
-class SkippedKeys(SessionFile):
+class SkippedKeys(SessionPart):
     """The rows. Their number is in `kept` of the session or the sender key, which the caller saves."""
 
-    def __init__(self, path: Path, epoch: int, clock: Callable[[], float]) -> None:
-        super().__init__(path, epoch, clock)
+    def __init__(self, file: SessionFile) -> None:
+        super().__init__(file)
         self._unchecked: dict[str, int] = {}  # keys that were added since all were counted
 
-    def skipped_key(self, ratchet_id: int, ratchet_key: bytes, counter: int) -> bytes | None:
-        row = self._row(
+    def find(self, ratchet_id: int, ratchet_key: bytes, counter: int) -> bytes | None:
+        row = self._file.row(
             "SELECT seed FROM skipped_keys WHERE ratchet = ? AND ratchet_key = ? AND counter = ?",
             (ratchet_id, ratchet_key, counter),
         )
         return None if row is None else bytes(row[0])
 
-    def use_skipped_key(self, ratchet_id: int, ratchet_key: bytes, counter: int) -> int:
+    def use(self, ratchet_id: int, ratchet_key: bytes, counter: int) -> int:
         """Delete a key, for no message is read twice; return the number of keys that were deleted."""
-        return self._write(
+        return self._file.write(
             "DELETE FROM skipped_keys WHERE ratchet = ? AND ratchet_key = ? AND counter = ?",
             (ratchet_id, ratchet_key, counter),
         )
 
-    def drop_skipped_keys(self, ratchet_id: int, ratchet_keys: Sequence[bytes]) -> int:
+    def drop(self, ratchet_id: int, ratchet_keys: Sequence[bytes]) -> int:
         """Delete the keys of chains that are not read any more; return their number."""
         return sum(
-            self._write(
+            self._file.write(
                 "DELETE FROM skipped_keys WHERE ratchet = ? AND ratchet_key = ?",
                 (ratchet_id, ratchet_key),
             )
             for ratchet_key in ratchet_keys
         )
 
-    def keep_skipped_keys(
+    def add(
         self, ratchet_id: int, kept: int, keys: Sequence[SkippedKey], chains: Sequence[bytes]
     ) -> int:
         """Add keys to the `kept` ones of a session, of which the oldest go; return the number then.
 
         `chains` are the session's ratchet keys, newest first.
         """
-        self._write_many(
+        self._file.write_many(
             "INSERT INTO skipped_keys (ratchet, ratchet_key, counter, seed) VALUES (?, ?, ?, ?)",
             [(ratchet_id, key.ratchet_key, key.counter, key.seed) for key in keys],
         )
         kept += len(keys)
         for ratchet_key in reversed(chains):
             if kept > MAX_SKIPPED:
-                kept -= self._write(
+                kept -= self._file.write(
                     "DELETE FROM skipped_keys WHERE ratchet = ?1 AND ratchet_key = ?2 AND counter IN"
                     " (SELECT counter FROM skipped_keys WHERE ratchet = ?1 AND ratchet_key = ?2"
                     " ORDER BY counter LIMIT ?3)",
@@ -111,31 +112,29 @@ class SkippedKeys(SessionFile):
                 )
         return kept
 
-    def skipped_sender_key(self, number: int, iteration: int) -> bytes | None:
-        row = self._row(
+    def find_of_sender(self, number: int, iteration: int) -> bytes | None:
+        row = self._file.row(
             "SELECT seed FROM skipped_sender_keys WHERE sender_key = ? AND iteration = ?",
             (number, iteration),
         )
         return None if row is None else bytes(row[0])
 
-    def use_skipped_sender_key(self, number: int, iteration: int) -> int:
-        """As `use_skipped_key`."""
-        return self._write(
+    def use_of_sender(self, number: int, iteration: int) -> int:
+        """As `use`."""
+        return self._file.write(
             "DELETE FROM skipped_sender_keys WHERE sender_key = ? AND iteration = ?",
             (number, iteration),
         )
 
-    def keep_skipped_sender_keys(
-        self, number: int, kept: int, keys: Sequence[tuple[int, bytes]]
-    ) -> int:
-        """As `keep_skipped_keys`; keys are (iteration, seed)."""
-        self._write_many(
+    def add_of_sender(self, number: int, kept: int, keys: Sequence[tuple[int, bytes]]) -> int:
+        """As `add`; keys are (iteration, seed)."""
+        self._file.write_many(
             "INSERT INTO skipped_sender_keys (sender_key, iteration, seed) VALUES (?, ?, ?)",
             [(number, *key) for key in keys],
         )
         kept += len(keys)
         if kept > MAX_SKIPPED:
-            kept -= self._write(
+            kept -= self._file.write(
                 "DELETE FROM skipped_sender_keys WHERE sender_key = ?1 AND iteration IN (SELECT"
                 " iteration FROM skipped_sender_keys WHERE sender_key = ?1 ORDER BY iteration"
                 " LIMIT ?2)",
@@ -143,17 +142,17 @@ class SkippedKeys(SessionFile):
             )
         return kept
 
-    def bound_skipped_keys(self, address: str, ratchet_id: int, added: int) -> None:
+    def bound(self, address: str, ratchet_id: int, added: int) -> None:
         """Hold the sessions to the bounds, after so many keys were added to this one of a device."""
         self._bound(_SESSIONS, address, ratchet_id, added)
 
-    def bound_skipped_sender_keys(self, sender: str, number: int, added: int) -> None:
-        """As `bound_skipped_keys`."""
+    def bound_of_sender(self, sender: str, number: int, added: int) -> None:
+        """As `bound`."""
         self._bound(_SENDER_KEYS, sender, number, added)
 
     def _bound(self, kind: _Kind, device: str, last: int, added: int) -> None:
         """Drop the keys of whole sessions or sender keys: of `last` where its device has no other."""
-        ((kept,),) = self._rows(
+        ((kept,),) = self._file.rows(
             f"SELECT coalesce(sum(kept), 0) FROM {kind.owners}"  # noqa: S608 - names of ours
             f" WHERE {kind.device} = ? AND kept > 0",
             (device,),
@@ -165,7 +164,7 @@ class SkippedKeys(SessionFile):
             return
         self._unchecked[kind.rows] = 0
         totals = dict(
-            self._rows(
+            self._file.rows(
                 f"SELECT {kind.device}, sum(kept) FROM {kind.owners} WHERE kept > 0"  # noqa: S608
                 f" GROUP BY {kind.device}"
             )
@@ -179,11 +178,11 @@ class SkippedKeys(SessionFile):
 
     def _drop_oldest(self, kind: _Kind, device: str, last: int) -> int:
         """Drop the keys of what a device has used for longest, and of `last` last; return their number."""
-        ((owner, kept),) = self._rows(
+        ((owner, kept),) = self._file.rows(
             f"SELECT {kind.id}, kept FROM {kind.owners} WHERE {kind.device} = ? AND kept > 0"  # noqa: S608
             f" ORDER BY {kind.id} = ?, {kind.order} LIMIT 1",
             (device, last),
         )
-        self._write(f"DELETE FROM {kind.rows} WHERE {kind.owner} = ?", (owner,))  # noqa: S608
-        self._write(f"UPDATE {kind.owners} SET kept = 0 WHERE {kind.id} = ?", (owner,))  # noqa: S608
+        self._file.write(f"DELETE FROM {kind.rows} WHERE {kind.owner} = ?", (owner,))  # noqa: S608
+        self._file.write(f"UPDATE {kind.owners} SET kept = 0 WHERE {kind.id} = ?", (owner,))  # noqa: S608
         return int(kept)

@@ -1,4 +1,4 @@
-"""Single messages, as rows of the session file: secrets, sealed edits, other ids, placeholders.
+"""Single messages, as rows of the session file: sent ones, secrets, sealed edits, other ids, placeholders.
 
-Messages themselves are in the inbox, or among those that were sent.
+Received messages are in `received`.
 """

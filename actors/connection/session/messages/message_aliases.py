@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 from actors.messages.content import Change, Notice
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ALIAS_SECONDS = 90 * 86_400.0
 
 
-class Aliases(SessionFile):
+class MessageAliases(SessionPart):
     """Maps WhatsApp's ids to the service's, for 90 days; none is added any more.
 
     A message that was tried again may have several; the newest is the one that others see.
@@ -24,19 +24,19 @@ class Aliases(SessionFile):
 
     def theirs(self, ours: str) -> str:
         """WhatsApp's id of a message of the service's; the same one where no other is known."""
-        row = self._row(
+        row = self._file.row(
             "SELECT theirs FROM aliases WHERE ours = ? ORDER BY at DESC LIMIT 1", (ours,)
         )
         return ours if row is None else str(row[0])
 
     def ours(self, theirs: str) -> str:
         """The service's id of a message; the same one where WhatsApp has it under that."""
-        row = self._row("SELECT ours FROM aliases WHERE theirs = ?", (theirs,))
+        row = self._file.row("SELECT ours FROM aliases WHERE theirs = ?", (theirs,))
         return theirs if row is None else str(row[0])
 
-    def prune_aliases(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop those that are older than 90 days."""
-        self._write("DELETE FROM aliases WHERE at < ?", (now - ALIAS_SECONDS,))
+        self._file.write("DELETE FROM aliases WHERE at < ?", (now - ALIAS_SECONDS,))
 
 
 def retargeted(said: Content, named: Callable[[str], str]) -> Content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 from actors.messages.content import Edit, Poll
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ class MessageSecret(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-class MessageSecrets(SessionFile):
+class MessageSecrets(SessionPart):
     """Secrets are kept for 90 days (polls) or 30; a vote or an edit that comes later cannot be read."""
 
-    def remember_secret(
+    def remember(
         self,
         chat: str,
         sender: str,
@@ -46,7 +46,7 @@ class MessageSecrets(SessionFile):
         """
         if not found.options and len(found.secret) != SECRET_BYTES:
             return
-        self._write(
+        self._file.write(
             "INSERT INTO message_secrets (chat, sender, message_id, secret, options, at, author)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET author = coalesce(excluded.author, author)",
@@ -56,12 +56,12 @@ class MessageSecrets(SessionFile):
                 message_id,
                 found.secret,
                 json.dumps(found.options),
-                self._clock(),
+                self._file.clock(),
                 author,
             ),
         )
 
-    def learn_secret(
+    def learn(
         self,
         chat: str,
         sender: str,
@@ -71,23 +71,23 @@ class MessageSecrets(SessionFile):
         secret: bytes | None,
         author: str | None = None,
     ) -> None:
-        """As `remember_secret`, for what came with a message; that of an edit is its target's from now on."""
+        """As `remember`, for what came with a message; that of an edit is its target's from now on."""
         if secret is None:
             return
         if not isinstance(said, Edit):
             options = said.options if isinstance(said, Poll) else ()
             found = MessageSecret(secret, options)
-            self.remember_secret(chat, sender, message_id, found, author)
+            self.remember(chat, sender, message_id, found, author)
         elif len(secret) == SECRET_BYTES:
-            self._write(
+            self._file.write(
                 "UPDATE message_secrets SET secret = ?"
                 " WHERE chat = ? AND sender = ? AND message_id = ?",
                 (secret, chat, sender, said.target.message_id),
             )
 
-    def message_secret(self, chat: str, sender: str, message_id: str) -> MessageSecret | None:
+    def find(self, chat: str, sender: str, message_id: str) -> MessageSecret | None:
         """The secret of a message, where it is known."""
-        row = self._row(
+        row = self._file.row(
             "SELECT secret, options FROM message_secrets"
             " WHERE chat = ? AND sender = ? AND message_id = ?",
             (chat, sender, message_id),
@@ -96,28 +96,28 @@ class MessageSecrets(SessionFile):
 
     def poll_author(self, chat: str, sender: str, message_id: str) -> str | None:
         """The author's address on the wire of this poll, where it is known."""
-        row = self._row(
+        row = self._file.row(
             "SELECT author FROM message_secrets WHERE chat = ? AND sender = ? AND message_id = ?",
             (chat, sender, message_id),
         )
         return None if row is None else row[0]
 
-    def move_secrets(self, old: str, new: str) -> None:
+    def move(self, old: str, new: str) -> None:
         """Messages of the person `old` (a LID), in their chat and in groups, are of `new`."""
-        self._write(
+        self._file.write(
             "UPDATE OR IGNORE message_secrets SET chat = ?1,"
             " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2",
             (new, old),
         )
-        self._write(
+        self._file.write(
             "UPDATE OR IGNORE message_secrets SET sender = ? WHERE sender = ?"
             " AND sender GLOB '*@lid'",
             (new, old),
         )
 
-    def prune_secrets(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop those whose time is over."""
-        self._write(
+        self._file.write(
             "DELETE FROM message_secrets WHERE at < ? AND (options = '[]' OR at < ?)",
             (now - SECRET_SECONDS, now - POLL_SECONDS),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actors.connection.session.file import SessionFile
+from actors.connection.session.part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,14 +31,14 @@ class Placeholder(NamedTuple):
     request: str | None = None
 
 
-class Placeholders(SessionFile):
+class Placeholders(SessionPart):
     """Each is kept until its content is here, 14 days at most.
 
     A message commits with the row that has it asked for, and each request is on disk before it leaves: after a
     crash it is asked for again, not for ever.
     """
 
-    def note_placeholder(
+    def note(
         self,
         chat: str,
         sender: str,
@@ -51,27 +51,27 @@ class Placeholders(SessionFile):
 
         A repeat changes nothing.
         """
-        self._write(
+        self._file.write(
             "INSERT INTO placeholders (chat, sender, message_id, stanza, asked, ask_at, at)"
             " VALUES (?, ?, ?, ?, 0, ?, ?) ON CONFLICT DO NOTHING",
-            (chat, sender, message_id, json.dumps(dict(stanza)), ask_at, self._clock()),
+            (chat, sender, message_id, json.dumps(dict(stanza)), ask_at, self._file.clock()),
         )
 
-    def placeholder(self, chat: str, sender: str, message_id: str) -> Placeholder | None:
+    def find(self, chat: str, sender: str, message_id: str) -> Placeholder | None:
         """The placeholder of this message, where there is one."""
         found = self._placeholders(
             "chat = ? AND sender = ? AND message_id = ?", chat, sender, message_id
         )
         return found[0] if found else None
 
-    def due_placeholder(self, now: float) -> Placeholder | None:
+    def due(self, now: float) -> Placeholder | None:
         """The message for which the phone is to be asked now, the longest due first."""
         found = self._placeholders("ask_at <= ? ORDER BY ask_at LIMIT 1", now)
         return found[0] if found else None
 
-    def next_placeholder_at(self) -> float | None:
+    def next_at(self) -> float | None:
         """The time at which the phone is to be asked next."""
-        row = self._row("SELECT min(ask_at) FROM placeholders WHERE ask_at IS NOT NULL")
+        row = self._file.row("SELECT min(ask_at) FROM placeholders WHERE ask_at IS NOT NULL")
         return None if row is None else row[0]
 
     def asked_for(self, request: str, message_id: str) -> list[Placeholder]:
@@ -83,7 +83,7 @@ class Placeholders(SessionFile):
     def note_asked(self, asked: Placeholder, request: str, again_at: float | None) -> bool:
         """Note that the phone is asked; False where the content came meanwhile."""
         return (
-            self._write(
+            self._file.write(
                 "UPDATE placeholders SET asked = asked + 1, request = ?, ask_at = ?"
                 " WHERE chat = ? AND sender = ? AND message_id = ?",
                 (request, again_at, *asked[:3]),
@@ -93,35 +93,35 @@ class Placeholders(SessionFile):
 
     def ask_again(self, request: str, at: float | None) -> None:
         """Have the phone be asked again at that time, or (None) never, for what the request did not bring."""
-        self._write("UPDATE placeholders SET ask_at = ? WHERE request = ?", (at, request))
+        self._file.write("UPDATE placeholders SET ask_at = ? WHERE request = ?", (at, request))
 
-    def forget_placeholder(self, chat: str, sender: str, message_id: str) -> None:
+    def forget(self, chat: str, sender: str, message_id: str) -> None:
         """The message has its content."""
-        self._write(
+        self._file.write(
             "DELETE FROM placeholders WHERE chat = ? AND sender = ? AND message_id = ?",
             (chat, sender, message_id),
         )
 
-    def forget_placeholders(self) -> None:
+    def forget_all(self) -> None:
         """The account, and so its phone, is another from now on."""
-        self._write("DELETE FROM placeholders")
+        self._file.write("DELETE FROM placeholders")
 
-    def move_placeholders(self, old: str, new: str) -> None:
+    def move(self, old: str, new: str) -> None:
         """Messages of the person `old` (a LID), in their chat and in groups, are of `new`."""
-        self._write(
+        self._file.write(
             "UPDATE OR IGNORE placeholders SET chat = CASE chat WHEN ?2 THEN ?1 ELSE chat END,"
             " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2 OR sender = ?2",
             (new, old),
         )
 
-    def prune_placeholders(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop those that are older than 14 days."""
-        self._write("DELETE FROM placeholders WHERE at < ?", (now - PLACEHOLDER_SECONDS,))
+        self._file.write("DELETE FROM placeholders WHERE at < ?", (now - PLACEHOLDER_SECONDS,))
 
     def _placeholders(self, where: str, *parameters: object) -> list[Placeholder]:
         return [
             Placeholder(chat, sender, message_id, json.loads(stanza), asked, request)
-            for chat, sender, message_id, stanza, asked, request in self._rows(
+            for chat, sender, message_id, stanza, asked, request in self._file.rows(
                 _SELECT + where, parameters
             )
         ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from actors.connection.session.file import SessionFile
 from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS
+from actors.connection.session.part import SessionPart
 
 EDIT_SECONDS: Final = PLACEHOLDER_SECONDS
 """Seconds for which an edit waits, as long as the phone is asked for its message."""
@@ -35,36 +35,36 @@ class SealedEdit(NamedTuple):
     plaintext: bytes
 
 
-class SealedEdits(SessionFile):
+class SealedEdits(SessionPart):
     """Each edit is kept until it is opened, for 14 days and within bounds of size.
 
     One that is dropped goes on being shown as a placeholder.
     """
 
-    def keep_edit(self, edit: SealedEdit) -> None:
+    def add(self, edit: SealedEdit) -> None:
         """Keep an edit that nothing opens yet; a repeat changes nothing."""
         if len(edit.plaintext) > LONGEST_EDIT:
             return
-        self._write(
+        self._file.write(
             "INSERT INTO sealed_edits (chat, sender, message_id, target, sent_at, from_me, push_name,"
             " source, plaintext, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (*edit, self._clock()),
+            (*edit, self._file.clock()),
         )
-        self._write(
+        self._file.write(
             "DELETE FROM sealed_edits WHERE number IN (SELECT number FROM sealed_edits"
             " WHERE chat = ? AND sender = ? AND target = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
             (edit.chat, edit.sender, edit.target, EDITS_OF_ONE),
         )
-        self._write(
+        self._file.write(
             "DELETE FROM sealed_edits WHERE number IN (SELECT number FROM (SELECT number,"
             " sum(length(plaintext)) OVER (ORDER BY number DESC) AS total FROM sealed_edits)"
             " WHERE total > ?)",
             (ALL_EDITS,),
         )
 
-    def sealed_edits(self, chat: str, sender: str, target: str) -> list[SealedEdit]:
+    def of_message(self, chat: str, sender: str, target: str) -> list[SealedEdit]:
         """The edits that wait for the secret of this message, in the order in which they came."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT message_id, sent_at, from_me, push_name, source, plaintext FROM sealed_edits"
             " WHERE chat = ? AND sender = ? AND target = ? ORDER BY number",
             (chat, sender, target),
@@ -79,26 +79,26 @@ class SealedEdits(SessionFile):
 
         In the order of arrival.
         """
-        return self._rows(
+        return self._file.rows(
             "SELECT chat, sender, target FROM sealed_edits WHERE chat = ?1 OR sender = ?1"
             " GROUP BY chat, sender, target ORDER BY min(number)",
             (person,),
         )
 
-    def forget_edit(self, edit: SealedEdit) -> None:
+    def forget(self, edit: SealedEdit) -> None:
         """Drop an edit that is opened, or never will be."""
-        self._write(
+        self._file.write(
             "DELETE FROM sealed_edits WHERE chat = ? AND sender = ? AND message_id = ?", edit[:3]
         )
 
-    def move_edits(self, old: str, new: str) -> None:
+    def move(self, old: str, new: str) -> None:
         """Move edits of the person `old`, in their chat and in groups, to the address `new`."""
-        self._write(
+        self._file.write(
             "UPDATE OR IGNORE sealed_edits SET chat = CASE chat WHEN ?2 THEN ?1 ELSE chat END,"
             " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2 OR sender = ?2",
             (new, old),
         )
 
-    def prune_edits(self, now: float) -> None:
+    def prune(self, now: float) -> None:
         """Drop those that are older than 14 days."""
-        self._write("DELETE FROM sealed_edits WHERE at < ?", (now - EDIT_SECONDS,))
+        self._file.write("DELETE FROM sealed_edits WHERE at < ?", (now - EDIT_SECONDS,))

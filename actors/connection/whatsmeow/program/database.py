@@ -81,4 +81,4 @@ async def _ignore_request(number: int, do: str, frame: Frame) -> None:
 
 
 async def _ignore_event(event: str, frame: Frame) -> None:
-    """Nothing is told without a login."""
+    """Nothing is sent without a login."""

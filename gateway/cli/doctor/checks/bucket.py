@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from actors.connection.backup.bucket.port import BucketAway, Conflict
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
-from gateway.cli.doctor.finding import fail, ok
+from gateway.cli.doctor.check_result import fail, ok
 from supervision.jobs.copies import verified
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 PROBE = "probe/doctor"
 TRIED = 3
 """Connections whose newest copies are opened, to see whether the key is theirs."""
 
 
-async def bucket(settings: Settings) -> list[Finding]:
+async def bucket(settings: Settings) -> list[CheckResult]:
     """Whether copies can be written there, and opened again."""
     place = settings.bucket_directory
     if place is not None and not place.exists() and not settings.state_file.exists():
@@ -39,7 +39,7 @@ async def bucket(settings: Settings) -> list[Finding]:
     return [good, await _opens(settings)]
 
 
-async def _opens(settings: Settings) -> Finding:
+async def _opens(settings: Settings) -> CheckResult:
     vault = open_vault(settings, open_bucket(settings))
     newest = {copy.connection: copy for copy in await vault.copies()}
     with tempfile.TemporaryDirectory(prefix="teimoso-doctor-") as scratch:

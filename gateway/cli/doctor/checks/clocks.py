@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from gateway.cli.doctor.finding import fail
+from gateway.cli.doctor.check_result import fail
 
 if TYPE_CHECKING:
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 SKEW = 30.0
 """Seconds by which clocks may disagree: what others signed is refused beyond minutes."""
 
 
-def skew(check: str, theirs: float) -> Finding | None:
+def skew(check: str, theirs: float) -> CheckResult | None:
     """The fault of a clock that shows `theirs`, in seconds since the epoch; None where it is right."""
     ahead = time.time() - theirs
     if abs(ahead) <= SKEW:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from actors.connection.whatsmeow.program import files
-from gateway.cli.doctor.finding import fail, ok, warn
+from gateway.cli.doctor.check_result import fail, ok, warn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 NAME = "whatsmeow"
 DAY = 86_400
@@ -27,7 +27,7 @@ _PSEUDO = re.compile(r"v0\.0\.0-([0-9]{14})-[0-9a-f]{12}")
 """Go's version of a commit: its time, in UTC, and its hash."""
 
 
-async def whatsmeow() -> list[Finding]:
+async def whatsmeow() -> list[CheckResult]:
     """The finding on the installed program; none where there is no program."""
     if (program := files.find()) is None:
         return []
@@ -37,7 +37,7 @@ async def whatsmeow() -> list[Finding]:
     return [judged(version, time.time())]
 
 
-def judged(version: str, now: float) -> Finding:
+def judged(version: str, now: float) -> CheckResult:
     """Judge the age of a commit of whatsmeow by its version; `now` is seconds since the epoch."""
     found = _PSEUDO.fullmatch(version)
     try:

@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 from actors.health.checks import NEARLY
 from actors.redis.client import RedisAway, connect, durability, is_cluster, memory, reach
+from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.doctor.checks.clocks import skew
-from gateway.cli.doctor.finding import fail, ok, warn
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.redis.client import RedisMemory
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 
-async def redis(settings: Settings) -> list[Finding]:
+async def redis(settings: Settings) -> list[CheckResult]:
     client = connect(settings)
     where = _where(settings)
     try:
@@ -70,7 +70,7 @@ async def redis(settings: Settings) -> list[Finding]:
     return [*found, told("durability", durable.reason, do)]
 
 
-def _memory(held: RedisMemory) -> Finding:
+def _memory(held: RedisMemory) -> CheckResult:
     used = f"Redis holds {held.used / 2**20:.0f} MB"
     if held.limit is None:
         return ok("redis memory", used)

@@ -12,22 +12,22 @@ from actors.state.documents import API_KEYS, HEALTH_ALERTS, Order, StoreAway, Wh
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import is_private_host, is_public
+from gateway.cli.doctor.check_result import fail, ok, warn
 from gateway.cli.doctor.checks.names import addresses_of
-from gateway.cli.doctor.finding import fail, ok, warn
 from gateway.http import api_keys
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 
 ALERTS = 200
 REFUSED, DEFERRED, RESERVE = "document_refused", "files_deferred", "disk_reserve"
 
 
-async def store(settings: Settings, *, simulated: bool) -> list[Finding]:
+async def store(settings: Settings, *, simulated: bool) -> list[CheckResult]:
     """The state store, and of what is in it what keeps callers out: keys and webhooks.
 
     Of real accounts, those whose engine nobody allowed; `simulated`: there are none.
@@ -49,12 +49,12 @@ async def store(settings: Settings, *, simulated: bool) -> list[Finding]:
         await documents.close()
 
 
-async def _answers(settings: Settings, documents: Documents) -> Finding:
+async def _answers(settings: Settings, documents: Documents) -> CheckResult:
     await documents.query(API_KEYS, limit=1)
     return ok("state store", f"{settings.state_store} answers")
 
 
-def _away(settings: Settings, reason: str) -> Finding:
+def _away(settings: Settings, reason: str) -> CheckResult:
     if settings.firestore_emulator_host is not None:
         do = "start the emulator, or take FIRESTORE_EMULATOR_HOST away"
     elif settings.on_firestore:
@@ -67,7 +67,7 @@ def _away(settings: Settings, reason: str) -> Finding:
     return fail("state store", f"{settings.state_store} does not answer: {reason}", do)
 
 
-async def _keys(settings: Settings, documents: Documents) -> Finding:
+async def _keys(settings: Settings, documents: Documents) -> CheckResult:
     there = {key["hash"] for key in (await documents.query(API_KEYS)).items}
     given = settings.teimoso_api_key
     make = "`teimoso keys create NAME` makes one"
@@ -80,7 +80,7 @@ async def _keys(settings: Settings, documents: Documents) -> Finding:
     return ok("api keys", f"{len(there)}")
 
 
-async def _alerts(documents: Documents) -> list[Finding]:
+async def _alerts(documents: Documents) -> list[CheckResult]:
     """Findings on refused documents and on files that wait, by the alerts that are active."""
     page = await documents.query(
         HEALTH_ALERTS,
@@ -108,7 +108,7 @@ async def _alerts(documents: Documents) -> list[Finding]:
     return findings
 
 
-async def _engines(settings: Settings, documents: Documents) -> list[Finding]:
+async def _engines(settings: Settings, documents: Documents) -> list[CheckResult]:
     if not settings.links_real_accounts:
         return []
     page = await Connections(documents).list()
@@ -122,14 +122,14 @@ async def _engines(settings: Settings, documents: Documents) -> list[Finding]:
     return [warn("engine", found, do)]
 
 
-async def _webhooks(settings: Settings, documents: Documents) -> list[Finding]:
+async def _webhooks(settings: Settings, documents: Documents) -> list[CheckResult]:
     if settings.webhook_url_private:
         return []
     found = await asyncio.gather(*(_webhook(one) for one in await Webhooks(documents).list()))
     return [one for one in found if one is not None]
 
 
-async def _webhook(webhook: Webhook) -> Finding | None:
+async def _webhook(webhook: Webhook) -> CheckResult | None:
     parts = urlsplit(webhook.url)
     host = parts.hostname or ""
     do = "give it a public address, or set WEBHOOK_URL_PRIVATE=true"

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from actors.connection import whatsapp_version
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.proxy import tunnel
 from actors.connection.proxy.address import parse
+from gateway.cli.doctor.check_result import ok, warn
 from gateway.cli.doctor.checks.clocks import skew
 from gateway.cli.doctor.checks.names import addresses_of
-from gateway.cli.doctor.finding import ok, warn
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.proxy.address import ProxyAddress
-    from gateway.cli.doctor.finding import Finding
+    from gateway.cli.doctor.check_result import CheckResult
 
 ANSWER_SECONDS = 5.0
 
@@ -30,10 +30,10 @@ PROXIES = {
     Kind.PROXY_AUTHENTICATION: "the user and the password in WHATSAPP_PROXY",
     Kind.PROXY_REFUSED: "have the proxy of WHATSAPP_PROXY let connections through to that host and port",
 }
-"""What to do about a proxy that lets nothing through."""
+"""Remedies for a proxy that lets nothing through."""
 
 
-async def whatsapp(settings: Settings) -> list[Finding]:
+async def whatsapp(settings: Settings) -> list[CheckResult]:
     """Whether the server is reached from here, whether its clock is ours, and what is announced."""
     parts = urlsplit(settings.whatsapp_url)
     host, secure = parts.hostname or "", parts.scheme == "wss"
@@ -77,7 +77,7 @@ async def _way(host: str, port: int, proxy: ProxyAddress | None) -> dict[str, An
     return {"host": address, "port": port}
 
 
-def _version(settings: Settings) -> Finding:
+def _version(settings: Settings) -> CheckResult:
     """The version of WhatsApp Web for the native engine's next login, and its end."""
     name, now = "whatsapp version", time.time()
     known = whatsapp_version.read(settings.data / whatsapp_version.FILE)

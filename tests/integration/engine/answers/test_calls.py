@@ -79,7 +79,7 @@ async def test_a_call_is_refused(simulator: Simulator, tmp_path: Path) -> None:
         await phone.engine.reject_call(rings.id)
         (call,) = await until(lambda: became(simulator, "rejected"))
         assert (call["id"], call["state"]) == (rings.id, "rejected")
-        own = phone.engine._session.credentials()
+        own = phone.engine._session.credentials.read()
         assert own is not None
         assert own.device == f"{ACCOUNT}:{call['by']}@s.whatsapp.net"
         with pytest.raises(SendError, match="unknown_call"):

@@ -7,10 +7,10 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
-from actors.connection.serving import Serving
+from actors.connection.owner.serving import Serving
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.queue.lanes import Lanes

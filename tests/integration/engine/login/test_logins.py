@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.native.signal import prekeys
 from actors.connection.native.transport.noise import HEADER
 from actors.connection.session.session import Session
@@ -52,15 +52,15 @@ async def paired(simulator: Simulator, directory: Path) -> None:
 
 async def change(directory: Path, epoch: int, **values: Any) -> None:
     session = Session.open(directory / "session.db", epoch)
-    own = session.credentials()
+    own = session.credentials.read()
     assert own is not None
     async with session.transaction():
-        session.save_credentials(replace(own, **values))
+        session.credentials.save(replace(own, **values))
     session.close()
 
 
 def next_prekey(session: Session) -> int:
-    row = session._row("SELECT next_prekey_id FROM file")
+    row = session.row("SELECT next_prekey_id FROM file")
     assert row is not None
     return int(row[0])
 
@@ -116,7 +116,7 @@ async def test_a_server_that_cannot_prove_itself_is_left_and_asked_afresh(
     ) as phone:
         cause = (await until(lambda: phone.causes))[0]
         assert str(cause) == "network: intermediate_signature"
-        own = phone.engine._session.credentials()
+        own = phone.engine._session.credentials.read()
         assert own is not None
         assert own.server_key is None
 
@@ -156,7 +156,7 @@ async def wire() -> AsyncIterator[tuple[str, asyncio.Future[bytes]]]:
 
 
 def _routing(phone: Device) -> bytes | None:
-    own = phone.engine._session.credentials()
+    own = phone.engine._session.credentials.read()
     return own.routing if own is not None else None
 
 
@@ -219,7 +219,7 @@ async def test_keys_that_the_server_has_wrongly_are_uploaded_anew(
     session = Session.open(tmp_path / "session.db", 2)
     async with session.transaction():
         before = next_prekey(session)
-        session.delete_prekey(before - 1)
+        session.keys.delete_prekey(before - 1)
     session.close()
     async with device(simulator, tmp_path, epoch=3) as phone:
         await opened(phone)
@@ -236,7 +236,7 @@ async def test_an_old_signed_prekey_is_replaced_and_still_serves(
     monkeypatch.setattr(time, "time", lambda now=time.time: now() + WEEK + 60)
     async with device(simulator, tmp_path, epoch=2) as phone:
         await opened(phone)
-        own = phone.engine._session.credentials()
+        own = phone.engine._session.credentials.read()
         assert own is not None
         assert own.signed_prekey.id == 2
         await until(lambda: _texts(phone, ["with the old key"]))

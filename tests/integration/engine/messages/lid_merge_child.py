@@ -22,10 +22,10 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
-from actors.connection.inbox_drain import Drain
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
 from actors.runtime import actor_base
@@ -62,7 +62,7 @@ class Step:
 
 def put(session: Session, chat: str, number: int, type_: str = "text") -> bool:
     """Message `number`, inside a transaction; each third is the account's own."""
-    return session.add_message(
+    return session.inbox.add(
         chat=chat,
         sender=chat if number % 3 else OWN,
         message_id=f"M{number}",

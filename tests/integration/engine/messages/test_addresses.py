@@ -91,7 +91,7 @@ async def test_a_message_that_finds_its_number_misdialled_has_not_left(
     with pytest.raises(NotConnected):
         await phone.send(1, "found you", to=asked)
     assert await simulator.inbox(CONTACT) == []
-    assert phone.engine.chat_today(chat(asked)) == chat(CONTACT)
+    assert phone.engine.names.chat_today(chat(asked)) == chat(CONTACT)
     await phone.send(1, "found you", to=asked)
     await until(lambda: reached(simulator, "found you"))
 

@@ -51,7 +51,7 @@ async def test_devices_that_come_and_go(simulator: Simulator, tmp_path: Path, no
         await reached(simulator, "one device", [0])
         first = await simulator.link(notify=notify)
         if notify:
-            await until(lambda: phone.engine._session.devices(chat(CONTACT)) is None)
+            await until(lambda: phone.engine._session.identities.devices(chat(CONTACT)) is None)
         await phone.send(2, "two devices")
         await reached(simulator, "two devices", [0, first])
         second = await simulator.link(notify=notify)
@@ -101,7 +101,7 @@ async def test_a_contact_that_goes_by_its_lid_is_reached_on_every_device(
         await phone.send(2, "to the same person")
         await reached(simulator, "to the same person", [0, linked])
         third = await simulator.link()
-        await until(lambda: phone.engine._session.devices(chat(CONTACT)) is None)
+        await until(lambda: phone.engine._session.identities.devices(chat(CONTACT)) is None)
         await phone.send(3, "to a third")
         await reached(simulator, "to a third", [0, linked, third])
         await until(lambda: _settled(simulator))

@@ -165,7 +165,7 @@ async def test_a_new_device_without_a_notification_gets_the_message(
 
         await until(devices)
         # It may have asked as well; the engine knows of it by itself.
-        known = phone.engine._session.devices(chat(BEN))
+        known = phone.engine._session.identities.devices(chat(BEN))
         assert known is not None
         assert len(known.numbers) == 2
 
@@ -255,7 +255,7 @@ async def test_what_is_done_to_messages_of_a_group(simulator: Simulator, tmp_pat
         ]
         for number, said in enumerate(ours, 2):
             await phone.engine.send(Outgoing(message_id(number), group, said, 5.25))
-        plaintext = phone.engine._session.sent_plaintext(group, message_id(2))
+        plaintext = phone.engine._session.sent.plaintext(group, message_id(2))
         sent = proto.Message.FromString(plaintext)
         assert sent.reactionMessage.senderTimestampMs == 5250
         await until(partial(_kinds, simulator, ANN, group, 4))

@@ -140,7 +140,7 @@ async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_pat
         await history_stored(simulator, phone, 2)
         one, mine, image = await phone.past()
         assert (one.chat, one.sender, one.push_name) == (group, chat(BEN), "Person 0003")
-        assert phone.engine._session.push_name(chat(BEN)) == "Ben"  # for one without its own
+        assert phone.engine._session.push_names.find(chat(BEN)) == "Ben"  # for one without its own
         assert (mine.sender, mine.from_me, mine.message_id) == (chat(ACCOUNT), True, made["ids"][1])
         assert isinstance(decode(image.content or ""), Image)
         await phone.engine.settle([one.key, mine.key, image.key])
@@ -166,7 +166,7 @@ async def test_a_placeholder_is_filled(simulator: Simulator, tmp_path: Path) -> 
         await until(lambda: _count(phone, 1))
         session = phone.engine._session
         async with session.transaction():
-            session.add_message(
+            session.inbox.add(
                 chat=chat(CONTACT),
                 sender=chat(CONTACT),
                 message_id="UNREAD",
@@ -212,7 +212,7 @@ async def test_a_file_that_cannot_be_had_now_holds_nothing_up(
         aside.rename(lost)
         await history_stored(simulator, phone, 2)
         assert len(await phone.past()) == 6
-        await until(lambda: phone.engine._session.next_history_at() is None)
+        await until(lambda: phone.engine._session.history_syncs.next_at() is None)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ async def test_killed_midway_each_is_there_once(
     async with device(simulator, tmp_path, epoch=3) as phone:
         await asyncio.wait_for(phone.opened.wait(), 20)
         await until(lambda: _stored(phone, 1000), 15.0)
-        await until(lambda: phone.engine._session.next_history_at() is None)
+        await until(lambda: phone.engine._session.history_syncs.next_at() is None)
         texts = [one.text for one in await phone.past()]
         assert texts == [f"{CONTACT} {n}" for n in range(700)] + [f"{BEN} {n}" for n in range(300)]
         await until(lambda: _idle(simulator))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.engine import InboxMerge, InboxMessage
-from actors.connection.inbox_drain import Drain
 from actors.connection.native import SESSION_FILE
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
 from actors.connection.session.session import Session
 from actors.connection.state_manager.port import StateAway
 from actors.state.actor import StateManager
@@ -184,7 +184,7 @@ async def prepare(directory: Path) -> None:
                 assert lid_merge_child.put(session, lid_merge_child.LID, number, kind)
         await lid_merge_child.drain(session, lid_merge_child.settings(directory))
         async with session.transaction():
-            session._write(
+            session.write(
                 "DELETE FROM tombstones WHERE message_id = ?", (f"M{lid_merge_child.COUNT - 1}",)
             )
             assert lid_merge_child.put(session, lid_merge_child.LID, lid_merge_child.COUNT - 1)

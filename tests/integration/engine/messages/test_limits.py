@@ -35,7 +35,7 @@ async def limit(simulator: Simulator, phone: Device, **limits: float | None) -> 
     limited = any(value is not None for value in limits.values())
 
     async def learnt() -> bool:
-        known = phone.engine._session.limits()
+        known = phone.engine._session.outreach.limits()
         return limited is (known.locked_until is not None or known.capped_until is not None)
 
     await until(learnt)
@@ -50,7 +50,7 @@ async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
         await simulator.say(CONTACT, "15550100001", "hello")
         await until(phone.messages)
         await limit(simulator, phone, limited_until=int(time.time()) + 3600)
-        ends = phone.engine._session.limits().locked_until
+        ends = phone.engine._session.outreach.limits().locked_until
         with pytest.raises(SendDeferred) as deferred:
             await phone.send(1, "never", STRANGER)
         assert (deferred.value.code, deferred.value.until) == ("reach_out_limited", ends)
@@ -65,7 +65,7 @@ async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
         with pytest.raises(SendDeferred):
             await phone.send(1, "never", STRANGER)
         await simulator.say(STRANGER, "15550100001", "who are you?")
-        await until(lambda: phone.engine._session.wrote(chat(STRANGER)))
+        await until(lambda: phone.engine._session.outreach.wrote(chat(STRANGER)))
         await phone.send(5, "the shop")
         await phone.send(6, "an answer", STRANGER)
         await limit(simulator, phone, limited_until=None)

@@ -44,7 +44,7 @@ async def copied(simulator: Simulator, text: str, devices: list[int]) -> None:
 
 async def devices_forgotten(phone: Device) -> None:
     """Waits until the account's list of devices is not trusted any more."""
-    await until(lambda: phone.engine._session.devices(chat(ACCOUNT)) is None)
+    await until(lambda: phone.engine._session.identities.devices(chat(ACCOUNT)) is None)
 
 
 @pytest.mark.parametrize("notify", [True, False], ids=["notified", "found out by the ack's phash"])

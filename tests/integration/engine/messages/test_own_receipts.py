@@ -68,7 +68,7 @@ async def test_it_becomes_delivered_and_then_read(simulator: Simulator, tmp_path
         await phone.send(1, "from here")
         await simulator.say(CONTACT, ACCOUNT, "in")
         await until(lambda: quiet(simulator))
-        assert phone.engine._session.pending("status", 10) == []
+        assert phone.engine._session.inbox.pending("status", 10) == []
     assert counted(tmp_path, "SELECT count(*) FROM inbox WHERE kind IN ('early', 'status')") == 0
 
 

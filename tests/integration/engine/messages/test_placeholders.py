@@ -126,7 +126,7 @@ async def test_a_phone_that_has_nothing_is_asked_once(simulator: Simulator, tmp_
 
         await until(answered, 10)
         await goes_on(simulator, phone)
-        assert phone.engine._session.next_placeholder_at() is None
+        assert phone.engine._session.placeholders.next_at() is None
         (placeholder,) = (one for one in await phone.messages() if one.text is None)
         await simulator.resends(has=True)
         await phone.engine.request_resend(

@@ -88,7 +88,7 @@ async def test_one_message_is_read_also_where_nothing_is_kept_of_it(
         first, second = await phone.messages()
         session = phone.engine._session
         async with session.transaction():
-            session.read_elsewhere(chat(CONTACT), [second.message_id])
+            session.unread.read_elsewhere(chat(CONTACT), [second.message_id])
         for one in (first, second):
             target = Target(one.message_id, one.sender)
             await mark(phone, chat(CONTACT), ReadMark((target,)))

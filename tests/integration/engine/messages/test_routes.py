@@ -83,7 +83,7 @@ async def test_no_direct_message_mixes_lids_and_numbers(
         assert [one["devices"] for one in items] == [[0, linked]]
         await phone.engine.typing(chat(CONTACT), "composing")
         await phone.engine.subscribe(chat(CONTACT))
-        assert phone.engine._session.sent_wire(chat(CONTACT), message_id(1)) == "lid"
+        assert phone.engine._session.sent.wire(chat(CONTACT), message_id(1)) == "lid"
     sent = traced.stanzas(trace, "out", "message")
     assert len(sent) == 3
     assert [set(servers(line)) for line in sent] == [{"lid"}] * 3
@@ -103,13 +103,13 @@ async def test_a_conversation_goes_on_by_lid_where_it_was_by_number(
         await phone.send(1, "before")
         await simulator.say(CONTACT, ACCOUNT, "hello")
         await arrived(phone, "hello")
-        sessions = phone.engine._session.ratchets(chat(CONTACT))
+        sessions = phone.engine._session.keys.ratchets(chat(CONTACT))
         await simulator.address(CONTACT, "lid")
         await simulator.say(CONTACT, ACCOUNT, "by LID")
         assert (await arrived(phone, "by LID")).chat == chat(CONTACT)
         await phone.engine.send(Outgoing(message_id(2), chat(CONTACT), Text("after")))
         await got(simulator, CONTACT, "before", "after")
-        now = phone.engine._session.ratchets(chat(CONTACT))
+        now = phone.engine._session.keys.ratchets(chat(CONTACT))
         assert [one.id for one in now] == [one.id for one in sessions]
 
         async def receipted() -> bool:
@@ -132,10 +132,10 @@ async def test_what_is_refused_by_lid_goes_by_number_and_so_do_the_next(
         assert await simulator.struck(refused) == 1
         await phone.send(3, "at once")
         await got(simulator, CONTACT, "by LID", "once more", "at once")
-        wires = [phone.engine._session.sent_wire(chat(CONTACT), message_id(n)) for n in (1, 2, 3)]
+        wires = [phone.engine._session.sent.wire(chat(CONTACT), message_id(n)) for n in (1, 2, 3)]
         assert wires == ["lid", "number", "number"]
     async with device(simulator, tmp_path, epoch=2) as phone:
         await until(phone.opened.is_set)
         await phone.send(4, "after a restart")
-        assert phone.engine._session.sent_wire(chat(CONTACT), message_id(4)) == "number"
+        assert phone.engine._session.sent.wire(chat(CONTACT), message_id(4)) == "number"
         await got(simulator, CONTACT, "by LID", "once more", "at once", "after a restart")

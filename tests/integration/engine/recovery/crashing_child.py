@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
 from actors.connection.native.identities.routes import Routes
-from actors.connection.native.media.cipher import Opening, Sealing
+from actors.connection.native.media.cipher import FileDecryptor, FileEncryptor
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.phone import resend_requests
 from actors.connection.native.receive import pipeline
@@ -30,6 +30,16 @@ from actors.connection.native.send import outbox
 from actors.connection.native.signal import prekeys
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.transport.socket import Socket
+from actors.connection.session.chats.unread import UnreadMessages
+from actors.connection.session.files.downloads import Downloads
+from actors.connection.session.files.uploads import Uploads
+from actors.connection.session.identities.groups import Groups
+from actors.connection.session.messages.placeholders import Placeholders
+from actors.connection.session.messages.sealed_edits import SealedEdits
+from actors.connection.session.messages.sent_messages import SentMessages
+from actors.connection.session.received.history_syncs import HistorySyncs
+from actors.connection.session.received.inbox import Inbox
+from actors.connection.session.received.phone_statuses import PhoneStatuses
 from actors.connection.session.session import Session
 from actors.messages.content import Text, unpack
 from tests.bare_files import BareFiles
@@ -38,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.native.transport.nodes import Node
+    from actors.connection.session.part import SessionPart
     from actors.messages.content import Content
 
 
@@ -63,15 +74,15 @@ def before_decrypting(step: Step) -> None:
     Signal.decrypt = decrypt  # type: ignore[assignment,method-assign]
 
 
-def before_commit(step: Step, method: str, *, after: bool = False) -> None:
-    """In a transaction that called this method of the session, when all but the commit is done.
+def before_commit(step: Step, part: type[SessionPart], method: str, *, after: bool = False) -> None:
+    """In a transaction that called this method of a part of the session, when all but the commit is done.
 
     `after`: once that is done as well.
     """
-    original, called = Session.transaction, getattr(Session, method)
+    original, called = Session.transaction, getattr(part, method)
     calls = 0
 
-    def counted(self: Session, *arguments: Any, **named: Any) -> Any:
+    def counted(self: SessionPart, *arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
         return called(self, *arguments, **named)
@@ -87,7 +98,7 @@ def before_commit(step: Step, method: str, *, after: bool = False) -> None:
         for _ in range(calls if after else 0):
             step.reached()
 
-    setattr(Session, method, counted)
+    setattr(part, method, counted)
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
 
 
@@ -127,40 +138,40 @@ def before_calling(step: Step, kind: type, method: str) -> None:
 POINTS: dict[str, Callable[[Step], None]] = {
     "before_preparing": lambda step: before_calling(step, Signal, "prepare"),
     "before_decrypting": before_decrypting,
-    "before_inbox_commit": lambda step: before_commit(step, "add_message"),
+    "before_inbox_commit": lambda step: before_commit(step, Inbox, "add"),
     "before_ack": lambda step: around_writing(step, "ack", after=False),
     "after_ack": lambda step: around_writing(step, "ack", after=True),
-    "before_receipt_commit": lambda step: before_commit(step, "add_status"),
+    "before_receipt_commit": lambda step: before_commit(step, PhoneStatuses, "add"),
     "before_receipt_ack": lambda step: around_writing(step, "ack", of="receipt", after=False),
     "after_receipt_ack": lambda step: around_writing(step, "ack", of="receipt", after=True),
-    "before_question_commit": lambda step: before_commit(step, "want"),
+    "before_question_commit": lambda step: before_commit(step, Inbox, "want"),
     "before_question_leaves": lambda step: around_writing(step, "receipt", "retry", after=False),
     "after_question_left": lambda step: around_writing(step, "receipt", "retry", after=True),
-    "before_history_commit": lambda step: before_commit(step, "note_history"),
+    "before_history_commit": lambda step: before_commit(step, HistorySyncs, "note"),
     "before_history_is_told": lambda step: around_writing(
         step, "receipt", "hist_sync", after=False
     ),
     "after_history_was_told": lambda step: around_writing(step, "receipt", "hist_sync", after=True),
-    "before_group_commit": lambda step: before_commit(step, "save_sender_key"),
-    "before_ratchet_commit": lambda step: before_commit(step, "remember_sent"),
+    "before_group_commit": lambda step: before_commit(step, Groups, "save_sender_key"),
+    "before_ratchet_commit": lambda step: before_commit(step, SentMessages, "remember"),
     "before_bytes_leave": lambda step: around_writing(step, "message", after=False),
     "before_mark_leaves": lambda step: around_writing(step, "receipt", "read", after=False),
     "after_mark_left": lambda step: around_writing(step, "receipt", "read", after=True),
-    "before_mark_is_forgotten": lambda step: before_commit(step, "forget_unread"),
+    "before_mark_is_forgotten": lambda step: before_commit(step, UnreadMessages, "forget"),
     "before_numbers_are_kept": lambda step: before_calling(step, Routes, "prefer_numbers"),
     "before_download": lambda step: before_calling(step, Fetcher, "fetch"),
-    "in_mid_download": lambda step: before_calling(step, Opening, "feed"),
-    "before_file_commit": lambda step: before_commit(step, "end_transfer"),
-    "before_deferral_commit": lambda step: before_commit(step, "defer"),
-    "after_deferral_commit": lambda step: before_commit(step, "defer", after=True),
-    "in_mid_upload": lambda step: before_calling(step, Sealing, "feed"),
-    "before_upload_commit": lambda step: before_commit(step, "remember_upload"),
+    "in_mid_download": lambda step: before_calling(step, FileDecryptor, "feed"),
+    "before_file_commit": lambda step: before_commit(step, Downloads, "end"),
+    "before_deferral_commit": lambda step: before_commit(step, Downloads, "defer"),
+    "after_deferral_commit": lambda step: before_commit(step, Downloads, "defer", after=True),
+    "in_mid_upload": lambda step: before_calling(step, FileEncryptor, "feed"),
+    "before_upload_commit": lambda step: before_commit(step, Uploads, "remember"),
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),
-    "before_placeholder_commit": lambda step: before_commit(step, "note_placeholder"),
-    "before_request_commit": lambda step: before_commit(step, "note_asked"),
-    "before_edit_is_kept": lambda step: before_commit(step, "keep_edit"),
-    "before_edit_is_opened": lambda step: before_commit(step, "forget_edit"),
-    "before_content_commit": lambda step: before_commit(step, "asked_for"),
+    "before_placeholder_commit": lambda step: before_commit(step, Placeholders, "note"),
+    "before_request_commit": lambda step: before_commit(step, Placeholders, "note_asked"),
+    "before_edit_is_kept": lambda step: before_commit(step, SealedEdits, "add"),
+    "before_edit_is_opened": lambda step: before_commit(step, SealedEdits, "forget"),
+    "before_content_commit": lambda step: before_commit(step, Placeholders, "asked_for"),
     "before_answer_receipt": lambda step: around_writing(step, "receipt", "peer_msg", after=False),
 }
 

@@ -17,7 +17,7 @@ from actors.connection.engine import EngineEvents
 from actors.connection.limits.standing import Standing
 from actors.connection.native import open_engine
 from actors.connection.native.signal import prekeys
-from actors.connection.sender import Sender, Ticket
+from actors.connection.owner.sender import Sender, Ticket
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
@@ -25,7 +25,7 @@ from tests.integration.engine.recovery.crashing_child import POINTS, Step, befor
 from tests.integration.queue.sending_child import Mute
 
 if TYPE_CHECKING:
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
 
 
 def after_claim(step: Step) -> None:

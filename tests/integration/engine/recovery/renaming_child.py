@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
-from actors.connection.inbox_drain import Drain
 from actors.connection.limits.standing import Standing
-from actors.connection.names.session_names import SessionNames
 from actors.connection.native import SESSION_FILE
-from actors.connection.sender import Sender, Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
 from actors.queue.joins import Joins
@@ -46,18 +45,18 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.engine import Engine, Outgoing
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
     from actors.redis.leases.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3
 LIFE_SECONDS = 30.0
 
 
-class LidLearner(SessionNames):
+class LidLearner:
     """Acknowledges what it sends, and learns the LID's number with the third message."""
 
     def __init__(self, session: Session, log: Path, step: Step) -> None:
-        self._session = session
+        self._session, self.names = session, session.names
         self._log = log
         self._step = step
         self.look = asyncio.Event()
@@ -74,11 +73,11 @@ class LidLearner(SessionNames):
         return time.time()
 
     async def pending(self, kind: Any, limit: int) -> Sequence[Any]:
-        return self._session.pending(kind, limit)
+        return self._session.inbox.pending(kind, limit)
 
     async def settle(self, keys: Sequence[int]) -> None:
         async with self._session.transaction():
-            self._session.settle(keys)
+            self._session.inbox.settle(keys)
 
     async def set_aside(self, key: int) -> bool:
         raise AssertionError(f"the store refused {key}")
@@ -88,7 +87,7 @@ class LidLearner(SessionNames):
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         async with self._session.transaction():
-            self._session.merge_chats(chats)
+            self._session.inbox_moves.merge_chats(chats)
         self.look.set()
 
 
@@ -99,7 +98,7 @@ async def prepare(directory: Path, made: Settings) -> None:
     lanes, documents = Lanes(redis, made), open_documents(made)
     with closing(Session.open(directory / SESSION_FILE, 0)) as session:
         async with session.transaction():
-            session.add_message(
+            session.inbox.add(
                 chat=LID, sender=LID, message_id="M", at=1, type="text", text="arrived"
             )
         manager = StateManager(str(made.data), "state")
@@ -164,7 +163,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
 async def _done(lanes: Lanes, session: Session, sender: Sender) -> bool:
     counts = (await lanes.counts_many([SHOP]))[SHOP]
     waits = counts.waiting + counts.active + counts.delayed
-    return not waits and not session.pending("merge", 1) and not sender.joins.waits
+    return not waits and not session.inbox.pending("merge", 1) and not sender.joins.waits
 
 
 async def judge(directory: Path, made: Settings) -> None:

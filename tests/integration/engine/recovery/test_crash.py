@@ -214,7 +214,7 @@ async def test_killed_while_asking_for_messages_again(
         await asyncio.wait_for(phone.opened.wait(), PATIENCE)
         await goes_on(simulator, phone)
         got = [(one.text, one.type) for one in await phone.messages()]
-        assert not phone.engine._session.wants()
+        assert not phone.engine._session.inbox.wants()
     expected = [*texts, *(f"later in {n}" for n in range(3))]
     assert sorted(got) == sorted((text, "text") for text in expected)
 
@@ -237,7 +237,7 @@ async def test_killed_while_giving_a_message_up(
     assert await simulator.struck(fault) > MAX_RETRIES
     async with device(simulator, tmp_path, epoch=3) as phone:
         await until(lambda: _unacknowledged_is(simulator, 0))
-        await until(lambda: not phone.engine._session.wants())
+        await until(lambda: not phone.engine._session.inbox.wants())
         await simulator.heal()
         await asyncio.wait_for(phone.opened.wait(), PATIENCE)
         await goes_on(simulator, phone)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import paired_client
 from actors.connection.native.transport import socket
@@ -118,7 +118,7 @@ async def test_a_session_that_fails_during_the_login_is_the_cause(
         raise SessionUnavailable("SQLITE_BUSY")
 
     async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
-        monkeypatch.setattr(phone.engine._session, "pn_for", locked)
+        monkeypatch.setattr(phone.engine._session.identities, "pn_for", locked)
         cause = (await until(lambda: phone.causes))[0]
         assert str(cause) == "network: session_unavailable"
 

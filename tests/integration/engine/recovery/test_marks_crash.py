@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.limits.standing import Standing
-from actors.connection.sender import Sender, Ticket
+from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import ReadMark
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
@@ -39,7 +39,7 @@ from tests.processes import forked
 from tests.processes.valkey import PASSWORD
 
 if TYPE_CHECKING:
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
     from tests.processes.valkey import Valkey
 
 CHILD = Path(__file__).with_name("marking_child.py")
@@ -130,7 +130,9 @@ async def test_killed_while_marking(
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await sender.stop(5)
-            marked = phone.engine._session.marked(chat(CONTACT), ReadMark(arrived=time.time()))
+            marked = phone.engine._session.unread.marked(
+                chat(CONTACT), ReadMark(arrived=time.time())
+            )
             assert marked == []
     finally:
         await lanes.close()

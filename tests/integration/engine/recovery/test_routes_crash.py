@@ -45,7 +45,7 @@ async def test_the_next_owner_sends_it_once_more_and_it_is_there_once(
         await simulator.fault("error_acks", code=400, count=1)
     async with device(simulator, tmp_path, epoch=3) as phone:
         await until(phone.opened.is_set)
-        assert phone.engine._session.sent_wire(chat(CONTACT), message_id(1)) == left
+        assert phone.engine._session.sent.wire(chat(CONTACT), message_id(1)) == left
         await phone.send(1, "once")
         await phone.send(2, "next")
 
@@ -57,4 +57,4 @@ async def test_the_next_owner_sends_it_once_more_and_it_is_there_once(
             ]
 
         await until(there)
-        assert phone.engine._session.sent_wire(chat(CONTACT), message_id(1)) == "number"
+        assert phone.engine._session.sent.wire(chat(CONTACT), message_id(1)) == "number"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import NotConnected
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.receive.stanzas import MAX_RETRIES
@@ -68,7 +68,7 @@ async def test_an_owner_whose_epoch_is_over_sends_nothing_more(
             assert (cause.kind, cause.detail) == (Kind.REPLACED, "stale_epoch")
             await simulator.say(CONTACT, ACCOUNT, "for the successor")
             assert (await phone.engine.run()).kind is Kind.REPLACED
-            assert successor.pending("message", 10_000) == await phone.messages()
+            assert successor.inbox.pending("message", 10_000) == await phone.messages()
         finally:
             successor.close()
         with pytest.raises(StaleEpoch):
@@ -104,7 +104,7 @@ async def test_a_stale_owner_settles_nothing_and_ends(simulator: Simulator, tmp_
             with pytest.raises(StaleEpoch):
                 await asyncio.wait_for(phone.settle_all(), 5)
             assert [str(cause) for cause in phone.causes] == ["replaced: stale_epoch"]
-            assert [one.text for one in successor.pending("message", 10)] == [
+            assert [one.text for one in successor.inbox.pending("message", 10)] == [
                 "stored by the successor"
             ]
             assert str(await phone.engine.run()) == "replaced: stale_epoch"

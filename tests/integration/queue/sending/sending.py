@@ -14,7 +14,7 @@ from actors.connection.engine import SendError
 from actors.connection.limits.account_limits import REACH_OUT_LIMITED
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.limits.standing import Standing
-from actors.connection.sender import Sender, Ticket
+from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import text_of
 from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.engine import Engine, Outgoing
-    from actors.connection.reporter import Reporter
+    from actors.connection.owner.reporter import Reporter
 
 SECONDS = 30.0
 CONCURRENCY = 3

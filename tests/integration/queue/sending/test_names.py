@@ -185,7 +185,7 @@ async def test_what_waits_for_a_limit_is_tried_again_once_its_lane_joined(
     await desk.accept("a", LID)
     async with sending(desk, engine) as (sender, _):
         standing = sender._standing
-        await standing.told(Limits(locked_until=until_))
+        await standing.update(Limits(locked_until=until_))
         carrying = asyncio.ensure_future(standing.run())
         await until(desk, "waiting")
         engine.learn(LID, ANA)

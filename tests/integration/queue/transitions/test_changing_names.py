@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.names.lane_joins import LaneJoins
-from actors.connection.names.session_names import SessionNames
 from actors.connection.session.session import Session
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, LID, SHOP, Desk
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from actors.connection.names.port import Names
+    from actors.connection.names.port import NamedChats
     from actors.queue.lanes import Lanes
 
 OTHER = "15550100009@s.whatsapp.net"
@@ -30,11 +29,11 @@ OTHER_LID = "90000000000003@lid"
 CHATS = (LID, OTHER_LID, ANA, BEN, OTHER)
 
 
-class Engine(SessionNames):
+class Engine:
     """The names of a session; the state store has nothing of its chats."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.names = session.names
 
     async def merge(self, chats: Sequence[tuple[str, str]]) -> None:
         pass
@@ -47,7 +46,7 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     opened.close()
 
 
-def telling(desk: Desk, engine: Names, lanes: Lanes | None = None) -> LaneJoins:
+def telling(desk: Desk, engine: NamedChats, lanes: Lanes | None = None) -> LaneJoins:
     return LaneJoins(
         (SHOP, desk.epoch), engine, lanes or desk.lanes, lambda _: None, lambda _: None
     )
@@ -111,7 +110,7 @@ async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_reported(desk: 
     lanes = LearningLanes(desk.lanes, engine)
     await desk.accept("a", LID)
     await desk.claim()
-    joins = telling(desk, cast("Names", engine), cast("Lanes", lanes))
+    joins = telling(desk, cast("NamedChats", engine), cast("Lanes", lanes))
     engine.learn(LID, ANA)
     await joins.step({})
     assert joins.unfinished
@@ -130,12 +129,12 @@ async def test_an_older_copy_of_the_session_is_reported_whole_by_the_next_owner_
     """Redis has 8 names of a lost file; the owner of an older one learns 10, and dies before it reports them."""
     await desk.lanes.note_renamed(SHOP, desk.epoch, 8)
     engine = Learnt()
-    await telling(desk, cast("Names", engine)).step({})
+    await telling(desk, cast("NamedChats", engine)).step({})
     pairs = {f"9000000000010{n}@lid": f"1555010011{n}@s.whatsapp.net" for n in range(10)}
     for old, new in pairs.items():
         engine.learn(old, new)
     await desk.take("crashed")
-    joins = telling(desk, cast("Names", engine))
+    joins = telling(desk, cast("NamedChats", engine))
     await joins.step({})
     while joins.waits:
         await joins.step({})
@@ -166,7 +165,7 @@ async def test_a_send_by_lid_does_not_reach_the_next_holder_of_its_former_number
         async with session.transaction():
             session.learn_lid(lid, ANA)
         await joins.step({})
-    assert session.chat_today(OTHER_LID) == OTHER_LID
+    assert session.names.chat_today(OTHER_LID) == OTHER_LID
     assert (await desk.accept("for the former holder", OTHER_LID)).chat == OTHER_LID
     assert await desk.drain() == ["for the former holder"]
 
@@ -181,7 +180,7 @@ async def test_a_name_that_ends_while_another_is_not_reported_yet_ends_in_redis(
             async with session.transaction():
                 session.learn_number(asked, answered)
         await joins.step({})
-    assert session.chat_today(OTHER) == OTHER
+    assert session.names.chat_today(OTHER) == OTHER
     assert await desk.lanes.names(SHOP, [OTHER]) == {OTHER: OTHER}
 
 
@@ -195,7 +194,7 @@ async def test_whatever_is_learnt_session_and_redis_agree(
     for _ in range(10):
         async with session.transaction():
             if chance.random() < 0.5:
-                number = session.answering(chance.choice((ANA, BEN, OTHER)))
+                number = session.names.answering(chance.choice((ANA, BEN, OTHER)))
                 learnt.append((chance.choice((LID, OTHER_LID)), number))
                 session.learn_lid(*learnt[-1])
             else:
@@ -203,8 +202,8 @@ async def test_whatever_is_learnt_session_and_redis_agree(
                 session.learn_number(*learnt[-1])
         if chance.random() < 0.5:
             await joins.step({})
-        told = {each.old: each.new for each in session.renamings(0, 99)}
-        today = {chat: session.chat_today(chat) for chat in CHATS}
+        told = {each.old: each.new for each in session.names.renamings(0, 99)}
+        today = {chat: session.names.chat_today(chat) for chat in CHATS}
         assert {chat: told.get(chat, chat) for chat in CHATS} == today, learnt
     while joins.waits:
         await joins.step({})

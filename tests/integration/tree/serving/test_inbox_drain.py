@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.inbox_drain import BATCH
+from actors.connection.owner.inbox_drain import BATCH
 from actors.connection.session.file import SessionUnavailable
 from tests.integration.tree.conftest import PACE
 from tests.waiting import eventually

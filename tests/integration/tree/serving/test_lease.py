@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.consequences import LEASE_GONE
-from actors.connection.serving import LEASE_EXPIRED
+from actors.connection.ends.consequences import LEASE_GONE
+from actors.connection.owner.serving import LEASE_EXPIRED
 from actors.redis.leases.leases import Owner
 from tests.integration.tree.conftest import PACE
 from tests.waiting import eventually

@@ -125,7 +125,7 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
 
 
 def put(session: Session, chat: str, message_id: str, at: int) -> None:
-    session.add_message(
+    session.inbox.add(
         chat=chat, sender=chat, message_id=message_id, at=at, type="text", text=message_id
     )
 
@@ -136,7 +136,7 @@ async def arrive(file: Path, epoch: int, receipt_for: str) -> None:
         async with session.transaction():
             session.learn_lid(LID, CHAT)
             put(session, CHAT, "AFTER", 1003)
-            session.add_receipt(chat=CHAT, message_ids=[receipt_for], status="read", at=1004)
+            session.inbox.add_receipt(chat=CHAT, message_ids=[receipt_for], status="read", at=1004)
 
 
 async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
@@ -175,11 +175,11 @@ async def test_g5_what_its_session_holds_alone_is_stored_before_that_goes(
             with closing(Session.open(directory / SESSION_FILE, lease.epoch)) as session:
                 async with session.transaction():
                     put(session, LID, "BEFORE", 1002)
-                (before,) = session.pending("message", 9)
+                (before,) = session.inbox.pending("message", 9)
                 stored = received(0, shop) | {"chat": LID, "sender": LID, "message_id": "BEFORE"}
                 await documents.batch([storing(stored)])
                 async with session.transaction():
-                    session.settle([before.key])
+                    session.inbox.settle([before.key])
             with closing(Session.open(directory / OLDER / "1" / SESSION_FILE, 1)) as older:
                 async with older.transaction():
                     put(older, CHAT, "OLDER", 1001)

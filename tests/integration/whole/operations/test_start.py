@@ -1,8 +1,9 @@
-"""The commands of `docs/start.md`, one after the other, as a newcomer types them."""
+"""The commands of the README and of `docs/start.md`, one after the other, as a newcomer types them."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,12 +23,35 @@ PAGE = "start.md"
 
 @pytest.fixture
 def guest(instance: Instance) -> Iterator[Instance]:
-    """Leaves nothing of ``demo`` to the next test."""
+    """Leaves none of the connections that the pages add to the next test."""
     yield instance
-    instance.api.delete("/api/connections/demo")
-    gone = "/api/connections/demo"
-    until("it is gone", lambda: instance.api.get(gone).status_code == 404 or None, 30)
-    until("its process ended", lambda: len(instance.pids("connection")) < 2, 30)
+    for path in ("/api/connections/demo", "/api/connections/first"):
+        instance.api.delete(path)
+        until("it is gone", partial(_is_gone, instance, path), 30)
+    until("their processes ended", lambda: len(instance.pids("connection")) < 2, 30)
+
+
+def _is_gone(instance: Instance, path: str) -> bool | None:
+    return instance.api.get(path).status_code == 404 or None
+
+
+def test_the_readme_sends_a_message(guest: Instance) -> None:
+    instance = guest
+    up, export, *steps = commands("../README.md", "Send a message")
+    assert up.startswith("make up ")
+    assert export.startswith("export PATH=")
+    add, phone, scan, send, inbox, kill, again, both = steps
+    for command in (add, phone, scan):
+        run(instance, command)
+    until("it is open", lambda: instance.connection("first")["state"] == "open" or None, 30)
+    assert json.loads(run(instance, send))["status"] in {"sent", "delivered", "read"}
+    assert "hello" in run(instance, inbox)
+    before = instance.connection("first")["epoch"]
+    run(instance, kill)
+    assert json.loads(run(instance, again))["status"] in {"sent", "delivered", "read"}
+    assert instance.connection("first")["epoch"] > before
+    arrived = run(instance, both)
+    assert arrived.count("hello") == arrived.count("still there?") == 1
 
 
 def test_a_newcomers_first_minutes(guest: Instance) -> None:

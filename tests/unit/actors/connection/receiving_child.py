@@ -25,13 +25,13 @@ async def receive(session: Session, signal: Signal, lines: list[str]) -> list[st
     async with session.transaction():
         for line in lines:
             message_id, kind, data = line.split()
-            if not session.seen(PEER, PEER, message_id):
+            if not session.inbox.seen(PEER, PEER, message_id):
                 try:
                     with session.savepoint():
                         plaintext = await signal.decrypt(
                             PEER, "pkmsg" if kind == "pkmsg" else "msg", bytes.fromhex(data)
                         )
-                        session.add_message(
+                        session.inbox.add(
                             chat=PEER,
                             sender=PEER,
                             message_id=message_id,

@@ -42,4 +42,4 @@ async def put(session: Session, message_id: str, **more: object) -> bool:
         "body": b"body",
     }
     async with session.transaction():
-        return session.add_message(**(message | more))  # type: ignore[arg-type]
+        return session.inbox.add(**(message | more))  # type: ignore[arg-type]

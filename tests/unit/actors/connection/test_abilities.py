@@ -9,9 +9,9 @@ import pytest
 
 from actors.connection.account.port import Ability, Account
 from actors.connection.account.unable import Unable
-from actors.connection.command_handler import OF_ACCOUNT
 from actors.connection.engine import ABILITIES, ENGINES, UNSUPPORTED, SendError
 from actors.connection.native.engine import NativeEngine
+from actors.connection.owner.command_handler import OF_ACCOUNT
 from actors.connection.whatsmeow.engine import WhatsmeowEngine
 
 ABLE = {

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 NEEDLESS = {
-    "actors.connection.trace.recording",
+    "actors.connection.trace.trace_writer",
     "actors.connection.trace.shape",
     "aiohttp",
     "dotenv",

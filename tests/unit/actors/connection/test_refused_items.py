@@ -8,8 +8,8 @@ import pytest
 
 from actors.connection.account.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxReceipt, InboxStatus
-from actors.connection.inbox_drain import Drain
-from actors.connection.sender import Ticket
+from actors.connection.owner.inbox_drain import Drain
+from actors.connection.owner.sender import Ticket
 from actors.connection.session.file import SessionUnavailable
 from actors.connection.state_manager.port import StateRefused
 from actors.redis.leases.lease_record import HeldItems

@@ -119,20 +119,20 @@ async def test_a_receiver_killed_at_random_loses_and_repeats_nothing(tmp_path: P
         assert all(left for _, left in in_flight), "an idle process was killed"
         print(f"(acknowledged, in flight) at each kill: {in_flight}")
     with closing(Session.open(path, epoch + 1)) as bob:
-        inbox = bob.pending("message", 10_000)
+        inbox = bob.inbox.pending("message", 10_000)
         assert sorted((one.message_id, one.text) for one in inbox) == sorted(
             (f"M{n}", f"text {n}") for n in range(MESSAGES)
         )
-        assert bob._rows("SELECT id FROM prekeys WHERE published = 1") == []
+        assert bob.rows("SELECT id FROM prekeys WHERE published = 1") == []
 
 
 async def _register(alice: Session, path: Path) -> Bundle:
     async with alice.transaction():
-        alice.save_credentials(new_credentials())
+        alice.credentials.save(new_credentials())
     with closing(Session.open(path, 1)) as bob:
         own = new_credentials()
         async with bob.transaction():
-            bob.save_credentials(own)
+            bob.credentials.save(own)
             ((prekey_id, prekey),) = Signal(bob).make_prekeys(1)
     key = own.signed_prekey
     return Bundle(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -77,3 +79,9 @@ def test_plain_is_what_type_and_text_say(said: content.Content, plain: bool) -> 
 def test_the_json_names_its_version_and_leaves_out_what_is_not_there() -> None:
     packed: dict[str, Any] = json.loads(encode(content.Reaction(Target("A", None), "👍")))
     assert packed == {"v": 1, "type": "reaction", "target": {"message_id": "A"}, "emoji": "👍"}
+
+
+def test_content_needs_no_pydantic() -> None:
+    """Limits of sends are the gateway's: a connection's process holds content without them."""
+    script = "import sys, actors.messages.content; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

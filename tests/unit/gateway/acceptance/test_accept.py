@@ -11,7 +11,7 @@ from actors.queue.records import derive
 from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
 from actors.state.sqlite.store import SqliteDocuments
-from gateway.acceptance.accept import Accepting
+from gateway.acceptance.accept import Acceptor
 from gateway.acceptance.spool_drain import Drain
 from gateway.redis_room import RedisRoom
 from tests.unlimited import at_most
@@ -47,7 +47,7 @@ async def test_the_drain_hides_nothing(tmp_path: Path) -> None:
     spooled, _ = await spool.put(Send("shop", CHAT, "hi"))
     lanes = cast("Lanes", MovedAfterTheLook(spool))
     drain: Any = cast("Drain", None)
-    found = await Accepting(lanes, spool, drain, ROOM).get(spooled.record.id)
+    found = await Acceptor(lanes, spool, drain, ROOM).get(spooled.record.id)
     assert found == spooled.record
     assert (await spool.depth()).count == 0
     await spool.close()
@@ -74,11 +74,11 @@ class Away:
         self.texts.append(send.text)
 
 
-def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Accepting, Drain]:
+def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Acceptor, Drain]:
     stand_in: Any = lanes
     nobody: Any = None
     drain = Drain(spool, stand_in, nobody, nobody, tmp_path / "lock")
-    return Accepting(stand_in, spool, drain, ROOM), drain
+    return Acceptor(stand_in, spool, drain, ROOM), drain
 
 
 async def test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file(

@@ -1,4 +1,4 @@
-"""Whether a message takes a change, as far as what is known of it says."""
+"""Changes that a message takes, and those that it refuses, by its kind, its author and its age."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target
-from gateway.acceptance.message_targets import Found, change
+from gateway.acceptance.message_targets import Found, allowed_change
 from gateway.http.problems import Problem
-from gateway.schemas import outbound_messages
+from gateway.schemas.outbound_messages import ChangeMessage, NewMessage
 
 CHAT = "15550100002@s.whatsapp.net"
 NOW = 1_800_000_000.0
@@ -26,14 +26,21 @@ OURS = Found(
     deleted=False,
 )
 NAMED = {"connection": "shop", "to": CHAT, "message": "shop.3EB0A1B2C3D4E5F6A7B8C9"}
-REACTION = outbound_messages.NewReaction(**NAMED, type="reaction", emoji="👍")
-EDIT = outbound_messages.NewEdit(**NAMED, type="edit", text="ho")
-DELETE = outbound_messages.NewDelete(**NAMED, type="delete")
 POLL = Poll("Tea?", ("yes", "no", "no"), 0, "ab" * 32)
 
 
-def vote(*options: str) -> outbound_messages.NewPollVote:
-    return outbound_messages.NewPollVote(**NAMED, type="poll_vote", options=list(options))
+def wants(kind: str, **own: Any) -> ChangeMessage:
+    made = NewMessage.model_validate({**NAMED, "type": kind, **own}).root
+    assert isinstance(made, ChangeMessage)
+    return made
+
+
+REACTION, DELETE = wants("reaction", emoji="👍"), wants("delete")
+EDIT = wants("edit", text="ho")
+
+
+def vote(*options: str) -> ChangeMessage:
+    return wants("poll_vote", options=list(options))
 
 
 def asked(**changes: Any) -> dict[str, Any]:
@@ -54,10 +61,8 @@ def asked(**changes: Any) -> dict[str, Any]:
         (DELETE, {"type": "location", "sent_at": NOW - 216_000}, Delete(OURS.target)),
     ],
 )
-def test_what_is_taken(
-    wanted: outbound_messages.Changing, found: dict[str, Any], expected: object
-) -> None:
-    assert change(wanted, replace(OURS, **found), NOW) == expected
+def test_what_is_taken(wanted: ChangeMessage, found: dict[str, Any], expected: object) -> None:
+    assert allowed_change(wanted, replace(OURS, **found), NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,9 +80,7 @@ def test_what_is_taken(
         (DELETE, {"sent_at": NOW - 216_001}, "delete_too_late"),
     ],
 )
-def test_what_is_refused(
-    wanted: outbound_messages.Changing, found: dict[str, Any], code: str
-) -> None:
+def test_what_is_refused(wanted: ChangeMessage, found: dict[str, Any], code: str) -> None:
     with pytest.raises(Problem) as refused:
-        change(wanted, replace(OURS, **found), NOW)
+        allowed_change(wanted, replace(OURS, **found), NOW)
     assert refused.value.kind.code == code

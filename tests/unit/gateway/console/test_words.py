@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from actors.connection.causes import Kind
+from actors.connection.ends.causes import Kind
 from actors.connection.engine import Guarantees
 from actors.health import sentences
 from gateway.console import words
@@ -27,8 +27,8 @@ def test_every_code_has_words() -> None:
 
 
 def test_an_unknown_code_is_its_own_word() -> None:
-    assert words.told(words.CAUSES, "some_new_code") == "Some new code"
-    assert words.told(words.CAUSES, None) == ""
+    assert words.meaning(words.CAUSES, "some_new_code") == "Some new code"
+    assert words.meaning(words.CAUSES, None) == ""
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from actors.redis.leases.lease_record import HeldItems
 from gateway.metrics.counter_families import Counted
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.gauge_families import Snapshot
-from gateway.metrics.tree_counters import NOTHING, Told
+from gateway.metrics.tree_counters import NOTHING, TreeCounts
 from gateway.metrics.webhook_backlog import Backlog, Behind
 from gateway.observation import Observation
 from gateway.schemas import presenters
@@ -34,7 +34,7 @@ FLOW = flow_of({"count:queued": "5", "count:sent": "2", "took:2": "2", "took:ms"
 
 
 def rendered(
-    told: Told = NOTHING, own: Sequence[Sample] = (), **changes: Any
+    told: TreeCounts = NOTHING, own: Sequence[Sample] = (), **changes: Any
 ) -> dict[tuple[str, tuple[str, ...]], float]:
     values: dict[str, Any] = {
         "connections": [presenters.connection(REGISTERED, LEASE, alive=True)],
@@ -214,7 +214,7 @@ def test_whether_redis_is_durable_is_shown_once_known() -> None:
 
 def test_the_tree_and_this_process_share_a_family() -> None:
     asked = [1.0, *[0.0] * len(FAST), 0.25]
-    told = Told(
+    told = TreeCounts(
         up=True,
         totals=[
             ("teimoso_redis_seconds", {"role": "queue"}, asked),

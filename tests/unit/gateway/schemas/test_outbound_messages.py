@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
+from actors.messages.content import (
+    Audio,
+    Edit,
+    File,
+    Image,
+    Location,
+    Poll,
+    PollVote,
+    Quote,
+    Sticker,
+    Target,
+    Text,
+    Video,
+    decode,
+    encode,
+)
 from gateway.api.sends import _asked
 from gateway.schemas.outbound_messages import NewMessage
+
+if TYPE_CHECKING:
+    from actors.messages.content import Content
 
 TO = {"connection": "shop", "to": "15550100002"}
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
@@ -35,7 +54,7 @@ CARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nEND:VCARD"
 )
 def test_what_is_taken(body: dict[str, Any], kind: str) -> None:
     taken = NewMessage.model_validate_json(json.dumps({**TO, **body})).root
-    assert (taken.type, taken.to) == (kind, "15550100002@s.whatsapp.net")
+    assert (taken.kind.type, taken.to) == (kind, "15550100002@s.whatsapp.net")
 
 
 @pytest.mark.parametrize(
@@ -80,8 +99,47 @@ def test_what_is_refused(body: dict[str, Any]) -> None:
         NewMessage.model_validate_json(json.dumps({**TO, **body}))
 
 
+TARGET, FILE = Target("3EB0", None), File("0" * 64, 7, "x/y")
+MEDIA = {"media": {"sha256": "0" * 64}}
+
+
+@pytest.mark.parametrize(
+    ("body", "references", "expected"),
+    [
+        ({"text": "hi"}, {"reply_to": Quote(TARGET)}, Text("hi", Quote(TARGET))),
+        (
+            {"type": "location", "latitude": 1, "longitude": 2.5, "address": "x"},
+            {},
+            Location(1.0, 2.5, None, "x"),
+        ),
+        (
+            {"type": "poll", "question": "Tea?", "options": ["yes", "no"]},
+            {},
+            Poll("Tea?", ("yes", "no"), 1),
+        ),
+        ({"type": "image", **MEDIA, "caption": "hi"}, {"file": FILE}, Image(FILE, "hi")),
+        ({"type": "video", **MEDIA, "seconds": 3.0}, {"file": FILE}, Video(FILE, None, 3)),
+        ({"type": "audio", **MEDIA, "voice": True}, {"file": FILE}, Audio(FILE, True)),
+        ({"type": "sticker", **MEDIA}, {"file": FILE}, Sticker(FILE)),
+        (
+            {"type": "poll_vote", "message": MINE, "options": ["yes"]},
+            {"target": TARGET},
+            PollVote(TARGET, ("yes",)),
+        ),
+        ({"type": "edit", "message": MINE, "text": "ho"}, {"target": TARGET}, Edit(TARGET, "ho")),
+    ],
+)
+def test_a_request_makes_the_content_of_its_kind(
+    body: dict[str, Any], references: dict[str, Any], expected: Content
+) -> None:
+    wanted = NewMessage.model_validate_json(json.dumps({**TO, **body})).root
+    made = wanted.content(**references)
+    assert made == expected
+    assert decode(encode(made)) == made
+
+
 def test_a_url_stays_nowhere() -> None:
-    """It may be a secret. Two requests with different URLs differ all the same."""
+    """A URL may be a secret. Its request differs from another one all the same."""
 
     def asked(url: str) -> Any:
         body = {**TO, "type": "image", "media": {"url": url}}
@@ -93,13 +151,13 @@ def test_a_url_stays_nowhere() -> None:
     assert one.fingerprint == asked("https://a.example/?token=sesame").fingerprint
 
 
-TARGET, FILE = "shop.3EB0" + "0" * 18, {"media": {"sha256": "0" * 64}}
+ID = "shop.3EB0" + "0" * 18
 
 
 @pytest.mark.parametrize(
     ("body", "fingerprint"),
     [
-        ({"text": "hi", "reply_to": TARGET}, "60d2ce9020f8d2f59dbd370d71cdaf2b"),
+        ({"text": "hi", "reply_to": ID}, "60d2ce9020f8d2f59dbd370d71cdaf2b"),
         (
             {"type": "location", "latitude": 1.5, "longitude": 2.5},
             "bb66f66669e0aabef6a36c8e3a1efec4",
@@ -112,21 +170,21 @@ TARGET, FILE = "shop.3EB0" + "0" * 18, {"media": {"sha256": "0" * 64}}
             {"type": "poll", "question": "Tea?", "options": ["yes", "no"]},
             "c4723e44210cdc49c57f8b515d94a35d",
         ),
-        ({"type": "image", **FILE}, "43b17a425eb50562c7f7b5e03006255d"),
-        ({"type": "video", **FILE}, "8ebe5200bc0105a5f861dadd8ab4eb89"),
-        ({"type": "audio", **FILE}, "ccd4d7881fb24bfa2317c7d9a3c0c77e"),
-        ({"type": "document", **FILE}, "36648479c5e3a8b147f2243e5239e14f"),
-        ({"type": "sticker", **FILE}, "1c8267fadf3cd84834b53f7fe7764faf"),
+        ({"type": "image", **MEDIA}, "43b17a425eb50562c7f7b5e03006255d"),
+        ({"type": "video", **MEDIA}, "8ebe5200bc0105a5f861dadd8ab4eb89"),
+        ({"type": "audio", **MEDIA}, "ccd4d7881fb24bfa2317c7d9a3c0c77e"),
+        ({"type": "document", **MEDIA}, "36648479c5e3a8b147f2243e5239e14f"),
+        ({"type": "sticker", **MEDIA}, "1c8267fadf3cd84834b53f7fe7764faf"),
         (
-            {"type": "poll_vote", "message": TARGET, "options": ["yes"]},
+            {"type": "poll_vote", "message": ID, "options": ["yes"]},
             "36b56e492c2fe7911954f3e1bba8035b",
         ),
         (
-            {"type": "reaction", "message": TARGET, "emoji": "\N{THUMBS UP SIGN}"},
+            {"type": "reaction", "message": ID, "emoji": "\N{THUMBS UP SIGN}"},
             "6fc0246ae13da966439a38d341bb1721",
         ),
-        ({"type": "edit", "message": TARGET, "text": "ho"}, "55497b1c587568652dee9b4096a249c9"),
-        ({"type": "delete", "message": TARGET}, "beeb774ff0bdef1f18acfc395809ae2d"),
+        ({"type": "edit", "message": ID, "text": "ho"}, "55497b1c587568652dee9b4096a249c9"),
+        ({"type": "delete", "message": ID}, "beeb774ff0bdef1f18acfc395809ae2d"),
     ],
 )
 def test_releases_agree_about_fingerprints(body: dict[str, Any], fingerprint: str) -> None:

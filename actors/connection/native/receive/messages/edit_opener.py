@@ -8,8 +8,8 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
 from actors.connection.native.receive.messages.scene import scene_of
-from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.connection.session.messages.sealed_edits import SealedEdit
+from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Edit, encode
 
 if TYPE_CHECKING:
@@ -56,15 +56,15 @@ class EditOpener:
         """Keep a message whose edit could not be opened, and no other."""
         if found.type == UNDECRYPTABLE and found.part == wrappers.SEALED:
             target = found.message.secretEncryptedMessage.targetMessageKey.id
-            self._session.keep_edit(
+            self._session.sealed_edits.add(
                 SealedEdit(*key, target, at, from_me, push_name, source, plaintext)
             )
 
     def learn(
         self, key: Key, said: Content, secret: bytes | None, author: str | None = None
     ) -> list[Opened]:
-        """Note the secret that came with a message, as `learn_secret`, and open what waits for it."""
-        self._session.learn_secret(*key, said=said, secret=secret, author=author)
+        """Note the secret that came with a message, as `MessageSecrets.learn`, and open what waits for it."""
+        self._session.secrets.learn(*key, said=said, secret=secret, author=author)
         if secret is None:
             return []
         target = said.target.message_id if isinstance(said, Edit) else key.message_id
@@ -72,7 +72,7 @@ class EditOpener:
 
     def look_again(self, person: str) -> None:
         """Open edits of a person whose addresses became one; inside the transaction that joins them."""
-        for waits in self._session.edited_by(person):
+        for waits in self._session.sealed_edits.edited_by(person):
             self._joined += self._open_all(*waits)
 
     def take_joined(self) -> list[Opened]:
@@ -88,7 +88,7 @@ class EditOpener:
         return opened
 
     def _next(self, chat: str, sender: str, target: str) -> Opened | None:
-        for edit in self._session.sealed_edits(chat, sender, target):
+        for edit in self._session.sealed_edits.of_message(chat, sender, target):
             if (opened := self._open(edit)) is not None:
                 return opened
         return None
@@ -104,12 +104,12 @@ class EditOpener:
                 return None
             said = content_of(found, scene)
         except Forged:
-            self._session.bury(chat=edit.chat, sender=edit.sender, message_id=edit.message_id)
-            self._session.forget_edit(edit)
+            self._session.inbox.bury(chat=edit.chat, sender=edit.sender, message_id=edit.message_id)
+            self._session.sealed_edits.forget(edit)
             return None
-        self._session.forget_edit(edit)
-        placeholder = self._session.unsettled(*edit[:3])
-        added = self._session.add_message(
+        self._session.sealed_edits.forget(edit)
+        placeholder = self._session.refused.unsettled(*edit[:3])
+        added = self._session.inbox.add(
             chat=edit.chat,
             sender=edit.sender,
             message_id=edit.message_id,
@@ -122,5 +122,5 @@ class EditOpener:
             body=edit.plaintext,
             content=encode(said),
         )
-        self._session.learn_secret(*edit[:3], said=said, secret=found.secret)
-        return Opened(placeholder, self._session.unsettled(*edit[:3])) if added else None
+        self._session.secrets.learn(*edit[:3], said=said, secret=found.secret)
+        return Opened(placeholder, self._session.refused.unsettled(*edit[:3])) if added else None

@@ -14,14 +14,14 @@ from actors.connection.native.receive.message_source import Key, arrival
 from actors.connection.native.receive.messages.edit_opener import EditOpener
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.messages.scene import scene_of
-from actors.connection.session.inbox import UNDECRYPTABLE
 from actors.connection.session.messages.message_aliases import retargeted
+from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Change, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.receive import wrappers
     from actors.connection.native.receive.from_proto import Scene
@@ -44,7 +44,7 @@ class InboxWriter:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
         hold: bool,
@@ -64,11 +64,11 @@ class InboxWriter:
         scene = self._scene(stanza, source, found)
         try:
             found = unsealed(found, scene)
-            said = retargeted(content_of(found, scene), self._session.ours)
+            said = retargeted(content_of(found, scene), self._session.aliases.ours)
         except Forged:
             # Acknowledged as any other, or it would come again for ever.
             log.warning("refused message", action="message.refused")
-            self._session.bury(**self.key(stanza, source)._asdict())
+            self._session.inbox.bury(**self.key(stanza, source)._asdict())
             return Outcome("message.refused")
         key = self._named(stanza, source, found.destination)
         placeholder = self.held(*key)
@@ -102,9 +102,9 @@ class InboxWriter:
             self._note_timer(self._chat(stanza, source, found[1]), found[0])
 
     def _note_timer(self, chat: Address, setting: timers.Setting | None) -> None:
-        """Note a timer that a message of the chat tells; of a group its roster says so."""
+        """Note a timer that a message of the chat brings; a group's is in the list of its members."""
         if setting is not None and chat.is_person:
-            self._session.note_timer(str(chat), *setting)
+            self._session.timers.note(str(chat), *setting)
 
     def at(self, stanza: Node) -> int:
         """WhatsApp's time of a message, in seconds since the epoch; now where the stanza has none."""
@@ -114,9 +114,9 @@ class InboxWriter:
         """Note with the message what its file takes, or why there will be none; True for the former."""
         transfer = transfer_of(found, **key._asdict(), from_me=source.from_me)
         if isinstance(transfer, str):
-            self._session.add_file(*key, "failed", transfer)
+            self._session.downloads.add_file(*key, "failed", transfer)
         elif transfer is not None:
-            self._session.add_transfer(transfer)
+            self._session.downloads.add(transfer)
             return True
         return False
 
@@ -153,11 +153,11 @@ class InboxWriter:
         key = self._named(stanza, source, destination)
         if key != (first := self.key(stanza, source)):
             # The stanza alone names it differently when it comes again.
-            self._session.bury(**first._asdict())
+            self._session.inbox.bury(**first._asdict())
         if source.from_me and source.chat.server == GROUP:
             self._expect_receipts(key)
         at = self.at(stanza)
-        added = self._session.add_message(
+        added = self._session.inbox.add(
             **key._asdict(),
             at=at,
             type=said.type,
@@ -173,11 +173,11 @@ class InboxWriter:
         return added
 
     def _expect_reading(self, stanza: Node, key: Key, said: Content, at: int) -> None:
-        """Note how its sender is told that the account read it; of a change nobody is told."""
+        """Note the addresses of its read receipt; a change has none."""
         if isinstance(said, Change):
             return
         author = parse_optional(stanza.attrs.get("participant"))
-        self._session.note_unread(
+        self._session.unread.note(
             chat=key.chat,
             message_id=key.message_id,
             origin=str(Address.parse(stanza.attrs["from"]).canonical),
@@ -191,7 +191,7 @@ class InboxWriter:
         if roster is not None:
             others = (str(one) for one in self._rosters.persons(roster))
             people = [one for one in others if one != key.sender]
-            self._session.expect_receipts(key.chat, key.message_id, people)
+            self._session.groups.expect_receipts(key.chat, key.message_id, people)
 
     def _named(self, stanza: Node, source: Source, destination: str | None) -> Key:
         chat = str(self._chat(stanza, source, destination))
@@ -199,7 +199,7 @@ class InboxWriter:
 
     def held(self, *key: str) -> int | None:
         """The inbox item that the answer waits for; None where it leaves at once."""
-        return self._session.unsettled(*key) if self._hold else None
+        return self._session.refused.unsettled(*key) if self._hold else None
 
     def key(self, stanza: Node, source: Source) -> Key:
         """The name of a message, as far as its stanza tells it."""

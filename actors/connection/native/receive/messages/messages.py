@@ -13,13 +13,13 @@ from actors.connection.native.receive.from_proto import takes_back_anothers
 from actors.connection.native.receive.message_source import arrival, source_of
 from actors.connection.native.receive.messages.inbox_writer import InboxWriter
 from actors.connection.native.receive.messages.outcome import Outcome
-from actors.connection.session.inbox import UNDECRYPTABLE
+from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Other
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.group_members import MemberLists
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.phone.placeholder_resend import Answer
     from actors.connection.native.receive.message_source import Source
@@ -30,7 +30,7 @@ PHONE_DELAY, PHONE_DELAY_AFTER_SENDER = 1.0, 65.0
 """Seconds until the phone is asked for a message without its content, and for one that was asked of its sender."""
 
 
-class RosterWanted(Exception):  # noqa: N818 - reads as what it is
+class MembersWanted(Exception):  # noqa: N818 - reads as what it is
     """Whether the message counts depends on who is in the group, which is not known."""
 
 
@@ -45,7 +45,7 @@ class Messages:
         self,
         session: Session,
         people: People,
-        rosters: Rosters,
+        rosters: MemberLists,
         *,
         clock: Callable[[], float],
         hold: bool,
@@ -65,16 +65,16 @@ class Messages:
     def repeated(self, stanza: Node, source: Source, answers: tuple[Node, ...]) -> Outcome | None:
         """The outcome of a message that is stored already; None for another one."""
         key = self.key(stanza, source)
-        if not self._session.seen(*key):
+        if not self._session.inbox.seen(*key):
             return None
-        if self._hold and self._session.has_history(stanza.attrs["id"]):
+        if self._hold and self._session.history_syncs.has(stanza.attrs["id"]):
             return Outcome("message.repeated", task="history")
         return Outcome("message.repeated", answers, held=self.held(*key))
 
     def read(self, source: Source, plaintext: bytes) -> wrappers.Received | None:
         """The message in an unpadded plaintext; None where it is for the protocol only.
 
-        Raises `MalformedMessage`, and `RosterWanted` where it takes the roster to know whether it counts.
+        Raises `MalformedMessage`, and `MembersWanted` where only the members show whether it counts.
         """
         found = wrappers.read(plaintext)
         if (
@@ -84,7 +84,7 @@ class Messages:
             and source.chat not in self.untold
             and self._rosters.cached(source.chat) is None
         ):
-            raise RosterWanted
+            raise MembersWanted
         return found
 
     def take(
@@ -97,7 +97,7 @@ class Messages:
     ) -> Outcome:
         """Store a message, or apply what is for the protocol. Raises `MalformedMessage`."""
         if found is None:
-            self._session.bury(**self.key(stanza, source)._asdict())
+            self._session.inbox.bury(**self.key(stanza, source)._asdict())
             self._inbox.set_timer(stanza, source, plaintext)
             of_phone = self._is_phone(source)
             resent = self._resent.take(plaintext, answers, self._inbox.store) if of_phone else None
@@ -115,7 +115,7 @@ class Messages:
 
     def history(self, message_id: str, notification: bytes, answers: tuple[Node, ...]) -> Outcome:
         """Note the notification of a history sync, in the message of this id."""
-        self._session.add_history(message_id, notification)
+        self._session.history_syncs.add(message_id, notification)
         # With `hold` the worker that stores its messages answers it.
         return Outcome("message.history", () if self._hold else answers, task="history")
 
@@ -138,11 +138,11 @@ class Messages:
         if stanza.attrs.get("category") != "peer":
             ask_at = self._clock() + delay if may_be_had(stanza, self._clock()) else None
             key = self.key(stanza, source)
-            self._session.note_placeholder(*key, stanza=stanza.attrs, ask_at=ask_at)
+            self._session.placeholders.note(*key, stanza=stanza.attrs, ask_at=ask_at)
 
     def want(self, stanza: Node, source: Source) -> None:
         """Note that the sender is asked for the message; the phone is, if it has not come by then."""
-        self._session.want(
+        self._session.inbox.want(
             **self.key(stanza, source)._asdict(),
             at=self._inbox.at(stanza),
             from_me=source.from_me,
@@ -157,11 +157,11 @@ class Messages:
         The stanza is answered already, or will be once the placeholder is stored elsewhere.
         """
         source = source_of(stanza, self._people)
-        if source is None or self._session.seen(*self.key(stanza, source)):
+        if source is None or self._session.inbox.seen(*self.key(stanza, source)):
             return Outcome("message.repeated")
         return self.put_placeholder(stanza, source)
 
     def lapse(self, patience: float) -> Outcome:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
-        shown = self._session.show_wanted(self._clock() - patience)
+        shown = self._session.inbox.show_wanted(self._clock() - patience)
         return Outcome("message.placeholder" if shown else "message.repeated", news=shown > 0)

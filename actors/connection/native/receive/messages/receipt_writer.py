@@ -37,7 +37,7 @@ class ReceiptWriter:
             return Outcome("receipt.retry", task="resend")
         answers = (receipts.ack(stanza),)
         if (read := self._read_elsewhere(stanza, sender, member)) is not None:
-            self._session.read_elsewhere(str(read), receipt.message_ids)
+            self._session.unread.read_elsewhere(str(read), receipt.message_ids)
             return Outcome("receipt.own_reading", answers)
         if in_group:
             return self._group_receipt(stanza, sender, answers)
@@ -63,13 +63,12 @@ class ReceiptWriter:
     def _note(
         self, chat: str, message_ids: Sequence[str], status: Literal["delivered", "read"], at: int
     ) -> None:
-        message_ids = [self._session.ours(one) for one in message_ids]
-        self._session.add_receipt(chat=chat, message_ids=message_ids, status=status, at=at)
-        # WhatsApp tells every device of the account, whichever of them sent the message, and in
-        # the same words.
+        message_ids = [self._session.aliases.ours(one) for one in message_ids]
+        self._session.inbox.add_receipt(chat=chat, message_ids=message_ids, status=status, at=at)
+        # Every device of the account gets it, also where another one sent the message, in the same words.
         for message_id in message_ids:
-            if self._session.sent_plaintext(chat, message_id) is None:
-                self._session.add_status(
+            if self._session.sent.plaintext(chat, message_id) is None:
+                self._session.phone_statuses.add(
                     chat=chat,
                     sender=str(self._people.account),
                     message_id=message_id,
@@ -86,7 +85,7 @@ class ReceiptWriter:
                 continue
             person, at = self._people.canonical(member), receipt.at or int(self._clock())
             for message_id in receipt.message_ids:
-                reached = self._session.note_receipt(
+                reached = self._session.groups.note_receipt(
                     str(chat), message_id, str(person), receipt.status
                 )
                 for status in reached:
@@ -98,7 +97,7 @@ class ReceiptWriter:
         """Wait for nobody of a group who left; whether a message is with all others now."""
         news = False
         for person in gone:
-            for message_id, reached in self._session.leave_out(str(chat), str(person)):
+            for message_id, reached in self._session.groups.leave_out(str(chat), str(person)):
                 for status in reached:
                     news = True
                     self._note(str(chat), (message_id,), status, at)

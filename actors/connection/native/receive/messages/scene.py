@@ -29,8 +29,8 @@ def scene_of(
         sender=sender,
         account=account,
         canonical=people.canonical,
-        from_phone=lambda number: session.knows(str(chat), str(account), number),
-        secret=lambda author, number: session.message_secret(str(chat), str(author), number),
+        from_phone=lambda number: session.inbox.knows(str(chat), str(account), number),
+        secret=lambda author, number: session.secrets.find(str(chat), str(author), number),
         names=people.names,
         is_admin=is_admin,
     )

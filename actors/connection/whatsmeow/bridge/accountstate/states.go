@@ -168,7 +168,7 @@ func (all *States) apply(
 // hand has the actor commit changes that lead from a version, nil for all of a collection, to the next one.
 //
 // All of a collection goes in parts, whose end alone counts: the actor would stand still over tens of thousands of
-// changes. Changes of a collection go as one, since a part of them would be told again after a crash. It returns
+// changes. Changes of a collection go as one, since a part of them would come again after a crash. It returns
 // whether the actor is behind that version, and committed nothing.
 func (all *States) hand(
 	name appstate.WAPatchName, from *uint64, version uint64, changes []appstate.Mutation,

@@ -11,6 +11,7 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 
+	"teimoso-whatsmeow/account"
 	"teimoso-whatsmeow/accountstate"
 	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/intake"
@@ -45,6 +46,7 @@ type login struct {
 	offline *intake.OfflineQueue
 	sender  *sending.Sender
 	states  *accountstate.States
+	account *account.Account
 
 	connected, open atomic.Bool
 
@@ -56,11 +58,9 @@ type login struct {
 	once   sync.Once
 	why    ends.Cause
 	ending chan struct{} // closed once `why` is known
-	over   chan struct{} // closed once `ended` was told
+	over   chan struct{} // closed once `ended` was sent
 
 	traffic traffic
-	// shown is the account's presence as the actor asked for it; nil before that.
-	shown atomic.Pointer[types.Presence]
 	// retries has a place for each message that is sent again at the same time.
 	retries chan struct{}
 	// given are devices that got keys for a new session with a request for what could not be read, and of which nothing
@@ -103,7 +103,10 @@ func (engine *Engine) start(version *[3]uint32) error {
 	}
 	one.states = &accountstate.States{
 		Client: one.client, Log: engine.logs.Module("app state"), TellPhone: one.sender.TellPhone,
-		Deliver: one.deliverState, Renamed: one.renamed,
+		Deliver: one.deliverState, Renamed: func() { one.account.Renamed() },
+	}
+	one.account = &account.Account{
+		Client: one.client, Context: engine.ctx, States: one.states, MayLeave: one.mayLeave, Tell: engine.pipe.Tell,
 	}
 	engine.ratchet.Serve(one.queue)
 	engine.login = one
@@ -220,7 +223,7 @@ func (one *login) mayLeave() error {
 	return one.engine.lease.Over()
 }
 
-// end ends the login; the first cause is the one that is told.
+// end ends the login; the first cause is the one that is sent.
 func (one *login) end(why ends.Cause) {
 	one.once.Do(func() {
 		one.why = why

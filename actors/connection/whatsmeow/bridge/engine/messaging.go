@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"teimoso-whatsmeow/account"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
 	"teimoso-whatsmeow/sending"
@@ -26,7 +27,7 @@ func (one *login) sendRequest(request *pipe.Request) (pipe.Fields, error) {
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	chat, err := address(wanted.Chat)
+	chat, err := account.Address(wanted.Chat)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/hex"
 	"errors"
 
 	"go.mau.fi/whatsmeow/appstate"
@@ -178,4 +179,16 @@ func (one *login) call(node *waBinary.Node) {
 		}
 	}
 	one.stored(answer, one.deliver("call", fields, nil))
+}
+
+// mediaRetried delivers the phone's answer about a file, still encrypted under the file's key.
+func (one *login) mediaRetried(event *events.MediaRetry) {
+	fields := pipe.Fields{
+		"chat": event.ChatID.String(), "sender": event.SenderID.String(), "message_id": event.MessageID,
+		"from_me": event.FromMe, "iv": hex.EncodeToString(event.IV), "at": event.Timestamp.Unix(),
+	}
+	if event.Error != nil {
+		fields["error"] = event.Error.Code
+	}
+	one.collected = append(one.collected, one.deliver("media_retried", fields, event.Ciphertext))
 }

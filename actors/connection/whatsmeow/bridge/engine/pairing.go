@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -123,9 +124,9 @@ func (one *login) event(found any) bool {
 	case *events.KeepAliveTimeout:
 		one.pingUnanswered(event)
 	case *events.Presence:
-		one.presence(event)
+		one.account.Presence(event)
 	case *events.ChatPresence:
-		one.chatPresence(event)
+		one.account.ChatPresence(event)
 	case *events.MediaRetry:
 		one.mediaRetried(event)
 	}
@@ -221,4 +222,47 @@ func (one *login) code(phone string) (pipe.Fields, error) {
 		return nil, outcome.Of(err)
 	}
 	return pipe.Fields{"code": found, "expires_ms": codeLasts.Milliseconds()}, nil
+}
+
+func (one *login) codeRequest(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		Phone string `json:"phone"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	return one.code(wanted.Phone)
+}
+
+// passkeyAssertion takes WebAuthn's JSON as raw bytes.
+func (one *login) passkeyAssertion(request *pipe.Request) (pipe.Fields, error) {
+	var assertion types.WebAuthnResponse
+	if json.Unmarshal(request.Raw, &assertion) != nil || len(assertion.RawID) == 0 {
+		return nil, &pipe.Refusal{Code: "bad_assertion", Permanent: true}
+	}
+	return nil, outcome.Of(one.client.SendPasskeyResponse(one.engine.ctx, &assertion))
+}
+
+func (one *login) passkeyConfirm(*pipe.Request) (pipe.Fields, error) {
+	err := one.client.SendPasskeyConfirmation(one.engine.ctx)
+	if _, refused := outcome.IsRefused(err); err != nil && !refused && !errors.Is(err, whatsmeow.ErrNotConnected) {
+		return nil, &pipe.Refusal{Code: "no_passkey_challenge"}
+	}
+	return nil, outcome.Of(err)
+}
+
+// confirmPasskey goes on where the phone knows that it is the client whose QR was scanned; else a person has
+// to compare the codes.
+func (one *login) confirmPasskey(event *events.PairPasskeyConfirmation) {
+	if !event.SkipHandoffUX {
+		one.engine.pipe.Tell("passkey", pipe.Fields{
+			"code": event.Code, "expires_ms": passkeyLasts.Milliseconds(),
+		}, nil)
+		return
+	}
+	if one.client.SendPasskeyConfirmation(one.engine.ctx) != nil {
+		one.engine.pipe.Tell("passkey", pipe.Fields{"failed": true}, nil)
+		return
+	}
+	one.engine.pipe.Tell("passkey", pipe.Fields{"confirmed": true}, nil)
 }

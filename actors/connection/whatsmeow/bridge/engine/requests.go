@@ -3,6 +3,10 @@ package engine
 import (
 	"time"
 
+	"go.mau.fi/whatsmeow/proto/waHistorySync"
+	"google.golang.org/protobuf/proto"
+
+	"teimoso-whatsmeow/account"
 	"teimoso-whatsmeow/ends"
 	"teimoso-whatsmeow/outcome"
 	"teimoso-whatsmeow/pipe"
@@ -66,28 +70,28 @@ func init() {
 		"passkey_assertion": running((*login).passkeyAssertion),
 		"passkey_confirm":   running((*login).passkeyConfirm),
 		"send":              open((*login).sendRequest),
-		"read":              open((*login).read),
-		"lookup":            open((*login).lookup),
-		"groups":            open((*login).groups),
-		"group":             open((*login).group),
-		"presence":          open((*login).presenceRequest),
-		"typing":            open((*login).typing),
-		"subscribe":         open((*login).subscribe),
-		"probe":             running((*login).probe),
-		"media_hosts":       open((*login).mediaHosts),
-		"media_retry":       open((*login).mediaRetry),
+		"read":              ofAccount((*account.Account).Read),
+		"lookup":            ofAccount((*account.Account).Lookup),
+		"groups":            ofAccount((*account.Account).Groups),
+		"group":             ofAccount((*account.Account).Group),
+		"presence":          ofAccount((*account.Account).Show),
+		"typing":            ofAccount((*account.Account).Typing),
+		"subscribe":         ofAccount((*account.Account).Subscribe),
+		"probe":             running(func(one *login, request *pipe.Request) (pipe.Fields, error) { return one.account.Probe(request) }),
+		"media_hosts":       ofAccount((*account.Account).MediaHosts),
+		"media_retry":       ofAccount((*account.Account).RetryMedia),
 		"peer":              open((*login).peerRequest),
 		"history_learnt":    plain((*Engine).historyLearnt),
 		"app_state_sync":    open((*login).syncStates),
 		"app_state_patch":   open((*login).patchState),
-		"reject_call":       open((*login).rejectCall),
+		"reject_call":       ofAccount((*account.Account).RejectCall),
 	}
 	handlers["mex"] = func(engine *Engine, request *pipe.Request) (pipe.Fields, []byte, error) {
 		one, err := engine.loggedIn()
 		if err != nil {
 			return nil, nil, err
 		}
-		return one.mex(request)
+		return one.account.Mex(request)
 	}
 }
 
@@ -120,6 +124,13 @@ func open(handle func(*login, *pipe.Request) (pipe.Fields, error)) handler {
 	})
 }
 
+// ofAccount answers a request about the account that is logged in.
+func ofAccount(handle func(*account.Account, *pipe.Request) (pipe.Fields, error)) handler {
+	return open(func(one *login, request *pipe.Request) (pipe.Fields, error) {
+		return handle(one.account, request)
+	})
+}
+
 func (engine *Engine) loginRequest(request *pipe.Request) (pipe.Fields, error) {
 	var wanted struct {
 		Version *[3]uint32 `json:"version"`
@@ -130,7 +141,7 @@ func (engine *Engine) loginRequest(request *pipe.Request) (pipe.Fields, error) {
 	return nil, engine.start(wanted.Version)
 }
 
-// disconnect ends the login and returns once `ended` was told.
+// disconnect ends the login and returns once `ended` was sent.
 func (engine *Engine) disconnect(*pipe.Request) (pipe.Fields, error) {
 	engine.lock.Lock()
 	one := engine.login
@@ -221,7 +232,7 @@ func (engine *Engine) logout(*pipe.Request) (pipe.Fields, error) {
 	engine.lock.Unlock()
 	jid, told := client.Store.GetJID(), false
 	if one, err := engine.loggedIn(); err == nil && !jid.IsEmpty() {
-		told = one.unlink(jid) == nil
+		told = one.account.Unlink(jid) == nil
 	}
 	if _, err := engine.disconnect(nil); err != nil {
 		return nil, err
@@ -234,6 +245,27 @@ func (engine *Engine) logout(*pipe.Request) (pipe.Fields, error) {
 		}
 	}
 	return pipe.Fields{"told": told}, engine.load(nil)
+}
+
+// historyLearnt takes a history that the actor stored: the library keeps addresses, secrets and tokens of it.
+func (engine *Engine) historyLearnt(request *pipe.Request) (pipe.Fields, error) {
+	if err := engine.ready(); err != nil {
+		return nil, err
+	}
+	var history waHistorySync.HistorySync
+	if proto.Unmarshal(request.Raw, &history) != nil {
+		return nil, &pipe.Refusal{Code: "bad_history", Permanent: true}
+	}
+	engine.lock.Lock()
+	client := engine.client
+	engine.lock.Unlock()
+	if client.Store.ID == nil {
+		return nil, outcome.NotConnected
+	}
+	if err := client.LearnHistory(engine.ctx, &history); err != nil {
+		return nil, outcome.Store(err)
+	}
+	return nil, engine.sound()
 }
 
 // ready returns an error before `hello`, and once the database failed.

@@ -6,7 +6,7 @@ import "sync"
 // Queue hands items from one reader to one worker in their order.
 //
 // Put waits while the queue is full, which stops the reader and with it the server (backpressure). It does not
-// wait while Pass is in force: whoever holds up the worker then waits for an answer that comes behind the items.
+// wait while Pass is in force: the handler that holds up the worker then waits for an answer that comes behind the items.
 type Queue[Item any] struct {
 	limit int
 

@@ -98,7 +98,7 @@ func withoutHosted(devices []types.JID) (left []types.JID) {
 	return left
 }
 
-// forgetDevices has the library ask for the devices of persons anew; it drops a list only when it is told that
+// forgetDevices has the library ask for the devices of persons anew; it drops a list only when a notification says that
 // one changed.
 func (one *Sender) forgetDevices(ctx context.Context, persons []types.JID) {
 	for _, person := range persons {

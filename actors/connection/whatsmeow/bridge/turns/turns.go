@@ -31,10 +31,10 @@ func (one *Lease) Over() error {
 	return nil
 }
 
-// Ratchet is the turn of whoever uses Signal sessions.
+// Ratchet is the turn of the one that uses Signal sessions.
 //
 // The library reads a session, advances it and writes it back, and takes turns between its own sends only: a
-// decryption, or a resend, at the same time would write back an older state. Whoever holds it may wait for an
+// decryption, or a resend, at the same time would write back an older state. Its holder may wait for an
 // answer of the server, which comes behind stanzas that wait for it: meanwhile the queue has no limit.
 type Ratchet struct {
 	turn  sync.Mutex

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.backup.bucket.directory import DirectoryBucket
 from actors.connection.backup.keyring import Keyring
-from actors.connection.backup.schedule import Safekeeping
+from actors.connection.backup.schedule import BackupSchedule
 from actors.connection.backup.vault import Vault
 from actors.connection.session.session import Session
 from actors.redis.leases.leases import Lease, Leases
@@ -23,14 +23,14 @@ class AgeRecorder:
         self.behind = behind
 
 
-def safekeeping(place: Path, leases: AgeRecorder, behind: float | None) -> Safekeeping:
+def safekeeping(place: Path, leases: AgeRecorder, behind: float | None) -> BackupSchedule:
     file = place / "session.db"
     Session.open(file, 1).close()
     bucket = place / "bucket"
     bucket.mkdir()
     lease = Lease("shop", 1, None, "open", None, 0.0, 0.0, 0, None, behind=behind)
     vault = Vault(DirectoryBucket(bucket), Keyring.of("5e" * 32))
-    return Safekeeping(vault, cast("Leases", leases), lease, file, [], every=60)
+    return BackupSchedule(vault, cast("Leases", leases), lease, file, [], every=60)
 
 
 async def test_a_copy_that_was_made_is_new(tmp_path: Path) -> None:

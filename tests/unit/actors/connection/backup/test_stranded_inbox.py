@@ -6,9 +6,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.backup.restore import OLDER
-from actors.connection.backup.stranded_inbox import DRAINED, Leftovers
-from actors.connection.sender import Ticket
-from actors.connection.session.files.downloads import Transfer
+from actors.connection.backup.stranded_inbox import DRAINED, StrandedInbox
+from actors.connection.owner.sender import Ticket
+from actors.connection.session.files.downloads import Downloads, Transfer
 from actors.connection.session.session import Session, SessionUnavailable
 from actors.connection.state_manager.port import StateRefused
 from actors.messages.content import Edit, Target, decode, encode
@@ -31,7 +31,7 @@ async def test_changes_leave_it_as_messages_do(tmp_path: Path) -> None:
     with closing(Session.open(file, 1)) as older:
         async with older.transaction():
             for message_id, content in (("WORDS", None), ("CHANGE", encode(said))):
-                older.add_message(
+                older.inbox.add(
                     chat=CHAT,
                     sender=CHAT,
                     message_id=message_id,
@@ -41,7 +41,7 @@ async def test_changes_leave_it_as_messages_do(tmp_path: Path) -> None:
                     content=content,
                 )
     shelf = Shelf()
-    await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+    await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
     assert list(shelf.messages) == ["shop.WORDS", "shop.CHANGE"]
     assert decode(shelf.messages["shop.CHANGE"]["content"]) == said
     assert (tmp_path / DRAINED / "1" / "session.db").is_file()
@@ -56,7 +56,7 @@ async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: 
     with closing(Session.open(file, 1)) as older:
         async with older.transaction():
             for transfer in (fetched, waiting):
-                older.add_message(
+                older.inbox.add(
                     chat=CHAT,
                     sender=CHAT,
                     message_id=transfer.message_id,
@@ -64,18 +64,18 @@ async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: 
                     type="image",
                     text=None,
                 )
-                older.add_transfer(transfer)
-            older.put_off(waiting, 2e9, attempts=3, asked=1)
-            older.end_transfer(fetched, "stored")
+                older.downloads.add(transfer)
+            older.downloads.put_off(waiting, 2e9, attempts=3, asked=1)
+            older.downloads.end(fetched, "stored")
     shelf = Shelf()
     with closing(Session.open(tmp_path / "session.db", 2)) as live:
-        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
         assert shelf.messages["shop.FETCHED"]["media"] == "stored"
-        (found,) = live.due_transfers(2e9, 9)
+        (found,) = live.downloads.due(2e9, 9)
         assert (found.name, found.attempts, found.asked) == (waiting.name, 3, 1)
         assert found.next_at < 2e9
         async with live.transaction():
-            assert live.end_transfer(found, "stored")
+            assert live.downloads.end(found, "stored")
     assert (tmp_path / DRAINED / "1" / "session.db").is_file()
 
 
@@ -85,20 +85,20 @@ async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
     transfer = Transfer(CHAT, CHAT, "A", False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 5)
     with closing(Session.open(tmp_path / OLDER / "1" / "session.db", 1)) as older:
         async with older.transaction():
-            older.add_transfer(transfer)
-    real, refused = Session.add_transfer, list[str]()
+            older.downloads.add(transfer)
+    real, refused = Downloads.add, list[str]()
 
-    def full(session: Session, one: Transfer) -> None:
+    def full(downloads: Downloads, one: Transfer) -> None:
         if not refused:
             refused.append(one.message_id)
             raise SessionUnavailable("SQLITE_FULL")
-        real(session, one)
+        real(downloads, one)
 
     with closing(Session.open(tmp_path / "session.db", 2)) as live:
-        monkeypatch.setattr(Session, "add_transfer", full)
-        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), Shelf()).run()
+        monkeypatch.setattr(Downloads, "add", full)
+        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), Shelf()).run()
         assert refused == ["A"]
-        assert [one.name for one in live.due_transfers(2e9, 9)] == [transfer.name]
+        assert [one.name for one in live.downloads.due(2e9, 9)] == [transfer.name]
 
 
 class Choosy(Shelf):
@@ -114,13 +114,13 @@ async def test_what_the_store_refuses_is_the_live_sessions_to_keep(tmp_path: Pat
     with closing(Session.open(tmp_path / OLDER / "1" / "session.db", 1)) as older:
         async with older.transaction():
             for name in ("A", "REFUSED", "B"):
-                older.add_message(
+                older.inbox.add(
                     chat=CHAT, sender=CHAT, message_id=name, at=900, type="text", text="hi"
                 )
     shelf = Choosy()
     with closing(Session.open(tmp_path / "session.db", 2)) as live:
-        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+        await StrandedInbox(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
         assert set(shelf.messages) == {"shop.A", "shop.B"}
-        (item,) = live.refused_items(10, 0)
+        (item,) = live.refused.items(10, 0)
         assert (item.message_id, item.kind, item.excerpt) == ("REFUSED", "message", "hi")
     assert (tmp_path / DRAINED / "1" / "session.db").is_file()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hmac
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from doubleratchet.recommended import diffie_hellman_ratchet_curve25519
 from doubleratchet.recommended.crypto_provider_impl import CryptoProviderImpl
-from doubleratchet.recommended.diffie_hellman_ratchet_curve25519 import DiffieHellmanRatchet
 
-from actors.connection.native.signal import envelope
+from actors.connection.native.signal import envelope, ratchet
 from actors.connection.native.signal.device_sessions import new_key_pair
 
 if TYPE_CHECKING:
     import pytest
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
     from actors.connection.session.session import Session
     from tests.unit.actors.connection.native.signal_devices import Device, Sent
@@ -24,9 +27,8 @@ class Cost:
 
     def __init__(self, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clear()
-        rows, digest = session._rows, hmac.digest
+        rows, digest = session.rows, hmac.digest
         calculate = CryptoProviderImpl.hmac_calculate
-        agree = DiffieHellmanRatchet._perform_diffie_hellman
 
         def read(*arguments: Any) -> list[Any]:
             found = rows(*arguments)
@@ -37,7 +39,7 @@ class Cost:
 
         def note() -> None:
             self.hmacs += 1
-            self.within += session._transaction is not None
+            self.within += session.in_transaction
 
         def counted_digest(*arguments: Any) -> bytes:
             note()
@@ -47,16 +49,17 @@ class Cost:
             note()
             return await calculate(*arguments)
 
-        def counted_agree(*arguments: Any) -> bytes:
-            self.agreements += 1
-            return agree(*arguments)
-
-        monkeypatch.setattr(session, "_rows", read)
+        monkeypatch.setattr(session, "rows", read)
         monkeypatch.setattr(hmac, "digest", counted_digest)
         monkeypatch.setattr(CryptoProviderImpl, "hmac_calculate", staticmethod(counted_calculate))
-        monkeypatch.setattr(
-            DiffieHellmanRatchet, "_perform_diffie_hellman", staticmethod(counted_agree)
+        keys = SimpleNamespace(
+            from_private_bytes=lambda raw: _CountedKey(
+                X25519PrivateKey.from_private_bytes(raw), self
+            ),
+            generate=X25519PrivateKey.generate,
         )
+        for module in (ratchet, diffie_hellman_ratchet_curve25519):
+            monkeypatch.setattr(module, "X25519PrivateKey", keys)
 
     def clear(self) -> None:
         self.bytes_read = self.hmacs = self.agreements = 0
@@ -64,9 +67,21 @@ class Cost:
         """HMACs inside a transaction."""
 
 
+class _CountedKey:
+    """A private key whose agreements are counted."""
+
+    def __init__(self, key: X25519PrivateKey, cost: Cost) -> None:
+        self._key, self._cost = key, cost
+        self.public_key = key.public_key
+
+    def exchange(self, public: X25519PublicKey) -> bytes:
+        self._cost.agreements += 1
+        return self._key.exchange(public)
+
+
 async def jump(device: Device, count: int) -> None:
     """Pass over so many messages: none of them is ever made."""
-    stored = device.session.current_ratchet(device.peer)
+    stored = device.session.keys.current_ratchet(device.peer)
     assert stored is not None
     state = json.loads(stored.state)
     chain = _sending_chain(state)
@@ -75,7 +90,7 @@ async def jump(device: Device, count: int) -> None:
         key = hmac.digest(key, b"\x02", "sha256")
     chain["key"], chain["length"] = key.decode("latin-1"), chain["length"] + count
     async with device.session.transaction():
-        device.session._write(
+        device.session.write(
             "UPDATE ratchets SET state = ? WHERE id = ?",
             (json.dumps(state, ensure_ascii=False), stored.id),
         )

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import Rosters
+from actors.connection.native.identities.group_members import MemberLists
 from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.receive.stanzas import StanzaHandler
 from actors.connection.native.refusals import Unprepared
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.agreement import Bundle
@@ -46,14 +46,14 @@ class Forgotten:
         self.people.append(str(person))
 
 
-def unasked(session: Session, people: People) -> Rosters:
-    """Rosters without a socket: nobody asks WhatsApp in here."""
+def unasked(session: Session, people: People) -> MemberLists:
+    """Members without a socket: nobody asks WhatsApp in here."""
 
     async def ignore() -> None:
         return None
 
     nowhere = cast("Socket", None)
-    return Rosters(
+    return MemberLists(
         session, people, nowhere, OverSocket(nowhere), on_inbox=ignore, clock=lambda: 1000.0
     )
 
@@ -66,7 +66,7 @@ class World:
         people = People(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
         devices = cast("Devices", self.lists)
         rosters = unasked(session, people)
-        self.incoming = Incoming(
+        self.incoming = StanzaHandler(
             session, self.signal, people, devices, rosters, clock=lambda: 1000.0, hold=hold
         )
         self.number = 0
@@ -75,13 +75,13 @@ class World:
         """Both have credentials, and the other one has a session with the device."""
         own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
         async with self.other.transaction():
-            self.other.save_credentials(new_credentials())
+            self.other.credentials.save(new_credentials())
         async with self.session.transaction():
-            self.session.save_credentials(own)
+            self.session.credentials.save(own)
         await self.afresh()
 
     async def afresh(self) -> None:
-        own = self.session.credentials()
+        own = self.session.credentials.read()
         assert own is not None
         async with self.session.transaction():
             ((number, public),) = self.signal.make_prekeys(1)
@@ -119,7 +119,7 @@ class World:
         return replace(outcome, news=outcome.news or learned)
 
     def messages(self) -> list[InboxMessage]:
-        return self.session.pending("message", 100)
+        return self.session.inbox.pending("message", 100)
 
 
 @asynccontextmanager

@@ -55,7 +55,7 @@ class Wire:
 
     async def _bundle(self, jid: str) -> Node:
         self.asked.append(jid)
-        own = self._other.credentials()
+        own = self._other.credentials.read()
         assert own is not None
         async with self._other.transaction():
             (prekey,) = Signal(self._other).make_prekeys(1)
@@ -103,8 +103,8 @@ class World:
     async def begin(self) -> None:
         own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
         async with self.session.transaction():
-            self.session.save_credentials(own)
-            self.session.remember_sent(CAROL, NUMBER, TEXT, time.time())
+            self.session.credentials.save(own)
+            self.session.sent.remember(CAROL, NUMBER, TEXT, time.time())
         await self.install()
 
     async def install(self) -> None:
@@ -112,11 +112,11 @@ class World:
         async with self.other.transaction():
             self.other.forget_credentials()
             made = new_credentials()
-            self.other.save_credentials(replace(made, device_identity=linked_by(made, made)))
+            self.other.credentials.save(replace(made, device_identity=linked_by(made, made)))
 
     @property
     def credentials(self) -> Credentials:
-        found = self.other.credentials()
+        found = self.other.credentials.read()
         assert found is not None
         return found
 

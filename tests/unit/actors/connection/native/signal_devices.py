@@ -34,10 +34,10 @@ class Device:
     async def register(self) -> None:
         async with self.session.transaction():
             self.session.forget_credentials()
-            self.session.save_credentials(new_credentials())
+            self.session.credentials.save(new_credentials())
 
     async def bundle(self, *, prekey: bool = True) -> Bundle:
-        own = self.session.credentials()
+        own = self.session.credentials.read()
         assert own is not None
         made: list[tuple[int, bytes]] = []
         if prekey:
@@ -67,14 +67,14 @@ class Device:
 
     def base_key(self) -> bytes:
         """Returns the base key, which identifies the current session at both ends."""
-        current = self.session.current_ratchet(self.peer)
+        current = self.session.keys.current_ratchet(self.peer)
         assert current is not None
         return current.base_key
 
     def content(self) -> dict[str, list[object]]:
         """All that a message can change."""
         tables = ("prekeys", "signed_prekeys", "identities", "ratchets", "skipped_keys", "file")
-        return {name: self.session._rows(f"SELECT * FROM {name}") for name in tables}
+        return {name: self.session.rows(f"SELECT * FROM {name}") for name in tables}
 
     async def refuses(self, sent: Sent, reason: str) -> None:
         """Refused for this reason, by a call that succeeds otherwise, and nothing changed."""

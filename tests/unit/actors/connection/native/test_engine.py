@@ -9,7 +9,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection import whatsapp_version
-from actors.connection.causes import Cause, Kind, from_failure
+from actors.connection.ends.causes import Cause, Kind, from_failure
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.errors import ConnectionLost
@@ -116,7 +116,7 @@ async def test_a_locked_account_keeps_its_keys(
 ) -> None:
     made.cause = from_failure({"reason": reason}, 0.0)
     assert (await made.engine.run()).kind is kind
-    assert (made.engine._session.credentials() is not None) is kept
+    assert (made.engine._session.credentials.read() is not None) is kept
 
 
 async def test_an_engine_that_is_closed_waits_for_no_look_up(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.limits.refusals import SendDeferred
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.paired_client import Linked
+from actors.connection.native.paired_client import PairedClient
 from actors.connection.native.pairing import unpaired_client
-from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.receive.offline_queue import BATCH
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.send.to_proto import Place, write
@@ -25,7 +25,7 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
-from actors.connection.pairing_window import Offering
+from actors.connection.pairing_window import PairingWindow
 from actors.connection.session.session import Session
 from actors.connection.whatsapp_version import Versions
 from actors.messages.content import Text
@@ -50,7 +50,7 @@ TEXT = write(Text("for Carol alone"), Place(CAROL, CAROL, 0.0))
 class Wire:
     """Gives what is put in, notes what is sent."""
 
-    part: Linked
+    part: PairedClient
 
     def __init__(self) -> None:
         self.coming: asyncio.Queue[Node | Cause] = asyncio.Queue()
@@ -103,10 +103,10 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     """The account's device, which sent a message to Carol."""
     with closing(Session.open(tmp_path / "own.db", 1)) as opened:
         async with opened.transaction():
-            opened.save_credentials(
+            opened.credentials.save(
                 replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
             )
-            opened.remember_sent(CAROL, NUMBER, TEXT, opened._clock())
+            opened.sent.remember(CAROL, NUMBER, TEXT, opened.clock())
         yield opened
 
 
@@ -119,7 +119,7 @@ def other(tmp_path: Path) -> Iterator[Session]:
 async def credentials(other: Session) -> tuple[Credentials, tuple[int, bytes]]:
     own = replace(new_credentials(), device_identity=b"adv")
     async with other.transaction():
-        other.save_credentials(own)
+        other.credentials.save(own)
         (prekey,) = Signal(other).make_prekeys(1)
     return own, prekey
 
@@ -129,7 +129,7 @@ async def linked(
     session: Session, versions: Versions | None = None, events: EngineEvents | None = None
 ) -> AsyncIterator[Wire]:
     wire = Wire()
-    part = Linked(
+    part = PairedClient(
         session,
         cast("Socket", wire),
         Address.parse(DEVICE),
@@ -221,7 +221,7 @@ async def test_an_announced_limit_holds_for_strangers(session: Session) -> None:
         assert await wire.acknowledged(notification) == []
         async with asyncio.timeout(5):
             limits = await reported.get()
-        assert limits == session.limits()
+        assert limits == session.outreach.limits()
         assert limits.locked_until is not None
         wire.part._logged_in = True
         with pytest.raises(SendDeferred) as deferred:
@@ -248,15 +248,17 @@ async def test_a_limit_holds_from_its_commit_on_before_its_report(session: Sessi
         wire.coming.put_nowait(Node("notification", attrs, (Node("update", {}, said),)))
         async with asyncio.timeout(5):
             await acknowledges.wait()
-        assert session.limits().locked_until is not None, "it is on disk before it is acknowledged"
+        assert session.outreach.limits().locked_until is not None, (
+            "it is on disk before it is acknowledged"
+        )
         assert reported.empty(), "and it is not reported yet"
         with pytest.raises(SendDeferred) as deferred:
             await wire.part.send(Outgoing(NUMBER, CAROL, Text("never")))
-        assert deferred.value.until == session.limits().locked_until
+        assert deferred.value.until == session.outreach.limits().locked_until
         assert (wire.sent, reported.qsize()) == ([], 0)
         may_go_on.set()
         async with asyncio.timeout(5):
-            assert await reported.get() == session.limits()
+            assert await reported.get() == session.outreach.limits()
 
 
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:
@@ -313,7 +315,9 @@ async def test_without_an_offer_to_pair_the_socket_ends(
     """G8."""
     monkeypatch.setattr(unpaired_client, "OFFER_TIMEOUT", 0.05)
     wire = Wire()
-    part = Enrolment(session, cast("Socket", wire), new_credentials(), EngineEvents(), Offering())
+    part = UnpairedClient(
+        session, cast("Socket", wire), new_credentials(), EngineEvents(), PairingWindow()
+    )
     with pytest.raises(ConnectionLost):
         await asyncio.wait_for(part.run(), 5)
     assert wire.cause == Cause(Kind.NETWORK, "no_offer")

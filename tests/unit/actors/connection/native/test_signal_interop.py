@@ -75,7 +75,7 @@ class Device:
         self.signal = Signal(session)
 
     async def bundle(self, *, prekey: bool = True) -> dict[str, Any]:
-        own = self.session.credentials()
+        own = self.session.credentials.read()
         assert own is not None
         out: dict[str, Any] = {
             "identity_key": own.identity_public.hex(),
@@ -121,7 +121,7 @@ def archivist() -> Iterator[Peer]:
 async def device(tmp_path: Path) -> AsyncIterator[Device]:
     session = Session.open(tmp_path / "session.db", 1)
     async with session.transaction():
-        session.save_credentials(new_credentials())
+        session.credentials.save(new_credentials())
     yield Device(session)
     session.close()
 
@@ -150,7 +150,7 @@ async def test_the_responder_understands_and_answers(
         kind, data = peer.encrypt(text)
         assert kind == "pkmsg"
         assert await device.decrypt(kind, data) == text
-    assert device.session._rows("SELECT id FROM prekeys WHERE published = 1") == []
+    assert device.session.rows("SELECT id FROM prekeys WHERE published = 1") == []
     kind, data = await device.encrypt(b"answer")
     assert (kind, peer.decrypt(kind, data)) == ("msg", b"answer")
 
@@ -212,7 +212,7 @@ async def test_many_direction_changes(peer: Peer, device: Device) -> None:
         text = str(turn).encode()
         assert await device.decrypt(*peer.encrypt(text)) == text
         assert peer.decrypt(*await device.encrypt(text)) == text
-    stored = device.session.current_ratchet(ADDRESS)
+    stored = device.session.keys.current_ratchet(ADDRESS)
     assert stored is not None
     assert len(stored.state) < 4_000, "what a session keeps does not grow with its age"
 
@@ -244,7 +244,7 @@ async def test_a_new_session_over_an_old_one_and_back(archivist: Peer, device: D
     again = archivist.encrypt(b"again", session=1)
     assert again[0] == "pkmsg"
     assert await device.decrypt(*again) == b"again"
-    assert len(device.session.ratchets(ADDRESS)) == 2
+    assert len(device.session.keys.ratchets(ADDRESS)) == 2
 
 
 async def test_both_initiate_at_once(archivist: Peer, device: Device) -> None:

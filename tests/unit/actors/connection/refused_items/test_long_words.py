@@ -96,7 +96,7 @@ async def test_a_long_text_becomes_a_document_with_its_beginning(
     "content",
     [
         Edit(ITS, LONG),
-        Poll("?", (LONG, "b")),
+        Poll("?", (LONG, "b"), 0),
         Contact((Card("Ana", LONG),)),
     ],
     ids=lambda content: content.type,

@@ -36,30 +36,30 @@ def session(tmp_path: Path, clock: Clock) -> Iterator[Session]:
 async def expect(session: Session, *transfers: Transfer) -> None:
     async with session.transaction():
         for transfer in transfers:
-            session.add_transfer(transfer)
+            session.downloads.add(transfer)
 
 
 async def settle(session: Session) -> None:
     async with session.transaction():
-        session.settle([one.key for one in session.pending("message", 9)])
+        session.inbox.settle([one.key for one in session.inbox.pending("message", 9)])
 
 
 async def test_it_is_there_until_it_ends_and_ends_once(session: Session, clock: Clock) -> None:
     await put(session, "A")
     await expect(session, FILE, replace(FILE, direct_path="/again"))
-    assert session.due_transfers(clock.now, 9) == [FILE]
+    assert session.downloads.due(clock.now, 9) == [FILE]
     for status in (True, False):
         async with session.transaction():
-            assert session.end_transfer(FILE, "stored") is status
-    assert session.due_transfers(clock.now, 9) == []
-    assert session.pending("file", 9) == [], "its message waits itself"
+            assert session.downloads.end(FILE, "stored") is status
+    assert session.downloads.due(clock.now, 9) == []
+    assert session.inbox.pending("file", 9) == [], "its message waits itself"
     await settle(session)
-    (file,) = session.pending("file", 9)
+    (file,) = session.inbox.pending("file", 9)
     assert (file.chat, file.sender, file.message_id) == FILE.name
     assert (file.status, file.error) == ("stored", None)
     async with session.transaction():
-        session.settle([file.key])
-    assert session.pending("file", 9) == []
+        session.inbox.settle([file.key])
+    assert session.inbox.pending("file", 9) == []
 
 
 async def test_the_longest_waiting_comes_first_and_none_before_its_time(
@@ -69,22 +69,22 @@ async def test_the_longest_waiting_comes_first_and_none_before_its_time(
     sooner = replace(FILE, message_id="C", next_at=clock.now - 1)
     first = replace(FILE, message_id="D", next_at=clock.now - 2)
     await expect(session, later, sooner, first)
-    assert session.due_transfers(clock.now, 9) == [first, sooner]
-    assert session.due_transfers(clock.now, 1) == [first]
-    assert session.next_transfer_at(clock.now) == clock.now + 10
+    assert session.downloads.due(clock.now, 9) == [first, sooner]
+    assert session.downloads.due(clock.now, 1) == [first]
+    assert session.downloads.next_at(clock.now) == clock.now + 10
     async with session.transaction():
-        session.put_off(first, clock.now + 5, attempts=3, asked=1)
-    assert session.next_transfer_at(clock.now) == clock.now + 5
+        session.downloads.put_off(first, clock.now + 5, attempts=3, asked=1)
+    assert session.downloads.next_at(clock.now) == clock.now + 5
     clock.now += 5
-    (_, put_off) = session.due_transfers(clock.now, 9)
+    (_, put_off) = session.downloads.due(clock.now, 9)
     assert put_off == replace(first, next_at=clock.now, attempts=3, asked=1)
 
 
 async def test_a_clock_that_is_set_back_holds_nothing_up(session: Session, clock: Clock) -> None:
     noted = replace(FILE, next_at=clock.now + LONGEST_WAIT)
     await expect(session, noted)
-    assert session.due_transfers(clock.now, 9) == []
-    assert session.due_transfers(clock.now - 60, 9) == [noted]
+    assert session.downloads.due(clock.now, 9) == []
+    assert session.downloads.due(clock.now - 60, 9) == [noted]
 
 
 async def test_where_it_is_now_counts_also_for_who_looked_elsewhere(
@@ -93,11 +93,11 @@ async def test_where_it_is_now_counts_also_for_who_looked_elsewhere(
     """An answer of the phone that comes while the old place is asked is not put off by that."""
     await expect(session, FILE)
     async with session.transaction():
-        session.find_transfer_at(FILE, "/new")
-        session.put_off(FILE, clock.now + 60, attempts=9, asked=9)
-    (found,) = session.due_transfers(clock.now, 9)
+        session.downloads.relocate(FILE, "/new")
+        session.downloads.put_off(FILE, clock.now + 60, attempts=9, asked=9)
+    (found,) = session.downloads.due(clock.now, 9)
     assert found == replace(FILE, direct_path="/new", next_at=clock.now)
-    assert session.transfers_of("A") == [found]
+    assert session.downloads.of_message("A") == [found]
 
 
 async def test_those_of_the_time_before_wait_for_all_of_it(session: Session) -> None:
@@ -106,16 +106,16 @@ async def test_those_of_the_time_before_wait_for_all_of_it(session: Session) -> 
         await put(session, name, source="history")
     await put(session, "A")
     async with session.transaction():
-        session.add_file(ALICE, ALICE, "OLD", "failed", "media_not_fetched", past=True)
-        session.add_file(ALICE, ALICE, "A", "stored")
+        session.downloads.add_file(ALICE, ALICE, "OLD", "failed", "media_not_fetched", past=True)
+        session.downloads.add_file(ALICE, ALICE, "A", "stored")
     await settle(session)
-    (file,) = session.pending("file", 9)
+    (file,) = session.inbox.pending("file", 9)
     assert file.message_id == "A"
-    old, older = session.pending("history", 9)
+    old, older = session.inbox.pending("history", 9)
     for settled, due in ((file, []), (old, []), (older, ["OLD"])):
         async with session.transaction():
-            session.settle([settled.key])
-        assert [one.message_id for one in session.pending("file", 9)] == due
+            session.inbox.settle([settled.key])
+        assert [one.message_id for one in session.inbox.pending("file", 9)] == due
 
 
 async def test_it_moves_with_its_chat_also_while_it_is_fetched(session: Session) -> None:
@@ -124,13 +124,13 @@ async def test_it_moves_with_its_chat_also_while_it_is_fetched(session: Session)
     await put(session, "A", chat=LID, sender=LID)
     await expect(session, in_hand, double, replace(double, chat=LID, sender=LID))
     async with session.transaction():
-        session.add_file(LID, LID, "OLD", "failed", "media_gone")
+        session.downloads.add_file(LID, LID, "OLD", "failed", "media_gone")
         session.learn_lid(LID, ALICE)
-        assert session.end_transfer(in_hand, "failed", "media_corrupt")
-        assert session.end_transfer(double, "stored")
-        assert not session.transfers_of("A") + session.transfers_of("B")
+        assert session.downloads.end(in_hand, "failed", "media_corrupt")
+        assert session.downloads.end(double, "stored")
+        assert not session.downloads.of_message("A") + session.downloads.of_message("B")
     await settle(session)
-    assert [(one.chat, one.message_id, one.error) for one in session.pending("file", 9)] == [
+    assert [(one.chat, one.message_id, one.error) for one in session.inbox.pending("file", 9)] == [
         (ALICE, "OLD", "media_gone"),
         (ALICE, "A", "media_corrupt"),
         (ALICE, "B", None),
@@ -150,39 +150,39 @@ async def test_it_follows_its_message_where_a_members_number_becomes_known(
         await put(session, name, chat=group, sender=LID)
     await expect(session, *files)
     async with session.transaction():
-        assert session.end_transfer(files[2], "stored")
+        assert session.downloads.end(files[2], "stored")
         session.learn_lid(LID, ALICE)
-        assert session.end_transfer(files[0], "stored")
-        assert session.end_transfer(files[1], "stored")
-    said = {one.message_id: one.sender for one in session.pending("message", 9)}
+        assert session.downloads.end(files[0], "stored")
+        assert session.downloads.end(files[1], "stored")
+    said = {one.message_id: one.sender for one in session.inbox.pending("message", 9)}
     assert said == {"WAITS": ALICE, "DONE": ALICE}
     await settle(session)
-    became = {one.message_id: one.sender for one in session.pending("file", 9)}
+    became = {one.message_id: one.sender for one in session.inbox.pending("file", 9)}
     assert became == {"STORED": LID, **said}
 
 
 async def test_an_upload_is_kept_for_a_day(session: Session, clock: Clock) -> None:
     made = Upload("image", b"k" * 32, "https://x/y", "/y", b"h" * 32, b"s" * 32, 5, clock.now)
     async with session.transaction():
-        session.remember_upload("A", made)
-    assert session.upload("A") == made
-    assert session.upload("B") is None
+        session.uploads.remember("A", made)
+    assert session.uploads.find("A") == made
+    assert session.uploads.find("B") is None
     clock.now += UPLOAD_SECONDS + 1
-    assert session.upload("A") is None
+    assert session.uploads.find("A") is None
     async with session.transaction():
         session.prune(clock.now)
     clock.now -= UPLOAD_SECONDS
-    assert session.upload("A") is None
+    assert session.uploads.find("A") is None
 
 
 async def test_who_forgets_the_account_forgets_keys_of_files(session: Session) -> None:
     made = Upload("image", b"k" * 32, "https://x/y", "/y", b"h" * 32, b"s" * 32, 5, 1.8e9)
     await expect(session, FILE)
     async with session.transaction():
-        session.remember_upload("A", made)
+        session.uploads.remember("A", made)
         session.forget_credentials()
-    assert session.upload("A") is None
-    assert session.transfers_of("A") == [FILE], "its message was acknowledged"
+    assert session.uploads.find("A") is None
+    assert session.downloads.of_message("A") == [FILE], "its message was acknowledged"
 
 
 def test_keys_and_places_are_not_shown() -> None:
@@ -199,21 +199,24 @@ async def test_bytes_of_a_day_outlive_the_owner_and_end_with_the_day(
     with closing(Session.open(tmp_path / "session.db", 1, clock=clock)) as session:
         await expect(session, FILE, other, failed)
         async with session.transaction():
-            session.end_transfer(FILE, "stored")
-            session.end_transfer(other, "stored")
-            session.end_transfer(other, "stored")
-            session.end_transfer(failed, "failed", "media_gone")
+            session.downloads.end(FILE, "stored")
+            session.downloads.end(other, "stored")
+            session.downloads.end(other, "stored")
+            session.downloads.end(failed, "failed", "media_gone")
     with closing(Session.open(tmp_path / "session.db", 2, clock=clock)) as session:
-        assert session.received_today() == 12, "each once, and no failed one"
-        assert (session.received_today(ALICE), session.received_today(LID)) == (5, 7)
+        assert session.downloads.received_today() == 12, "each once, and no failed one"
+        assert (session.downloads.received_today(ALICE), session.downloads.received_today(LID)) == (
+            5,
+            7,
+        )
         clock.now += DAY - 1
-        assert session.received_today() == 12
+        assert session.downloads.received_today() == 12
         clock.now += 1
-        assert session.received_today() == session.received_today(ALICE) == 0
+        assert session.downloads.received_today() == session.downloads.received_today(ALICE) == 0
         await expect(session, FILE)
         async with session.transaction():
-            session.end_transfer(FILE, "stored")
-        assert session._row("SELECT count(*) FROM received_bytes") == (2,), "past days are gone"
+            session.downloads.end(FILE, "stored")
+        assert session.row("SELECT count(*) FROM received_bytes") == (2,), "past days are gone"
 
 
 async def test_files_are_put_off_together_and_reported_once(session: Session, clock: Clock) -> None:
@@ -225,35 +228,38 @@ async def test_files_are_put_off_together_and_reported_once(session: Session, cl
     until = clock.now + 30
     async with session.transaction():
         assert (
-            session.defer(
+            session.downloads.defer(
                 Deferral.CONNECTION, until, above=5, sender=ALICE, but=[(ALICE, ALICE, "D")]
             )
             == 1
         )
-    assert session.deferred_files()[0] == 1
-    assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "C", "D"]
+    assert session.downloads.deferred()[0] == 1
+    assert [one.message_id for one in session.downloads.due(clock.now, 9)] == ["B", "C", "D"]
     async with session.transaction():
-        assert session.defer(Deferral.CONNECTION, until, above=5, sender=None, but=()) == 2
+        assert (
+            session.downloads.defer(Deferral.CONNECTION, until, above=5, sender=None, but=()) == 2
+        )
     clock.now = until
     async with session.transaction():
-        assert session.defer(Deferral.CONNECTION, until + 30, above=5, sender=None, but=()) == 0, (
-            "known"
-        )
-        assert session.defer(Deferral.SENDER, until + 30, above=0, sender=None, but=()) == 1, (
-            "B alone is due"
-        )
-    told = [(one.message_id, one.status, one.error) for one in session.pending("file", 9)]
+        assert (
+            session.downloads.defer(Deferral.CONNECTION, until + 30, above=5, sender=None, but=())
+            == 0
+        ), "known"
+        assert (
+            session.downloads.defer(Deferral.SENDER, until + 30, above=0, sender=None, but=()) == 1
+        ), "B alone is due"
+    told = [(one.message_id, one.status, one.error) for one in session.inbox.pending("file", 9)]
     assert told == [
         ("A", "deferred", "connection_budget"),
         ("C", "deferred", "connection_budget"),
         ("D", "deferred", "connection_budget"),
         ("B", "deferred", "sender_budget"),
     ]
-    assert session.deferred_files() == (4, 4)
+    assert session.downloads.deferred() == (4, 4)
     async with session.transaction():
-        session.reconsider_deferred()
-        session.defer(Deferral.DISK, until + 30, above=5, sender=None, but=())
-    assert session.deferred_files() == (4, 1), "the others wait for room"
+        session.downloads.reconsider_deferred()
+        session.downloads.defer(Deferral.DISK, until + 30, above=5, sender=None, but=())
+    assert session.downloads.deferred() == (4, 1), "the others wait for room"
 
 
 async def test_bytes_of_a_day_follow_a_sender_whose_number_becomes_known(session: Session) -> None:
@@ -262,11 +268,14 @@ async def test_bytes_of_a_day_follow_a_sender_whose_number_becomes_known(session
     after = replace(FILE, message_id="B", key=b"l" * 32, size=7)
     await expect(session, before, after)
     async with session.transaction():
-        session.end_transfer(before, "stored")
-        session.end_transfer(after, "stored")
+        session.downloads.end(before, "stored")
+        session.downloads.end(after, "stored")
         session.learn_lid(LID, ALICE)
-    assert (session.received_today(ALICE), session.received_today(LID)) == (12, 0)
-    assert session.received_today() == 12
+    assert (session.downloads.received_today(ALICE), session.downloads.received_today(LID)) == (
+        12,
+        0,
+    )
+    assert session.downloads.received_today() == 12
 
 
 async def test_what_waited_for_a_budget_comes_before_what_arrived_since(
@@ -277,8 +286,8 @@ async def test_what_waited_for_a_budget_comes_before_what_arrived_since(
     await expect(session, waited)
     until = clock.now + 60
     async with session.transaction():
-        session.defer(Deferral.CONNECTION, until, above=0, sender=None, but=())
+        session.downloads.defer(Deferral.CONNECTION, until, above=0, sender=None, but=())
     clock.now = until + 1
     await expect(session, FILE)
-    assert [one.message_id for one in session.due_transfers(clock.now, 9)] == ["B", "A"]
-    assert [one.message_id for one in session.due_transfers(clock.now, 1)] == ["B"]
+    assert [one.message_id for one in session.downloads.due(clock.now, 9)] == ["B", "A"]
+    assert [one.message_id for one in session.downloads.due(clock.now, 1)] == ["B"]

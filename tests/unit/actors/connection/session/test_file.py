@@ -89,7 +89,7 @@ async def test_a_stale_owner_commits_nothing(session: Session, path: Path) -> No
     with closing(Session.open(path, 4)) as successor:
         with pytest.raises(StaleEpoch):
             await put(session, "AFTER")
-        assert [item.key for item in successor.pending("message", 10)] == [1]
+        assert [item.key for item in successor.inbox.pending("message", 10)] == [1]
         assert await put(successor, "SUCCESSOR")
 
 
@@ -171,12 +171,12 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:
-            assert [one.message_id for one in newer.pending("message", 9)] == ["KEPT"]
+            assert [one.message_id for one in newer.inbox.pending("message", 9)] == ["KEPT"]
             async with newer.transaction():
-                newer.save_key_list(ALICE, b"signed")
-            assert newer.key_list(ALICE) == b"signed"
-            assert newer.ours("3EB0THEIRS") == "3EB0THEIRS"
-            assert newer.wrote(ALICE)
+                newer.identities.save_key_list(ALICE, b"signed")
+            assert newer.identities.key_list(ALICE) == b"signed"
+            assert newer.aliases.ours("3EB0THEIRS") == "3EB0THEIRS"
+            assert newer.outreach.wrote(ALICE)
 
 
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:
@@ -195,7 +195,7 @@ async def test_what_cannot_be_written_is_said_and_undone(
     session._writer.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(SessionUnavailable, match="SQLITE_FULL"):
         await put(session, "TOO MUCH", body=os.urandom(100_000))
-    assert not session.seen(ALICE, ALICE, "TOO MUCH")
+    assert not session.inbox.seen(ALICE, ALICE, "TOO MUCH")
     session._writer.execute(f"PRAGMA max_page_count={pages + 1000}")
     assert await put(session, "TOO MUCH")
 
@@ -238,14 +238,14 @@ async def test_an_epoch_that_cannot_be_read_is_a_refusal_like_others(
 
 async def test_changes_need_a_transaction(session: Session) -> None:
     with pytest.raises(RuntimeError):
-        session.settle([1])
+        session.inbox.settle([1])
     with pytest.raises(RuntimeError):
-        session.save_credentials(new_credentials())
+        session.credentials.save(new_credentials())
 
 
 async def test_an_unrelated_task_cannot_write_into_a_transaction(session: Session) -> None:
     async def intrude() -> None:
-        session.settle([1])
+        session.inbox.settle([1])
 
     before = asyncio.get_running_loop()
     inside = asyncio.Event()
@@ -266,11 +266,11 @@ async def test_an_unrelated_task_cannot_write_into_a_transaction(session: Sessio
 
 async def test_what_a_transaction_awaits_may_write(session: Session) -> None:
     async def part() -> None:
-        session.save_devices(ALICE, [0], 1.0)
+        session.identities.save_devices(ALICE, [0], 1.0)
 
     async with session.transaction():
         await asyncio.wait_for(part(), 1)
-    assert session.devices(ALICE) is not None
+    assert session.identities.devices(ALICE) is not None
 
 
 async def test_a_transaction_in_a_transaction_is_refused(session: Session) -> None:
@@ -283,13 +283,13 @@ async def test_a_transaction_in_a_transaction_is_refused(session: Session) -> No
 async def test_an_exception_undoes_all_of_it_also_in_memory(session: Session) -> None:
     first = new_credentials()
     async with session.transaction():
-        session.save_credentials(first)
-    assert session.credentials() == first
+        session.credentials.save(first)
+    assert session.credentials.read() == first
 
     async def fail() -> None:
         async with session.transaction():
-            session.save_credentials(replace(first, push_name="changed"))
-            changed = session.credentials()
+            session.credentials.save(replace(first, push_name="changed"))
+            changed = session.credentials.read()
             assert changed is not None
             assert changed.push_name == "changed"
             session.learn_lid("1@lid", ALICE)
@@ -297,8 +297,8 @@ async def test_an_exception_undoes_all_of_it_also_in_memory(session: Session) ->
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert session.credentials() == first
-    assert session.pn_for("1@lid") is None
+    assert session.credentials.read() == first
+    assert session.identities.pn_for("1@lid") is None
 
 
 async def test_a_cancelled_transaction_leaves_nothing(session: Session) -> None:
@@ -315,24 +315,24 @@ async def test_a_cancelled_transaction_leaves_nothing(session: Session) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert session.pn_for("1@lid") is None
+    assert session.identities.pn_for("1@lid") is None
     assert await put(session, "NEXT")
 
 
 async def test_others_read_only_what_is_committed(session: Session) -> None:
     async with session.transaction():
-        session.save_credentials(new_credentials())
+        session.credentials.save(new_credentials())
         session.learn_lid("1@lid", ALICE)
-        assert session.pn_for("1@lid") == ALICE
+        assert session.identities.pn_for("1@lid") == ALICE
         seen = await asyncio.get_running_loop().create_task(_outside(session))
         assert seen == (None, None)
-    assert session.pn_for("1@lid") == ALICE
+    assert session.identities.pn_for("1@lid") == ALICE
 
 
 async def _outside(session: Session) -> tuple[object, object]:
     # A task inherits its creator's context: leave it, as an unrelated task would have none.
     session_file._inside.set(None)
-    return session.pn_for("1@lid"), session.credentials()
+    return session.identities.pn_for("1@lid"), session.credentials.read()
 
 
 async def test_a_savepoint_is_one_messages_share(session: Session) -> None:
@@ -348,7 +348,11 @@ async def test_a_savepoint_is_one_messages_share(session: Session) -> None:
             learn_and_fail()
         with session.savepoint():
             session.learn_lid("3@lid", "15550100004@s.whatsapp.net")
-    assert [session.pn_for(f"{n}@lid") is None for n in (1, 2, 3)] == [False, True, False]
+    assert [session.identities.pn_for(f"{n}@lid") is None for n in (1, 2, 3)] == [
+        False,
+        True,
+        False,
+    ]
 
 
 async def test_each_transaction_that_changed_something_is_counted(
@@ -359,7 +363,7 @@ async def test_each_transaction_that_changed_something_is_counted(
     await put(session, "ONE")
     assert Session.known_position(path) == (3, 1)
     async with session.transaction():
-        session.seen("chat", "sender", "ONE")
+        session.inbox.seen("chat", "sender", "ONE")
     with pytest.raises(sqlite3.IntegrityError):
         await put(session, "TWO", text=1, at="none")
     assert Session.known_position(path) == (3, 1)

@@ -48,7 +48,7 @@ async def read_all(session: Session) -> None:
 
 def kept(session: Session) -> list[tuple[int, int]]:
     """Numbers of keys as noted and as stored, of each session and each sender key."""
-    return session._rows(
+    return session.rows(
         "SELECT kept, (SELECT count(*) FROM skipped_keys WHERE ratchet = ratchets.id) FROM ratchets"
         " UNION ALL SELECT kept, (SELECT count(*) FROM skipped_sender_keys"
         " WHERE sender_key = number) FROM sender_keys"
@@ -58,7 +58,7 @@ def kept(session: Session) -> list[tuple[int, int]]:
 async def test_all_keys_are_kept(former: Path) -> None:
     with closing(Session.open(former, 9)) as session:
         assert kept(session) == [(10, 10), (10, 10), (10, 10), (5, 5)]
-        assert max(len(one.state) for one in session.ratchets(PEER)) < 2_000
+        assert max(len(one.state) for one in session.keys.ratchets(PEER)) < 2_000
         await read_all(session)
         assert all(noted == stored for noted, stored in kept(session))
 
@@ -114,9 +114,9 @@ async def test_an_old_copy_reads_with_what_it_kept(former: Path) -> None:
     """A copy that is not provably the last is renewed: it sends on none of its sessions, and reads on all."""
     with closing(Session.open(former, 9)) as session:
         await renew(session)
-        assert not any(one.current for one in session.ratchets(PEER))
+        assert not any(one.current for one in session.keys.ratchets(PEER))
         await read_all(session)
-        assert not any(one.current for one in session.ratchets(PEER))
+        assert not any(one.current for one in session.keys.ratchets(PEER))
 
 
 def test_the_keys_are_gone_from_where_they_were(former: Path) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
-from actors.connection.trace import recording
+from actors.connection.ends.causes import Cause, Kind
+from actors.connection.trace import trace_writer
 from actors.connection.trace.recorder import Recorder
 from actors.connection.trace.trace_file import OLDER, TraceFile, older
 from tests.unit.actors.connection.trace.stanzas import Made
@@ -131,8 +131,8 @@ def test_files_have_a_bound_and_only_so_many_are_kept(tmp_path: Path) -> None:
 async def test_what_comes_too_fast_is_dropped_and_counted(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "MOST_WAITING", 10)
-    monkeypatch.setattr(recording, "PERIOD", 3600)
+    monkeypatch.setattr(trace_writer, "MOST_WAITING", 10)
+    monkeypatch.setattr(trace_writer, "PERIOD", 3600)
     recorder.start()
     for _ in range(25):
         recorder.received(PING, 5)
@@ -146,7 +146,7 @@ async def test_what_comes_too_fast_is_dropped_and_counted(
 async def test_waiting_bytes_have_a_bound_too(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "BYTES_WAITING", 1000)
+    monkeypatch.setattr(trace_writer, "BYTES_WAITING", 1000)
     recorder.start()
     recorder.received(PING, 1001)
     recorder.received(PING, 1000)
@@ -246,7 +246,7 @@ async def test_nobody_waits_for_a_disk_that_stands_still(
         write(self, data)
 
     monkeypatch.setattr(TraceFile, "_append", slow)
-    monkeypatch.setattr(recording, "MOST_WAITING", 100)
+    monkeypatch.setattr(trace_writer, "MOST_WAITING", 100)
     recorder.start()
     recorder.sent((PING,), [b"x"])
     await asyncio.to_thread(writes.wait, 60)

@@ -86,7 +86,7 @@ TALK = (
     came(5, Reaction(ITS, "👋"), from_me=True, sender=ACCOUNT),
 )
 VOTES = (
-    replace(HELLO, type="poll", text=None, content=encode(Poll("Tea?", ("yes", "no")))),
+    replace(HELLO, type="poll", text=None, content=encode(Poll("Tea?", ("yes", "no"), 0))),
     came(1, PollVote(ITS, ("yes",))),
     came(2, PollVote(ITS, None)),
     came(3, PollVote(ITS, ("no",))),
@@ -189,7 +189,7 @@ def test_a_placeholder_keeps_its_changes_for_the_message() -> None:
 
 
 def test_nobody_reaches_the_message_of_another() -> None:
-    """The sender of a change is part of the name of the document that it is for."""
+    """The sender of a change is part of the id of the document that it changes."""
     mallory = "15550100009@s.whatsapp.net"
     forged = came(1, Delete(Target("A", mallory)), chat=mallory, sender=mallory)
     store = Store(HELLO, forged)
@@ -212,7 +212,7 @@ def test_a_long_history_keeps_the_newest() -> None:
 
 
 def test_a_chat_that_moves_takes_changes_and_names_along() -> None:
-    """Documents under the LID are the person's under the phone number (G5)."""
+    """Messages under the LID are the person's under the phone number (G5)."""
     by_lid = [
         replace(HELLO, chat=LID, sender=LID),
         came(1, Reaction(Target("A", LID), "👍"), chat=LID, sender=LID),

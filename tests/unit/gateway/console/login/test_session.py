@@ -1,4 +1,4 @@
-"""The console's cookie: what was sealed here opens until it ends, and nothing else does."""
+"""The console's cookie: one that was sealed here opens until its end, and no other does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SECRET, OTHER, NOW = b"s" * 32, b"o" * 32, 1_790_000_000.0
 
 
-def test_what_was_sealed_opens_until_it_ends() -> None:
+def test_a_sealed_cookie_opens_until_its_end() -> None:
     cookie = session.sealed(SECRET, "0123456789abcdef", NOW)
     found = session.opened(SECRET, cookie, NOW + session.LASTS - 1)
     assert found is not None
@@ -29,16 +29,16 @@ def test_what_was_sealed_opens_until_it_ends() -> None:
     "spoiled",
     [
         lambda cookie: cookie.replace("0123", "3210"),
-        lambda cookie: cookie[:-1] + ("A" if cookie[-1] != "A" else "B"),
+        lambda cookie: cookie[:-10] + ("A" if cookie[-10] != "A" else "B") + cookie[-9:],
         lambda cookie: cookie.rpartition(".")[0],
         lambda cookie: "." + cookie,
         lambda cookie: cookie.replace(str(int(NOW + session.LASTS)), str(int(NOW * 2))),
-        lambda cookie: cookie + "é",
+        lambda cookie: "é" + cookie,
         lambda _: "",
         lambda _: "...",
     ],
 )
-def test_what_was_changed_opens_nothing(spoiled: object) -> None:
+def test_a_changed_cookie_opens_nothing(spoiled: object) -> None:
     assert callable(spoiled)
     cookie = session.sealed(SECRET, "0123456789abcdef", NOW)
     assert session.opened(SECRET, spoiled(cookie), NOW) is None

@@ -60,13 +60,13 @@ async def test_a_device_that_was_unlinked_stays_so_after_a_restart(tmp_path: Pat
     person = Address.parse(ALICE)
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
         async with session.transaction():
-            session.save_identity(ALICE, PHONE[1])
+            session.keys.save_identity(ALICE, PHONE[1])
         before = server.signs(1, 5)
         assert await server.devices(session).of(person) == Installed((0, 1))
         server.signs(2)
         assert await server.devices(session).refresh(person) == Installed((0,))
         async with session.transaction():
-            session.forget_devices(ALICE)
+            session.identities.forget_devices(ALICE)
     with closing(Session.open(tmp_path / "session.db", 2)) as session:
         for replayed in (before, b""):
             server.list = replayed
@@ -122,7 +122,7 @@ async def test_a_person_is_asked_for_by_the_other_address_where_the_first_names_
         people = People(session, OWN, OWN_LID)
         async with session.transaction():
             people.learn(LID, person)
-            session.forget_devices(ALICE)
+            session.identities.forget_devices(ALICE)
         devices = Devices(
             session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
         )
@@ -191,8 +191,8 @@ async def test_numbers_that_are_answered_by_one_another_are_no_chats(session: Se
         )
         if not lists.by:
             assert await devices.of(Address.parse(ALICE)) == Installed()
-            assert session.answering(ALICE) == ALICE
+            assert session.names.answering(ALICE) == ALICE
             continue
         with pytest.raises(OtherNumber):
             await devices.of(Address.parse(ALICE))
-        assert session.answering(ALICE) == OtherNumberLists.pairs[1]
+        assert session.names.answering(ALICE) == OtherNumberLists.pairs[1]

@@ -10,7 +10,13 @@ import pytest
 
 from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import Member, Roster, Rosters, changed, read
+from actors.connection.native.identities.group_members import (
+    GroupMembers,
+    Member,
+    MemberLists,
+    changed,
+    read,
+)
 from actors.connection.native.identities.group_queries import OverSocket, query_all
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.transport.codec import encode
@@ -26,7 +32,7 @@ ANN, ANN_LID = Address.parse("15550100002@s.whatsapp.net"), Address.parse("2@lid
 BEN, BEN_LID = Address.parse("15550100003@s.whatsapp.net"), Address.parse("3@lid")
 JID_PAIR = 250
 """The binary form's mark of an address; a user that is empty is 0."""
-US = Roster("Us", "lid", (Member(ANN_LID, ANN, "superadmin"), Member(BEN_LID, BEN)))
+US = GroupMembers("Us", "lid", (Member(ANN_LID, ANN, "superadmin"), Member(BEN_LID, BEN)))
 
 
 def participant(**attrs: str) -> Node:
@@ -53,12 +59,12 @@ def test_reads_what_whatsapp_says() -> None:
         ),
     )
     assert read(told) == US
-    assert Roster.decode(US.encode()) == US
+    assert GroupMembers.decode(US.encode()) == US
 
 
 def test_a_group_by_number() -> None:
     told = Node("group", {}, (participant(jid=str(ANN), lid=str(ANN_LID), type="admin"),))
-    assert read(told) == Roster("", "pn", (Member(ANN, ANN_LID, "admin"),))
+    assert read(told) == GroupMembers("", "pn", (Member(ANN, ANN_LID, "admin"),))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ async def test_a_list_of_hundreds_of_groups_holds_nothing_up(tmp_path: Path) -> 
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
         people = People(session, Address.parse("15550100001:1@s.whatsapp.net"), None)
         socket = cast("Socket", GroupLists())
-        rosters = Rosters(session, people, socket, OverSocket(socket), on_inbox=on_inbox)
+        rosters = MemberLists(session, people, socket, OverSocket(socket), on_inbox=on_inbox)
         beside = asyncio.ensure_future(others())
         assert len(await rosters.all()) == 200
         beside.cancel()
@@ -133,7 +139,7 @@ async def test_a_list_of_hundreds_of_groups_holds_nothing_up(tmp_path: Path) -> 
 async def test_members_are_named_as_the_group_has_them(session: Session) -> None:
     """By its own kind of address, whatever else is known of the person; others by what is known."""
     device, own_lid = Address.parse("15550100001:4@s.whatsapp.net"), Address.parse("1:4@lid")
-    rosters = Rosters(
+    rosters = MemberLists(
         session,
         People(session, device, own_lid),
         socket := cast("Socket", None),
@@ -149,7 +155,7 @@ async def test_members_are_named_as_the_group_has_them(session: Session) -> None
     assert named == {ANN: ANN_LID, BEN: BEN_LID}
     found = [rosters.address(one, US, named) for one in (BEN, stranger, device.canonical)]
     assert found == [BEN_LID, Address.parse("4@lid"), own_lid.canonical]
-    by_number = Roster("Us", "pn", (Member(ANN, ANN_LID), Member(BEN_LID, BEN)))
+    by_number = GroupMembers("Us", "pn", (Member(ANN, ANN_LID), Member(BEN_LID, BEN)))
     named = rosters.named(by_number)
     assert named == {ANN: ANN, BEN: BEN}
     assert rosters.address(Address.parse("4@lid"), by_number, named) == stranger
@@ -162,8 +168,8 @@ def test_a_group_whose_messages_disappear() -> None:
     )
     roster = read(told)
     assert roster.expires == 86_400
-    assert Roster.decode(roster.encode()) == roster
-    assert Roster.decode(US.encode()) == US
+    assert GroupMembers.decode(roster.encode()) == roster
+    assert GroupMembers.decode(US.encode()) == US
     for change, expires in (
         (Node("ephemeral", {"expiration": "604800"}), 604_800),
         (Node("not_ephemeral"), 0),

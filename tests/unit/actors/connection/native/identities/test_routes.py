@@ -145,7 +145,7 @@ async def test_which_accounts_write_by_number(
     assert prefers_numbers(own, NOW) is expected
     await pair(session)
     async with session.transaction():
-        session.save_credentials(own)
+        session.credentials.save(own)
     made, listing = routes(session)
     assert (await made.to(NUMBER)).kind == ("number" if expected else "lid")
     assert (await made.to(NUMBER, "lid")).kind == "lid", "one that left so goes so again"
@@ -174,11 +174,11 @@ def test_what_goes_once_more_by_number(
 async def test_an_account_that_writes_by_number_does_so_for_a_week(session: Session) -> None:
     await pair(session)
     async with session.transaction():
-        session.save_credentials(credentials())
+        session.credentials.save(credentials())
     made, _ = routes(session)
     async with session.transaction():
         made.prefer_numbers()
-    own = session.credentials()
+    own = session.credentials.read()
     assert own is not None
     assert own.by_number_until == NOW + 7 * 86_400
     assert await made.to(NUMBER) == Route(NUMBER, OWN)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, NotConnected, SendError
 from actors.connection.limits.account_limits import NONE, Limits
 from actors.connection.limits.refusals import SendDeferred, refused
@@ -101,7 +101,7 @@ def locked(until: float | None) -> dict[str, Any]:
 
 async def test_at_login_it_asks_and_the_answer_holds(world: World) -> None:
     async with world.session.transaction():
-        world.session.note_correspondent(FRIEND)
+        world.session.outreach.note_correspondent(FRIEND)
         world.people.learn(Address.parse(STRANGER_LID), Address.parse(STRANGER))
     until = int(time.time()) + 3600
     world.server.says[mex.LOCK_QUERY] = locked(until)
@@ -119,7 +119,7 @@ async def test_at_login_it_asks_and_the_answer_holds(world: World) -> None:
     assert world.deferred(FRIEND) is None
     assert world.deferred(ACCOUNT) is None
     async with world.session.transaction():
-        world.session.note_correspondent(STRANGER)
+        world.session.outreach.note_correspondent(STRANGER)
     assert world.deferred(STRANGER_LID) is None
 
 
@@ -129,7 +129,7 @@ async def test_a_stored_limit_holds_from_the_first_moment(world: World) -> None:
     again = World(world.session)
     assert again.deferred(STRANGER) is not None
     await again.limits.open()
-    assert again.told == [world.session.limits()]
+    assert again.told == [world.session.outreach.limits()]
     again.server.says[mex.LOCK_QUERY] = locked(None)
     await again.asks()
     assert again.server.asked == [mex.LOCK_QUERY, mex.CAP_QUERY]
@@ -181,7 +181,7 @@ async def test_a_question_without_an_answer_changes_nothing(world: World, said: 
     """The numbers of queries change with WhatsApp's releases."""
     until = time.time() + 60
     async with world.session.transaction():
-        world.session.note_lock(until)
+        world.session.outreach.note_lock(until)
     world.server.says[mex.LOCK_QUERY] = said
     again = World(world.session)
     again.server = world.server

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from actors.connection.native.media.cipher import Corrupt, Opening, Sealing, sealed_size
+from actors.connection.native.media.cipher import Corrupt, FileDecryptor, FileEncryptor, sealed_size
 
 KEY = bytes(range(32))
 
@@ -33,19 +33,19 @@ def plain(size: int) -> bytes:
     return bytes(number % 251 for number in range(size))
 
 
-def sealed(data: bytes, kind: str = "image", step: int = 10**6) -> tuple[bytes, Sealing]:
-    sealing = Sealing(kind, KEY)
+def sealed(data: bytes, kind: str = "image", step: int = 10**6) -> tuple[bytes, FileEncryptor]:
+    sealing = FileEncryptor(kind, KEY)
     parts = [sealing.feed(data[at : at + step]) for at in range(0, len(data), step)]
     return b"".join([*parts, sealing.finish()]), sealing
 
 
-def opened(whole: bytes, opening: Opening, step: int = 10**6) -> bytes:
+def opened(whole: bytes, opening: FileDecryptor, step: int = 10**6) -> bytes:
     parts = [opening.feed(whole[at : at + step]) for at in range(0, len(whole), step)]
     return b"".join([*parts, opening.finish()])
 
 
-def opening(data: bytes, whole: bytes, kind: str = "image", key: bytes = KEY) -> Opening:
-    return Opening(
+def opening(data: bytes, whole: bytes, kind: str = "image", key: bytes = KEY) -> FileDecryptor:
+    return FileDecryptor(
         kind,
         key,
         sha256=hashlib.sha256(data).digest(),

@@ -70,7 +70,7 @@ class Wire:
 
     async def send(self, node: Node) -> None:
         self.sent.append(node)
-        self.on_disk.append(self.session.transfers_of(node.attrs["id"])[0].asked)
+        self.on_disk.append(self.session.downloads.of_message(node.attrs["id"])[0].asked)
 
 
 def transfers(*names: str) -> list[Transfer]:
@@ -94,7 +94,7 @@ async def working(
         async with session.transaction():
             for name in names:
                 (transfer,) = [name] if isinstance(name, Transfer) else transfers(name)
-                session.add_transfer(transfer)
+                session.downloads.add(transfer)
         courier = Courier(
             session,
             cast("Fetcher", fetching),
@@ -102,7 +102,7 @@ async def working(
             bounds=bounds,
             counts=Counter(),
             events=EngineEvents(),
-            clock=session._clock,
+            clock=session.clock,
         )
         running = asyncio.create_task(courier.run())
         try:
@@ -112,11 +112,11 @@ async def working(
 
 
 def left(session: Session) -> set[str]:
-    return {one.message_id for one in session.due_transfers(9e9, 99)}
+    return {one.message_id for one in session.downloads.due(9e9, 99)}
 
 
 def news(session: Session) -> list[tuple[str, str, str | None]]:
-    return [(one.message_id, one.status, one.error) for one in session.pending("file", 99)]
+    return [(one.message_id, one.status, one.error) for one in session.inbox.pending("file", 99)]
 
 
 class Disk:
@@ -151,8 +151,8 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
     async with working(tmp_path, fetching, *broken, "FINE") as (session, courier, wire):
         courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: "FINE" not in left(session))
-        assert {one.attempts for one in session.due_transfers(9e9, 99)} == {1}
-        assert [one.status for one in session.pending("file", 9)] == ["stored"]
+        assert {one.attempts for one in session.downloads.due(9e9, 99)} == {1}
+        assert [one.status for one in session.inbox.pending("file", 9)] == ["stored"]
 
 
 async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> No
         await until(lambda: fetching.asked)
         await asyncio.sleep(0.02)
         assert fetching.asked == ["A"]
-        assert [one.attempts for one in session.due_transfers(9e9, 99)] == [0]
+        assert [one.attempts for one in session.downloads.due(9e9, 99)] == [0]
         fetching.becomes = {}
         courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
         await until(lambda: not left(session))
@@ -189,9 +189,9 @@ async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
         await until(lambda: wire.sent)
         assert wire.on_disk == [1], "an answer that comes at once would be put off"
         assert wire.sent[0].attrs["to"] == ACCOUNT
-        (waiting,) = session.due_transfers(9e9, 9)
+        (waiting,) = session.downloads.due(9e9, 9)
         async with session.transaction():
-            session.find_transfer_at(waiting, "/new")
+            session.downloads.relocate(waiting, "/new")
         fetching.becomes = {}
         courier.look()
         await until(lambda: not left(session))
@@ -210,7 +210,7 @@ async def test_files_wait_for_room_and_come_by_themselves(
     store = cast("MediaStore", disk)
     async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: "SMALL" not in left(session) and session.deferred_files()[0] == 20)
+        await until(lambda: "SMALL" not in left(session) and session.downloads.deferred()[0] == 20)
         assert fetching.asked == ["SMALL"], "what fits passes by"
         assert news(session)[-1] == ("SMALL", "stored", None) or news(session)[0][0] == "SMALL"
         waiting = [one for one in news(session) if one[0] != "SMALL"]
@@ -220,9 +220,9 @@ async def test_files_wait_for_room_and_come_by_themselves(
         assert session.known_position(session.path) == changes, "looking for room writes nothing"
         disk.left = 11
         await until(lambda: not left(session))
-        assert session.deferred_files()[0] == 0
+        assert session.downloads.deferred()[0] == 0
         assert {one[1] for one in news(session)[21:]} == {"stored"}
-        assert {one.attempts for one in session.due_transfers(9e9, 99)} == set()
+        assert {one.attempts for one in session.downloads.due(9e9, 99)} == set()
 
 
 async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
@@ -258,10 +258,10 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
         _,
     ):
         courier.attach(nobody)
-        await until(lambda: session.deferred_files()[0] == 3 and len(news(session)) == 6)
+        await until(lambda: session.downloads.deferred()[0] == 3 and len(news(session)) == 6)
         assert sorted(fetching.asked) == ["G0", "G1", "O"]
-        assert session.received_today(CHAT) == 120
-        assert session.received_today() == 180
+        assert session.downloads.received_today(CHAT) == 120
+        assert session.downloads.received_today() == 180
         told = {one for one in news(session) if one[1] == "deferred"}
         assert told == {(f"G{number}", "deferred", "sender_budget") for number in (2, 3, 4)}
     third = sized("T", 100, "15550100004@s.whatsapp.net")
@@ -276,7 +276,7 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
         assert sorted(fetching.asked) == ["G0", "G1", "O"], "a restart gives nobody more"
         now += 7200 + admission.SPREAD
         courier.look()
-        await until(lambda: session.deferred_files()[0] == 1)
+        await until(lambda: session.downloads.deferred()[0] == 1)
         assert sorted(fetching.asked) == ["G0", "G1", "G2", "G3", "O", "T"]
         assert left(session) == {"G4"}
 
@@ -289,7 +289,7 @@ async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Pat
         _,
     ):
         courier.attach(nobody)
-        await until(lambda: session.deferred_files()[0] == 1 and left(session) == {"B"})
+        await until(lambda: session.downloads.deferred()[0] == 1 and left(session) == {"B"})
     async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
         courier.attach(nobody)
         await until(lambda: not left(session))
@@ -300,11 +300,11 @@ async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) ->
     store = cast("MediaStore", disk)
     async with working(tmp_path, fetching, "A", store=store) as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: session.deferred_files()[0] == 1)
+        await until(lambda: session.downloads.deferred()[0] == 1)
     fetching.becomes = {"A": Trouble.UNREACHABLE}
     async with working(tmp_path, fetching, epoch=2) as (session, courier, _):
         courier.attach(nobody)
-        await until(lambda: session.deferred_files()[0] == 0)
+        await until(lambda: session.downloads.deferred()[0] == 0)
         assert news(session) == [("A", "deferred", "disk_reserve"), ("A", "pending", None)]
 
 
@@ -316,7 +316,7 @@ async def test_messages_of_one_id_are_different_files(tmp_path: Path) -> None:
     fetching.becomes = {"A": NoLink()}
     async with working(tmp_path, fetching, *files, bounds=bounds) as (session, courier, _):
         async with session.transaction():
-            session._count(other.sender, 50)
+            session.downloads._count(other.sender, 50)
         courier.attach(nobody)
-        await until(lambda: session.deferred_files() == (2, 2))
+        await until(lambda: session.downloads.deferred() == (2, 2))
         assert fetching.asked == ["A"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.native.media.cipher import Sealing
+from actors.connection.native.media.cipher import FileEncryptor
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.media.hosts import Hosts, MediaConnection, NoLink
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DATA = b"a file" * 1000
 KEY = bytes(range(32))
-SEALING = Sealing("image", KEY)
+SEALING = FileEncryptor("image", KEY)
 WHOLE = SEALING.feed(DATA) + SEALING.finish()
 CHAT = "15550100002@s.whatsapp.net"
 

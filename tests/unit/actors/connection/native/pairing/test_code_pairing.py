@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import (
     NO_CODE,
     EngineEvents,
@@ -20,11 +20,11 @@ from actors.connection.engine import (
     Qr,
     SendError,
 )
-from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
-from actors.connection.pairing_window import Offering
+from actors.connection.pairing_window import PairingWindow
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.native.code_phone import REF, CodePhone, notification
 from tests.waiting import eventually
@@ -84,7 +84,7 @@ class Server:
 class Desk:
     """Events that the owner of the device got."""
 
-    def __init__(self, server: Server, part: Enrolment, offering: Offering) -> None:
+    def __init__(self, server: Server, part: UnpairedClient, offering: PairingWindow) -> None:
         self.server, self.part, self.offering = server, part, offering
         self.qrs: list[Qr] = []
         self.codes: list[PairingCode] = []
@@ -114,11 +114,11 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
 
 @asynccontextmanager
 async def waiting(session: Session) -> AsyncIterator[Desk]:
-    server, offering, events = Server(), Offering(), EngineEvents()
+    server, offering, events = Server(), PairingWindow(), EngineEvents()
     own = new_credentials()
     async with session.transaction():
-        session.save_credentials(own)
-    part = Enrolment(session, cast("Socket", server), own, events, offering)
+        session.credentials.save(own)
+    part = UnpairedClient(session, cast("Socket", server), own, events, offering)
     desk = Desk(server, part, offering)
 
     async def on_qr(qr: Qr) -> None:
@@ -160,7 +160,7 @@ async def test_the_phone_on_which_the_code_is_typed_links_the_device(session: Se
         await eventually("paired", lambda: desk.paired, 5)
         assert desk.paired == [PHONE]
         assert desk.server.sent[-1].child("pair-device-sign") is not None
-        own = session.credentials()
+        own = session.credentials.read()
         assert own is not None
         assert own.device == "15550100001:4@s.whatsapp.net"
         assert own.account_signature_key == phone.identity.public_key().public_bytes_raw()
@@ -174,7 +174,7 @@ async def test_after_a_wrong_code_the_qr_serves(session: Session) -> None:
         phone = await desk.typed(wrong + code.text[1:])
         assert desk.paired == []
         secret = desk.qrs[0].text.split(",")[3]
-        own = session.credentials()
+        own = session.credentials.read()
         assert own is not None
         desk.server.coming.put_nowait(phone.success(own.identity_public, base64.b64decode(secret)))
         await eventually("paired", lambda: desk.paired, 5)
@@ -299,7 +299,7 @@ async def test_a_refused_code_has_a_reason(session: Session, refusal: Exception,
 
 async def test_a_code_is_asked_for_only_while_somebody_has_time_to_type_it() -> None:
     now, renewed = 100.0, []
-    offering = Offering(lambda: now)
+    offering = PairingWindow(lambda: now)
     offering.begin(160)
     now += 60
     assert await offering.left(lambda: renewed.append(now)) == 100
@@ -315,7 +315,7 @@ async def test_a_code_is_asked_for_only_while_somebody_has_time_to_type_it() -> 
 
 async def test_without_a_socket_no_code_is_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.connection.pairing_window.WITHIN", 0.05)
-    offering = Offering()
+    offering = PairingWindow()
     with pytest.raises(NotConnected):
         await offering.left(lambda: None)
     offering.begin(160)

@@ -14,7 +14,8 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.phone.peer_messages import PeerMessages
 from actors.connection.native.send.fanout import MAX_OUTRUN, Outrun
-from actors.connection.native.signal.device_sessions import new_credentials
+from actors.connection.native.send.pipeline import SendPipeline
+from actors.connection.native.signal.device_sessions import Signal, new_credentials
 from actors.connection.native.transport.nodes import Node
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Wire:
         self.sent: list[Node] = []
         self.ack: Node | None = Node("ack")
 
-    async def missing_bundles(self, devices: list[Address]) -> dict[Address, None]:
+    async def missing_bundles(self, devices: list[Address], **_: object) -> dict[Address, None]:
         self.asked += map(str, devices)
         return {}
 
@@ -70,15 +71,13 @@ def wire() -> Wire:
 @pytest.fixture
 async def peers(session: Session, wire: Wire) -> PeerMessages:
     async with session.transaction():
-        session.save_credentials(replace(new_credentials(), device_identity=b"adv"))
-    return PeerMessages(
-        session,
-        People(session, Address.parse("15550100001:4@s.whatsapp.net"), None),
-        cast("Socket", wire),
-        fanout=cast("Fanout", wire),
-        departures=cast("Departures", wire),
-        ack_timeout=0.01,
-    )
+        session.credentials.save(replace(new_credentials(), device_identity=b"adv"))
+    people = People(session, Address.parse("15550100001:4@s.whatsapp.net"), None)
+    socket = cast("Socket", wire)
+    pipeline = SendPipeline(session, Signal(session), people, socket, ack_timeout=0.01)
+    pipeline.fanout = cast("Fanout", wire)
+    pipeline._departures = cast("Departures", wire)
+    return PeerMessages(people, pipeline)
 
 
 @pytest.mark.parametrize(("kind", "identity"), [("msg", []), ("pkmsg", ["device-identity"])])

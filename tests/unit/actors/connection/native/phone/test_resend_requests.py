@@ -65,8 +65,8 @@ class World:
         ask_at = None if after is None else self.clock.now + after
         async with self.session.transaction():
             said = {"at": 1, "type": "undecryptable", "text": None}
-            self.session.add_message(chat=ALICE, sender=ALICE, message_id=message_id, **said)  # type: ignore[arg-type]
-            self.session.note_placeholder(ALICE, ALICE, message_id, stanza=stanza, ask_at=ask_at)
+            self.session.inbox.add(chat=ALICE, sender=ALICE, message_id=message_id, **said)  # type: ignore[arg-type]
+            self.session.placeholders.note(ALICE, ALICE, message_id, stanza=stanza, ask_at=ask_at)
 
     def asked(self) -> list[str]:
         return [message_id for _, message_id in self.peers.sent]
@@ -94,7 +94,7 @@ async def again(world: World, count: int) -> None:
     await eventually("the phone was asked", lambda: len(world.peers.sent) == count, 10)
 
     def nothing_is_due() -> bool:
-        return (world.session.next_placeholder_at() or 1e18) > world.clock.now
+        return (world.session.placeholders.next_at() or 1e18) > world.clock.now
 
     await eventually("nothing is due", nothing_is_due, 10)
 
@@ -132,7 +132,7 @@ async def test_a_message_that_came_meanwhile_is_not_asked_for(world: World) -> N
     await world.note("B", 5)
     async with world.session.transaction():
         said = {"at": 1, "type": "text", "text": "here"}
-        world.session.add_message(chat=ALICE, sender=ALICE, message_id="A", **said)  # type: ignore[arg-type]
+        world.session.inbox.add(chat=ALICE, sender=ALICE, message_id="A", **said)  # type: ignore[arg-type]
     world.clock.now += 5
     async with world.running():
         await again(world, 1)
@@ -141,10 +141,10 @@ async def test_a_message_that_came_meanwhile_is_not_asked_for(world: World) -> N
 
 async def test_a_message_that_comes_as_it_is_asked_for_is_not(world: World) -> None:
     await world.note("A")
-    due = world.session.due_placeholder(world.clock.now)
+    due = world.session.placeholders.due(world.clock.now)
     assert due is not None
     async with world.session.transaction():
-        world.session.forget_placeholder(ALICE, ALICE, "A")
+        world.session.placeholders.forget(ALICE, ALICE, "A")
     await world.worker._ask(due)
     assert world.asked() == []
 
@@ -155,12 +155,12 @@ async def test_it_is_asked_for_on_demand(world: World) -> None:
     await world.worker.ask(ALICE, ALICE, "A")
     await world.worker.ask(ALICE, ALICE, "OLD")
     assert world.asked() == ["A", "OLD"]
-    known = world.session.placeholder(ALICE, ALICE, "OLD")
+    known = world.session.placeholders.find(ALICE, ALICE, "OLD")
     assert known is not None
     assert known.stanza == {"id": "OLD", "from": ALICE}
     async with world.session.transaction():
         said = {"at": 1, "type": "text", "text": "here"}
-        world.session.add_message(chat=ALICE, sender=ALICE, message_id="A", **said)  # type: ignore[arg-type]
+        world.session.inbox.add(chat=ALICE, sender=ALICE, message_id="A", **said)  # type: ignore[arg-type]
     await world.worker.ask(ALICE, ALICE, "A")
     assert world.asked() == ["A", "OLD"], "its content is here"
 

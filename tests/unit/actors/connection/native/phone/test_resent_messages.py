@@ -50,10 +50,10 @@ def info(message: Any = None, **key: Any) -> Any:
 
 async def asks(receiver: World, request: str = "R") -> None:
     """The worker asked for what is due."""
-    due = receiver.session.due_placeholder(NOW + PHONE_DELAY)
+    due = receiver.session.placeholders.due(NOW + PHONE_DELAY)
     assert due is not None
     async with receiver.session.transaction():
-        assert receiver.session.note_asked(due, request, NOW + 30)
+        assert receiver.session.placeholders.note_asked(due, request, NOW + 30)
 
 
 async def answers(receiver: World, *infos: Any, request: str = "R", **attrs: str) -> Outcome:
@@ -89,8 +89,8 @@ async def test_a_placeholder_gets_its_content(receiver: World) -> None:
     assert len(found) == 2, "in its place, not beside it"
     (message,) = (one for one in receiver.messages() if one.message_id == "AD")
     assert (message.chat, message.sender, message.push_name) == (CONTACT, CONTACT, "Ana")
-    assert receiver.session.next_placeholder_at() is None
-    assert receiver.session.seen(CONTACT, CONTACT, "AD")
+    assert receiver.session.placeholders.next_at() is None
+    assert receiver.session.inbox.seen(CONTACT, CONTACT, "AD")
 
 
 async def test_it_comes_but_once(receiver: World) -> None:
@@ -115,15 +115,15 @@ async def test_a_message_that_the_phone_has_not_keeps_its_placeholder(receiver: 
         ANSWERED,
     )
     assert [one.type for one in receiver.messages()] == ["undecryptable"]
-    assert receiver.session.next_placeholder_at() is None, "it is asked no more"
-    assert receiver.session.placeholder(CONTACT, CONTACT, "AD") is not None
+    assert receiver.session.placeholders.next_at() is None, "it is asked no more"
+    assert receiver.session.placeholders.find(CONTACT, CONTACT, "AD") is not None
 
 
 async def test_a_late_answer_to_an_earlier_request(receiver: World) -> None:
     await receiver.take(empty())
     await asks(receiver, "R")
     async with receiver.session.transaction():
-        receiver.session.ask_again("R", NOW)
+        receiver.session.placeholders.ask_again("R", NOW)
     await asks(receiver, "S")
     other = info(remoteJid="15550100009@s.whatsapp.net")
     assert not (await answers(receiver, other, request="R")).news
@@ -147,7 +147,7 @@ async def test_it_is_answered_once_it_is_stored_elsewhere(tmp_path: Path) -> Non
         placeholder = (await receiver.take(empty())).held
         await asks(receiver)
         outcome = await answers(receiver, info())
-        key = receiver.session.unsettled(CONTACT, CONTACT, "AD")
+        key = receiver.session.refused.unsettled(CONTACT, CONTACT, "AD")
         assert key is not None
         assert outcome.held == key
         assert placeholder != key
@@ -185,7 +185,7 @@ async def test_all_that_a_message_brings_is_kept(receiver: World) -> None:
     assert outcome.task == "file"
     (message,) = receiver.messages()
     assert isinstance(decode(message.content or ""), Image)
-    secret = receiver.session.message_secret(CONTACT, CONTACT, "AD")
+    secret = receiver.session.secrets.find(CONTACT, CONTACT, "AD")
     assert secret == MessageSecret(b"m" * 32)
 
 
@@ -196,7 +196,7 @@ async def test_a_message_that_shows_nothing_takes_its_placeholder_back(receiver:
     silent.senderKeyDistributionMessage.groupId = GROUP
     await answers(receiver, info(silent))
     assert receiver.messages() == []
-    assert receiver.session.next_placeholder_at() is None
+    assert receiver.session.placeholders.next_at() is None
 
 
 @pytest.mark.parametrize("mode", ["refused", "asked of its sender", "once", "between devices"])
@@ -209,7 +209,7 @@ async def test_when_the_phone_is_asked(receiver: World, mode: str) -> None:
     }
     expected = {"refused": NOW + PHONE_DELAY, "asked of its sender": NOW + PHONE_DELAY_AFTER_SENDER}
     await receiver.take(stanzas[mode])
-    assert receiver.session.next_placeholder_at() == expected.get(mode)
-    assert (receiver.session.placeholder(CONTACT, CONTACT, "AD") is None) is (
+    assert receiver.session.placeholders.next_at() == expected.get(mode)
+    assert (receiver.session.placeholders.find(CONTACT, CONTACT, "AD") is None) is (
         mode == "between devices"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import Member, Roster
+from actors.connection.native.identities.group_members import GroupMembers, Member
 from actors.connection.native.receive import wrappers
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import handing
@@ -71,7 +71,9 @@ async def know(receiver: World, rank: str) -> None:
         Member(Address.parse(OTHER)),
     )
     async with receiver.session.transaction():
-        receiver.session.save_roster(GROUP, Roster("Us", "lid", members).encode(), 900.0)
+        receiver.session.groups.save_members(
+            GROUP, GroupMembers("Us", "lid", members).encode(), 900.0
+        )
 
 
 async def test_reads_with_the_key_that_was_handed_over_in_any_order(
@@ -184,7 +186,7 @@ async def test_what_a_member_said_by_lid_is_the_numbers_once_that_is_known(
     first = await speaker.says(text("one"), hand=True, participant=CONTACT_LID)
     # The session is the number's: the LID alone has none, and gets it with the number.
     async with receiver.session.transaction():
-        receiver.session.move_ratchets(CONTACT, CONTACT_LID)
+        receiver.session.keys.move_ratchets(CONTACT, CONTACT_LID)
     assert answers_of(await receiver.take(first)) == ALL
     assert [one.sender for one in receiver.messages()] == [CONTACT_LID]
     second = await speaker.says(text("two"), participant=CONTACT_LID, participant_pn=CONTACT)
@@ -198,11 +200,11 @@ async def test_what_a_member_said_by_lid_is_the_numbers_once_that_is_known(
 
 async def test_a_message_is_delivered_when_all_have_it(receiver: World) -> None:
     async with receiver.session.transaction():
-        receiver.session.remember_sent(GROUP, "OURS", b"x", 900.0)
-        receiver.session.expect_receipts(GROUP, "OURS", [CONTACT, OTHER])
+        receiver.session.sent.remember(GROUP, "OURS", b"x", 900.0)
+        receiver.session.groups.expect_receipts(GROUP, "OURS", [CONTACT, OTHER])
 
     def receipts() -> list[str]:
-        return [one.status for one in receiver.session.pending("receipt", 9)]
+        return [one.status for one in receiver.session.inbox.pending("receipt", 9)]
 
     delivered = {"id": "OURS", "from": GROUP, "t": "901"}
     await receiver.take(Node("receipt", {**delivered, "participant": f"{CONTACT[:11]}:2@{PN}"}))

@@ -45,7 +45,7 @@ async def test_receipts(receiver: World, attrs: dict[str, str], expected: list[A
     """G5: a receipt is in the inbox before its ack leaves."""
     outcome = await receiver.take(Node("receipt", {"id": "A", "t": "5", **attrs}))
     assert [answer.tag for answer in outcome.answers] == ["ack"]
-    items = receiver.session.pending("receipt", 10)
+    items = receiver.session.inbox.pending("receipt", 10)
     assert [(one.chat, one.status) for one in items] == expected
     assert outcome.news == bool(expected)
 
@@ -80,20 +80,20 @@ async def test_receipts_for_what_the_own_phone_sent(receiver: World, first: str)
     ]
     async with receiver.session.transaction():
         # Receipts of messages from this device are the queue's.
-        receiver.session.remember_sent(CONTACT, "B", b"sent here", time.time())
+        receiver.session.sent.remember(CONTACT, "B", b"sent here", time.time())
     for stanza in stanzas if first == "the copy" else reversed(stanzas):
         await receiver.take(stanza)
-    assert receiver.session.pending("status", 10) == []
-    early = receiver.session._rows("SELECT message_id FROM inbox WHERE kind = 'early'")
+    assert receiver.session.inbox.pending("status", 10) == []
+    early = receiver.session.rows("SELECT message_id FROM inbox WHERE kind = 'early'")
     assert early == [("C",)], "nothing waits for what this device sent"
     async with receiver.session.transaction():
-        receiver.session.settle([one.key for one in receiver.messages()])
-    found = receiver.session.pending("status", 10)
+        receiver.session.inbox.settle([one.key for one in receiver.messages()])
+    found = receiver.session.inbox.pending("status", 10)
     assert sorted((one.status, one.at) for one in found) == [("delivered", 901), ("read", 905)]
     assert {(one.chat, one.sender, one.message_id) for one in found} == {
         (CONTACT, ACCOUNT, copy.attrs["id"])
     }
-    assert [one.message_ids for one in receiver.session.pending("receipt", 10)].count(
+    assert [one.message_ids for one in receiver.session.inbox.pending("receipt", 10)].count(
         ("B", copy.attrs["id"], "C")
     ) == 1
 
@@ -115,12 +115,12 @@ async def test_what_another_own_device_read_is_not_marked_here(
     async with receiver.session.transaction():
         receiver.session.learn_lid(CONTACT_LID, CONTACT)
         for number in "AB":
-            receiver.session.note_unread(
+            receiver.session.unread.note(
                 chat=CONTACT, message_id=number, origin=CONTACT, author="", at=1
             )
     outcome = await receiver.take(Node("receipt", {"id": "A", "t": "5", **attrs}))
     assert [answer.tag for answer in outcome.answers] == ["ack"]
-    unread = receiver.session.marked(CONTACT, ReadMark(until=1e12))
+    unread = receiver.session.unread.marked(CONTACT, ReadMark(until=1e12))
     assert [each.message_id for each in unread] == left
 
 
@@ -138,7 +138,7 @@ async def test_what_arrives_is_unread_under_the_address_that_it_came_from(
     message = await receiver.message(plaintext, **attrs)
     for _ in range(2):
         await receiver.take(message)
-    unread = receiver.session.marked(CONTACT, ReadMark(until=1e12))
+    unread = receiver.session.unread.marked(CONTACT, ReadMark(until=1e12))
     assert [(each.origin, each.author) for each in unread] == noted
 
 
@@ -184,12 +184,12 @@ async def test_a_limit_is_on_disk_before_it_is_acknowledged(receiver: World) -> 
     outcome = await receiver.take(mex(said % b"true"))
     assert (outcome.counted, outcome.task) == ("notification.limits", "limits")
     assert answers_of(outcome) == [("ack", "mex")]
-    assert receiver.session.limits().locked_until == 1060
+    assert receiver.session.outreach.limits().locked_until == 1060
     outcome = await receiver.take(mex(b'{"data": {"xwa2_notify_newsletter_on_join": {}}}'))
     assert (outcome.counted, outcome.task) == ("notification.ignored", None)
-    assert receiver.session.limits().locked_until == 1060
+    assert receiver.session.outreach.limits().locked_until == 1060
     await receiver.take(mex(said % b"false"))
-    assert receiver.session.limits().locked_until is None
+    assert receiver.session.outreach.limits().locked_until is None
 
 
 async def test_a_lock_that_is_said_to_have_changed_is_asked_for(receiver: World) -> None:
@@ -213,11 +213,13 @@ async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiv
     await receiver.take(late)
     for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
         assert not receiver.signal.has_session(address)
-        assert receiver.session.identity(address) is None
+        assert receiver.session.keys.identity(address) is None
     assert [one.text for one in receiver.messages()] == ["before", "before", "late"]
     async with receiver.other.transaction():
-        receiver.other.save_credentials(new_credentials())
+        receiver.other.credentials.save(new_credentials())
     await receiver.afresh()
     await receiver.take(await receiver.message(text("after")))
     assert receiver.signal.has_session(CONTACT)
-    assert receiver.session.identity(CONTACT) == receiver.other.credentials().identity_public  # type: ignore[union-attr]
+    theirs = receiver.other.credentials.read()
+    assert theirs is not None
+    assert receiver.session.keys.identity(CONTACT) == theirs.identity_public

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.pipeline import Receiver
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from actors.connection.native.receive.stanzas import Incoming
+    from actors.connection.native.receive.stanzas import StanzaHandler
     from actors.connection.native.transport.socket import Socket
 
 
@@ -43,7 +43,7 @@ class Wire:
         await asyncio.sleep(0)
         for node in nodes:
             number = node.attrs["id"]
-            self.sent.append((number, self.session.knows("c", "c", number)))
+            self.sent.append((number, self.session.inbox.knows("c", "c", number)))
             self.tags.append(node.tag)
             self.errors.append(node.attrs.get("error"))
         self.more.set()
@@ -63,7 +63,7 @@ class ScriptedHandler:
 
     async def prepare(self, stanza: Node) -> None:
         number = stanza.attrs["id"]
-        assert not self.session._within(), "inside a transaction"
+        assert not self.session.within, "inside a transaction"
         if number == "costly broken":
             raise KeyError(number)
         self.prepared.append(number)
@@ -89,7 +89,7 @@ class ScriptedHandler:
             # Committed, but not shown.
             self.want(number)
             answers = (Node("ack", {"id": number}),)
-            held = self.session.unsettled("c", "c", number) if "held" in number else None
+            held = self.session.refused.unsettled("c", "c", number) if "held" in number else None
             asked = (Node("receipt", {"id": number}),)
             return Outcome("asked", answers, asked, wanted=stanza, held=held)
         if number.startswith("moved"):
@@ -119,17 +119,15 @@ class ScriptedHandler:
         return Outcome("given_up", news=True)
 
     def lapse(self, patience: float) -> Outcome:
-        shown = self.session.show_wanted(time.time() - patience)
+        shown = self.session.inbox.show_wanted(time.time() - patience)
         return Outcome("lapsed", news=shown > 0)
 
     def store(self, number: str, kind: str = "text") -> None:
-        self.session.add_message(
-            chat="c", sender="c", message_id=number, at=1, type=kind, text=None
-        )
+        self.session.inbox.add(chat="c", sender="c", message_id=number, at=1, type=kind, text=None)
 
     def want(self, number: str) -> None:
         named = {"chat": "c", "sender": "c", "message_id": number}
-        self.session.want(**named, at=1, from_me=False, push_name=None, source="live")
+        self.session.inbox.want(**named, at=1, from_me=False, push_name=None, source="live")
 
 
 class Pipeline:
@@ -143,8 +141,8 @@ class Pipeline:
         self.receiver = Receiver(
             session,
             cast("Socket", self.wire),
-            cast("Incoming", self.meaning),
-            prepares=cast("Incoming", self.meaning),
+            cast("StanzaHandler", self.meaning),
+            prepares=cast("StanzaHandler", self.meaning),
             counts=self.counts,
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),
@@ -225,7 +223,7 @@ async def test_a_costly_stanza_is_prepared_between_two_commits(session: Session)
         assert await pipeline.sent(6) == expected
         await asyncio.sleep(0)
     assert pipeline.meaning.commits[:2] == [["1", "2"], ["costly 3", "4", "costly 5", "6"]]
-    stored = [one.message_id for one in session.pending("message", 20)]
+    stored = [one.message_id for one in session.inbox.pending("message", 20)]
     assert stored == ["1", "2", "learnt of costly 3", "costly 3", "4", "costly 5", "6"]
     assert pipeline.meaning.prepared == [], "nothing of it is kept in memory"
 
@@ -236,7 +234,7 @@ async def test_a_stanza_that_cannot_be_prepared_is_asked_for_again(session: Sess
     await pipeline.put("1", "costly broken", "2")
     async with pipeline.running():
         assert await pipeline.sent(3) == [("1", True), ("costly broken", False), ("2", True)]
-    stored = [one.message_id for one in session.pending("message", 20)]
+    stored = [one.message_id for one in session.inbox.pending("message", 20)]
     assert stored == ["1", "learnt of costly broken", "2"]
     assert pipeline.counts["message.asked_for"] == 1
 
@@ -248,7 +246,7 @@ async def test_a_stanza_that_breaks_stops_no_other_and_is_refused(session: Sessi
     async with pipeline.running():
         assert await pipeline.sent(3) == [("1", True), ("bad", True), ("2", True)]
     assert pipeline.wire.errors == [None, "500", None]
-    stored = [(one.message_id, one.type) for one in session.pending("message", 10)]
+    stored = [(one.message_id, one.type) for one in session.inbox.pending("message", 10)]
     assert stored == [("1", "text"), ("bad", "undecryptable"), ("2", "text")]
     assert pipeline.counts == {"stored": 2, "message.placeholder": 1}
 
@@ -259,7 +257,7 @@ async def test_a_stanza_that_broke_once_is_tried_again(session: Session) -> None
     async with pipeline.running():
         assert await pipeline.sent(1) == [("bad once", True)]
     assert pipeline.wire.errors == [None]
-    assert [one.type for one in session.pending("message", 10)] == ["text"]
+    assert [one.type for one in session.inbox.pending("message", 10)] == ["text"]
 
 
 async def test_what_cannot_even_be_refused_stops_no_other(session: Session) -> None:
@@ -276,9 +274,9 @@ async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
     await pipeline.put("wanted")
     async with pipeline.running(), asyncio.timeout(5):
         assert await pipeline.sent(2) == [("wanted", True)] * 2
-        assert session.pending("message", 10) == []
+        assert session.inbox.pending("message", 10) == []
         await pipeline.more.wait()
-        assert [one.type for one in session.pending("message", 10)] == ["undecryptable"]
+        assert [one.type for one in session.inbox.pending("message", 10)] == ["undecryptable"]
     assert pipeline.wire.tags == ["receipt", "ack"]
     assert pipeline.counts == {"asked": 1, "given_up": 1}
 
@@ -290,7 +288,7 @@ async def test_a_held_ack_waits_for_what_was_asked_for(session: Session) -> None
     async with pipeline.running(), asyncio.timeout(5):
         await pipeline.sent(2)
         await pipeline.more.wait()
-        (placeholder,) = session.pending("message", 10)
+        (placeholder,) = session.inbox.pending("message", 10)
         assert pipeline.wire.tags == ["receipt", "receipt"]
         await pipeline.receiver.settled([placeholder.key])
         await pipeline.sent(4)
@@ -311,7 +309,7 @@ async def test_a_held_ack_waits_for_the_item_in_the_place_of_its_own(session: Se
 async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session) -> None:
     """The process died, or WhatsApp took the question for an answer and sends it never again."""
     async with session.transaction():
-        session.want(
+        session.inbox.want(
             chat="c",
             sender="c",
             message_id="A",
@@ -322,9 +320,9 @@ async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session
         )
     pipeline = Pipeline(session)
     async with pipeline.running(), asyncio.timeout(5):
-        assert session.pending("message", 10) == []
+        assert session.inbox.pending("message", 10) == []
         await pipeline.more.wait()
-    assert [(one.message_id, one.type) for one in session.pending("message", 10)] == [
+    assert [(one.message_id, one.type) for one in session.inbox.pending("message", 10)] == [
         ("A", "undecryptable")
     ]
     assert (pipeline.news, pipeline.counts) == (1, {"lapsed": 1})
@@ -352,7 +350,7 @@ async def test_a_stale_epoch_ends_it_without_an_answer(session: Session, tmp_pat
     assert measured.rise("teimoso_acks_withheld", reason="session") == 2
     assert pipeline.wire.cause == Cause(Kind.REPLACED, "stale_epoch")
     assert pipeline.wire.sent == []
-    assert session.pending("message", 10) == []
+    assert session.inbox.pending("message", 10) == []
 
 
 async def test_what_is_withheld_or_cannot_be_read_is_measured(session: Session) -> None:

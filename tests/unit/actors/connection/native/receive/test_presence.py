@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NotConnected, Presence
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive.presence import Appearance, Visibility, heard
+from actors.connection.native.receive.presence import Appearance, Visibility, presence_of
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
 
@@ -24,11 +24,19 @@ GROUP = "120363000000000001@g.us"
 
 
 class Known:
-    """The session's part: Ana's number, and the name of the account."""
+    """The session's names, as each part of it: Ana's number, and the account's push name."""
 
     name: str | None = None
 
-    def push_name(self, person: str) -> str | None:
+    @property
+    def names(self) -> Known:
+        return self
+
+    @property
+    def push_names(self) -> Known:
+        return self
+
+    def find(self, person: str) -> str | None:
         return self.name if person == "15550100001@s.whatsapp.net" else None
 
     def chat_today(self, chat: str) -> str:
@@ -80,7 +88,7 @@ def state(tag: str, **attrs: str) -> tuple[Node]:
     ],
 )
 def test_what_somebody_does(stanza: Node, expected: Presence) -> None:
-    assert heard(stanza, people()) == expected
+    assert presence_of(stanza, people()) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,7 +109,7 @@ def test_what_somebody_does(stanza: Node, expected: Presence) -> None:
     ],
 )
 def test_what_says_nothing_of_the_kind(stanza: Node) -> None:
-    assert heard(stanza, people()) is None
+    assert presence_of(stanza, people()) is None
 
 
 class Wire:

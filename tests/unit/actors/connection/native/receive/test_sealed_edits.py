@@ -124,7 +124,7 @@ async def test_one_that_came_first_is_read_with_its_message(receiver: World) -> 
     for each in (settled, early):
         await placeholder(receiver, each)
     async with receiver.session.transaction():
-        receiver.session.settle([receiver.messages()[0].key])
+        receiver.session.inbox.settle([receiver.messages()[0].key])
     stanza = await receiver.message(plain("frist"), id="LATE")
     outcome = await receiver.take(stanza)
     assert (outcome.counted, outcome.news) == ("message.stored", True)
@@ -138,7 +138,7 @@ async def test_one_that_came_first_is_read_with_its_message(receiver: World) -> 
     assert {(one.at, one.push_name, one.from_me) for one in found.values()} == {
         (900, "Name", False)
     }
-    assert receiver.session.sealed_edits(CONTACT, CONTACT, "LATE") == []
+    assert receiver.session.sealed_edits.of_message(CONTACT, CONTACT, "LATE") == []
     again = await receiver.take(await receiver.message(plain("frist"), id="LATE"))
     assert (again.counted, len(receiver.messages())) == ("message.repeated", 3)
 
@@ -201,7 +201,7 @@ async def test_one_that_came_by_another_address_is_read_once_both_are_known(
         }
         assert {(one.chat, one.sender) for one in found.values()} == {(CONTACT, CONTACT)}
         assert list(outcome.moved) == [(early.held, found["EARLY"].key)]
-        assert receiver.session.sealed_edits(CONTACT, CONTACT, "LATE") == []
+        assert receiver.session.sealed_edits.of_message(CONTACT, CONTACT, "LATE") == []
 
 
 async def test_a_crash_while_addresses_are_joined_leaves_the_edit_to_wait(receiver: World) -> None:
@@ -217,7 +217,7 @@ async def test_a_crash_while_addresses_are_joined_leaves_the_edit_to_wait(receiv
 
     with pytest.raises(RuntimeError):
         await crash()
-    assert len(receiver.session.sealed_edits(CONTACT_LID, CONTACT_LID, "LATE")) == 1
+    assert len(receiver.session.sealed_edits.of_message(CONTACT_LID, CONTACT_LID, "LATE")) == 1
     assert {one.type for one in receiver.messages()} == {"text", "undecryptable"}
     async with receiver.session.transaction():
         receiver.session.learn_lid(CONTACT_LID, CONTACT)
@@ -234,5 +234,5 @@ async def test_an_edit_of_anothers_message_is_refused(receiver: World) -> None:
 
 async def test_secrets_are_kept_with_their_messages(receiver: World) -> None:
     number = await first(receiver, plain("frist"))
-    found = receiver.session.message_secret(CONTACT, CONTACT, number)
+    found = receiver.session.secrets.find(CONTACT, CONTACT, number)
     assert found == MessageSecret(SECRET)

@@ -34,7 +34,7 @@ async def test_a_message_is_stored_once_and_acknowledged_each_time(receiver: Wor
     (message,) = receiver.messages()
     assert (message.text, message.at, message.push_name) == ("hi", 900, "Name")
     async with receiver.session.transaction():
-        receiver.session.settle([message.key])
+        receiver.session.inbox.settle([message.key])
     again = await receiver.take(garbled(stanza))
     assert (again.answers, again.news) == (first.answers, False)
     assert receiver.messages() == []
@@ -72,7 +72,7 @@ async def test_what_came_by_lid_is_the_phone_numbers_once_that_is_known(receiver
     await receiver.afresh()
     resent = await receiver.message(text("lost"), id=lost.attrs["id"])
     assert (await receiver.take(resent)).news
-    assert not receiver.session.wants()
+    assert not receiver.session.inbox.wants()
     assert [one.text for one in receiver.messages()] == ["unknown", "lost", "known"]
 
 
@@ -100,10 +100,10 @@ async def test_what_the_account_is_called_is_learned_from_its_own_messages(
 ) -> None:
     """Of its other devices: what a contact is called is not its name."""
     await receiver.take(await receiver.message(text("hi"), notify="Ana"))
-    assert receiver.session.push_name(ACCOUNT) is None
+    assert receiver.session.push_names.find(ACCOUNT) is None
     plaintext = wrappers.device_sent(text("note"), ACCOUNT)
     await receiver.take(await receiver.message(plaintext, from_=ACCOUNT, notify=name))
-    assert receiver.session.push_name(ACCOUNT) == ("Shop" if name == "Shop" else None)
+    assert receiver.session.push_names.find(ACCOUNT) == ("Shop" if name == "Shop" else None)
 
 
 async def test_a_note_to_self(receiver: World) -> None:
@@ -130,7 +130,7 @@ async def test_whatever_says_whose_a_lid_is_lets_its_chat_be_merged(
     await receiver.take(await receiver.message(text("unknown"), from_=CONTACT_LID))
     saying = Node(tag, {"id": "A", "from": CONTACT, "sender_lid": CONTACT_LID, "type": "other"})
     assert (await receiver.take(saying)).news
-    assert len(receiver.session.pending("merge", 10)) == 1
+    assert len(receiver.session.inbox.pending("merge", 10)) == 1
     assert not (await receiver.take(saying)).news
 
 
@@ -139,7 +139,7 @@ async def test_a_time_that_is_none_is_the_time_of_arrival(receiver: World, t: st
     """SQLite takes 64 bits: what it refuses would come again at each login."""
     assert (await receiver.take(Node("receipt", {"id": "A", "t": t, "from": CONTACT}))).news
     assert (await receiver.take(await receiver.message(text("x"), t=t))).news
-    assert [one.at for one in receiver.session.pending("receipt", 10)] == [1000]
+    assert [one.at for one in receiver.session.inbox.pending("receipt", 10)] == [1000]
     assert [one.at for one in receiver.messages()] == [1000]
 
 
@@ -188,7 +188,7 @@ async def test_a_change_is_held_until_it_is_stored_elsewhere_as_a_message_is(
         assert (change.type, outcome.held) == ("reaction", change.key)
         assert (await receiver.take(stanza)).held == change.key
         async with receiver.session.transaction():
-            receiver.session.settle([change.key])
+            receiver.session.inbox.settle([change.key])
         assert (await receiver.take(stanza)).held is None
         forged = proto.Message(protocolMessage={"key": {**key, "fromMe": False}, "type": 0})
         outcome = await receiver.take(await receiver.message(forged.SerializeToString()))
@@ -241,8 +241,8 @@ def image(**fields: Any) -> bytes:
 
 async def settled(receiver: World) -> list[tuple[str, str, str | None]]:
     async with receiver.session.transaction():
-        receiver.session.settle([one.key for one in receiver.messages()])
-    found = receiver.session.pending("file", 9)
+        receiver.session.inbox.settle([one.key for one in receiver.messages()])
+    found = receiver.session.inbox.pending("file", 9)
     return [(one.message_id, one.status, one.error) for one in found]
 
 
@@ -252,7 +252,7 @@ async def test_a_message_brings_a_transfer_once(receiver: World) -> None:
     assert (outcome.counted, outcome.task) == ("message.stored", "file")
     again = await receiver.take(garbled(stanza))
     assert (again.counted, again.task) == ("message.repeated", None)
-    (transfer,) = receiver.session.transfers_of(stanza.attrs["id"])
+    (transfer,) = receiver.session.downloads.of_message(stanza.attrs["id"])
     assert (transfer.chat, transfer.sender, transfer.kind) == (CONTACT, CONTACT, "image")
     assert await settled(receiver) == []
 
@@ -274,7 +274,7 @@ async def test_a_message_says_why_its_file_will_not_come(
     (message,) = receiver.messages()
     assert message.type == "image"
     assert await settled(receiver) == [(stanza.attrs["id"], "failed", code)]
-    assert receiver.session.transfers_of(stanza.attrs["id"]) == []
+    assert receiver.session.downloads.of_message(stanza.attrs["id"]) == []
 
 
 async def test_the_phones_answer_is_for_the_transfer_whose_key_it_has(receiver: World) -> None:
@@ -289,7 +289,7 @@ async def test_the_phones_answer_is_for_the_transfer_whose_key_it_has(receiver: 
     ):
         outcome = await receiver.take(Node("notification", attrs, said.content))
         assert (answers_of(outcome), outcome.counted) == ([("ack", "mediaretry")], counted)
-        (transfer,) = receiver.session.transfers_of(id_)
+        (transfer,) = receiver.session.downloads.of_message(id_)
         assert transfer.direct_path == path
     lost = notification(proto.MediaRetryNotification.NOT_FOUND, None, id_=id_, inner=id_)
     outcome = await receiver.take(Node("notification", attrs, lost.content))

@@ -94,7 +94,7 @@ async def test_what_arrives_decides_about_what_is_sent(tmp_path: Path) -> None:
             (text("plain"), 7 * DAY),
         ):
             await world.take(await world.message(plaintext))
-            assert world.session.timer(CONTACT) == seconds
+            assert world.session.timers.seconds(CONTACT) == seconds
 
 
 @pytest.mark.parametrize(

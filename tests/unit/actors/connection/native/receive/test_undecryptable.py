@@ -103,7 +103,7 @@ async def test_no_answer_says_more_than_is_stored_elsewhere(tmp_path: Path) -> N
     async with met(tmp_path, hold=True) as receiver:
         stanza = garbled(await receiver.message(text("late")))
         outcome = await receiver.take(stanza)
-        key = receiver.session.unsettled(CONTACT, CONTACT, stanza.attrs["id"])
+        key = receiver.session.refused.unsettled(CONTACT, CONTACT, stanza.attrs["id"])
         assert key is not None
         assert (outcome.held, len(outcome.at_once), len(outcome.answers)) == (key, 1, 1)
         assert (await receiver.take(stanza)).held == key
@@ -115,11 +115,11 @@ async def test_no_answer_says_more_than_is_stored_elsewhere(tmp_path: Path) -> N
 async def test_a_resend_in_time_leaves_no_placeholder(receiver: World) -> None:
     stanza = garbled(await receiver.message(text("late")))
     assert (await receiver.take(stanza)).counted == "message.asked_for"
-    assert (receiver.session.wants(), receiver.messages()) == (True, [])
+    assert (receiver.session.inbox.wants(), receiver.messages()) == (True, [])
     await receiver.afresh()
     await receiver.take(await receiver.message(text("late"), id=stanza.attrs["id"]))
     assert [(one.type, one.text) for one in receiver.messages()] == [("text", "late")]
-    assert not receiver.session.wants()
+    assert not receiver.session.inbox.wants()
 
 
 @pytest.mark.parametrize("shown", ["never", "waiting", "stored"])
@@ -135,7 +135,7 @@ async def test_a_resend_stands_where_the_message_first_came(receiver: World, sho
             changed = write.change(store.get(write.id))
             store[write.id] = store[write.id] if changed is None else dict(changed)
         async with receiver.session.transaction():
-            receiver.session.settle([one.key for one in messages])
+            receiver.session.inbox.settle([one.key for one in messages])
 
     late = garbled(await receiver.message(text("first")))
     await receiver.take(late)
@@ -189,7 +189,7 @@ async def test_a_resend_replaces_a_placeholder_that_is_stored_elsewhere_already(
     there = stored.change(None)
     assert there is not None
     async with receiver.session.transaction():
-        receiver.session.settle([placeholder.key])
+        receiver.session.inbox.settle([placeholder.key])
     await receiver.afresh()
     await receiver.take(await receiver.message(text("late"), id=stanza.attrs["id"]))
     (message,) = receiver.messages()
@@ -223,11 +223,11 @@ async def test_a_resend_by_the_number_replaces_the_placeholder_of_the_lid(receiv
     await receiver.take(stanza)
     async with receiver.session.transaction():
         receiver.incoming.give_up(stanza)
-        receiver.session.settle([one.key for one in receiver.messages()])
+        receiver.session.inbox.settle([one.key for one in receiver.messages()])
     await receiver.afresh()
     known = {"id": stanza.attrs["id"], "sender_lid": CONTACT_LID}
     await receiver.take(await receiver.message(text("late"), **known))
-    (merge,) = receiver.session.pending("merge", 10)
+    (merge,) = receiver.session.inbox.pending("merge", 10)
     assert (merge.old, merge.new) == (CONTACT_LID, CONTACT)
     assert [(one.chat, one.text) for one in receiver.messages()] == [(CONTACT, "late")]
 

@@ -16,11 +16,12 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.send.direct_sender import DirectSender
+from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Text
 from tests.unit.actors.connection.native.resending_devices import ACCOUNT, CAROL, DEVICE, World
-from tests.unit.actors.connection.native.send.test_pipeline import AcknowledgingWire
+from tests.unit.actors.connection.native.send.test_direct_sender import AcknowledgingWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,28 +35,23 @@ class LimitingWire(AcknowledgingWire):
     async def request(self, node: Node) -> Node:
         if not self.asked:
             async with self.world.session.transaction():
-                self.world.session.note_lock(time.time() + 3600)
+                self.world.session.outreach.note_lock(time.time() + 3600)
         return await super().request(node)
 
 
-async def sender(world: World, wire: LimitingWire) -> Sender:
+async def sender(world: World, wire: LimitingWire) -> DirectSender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
-        world.session.save_devices(CAROL, [0], time.time())
-        world.session.save_devices(ACCOUNT, [5, 4], time.time())
+        world.session.identities.save_devices(CAROL, [0], time.time())
+        world.session.identities.save_devices(ACCOUNT, [5, 4], time.time())
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
     limits = AccountLimits(
         world.session, socket, people, EngineEvents(), Counter(), start=lambda *_: None
     )
-    return Sender(
-        world.session,
-        world.signal,
-        people,
-        devices,
-        socket,
-        ack_timeout=1,
-        permit=limits.check,
+    pipeline = SendPipeline(world.session, world.signal, people, socket, ack_timeout=1)
+    return DirectSender(
+        world.session, people, devices, socket, pipeline=pipeline, permit=limits.check
     )
 
 
@@ -85,11 +81,11 @@ async def test_a_chat_that_the_account_began_goes_on_under_a_cap(world: World) -
         await sending.send(Outgoing("3EB2", CAROL, Text("hm")))
     wire.error = None
     async with world.session.transaction():
-        world.session.note_cap(time.time() + 3600)
+        world.session.outreach.note_cap(time.time() + 3600)
     await sending.send(Outgoing("3EB3", CAROL, Text("ho")))
     assert [message.attrs["id"] for message in wire.sent] == ["3EB1", "3EB2", "3EB3"]
     async with world.session.transaction():
-        world.session.note_lock(time.time() + 3600)
+        world.session.outreach.note_lock(time.time() + 3600)
     with pytest.raises(SendDeferred):
         await sending.send(Outgoing("3EB4", CAROL, Text("ha")))
 
@@ -103,7 +99,7 @@ async def test_a_first_message_that_is_refused_begins_no_chat(world: World, erro
         await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     wire.error = None
     async with world.session.transaction():
-        world.session.note_cap(time.time() + 3600)
+        world.session.outreach.note_cap(time.time() + 3600)
     with pytest.raises(SendDeferred):
         await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     assert len(wire.sent) == 1
@@ -114,8 +110,8 @@ async def test_whatsapp_knows_better_which_chats_are_new(world: World) -> None:
     wire = ErrorWire(world)
     sending = await sender(world, wire)
     async with world.session.transaction():
-        world.session.note_begun(CAROL, "3EB0")
-        world.session.note_cap(time.time() + 3600)
+        world.session.outreach.note_begun(CAROL, "3EB0")
+        world.session.outreach.note_cap(time.time() + 3600)
     wire.error = 475
     for _ in range(2):
         with pytest.raises(SendDeferred):
@@ -129,10 +125,10 @@ async def test_a_message_whose_keys_were_asked_for_meanwhile_waits(world: World)
     sending = await sender(world, wire)
     with pytest.raises(SendDeferred) as deferred:
         await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
-    assert deferred.value.until == world.session.limits().locked_until
+    assert deferred.value.until == world.session.outreach.limits().locked_until
     assert (wire.asked != [], wire.sent) == (True, [])
-    assert world.session.sent_plaintext(CAROL, "3EB1") is None
+    assert world.session.sent.plaintext(CAROL, "3EB1") is None
     async with world.session.transaction():
-        world.session.note_lock(None)
+        world.session.outreach.note_lock(None)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     assert [message.attrs["id"] for message in wire.sent] == ["3EB1"]

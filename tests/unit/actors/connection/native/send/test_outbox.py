@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.native.send import outbox
 from actors.connection.native.send.outbox import Departures
 from actors.connection.native.transport.errors import ConnectionLost
@@ -49,7 +49,7 @@ class Wire:
 
     async def send(self, *nodes: Node) -> None:
         for node in nodes:
-            assert self.session.sent_plaintext("chat", node.attrs["id"]) is not None
+            assert self.session.sent.plaintext("chat", node.attrs["id"]) is not None
         if self.breaks:
             raise ConnectionLost(Cause(Kind.NETWORK, "reset"), written=True)
         self.written += [node.attrs["id"] for node in nodes]
@@ -66,7 +66,7 @@ def session(tmp_path: Path) -> Iterator[CountingSession]:
 
 def leave(session: Session, number: int, *, broken: bool = False) -> Callable[[], Awaitable[Node]]:
     async def make() -> Node:
-        session.remember_sent("chat", str(number), b"text", time.time())
+        session.sent.remember("chat", str(number), b"text", time.time())
         await asyncio.sleep(0)
         if broken:
             raise ZeroDivisionError
@@ -93,7 +93,7 @@ async def test_one_that_cannot_be_made_takes_nothing_with_it(session: CountingSe
     assert [one.attrs["id"] for one in (first, third) if isinstance(one, Node)] == ["0", "2"]
     assert isinstance(second, ZeroDivisionError)
     assert wire.written == ["0", "2"]
-    assert session.sent_plaintext("chat", "1") is None
+    assert session.sent.plaintext("chat", "1") is None
 
 
 async def test_one_that_nobody_waits_for_is_not_made(session: CountingSession) -> None:
@@ -103,7 +103,7 @@ async def test_one_that_nobody_waits_for_is_not_made(session: CountingSession) -
     gone.cancel()
     await stays
     assert wire.written == ["1"]
-    assert session.sent_plaintext("chat", "0") is None
+    assert session.sent.plaintext("chat", "0") is None
 
 
 async def test_what_is_not_on_disk_does_not_leave(session: CountingSession) -> None:

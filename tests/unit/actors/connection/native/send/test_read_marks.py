@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.causes import Cause, Kind
+from actors.connection.ends.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.read_marks import ReadMarks, kind_of, receipt
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed
 from actors.connection.native.transport.nodes import Node
-from actors.connection.session.unread import Reading, Unread
+from actors.connection.session.chats.unread import ReadBatch, Unread
 from actors.messages.content import ReadMark
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def privacy(**values: str) -> Node:
 
 def test_a_receipt_of_one_message() -> None:
     attrs = {"id": "A", "type": "read", "to": ANA, "t": "1700000000"}
-    assert receipt(Reading(ANA, "", ["A"]), "read", 1_700_000_000) == Node("receipt", attrs)
+    assert receipt(ReadBatch(ANA, "", ["A"]), "read", 1_700_000_000) == Node("receipt", attrs)
 
 
 def test_a_receipt_of_several_in_a_group() -> None:
-    made = receipt(Reading(GROUP, ANA, ["A", "B", "C"]), "read-self", 5)
+    made = receipt(ReadBatch(GROUP, ANA, ["A", "B", "C"]), "read-self", 5)
     assert made.attrs == {"id": "A", "type": "read-self", "to": GROUP, "t": "5", "participant": ANA}
     (listed,) = made.children()
     assert [item.attrs for item in listed.children("item")] == [{"id": "B"}, {"id": "C"}]
@@ -89,10 +89,14 @@ class Wire:
     async def transaction(self) -> AsyncIterator[None]:
         yield
 
+    @property
+    def unread(self) -> Wire:
+        return self
+
     def marked(self, chat: str, _: ReadMark) -> list[Unread]:
         return [Unread(7, "A", chat, "")]
 
-    def forget_unread(self, numbers: Iterable[int]) -> None:
+    def forget(self, numbers: Iterable[int]) -> None:
         self.happened.append(f"forgot {list(numbers)}")
 
 

@@ -47,7 +47,7 @@ async def test_a_copy_names_the_chat_as_the_message_did(
 ) -> None:
     async with world.session.transaction():
         world.session.learn_lid(CAROL_LID, CAROL)
-        world.session.remember_sent(CAROL, NUMBER, TEXT, time.time(), wire=wire)
+        world.session.sent.remember(CAROL, NUMBER, TEXT, time.time(), wire=wire)
     message = await world.resent(await world.receipt(TABLET, more={"recipient": CAROL_LID}))
     found = await world.read(message)
     assert found is not None
@@ -64,7 +64,7 @@ async def test_a_stranger_gets_no_message_of_another_chat(world: World) -> None:
 async def test_forged_keys_set_up_no_session(world: World) -> None:
     own = world.credentials
     async with world.other.transaction():
-        world.other.save_credentials(replace(own, identity_public=new_key_pair()[1]))
+        world.other.credentials.save(replace(own, identity_public=new_key_pair()[1]))
     with pytest.raises(BadSignature):
         await world.resender.resend(await world.receipt(CAROL))
     assert not world.signal.has_session(CAROL)
@@ -74,7 +74,7 @@ async def test_forged_keys_set_up_no_session(world: World) -> None:
 async def test_a_companion_that_its_phone_did_not_link_gets_nothing(world: World) -> None:
     """Its keys are its own, and nobody vouches for them (G10)."""
     async with world.other.transaction():
-        world.other.save_credentials(replace(world.credentials, device_identity=b""))
+        world.other.credentials.save(replace(world.credentials, device_identity=b""))
     with pytest.raises(BadSignature):
         await world.resender.resend(await world.receipt(LAPTOP))
     assert not world.signal.has_session(LAPTOP)
@@ -97,10 +97,10 @@ async def test_the_same_question_twice_sets_up_one_session(world: World) -> None
         found = await world.read(message)
         assert found is not None
         assert found.text == "for Carol alone"
-    assert len(world.session.ratchets(CAROL)) == 1
+    assert len(world.session.keys.ratchets(CAROL)) == 1
     await world.answer(CAROL)
     await world.resent(await world.receipt(CAROL, 2))
-    assert len(world.session.ratchets(CAROL)) == 2
+    assert len(world.session.keys.ratchets(CAROL)) == 2
 
 
 async def test_a_session_that_both_have_goes_on(world: World) -> None:
@@ -129,12 +129,12 @@ async def test_who_lost_the_session_and_sends_no_keys_is_asked_for_them(
         await world.install()
     elif how == "asked again":
         count = 2
-    before = world.session.identity(CAROL)
+    before = world.session.keys.identity(CAROL)
     message = await world.resent(await world.receipt(CAROL, count, keys=False))
     assert world.wire.asked == [CAROL]
     assert await world.read(message) is not None
-    assert world.session.identity(CAROL) == world.credentials.identity_public
-    assert (world.session.identity(CAROL) != before) == (how != "asked again")
+    assert world.session.keys.identity(CAROL) == world.credentials.identity_public
+    assert (world.session.keys.identity(CAROL) != before) == (how != "asked again")
 
 
 async def test_what_came_by_lid_is_looked_for_under_the_number(world: World) -> None:

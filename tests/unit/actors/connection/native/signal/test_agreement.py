@@ -36,7 +36,7 @@ async def test_a_bundle_with_a_forged_signature_is_refused(alice: Device, bob: D
 
 async def test_a_signature_with_libsignals_sign_bit_is_accepted(alice: Device, bob: Device) -> None:
     """As libsignal does: signed with the key as it is, its Edwards sign in the highest bit."""
-    own = bob.session.credentials()
+    own = bob.session.credentials.read()
     assert own is not None
     bundle = await bob.bundle()
     while True:
@@ -49,6 +49,6 @@ async def test_a_signature_with_libsignals_sign_bit_is_accepted(alice: Device, b
     signature = signature[:63] + bytes([signature[63] | 0x80])
     assert verify(public, KEY_TYPE + bundle.signed_prekey, signature)
     async with bob.session.transaction():
-        bob.session.save_credentials(replace(own, identity_private=private, identity_public=public))
+        bob.session.credentials.save(replace(own, identity_private=private, identity_public=public))
     await alice.establish(replace(bundle, identity_key=public, signed_prekey_signature=signature))
     assert await bob.decrypt(await alice.encrypt(b"hello")) == b"hello"

@@ -42,7 +42,7 @@ async def test_the_initiator_repeats_itself_until_an_answer(alice: Device, bob: 
     sent = [await alice.encrypt(b"%d" % n) for n in range(3)]
     assert [kind for kind, _ in sent] == ["pkmsg"] * 3
     assert [await bob.decrypt(one) for one in reversed(sent)] == [b"2", b"1", b"0"]
-    assert len(bob.session.ratchets(ALICE)) == 1
+    assert len(bob.session.keys.ratchets(ALICE)) == 1
     assert (await bob.encrypt(b"heard"))[0] == "msg"
     await alice.decrypt(await bob.encrypt(b"heard"))
     assert (await alice.encrypt(b"3"))[0] == "msg"
@@ -53,7 +53,7 @@ async def test_an_archived_session_is_not_encrypted_with(alice: Device, bob: Dev
     await open_both(alice, bob)
     late = await bob.encrypt(b"late")
     async with alice.session.transaction():
-        alice.session.archive_ratchet(BOB)
+        alice.session.keys.archive_ratchet(BOB)
     with pytest.raises(NoSession):
         await alice.encrypt(b"x")
     assert await alice.decrypt(late) == b"late"
@@ -129,7 +129,7 @@ async def test_a_forged_first_message_uses_no_prekey_up(alice: Device, bob: Devi
         await bob.refuses((kind, forged.encode()), reason)
     await bob.refuses(("msg", first.message), "no_session")
     assert await bob.decrypt((kind, data)) == b"hello"
-    assert bob.session.prekey(1) is None
+    assert bob.session.keys.prekey(1) is None
     # The same prekey again, for another session: used up.
     await bob.refuses((kind, replace(first, base_key=new_key_pair()[1]).encode()), "invalid_prekey")
     await bob.refuses((kind, data), "old_counter")
@@ -146,11 +146,11 @@ def _highest_bit_set(key: bytes) -> bytes:
 
 async def test_a_replaced_signed_prekey_still_serves(alice: Device, bob: Device) -> None:
     old = await bob.bundle()
-    own = bob.session.credentials()
+    own = bob.session.credentials.read()
     assert own is not None
     fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + 1)
     async with bob.session.transaction():
-        bob.session.save_credentials(replace(own, signed_prekey=fresh))
+        bob.session.credentials.save(replace(own, signed_prekey=fresh))
     await alice.establish(old)
     assert await bob.decrypt(await alice.encrypt(b"by the old")) == b"by the old"
     await alice.establish(await bob.bundle())
@@ -170,7 +170,7 @@ async def test_a_session_restored_by_the_peer_from_its_archive(
     for n in (3, 29, 0, 17):
         assert await bob.decrypt(messages[n]) == b"%d" % n
         assert bob.base_key() == PrekeyMessage.decode(messages[n][1]).base_key
-    assert len(bob.session.ratchets(ALICE)) == 31
+    assert len(bob.session.keys.ratchets(ALICE)) == 31
 
 
 async def test_an_archived_session_goes_on_where_it_is(alice: Device, bob: Device) -> None:
@@ -181,14 +181,14 @@ async def test_an_archived_session_goes_on_where_it_is(alice: Device, bob: Devic
         sent = [await alice.signal.encrypt(BOB, b"%d" % n) for n in range(1_000)]
     for one in sent:
         await bob.decrypt(one)
-    archived = alice.session.current_ratchet(BOB)
+    archived = alice.session.keys.current_ratchet(BOB)
     assert archived is not None
     for _ in range(20):
         await alice.establish(await bob.bundle())
         await bob.decrypt(await alice.encrypt(b"on another"))
     assert bob.base_key() != old
     async with alice.session.transaction():
-        alice.session.promote_ratchet(BOB, archived.id)
+        alice.session.keys.promote_ratchet(BOB, archived.id)
     kind, data = await alice.encrypt(b"on the first")
     async with bob.session.transaction():  # not prepared
         assert await bob.signal.decrypt(ALICE, kind, data) == b"on the first"
@@ -233,7 +233,7 @@ async def test_what_another_reader_has_read_since_is_not_read_again(
         assert await bob.signal.decrypt(ALICE, *sent[0]) == b"0"
     async with bob.session.transaction():
         bob.session.forget_credentials()
-        bob.session.save_credentials(new_credentials())
+        bob.session.credentials.save(new_credentials())
     await bob.refuses(sent[1], "no_session")
 
 
@@ -247,7 +247,7 @@ async def test_first_messages_that_were_prepared_together_are_of_one_session(
     async with bob.session.transaction():
         for number in (1, 0, 2):
             assert await bob.signal.decrypt(ALICE, *sent[number]) == b"%d" % number
-    assert len(bob.session.ratchets(ALICE)) == 1
+    assert len(bob.session.keys.ratchets(ALICE)) == 1
 
 
 @pytest.mark.parametrize("renewed", [True, False])
@@ -302,7 +302,7 @@ async def test_an_unconfirmed_upload_is_repeated_with_the_same_keys(bob: Device)
         bob.signal.published([prekey_id for prekey_id, _ in second])
         third = bob.signal.prekeys_to_publish(2)
     assert not set(third) & set(second)
-    assert bob.session._rows("SELECT id FROM prekeys WHERE published = 1") == [
+    assert bob.session.rows("SELECT id FROM prekeys WHERE published = 1") == [
         (number,) for number in (1, 2, 3, 5, 6)
     ]
 

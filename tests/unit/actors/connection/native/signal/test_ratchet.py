@@ -91,12 +91,12 @@ async def test_missing_messages_are_bridged_to_a_bound(alice: Device, bob: Devic
     await bob.refuses(missing[401], "too_far")
     for number in (400, 800, 1_200, 1_600, 2_000, 2_099):
         assert await bob.decrypt(missing[number]) == b"%d" % number
-    stored = bob.session.current_ratchet(ALICE)
+    stored = bob.session.keys.current_ratchet(ALICE)
     assert stored is not None
     assert stored.kept == len(bob.content()["skipped_keys"]) == 2_000, "the newest"
     assert await bob.decrypt(missing[94]) == b"94"
     await bob.refuses(missing[93], "old_counter")
-    assert [one.kept for one in bob.session.ratchets(ALICE)] == [1_999]
+    assert [one.kept for one in bob.session.keys.ratchets(ALICE)] == [1_999]
 
 
 async def test_a_forged_counter_changes_nothing(alice: Device, bob: Device) -> None:
@@ -146,7 +146,7 @@ async def test_a_message_meant_for_another_is_refused(
     with closing(Session.open(tmp_path / "carol.db", 1)) as third:
         carol = Signal(third)
         async with third.transaction():
-            third.save_credentials(new_credentials())
+            third.credentials.save(new_credentials())
             await carol.establish(BOB, await bob.bundle())
             await carol.encrypt(BOB, b"x")
         kind, data = await alice.encrypt(b"hello")

@@ -75,12 +75,12 @@ class Device:
 
     def content(self) -> list[list[object]]:
         tables = ("sender_keys", "skipped_sender_keys")
-        return [self.session._rows(f"SELECT * FROM {name}") for name in tables]
+        return [self.session.rows(f"SELECT * FROM {name}") for name in tables]
 
     def kept(self) -> int:
         """The number of keys for messages that may still come."""
-        ((noted,),) = self.session._rows("SELECT sum(kept) FROM sender_keys")
-        ((kept,),) = self.session._rows("SELECT count(*) FROM skipped_sender_keys")
+        ((noted,),) = self.session.rows("SELECT sum(kept) FROM sender_keys")
+        ((kept,),) = self.session.rows("SELECT count(*) FROM skipped_sender_keys")
         assert noted == kept
         return int(kept)
 

@@ -76,16 +76,16 @@ async def test_each_login_is_counted(
 ) -> None:
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
         async with session.transaction():
-            session.save_credentials(PAIRED)
+            session.credentials.save(PAIRED)
         people = People(session, Address.parse(DEVICE), None)
         for count in (1, 2):
             await login.note_success(session, people, cast("Socket", None), Node("success", told))
-            own = session.credentials()
+            own = session.credentials.read()
             assert own is not None
             assert (own.logins, own.lid) == (count, kept)
         assert people.lid == (None if kept is None else Address.parse(kept))
         if kept is not None:
-            assert session.pn_for("90000000000001@lid") == ACCOUNT
+            assert session.identities.pn_for("90000000000001@lid") == ACCOUNT
             await login.note_success(session, people, cast("Socket", None), Node("success"))
             assert str(people.lid) == kept, "an answer without it leaves it"
 

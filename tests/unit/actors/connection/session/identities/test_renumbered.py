@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.names.port import Renaming
+from actors.connection.names.port import NameChange
 from actors.connection.session import file as session_file
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, AS_IN_18, Clock, put
@@ -23,25 +23,27 @@ OTHER = "15550100009@s.whatsapp.net"
 
 
 async def test_a_lid_is_called_by_its_number(session: Session) -> None:
-    assert session.chat_today(LID) == LID
+    assert session.names.chat_today(LID) == LID
     async with session.transaction():
         session.learn_lid(LID, ALICE)
-    assert session.chat_today(LID) == ALICE
-    assert session.renamings(0, 10) == [Renaming(1, LID, ALICE)]
-    assert (session.renamed_to, session.renamings(1, 10)) == (1, [])
+    assert session.names.chat_today(LID) == ALICE
+    assert session.names.renamings(0, 10) == [NameChange(1, LID, ALICE)]
+    assert (session.names.renamed_to, session.names.renamings(1, 10)) == (1, [])
 
 
 async def test_a_number_is_called_by_the_one_that_answers(session: Session, clock: Clock) -> None:
     await put(session, "A", chat=ASKED, sender=ASKED)
     async with session.transaction():
-        session.remember_sent(ASKED, "S", b"text", clock.now)
+        session.sent.remember(ASKED, "S", b"text", clock.now)
         assert session.learn_number(ASKED, ANSWERED)
-        assert session.chat_today(ASKED) == ANSWERED
+        assert session.names.chat_today(ASKED) == ANSWERED
         assert not session.learn_number(ASKED, ANSWERED)
-    assert session.chat_today(ASKED) == ANSWERED
-    assert session.seen(ANSWERED, ANSWERED, "A")
-    assert session.sent_plaintext(ANSWERED, "S") == b"text"
-    assert [(each.old, each.new) for each in session.pending("merge", 10)] == [(ASKED, ANSWERED)]
+    assert session.names.chat_today(ASKED) == ANSWERED
+    assert session.inbox.seen(ANSWERED, ANSWERED, "A")
+    assert session.sent.plaintext(ANSWERED, "S") == b"text"
+    assert [(each.old, each.new) for each in session.inbox.pending("merge", 10)] == [
+        (ASKED, ANSWERED)
+    ]
 
 
 async def test_a_number_that_answers_for_itself_again_is_its_own(session: Session) -> None:
@@ -49,23 +51,23 @@ async def test_a_number_that_answers_for_itself_again_is_its_own(session: Sessio
         assert not session.learn_number(ASKED, ASKED)
         session.learn_number(ASKED, ANSWERED)
         assert session.learn_number(ASKED, ASKED)
-    assert session.chat_today(ASKED) == ASKED
-    assert session.renamings(0, 10) == [Renaming(2, ASKED, ASKED)]
+    assert session.names.chat_today(ASKED) == ASKED
+    assert session.names.renamings(0, 10) == [NameChange(2, ASKED, ASKED)]
     async with session.transaction():
         assert session.learn_number(ASKED, ANSWERED)
-    assert session.chat_today(ASKED) == ANSWERED
+    assert session.names.chat_today(ASKED) == ANSWERED
 
 
 async def test_no_name_leads_to_another(session: Session) -> None:
     async with session.transaction():
         session.learn_lid(LID, ASKED)
         session.learn_number(ASKED, ANSWERED)
-    assert session.chat_today(LID) == ANSWERED
-    assert {each.new for each in session.renamings(0, 10)} == {ANSWERED}
+    assert session.names.chat_today(LID) == ANSWERED
+    assert {each.new for each in session.names.renamings(0, 10)} == {ANSWERED}
 
 
 async def test_what_was_rolled_back_is_no_name(session: Session) -> None:
-    assert session.chat_today(ASKED) == ASKED
+    assert session.names.chat_today(ASKED) == ASKED
 
     async def broken() -> None:
         async with session.transaction():
@@ -74,8 +76,8 @@ async def test_what_was_rolled_back_is_no_name(session: Session) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await broken()
-    assert session.chat_today(ASKED) == ASKED
-    assert session.renamings(0, 10) == []
+    assert session.names.chat_today(ASKED) == ASKED
+    assert session.names.renamings(0, 10) == []
 
 
 async def test_a_share_that_is_undone_takes_no_others_name_back(session: Session) -> None:
@@ -90,13 +92,13 @@ async def test_a_share_that_is_undone_takes_no_others_name_back(session: Session
         with pytest.raises(ZeroDivisionError):
             learn_and_fail()
         assert await asyncio.get_running_loop().create_task(_outside(session)) == ASKED
-    assert session.chat_today(ASKED) == ANSWERED
-    assert len(session.renamings(0, 10)) == 1
+    assert session.names.chat_today(ASKED) == ANSWERED
+    assert len(session.names.renamings(0, 10)) == 1
 
 
 async def _outside(session: Session) -> str:
     session_file._inside.set(None)
-    return session.chat_today(ASKED)
+    return session.names.chat_today(ASKED)
 
 
 async def test_numbers_rise_over_a_logout(session: Session) -> None:
@@ -105,11 +107,11 @@ async def test_numbers_rise_over_a_logout(session: Session) -> None:
         session.learn_number(ASKED, ANSWERED)
     async with session.transaction():
         session.forget_credentials()
-    assert session.chat_today(LID) == LID
-    assert session.chat_today(ASKED) == ASKED
+    assert session.names.chat_today(LID) == LID
+    assert session.names.chat_today(ASKED) == ASKED
     async with session.transaction():
         session.learn_lid(LID, ALICE)
-    assert session.renamings(2, 10) == [Renaming(3, LID, ALICE)]
+    assert session.names.renamings(2, 10) == [NameChange(3, LID, ALICE)]
 
 
 @pytest.mark.parametrize(
@@ -120,32 +122,32 @@ async def test_a_lid_is_called_as_its_number_is(session: Session, answers: list[
         session.learn_lid(LID, ASKED)
         for answered in answers:
             session.learn_number(ASKED, answered)
-    assert session.chat_today(LID) == answers[-1]
-    assert {each.old: each.new for each in session.renamings(0, 10)}[LID] == answers[-1]
+    assert session.names.chat_today(LID) == answers[-1]
+    assert {each.old: each.new for each in session.names.renamings(0, 10)}[LID] == answers[-1]
 
 
 async def test_a_lid_whose_number_has_another_holder_is_its_own(session: Session) -> None:
     async with session.transaction():
         session.learn_lid("2@lid", ALICE)
         session.learn_lid(LID, ALICE)
-    assert (session.chat_today("2@lid"), session.chat_today(LID)) == ("2@lid", ALICE)
+    assert (session.names.chat_today("2@lid"), session.names.chat_today(LID)) == ("2@lid", ALICE)
 
 
 async def test_what_was_sent_to_a_lid_may_be_stored_under_it(
     session: Session, clock: Clock
 ) -> None:
     async with session.transaction():
-        session.remember_sent(LID, "S", b"text", clock.now)
+        session.sent.remember(LID, "S", b"text", clock.now)
         session.learn_lid(LID, ALICE)
         session.learn_lid("2@lid", "15550100003@s.whatsapp.net")
-    assert [(each.old, each.new) for each in session.pending("merge", 10)] == [(LID, ALICE)]
+    assert [(each.old, each.new) for each in session.inbox.pending("merge", 10)] == [(LID, ALICE)]
 
 
 async def test_a_merge_waits_once(session: Session) -> None:
     async with session.transaction():
-        session.merge_chats([(LID, ALICE), (LID, ALICE)])
-        session.merge_chats([(LID, ALICE)])
-    assert len(session.pending("merge", 10)) == 1
+        session.inbox_moves.merge_chats([(LID, ALICE), (LID, ALICE)])
+        session.inbox_moves.merge_chats([(LID, ALICE)])
+    assert len(session.inbox.pending("merge", 10)) == 1
 
 
 def test_an_older_file_has_the_numbers_of_its_lids(path: Path, clock: Clock) -> None:
@@ -157,5 +159,5 @@ def test_an_older_file_has_the_numbers_of_its_lids(path: Path, clock: Clock) -> 
             f"INSERT INTO lids (lid, pn) VALUES ('{LID}', '{ALICE}')"
         )
     with closing(Session.open(path, 4, clock=clock)) as session:
-        assert session.renamings(0, 10) == [Renaming(1, LID, ALICE)]
-        assert session.renamed_to == 1
+        assert session.names.renamings(0, 10) == [NameChange(1, LID, ALICE)]
+        assert session.names.renamed_to == 1

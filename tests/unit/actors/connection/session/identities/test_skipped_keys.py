@@ -22,18 +22,18 @@ GROUP = "120363000000000001@g.us"
 async def add(session: Session, address: str, base: int, count: int) -> int:
     """A session with so many keys, saved as the Signal layer saves it."""
     async with session.transaction():
-        made = session.add_ratchet(address, bytes([base]), b"identity", "{}", b"chain")
+        made = session.keys.add_ratchet(address, bytes([base]), b"identity", "{}", b"chain")
         keys = [SkippedKey(b"chain", number, b"seed") for number in range(count)]
-        kept = session.keep_skipped_keys(made, 0, keys, [b"chain"])
-        session.save_ratchet(made, "{}", b"chain", kept)
-        session.bound_skipped_keys(address, made, count)
+        kept = session.skipped_keys.add(made, 0, keys, [b"chain"])
+        session.keys.save_ratchet(made, "{}", b"chain", kept)
+        session.skipped_keys.bound(address, made, count)
     return made
 
 
 def kept(session: Session) -> dict[int, int]:
     """Of each session that has any, the number of keys; as noted and as stored."""
-    noted = session._rows("SELECT id, kept FROM ratchets WHERE kept > 0")
-    stored = session._rows("SELECT ratchet, count(*) FROM skipped_keys GROUP BY ratchet")
+    noted = session.rows("SELECT id, kept FROM ratchets WHERE kept > 0")
+    stored = session.rows("SELECT ratchet, count(*) FROM skipped_keys GROUP BY ratchet")
     assert dict(noted) == dict(stored)
     return dict(noted)
 
@@ -48,15 +48,15 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_session_keeps_its_newest_chains(session: Session) -> None:
     async with session.transaction():
-        made = session.add_ratchet(ALICE, b"b", b"identity", "{}", b"new")
+        made = session.keys.add_ratchet(ALICE, b"b", b"identity", "{}", b"new")
         old = [SkippedKey(b"old", number, b"o%d" % number) for number in range(6)]
-        count = session.keep_skipped_keys(made, 0, old, [b"old"])
+        count = session.skipped_keys.add(made, 0, old, [b"old"])
         new = [SkippedKey(b"new", number, b"n%d" % number) for number in range(7)]
-        count = session.keep_skipped_keys(made, count, new, [b"new", b"old"])
+        count = session.skipped_keys.add(made, count, new, [b"new", b"old"])
     assert count == 10
-    assert session.skipped_key(made, b"old", 2) is None
-    assert session.skipped_key(made, b"old", 3) == b"o3"
-    assert session.skipped_key(made, b"new", 0) == b"n0"
+    assert session.skipped_keys.find(made, b"old", 2) is None
+    assert session.skipped_keys.find(made, b"old", 3) == b"o3"
+    assert session.skipped_keys.find(made, b"new", 0) == b"n0"
 
 
 async def test_a_device_keeps_those_of_its_latest_sessions(session: Session) -> None:
@@ -90,7 +90,7 @@ async def test_keys_go_with_a_session_of_the_number_that_they_move_to(session: S
     async with session.transaction():
         session.learn_lid("1@lid", ALICE)
     assert kept(session) == {made: 5}
-    (stored,) = session.ratchets_knowing(ALICE, b"chain", 3)
+    (stored,) = session.keys.ratchets_knowing(ALICE, b"chain", 3)
     assert (stored.id, stored.kept) == (made, 5)
 
 
@@ -98,15 +98,15 @@ async def test_members_of_groups_are_bounded_alike(session: Session) -> None:
     for number in range(4):
         async with session.transaction():
             chat = f"{number}@g.us"
-            session.add_sender_key(chat, ALICE, KeyRow(1, b"s", 9, b"chain"), reach=1)
-            stored = session.sender_key(chat, ALICE, 1)
+            session.groups.add_sender_key(chat, ALICE, KeyRow(1, b"s", 9, b"chain"), reach=1)
+            stored = session.groups.sender_key(chat, ALICE, 1)
             assert stored is not None
             keys = [(iteration, b"%d" % iteration) for iteration in range(12)]
-            count = session.keep_skipped_sender_keys(stored.number, stored.kept, keys)
-            session.save_sender_key(stored.number, stored.key, count)
-            session.bound_skipped_sender_keys(ALICE, stored.number, len(keys))
-    noted = session._rows("SELECT number, kept FROM sender_keys WHERE kept > 0")
-    stored_rows = session._rows(
+            count = session.skipped_keys.add_of_sender(stored.number, stored.kept, keys)
+            session.groups.save_sender_key(stored.number, stored.key, count)
+            session.skipped_keys.bound_of_sender(ALICE, stored.number, len(keys))
+    noted = session.rows("SELECT number, kept FROM sender_keys WHERE kept > 0")
+    stored_rows = session.rows(
         "SELECT sender_key, min(iteration), count(*) FROM skipped_sender_keys GROUP BY sender_key"
     )
     assert noted == [(3, 10), (4, 10)]

@@ -28,27 +28,25 @@ ANA = "15550100002@s.whatsapp.net"
 async def note(session: Session, ours: str, theirs: str, at: float) -> None:
     """As the former engine did."""
     async with session.transaction():
-        session._write(
-            "INSERT INTO aliases (ours, theirs, at) VALUES (?, ?, ?)", (ours, theirs, at)
-        )
+        session.write("INSERT INTO aliases (ours, theirs, at) VALUES (?, ?, ?)", (ours, theirs, at))
 
 
 async def test_the_newest_id_is_the_one_that_others_see(session: Session, clock: Clock) -> None:
     await note(session, "OURS", "FIRST", clock.now)
     await note(session, "OURS", "SECOND", clock.now + 1)
-    assert session.theirs("OURS") == "SECOND"
-    assert [session.ours(each) for each in ("FIRST", "SECOND")] == ["OURS", "OURS"]
-    assert (session.theirs("OTHER"), session.ours("OTHER")) == ("OTHER", "OTHER")
+    assert session.aliases.theirs("OURS") == "SECOND"
+    assert [session.aliases.ours(each) for each in ("FIRST", "SECOND")] == ["OURS", "OURS"]
+    assert (session.aliases.theirs("OTHER"), session.aliases.ours("OTHER")) == ("OTHER", "OTHER")
 
 
 async def test_an_old_one_is_forgotten(session: Session, clock: Clock) -> None:
     await note(session, "OURS", "THEIRS", clock.now)
     async with session.transaction():
         session.prune(clock.now + ALIAS_SECONDS - 1)
-    assert session.ours("THEIRS") == "OURS"
+    assert session.aliases.ours("THEIRS") == "OURS"
     async with session.transaction():
         session.prune(clock.now + ALIAS_SECONDS + 1)
-    assert session.ours("THEIRS") == "THEIRS"
+    assert session.aliases.ours("THEIRS") == "THEIRS"
 
 
 @pytest.mark.parametrize(

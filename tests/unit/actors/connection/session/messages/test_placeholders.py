@@ -19,13 +19,13 @@ STANZA = {"id": "A", "from": ALICE}
 
 async def note(session: Session, message_id: str, ask_at: float | None, who: str = ALICE) -> None:
     async with session.transaction():
-        session.note_placeholder(who, who, message_id, stanza=STANZA, ask_at=ask_at)
+        session.placeholders.note(who, who, message_id, stanza=STANZA, ask_at=ask_at)
 
 
 async def add(session: Session, message_id: str, type_: str = "text") -> None:
     async with session.transaction():
         said = {"at": 1, "type": type_, "text": None}
-        session.add_message(chat=ALICE, sender=ALICE, message_id=message_id, **said)  # type: ignore[arg-type]
+        session.inbox.add(chat=ALICE, sender=ALICE, message_id=message_id, **said)  # type: ignore[arg-type]
 
 
 async def test_the_longest_due_comes_first(session: Session, clock: Clock) -> None:
@@ -35,34 +35,36 @@ async def test_the_longest_due_comes_first(session: Session, clock: Clock) -> No
     await note(session, "A", now - 1)
     await note(session, "ON DEMAND", None)
     await note(session, "A", now + 99)
-    assert session.due_placeholder(now - 2) is None
-    assert session.due_placeholder(now) == Placeholder(ALICE, ALICE, "A", STANZA)
-    assert session.next_placeholder_at() == now - 1
+    assert session.placeholders.due(now - 2) is None
+    assert session.placeholders.due(now) == Placeholder(ALICE, ALICE, "A", STANZA)
+    assert session.placeholders.next_at() == now - 1
 
 
 async def test_a_request_is_noted_until_its_answer(session: Session, clock: Clock) -> None:
     await note(session, "A", clock.now)
-    due = session.due_placeholder(clock.now)
+    due = session.placeholders.due(clock.now)
     assert due is not None
     async with session.transaction():
-        assert session.note_asked(due, "R", clock.now + 5)
+        assert session.placeholders.note_asked(due, "R", clock.now + 5)
     asked = Placeholder(ALICE, ALICE, "A", STANZA, 1, "R")
-    assert session.due_placeholder(clock.now) is None
-    assert session.due_placeholder(clock.now + 5) == asked
-    assert session.asked_for("R", "A") == [asked]
-    assert session.asked_for("R", "B") == []
-    assert session.asked_for("EARLIER", "A") == [asked], "a late answer to an earlier request"
+    assert session.placeholders.due(clock.now) is None
+    assert session.placeholders.due(clock.now + 5) == asked
+    assert session.placeholders.asked_for("R", "A") == [asked]
+    assert session.placeholders.asked_for("R", "B") == []
+    assert session.placeholders.asked_for("EARLIER", "A") == [asked], (
+        "a late answer to an earlier request"
+    )
     async with session.transaction():
-        session.ask_again("R", None)
-    assert session.next_placeholder_at() is None
-    assert session.placeholder(ALICE, ALICE, "A") == asked, "it is asked for on demand"
+        session.placeholders.ask_again("R", None)
+    assert session.placeholders.next_at() is None
+    assert session.placeholders.find(ALICE, ALICE, "A") == asked, "it is asked for on demand"
 
 
 @pytest.mark.parametrize("came", ["content", "resend in time", "nothing to show"])
 async def test_one_with_its_content_is_none(session: Session, clock: Clock, came: str) -> None:
     if came == "resend in time":
         async with session.transaction():
-            session.want(
+            session.inbox.want(
                 chat=ALICE,
                 sender=ALICE,
                 message_id="A",
@@ -74,16 +76,16 @@ async def test_one_with_its_content_is_none(session: Session, clock: Clock, came
     else:
         await add(session, "A", "undecryptable")
     await note(session, "A", clock.now)
-    due = session.due_placeholder(clock.now)
+    due = session.placeholders.due(clock.now)
     assert due is not None
     if came == "nothing to show":
         async with session.transaction():
-            session.bury(chat=ALICE, sender=ALICE, message_id="A")
+            session.inbox.bury(chat=ALICE, sender=ALICE, message_id="A")
     else:
         await add(session, "A")
-    assert session.due_placeholder(clock.now) is None
+    assert session.placeholders.due(clock.now) is None
     async with session.transaction():
-        assert not session.note_asked(due, "R", clock.now)
+        assert not session.placeholders.note_asked(due, "R", clock.now)
 
 
 async def test_a_placeholder_that_is_added_again_is_one_still(
@@ -92,17 +94,17 @@ async def test_a_placeholder_that_is_added_again_is_one_still(
     await add(session, "A", "undecryptable")
     await note(session, "A", clock.now)
     await add(session, "A", "undecryptable")
-    assert session.due_placeholder(clock.now) is not None
+    assert session.placeholders.due(clock.now) is not None
 
 
 async def test_it_moves_to_the_number(session: Session, clock: Clock) -> None:
     await note(session, "A", clock.now, LID)
     async with session.transaction():
-        session.note_placeholder(GROUP, LID, "B", stanza=STANZA, ask_at=None)
+        session.placeholders.note(GROUP, LID, "B", stanza=STANZA, ask_at=None)
         session.learn_lid(LID, ALICE)
-    assert session.placeholder(ALICE, ALICE, "A") is not None
-    assert session.placeholder(GROUP, ALICE, "B") is not None
-    assert session.placeholder(LID, LID, "A") is None
+    assert session.placeholders.find(ALICE, ALICE, "A") is not None
+    assert session.placeholders.find(GROUP, ALICE, "B") is not None
+    assert session.placeholders.find(LID, LID, "A") is None
 
 
 async def test_it_is_kept_for_a_fortnight_and_for_one_account(
@@ -113,8 +115,8 @@ async def test_it_is_kept_for_a_fortnight_and_for_one_account(
         clock.now += seconds
         async with session.transaction():
             session.prune(clock.now)
-        assert (session.placeholder(ALICE, ALICE, "A") is not None) is kept
+        assert (session.placeholders.find(ALICE, ALICE, "A") is not None) is kept
     await note(session, "A", None)
     async with session.transaction():
         session.forget_credentials()
-    assert session.placeholder(ALICE, ALICE, "A") is None
+    assert session.placeholders.find(ALICE, ALICE, "A") is None

@@ -31,11 +31,11 @@ def edit(
 async def keep(session: Session, *edits: SealedEdit) -> None:
     async with session.transaction():
         for each in edits:
-            session.keep_edit(each)
+            session.sealed_edits.add(each)
 
 
 def ids(session: Session, of: str = "A") -> list[str]:
-    return [each.message_id for each in session.sealed_edits(ALICE, ALICE, of)]
+    return [each.message_id for each in session.sealed_edits.of_message(ALICE, ALICE, of)]
 
 
 async def test_an_edit_waits_for_its_message_alone_and_outlives_the_process(
@@ -44,10 +44,10 @@ async def test_an_edit_waits_for_its_message_alone_and_outlives_the_process(
     await keep(session, edit("E"), edit("E", "B"), edit("F"))
     session.close()
     with closing(Session.open(path, 5)) as again:
-        assert again.sealed_edits(ALICE, ALICE, "A") == [edit("E"), edit("F")]
-        assert again.sealed_edits(ALICE, LID, "A") == []
+        assert again.sealed_edits.of_message(ALICE, ALICE, "A") == [edit("E"), edit("F")]
+        assert again.sealed_edits.of_message(ALICE, LID, "A") == []
         async with again.transaction():
-            again.forget_edit(edit("E"))
+            again.sealed_edits.forget(edit("E"))
         assert ids(again) == ["F"]
 
 
@@ -91,12 +91,12 @@ async def test_edits_move_to_the_number(session: Session) -> None:
     async with session.transaction():
         session.learn_lid(LID, ALICE)
     found = [(ALICE, ALICE), (ALICE, own), (GROUP, ALICE)]
-    assert [len(session.sealed_edits(*each, "A")) for each in found] == [1, 1, 1]
+    assert [len(session.sealed_edits.of_message(*each, "A")) for each in found] == [1, 1, 1]
 
 
 async def test_edits_of_a_person_are_found_in_their_chat_and_in_groups(session: Session) -> None:
     await keep(session, edit("E"), edit("F", "B", chat=GROUP), edit("G", chat=LID, sender=LID))
-    assert session.edited_by(ALICE) == [(ALICE, ALICE, "A"), (GROUP, ALICE, "B")]
+    assert session.sealed_edits.edited_by(ALICE) == [(ALICE, ALICE, "A"), (GROUP, ALICE, "B")]
     async with session.transaction():
         session.learn_lid(LID, ALICE)
-    assert session.edited_by(LID) == []
+    assert session.sealed_edits.edited_by(LID) == []

@@ -1,0 +1,395 @@
+"""From the inbox in the session file to the state store and the queue.
+
+An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
+the other side: a document's id is the message's, receipts only ever move a message forward, a chat that
+was merged has nothing left to merge, and of a setting the later change stays. An item that the store
+refuses for good is set aside in the inbox, and the rest goes on. Once the most items that a session keeps are
+set aside, a message becomes a file in its chat, which the store takes; any other item stays, and nothing behind it is
+stored until a person decided on some; receipts go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict, replace
+from enum import Enum
+from functools import partial
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+import structlog
+
+from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.engine import InboxMessage
+from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
+from actors.connection.refused_items.bisection import store_each
+from actors.connection.session.file import SessionUnavailable
+from actors.connection.state_manager.port import StateAway, StateRefused
+from actors.messages.content import Delete, decode
+from actors.metrics.counters import measures
+from actors.redis.client import RedisAway
+from actors.runtime.backoff import DoublingPause
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from actors.connection.engine import InboxKind, InboxMerge
+    from actors.connection.names.lane_joins import LaneJoins
+    from actors.connection.owner.sender import Ticket
+    from actors.connection.state_manager.port import State
+    from actors.queue.lanes import Lanes
+    from actors.redis.leases.lease_record import HeldItems
+
+log = structlog.get_logger()
+
+T = TypeVar("T", bound="_Keyed")
+
+BATCH = 200
+
+APART = 0.2
+"""Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
+
+
+class _Keyed(Protocol):
+    """An item of the inbox: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> int: ...
+
+
+class Source(Protocol):
+    """An inbox: an engine's, or that of a file which nobody serves."""
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
+        """The oldest unsettled items of that kind, oldest first."""
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget items that are stored elsewhere."""
+
+    async def set_aside(self, key: int) -> bool:
+        """Take the item out of the pending ones, until a person decides; False where there is no room."""
+
+    async def held_items(self) -> HeldItems:
+        """The numbers of items that are held back; whether more have room aside is not known here."""
+
+
+class Drain:
+    """Empties the inbox of one connection for as long as `run` runs.
+
+    While the StateManager or Redis is away the items stay in the session file, and each kind is
+    retried by itself: receipts, which prove what was sent (G3), do not wait for messages.
+
+    `on_lost` is called once a newer epoch has the connection: the store takes nothing more from
+    this one, and what it would have said is its successor's to say (G6).
+    """
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        engine: Source,
+        lanes: Lanes,
+        state: State,
+        *,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._connection, self._epoch = ticket.connection, ticket.epoch
+        self._on_lost = on_lost
+        self._engine = engine
+        self._lanes = lanes
+        self._state = state
+        self.on_messages: Callable[[Sequence[InboxMessage]], None] | None = None
+        """Is called with messages that arrived, before they are stored."""
+        self.joins: LaneJoins | None = None
+        """Merges wait until Redis has the names of chats, and so does what follows them."""
+        self.on_held: Callable[[HeldItems], None] | None = None
+        """Is called with the items that the session holds back, at first and at each change."""
+        self._held: HeldItems | None = None
+        self._full = False
+        self._messages = Stage(self._store, apart=APART)
+        self._receipts = Stage(self._note, apart=APART)
+
+    def look(self) -> None:
+        """Something new is in the inbox."""
+        self._messages.look()
+        self._receipts.look()
+
+    @property
+    def age(self) -> float:
+        """Seconds for which something has been waiting here."""
+        return max(self._messages.age, self._receipts.age)
+
+    async def run(self) -> None:
+        """Drain now, and again whenever there is something new."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._messages.run())
+            group.create_task(self._receipts.run())
+
+    async def once(self) -> bool:
+        """Settle all that is there; False when something has to be tried again later."""
+        return all(await asyncio.gather(self._messages.once(), self._receipts.once()))
+
+    async def finish(self) -> None:
+        """Settle all that is there, however often it takes: there may be no successor."""
+        while not await self.once():  # noqa: ASYNC110 - what it waits for is elsewhere
+            await asyncio.sleep(PAUSE)
+
+    async def _store(self) -> Progress:
+        await self._count()
+        # Before the messages, and by the same stage: no message is on its way to the old chat now.
+        merges = await self._engine.pending("merge", 1)
+        if merges:
+            return await self._merge(merges[0])
+        messages = await self._engine.pending("message", BATCH)
+        if not messages:
+            progress = await self._note_what_became()
+            if progress is not Progress.EMPTY:
+                return progress
+            # A history sync only while no live message waits: thousands hold up nobody.
+            messages = await self._engine.pending("history", BATCH)
+        if not messages:
+            return Progress.EMPTY
+        if self.on_messages is not None:
+            self.on_messages(messages)
+        left = await self._stored(messages, self._state.store_messages)
+        if isinstance(left, Progress):
+            return left
+        measures.count("teimoso_messages_received", len(left))
+        deleted = _deleted(left)
+        try:
+            for message_id in deleted.values():
+                await self._lanes.redact(self._connection, message_id)
+        except RedisAway:
+            # Those alone wait for Redis: they are stored again, which changes nothing.
+            await self._settle([item.key for item in left if item.key not in deleted])
+            return Progress.AWAY
+        return await self._settle([item.key for item in left])
+
+    async def _stored(
+        self,
+        items: Sequence[T],
+        store: Callable[[str, int, Sequence[dict[str, Any]]], Awaitable[bool]],
+    ) -> Sequence[T] | Progress:
+        """Store the items; those to settle, without those that were set aside. Or how it ended."""
+        refused = set[int]()
+
+        async def store_some(some: Sequence[T]) -> bool:
+            return await store(self._connection, self._epoch, [asdict(item) for item in some])
+
+        async def set_aside(item: T) -> None:
+            if await self._set_aside(item.key, item):
+                refused.add(item.key)
+
+        try:
+            if not await store_each(items, store_some, set_aside):
+                return self._lose()
+        except (StateAway, SessionUnavailable):
+            return Progress.AWAY
+        return [item for item in items if item.key not in refused]
+
+    async def _set_aside(self, key: int, item: object = None) -> bool:
+        """Take an item that is refused by itself out of the pending ones; False where it is stored as a file instead.
+
+        Raises `StateAway` where a call without any item is refused as well, for it is no fault of the item,
+        and where there is no room for it. Raises `SessionUnavailable`.
+        """
+        try:
+            kept = await self._state.store_messages(self._connection, self._epoch, [])
+        except StateRefused:
+            kept = False
+        if not kept:
+            raise StateAway("it takes nothing of this connection")
+        aside = await self._engine.set_aside(key)
+        if not aside and await self._store_as_file(item):
+            log.error("stored as a file", action="set_aside", connection=self._connection, item=key)
+            return False
+        self._full = not aside
+        if self._full:
+            await self._count()
+            log.error("not set aside", action="set_aside", connection=self._connection, item=key)
+            raise StateAway("no more items have room aside")
+        measures.count("teimoso_documents_set_aside")
+        log.error("set aside", action="set_aside", connection=self._connection, item=key)
+        return True
+
+    async def _store_as_file(self, item: object) -> bool:
+        """Whether the item is a message, and the store takes it as a file."""
+        if not isinstance(item, InboxMessage):
+            return False
+        try:
+            return await self._state.store_messages(
+                self._connection, self._epoch, [{**asdict(item), "as_file": True}]
+            )
+        except StateRefused:
+            return False
+
+    async def _one(self, key: int, store: Callable[[], Awaitable[str]]) -> Progress:
+        """Store one item in as many calls as it takes; settle it, or set it aside."""
+        progress = "more"
+        try:
+            while progress == "more":
+                progress = await store()
+        except StateAway:
+            return Progress.AWAY  # what was done stays done
+        except StateRefused:
+            try:
+                await self._set_aside(key)
+            except (StateAway, SessionUnavailable):
+                return Progress.AWAY
+            return Progress.SETTLED
+        return await self._settle([key]) if progress == "done" else self._lose()
+
+    async def _count(self) -> None:
+        held = await self._engine.held_items()
+        if self._held is not None and held.refused_documents < self._held.refused_documents:
+            self._full = False
+        held = replace(held, refused_full=self._full)
+        if held != self._held and self.on_held is not None:
+            self.on_held(held)
+        self._held = held
+
+    async def _note_what_became(self) -> Progress:
+        """Of messages that are stored, and of chats. By the same stage: none moves elsewhere meanwhile."""
+        statuses = await self._engine.pending("status", BATCH)
+        files = [] if statuses else await self._engine.pending("file", BATCH)
+        items = [*statuses, *files]
+        if not items:
+            return await self._note_app_state()
+        note = self._state.note_statuses if statuses else self._state.note_files
+        return await self._noted(items, note)
+
+    async def _noted(
+        self,
+        items: Sequence[T],
+        note: Callable[[str, int, Sequence[dict[str, Any]]], Awaitable[bool]],
+    ) -> Progress:
+        left = await self._stored(items, note)
+        if isinstance(left, Progress):
+            return left
+        return await self._settle([item.key for item in left])
+
+    async def _note_app_state(self) -> Progress:
+        """In the order of their keys, up to the end of a full sync."""
+        items = await self._engine.pending("app_state", BATCH)
+        if not items:
+            return Progress.EMPTY
+        if isinstance(items[0], InboxReplaced):
+            return await self._clear(items[0])
+        changes = list(takewhile(lambda item: isinstance(item, InboxAppState), items))
+        return await self._noted(changes, self._state.note_app_state)
+
+    async def _clear(self, replaced: InboxReplaced) -> Progress:
+        after: str | None = None
+
+        async def clear() -> str:
+            nonlocal after
+            progress, after = await self._state.clear_app_state(
+                self._connection, self._epoch, asdict(replaced), after
+            )
+            return progress
+
+        return await self._one(replaced.key, clear)
+
+    async def _merge(self, merge: InboxMerge) -> Progress:
+        if self.joins is not None and not self.joins.named:
+            return Progress.AWAY  # the queue's view might yet be stored in the old chat
+        move = partial(self._state.merge_chat, self._connection, self._epoch, merge.old, merge.new)
+        return await self._one(merge.key, move)
+
+    def _lose(self) -> Progress:
+        self._on_lost("lost")
+        return Progress.AWAY
+
+    async def _note(self) -> Progress:
+        receipts = await self._engine.pending("receipt", BATCH)
+        if not receipts:
+            return Progress.EMPTY
+        try:
+            await self._lanes.receipts(
+                self._connection,
+                [
+                    (message_id, receipt.status, receipt.at)
+                    for receipt in receipts
+                    for message_id in receipt.message_ids
+                ],
+            )
+        except RedisAway:
+            return Progress.AWAY  # what was noted is noted again, which changes nothing
+        return await self._settle([receipt.key for receipt in receipts])
+
+    async def _settle(self, keys: Sequence[int]) -> Progress:
+        try:
+            await self._engine.settle(keys)
+        except SessionUnavailable:
+            return Progress.AWAY  # a full disk: what is stored twice is there once all the same
+        return Progress.SETTLED
+
+
+def _deleted(messages: Iterable[InboxMessage]) -> dict[int, str]:
+    """By key, WhatsApp's id of what this service sent and that message deleted.
+
+    It is the phone's, or an admin's of the group: a delete of another's message by anybody else is ignored.
+    """
+    said = {
+        each.key: decode(each.content)
+        for each in messages
+        if each.type == Delete.type and each.content is not None
+    }
+    return {
+        key: each.target.message_id
+        for key, each in said.items()
+        if isinstance(each, Delete) and each.target.sender is None
+    }
+
+
+class Progress(Enum):
+    """The result of one step of a stage."""
+
+    EMPTY = "empty"
+    SETTLED = "settled"
+    AWAY = "away"
+
+
+class Stage:
+    """One kind of item, drained step by step; tried again with growing pauses."""
+
+    def __init__(self, step: Callable[[], Awaitable[Progress]], *, apart: float = 0.0) -> None:
+        """`apart`: seconds between the end of a round and the next."""
+        self._step = step
+        self._apart = apart
+        self._look = asyncio.Event()
+        self._waiting_since: float | None = None
+
+    @property
+    def age(self) -> float:
+        since = self._waiting_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def look(self) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        self._look.set()
+
+    async def run(self) -> None:
+        pause = DoublingPause(PAUSE, LONGEST_PAUSE)
+        while True:
+            self._look.clear()
+            if await self.once():
+                pause.reset()
+                await asyncio.sleep(self._apart)
+                await self._look.wait()
+            else:
+                await asyncio.sleep(pause.next())
+
+    async def once(self) -> bool:
+        began = time.monotonic()
+        while (progress := await self._step()) is Progress.SETTLED:
+            pass
+        if progress is Progress.EMPTY:
+            # The last step does not see items that came during it.
+            self._waiting_since = time.monotonic() if self._look.is_set() else None
+        elif self._waiting_since is None:
+            self._waiting_since = began
+        return progress is Progress.EMPTY

@@ -1,0 +1,398 @@
+"""From the lanes to WhatsApp: claim, send, tell the outcome.
+
+A connection claims for itself and nobody stands in between. While the socket is closed nothing is
+claimed, so that time spent disconnected is never an attempt. An outcome is reported until Redis has it
+(G2); a proof of delivery counts even when the lease was lost meanwhile (G3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from actors.connection.account.notices import notify
+from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.connection.limits.refusals import SendDeferred
+from actors.connection.names.lane_joins import LaneJoins
+from actors.messages.content import Change, Notice, UnknownContent
+from actors.metrics.counters import measures
+from actors.queue.lanes import LeaseLost
+from actors.redis.client import RedisAway
+from actors.runtime.actor_base import end_tasks
+from actors.runtime.backoff import DoublingPause
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.engine import Engine
+    from actors.connection.limits.standing import Standing
+    from actors.messages.content import Content
+    from actors.queue.lanes import Job, Lanes
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+WAIT = 20.0
+"""Seconds for which Redis is asked to wait for something to send."""
+
+GATHER = 0.005
+"""Seconds that an outcome waits for others, where its chat goes on meanwhile."""
+
+PAUSE, LONGEST_PAUSE = 0.1, 1.0
+NOT_OPEN_AFTER_ALL = 0.2
+"""Seconds without claims after a send found the socket closed before `run` said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """WhatsApp acknowledged the message of an attempt; `told` says whether Redis knows."""
+
+    attempt: asyncio.Task[bool]
+    id: str
+    at: float
+    told: asyncio.Future[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The connection whose messages are sent, and the epoch under which they are claimed."""
+
+    connection: str
+    epoch: int
+
+
+class Sender:
+    """Keeps up to `concurrency` messages in flight, one of each chat.
+
+    The next one of a chat is in hand already where no other chat waits, and leaves as soon as
+    WhatsApp acknowledged the one before it; Redis gets the outcome meanwhile.
+
+    `retry_at(attempts, permanent, now)` says when a failed message is tried again, None that it is
+    dead. `on_lost` is called once a newer epoch has the connection.
+    """
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        engine: Engine,
+        lanes: Lanes,
+        standing: Standing,
+        *,
+        concurrency: int,
+        retry_at: Callable[[int, bool, float], float | None],
+        on_lost: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._owner = ticket.connection, ticket.epoch
+        self._engine = engine
+        self._lanes = lanes
+        self._standing = standing
+        self._concurrency = concurrency
+        self._retry_at = retry_at
+        self._on_lost = on_lost
+        self._clock = clock
+        self._open = self._stopping = self._claiming = False
+        self._attempts: set[asyncio.Task[bool]] = set()
+        self._flying: set[asyncio.Task[bool]] = set()  # those among them that Redis has in flight
+        self._out: dict[str, asyncio.Task[bool]] = {}  # chat → what its next one waits for
+        self._next: dict[str, list[Job]] = {}  # chat → those in hand that are to follow
+        # A claim gives what is to follow a message, its failure takes that back: one at a time.
+        self._turn = asyncio.Lock()
+        self.joins = LaneJoins(self._owner, engine, lanes, standing.joined, on_lost)
+        self._sent: list[_Sent] = []
+        self._untold = 0
+        self._closed_until = 0.0
+        self._look = asyncio.Event()
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts whose outcome is not reported yet."""
+        return len(self._attempts)
+
+    def look(self) -> None:
+        """The engine may have learnt other names of chats."""
+        if self.joins.waits:
+            self._look.set()
+
+    def opened(self) -> None:
+        """The socket is open: claim."""
+        self._open = True
+        self._look.set()
+
+    def closed(self) -> None:
+        """The socket is closed: claim nothing until it is `opened` again."""
+        self._open = False
+
+    async def run(self) -> None:
+        """Claim and send until cancelled; attempts go on until `stop`. Raises what ends the listening."""
+        listening = asyncio.ensure_future(self._listen())
+        listening.add_done_callback(lambda _: self._look.set())
+        self._claiming = True
+        try:
+            while True:
+                self._look.clear()
+                if listening.done():
+                    listening.result()
+                async with self._turn:
+                    again = await self._join_and_claim()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(again):
+                        await self._look.wait()
+        finally:
+            self._claiming = False
+            _answer(self._sent, told=False)
+            await end_tasks([listening], 1.0)
+
+    async def stop(self, grace: float) -> None:
+        """Claim nothing more and wait `grace` seconds for what is in flight.
+
+        A message that was only to follow goes back as not attempted. One that is still out then goes back with
+        the lease, which queues it again at its old place.
+        """
+        self._stopping = True
+        end = time.monotonic() + grace
+        returning = asyncio.ensure_future(self._return())
+        await asyncio.wait([returning], timeout=grace)
+        while self._attempts and (left := end - time.monotonic()) > 0:
+            await asyncio.wait(self._attempts, timeout=left)
+        await end_tasks([returning, *self._attempts], 1.0)
+
+    async def _return(self) -> None:
+        """Give back what is in hand and was not attempted."""
+        async with self._turn:
+            jobs = [job for following in self._next.values() for job in following]
+            self._next.clear()
+            for job in jobs:
+                await self._unclaim(job.id)
+
+    async def _listen(self) -> None:
+        """Look whenever something was queued. The one blocking wait is never cut off half way."""
+        while True:
+            try:
+                await self._lanes.wait(self._owner[0], WAIT)
+            except RedisAway:
+                await asyncio.sleep(LONGEST_PAUSE)
+            self._look.set()
+
+    async def _join_and_claim(self) -> float | None:
+        """As `_claim`, once Redis has all names of chats."""
+        step = "done" if self._untold else await self.joins.step(self._next)
+        if step == "away":
+            return LONGEST_PAUSE
+        again = await self._claim(takes=step == "done")
+        return 0.0 if step == "more" else again
+
+    async def _claim(self, *, takes: bool) -> float | None:
+        """Tell what was sent and, where it `takes` messages, claim what fits, in one call.
+
+        Returns the seconds after which to look again by itself, None for never.
+        """
+        sent, self._sent = self._sent, []
+        again: float | None = None
+        # An outcome that Redis may not have is reported first: the next claim would hand it out again.
+        ahead = takes and self._open and not self._stopping and not self._untold
+        if ahead and (closed := self._closed_until - time.monotonic()) > 0:
+            ahead, again = False, closed
+        free = max(0, self._concurrency - len(self._flying) + len(sent)) if ahead else 0
+        if not free and not sent:
+            return again
+        told = False
+        try:
+            claim = await self._lanes.claim(
+                *self._owner,
+                free,
+                self._clock(),
+                sent={each.id: each.at for each in sent},
+                ahead=ahead and not self.joins.unfinished,
+            )
+            told = True
+            if sent and self.joins.unfinished:
+                self._look.set()
+            self._flying -= {each.attempt for each in sent}
+        except RedisAway:
+            return LONGEST_PAUSE
+        except LeaseLost:
+            told = True
+            self._on_lost("lost")
+            return None
+        finally:
+            _answer(sent, told=told)
+        self.joins.ask(claim.unnamed)
+        for job in claim.jobs:
+            if job.chat in self._out:
+                self._next.setdefault(job.chat, []).append(job)
+            else:
+                self._begin(job)
+                free -= 1
+        if not free or claim.next_due is None:
+            return again
+        return max(0.0, claim.next_due - self._clock()) + 0.005
+
+    def _begin(self, job: Job, after: asyncio.Task[bool] | None = None) -> None:
+        """Attempt `job`; one that was claimed to follow another has that one's attempt as `after`."""
+        attempt = asyncio.ensure_future(self._attempt(job, after))
+        self._out[job.chat] = attempt
+        self._attempts.add(attempt)
+        self._flying.add(attempt)
+        attempt.add_done_callback(self._done)
+
+    def _done(self, attempt: asyncio.Task[bool]) -> None:
+        self._attempts.discard(attempt)
+        self._flying.discard(attempt)
+        looked = False
+        if not attempt.cancelled():
+            if (error := attempt.exception()) is not None:
+                log.error("attempt broke", action="send", error=type(error).__name__)
+            else:
+                looked = attempt.result()
+        if not looked:
+            self._look.set()
+
+    async def _attempt(self, job: Job, after: asyncio.Task[bool] | None) -> bool:
+        """Send; return whether its room was claimed for when its outcome was reported."""
+        attempt = asyncio.current_task()
+        assert attempt is not None
+        try:
+            at = await self._send(job)
+        except SendError as error:
+            if after is not None:  # until Redis knows of that one, this one only follows it
+                await asyncio.wait([after])
+            async with self._turn:
+                behind = self._next.get(job.chat, [])
+                if await self._not_sent(job, error, [each.id for each in behind]):
+                    behind.clear()
+            self._go_on(job.chat)
+            return False
+        goes_on = self._go_on(job.chat, after=attempt)
+        if self._claiming and await self._report_with_claim(
+            _Sent(attempt, job.id, at, asyncio.get_running_loop().create_future()),
+            GATHER if goes_on else 0.0,
+        ):
+            return True
+        await self._tell(lambda: self._lanes.complete(*self._owner, job.id, at=at))
+        return False
+
+    def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> bool:
+        """The chat's message is out of the way: begin with what is to follow it, if anything is."""
+        del self._out[chat]
+        following = self._next.pop(chat, [])
+        if following:
+            self._begin(following[0], after)
+        if following[1:]:
+            self._next[chat] = following[1:]
+        return bool(following)
+
+    async def _send(self, job: Job) -> float:
+        """WhatsApp's time of its acknowledgement. Raises `SendError`."""
+        if self._stopping:
+            raise NotConnected
+        try:
+            said = await self._said(job)
+            self.joins.check(job.chat)
+            if isinstance(said, Notice):
+                await notify(self._engine, job.chat, said, job.said_at or self._clock())
+                return self._clock()
+            began = time.monotonic()
+            outgoing = Outgoing(job.message_id, job.chat, said, job.said_at)
+            at = await self._engine.send(outgoing)
+            measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
+        except SendError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # An engine that breaks its promise must not lose the message: what left is not known.
+            name = type(error).__name__
+            log.error(  # noqa: TRY400 - a traceback may quote what was sent
+                "engine broke", action="send", connection=self._owner[0], error=name
+            )
+            raise SendError(name, uncertain=True) from None
+        return at
+
+    async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
+        await self._tell(lambda: self._lanes.unclaim(*self._owner, id_, behind=behind))
+
+    async def _said(self, job: Job) -> Content:
+        """The content to send. Raises `SendError` where it can be made into nothing any more."""
+        try:
+            said = job.said
+        except UnknownContent:
+            raise SendError("unsupported_type", permanent=True) from None
+        if isinstance(said, Change) and said.target.sender is None:
+            # It stood before this one in the lane, and may have died there.
+            with suppress(RedisAway):
+                target = await self._lanes.get(f"{self._owner[0]}.{said.target.message_id}")
+                if target is not None and (refusal := target.refuses(said, self._clock())):
+                    raise SendError(refusal, permanent=True)
+        return said
+
+    async def _report_with_claim(self, sent: _Sent, within: float) -> bool:
+        """Whether the next claim reported it to Redis; there is one after `within` seconds at the latest."""
+        self._sent.append(sent)
+        if within:
+            asyncio.get_running_loop().call_later(within, self._look.set)
+        else:
+            self._look.set()
+        return await sent.told
+
+    async def _not_sent(self, job: Job, error: SendError, behind: Sequence[str]) -> bool:
+        """Tell it; whether those that were to follow it, `behind`, went back as well."""
+        if isinstance(error, NotConnected):
+            if self._stopping or not self.joins.waits:
+                self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
+            await self._unclaim(job.id, behind)
+            return True
+        if isinstance(error, SendDeferred):
+            await self._tell(lambda: self._standing.defer(job, error, behind))
+            return True
+        self._standing.failed(error.code)
+        retry_at = self._retry_at(job.attempts, error.permanent, self._clock())
+        log.warning(
+            "send failed",
+            action="send",
+            connection=self._owner[0],
+            id=job.id,
+            code=error.code,
+            attempts=job.attempts,
+            dead=retry_at is None,
+        )
+        status = await self._tell(
+            lambda: self._lanes.fail(
+                *self._owner,
+                job.id,
+                code=error.code,
+                permanent=error.permanent,
+                uncertain=error.uncertain,
+                retry_at=retry_at,
+                behind=behind,
+            )
+        )
+        return status not in {"dead", "sent"}
+
+    async def _tell(self, outcome: Callable[[], Awaitable[T]]) -> T | None:
+        """Tell an outcome until Redis has it; its answer, or None once the lease is lost."""
+        pause = DoublingPause(PAUSE, LONGEST_PAUSE)
+        refused = False
+        try:
+            while True:
+                try:
+                    return await outcome()
+                except RedisAway:
+                    self._untold += not refused
+                    refused = True
+                    await asyncio.sleep(pause.next() * random.uniform(0.5, 1))  # noqa: S311 - spread only
+        except LeaseLost:
+            self._on_lost("lost")
+            return None
+        finally:
+            self._untold -= refused
+
+
+def _answer(sent: Sequence[_Sent], *, told: bool) -> None:
+    for each in sent:
+        if not each.told.done():
+            each.told.set_result(told)

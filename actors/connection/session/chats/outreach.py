@@ -1,0 +1,90 @@
+"""Persons with whom the account has a chat, and WhatsApp's limits on writing to all others."""
+
+from __future__ import annotations
+
+from actors.connection.limits.account_limits import NONE, Limits
+from actors.connection.session.part import SessionPart
+
+LOCK, CAP = "lock", "cap"
+
+
+class Outreach(SessionPart):
+    """Limits and chats outlive every process.
+
+    A chat is begun for good once the person wrote, or WhatsApp did not refuse a first message to them. A
+    crash before its acknowledgement leaves the chat begun: that message is sent again, and a refusal undoes it.
+    """
+
+    def limits(self) -> Limits:
+        """The limits as they came last, those that are over included."""
+        rows = {kind: (until, told) for kind, until, told in self._file.rows(_LIMITS)}
+        if not rows:
+            return NONE
+        locked, capped = rows.get(LOCK), rows.get(CAP)
+        return Limits(
+            None if locked is None else float(locked[0]),
+            None if capped is None else float(capped[0]),
+            capped is None or bool(capped[1]),
+        )
+
+    def note_lock(self, until: float | None) -> None:
+        """The account is time-locked until then; None: it is not."""
+        self._note_limit(LOCK, until, told=True)
+
+    def note_cap(self, until: float | None, *, told: bool = True) -> None:
+        """New chats are capped until then; None: they are not. `told` where WhatsApp said when it ends."""
+        self._note_limit(CAP, until, told=told)
+
+    def _note_limit(self, kind: str, until: float | None, *, told: bool) -> None:
+        if until is None:
+            self._file.write("DELETE FROM limits WHERE kind = ?", (kind,))
+            return
+        self._file.write(
+            "INSERT OR REPLACE INTO limits (kind, until, told) VALUES (?, ?, ?)",
+            (kind, until, int(told)),
+        )
+
+    def note_correspondent(self, chat: str) -> None:
+        """The person of this chat wrote."""
+        self._file.write(
+            "INSERT INTO correspondents (chat) VALUES (?)"
+            " ON CONFLICT DO UPDATE SET began = NULL WHERE began IS NOT NULL",
+            (chat,),
+        )
+
+    def note_begun(self, chat: str, message_id: str) -> None:
+        """Note that the account writes this message to the person of this chat: the first one begins it."""
+        self._file.write(
+            "INSERT OR IGNORE INTO correspondents (chat, began) VALUES (?, ?)", (chat, message_id)
+        )
+
+    def wrote(self, chat: str) -> bool:
+        """Whether the person of this chat, a canonical address, ever wrote."""
+        query = "SELECT 1 FROM correspondents WHERE chat = ? AND began IS NULL"
+        return self._file.row(query, (chat,)) is not None
+
+    def begun(self, chat: str) -> bool:
+        """Whether either side of this chat, a canonical address, ever wrote."""
+        return self._file.row("SELECT 1 FROM correspondents WHERE chat = ?", (chat,)) is not None
+
+    def begun_by(self, chat: str) -> str | None:
+        """The message by which the account began this chat; None where the person wrote, or nobody."""
+        row = self._file.row("SELECT began FROM correspondents WHERE chat = ?", (chat,))
+        return None if row is None else row[0]
+
+    def forget_begun(self, chat: str) -> None:
+        """Forget the message that began the chat, which WhatsApp refused; a person who wrote stays noted."""
+        self._file.write("DELETE FROM correspondents WHERE chat = ? AND began IS NOT NULL", (chat,))
+
+    def move(self, old: str, new: str) -> None:
+        """The chat `old` is `new`."""
+        self._file.write(
+            "INSERT INTO correspondents (chat, began)"
+            " SELECT ?, began FROM correspondents WHERE chat = ?"
+            " ON CONFLICT DO UPDATE SET began = NULL WHERE excluded.began IS NULL",
+            (new, old),
+        )
+        self._file.write("DELETE FROM correspondents WHERE chat = ?", (old,))
+
+
+_LIMITS = "SELECT kind, until, told FROM limits"

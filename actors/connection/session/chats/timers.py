@@ -1,0 +1,42 @@
+"""Timers of chats with persons whose messages disappear; a group's is in the list of its members."""
+
+from __future__ import annotations
+
+from actors.connection.session.part import SessionPart
+
+OFF_SECONDS = 90 * 86_400.0
+"""Seconds for which it is known that a timer was taken away: no setting from before comes later."""
+
+
+class Timers(SessionPart):
+    """Of two settings of a chat the later one counts, in whatever order they come."""
+
+    def note(self, chat: str, seconds: int, set_at: float) -> None:
+        """Note that messages of the chat disappear after so many seconds; 0: they stay.
+
+        `set_at` is when that was set, in seconds since the epoch.
+        """
+        self._file.write(
+            "INSERT INTO timers (chat, seconds, set_at) VALUES (?, ?, ?)"
+            " ON CONFLICT (chat) DO UPDATE SET seconds = excluded.seconds, set_at = excluded.set_at"
+            " WHERE excluded.set_at >= set_at",
+            (chat, seconds, set_at),
+        )
+
+    def seconds(self, chat: str) -> int:
+        """Seconds after which messages of the chat disappear, 0 where they stay."""
+        row = self._file.row("SELECT seconds FROM timers WHERE chat = ?", (chat,))
+        return 0 if row is None else int(row[0])
+
+    def move(self, old: str, new: str) -> None:
+        """Timers of the chat `old` are those of `new` from now on."""
+        row = self._file.row("SELECT seconds, set_at FROM timers WHERE chat = ?", (old,))
+        if row is not None:
+            self.note(new, *row)
+            self._file.write("DELETE FROM timers WHERE chat = ?", (old,))
+
+    def prune(self, now: float) -> None:
+        """Forget timers that were taken away long ago."""
+        self._file.write(
+            "DELETE FROM timers WHERE seconds = 0 AND set_at < ?", (now - OFF_SECONDS,)
+        )

@@ -1,0 +1,31 @@
+"""Names that persons gave themselves, as history syncs and messages bring them."""
+
+from __future__ import annotations
+
+from actors.connection.session.part import SessionPart
+
+LONGEST_NAME = 256
+NO_NAME = "-"
+"""The name that clients give a person who has none."""
+
+
+class PushNames(SessionPart):
+    """The newest name of each person, who is a canonical address."""
+
+    def save(self, person: str, name: str) -> bool:
+        """Store the name that a person goes by; True where it is news."""
+        if not 0 < len(name) <= LONGEST_NAME or name in (self.find(person), NO_NAME):
+            return False
+        self._file.write(
+            "INSERT OR REPLACE INTO push_names (person, name) VALUES (?, ?)", (person, name)
+        )
+        return True
+
+    def find(self, person: str) -> str | None:
+        """Return the name; None where none is known."""
+        row = self._file.row("SELECT name FROM push_names WHERE person = ?", (person,))
+        return None if row is None else str(row[0])
+
+    def forget_all(self) -> None:
+        """Drop all names: another account may be linked next."""
+        self._file.write("DELETE FROM push_names")

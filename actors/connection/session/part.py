@@ -1,0 +1,19 @@
+"""The base of a session's parts: rows of one noun, in the file that all of them share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.connection.session.file import SessionFile
+
+
+class SessionPart:
+    """Rows of one noun.
+
+    A read sees what is committed, and inside a transaction that too. A method that changes something has to
+    be called inside ``async with session.transaction()`` and raises `RuntimeError` otherwise.
+    """
+
+    def __init__(self, file: SessionFile) -> None:
+        self._file = file

@@ -1,0 +1,341 @@
+"""Received items: on disk before they are acknowledged, kept until they are stored elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
+from actors.connection.session.files.downloads import FILE
+from actors.connection.session.part import SessionPart
+from actors.connection.session.received.app_state import APP_STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxOfState, InboxStatus
+    from actors.connection.session.chats.outreach import Outreach
+    from actors.connection.session.file import SessionFile
+    from actors.connection.session.files.downloads import Downloads
+    from actors.connection.session.messages.placeholders import Placeholders
+    from actors.connection.session.received.app_state import AppState
+    from actors.connection.session.received.phone_statuses import PhoneStatuses
+
+HISTORY = "history"
+"""The kind of a row with a message of a history sync: it waits behind live ones."""
+
+WANTED = "wanted"
+"""The kind of a row that stands for a message whose resend was asked for: not shown yet."""
+
+UNDECRYPTABLE = "undecryptable"
+"""The type of a placeholder; the sender's resend under the same id replaces it."""
+
+TOMBSTONE_SECONDS = 30 * 86_400.0
+
+PENDING: Final = (
+    "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
+    " content FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+)
+
+
+class Inbox(SessionPart):
+    """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
+
+    def __init__(
+        self,
+        file: SessionFile,
+        *,
+        phone_statuses: PhoneStatuses,
+        downloads: Downloads,
+        outreach: Outreach,
+        placeholders: Placeholders,
+        app_state: AppState,
+    ) -> None:
+        super().__init__(file)
+        self._phone_statuses, self._downloads = phone_statuses, downloads
+        self._outreach, self._placeholders = outreach, placeholders
+        self._app_state = app_state
+
+    def seen(self, chat: str, sender: str, message_id: str) -> bool:
+        """Whether the message was committed, and is no placeholder: its resend is not wanted."""
+        row = self.tombstone(chat, sender, message_id)
+        return row is not None and row[0] == 1
+
+    def knows(self, chat: str, sender: str, message_id: str) -> bool:
+        """Whether a message of this id came, also one that could not be read."""
+        return self.tombstone(chat, sender, message_id) is not None
+
+    def add(
+        self,
+        *,
+        chat: str,
+        sender: str,
+        message_id: str,
+        at: int,
+        type: str,  # noqa: A002 - the field's name everywhere
+        text: str | None,
+        from_me: bool = False,
+        push_name: str | None = None,
+        source: Literal["live", "offline", "history"] = "live",
+        body: bytes | None = None,
+        content: str | None = None,
+    ) -> bool:
+        """Put a message in; False where it, or a tombstone of it, is there already.
+
+        `chat` and `sender` are canonical addresses. A real message replaces a placeholder of the
+        same id, settled or not, and takes its place in the order. `at` is WhatsApp's time in
+        seconds; `body` the decrypted bytes, `content` what they say where `type` and `text` do not
+        say it all.
+        """
+        readable = type != UNDECRYPTABLE
+        known = self.tombstone(chat, sender, message_id)
+        if known is not None and known[0] == 1:
+            return False
+        if known is not None and not readable:
+            return self._show(known[1])
+        if known is not None:
+            self._placeholders.forget(chat, sender, message_id)
+        if known is not None and known[1] is not None:
+            if self._fill(known[1], push_name, (type, text, body, content)):
+                self._mark_readable(chat, sender, message_id)
+                return True
+            at = self._take_back(known[1], at)
+        row = (
+            *(chat, sender, message_id, at, type),
+            *(text, int(from_me), push_name, source, body, content),
+        )
+        kind = HISTORY if source == "history" else "message"
+        self._put(kind, row, readable=readable)
+        return True
+
+    def last_arrival(self) -> int:
+        """The key of the newest item; 0 where there is none."""
+        row = self._file.row("SELECT max(key) FROM inbox")
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def keeps_any(self, until: int) -> bool:
+        """Whether a message with a key up to that one is stored here alone."""
+        query = "SELECT 1 FROM inbox WHERE kind IN ('message', ?) AND key <= ? LIMIT 1"
+        return self._file.row(query, (HISTORY, until)) is not None
+
+    def skip_arrivals(self, count: int) -> None:
+        """Leave out the next `count` keys: what comes now came after all that had one of them."""
+        self._file.write(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT 'inbox', 0"
+            " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'inbox')"
+        )
+        self._file.write("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'inbox'", (count,))
+
+    def want(
+        self,
+        *,
+        chat: str,
+        sender: str,
+        message_id: str,
+        at: int,
+        from_me: bool,
+        push_name: str | None,
+        source: Literal["live", "offline", "history"],
+    ) -> None:
+        """Note a message that could not be read and whose resend is asked for.
+
+        It shows only when `show_wanted` finds that no resend came, or a placeholder is added for it.
+        """
+        if self.tombstone(chat, sender, message_id) is None:
+            row = (
+                *(chat, sender, message_id, at, UNDECRYPTABLE),
+                *(None, int(from_me), push_name, source, None, None),
+            )
+            self._put(WANTED, row, readable=False)
+        else:
+            self._file.write(
+                "UPDATE tombstones SET at = ? WHERE chat = ? AND sender = ? AND message_id = ?",
+                (self._file.clock(), chat, sender, message_id),
+            )
+
+    def wants(self) -> bool:
+        """Whether the resend of any message is waited for."""
+        return self._file.row("SELECT 1 FROM inbox WHERE kind = ? LIMIT 1", (WANTED,)) is not None
+
+    def show_wanted(self, before: float) -> int:
+        """Put placeholders for what was last asked for at or before that time; return how many.
+
+        So for what was asked for in the future: the clock was set back, and how long ago is unknown.
+        """
+        rows = self._file.rows(
+            "SELECT inbox.key FROM inbox JOIN tombstones ON tombstones.inbox = inbox.key"
+            " WHERE inbox.kind = ? AND (tombstones.at <= ? OR tombstones.at > ?)",
+            (WANTED, before, self._file.clock()),
+        )
+        return sum(self._show(key) for (key,) in rows)
+
+    def bury(self, *, chat: str, sender: str, message_id: str) -> None:
+        """Leave a tombstone alone: the message was for the protocol and shows nothing.
+
+        A placeholder that waits for it is taken back; a message that is there stays.
+        """
+        known = self.tombstone(chat, sender, message_id)
+        if known is not None and known[0] == 1:
+            return
+        if known is not None and known[1] is not None:
+            self._file.write("DELETE FROM inbox WHERE key = ?", (known[1],))
+        self._placeholders.forget(chat, sender, message_id)
+        self._file.write(
+            "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
+            " VALUES (?, ?, ?, 1, NULL, ?)",
+            (chat, sender, message_id, self._file.clock()),
+        )
+        self._phone_statuses.expect(chat, sender, message_id)
+
+    def add_receipt(
+        self,
+        *,
+        chat: str,
+        message_ids: Sequence[str],
+        status: Literal["delivered", "read"],
+        at: int,
+    ) -> None:
+        """Put a receipt in. One that comes twice is there twice: receipts are idempotent."""
+        self._file.write(
+            "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
+            " VALUES ('receipt', ?, '', ?, ?, ?, 0, 'live')",
+            (chat, json.dumps(list(message_ids)), at, status),
+        )
+
+    @overload
+    def pending(self, kind: Literal["message", "history"], limit: int) -> list[InboxMessage]: ...
+
+    @overload
+    def pending(self, kind: Literal["receipt"], limit: int) -> list[InboxReceipt]: ...
+
+    @overload
+    def pending(self, kind: Literal["merge"], limit: int) -> list[InboxMerge]: ...
+
+    @overload
+    def pending(self, kind: Literal["status"], limit: int) -> list[InboxStatus]: ...
+
+    @overload
+    def pending(self, kind: Literal["file"], limit: int) -> list[InboxFile]: ...
+
+    @overload
+    def pending(self, kind: Literal["app_state"], limit: int) -> list[InboxOfState]: ...
+
+    @overload
+    def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]: ...
+
+    def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+        """The oldest unsettled items of a kind, oldest first; those of the others cost nothing."""
+        if kind == "status":
+            return self._phone_statuses.due(limit)
+        if kind == FILE:
+            return self._downloads.due_files(limit)
+        if kind == APP_STATE:
+            return self._app_state.pending(limit)
+        read = _READ[kind]
+        return [read(row) for row in self._file.rows(PENDING, (kind, limit))]
+
+    def settle(self, keys: Sequence[int]) -> None:
+        """Forget the items, which are stored elsewhere; the messages' tombstones stay 30 days.
+
+        Keys that are settled already, or never were, are ignored.
+        """
+        settled = json.dumps(list(keys))
+        self._file.write(
+            "DELETE FROM inbox WHERE key IN (SELECT value FROM json_each(?))", (settled,)
+        )
+        self._file.write(
+            "UPDATE tombstones SET inbox = NULL, at = ?"
+            " WHERE inbox IN (SELECT value FROM json_each(?))",
+            (self._file.clock(), settled),
+        )
+
+    def prune(self, now: float) -> None:
+        """Drop the tombstones of messages that were settled 30 days ago.
+
+        Those of a LID's chat stay until its phone number is known: they say what is to be merged.
+        """
+        self._file.write(
+            "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL AND chat NOT GLOB '*@lid'",
+            (now - TOMBSTONE_SECONDS,),
+        )
+
+    def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
+        key = self._file.insert(
+            "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
+            " source, body, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (kind, *row),
+        )
+        self._file.write(
+            "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*row[:3], int(readable), key, self._file.clock()),
+        )
+        if row[6]:  # the account's own
+            self._phone_statuses.expect(*row[:3])
+            if not row[0].endswith("@g.us"):
+                self._outreach.note_begun(row[0], row[2])
+        elif row[0] == row[1]:
+            self._outreach.note_correspondent(row[0])
+
+    def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
+        """Let a row that was never shown be the message that it stands for; False for another.
+
+        One that was shown may be on its way to the store, and settling it must not take this.
+        """
+        return (
+            self._file.write(
+                "UPDATE inbox SET kind = 'message', type = ?, text = ?, body = ?, content = ?,"
+                " push_name = coalesce(?, push_name) WHERE key = ? AND kind = ?",
+                (*said, push_name, key, WANTED),
+            )
+            == 1
+        )
+
+    def _mark_readable(self, chat: str, sender: str, message_id: str) -> None:
+        self._file.write(
+            "UPDATE tombstones SET readable = 1, at = ?"
+            " WHERE chat = ? AND sender = ? AND message_id = ?",
+            (self._file.clock(), chat, sender, message_id),
+        )
+
+    def _take_back(self, key: int, at: int) -> int:
+        """Remove a placeholder that may not have left yet; return its time, else `at`."""
+        row = self._file.row("SELECT at FROM inbox WHERE key = ?", (key,))
+        self._file.write("DELETE FROM inbox WHERE key = ?", (key,))
+        return at if row is None else int(row[0])
+
+    def _show(self, key: int | None) -> bool:
+        shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
+        return self._file.write(shown, (key, WANTED)) == 1
+
+    def tombstone(self, chat: str, sender: str, message_id: str) -> tuple[int, int | None] | None:
+        """Return whether the message was read (1 or 0) and the key of its item; None where it never came."""
+        return self._file.row(
+            "SELECT readable, inbox FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
+            (chat, sender, message_id),
+        )
+
+
+def _message(row: Any) -> InboxMessage:
+    key, chat, sender, message_id, at, type_, text, from_me, push_name, source, content = row
+    return InboxMessage(
+        key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source, content
+    )
+
+
+def _receipt(row: Any) -> InboxReceipt:
+    key, chat, _, message_ids, at, status, *_ = row
+    return InboxReceipt(key, chat, tuple(json.loads(message_ids)), status, at)
+
+
+def _merge(row: Any) -> InboxMerge:
+    key, new, old, *_ = row
+    return InboxMerge(key, old, new)
+
+
+_READ: Final[Mapping[InboxKind, Callable[[Any], Any]]] = {
+    "message": _message,
+    "history": _message,
+    "receipt": _receipt,
+    "merge": _merge,
+}

@@ -1,0 +1,178 @@
+// Package account answers requests about an account whose device is logged in: lookups, groups, receipts, calls,
+// presence, servers of files.
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+
+	"teimoso-whatsmeow/accountstate"
+	"teimoso-whatsmeow/headers"
+	"teimoso-whatsmeow/library"
+	"teimoso-whatsmeow/outcome"
+	"teimoso-whatsmeow/pipe"
+)
+
+// within is how long a request to WhatsApp may take.
+const within = 60 * time.Second
+
+// Account is the account over one socket.
+type Account struct {
+	Client   *library.Client
+	Context  context.Context
+	States   *accountstate.States
+	MayLeave func() error
+	Tell     func(event string, fields pipe.Fields, raw []byte)
+
+	// shown is the account's presence as the actor asked for it; nil before that.
+	shown atomic.Pointer[types.Presence]
+}
+
+// Unlink removes the device from the account at WhatsApp.
+func (one *Account) Unlink(jid types.JID) error {
+	_, err := one.Client.Query(one.Context, whatsmeow.DangerousInfoQuery{
+		Namespace: "md", Type: "set", To: types.ServerJID, Timeout: within, NoRetry: true,
+		Content: []waBinary.Node{{
+			Tag: "remove-companion-device", Attrs: waBinary.Attrs{"jid": jid, "reason": "user_initiated"},
+		}},
+	})
+	return err
+}
+
+// Lookup returns the address under which WhatsApp has a number; null where it is not there.
+func (one *Account) Lookup(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		Number string `json:"number"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	found, err := one.Client.IsOnWhatsApp(one.Context, []string{"+" + wanted.Number})
+	if err != nil {
+		return nil, outcome.Of(err)
+	}
+	told := pipe.Fields{"address": nil, "phone": nil, "lid": nil}
+	for _, each := range found {
+		if !each.IsIn {
+			continue
+		}
+		told["address"] = each.JID.String()
+		phone, lid := each.PhoneNumber, each.JID
+		if lid.Server == types.DefaultUserServer {
+			phone = lid
+			lid, _ = one.Client.Store.LIDs.GetLIDForPN(one.Context, phone)
+		}
+		if !phone.IsEmpty() {
+			told["phone"] = phone.String()
+		}
+		if !lid.IsEmpty() {
+			told["lid"] = lid.String()
+		}
+	}
+	return told, nil
+}
+
+// Groups returns the groups that the account is in.
+func (one *Account) Groups(*pipe.Request) (pipe.Fields, error) {
+	found, err := one.Client.GetJoinedGroups(one.Context)
+	if err != nil {
+		return nil, outcome.Of(err)
+	}
+	groups := make([]pipe.Fields, len(found))
+	for index, group := range found {
+		groups[index] = headers.Group(group)
+	}
+	return pipe.Fields{"groups": groups}, nil
+}
+
+// Group returns one group: its members and settings.
+func (one *Account) Group(request *pipe.Request) (pipe.Fields, error) {
+	chat, err := ChatOf(request)
+	if err != nil {
+		return nil, err
+	}
+	found, err := one.Client.GetGroupInfo(one.Context, chat)
+	switch {
+	case errors.Is(err, whatsmeow.ErrNotInGroup):
+		return nil, &pipe.Refusal{Code: "not_in_group", Permanent: true}
+	case errors.Is(err, whatsmeow.ErrGroupNotFound):
+		return nil, &pipe.Refusal{Code: "unknown_group", Permanent: true}
+	case err != nil:
+		return nil, outcome.Of(err)
+	}
+	return headers.Group(found), nil
+}
+
+// Read sends a read receipt; `self` keeps it from the sender.
+func (one *Account) Read(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		Chat   string   `json:"chat"`
+		Sender string   `json:"sender"`
+		IDs    []string `json:"ids"`
+		At     float64  `json:"at"`
+		Self   bool     `json:"self"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	chat, err := Address(wanted.Chat)
+	if err != nil {
+		return nil, err
+	}
+	sender := types.EmptyJID
+	if wanted.Sender != "" {
+		if sender, err = Address(wanted.Sender); err != nil {
+			return nil, err
+		}
+	}
+	if err := one.MayLeave(); err != nil {
+		return nil, err
+	}
+	kind := types.ReceiptTypeRead
+	if wanted.Self {
+		kind = types.ReceiptTypeReadSelf
+	}
+	at := time.UnixMilli(int64(wanted.At * 1000))
+	return nil, outcome.Of(one.Client.MarkRead(one.Context, wanted.IDs, at, chat, sender, kind))
+}
+
+// Probe reports whether WhatsApp answers a ping.
+func (one *Account) Probe(*pipe.Request) (pipe.Fields, error) {
+	return pipe.Fields{"answered": one.Client.Ping(one.Context)}, nil
+}
+
+// RejectCall refuses a call that rings.
+func (one *Account) RejectCall(request *pipe.Request) (pipe.Fields, error) {
+	var wanted struct {
+		Caller string `json:"caller"`
+		Call   string `json:"call"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, err
+	}
+	caller, err := Address(wanted.Caller)
+	if err != nil {
+		return nil, err
+	}
+	return nil, outcome.Of(one.Client.RejectCall(one.Context, caller, wanted.Call))
+}
+
+// Mex sends a GraphQL query of the actor's and returns the JSON of its answer as raw bytes.
+func (one *Account) Mex(request *pipe.Request) (pipe.Fields, []byte, error) {
+	var wanted struct {
+		Query     string          `json:"query_id"`
+		Variables json.RawMessage `json:"variables"`
+	}
+	if err := request.Read(&wanted); err != nil {
+		return nil, nil, err
+	}
+	answer, err := one.Client.Mex(one.Context, wanted.Query, wanted.Variables)
+	return nil, answer, outcome.Of(err)
+}

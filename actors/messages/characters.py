@@ -1,0 +1,41 @@
+"""Characters that a message's text may have (pure)."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 65_536  # characters; WhatsApp's limit for a text message
+
+# C0 except tab, line feed and carriage return; DEL. No client of WhatsApp can show them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+# The texts that `sendable` takes, as a pattern for JSON Schema: no control character, and at least one
+# that is no white space.
+_REFUSED = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F"
+_WHITE = r"\t\n\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
+PATTERN = f"^[^{_REFUSED}]*[^{_REFUSED}{_WHITE}][^{_REFUSED}]*$"
+
+
+class InvalidText(ValueError):  # noqa: N818 - reads as what it is
+    """A text that cannot be sent; the message never repeats it. `code` is stable."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def sendable(text: str) -> str:
+    """The text itself; raises `InvalidText` when WhatsApp would refuse or mangle it."""
+    if not text or text.isspace():
+        raise InvalidText("text_empty", "the text has nothing but white space")
+    if len(text) > LONGEST:
+        raise InvalidText(
+            "text_too_long", f"the text has {len(text)} characters, WhatsApp allows {LONGEST}"
+        )
+    found = None if text.isprintable() else _CONTROL.search(text)
+    if found:
+        raise InvalidText(
+            "control_character",
+            f"character {found.start() + 1} is the control character U+{ord(found[0]):04X}",
+        )
+    return text

@@ -1,0 +1,25 @@
+"""People, each by a vCard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from actors.messages.field_types import Line, Vcard
+    from actors.messages.references import Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A person by a vCard."""
+
+    name: Line
+    vcard: Vcard
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    type: ClassVar = "contact"
+    cards: tuple[Card, ...]
+    reply_to: Quote | None = None

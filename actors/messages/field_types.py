@@ -1,0 +1,129 @@
+"""Types of the fields of content: limits of what a caller may send, with descriptions and examples.
+
+The kinds name these types in annotations alone, so that a process without pydantic holds content too; the gateway
+evaluates them (`gateway.schemas.content_fields`). Content that arrives is not held to them: engines bound it, and an answer
+shows all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from actors.messages import characters
+
+T = TypeVar("T")
+
+
+class Shown(NamedTuple):
+    """The description of a field in answers, where that is another one than a caller's."""
+
+    description: str
+
+
+HIDDEN: Final = object()
+"""Marks a field that no request and no answer has."""
+
+AS_TEXT: Final = object()
+"""Marks words that answers have in the `text` of a message, and not in its content."""
+
+GIVEN: Final = object()
+"""Marks a field that a send always has, and content that arrived may be without."""
+
+Hidden = Annotated[T, HIDDEN]
+
+
+def whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _sendable(value: str) -> str:
+    try:
+        return characters.sendable(value)
+    except characters.InvalidText as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+def _different(options: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(options)) < len(options):
+        raise PydanticCustomError("invalid_field", "an option is there twice")
+    return options
+
+
+Whole = Annotated[int, BeforeValidator(whole)]
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+Line = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_LINE)]
+SendableText = Annotated[
+    str,
+    AfterValidator(_sendable),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": characters.LONGEST,
+            "pattern": characters.PATTERN,
+            "description": "The text; control characters other than tab and line ends are refused.",
+            "examples": ["hi"],
+        }
+    ),
+]
+Words = Annotated[SendableText, AS_TEXT]
+Caption = Annotated[SendableText | None, AS_TEXT]
+
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, examples=[-23.55])]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, examples=[-46.63])]
+
+Vcard = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=65_536,
+        pattern=r"^BEGIN:VCARD\r?\n[^\x00\x0b\x0c\x7f]*END:VCARD\s*$",
+    ),
+    Field(examples=["BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nEND:VCARD"]),
+]
+
+Seconds = Annotated[Whole | None, Field(ge=0, le=86_400, description="Its length.")]
+Voice = Annotated[bool, Field(description="As a voice note: Opus in Ogg, if phones shall play it.")]
+
+Question = Annotated[Line, Field(examples=["Tea or coffee?"])]
+_OPTION = StringConstraints(min_length=1, max_length=100, pattern=_LINE)
+Options = Annotated[
+    tuple[Annotated[str, _OPTION], ...],
+    AfterValidator(_different),
+    Field(
+        min_length=2,
+        max_length=12,
+        json_schema_extra={"uniqueItems": True},
+        examples=[["tea", "coffee"]],
+    ),
+]
+_CHOICES = "Number of options that one may choose; 0 is any number."
+Choices = Annotated[
+    int,
+    Field(default=1, ge=0, le=12, description=_CHOICES),
+    BeforeValidator(whole),
+    Shown(_CHOICES),
+]
+Chosen = Annotated[
+    tuple[Annotated[str, StringConstraints(max_length=4096)], ...],
+    AfterValidator(_different),
+    Field(
+        max_length=100,
+        json_schema_extra={"uniqueItems": True},
+        description="Of the poll's options, at most as many as it allows. None takes the vote back.",
+        examples=[["tea"]],
+    ),
+    GIVEN,
+    Shown("null where the vote could not be read."),
+]
+
+Emoji = Annotated[
+    str,
+    StringConstraints(max_length=32, pattern=r"^[^\x00-\x20\x7f-\x9f]*$"),
+    Field(description="Empty takes the reaction back.", examples=["👍"]),
+    Shown("Empty where a reaction was taken back."),
+]

@@ -1,0 +1,73 @@
+"""Messages that bring a file: pictures, films, sound, documents, stickers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from actors.messages.field_types import Caption, Seconds, Voice
+    from actors.messages.references import Quote
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file beside a message: its plain bytes are kept under their SHA-256 (hex).
+
+    `size` is in bytes, `mime` what its sender calls it, `name` how a document is called.
+    """
+
+    sha256: str
+    size: int
+    mime: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    type: ClassVar = "image"
+    file: File
+    caption: Caption = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """`seconds` is how long it lasts, where that is known."""
+
+    type: ClassVar = "video"
+    file: File
+    caption: Caption = None
+    seconds: Seconds = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """`voice`: a voice note, rather than a file of sound."""
+
+    type: ClassVar = "audio"
+    file: File
+    voice: Voice = False
+    seconds: Seconds = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    type: ClassVar = "document"
+    file: File
+    caption: Caption = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sticker:
+    type: ClassVar = "sticker"
+    file: File
+    animated: bool = False
+    reply_to: Quote | None = None
+
+
+Media = Image | Video | Audio | Document | Sticker
+"""Kinds that bring a file."""

@@ -1,0 +1,22 @@
+"""A place on the earth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from actors.messages.field_types import Latitude, Line, Longitude
+    from actors.messages.references import Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Degrees; north and east are positive."""
+
+    type: ClassVar = "location"
+    latitude: Latitude
+    longitude: Longitude
+    name: Line | None = None
+    address: Line | None = None
+    reply_to: Quote | None = None

@@ -1,0 +1,42 @@
+"""Dealings of the account with a chat that wait in the queue as messages do, and are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from actors.messages.references import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMark:
+    """A mark that the account read messages of a chat.
+
+    `targets` with their authors; or without any, the messages that came until `until` by WhatsApp's times;
+    or without that either, those that had arrived here by `arrived`. Both in seconds since the epoch.
+    """
+
+    type: ClassVar = "read_mark"
+    targets: tuple[Target, ...] = ()
+    until: float | None = None
+    arrived: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChange:
+    """Settings of a chat that the account changes.
+
+    None: that one stays. `muted_until` is in seconds since the epoch; without it a mute has no end.
+    """
+
+    type: ClassVar = "chat_change"
+    archived: bool | None = None
+    pinned: bool | None = None
+    unread: bool | None = None
+    muted: bool | None = None
+    muted_until: float | None = None
+
+
+Notice = ReadMark | ChatChange
+NOTICES: Final = frozenset({str(ReadMark.type), str(ChatChange.type)})

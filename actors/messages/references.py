@@ -1,0 +1,29 @@
+"""Other messages that a message speaks of: the one that it changes, the one that it answers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MINTED = re.compile(r"3EB0[0-9A-F]{18}\Z")
+"""The WhatsApp ids that this service gives (`queue.records.mint`); WhatsApp Web's are like them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Another message of the same chat. `sender` None: this service sent it, under its own id.
+
+    Otherwise the canonical address of its author; the account's, where its phone sent it.
+    """
+
+    message_id: str
+    sender: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The message that a reply quotes. `text` is shown with it, where it is known; `type` is its kind."""
+
+    target: Target
+    text: str | None = None
+    type: str = "text"

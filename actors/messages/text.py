@@ -1,0 +1,17 @@
+"""A text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from actors.messages.field_types import Words
+    from actors.messages.references import Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    type: ClassVar = "text"
+    text: Words
+    reply_to: Quote | None = None

@@ -1,0 +1,106 @@
+"""Read marks: accepted as a message is, sent to WhatsApp by the owner of the connection."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from actors.messages.content import ReadMark, Target
+from actors.queue.lanes import Send
+from actors.state.documents import MESSAGES
+from actors.state.messages.changes import is_early
+from gateway.api import sends
+from gateway.api.lookups import canonical
+from gateway.api.messages import named
+from gateway.connection_access import resolve, resolve_path
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import addresses, responses
+from gateway.schemas.outbound_messages import ReadUntil
+from gateway.schemas.requests import Wait
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from actors.messages.content import Notice
+    from actors.state.connections import Connection as Registered
+
+
+async def one(call: Call[None, Wait]) -> Response:
+    """The message has to be stored, for only that tells whose it is."""
+    key = sends.idempotency_key(call)
+    id, named_connection = named(call)  # noqa: A001 - the field's word
+    if ".in." not in id:
+        raise Problem("not_incoming")
+    connection = await resolve(call, named_connection)
+    document = await call.backends.documents.get(MESSAGES, id)
+    if document is None or document["connection"] != connection.id or is_early(document):
+        raise Problem("unknown_message")
+    if document["direction"] != "in":
+        raise Problem("not_incoming")
+    target = Target(document["message_id"], document["sender"])
+    return await taken_in(call, connection, document["chat"], ReadMark((target,)), id, key=key)
+
+
+async def chat(call: Call[ReadUntil, Wait]) -> Response:
+    """All that the connection got up to a time; its owner knows which messages that are."""
+    key = sends.idempotency_key(call)
+    connection = await resolve_path(call)
+    chat, until = canonical(call.path["chat"], addresses.chat), call.body.until
+    mark = ReadMark(arrived=time.time()) if until is None else ReadMark(until=until.timestamp())
+    return await taken_in(call, connection, chat, mark, call.body.model_dump_json(), key=key)
+
+
+async def taken_in(
+    call: Call[Any, Wait],
+    connection: Registered,
+    chat: str,
+    notice: Notice,
+    asked: str,
+    *,
+    key: str | None,
+) -> Response:
+    """Accept what the account does in a chat, `asked` by the caller; 202. Raises as `sends.taken_in`."""
+    began = time.time()
+    send = Send.of(connection.id, chat, notice, asked=asked)
+    accepting = call.backends.accepting.accept(send, key)
+    taken = await sends.taken_in(call, connection, began, key, accepting)
+    answer = responses.Marked.model_validate({"id": taken.id, "status": taken.status})
+    return written(answer, 202, **taken.headers)
+
+
+GIVES = {
+    202: Gives(
+        "On disk, and sent to WhatsApp as soon as can be.", responses.Marked, headers=sends.TAKEN
+    )
+}
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/messages/{id}/read",
+        "markMessageRead",
+        "Mark a message that arrived as read",
+        "messages",
+        one,
+        GIVES,
+        "send",
+        query=Wait,
+        headers=sends.KEY,
+        refuses=(*sends.REFUSES, "unknown_message", "not_incoming"),
+    ),
+    Operation(
+        "POST",
+        "/api/chats/{connection}/{chat}/read",
+        "markChatRead",
+        "Mark what arrived in a chat as read",
+        "messages",
+        chat,
+        GIVES,
+        "send",
+        body=ReadUntil,
+        body_optional=True,
+        query=Wait,
+        headers=sends.KEY,
+        refuses=(*sends.REFUSES, "invalid_number", "unsupported_chat"),
+    ),
+)
