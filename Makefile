@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go test-whatsmeow docs site debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test proto whatsmeow whatsmeow-if-possible whatsmeow-dist whatsmeow-bump dist check check-go test-go test-whatsmeow mutation docs site debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -54,6 +54,11 @@ coverage: setup-test debian
 	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
 		$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long" $(TESTS); tests=$$?; \
 	$(BIN)/python -m tests.run.coverage_table && exit $$tests
+
+## changes to the pure decisions, one at a time: the unit tests of each module have to notice them
+mutation: setup-test .venv/mutation/installed
+	PYTHONPATH="$$(echo .venv/mutation/lib/python*/site-packages)" $(BIN)/python -m mutmut run
+	PYTHONPATH="$$(echo .venv/mutation/lib/python*/site-packages)" $(BIN)/python -m mutmut results
 
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian
@@ -184,7 +189,9 @@ lock: setup-test
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --group mutation -c requirements-dev.lock -o requirements-mutation.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group install -c requirements-dev.lock -o requirements-uv.lock
 
 clean:
-	rm -rf .venv build dist .cache *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist mutants .cache *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What all tests share: how a run is divided, how it ends when asked to, the figures it prints."""
+"""Hooks and fixtures of all tests: division of a run, its end on a signal, the figures that it prints."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ WORKER = "import sys;exec(eval(sys.stdin.readline()))"
 
 
 def pytest_configure() -> None:
-    """A run that is asked to end cleans up like one that is interrupted.
+    """Has a run that gets a signal clean up like one that is interrupted.
 
-    Both signals have a handler, so that programs begun here heed them, also where this run is one in
-    the background that a shell has told to ignore interrupts.
+    Both signals have a handler, so that programs begun here heed them, also where this run is in the
+    background of a shell that has it ignore interrupts.
     """
     leaks.listen()
     uvloop.install()  # as Ray does for actors, and what serves HTTP for itself
@@ -81,7 +81,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_leaked_at_last(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What files started together, and what logged as it ended."""
+    """Searches the logs of processes that several files share, and lines of the last ends."""
     yield
     answers.CHECK.close()
     leaks.SEARCH.files(tmp_path_factory.getbasetemp())
@@ -134,7 +134,7 @@ def logs_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Figure:
-    """Keeps a line of what was measured for the end of the run, whichever process runs the test."""
+    """Stores a line with a figure for the end of the run, in each process of it."""
 
     def keep(text: str) -> None:
         record_property(FIGURE, text)
@@ -144,16 +144,16 @@ def figure(record_property: Callable[[str, object], None]) -> Figure:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
-    told = [
+    figures = [
         text
         for report in reports
         if report.when == "call"
         for name, text in report.user_properties
         if name == FIGURE
     ]
-    if told:
+    if figures:
         terminalreporter.section("figures")
-        for text in told:
+        for text in figures:
             terminalreporter.line(f"  {text}")
     stats = terminalreporter.stats.values()
     ran = [each for kind in stats for each in kind if isinstance(each, pytest.TestReport)]

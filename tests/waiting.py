@@ -1,4 +1,4 @@
-"""Waiting for what nobody tells: look again until it is so, or fail and say what was waited for."""
+"""Polls a condition that nobody reports, until it holds; fails after a time, and names the condition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOISE = 5
-"""How many times a recovery bound may take while other tests share the cores."""
+"""The factor by which a recovery bound may be exceeded while other tests share the cores."""
 
 
 def until(what: str, look: Callable[[], T | None], seconds: float) -> T:

@@ -18,7 +18,7 @@ PAGE = b'<script>{"server_revision":1999999998,"client_revision":1999999999,"tie
 
 
 class Server:
-    """What it answers at each path (status and body), and the requests that it got."""
+    """A page's server: its answers by path (status and body), and the requests that it got."""
 
     def __init__(self, port: int) -> None:
         self.url = f"ws://127.0.0.1:{port}/ws/chat"

@@ -60,7 +60,7 @@ class Figure:
 class Figures:
     """All figures of a run, kept in `file` as soon as they are known.
 
-    What the file has of other runs stays there until it is measured again.
+    Figures of other runs stay in the file until they are measured again.
     """
 
     def __init__(self, file: Path) -> None:

@@ -21,7 +21,7 @@ from actors.connection.native.signal.signatures import sign
 from actors.connection.native.transport.nodes import Node
 from tests.benchmarks.figures import Figure, Figures, median
 from tests.unit.actors.connection.native.hostile_peer import fill, forged
-from tests.unit.actors.connection.native.receiving import CONTACT, DEVICE, World
+from tests.unit.actors.connection.native.receiving_device import CONTACT, DEVICE, World
 from tests.unit.actors.connection.native.signal_devices import Device, Sent
 
 if TYPE_CHECKING:

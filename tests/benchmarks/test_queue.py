@@ -1,4 +1,4 @@
-"""What the queue does per second, beside the least that any queue on this server must do."""
+"""Operations of the queue per second, beside the least that any queue on this server must do."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class Queue:
 
 @pytest.mark.timeout(900)
 async def test_operations_while_many_wait(figures: Figures, tmp_path: Path) -> None:
-    """What an operation costs may not depend on how many messages wait.
+    """The cost of an operation does not depend on the number of waiting messages.
 
     In turns with a queue beside it in which none does, on a server of its own.
     """

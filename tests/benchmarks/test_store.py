@@ -1,4 +1,4 @@
-"""What a state store that is paid by the document costs, counted by the emulator of Firestore."""
+"""The cost of a state store that is paid by the document, counted by the emulator of Firestore."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_message(figures: Figures, firestore: Firestore, instance: Instance) -
 
 
 def traffic(firestore: Firestore, instance: Instance, *, rounds: int) -> dict[str, Any]:
-    """What all of it cost; `rounds` is how often it was there then."""
+    """Sends messages; returns the operations of the store. `rounds`: the calls so far, with this one."""
     quiet(firestore)
     firestore.counts(reset=True)
     sent = []
@@ -114,20 +114,22 @@ def traffic(firestore: Firestore, instance: Instance, *, rounds: int) -> dict[st
 
 
 @pytest.mark.timeout(300)
-def test_a_message_that_is_told(figures: Figures, firestore: Firestore, instance: Instance) -> None:
-    """The same with a webhook, which is told of each step of each message."""
+def test_a_message_with_a_webhook(
+    figures: Figures, firestore: Firestore, instance: Instance
+) -> None:
+    """The same with a webhook, which receives each step of each message."""
     steps = 1 + 3  # received; sent, delivered, read
     with Receiver() as receiver:
         made = instance.api.post("/api/webhooks", json={"url": receiver.url}).json()
         receiver.secrets.append(made["secret"])
         counts = traffic(firestore, instance, rounds=2)
-        until("all is told", lambda: len(told(receiver)) == steps * MESSAGES * len(ACCOUNTS), 60)
+        until("all has arrived", lambda: len(ids(receiver)) == steps * MESSAGES * len(ACCOUNTS), 60)
         instance.api.delete(f"/api/webhooks/{made['id']}")
     assert receiver.in_order
     messages = 2 * MESSAGES * len(ACCOUNTS)
     figures.add(
         Figure(
-            "documents written for a message that a webhook is told of",
+            "documents written for a message that a webhook receives",
             (counts["writes"] + counts["deletes"]) / messages,
             "writes",
             at_most=2.5,
@@ -140,7 +142,7 @@ def test_a_message_that_is_told(figures: Figures, firestore: Firestore, instance
     )
 
 
-def told(receiver: Receiver) -> set[str]:
+def ids(receiver: Receiver) -> set[str]:
     return {each["id"] for each in receiver.taken if each["type"].startswith("message.")}
 
 

@@ -14,7 +14,7 @@ from gateway.webhooks.http_post import PER_ENDPOINT
 from tests.benchmarks.figures import Figure, Figures, median, share, turns
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import ROOT, Gateway
-from tests.integration.gateway.webhooks.telling import tell
+from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.processes import forked
 from tests.processes.valkey import Valkey
 from tests.waiting import until
@@ -78,7 +78,7 @@ async def delivered(gateway: Gateway, receiver: Receiver, number: int) -> float:
     """Events a second, from the first that is taken to the last."""
     documents = open_documents(gateway.settings)
     try:
-        await tell(documents, number * EVENTS, EVENTS, size=50, chats=CHATS)
+        await store_messages(documents, number * EVENTS, EVENTS, size=50, chats=CHATS)
     finally:
         await documents.close()
     await asyncio.to_thread(until, "the first is taken", lambda: receiver.taken, 60)

@@ -15,7 +15,7 @@ from tests.chaos.harness import report
 from tests.chaos.harness.faults import FAULTS, SHARED, SINGLE
 from tests.chaos.harness.judge import Arrival, Fate, Violation, violations
 from tests.chaos.harness.killer import Strike, assess, attribute, schedule
-from tests.chaos.harness.scene import Served, parties
+from tests.chaos.harness.scene import ConnectionOwner, parties
 from tests.chaos.harness.storm import Outcome
 from tests.chaos.harness.traffic import Lane
 
@@ -110,7 +110,7 @@ def test_every_fault_has_a_hand_and_a_name_of_its_own() -> None:
 def strike(
     fault: Fault, at: float, recovery: float | None = 1.0, *, epochs: tuple[int, int] = (1, 1)
 ) -> Strike:
-    before, after = ({WHOM[1].connection: Served(epoch, 7)} for epoch in epochs)
+    before, after = ({WHOM[1].connection: ConnectionOwner(epoch, 7)} for epoch in epochs)
     return Strike(fault, WHOM[0], at, at, at - 0.5, recovery, before=before, after=after)
 
 

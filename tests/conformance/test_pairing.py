@@ -84,12 +84,19 @@ def test_shows_another_code_after_a_wrong_one(
 
 
 @pytest.mark.differs(tryx="D9")
-def test_shows_another_code_after_one_that_expired(
-    simulator: Simulator, client: Client, friend: str
+@pytest.mark.parametrize(
+    ("fault", "refusal"),
+    [
+        pytest.param("expire_link_code", "link_code_expired", id="expired"),
+        pytest.param("refuse_link_finish", "link_code_refused", id="its keys were refused"),
+    ],
+)
+def test_shows_another_code_after_one_that_failed(
+    simulator: Simulator, client: Client, friend: str, fault: str, refusal: str
 ) -> None:
-    fault = simulator.fault(friend, "expire_link_code", count=1)
-    assert typed(simulator, friend, shown(client, friend)) == "link_code_expired"
-    assert simulator.struck(fault) == 1
+    number = simulator.fault(friend, fault, count=1)
+    assert typed(simulator, friend, shown(client, friend)) == refusal
+    assert simulator.struck(number) == 1
     links(simulator, client, friend)
 
 
@@ -109,16 +116,6 @@ def test_says_that_a_number_has_no_whatsapp(
     simulator.post(f"/contacts/{friend}", registered=False)
     assert says(refused(client, friend), "400")
     simulator.post(f"/contacts/{friend}", registered=True)
-    links(simulator, client, friend)
-
-
-@pytest.mark.differs(tryx="D9")
-def test_shows_another_code_after_its_keys_were_refused(
-    simulator: Simulator, client: Client, friend: str
-) -> None:
-    fault = simulator.fault(friend, "refuse_link_finish", count=1)
-    assert typed(simulator, friend, shown(client, friend)) == "link_code_refused"
-    assert simulator.struck(fault) == 1
     links(simulator, client, friend)
 
 

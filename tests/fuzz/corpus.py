@@ -24,7 +24,7 @@ EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 
 
 def fuzzed(examples: int) -> settings:
-    """How a test here is run: the same few examples each time, or `FUZZ_EXAMPLES` fresh ones."""
+    """Returns the settings of a test here: the same few examples each time, or `FUZZ_EXAMPLES` fresh ones."""
     return settings(
         max_examples=EXAMPLES or examples,
         derandomize=not EXAMPLES,

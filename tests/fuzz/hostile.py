@@ -30,7 +30,7 @@ FIRST = 30.0
 
 @dataclass
 class Hostile:
-    """What the server says to whoever connects.
+    """A server's stanzas for each client that connects.
 
     `first` and `stanzas` and `frames` (plaintexts that need not be stanzas) are sent in this order,
     `answers` in turn to what is asked, under the asker's id. Then the stream ends; where it is `asked`

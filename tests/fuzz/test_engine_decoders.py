@@ -163,7 +163,7 @@ def test_the_recorded_handshakes_succeed() -> None:
 def test_a_server_hello_is_proven_or_refused(answer: bytes, real: dict[str, Any]) -> None:
     with contextlib.suppress(HandshakeRefused):
         shake(real, answer)
-        # What was changed lies outside what is read.
+        # The changed bytes lie outside those that are read.
         assert hello(answer) == hello(bytes.fromhex(real["answer"]))
 
 

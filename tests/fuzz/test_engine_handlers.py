@@ -39,7 +39,7 @@ from tests.fuzz.corpus import (
     damaged,
     fuzzed,
 )
-from tests.unit.actors.connection.native.receiving import unasked
+from tests.unit.actors.connection.native.receiving_device import unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

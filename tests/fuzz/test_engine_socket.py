@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ANSWERS = [one for one in COMING if one.tag == "iq" and one.attrs.get("type") == "result"]
-PATIENCE = 60.0
+RUN_SECONDS = 60.0
 
-# What something that nobody handled is told as: each of these would be a fault of the engine.
+# Log actions of errors that nobody handled: each of these would be a fault of the engine.
 BROKEN = {
     "engine_failed",
     "login_failed",
@@ -90,7 +90,7 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
 
             sending = [asyncio.create_task(send(number)) for number in range(sends)]
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(RUN_SECONDS):
                     cause = await engine.run()
             finally:
                 opened.set()
@@ -190,7 +190,7 @@ def test_bombs(runner: asyncio.Runner, name: str) -> None:
 
 
 def test_a_flood_of_large_messages(runner: asyncio.Runner) -> None:
-    """What is read and not yet handled is bounded in bytes, too."""
+    """Stanzas that are read and not yet handled are bounded in bytes, too."""
     large = Node(
         "message",
         {"from": "15550100002@s.whatsapp.net", "id": "3EB0AA", "type": "text"},

@@ -73,7 +73,7 @@ def test_a_client_hello_is_answered_or_refused(resuming: bool, data: Any) -> Non
                 assert handshake.finish(data.draw(damaged([finish]))) == b"payload"
 
 
-class Served:
+class HostileDevices:
     """A world on loopback with a hostile device and another one."""
 
     def __init__(self, directory: Path, runner: asyncio.Runner) -> None:
@@ -118,9 +118,9 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
+def served() -> Iterator[HostileDevices]:
     with tempfile.TemporaryDirectory() as directory, asyncio.Runner() as runner:
-        made = Served(Path(directory), runner)
+        made = HostileDevices(Path(directory), runner)
         yield made
         made.close()
 
@@ -130,8 +130,8 @@ def served() -> Iterator[Served]:
 @example([Node("receipt", {"id": "3EB0AA", "to": "15550100002:99999999999999999999@lid"})])
 @fuzzed(40)
 @given(said=st.lists(changed(GOING), min_size=1, max_size=10))
-def test_stanzas_of_a_client_break_no_handler(served: Served, said: list[Node]) -> None:
-    # What would log the device out for good is a sound request.
+def test_stanzas_of_a_client_break_no_handler(served: HostileDevices, said: list[Node]) -> None:
+    # A request that would log the device out for good is sound.
     kept = [one for one in said if one.child("remove-companion-device") is None]
     with capture_logs() as logs:
         served.runner.run(served.attack([encode(one) for one in kept]))
@@ -141,7 +141,9 @@ def test_stanzas_of_a_client_break_no_handler(served: Served, said: list[Node]) 
 
 @fuzzed(30)
 @given(data=st.lists(frames(recorded("to_server")), min_size=1, max_size=4))
-def test_frames_of_a_client_end_its_own_connection(served: Served, data: list[bytes]) -> None:
+def test_frames_of_a_client_end_its_own_connection(
+    served: HostileDevices, data: list[bytes]
+) -> None:
     with capture_logs() as logs:
         served.runner.run(served.attack(data))
     assert [entry for entry in logs if entry["log_level"] == "error"] == []

@@ -24,32 +24,32 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TOLD = "told-by-the-test"
+MARKER = "answered-by-the-test"
 CHAT = "15550100002@s.whatsapp.net"
 TEXT = "token-of-this-test"
 
-# Each does one thing to warm up, and then one of which it tells when it was answered.
+# Each does one thing to warm up, then another one, and prints a marker after the answer to each.
 PROGRAMS = {
     "session.db": f"""
         session = Session.open(Path(sys.argv[1]), 1)
         for number in range(2):
             async with session.transaction():
-                session.add_message(chat={CHAT!r}, sender={CHAT!r}, message_id=str(number),
+                session.inbox.add(chat={CHAT!r}, sender={CHAT!r}, message_id=str(number),
                     at=1, type="text", text={TEXT!r})
-            told(number)
+            report(number)
     """,
     "spool.db": f"""
         spool = Spool(Path(sys.argv[1]), Quota(None, Limit("SPOOL_LIMIT", 10, "spool_unavailable", 5), 0))
         for number in range(2):
             await spool.put(Send("shop", {CHAT!r}, {TEXT!r}))
-            told(number)
+            report(number)
         await spool.close()
     """,
     "state.db": f"""
         documents = SqliteDocuments(Path(sys.argv[1]))
         for number in range(2):
             await documents.batch([Write("set", "whatsapp_messages", str(number), {{"a": {TEXT!r}}})])
-            told(number)
+            report(number)
         await documents.close()
     """,
 }
@@ -64,8 +64,8 @@ from actors.runtime.limits.quotas import Quota
 from actors.state.documents import Write
 from actors.state.sqlite.store import SqliteDocuments
 
-def told(number):
-    os.write(1, f"{told} {{number}}\\n".encode())
+def report(number):
+    os.write(1, f"{marker} {{number}}\\n".encode())
 
 async def main():
 {program}
@@ -74,30 +74,30 @@ asyncio.run(main())
 """
 
 
-def synced_before_told(trace: str, file: str) -> bool:
-    """Whether nothing that was written to the log of `file` was unsynced when it was told of.
+def synced_before_marker(trace: str, file: str) -> bool:
+    """Returns whether all that was written to the log of `file` was synced at the second marker.
 
-    Raises AssertionError when the trace shows no write between the two tellings.
+    Raises AssertionError when the trace shows no write between the two markers.
     """
-    tellings, written, dirty = 0, False, False
+    markers, written, dirty = 0, False, False
     for name, target, rest in calls(trace):
         if f"{file}-wal" in target:
             if name in {"fsync", "fdatasync"}:
                 dirty = dirty and not rest.endswith("= 0")
             elif name in {"write", "pwrite64"}:
                 dirty = True
-                written = written or (tellings == 1)
-        elif name == "write" and TOLD in rest:
-            tellings += 1
-            if tellings == 2:
+                written = written or (markers == 1)
+        elif name == "write" and MARKER in rest:
+            markers += 1
+            if markers == 2:
                 assert written, "nothing was written"
                 return not dirty
-    raise AssertionError(f"it told {tellings} times")
+    raise AssertionError(f"{markers} markers")
 
 
 @pytest.mark.parametrize("file", PROGRAMS)
 def test_what_was_answered_is_on_disk(tmp_path: Path, file: str) -> None:
-    program = FRAME.format(told=TOLD, program=PROGRAMS[file])
+    program = FRAME.format(marker=MARKER, program=PROGRAMS[file])
     output = tmp_path / "strace"
     done = subprocess.run(
         [*under(output), sys.executable, "-c", program, str(tmp_path / file)],
@@ -108,7 +108,7 @@ def test_what_was_answered_is_on_disk(tmp_path: Path, file: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert synced_before_told(output.read_text(), file)
+    assert synced_before_marker(output.read_text(), file)
 
 
 async def test_the_keepers_own_valkey_syncs_before_it_answers(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_a_commit_that_is_named_is_pinned(tree: Tree) -> None:
     assert (status, tree.pinned) == (0, OLDER), said
 
 
-def test_a_proxy_that_has_nothing_is_told(tree: Tree) -> None:
+def test_a_proxy_that_has_nothing_is_reported(tree: Tree) -> None:
     before = kept(tree)
     (tree.proxy / LIBRARY / "@v/main.info").unlink()
     status, said = tree.bump()

@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 SECONDS: Final = 10.0
-"""How long a client has, in seconds; in `tests/chaos`, where processes stand still, `PATIENT`."""
+"""Seconds that a client has; in `tests/chaos`, where processes stand still, `PATIENT`."""
 PATIENT: Final = 90.0
 MARGIN: Final = 10.0
 """Seconds beyond those within which a simulator answers that has a question to wait for."""
@@ -151,7 +151,7 @@ CHECK: Final = Check()
 
 
 def judged(found: list[str], left: tuple[str, ...]) -> list[str]:
-    """What is wrong with a test that leaves stanzas of the kinds in `left` on purpose."""
+    """Returns the faults of a test that leaves stanzas of the kinds in `left` on purpose."""
     unexpected = [f"not answered: {one}" for one in found if not one.startswith(left)]
     idle = [kind for kind in left if not any(one.startswith(kind) for one in found)]
     return [*unexpected, *(f"answered after all: {kind}" for kind in idle)]

@@ -1,4 +1,4 @@
-"""What a test measured, told at the end of the run."""
+"""A figure that a test measured, printed at the end of the run."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What the suite logs is searched for phone numbers and for the texts that its messages say (G10).
+"""Searches the suite's logs for phone numbers and for the texts of its messages (G10).
 
 Searched are the log files of everything that a test started (the service's, the simulator's, Ray's and
-Valkey's), whatever ended it, and what was logged in the test's own process. Of the texts those
-count which the test's process sent over HTTP and which nothing else could say: a `hi` is in many
-words. The foreign clients of `tests/conformance` log as they like: what they write is
-`FOREIGN_LOG`, in whatever directory, and nothing of ours has that name.
+Valkey's), also after a kill, and the log of the test's own process. Of the texts those count that
+the test's process sent over HTTP and that nothing else could contain: a `hi` is in many words. The
+foreign clients of `tests/conformance` log as they like: their files are named `FOREIGN_LOG`, in any
+directory, and nothing of ours has that name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FIELD: Final = re.compile(
     rb'"(text|body|caption|chat|sender|recipient|to|number|phone|jid|token)": ?"'
 )
 _LINE: Final = re.compile(rb'"action"|\baction=')
-"""What the service and the simulator log has this; prints of tests, and what others log, have not."""
+"""A mark of lines that the service or the simulator logs; prints of tests, and others' logs, lack it."""
 _ENDINGS: Final = (".log", ".out", ".err")
 FOREIGN_LOG: Final = "foreign.log"
 _MOST: Final = 500
@@ -43,17 +43,17 @@ class Search:
         self._found: list[str] = []
         self.lines = 0
 
-    def heard(self, said: object) -> None:
-        """Keeps the texts of a request's JSON."""
+    def note_request(self, said: object) -> None:
+        """Stores the texts of a request's JSON."""
         if isinstance(said, list):
             for each in said:
-                self.heard(each)
+                self.note_request(each)
         elif isinstance(said, dict):
             for name, value in said.items():
                 if name in ("text", "caption", "question") and isinstance(value, str):
                     self._keep(value)
                 else:
-                    self.heard(value)
+                    self.note_request(value)
 
     def _keep(self, text: str) -> None:
         """Also as JSON writes it."""
@@ -72,7 +72,7 @@ class Search:
                 whole = content.rfind(b"\n") + 1
                 self._read[path] = self._read.get(path, 0) + whole
                 self.lines += content.count(b"\n")
-                # What a killed process wrote last may lack its end.
+                # The last line of a killed process may lack its end.
                 self._found += self.leaks(content, f"{path.parent.name}/{path.name}")
 
     def new(self, root: Path) -> None:
@@ -100,7 +100,7 @@ class Search:
                 yield f"{where} has a message's text"
 
     def taken(self) -> list[str]:
-        """What was found, once; the texts are forgotten with it."""
+        """Returns the leaks found since the last call, and forgets the texts."""
         found, self._found = self._found, []
         self._texts.clear()
         return found
@@ -117,7 +117,7 @@ def closing(*roots: Path) -> None:
 
 
 def captured(report_sections: list[tuple[str, str]]) -> list[str]:
-    """What leaked into the captured output of a test: only lines of a log, no prints of the test's."""
+    """Returns the leaks in a test's captured output: only lines of a log, no prints of the test's."""
     leaked: list[str] = []
     for name, text in report_sections:
         logged = [
@@ -128,20 +128,20 @@ def captured(report_sections: list[tuple[str, str]]) -> list[str]:
 
 
 def masked(line: bytes) -> str:
-    told = NUMBER.sub(b"(number)", line[:300]).decode(errors="replace")
-    return re.sub(r"\d{5,}", "(digits)", told)
+    text = NUMBER.sub(b"(number)", line[:300]).decode(errors="replace")
+    return re.sub(r"\d{5,}", "(digits)", text)
 
 
 def listen() -> None:
     """From now on the texts of every request of this process are known."""
     build = httpx.Client.build_request
 
-    def heard(self: Any, *args: Any, **named: Any) -> httpx.Request:
-        SEARCH.heard(named.get("json"))
+    def noting(self: Any, *args: Any, **named: Any) -> httpx.Request:
+        SEARCH.note_request(named.get("json"))
         return build(self, *args, **named)
 
     for client in (httpx.Client, httpx.AsyncClient):
-        client.build_request = heard  # type: ignore[method-assign]
+        client.build_request = noting  # type: ignore[method-assign]
 
 
 def _logs(root: Path) -> Iterator[Path]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 PROPERTY: Final = "restart"
-"""The name under which a test's report carries them, from whichever process runs the test."""
+"""The name under which a test's report carries them, from each process of a run."""
 
 _restarts: Final[list[tuple[str, int]]] = []
 
@@ -29,7 +29,7 @@ def taken() -> list[tuple[str, object]]:
 
 
 def lines(reports: Iterable[pytest.TestReport]) -> list[str]:
-    """How often each program was started again, before which tests and after which exit codes."""
+    """Returns the restarts of each program, with the tests before which and the exit codes after which they came."""
     by_program: dict[str, list[str]] = defaultdict(list)
     for report in reports:
         if report.when != "teardown":

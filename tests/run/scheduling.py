@@ -1,4 +1,4 @@
-"""How a run in several processes is divided: most of it waits, but whole instances use the machine."""
+"""Divides a run into several processes: most tests wait, but whole instances use the machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINES = (
         "tests/integration/tree/",
     ),
 )
-"""What starts whole instances. Of each line one test runs at a time: a bound on a recovery is kept
+"""Files that start whole instances. Of each line one test runs at a time: a bound on a recovery is kept
 or not by the service, not by another instance that is being killed beside it. A file has the place of
 the longest name that it begins with: one with an instance of its own comes before those that share
 one, which would idle meanwhile, and one that stops what is shared behind them."""
@@ -62,7 +62,7 @@ class Scheduling(LoadScopeScheduling):
 
 
 def scope(nodeid: str) -> str:
-    """What is run by the process that runs this test."""
+    """Returns the name of the tests that one process runs together with this one."""
     file = nodeid.partition("::")[0]
     for line in LINES:
         if file.startswith(line) and not file.startswith(APART):
@@ -77,13 +77,13 @@ def rank(nodeid: str) -> tuple[int, int]:
     file = nodeid.partition("::")[0]
     for number, line in enumerate(LINES):
         if file.startswith(line) and not file.startswith(APART):
-            told = [each for each in line if file.startswith(each)]
-            return number, line.index(max(told, key=len))
+            named = [each for each in line if file.startswith(each)]
+            return number, line.index(max(named, key=len))
     return len(LINES) + file.startswith(LAST), 0
 
 
 def shares(reports: Iterable[pytest.TestReport]) -> list[str]:
-    """How long each process and each line took, in seconds; nothing of a run in one process.
+    """Returns the seconds of each process and each line; nothing of a run in one process.
 
     A process that ends long before the last one, while a line goes on, says what to divide anew.
     """

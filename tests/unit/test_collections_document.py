@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 PAGE = (Path(__file__).parents[2] / "docs" / "collections.md").read_text()
 
 
-def told(collection: str) -> set[str]:
-    """What stands in backticks in the collection's table, maps' fields among it."""
+def documented(collection: str) -> set[str]:
+    """Returns the words in backticks in the collection's table, maps' fields among them."""
     section = PAGE.partition(f"\n## `{collection}")[2].partition("\n## ")[0]
     return set(re.findall(r"`(\w+)`", section))
 
@@ -74,7 +74,7 @@ def fields(value: Any) -> set[str]:
 def check(collection: str, *documents: Mapping[str, Any]) -> None:
     written = set().union(*(fields(dict(each)) for each in documents)) - {"id"}
     assert written
-    assert written <= told(collection), written - told(collection)
+    assert written <= documented(collection), written - documented(collection)
 
 
 RECORD = record_of(
@@ -131,7 +131,7 @@ async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
     for collection in (CONTACTS, CHATS, LABELS):
         (found,) = (await store.query(collection)).items
         written = fields(found) - {"id"}
-        assert written <= told(CONTACTS), written - told(CONTACTS)
+        assert written <= documented(CONTACTS), written - documented(CONTACTS)
     await store.close()
 
 
@@ -161,10 +161,10 @@ async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
     webhook = Webhook("wh_1", "x", (Secret("x", 1.0),), 1.0)
     await Webhooks(store).create(webhook, quota=UNLIMITED)
     await store.batch([Alert("x", None, "warning", "x", 1.0).write])
-    (told,) = (await EventLog(store).after(0)).events
+    (event,) = (await EventLog(store).after(0)).events
     attempt = Attempt.of(1.0, 500, 0.1)
-    refused = Delivery("wh_1", told, "waiting", "/alert").tried(attempt, "dead")
-    await store.batch([refused.write, *delivering("wh_1", {told.seq: attempt}, 1.0)])
+    refused = Delivery("wh_1", event, "waiting", "/alert").tried(attempt, "dead")
+    await store.batch([refused.write, *delivering("wh_1", {event.seq: attempt}, 1.0)])
     for collection in (EVENTS, EVENT_LOG, WEBHOOKS, DELIVERIES, DELIVERED, QUOTAS):
         (found,) = (await store.query(collection)).items
         check(collection, found)
@@ -172,6 +172,6 @@ async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["colour", "size"])
-def test_a_field_that_is_not_told_is_noticed(name: str) -> None:
+def test_a_field_that_is_not_documented_is_noticed(name: str) -> None:
     with pytest.raises(AssertionError, match=name):
         check(JOBS, {**views.job(RECORD), name: 1})

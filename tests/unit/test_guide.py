@@ -56,7 +56,7 @@ MAX_CONNECTIONS QUEUE_CONCURRENCY CPU_THRESHOLD MEMORY_THRESHOLD NODE_OPTIONS
 max_restarts min_uptime max_memory_restart exp_backoff_restart_delay
 whatsapp_connection_states health_status health_alerts message_queue_jobs recovery_actions
 """
-"""What the guide calls its things, in its order; a line of commands has them behind bars."""
+"""The guide's names, in its order; a line of commands has them behind bars."""
 
 
 def named() -> list[str]:

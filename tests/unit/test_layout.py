@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("actors", "gateway", "supervision", "simulator")
 
-# What each package may import of the others: gateway → supervision → actors.
+# Packages that each package may import: gateway → supervision → actors.
 ARROWS = {
     "gateway": {"supervision", "actors"},
     "supervision": {"actors"},

@@ -28,7 +28,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def search() -> leaks.Search:
     search = leaks.Search()
-    search.heard({"connection": "shop", "items": [{"text": TEXT}, {"text": "hi"}]})
+    search.note_request({"connection": "shop", "items": [{"text": TEXT}, {"text": "hi"}]})
     return search
 
 
@@ -56,8 +56,8 @@ def test_a_leak(search: leaks.Search, place: Path, line: str, kind: str) -> None
         assert "15550100001" not in found
         assert TEXT not in found
         search.files(place)
-        assert not search.taken(), "told once"
-        search.heard({"text": TEXT})
+        assert not search.taken(), "reported once"
+        search.note_request({"text": TEXT})
 
 
 def test_the_last_line_of_what_was_killed(search: leaks.Search, place: Path) -> None:

@@ -99,3 +99,11 @@ def test_nothing_names_a_host_for_the_project() -> None:
     assert PROJECT["project"]["authors"] == [{"name": "Teimoso contributors"}]
     for name in ("SECURITY.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"):
         assert not re.search(r"https?://|\S+@\S+\.\S+", (ROOT / name).read_text()), name
+
+
+def test_each_module_under_mutation_has_its_unit_test() -> None:
+    """A module that moves takes its place in `make mutation` along."""
+    mutated = PROJECT["tool"]["mutmut"]["only_mutate"]
+    tests = [f"tests/unit/{Path(module).parent}/test_{Path(module).name}" for module in mutated]
+    assert PROJECT["tool"]["mutmut"]["pytest_add_cli_args_test_selection"] == tests
+    assert [each for each in [*mutated, *tests] if not (ROOT / each).exists()] == []

@@ -85,7 +85,7 @@ class Phone:
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Starts a client of a kind, whose program dies as it is told, on the test's directory."""
+    """Starts a client of a kind, whose program dies on command, on the test's directory."""
     for kind in KINDS:
         (tmp_path / f"{kind}_client.py").write_text(PROGRAM)
     monkeypatch.setattr(processes, "CLIENTS", tmp_path)
@@ -234,7 +234,7 @@ def test_never(client):
 
 
 def run(directory: Path, *words: str) -> list[str]:
-    """What a run of `TESTS` prints."""
+    """Returns the output of a run of `TESTS`."""
     file = directory / "test_clients.py"
     file.write_text(TESTS)
     ran = subprocess.run(

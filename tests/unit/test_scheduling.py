@@ -73,7 +73,7 @@ def test_lines_begin_and_what_is_short_ends() -> None:
     assert sorted(tests, key=rank) == tests[::-1]
 
 
-def test_what_each_process_and_each_line_took_is_told() -> None:
+def test_seconds_of_each_process_and_each_line_are_printed() -> None:
     def report(test: str, process: str | None, start: float, stop: float) -> pytest.TestReport:
         made = pytest.TestReport(
             test, ("", 0, ""), {}, "passed", None, "call", (), stop - start, start, stop

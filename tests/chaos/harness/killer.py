@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tests.chaos.harness.faults import Fault
-    from tests.chaos.harness.scene import Scene, Served
+    from tests.chaos.harness.scene import ConnectionOwner, Scene
     from tests.chaos.harness.traffic import Party
 
 SURGE = 1.0
 """Seconds of haste around a fault: longer, and recovery would be the time that the rest takes."""
 
-PATIENCE = 120.0
+RECOVERY_EXCESS = 120.0
 """Seconds beyond its limit for which a recovery is waited for: a second fault may delay it."""
 
 
@@ -57,13 +57,13 @@ class Strike:
     recovery: float | None = None
     met: bool = False
     flowing: dict[str, float] = field(default_factory=dict)
-    before: Mapping[str, Served] = field(default_factory=dict, repr=False)
-    after: Mapping[str, Served] = field(default_factory=dict, repr=False)
+    before: Mapping[str, ConnectionOwner] = field(default_factory=dict, repr=False)
+    after: Mapping[str, ConnectionOwner] = field(default_factory=dict, repr=False)
     violations: list[Violation] = field(default_factory=list)
 
     @property
     def end(self) -> float:
-        return self.over + (PATIENCE if self.recovery is None else self.recovery)
+        return self.over + (RECOVERY_EXCESS if self.recovery is None else self.recovery)
 
     def touches(self, connection: str | None) -> bool:
         """Whether it may hold up what is given to this connection."""
@@ -148,10 +148,10 @@ def strike(scene: Scene, fault: Fault, party: Party) -> Strike:
     done.at, done.over, done.met = struck.at, struck.over or struck.at, struck.met
     if struck.broke is not None:
         done.violated("broken", struck.broke, struck.at)
-    if passes(struck.back, fault.limit + PATIENCE):
+    if passes(struck.back, fault.limit + RECOVERY_EXCESS):
         there = time.time() - done.over
         whom = scene.parties if fault.scope == "everybody" else (party,)
-        left = fault.limit + PATIENCE - there
+        left = fault.limit + RECOVERY_EXCESS - there
         done.flowing = scene.flowing(whom, done.at, left, over=done.over)
         if len(done.flowing) == len(whom):
             done.recovery = max(there, *done.flowing.values())

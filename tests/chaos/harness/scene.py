@@ -84,13 +84,13 @@ def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) ->
 
 
 @dataclass(frozen=True)
-class Served:
+class ConnectionOwner:
     """The owner of a connection; without a `pid` until a new root has adopted it."""
 
     epoch: int
     pid: int | None
 
-    def differs(self, other: Served) -> bool:
+    def differs(self, other: ConnectionOwner) -> bool:
         pids = {self.pid, other.pid} - {None}
         return self.epoch != other.epoch or len(pids) > 1
 
@@ -127,7 +127,7 @@ class Scene:
     def replaced(self, role: str, old: int, connection: str | None = None) -> bool:
         return self.pid(role, connection) not in (None, old)
 
-    def served(self) -> dict[str, Served]:
+    def served(self) -> dict[str, ConnectionOwner]:
         """Returns the owner of each connection under load; waits for a gateway that is away."""
         loaded = {party.connection for party in self.parties}
 
@@ -138,7 +138,7 @@ class Scene:
 
         found = until("the connections are listed", look, 120)
         return {
-            item["id"]: Served(item["epoch"], self.pid("connection", item["id"]))
+            item["id"]: ConnectionOwner(item["epoch"], self.pid("connection", item["id"]))
             for item in found
             if item["id"] in loaded
         }

@@ -12,7 +12,7 @@ from tests.chaos.harness import judge, killer
 from tests.chaos.harness.judge import Violation
 from tests.chaos.harness.scene import Scene
 from tests.chaos.harness.traffic import Load
-from tests.chaos.harness.watch import Seen, Watch
+from tests.chaos.harness.watch import SeenAlert, Watch
 from tests.waiting import passes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Outcome:
     fates: list[Fate] = field(repr=False)
     dead: dict[str, bool]
     refused: Counter[str]
-    alerts: list[Seen]
+    alerts: list[SeenAlert]
     violations: list[Violation] = field(default_factory=list)
 
     def in_flight(self, strike: Strike) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PAUSE = 0.2
 """Seconds between two messages of a lane."""
 
-PATIENCE = 45.0
+ACCEPTED_WITHIN = 45.0
 """Seconds within which a send has to be answered by 202, during any fault (G8)."""
 
 FLOW = 40
@@ -80,7 +80,7 @@ class Load:
     """A steady load on some connections, both ways, until it is left.
 
     Per chat the next message is given once the last one was accepted. `pause` is between two
-    messages of a lane, in seconds. A program that is refused for `PATIENCE` fails the whole load.
+    messages of a lane, in seconds. A program that is refused for `ACCEPTED_WITHIN` fails the whole load.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Load:
         self._stopping = True
         for saying in self._saying:
             saying.join()
-        self._thread.join(PATIENCE + 15)
+        self._thread.join(ACCEPTED_WITHIN + 15)
         assert not self._thread.is_alive(), "a program is still asking"
         if kind is None:
             assert self.failure is None, self.failure
@@ -267,7 +267,7 @@ class Load:
             "text": token,
             "priority": lane.priority,
         }
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + ACCEPTED_WITHIN
         while time.monotonic() < end:
             try:
                 answer = await api.post(
@@ -281,7 +281,7 @@ class Load:
                 assert answer.status_code == 503, answer.text
                 self.refused["503"] += 1
             await asyncio.sleep(0.1)
-        raise AssertionError(f"not accepted within {PATIENCE:.0f} s: {token}")
+        raise AssertionError(f"not accepted within {ACCEPTED_WITHIN:.0f} s: {token}")
 
     async def _say(self, simulator: httpx.AsyncClient, party: Party) -> None:
         lanes = [lane for lane in self.incoming if lane.chat in party.contacts]

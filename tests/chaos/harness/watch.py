@@ -19,7 +19,7 @@ PAUSE = 0.5
 
 
 @dataclass
-class Seen:
+class SeenAlert:
     """An alert from when it was first to when it was last seen."""
 
     name: str
@@ -33,7 +33,7 @@ class Watch:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self.alerts: dict[tuple[str, str | None, str], Seen] = {}
+        self.alerts: dict[tuple[str, str | None, str], SeenAlert] = {}
         self.unlinked: dict[str, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch")
@@ -71,7 +71,7 @@ class Watch:
     def _note(self, health: dict[str, Any], now: float) -> None:
         for alert in health["alerts"]:
             key = (alert["name"], alert["connection"], alert["raised_at"])
-            self.alerts.setdefault(key, Seen(key[0], key[1], now, now)).last = now
+            self.alerts.setdefault(key, SeenAlert(key[0], key[1], now, now)).last = now
         for item in health["items"]:
             if item["state"] in ("pairing", "logged_out"):
                 self.unlinked.setdefault(item["id"], now)

@@ -79,7 +79,7 @@ class Simulator(SimulatorProcess):
         await self._call("POST", f"/phones/{number}/scan", qr=qr)
 
     async def linking(self, demand: str, number: str = ACCOUNT) -> None:
-        """What the phone demands of a client that it scans: `plain`, `refresh` or `passkey`."""
+        """Sets the phone's demand on a client that it scans: `plain`, `refresh` or `passkey`."""
         await self._call("POST", f"/phones/{number}", linking=demand)
 
     async def resends(self, *, has: bool, number: str = ACCOUNT) -> None:
@@ -103,7 +103,7 @@ class Simulator(SimulatorProcess):
         await self._call("POST", f"/contacts/{contact}/forget", account=account)
 
     async def address(self, contact: str, mode: str) -> None:
-        """How the contact's stanzas are addressed from now on: `lid` or `pn`."""
+        """Sets the addressing of the contact's stanzas from now on: `lid` or `pn`."""
         await self._call("POST", f"/contacts/{contact}/addressing", mode=mode)
 
     async def contact(self, number: str, **changes: Any) -> None:
@@ -120,7 +120,7 @@ class Simulator(SimulatorProcess):
         return items
 
     async def copies(self, account: str = ACCOUNT) -> list[dict[str, Any]]:
-        """What the account's other devices got of what was sent, by which of them read it."""
+        """Returns the copies of sent messages that the account's other devices got, with their readers."""
         items: list[dict[str, Any]] = (await self._call("GET", f"/phones/{account}/inbox"))["items"]
         return items
 
@@ -134,7 +134,7 @@ class Simulator(SimulatorProcess):
         return int(made["id"])
 
     async def struck(self, number: int) -> int:
-        """How often a fault happened: one that never did proves nothing."""
+        """Returns how often a fault happened: one that never did proves nothing."""
         items = (await self._call("GET", "/faults"))["items"]
         return next(int(item["struck"]) for item in items if item["id"] == number)
 
@@ -147,7 +147,7 @@ class Simulator(SimulatorProcess):
         await self._call("POST", f"/accounts/{account}/prekeys", keep=count)
 
     async def played(self, number: str = CONTACT) -> dict[str, Any]:
-        """What the contact that the simulator plays consists of."""
+        """Returns the contact as the simulator plays it: its LID, devices and keys."""
         found: dict[str, Any] = await self._call("GET", f"/contacts/{number}")
         return found
 
@@ -176,22 +176,22 @@ class Simulator(SimulatorProcess):
         """Members join (`add`) and leave (`remove`), `by` whom."""
         await self._call("POST", f"/groups/{group}/participants", **who)
 
-    async def history(self, account: str = ACCOUNT, **told: Any) -> dict[str, Any]:
-        """The account's phone tells of what was; the answer has the messages' `ids`."""
-        made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **told)
+    async def history(self, account: str = ACCOUNT, **fields: Any) -> dict[str, Any]:
+        """Has the account's phone send a history sync; the answer has the messages' `ids`."""
+        made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **fields)
         return made
 
     async def answers(self, **changes: Any) -> None:
-        """How long clients have to answer (`seconds`), and what an answer is."""
+        """Sets the clients' time to answer (`seconds`), and the stanzas that count as an answer."""
         await self._call("POST", "/answers", **changes)
 
     async def late(self) -> list[dict[str, Any]]:
-        """What clients did not answer in time."""
+        """Returns the stanzas that clients did not answer in time."""
         found: list[dict[str, Any]] = (await self._call("GET", "/unanswered"))["late"]
         return found
 
     async def owed(self, seconds: float = 5.0) -> list[tuple[str, list[str]]]:
-        """What the account's devices did not answer within `seconds`, and what was held against it.
+        """Returns stanzas that the account's devices did not answer within `seconds`, and remarks on each.
 
         Receipts of people's come after a while, and are waited for.
         """
@@ -210,7 +210,7 @@ class Simulator(SimulatorProcess):
         )
 
     async def readdress(self, group: str, mode: str) -> None:
-        """Members are addressed by `mode` from now on, and nobody is told."""
+        """Addresses the group's members by `mode` from now on, without a notification."""
         await self._call("POST", f"/groups/{group}", addressing=mode)
 
     async def rules(self, account: str | None = None, **switches: bool) -> None:
@@ -219,7 +219,7 @@ class Simulator(SimulatorProcess):
         await self._call("POST", path, **switches)
 
     async def standing(self, word: str, account: str = ACCOUNT) -> None:
-        """How the account stands with WhatsApp: `good`, `locked` or `banned`."""
+        """Sets the account's standing with WhatsApp: `good`, `locked` or `banned`."""
         await self._call("POST", f"/accounts/{account}", standing=word)
 
     async def version(self, **changes: Any) -> dict[str, Any]:
@@ -264,7 +264,7 @@ class Device:
         return list(await self.engine.pending("message", 10_000))
 
     async def past(self) -> list[InboxMessage]:
-        """What the phone told of the time before."""
+        """Returns the messages of the phone's history syncs."""
         return list(await self.engine.pending("history", 100_000))
 
     async def receipts(self) -> list[InboxReceipt]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +10,7 @@ from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.state.open_store import open_documents
 from tests.integration.gateway.served import Api, Gateway
+from tests.processes.small_disk import mount_small_disk
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -57,14 +56,9 @@ def own_gateway(own_valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
 
 @pytest.fixture
 def small_disk(own_gateway: Gateway) -> Iterator[Path]:
-    """A disk of 1 MB where the gateway keeps files."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    disk = own_gateway.settings.media
-    disk.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
+    """A disk of 1 MB where the gateway stores files."""
+    with mount_small_disk(own_gateway.settings.media) as disk:
+        yield disk
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""What tests of files ask of a gateway."""
+"""Files of a gateway, for tests: uploads, downloads, and the directory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 def kept(gateway: Gateway) -> set[str]:
-    """Whatever lies where files are kept, halves included."""
+    """Returns the names of all stored files, halves included."""
     return {each.name for each in gateway.settings.media.rglob("*") if each.is_file()}
 
 

@@ -30,11 +30,11 @@ class Person(httpx.Client):
             self.token = unescape(found[1])
 
     def submit(self, address: str, **fields: str) -> httpx.Response:
-        """What a form of a page sends."""
+        """Sends a form of a page."""
         return self.post(address, data={"token": self.token, **fields})
 
     def part(self, address: str) -> httpx.Response:
-        """What the script of a page asks for."""
+        """Requests a part, as the script of a page does."""
         return self.get(address, headers={"X-Teimoso-Part": "1"})
 
     def __enter__(self) -> Self:

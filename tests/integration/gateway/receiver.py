@@ -1,4 +1,4 @@
-"""An endpoint of webhooks on loopback: takes what it is told to, checks each signature, keeps all."""
+"""An endpoint of webhooks on loopback: answers as the test sets it, checks each signature, stores all."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class Receiver:
 
     @property
     def texts(self) -> list[str]:
-        """What the messages said that were taken."""
-        told = [each for each in self.taken if each["type"] == "message.received"]
-        return [each["data"]["text"] for each in told]
+        """Returns the texts of the received messages among the events taken."""
+        received = [each for each in self.taken if each["type"] == "message.received"]
+        return [each["data"]["text"] for each in received]
 
     @property
     def in_order(self) -> bool:
@@ -104,7 +104,7 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(length := int(self.headers["content-length"]))
-                if len(body) < length:  # whoever sent it is gone
+                if len(body) < length:  # the sender is gone
                     self.close_connection = True
                     return
                 headers = {name.lower(): value for name, value in self.headers.items()}

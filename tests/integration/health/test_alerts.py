@@ -1,4 +1,4 @@
-"""What the HealthMonitor raises, tells again, and clears."""
+"""Alerts that the HealthMonitor raises, repeats and clears."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_connection_that_is_a_zombie_again_and_again_is_an_alert(
     assert await alerts(documents) == [("connection_zombie", "shop", True)]
 
 
-async def test_an_alert_that_lasts_is_told_again_when_the_settings_say(
+async def test_an_alert_that_lasts_is_repeated_when_the_settings_say(
     settings: Settings, documents: Documents, redis: Redis
 ) -> None:
     now = time.time()

@@ -53,7 +53,7 @@ class Place:
         return asyncio.run(done())
 
     def run(self, *words: str, status: int = 0) -> list[dict[str, Any]]:
-        """What the job said, line by line."""
+        """Runs a job; returns its lines as JSON."""
         self._capfd.readouterr()
         assert main([*words, "--data", str(self.data)]) == status
         said = self._capfd.readouterr().out

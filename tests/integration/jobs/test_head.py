@@ -1,4 +1,4 @@
-"""Each job submitted to a living head: it is followed, it does what it is for, and its end is told as it was."""
+"""Each job submitted to a living head: it is followed, does its work, and its end is reported as it was."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def stands(instance: Instance, message: str, status: str) -> bool:
 
 
 def submit(instance: Instance, *words: str) -> dict[str, Any]:
-    """What `teimoso jobs run` says of it at its end; what it wrote on the way is `progress`."""
+    """Returns the report of `teimoso jobs run` at its end; `progress` has the lines on the way."""
     done = instance.teimoso("jobs", "run", "--json", *words)
     told: dict[str, Any] = json.loads(done.stdout)
     assert (done.returncode == 0) == (told["status"] == "SUCCEEDED"), done.stderr

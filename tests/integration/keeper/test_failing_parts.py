@@ -35,7 +35,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
 
 
 def up(data: Path, python_path: str = "") -> str:
-    """What a start says that does not succeed."""
+    """Returns the error of a start that does not succeed."""
     port = str(free_port())
     done = teimoso("up", "--detach", "--port", port, "--data", data, PYTHONPATH=python_path)
     assert done.returncode == 1, done.stdout + done.stderr

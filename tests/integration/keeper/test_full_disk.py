@@ -37,7 +37,7 @@ async def test_a_full_disk_does_not_end_the_keeper(
         restart_backoff_cap=200,
     )
     keeper = Keeper(tmp_path, settings, Plan(port, valkey=False, ray=False))
-    # Neither replacing a directory by a file nor making one in a file works, whoever tries.
+    # Neither replacing a directory by a file nor making one in a file works, for root neither.
     (tmp_path / status_file.FILE.path).unlink()
     for name in (PROCESSES, status_file.FILE.path):
         (tmp_path / name / "in the way").mkdir(parents=True)

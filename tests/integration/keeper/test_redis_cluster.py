@@ -19,7 +19,7 @@ SENTENCE = "is a node of a Redis Cluster"
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[str]:
-    """How to name a server that is one."""
+    """Returns the URL of a server that is a node of a cluster."""
     with Valkey(tmp_path / "valkey", options={"cluster-enabled": "yes"}) as server:
         yield f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0"
 

@@ -185,7 +185,7 @@ def test_directories_that_lead_nowhere(tmp_path: Path) -> None:
 
 def test_a_full_disk(data: Path) -> None:
     """As the kernel says it: files can be made, and take no byte."""
-    # What measures coverage could not write, either, and would say so.
+    # A measurement of coverage could not write, either, and would say so.
     environment = {k: v for k, v in os.environ.items() if k != "COVERAGE_PROCESS_START"}
     done = subprocess.run(
         [sys.executable, "-m", "gateway.cli", "up", "--detach", "--data", data],

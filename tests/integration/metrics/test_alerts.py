@@ -1,4 +1,4 @@
-"""The alert rules and dashboards as files: sound, tested, and told of in the documents."""
+"""The alert rules and dashboards as files: sound, tested, and described in the documents."""
 
 from __future__ import annotations
 

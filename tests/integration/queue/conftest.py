@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
 
 
-class Repeating(Redis):
+class RepeatingRedis(Redis):
     """The client of a test in which `RepeatingLine` stands for `RedisPipeline`."""
 
 
@@ -105,7 +105,7 @@ async def redis(
     await client.flushdb()
     client_of: type[Redis] = Redis
     if kind != "once":
-        client_of = Repeating
+        client_of = RepeatingRedis
         monkeypatch.setattr(RedisPipeline, "exchange", RepeatingLine.exchange)
     yield client_of.from_pool(client.connection_pool)
     await client.connection_pool.disconnect()

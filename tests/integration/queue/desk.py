@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.lanes import Send
+from actors.queue.lanes import Lanes, Send
 from actors.queue.records import record_of
 from actors.redis import keys
-from actors.redis.leases.leases import Owner
+from actors.redis.client import connect
+from actors.redis.leases.leases import Leases, Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from redis.asyncio import Redis
 
-    from actors.queue.lanes import Counts, Job, Lanes, Record
-    from actors.redis.leases.leases import Leases
+    from actors.queue.lanes import Counts, Job, Record
+    from tests.processes.valkey import Valkey
 
 SHOP = "shop"
 ANA, BEN, EVA, LEO = (f"1555010000{number}@s.whatsapp.net" for number in range(2, 6))
@@ -80,7 +82,7 @@ class Desk:
 
     async def accept(self, text: str, chat: str = ANA, **more: Any) -> Record:
         accepted = await self.lanes.accept(Send(SHOP, chat, text, **more), now=self.now)
-        assert not accepted.replayed or type(self.redis).__name__ == "Repeating"
+        assert not accepted.replayed or type(self.redis).__name__ == "RepeatingRedis"
         self.ids[text] = accepted.record.id
         return accepted.record
 
@@ -288,3 +290,16 @@ class Desk:
         assert counts.dead == len(dead)
         assert counts.waiting == len(queued) - counts.active - len(held)
         return counts
+
+
+@asynccontextmanager
+async def open_desk(server: Valkey) -> AsyncIterator[Desk]:
+    """A desk on a server of a test's own, whose owner has the lease."""
+    settings = server.settings()
+    redis = connect(settings)
+    lanes = Lanes(redis, settings)
+    desk = Desk(redis, lanes, Leases(redis))
+    await desk.take()
+    yield desk
+    await lanes.close()
+    await redis.aclose()

@@ -17,7 +17,7 @@ class Learnt:
     merged: tuple[tuple[str, str], ...] = ()
 
     def learn(self, old: str, new: str) -> None:
-        """As if WhatsApp told it now."""
+        """Learns a name, as from WhatsApp now."""
         known = tuple(each for each in self._learnt if each.old != old)
         self._learnt = (*known, NameChange(self.renamed_to + 1, old, new))
 

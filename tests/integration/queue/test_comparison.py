@@ -219,4 +219,4 @@ async def test_what_moves_while_it_is_looked_at_is_no_difference(
     assert await compared(desk, store) == NONE
     assert seen >= 1
     await documents.batch([Write("delete", JOBS, (await desk.get("a")).id)])
-    assert await compared(desk, store) == Differences(unseen=1), "what does not move is told"
+    assert await compared(desk, store) == Differences(unseen=1), "a lasting difference is reported"

@@ -356,7 +356,7 @@ async def test_a_limit_of_the_account_outlives_its_owner_until_the_next_one_repo
     assert of(await leases.read(SHOP)) == limit
     await leases.release(SHOP, 1, state="stopped", cause=None)
     assert of(await leases.take(SHOP, SECOND)) == limit
-    # An owner of the code of before, with the script of now.
+    # An owner of the older code, with the present script.
     shown = ("", 0.0, 0)
     said = (2, "open", "", "", *shown, "", "", "", *shown, "")
     assert await leases._run(SHOP, "report", 8.0, *said) == "kept"

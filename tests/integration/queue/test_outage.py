@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.lanes import Lanes, RedisAway, Send
+from actors.queue.lanes import RedisAway, Send
 from actors.queue.records import api_id, derive
 from actors.redis.client import connect, durability
-from actors.redis.leases.leases import Leases, Owner
+from actors.redis.leases.leases import Owner
 from actors.redis.pokes import pokes
-from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk, open_desk
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -26,15 +26,9 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
-    settings = own_server.settings()
-    redis = connect(settings)
-    lanes = Lanes(redis, settings)
-    desk = Desk(redis, lanes, Leases(redis))
-    await desk.take()
-    yield desk
-    await desk.check()
-    await lanes.close()
-    await redis.aclose()
+    async with open_desk(own_server) as desk:
+        yield desk
+        await desk.check()
 
 
 async def test_g1_g2_all_that_was_acknowledged_survives_kill_9(
@@ -81,7 +75,7 @@ async def test_g1_g2_all_that_was_acknowledged_survives_kill_9(
         assert mine == sorted(mine)  # G4
 
 
-async def test_g11_a_dead_server_is_told_soon_and_a_restarted_one_just_serves(
+async def test_g11_a_dead_server_is_noticed_soon_and_a_restarted_one_just_serves(
     desk: Desk, own_server: Valkey
 ) -> None:
     await desk.accept("before")
@@ -100,7 +94,7 @@ async def test_g11_a_dead_server_is_told_soon_and_a_restarted_one_just_serves(
     assert await desk.drain() == ["before", "after"]
 
 
-async def test_g3_an_outcome_that_redis_did_not_hear_is_told_before_the_next_claim(
+async def test_g3_an_outcome_that_redis_did_not_get_is_reported_before_the_next_claim(
     desk: Desk, own_server: Valkey
 ) -> None:
     for text, chat in (("a1", ANA), ("b", BEN), ("e", EVA), ("a2", ANA)):
@@ -116,8 +110,10 @@ async def test_g3_an_outcome_that_redis_did_not_hear_is_told_before_the_next_cla
     assert [(await desk.get(text)).attempts for text in ("b", "e")] == [2, 1]
 
 
-async def test_an_outcome_that_was_told_twice_counts_once(desk: Desk, own_server: Valkey) -> None:
-    """The caller repeats what it could not tell; the port had remembered it as well."""
+async def test_an_outcome_that_was_reported_twice_counts_once(
+    desk: Desk, own_server: Valkey
+) -> None:
+    """The caller repeats an outcome that it could not report; the port had stored it as well."""
     await desk.accept("a")
     await desk.claim()
     own_server.kill()
@@ -130,7 +126,7 @@ async def test_an_outcome_that_was_told_twice_counts_once(desk: Desk, own_server
     assert await desk.claimed() == []
 
 
-async def test_g11_waiting_is_told_of_the_death_and_heals(desk: Desk, own_server: Valkey) -> None:
+async def test_g11_a_wait_ends_at_the_death_and_heals(desk: Desk, own_server: Valkey) -> None:
     await desk.lanes.wait(SHOP, 1)
     waiting = asyncio.ensure_future(desk.lanes.wait(SHOP, 60))
     heard = pokes(connect(own_server.settings(), blocking=True))

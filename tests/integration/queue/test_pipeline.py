@@ -99,7 +99,7 @@ async def test_a_broken_connection_is_everybodys_error_and_the_next_ones_go(
 async def test_the_repeating_client_of_these_tests_repeats(redis: Redis) -> None:
     pipeline = RedisPipeline(redis)
     sha = await redis.script_load("return redis.call('INCR', KEYS[1])")
-    runs = 2 if type(redis).__name__ == "Repeating" else 1
+    runs = 2 if type(redis).__name__ == "RepeatingRedis" else 1
     assert await pipeline.evalsha(sha, 1, "{line}:runs") == runs
 
 
@@ -110,13 +110,15 @@ async def test_a_first_run_that_fails_is_not_hidden_by_the_second(redis: Redis) 
     sha = await redis.script_load(fails_once)
     expected: type[Exception] = ResponseError
     said = "FIRST run"
-    if type(redis).__name__ == "Repeating":
+    if type(redis).__name__ == "RepeatingRedis":
         expected, said = AssertionError, "ResponseError"
     with pytest.raises(expected, match=said):
         await RedisPipeline(redis).evalsha(sha, 1, "{line}:runs")
 
 
-async def test_who_waits_too_long_is_told_and_the_next_ones_go(own_server: Valkey) -> None:
+async def test_a_caller_that_waits_too_long_gets_an_error_and_the_next_ones_go(
+    own_server: Valkey,
+) -> None:
     redis = connect(own_server.settings())
     assert await RedisPipeline(redis).eval(ECHO, 0, "before") == "before"
     pipeline = RedisPipeline(redis, deadline=0.3)

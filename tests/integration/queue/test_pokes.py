@@ -1,4 +1,4 @@
-"""A poke reaches whoever listens, who asks nothing of Redis meanwhile."""
+"""A poke reaches all listeners, which call Redis for nothing meanwhile."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
 
-async def test_a_poke_is_heard(redis: Redis) -> None:
-    heard = pokes(redis)
-    await anext(heard)
+async def test_a_poke_arrives(redis: Redis) -> None:
+    listener = pokes(redis)
+    await anext(listener)
     for _ in range(2):
         await poke(redis)
-        await asyncio.wait_for(anext(heard), 5)
-    await heard.aclose()
+        await asyncio.wait_for(anext(listener), 5)
+    await listener.aclose()
 
 
 async def test_listening_for_pokes_asks_nothing_of_redis(own_server: Valkey) -> None:
@@ -28,7 +28,7 @@ async def test_listening_for_pokes_asks_nothing_of_redis(own_server: Valkey) -> 
     redis = connect(own_server.settings(), blocking=True)
     listening = pokes(redis)
     await anext(listening)
-    heard = asyncio.ensure_future(anext(listening))
+    listener = asyncio.ensure_future(anext(listening))
 
     async def pings() -> int:
         return int((await redis.info("commandstats")).get("cmdstat_ping", {}).get("calls", 0))
@@ -37,6 +37,6 @@ async def test_listening_for_pokes_asks_nothing_of_redis(own_server: Valkey) -> 
     await asyncio.sleep(0.5)
     assert await pings() - before < 5
     await poke(redis)
-    await heard
+    await listener
     await listening.aclose()
     await redis.aclose()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ import pytest
 from actors.queue.lanes import IdempotencyConflict, Send
 from actors.queue.spool.file import SCHEMA, Spool, SpoolUnavailable
 from tests.integration.queue.desk import ANA, BEN, SHOP
+from tests.processes.small_disk import mount_small_disk
 from tests.unlimited import UNLIMITED, at_most
 
 if TYPE_CHECKING:
@@ -25,14 +24,8 @@ OTHER = "other"
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    with mount_small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 async def test_g1_a_full_disk_refuses_and_keeps_what_it_took(small_disk: Path) -> None:

@@ -13,11 +13,9 @@ import pytest_asyncio
 
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
-from actors.queue.lanes import Lanes, Send
+from actors.queue.lanes import Send
 from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.upkeep import QueueUpkeep
-from actors.redis.client import connect
-from actors.redis.leases.leases import Leases
 from actors.state.documents import (
     CONNECTIONS,
     HEALTH_STATUS,
@@ -28,7 +26,7 @@ from actors.state.documents import (
     Write,
 )
 from actors.state.open_store import open_documents
-from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, SHOP, Desk, open_desk
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -58,14 +56,8 @@ async def documents(own_server: Valkey) -> AsyncIterator[Documents]:
 
 @pytest_asyncio.fixture
 async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
-    settings = own_server.settings()
-    redis = connect(settings)
-    lanes = Lanes(redis, settings)
-    desk = Desk(redis, lanes, Leases(redis))
-    await desk.take()
-    yield desk
-    await lanes.close()
-    await redis.aclose()
+    async with open_desk(own_server) as desk:
+        yield desk
 
 
 @pytest_asyncio.fixture
@@ -266,11 +258,11 @@ async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says
     await desk.fail("young", permanent=True)
     await actor._upkeep.prune()
 
-    async def told() -> bool:
+    async def expired() -> bool:
         job = await documents.get(JOBS, old.id)
         return job is not None and job["expired_at"] is not None
 
-    await until(told)
+    await until(expired)
     job = await documents.get(JOBS, old.id)
     assert job is not None
     assert (job["status"], job["error"]) == ("dead", "ack_timeout")
@@ -327,7 +319,7 @@ async def test_a_successor_mirrors_what_a_dead_one_left(
 async def test_it_stops_although_the_store_swallowed_the_cancellation(
     actor: QueueActor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a client does that loses a cancellation which meets its answer."""
+    """As with a client that loses a cancellation which meets its answer."""
     asked = asyncio.Event()
 
     async def swallow(*_: object, **__: object) -> Page:

@@ -266,8 +266,8 @@ async def test_an_entry_that_moves_from_the_number_to_the_lid_keeps_what_it_says
 
 
 @pytest.mark.usefixtures("shop")
-async def test_what_can_be_seen_is_told_once(manager: StateManager, documents: Documents) -> None:
-    """A first full sync tells nothing; a later one what it found changed, and what is gone."""
+async def test_visible_changes_are_events_once(manager: StateManager, documents: Documents) -> None:
+    """A first full sync gives no events; a later one gives those of changed and of deleted entries."""
     log = EventLog(documents)
     await log.want(time.time() + 60)
     first = [noted(named(ANA, "Ana"), 1, news=False), noted(archive(BEN), 2, news=False)]

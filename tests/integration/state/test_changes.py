@@ -67,7 +67,7 @@ async def sent(settings: Settings) -> None:
 
 
 async def came(file: Path) -> None:
-    """What a contact and the account's phone said is in the inbox; changes before their message."""
+    """Fills the inbox with messages of a contact and of the account's phone; changes before their message."""
     talk: list[tuple[str, str, str | Content]] = [
         ("EDIT", ANA, Edit(HERS, "her words")),
         ("REACTION", ANA, Reaction(OURS, "👍")),

@@ -1,4 +1,4 @@
-"""What gateway and root know from the data directory while the store was never there."""
+"""Copies in the data directory, which gateway and root read while the store was never there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Firestore as a store that is away, slow, or over its quota: told in bounded time, and healed."""
+"""Firestore as a store that is away, slow, or over its quota: noticed in bounded time, and healed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def answering(documents: Documents) -> None:
 async def test_a_server_far_away_is_reached_at_the_first_call(
     server: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is sent takes half a second to it, as the greeting of a new connection may."""
+    """A request takes half a second to it, as the greeting of a new connection may."""
     monkeypatch.setattr(
         "actors.state.firestore.store.ANSWER_SECONDS", 30.0
     )  # there and back, many times
@@ -98,7 +98,7 @@ async def test_a_server_far_away_is_reached_at_the_first_call(
             await end.wait_closed()
 
 
-async def test_a_server_that_is_away_is_told_at_once_and_found_again(
+async def test_a_server_that_is_away_is_noticed_at_once_and_found_again(
     server: Firestore, documents: Documents
 ) -> None:
     await documents.set("things", "x", {"n": 1})

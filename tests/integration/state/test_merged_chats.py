@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def merge(manager: StateManager, *connections: str) -> list[int]:
-    """How many calls it took for each."""
+    """Merges the chats; returns the number of calls for each connection."""
     calls = []
     for connection in connections:
         made = 1
@@ -58,7 +58,7 @@ async def test_two_chats_that_are_one_are_merged(
     ]
     assert {one["chat"] for one in found} == {CHAT}
     assert [one["sender"] == CHAT for one in found] == [True, True, True, True, False, True]
-    # What comes again, or is resent, by the number now, is the message that moved.
+    # A message that comes again, or is resent, by the number now, is the one that moved.
     await manager.store_messages("shop", 1, [item(0), item(1), item(4, **own)])
     found = await stored(documents)
     assert [one["text"] for one in found][1] == "token 1"

@@ -107,7 +107,7 @@ def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
 async def test_much_at_once_is_no_request_above_firestores_bound(
     firestore: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two connections 11 MB of messages each, which are told as events, too; one alone is too large."""
+    """Of two connections 11 MB of messages each, with their events; one alone is too large."""
     monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     monkeypatch.setattr("actors.state.firestore.store.ANSWER_SECONDS", 30.0)  # a busy machine
     chosen = resolve_settings(data=tmp_path, firestore_emulator_host=firestore.host)

@@ -115,7 +115,7 @@ async def test_states_at_once_beats_later(
     assert found.observed == replace(opened, beat=130.0)
 
 
-async def test_a_store_that_is_locked_is_told_within_seconds_and_heals_by_itself(
+async def test_a_store_that_is_locked_is_noticed_within_seconds_and_heals_by_itself(
     manager: StateManager, settings: Settings, documents: Documents
 ) -> None:
     await manager.store_messages("shop", 1, [item(0)])
@@ -167,7 +167,7 @@ async def test_stopping_before_the_start(settings: Settings) -> None:
 async def test_a_stale_owner_writes_nothing(
     settings: Settings, manager: StateManager, documents: Documents
 ) -> None:
-    """G6: whichever StateManager it asks, and whether or not this one has heard of the newer."""
+    """G6: at each StateManager, and whether or not that one has learnt of the newer owner."""
     await Connections(documents).create("shop", id="shop")
     own = {"sender": "15550100001@s.whatsapp.net", "from_me": True}
     status = {**by_lid(1, **own), "status": "read"}
@@ -207,7 +207,7 @@ async def test_a_qr_is_noted_while_somebody_wants_events_and_of_the_newest_owner
         return document.get("pairing")
 
     assert await manager.note_pairing("shop", 2, [notice(1)])
-    assert await noted() is None, "nobody would be told"
+    assert await noted() is None, "nobody reads events"
     await log.want(time.time() + 60)
     assert await manager.note_pairing("shop", 2, [notice(2), notice(3)])
     assert await manager.note_pairing("shop", 2, [notice(2), notice(3)])
@@ -217,7 +217,7 @@ async def test_a_qr_is_noted_while_somebody_wants_events_and_of_the_newest_owner
     assert [each.event.data["number"] for each in events] == [2, 3]
 
 
-async def test_a_call_is_told_once_and_while_somebody_wants_events(
+async def test_a_call_is_an_event_once_and_while_somebody_wants_events(
     manager: StateManager, documents: Documents
 ) -> None:
     """Also where the confirmation was lost; an older owner tells nothing (G6)."""
@@ -237,7 +237,7 @@ async def test_a_call_is_told_once_and_while_somebody_wants_events(
     ]
 
 
-async def test_a_limit_of_an_account_is_noted_and_told_once(
+async def test_a_limit_of_an_account_is_noted_and_is_one_event(
     manager: StateManager, documents: Documents
 ) -> None:
     """As at each login; an older owner notes nothing (G6)."""

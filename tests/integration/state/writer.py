@@ -1,4 +1,4 @@
-"""A process that writes batches to a state store until it is told to end, or killed.
+"""A process that writes batches to a state store until it is stopped, or killed.
 
 ``writer.py FILE NAME BATCHES`` writes batches of ten documents, each batch with one number, and
 prints the number when the store has confirmed. It raises a counter that it shares with others.

@@ -1,6 +1,6 @@
 """A Ray head, a Valkey and a root of a test's own, started as the keeper starts them.
 
-The test's own process never loads Ray: it looks at the roster and at the lease records.
+The test's own process never loads Ray: it reads the status file and the lease records.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Head:
         def started() -> bool:
             assert self._head is not None
             assert self._head.poll() is None, self.log()
-            return not ports.free(chosen["ray_gcs"]) and self._errand("start") == 0
+            return not ports.free(chosen["ray_gcs"]) and self._run_task("start") == 0
 
         until("the tree is started", started, 40)
 
@@ -117,10 +117,10 @@ class Head:
                 start_new_session=True,
             )
 
-    def _errand(self, errand: str) -> int:
+    def _run_task(self, task: str) -> int:
         command = python_module.module(
             "supervision.keeper.ray_task",
-            errand,
+            task,
             "--data",
             str(self.data),
             environment=ray_head.environment(self.data),
@@ -128,12 +128,12 @@ class Head:
         return self._run(list(command.arguments), command).wait(60)
 
     def stop(self) -> None:
-        """What `teimoso down` asks of the root."""
-        assert self._errand("stop") == 0, self.log()
+        """Stops the root's actors, as `teimoso down` does."""
+        assert self._run_task("stop") == 0, self.log()
 
     def begin(self) -> None:
-        """What `teimoso up` asks for where there is no root."""
-        assert self._errand("start") == 0, self.log()
+        """Starts a root where there is none, as `teimoso up` does."""
+        assert self._run_task("start") == 0, self.log()
 
     def log(self) -> str:
         file = self.data / "ray.log"
@@ -205,7 +205,7 @@ class Tree:
         } | {f"standby:{number}": pid for number, pid in enumerate(standbys)}
 
     def counted(self, name: str, **labels: str) -> float | None:
-        """What the root wrote last of a counter for Prometheus; None where there is no such series."""
+        """Returns the root's last value of a counter for Prometheus; None where there is no such series."""
         plain = metrics_file.read(self.head.data) or {"totals": []}
         found = [
             value
@@ -235,7 +235,7 @@ class Tree:
         await self.state(connection, "open")
 
     def inbox(self, contact: str) -> list[dict[str, Any]]:
-        """What the contact received."""
+        """Returns the messages that the contact received."""
         answer = self.head.simulator.get(f"/contacts/{contact}/inbox").raise_for_status()
         items: list[dict[str, Any]] = answer.json()["items"]
         return items

@@ -257,13 +257,17 @@ class Shelf:
         self.calls: list[dict[str, Any]] = []
         self.app_state: list[dict[str, Any]] = []
 
+    def _takes(self, epoch: int) -> bool:
+        """Returns whether an owner of this epoch may write. Raises StateAway while it is away."""
+        if self.away:
+            raise StateAway("away")
+        return epoch >= self.epoch
+
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
         self.asked += 1
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return False
         self.messages |= {f"{connection}.{item['message_id']}": item for item in items}
         return True
@@ -271,9 +275,7 @@ class Shelf:
     async def note_statuses(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return False
         for item in items:
             self.messages[f"{connection}.{item['message_id']}"]["status"] = item["status"]
@@ -282,9 +284,7 @@ class Shelf:
     async def note_files(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return False
         for item in items:
             self.messages[f"{connection}.{item['message_id']}"]["media"] = item["status"]
@@ -293,9 +293,7 @@ class Shelf:
     async def note_app_state(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return False
         self.app_state += [item | {"connection": connection} for item in items]
         return True
@@ -303,9 +301,7 @@ class Shelf:
     async def clear_app_state(
         self, connection: str, epoch: int, replaced: dict[str, Any], after: str | None
     ) -> Cleared:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return "lost", None
         self.app_state.append(replaced | {"connection": connection, "after": after})
         return ("more", "1") if after is None else ("done", None)
@@ -313,9 +309,7 @@ class Shelf:
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str
     ) -> Literal["more", "done", "lost"]:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return "lost"
         found = {each["message_id"]: each for each in self.messages.values() if each["chat"] == old}
         self.messages |= {f"{connection}.{one}": {**it, "chat": new} for one, it in found.items()}
@@ -324,9 +318,7 @@ class Shelf:
     async def note_pairing(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return False
         self.notices += [item | {"connection": connection} for item in items]
         return True
@@ -334,17 +326,13 @@ class Shelf:
     async def note_calls(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return False
         self.calls += [item | {"connection": connection} for item in items]
         return True
 
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
-        if self.away:
-            raise StateAway("away")
-        if epoch < self.epoch:
+        if not self._takes(epoch):
             return False
         self.limits.append(limit | {"connection": connection})
         return True

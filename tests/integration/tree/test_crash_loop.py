@@ -1,4 +1,4 @@
-"""Who falls again and again is given up, alone, until somebody asks (G9).
+"""A connection that falls again and again is given up, alone, until a person requests a start (G9).
 
 A message that makes it fall is buried (G2).
 """

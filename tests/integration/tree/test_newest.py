@@ -1,4 +1,4 @@
-"""G6: of two roots the one that began last acts, and the other is told."""
+"""G6: of two roots the one that began last acts, and the other learns of it."""
 
 from __future__ import annotations
 

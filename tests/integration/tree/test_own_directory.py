@@ -25,7 +25,7 @@ asyncio.run(live())
 
 
 def test_it_ends_and_touches_nothing(tmp_path: Path) -> None:
-    """What it would find there is no state at all: it would stop what it does not know."""
+    """It would find no state there: it would stop connections that it does not know."""
     resolve_settings(data=tmp_path, ray_address="127.0.0.1:1").save()
     done = subprocess.run(
         [sys.executable, "-c", ROOT, str(tmp_path)],

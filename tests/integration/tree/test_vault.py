@@ -70,8 +70,8 @@ class Stage:
         said = self.tree.head.simulator.post(f"/contacts/{CONTACT}/say", json=body)
         said.raise_for_status()
 
-    async def heard(self) -> None:
-        """All that was said so far arrived, once each, on both sides."""
+    async def all_arrived(self) -> None:
+        """Waits until all messages so far arrived, once each, on both sides."""
 
         async def look() -> bool:
             sent = [item["deliveries"] for item in self.tree.inbox(CONTACT)]
@@ -158,12 +158,12 @@ async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -
     await poke(tree.redis)
     await stage.shown_online()
     await stage.talk()
-    await stage.heard()
+    await stage.all_arrived()
     await stage.copied()
     before = await tree.lease(stage.shop)
     assert before.owner is not None
     began = time.monotonic()
-    # At once, and before the death: whoever comes next must not find a part of it.
+    # At once, and before the death: the next owner must not find a part of it.
     gone = stage.file.parent.rename(stage.file.parent.parent.parent / "gone")
     kill(before.owner.pid)
     shutil.rmtree(gone)
@@ -176,7 +176,7 @@ async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -
     await stage.shown_online()
     for _ in range(3):
         await stage.talk()
-    await stage.heard()
+    await stage.all_arrived()
 
 
 async def test_googles_client_is_in_one_process(stage: Stage) -> None:
@@ -188,7 +188,7 @@ async def test_googles_client_is_in_one_process(stage: Stage) -> None:
     assert [role for role, there in loaded.items() if there] == ["vault"]
     kill(pids["vault"])
     await stage.talk()
-    await stage.heard()
+    await stage.all_arrived()
 
     async def again() -> bool:
         return tree.pids().get("vault", pids["vault"]) != pids["vault"]
@@ -203,7 +203,7 @@ async def test_a_bucket_that_is_away_loses_nothing_and_is_caught_up_with(stage: 
 
 
 async def test_a_bucket_that_hangs_holds_up_no_takeover(stage: Stage) -> None:
-    """G8: whoever has the file goes on with it, and keeps what it missed later."""
+    """G8: the host that has the file goes on with it, and stores the missed copies later."""
     tree = stage.tree
     await stage.copied()
     await tree.complete(stage.shop)
@@ -217,7 +217,7 @@ async def test_a_bucket_that_hangs_holds_up_no_takeover(stage: Stage) -> None:
         await tree.state(stage.shop, "open")
         print(f"open again after {time.monotonic() - began:.1f} s, with a bucket that hangs")
         await stage.talk()
-        await stage.heard()
+        await stage.all_arrived()
     finally:
         stage.gcs.thaw()
     await stage.copied(60)
@@ -230,7 +230,7 @@ async def test_a_bucket_that_is_away_for_five_minutes(stage: Stage) -> None:
 
 
 async def test_a_deleted_connection_leaves_no_copy(stage: Stage) -> None:
-    """What is left of it in the bucket is nobody's any more."""
+    """Its copies in the bucket would be nobody's any more."""
     await stage.copied()
     await stage.tree.connections.delete(stage.shop)
     await poke(stage.tree.redis)
@@ -254,7 +254,7 @@ async def _away(stage: Stage, seconds: float) -> None:
     )
     assert degraded["status"] == "degraded"
     assert {"vault_away", "backups_behind"} <= {alert["name"] for alert in degraded["alerts"]}
-    await stage.heard()
+    await stage.all_arrived()
     lease = await stage.tree.lease(stage.shop)
     assert (lease.state, lease.behind is None) == ("open", False)
     stage.gcs.start()

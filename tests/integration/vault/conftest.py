@@ -67,7 +67,7 @@ class Host:
 
 
 class World:
-    """What is outside of all hosts: WhatsApp, Redis, the state store, the bucket."""
+    """The systems outside of all hosts: WhatsApp, Redis, the state store, the bucket."""
 
     def __init__(self, root: Path, valkey: Valkey, simulator: Simulator) -> None:
         self.root = root
@@ -121,7 +121,7 @@ class World:
 
     @property
     def texts(self) -> list[str]:
-        """What the state store has, in the order in which it came."""
+        """Returns the texts in the state store, in the order in which they came."""
         return [item["text"] for item in self.shelf.messages.values()]
 
     async def send(self, actor: ConnectionActor, text: str, contact: str = CONTACT) -> None:

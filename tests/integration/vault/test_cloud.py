@@ -1,4 +1,4 @@
-"""``cloud``: WhatsApp is told that a message arrived only when the state store has it."""
+"""``cloud``: a message is acknowledged to WhatsApp only when the state store has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long files of messages are kept, on disk and in a bucket, and the ledger that says so."""
+"""Retention of files of messages, on disk and in a bucket, and the ledger of them."""
 
 # ruff: noqa: ASYNC240
 # Nothing else runs beside these steps.

@@ -90,7 +90,7 @@ async def test_a_kill_in_the_middle_of_an_upload(
         begun = said.count("begins\n")
         cut_off += begun > done
         copies = await vault.copies("shop")
-        # What was said to be there is there; what was being written is there whole, or not at all.
+        # A copy that was confirmed is there; one that was being written is there whole, or not at all.
         assert done <= copies[-1].position.commit <= begun
         for copy in copies:
             header = await vault.restore(copy, tmp_path / "restored.db")
@@ -135,7 +135,7 @@ async def test_what_another_owner_wrote_under_the_same_name_stays(tmp_path: Path
     assert again is not None
     assert (again.name, (tmp_path / first.name).read_bytes()) == (first.name, before)
     assert await vault.keep("shop", file, file.with_name("scratch"), first.position) is None
-    # An owner of before comes late: its copy is there, and is not the newest.
+    # An earlier owner comes late: its copy is there, and is not the newest.
     late = tmp_path.with_name("late.db")
     session = Session.open(late, 3)
     for number in range(9):

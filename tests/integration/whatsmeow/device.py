@@ -111,7 +111,7 @@ class Device:
         return matching[0]
 
     def said(self, speaker: str, what: dict[str, Any], to: str) -> tuple[dict[str, Any], Content]:
-        """What a person says, as the inbox has it, and its content."""
+        """Has a person send a message; returns it as the inbox has it, and its content."""
         id_ = self.simulator.post(f"/contacts/{speaker}/say", to=to, **what)["id"]
         item = self.until_pending("message", lambda one: bool(one["message_id"] == id_))
         content = decode(item["content"]) if item["content"] else Text(item["text"])

@@ -153,7 +153,7 @@ class Driven:
             tell("changed")
 
     async def attend(self, do: str, *, seconds: float = 0.0, on: bool = False) -> None:
-        """What its owner does beside all that."""
+        """Runs a command of the owner: `run`, `extend` (the lease), or the start and end of a trace."""
         if do == "run":
             self.running = asyncio.create_task(self.run())
             return

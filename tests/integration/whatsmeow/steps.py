@@ -66,7 +66,7 @@ def before_commit(step: Step, part: type[SessionPart], write: str) -> None:
 
 
 def brings(part: type[SessionPart], *arguments: Any) -> bool:
-    """Whether a write of the session brings anything: app state is told without changes, too."""
+    """Returns whether a write of the session changes anything: app state is reported without changes, too."""
     return part is not AppState or bool(arguments[2])
 
 

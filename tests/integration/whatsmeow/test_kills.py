@@ -25,8 +25,8 @@ def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-def heard(device: Device) -> list[dict[str, Any]]:
-    """All that a process that is gone said."""
+def output_of(device: Device) -> list[dict[str, Any]]:
+    """Returns all events that a process that is gone printed."""
     with suppress(AssertionError):
         while True:
             device.process.line(5)
@@ -37,7 +37,7 @@ def killed(dying: Device) -> None:
     """Waits until it killed itself, and until its program went with it."""
     until(lambda: dying.process._process.poll() is not None, 30)
     assert dying.process._process.returncode == -signal.SIGKILL, dying.log.read_text()[-2000:]
-    programs = [one["program"] for one in heard(dying) if one["event"] == "open"]
+    programs = [one["program"] for one in output_of(dying) if one["event"] == "open"]
     until(lambda: all(map(gone, programs)), 10)
 
 
@@ -96,7 +96,7 @@ def test_nothing_that_was_sent_is_lost_or_doubled(
     begun = [(sending.begin(to[text], text), text) for text in texts]
     if victim == "self":
         killed(sending)
-        said = heard(sending)
+        said = output_of(sending)
     else:
         died(sending)
         until(lambda: len(outcomes(sending)) == COUNT)

@@ -111,7 +111,7 @@ def test_a_message_without_its_ack_holds_up_its_own_chat_only(town: Town) -> Non
 
 
 def test_nothing_leaves_after_the_owners_lease(town: Town, device: Device) -> None:
-    """The program is told for how long it may send, and holds to it whatever its owner does."""
+    """The program gets the end of the lease, and sends nothing after it, whether its owner lives or not."""
     device.process.command(do="extend", seconds=0.1)
     device.wait("extended")
     time.sleep(0.2)
@@ -133,7 +133,7 @@ def test_a_device_is_unlinked(town: Town, device: Device) -> None:
     assert device.wait("qr")["qr"]
 
 
-def test_keys_that_are_gone_are_told_as_an_unlinked_device(town: Town) -> None:
+def test_keys_that_are_gone_are_reported_as_an_unlinked_device(town: Town) -> None:
     """As after a crash between setting them aside and noting it: a QR alone would not say why."""
     directory = town.acquainted()
     with closing(sqlite3.connect(directory / "whatsmeow.db")) as keys, keys:

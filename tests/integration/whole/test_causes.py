@@ -141,7 +141,7 @@ def test_a_temporary_ban_is_waited_out_whatever_dies(instance: Instance) -> None
 
 
 def test_locked_stops_until_a_person_says_otherwise(instance: Instance) -> None:
-    """What the monitor raised and cleared is in `health_alerts`, and a webhook was told of it."""
+    """The alert is in `health_alerts`, raised and cleared, and a webhook received both."""
     with Receiver() as receiver:
         asked = {"url": receiver.url, "connections": [SHOP], "events": ALERTS}
         hook = instance.api.post("/api/webhooks", json=asked).raise_for_status().json()
@@ -149,14 +149,14 @@ def test_locked_stops_until_a_person_says_otherwise(instance: Instance) -> None:
         number = refused(instance, 403)
         becomes(instance, "failed", "locked")
         found = alerted(instance, "WhatsApp locked the account.")
-        until("a webhook is told", lambda: len(receiver.taken) == 1 or None, 20)
+        until("a webhook has the alert", lambda: len(receiver.taken) == 1 or None, 20)
         time.sleep(A_LOOK)
         assert struck(instance, number) == 1
         instance.simulator.delete("/faults")
         assert instance.connection(SHOP)["state"] == "failed"
         start(instance)
         becomes(instance, "open", None)
-        until("it is told that it is over", lambda: len(receiver.taken) == 2 or None, 20)
+        until("it has the end of the alert", lambda: len(receiver.taken) == 2 or None, 20)
         instance.api.delete(f"/api/webhooks/{hook['id']}").raise_for_status()
     assert [each["type"] for each in receiver.taken] == ALERTS
     raised, cleared = (each["data"] for each in receiver.taken)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(240)
 
-PATIENCE = 20_000  # milliseconds
+PAGE_MS = 20_000  # milliseconds
 PAGES = (
     "/",
     f"/console/connections/{SHOP}",
@@ -47,7 +47,7 @@ def page(instance: Instance, browser: Browser) -> Iterator[Page]:
     """Somebody who is logged in; whatever runs wrong in a page fails the test that it ran in."""
     becomes(instance, "open", None)
     context = browser.new_context(viewport=DESK, base_url=f"http://127.0.0.1:{instance.port}")
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(PAGE_MS)
     opened = context.new_page()
     opened.goto("/")
     assert opened.url.endswith("/console/login")
@@ -115,7 +115,7 @@ def test_a_connection_is_added_and_linked_without_a_reload(
     until("the page shows that QR", lambda: f'd="{code.get_attribute("d")}"' in picture(qr), 10)
     # Another code is shown in its place, as when one expires.
     instance.api.post("/api/connections/desk/restart").raise_for_status()
-    expect(code).not_to_have_attribute("d", shown, timeout=PATIENCE)
+    expect(code).not_to_have_attribute("d", shown, timeout=PAGE_MS)
     number = "15550100021"
     instance.simulator.post("/phones", json={"number": number}).raise_for_status()
     until("a QR to scan", lambda: (qr := instance.qr("desk")) and instance.simulator.post(
@@ -179,7 +179,7 @@ def test_what_is_written_arrives_and_what_arrives_is_shown(
     mine.locator(".tick.read").wait_for()
     assert arrived(instance, words) == [ACCOUNT]
     assert mine.locator("b").count() == 0
-    # What is being typed stays while the page changes around it.
+    # The text in the composer stays while the page changes around it.
     composer.fill("half a sent")
     instance.say(CONTACT, ACCOUNT, "answered by the contact")
     page.locator(".message.in", has_text="answered by the contact").wait_for()
@@ -192,7 +192,7 @@ def test_what_is_written_arrives_and_what_arrives_is_shown(
     page.get_by_role("button", name="Send").click()
     sent = page.locator(".message.out", has_text="with a picture")
     sent.locator("img").wait_for()
-    expect(sent.locator("img")).to_have_js_property("naturalWidth", 60, timeout=PATIENCE)
+    expect(sent.locator("img")).to_have_js_property("naturalWidth", 60, timeout=PAGE_MS)
     sent.locator(".tick:is(.delivered, .read)").wait_for()
     asked = {"to": ACCOUNT, "type": "document", "size": 2000, "file_name": "list.txt"}
     instance.simulator.post(f"/contacts/{CONTACT}/say", json=asked).raise_for_status()
@@ -257,7 +257,7 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
         return any(item["text"].startswith("to nobody") for item in instance.inbox(STRANGER))
 
     until("it arrived", came, 20)
-    expect(page.locator(".letter")).to_have_count(1, timeout=PATIENCE)
+    expect(page.locator(".letter")).to_have_count(1, timeout=PAGE_MS)
     assert stayed(page)
 
 

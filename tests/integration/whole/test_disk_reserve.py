@@ -80,7 +80,7 @@ def test_everything_but_files_goes_on(instance: Instance, full: None) -> None:
     assert "room" in pending.json()["detail"]
     until("it is counted", lambda: instance.connection("shop")["deferred_files"] == 1, 10)
     waiting = 'teimoso_connection_deferred_files{connection="shop",until="room"}'
-    until("Prometheus is told", lambda: series(instance, waiting) == 1, 10)
+    until("Prometheus has it", lambda: series(instance, waiting) == 1, 10)
     assert series(instance, "teimoso_files_room_bytes") == 0
     until("the alert is raised", lambda: alerted(instance), 15)
     findings = json.loads(instance.teimoso("doctor", "--json").stdout)["findings"]

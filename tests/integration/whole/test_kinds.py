@@ -39,7 +39,7 @@ def arrived(instance: Instance, message_id: str) -> dict[str, Any]:
 
 
 def says(instance: Instance, speaker: str = f"contacts/{ANA}", **what: Any) -> dict[str, Any]:
-    """What was said, once it is stored."""
+    """Has a person send a message; returns it once it is stored."""
     to = ANA if speaker.startswith("phones") else ACCOUNT
     said = instance.simulator.post(f"/{speaker}/say", json={"to": to, **what})
     assert said.status_code < 300, said.text
@@ -257,7 +257,7 @@ def test_who_is_online_and_types_is_seen_over_a_reconnection(instance: Instance)
     posted(f"/contacts/{ANA}/typing", to=ACCOUNT, state="paused")
     sees(typing=None)
     posted("/faults", account=ACCOUNT, kind="drop")
-    until("a new socket was told", lambda: sees(presence="available")["at"] > before["at"], 30)
+    until("a new socket learnt of it", lambda: sees(presence="available")["at"] > before["at"], 30)
     posted(f"/contacts/{ANA}/presence", available=False)
     assert sees(presence="unavailable")["last_seen"] is not None
 

@@ -90,7 +90,7 @@ def event(instance: Instance) -> dict[str, Any]:
 def test_a_message_that_a_lock_would_refuse_waits_for_its_end(instance: Instance) -> None:
     """No attempt is made of it, and it leaves once the account is not locked any more."""
     changes(instance, limited_until=FAR)
-    until("it is told", lambda: instance.connection(SHOP)["limited_until"] is not None, 15)
+    until("the API shows it", lambda: instance.connection(SHOP)["limited_until"] is not None, 15)
     sent = instance.api.post(
         "/api/messages", json={"connection": SHOP, "to": STRANGER, "text": "a new chat"}
     ).raise_for_status()

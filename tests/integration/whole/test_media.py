@@ -22,7 +22,7 @@ STORED = {"state": "stored", "error": None}
 
 
 def settles(instance: Instance, identity: str) -> dict[str, Any]:
-    """The message's file, once what became of it is told."""
+    """Returns the message's file, once its outcome is reported."""
 
     def look() -> dict[str, Any] | None:
         media: dict[str, Any] = instance.message(identity)["media"]
@@ -70,7 +70,7 @@ def test_a_file_goes_out_and_comes_in(instance: Instance) -> None:
 
 
 def test_a_killed_connection_fetches_what_waits(instance: Instance) -> None:
-    """G5, G8: the message says `pending` until its file is there, whoever fetches it."""
+    """G5, G8: the message has `pending` until its file is there, fetched by the first or a later owner."""
     held = fault(instance, "hold_files")
     sizes = [2**20 + number for number in range(3)]
     ids = []

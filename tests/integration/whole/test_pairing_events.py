@@ -1,4 +1,4 @@
-"""A webhook is told of each QR and code of an account that is being linked, and links it by them."""
+"""A webhook receives each QR and code of an account that is being linked, and links it by them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.timeout(300)
 SCANNED, TYPED = "15550100191", "15550100192"
 
 
-class Told:
-    """A connection whose own webhook leads to a receiver, and what that one was told."""
+class WebhookConnection:
+    """A connection whose own webhook leads to a receiver."""
 
     def __init__(self, instance: Instance, receiver: Receiver) -> None:
         self.instance, self.receiver = instance, receiver
@@ -31,13 +31,13 @@ class Told:
         receiver.secrets.append(made["webhook"]["secret"])
 
     def shown(self, count: int) -> list[dict[str, Any]]:
-        """What it was told of QRs and codes, once there are so many."""
+        """Returns the QRs and codes that the receiver got, once there are `count`."""
 
         def look() -> list[dict[str, Any]] | None:
             taken = [each for each in self.receiver.taken if each["type"] == "connection.qr"]
             return [each["data"] for each in taken] if len(taken) >= count else None
 
-        return until(f"{count} are told", look, 30)
+        return until(f"{count} have arrived", look, 30)
 
     def opens(self, account: str) -> None:
         until("open", lambda: self.instance.connection(self.name)["state"] == "open", 30)
@@ -45,44 +45,48 @@ class Told:
 
 
 @pytest.fixture
-def told(instance: Instance) -> Iterator[Told]:
+def hooked(instance: Instance) -> Iterator[WebhookConnection]:
     for number in (SCANNED, TYPED):
         instance.simulator.post("/phones", json={"number": number}).raise_for_status()
     with Receiver() as receiver:
-        waiting = Told(instance, receiver)
+        waiting = WebhookConnection(instance, receiver)
         yield waiting
         instance.api.delete(f"/api/connections/{waiting.name}").raise_for_status()
 
 
-def test_the_qr_of_an_event_links_the_account_and_is_written_nowhere(told: Told) -> None:
+def test_the_qr_of_an_event_links_the_account_and_is_written_nowhere(
+    hooked: WebhookConnection,
+) -> None:
     """With an owner that is killed in between, whose successor shows another one."""
-    instance = told.instance
-    (first,) = told.shown(1)
+    instance = hooked.instance
+    (first,) = hooked.shown(1)
     assert (first["kind"], first["number"], first["withheld"]) == ("qr", 1, None)
-    assert first["qr"] == instance.qr(told.name), "as the API shows it"
-    instance.kill("connection", told.name)
-    second = told.shown(2)[1]
+    assert first["qr"] == instance.qr(hooked.name), "as the API shows it"
+    instance.kill("connection", hooked.name)
+    second = hooked.shown(2)[1]
     assert second["epoch"] > first["epoch"]
     assert second["qr"] != first["qr"]
     scanned = instance.simulator.post(f"/phones/{SCANNED}/scan", json={"qr": second["qr"]})
     assert scanned.is_success, scanned.text
-    told.opens(SCANNED)
-    assert len(told.shown(2)) == 2, "one event for each"
+    hooked.opens(SCANNED)
+    assert len(hooked.shown(2)) == 2, "one event for each"
     unwritten(instance, [first["qr"], second["qr"]])
 
 
-def test_the_code_of_an_event_links_the_account_and_is_written_nowhere(told: Told) -> None:
-    instance = told.instance
-    (qr,) = told.shown(1)
-    path = f"/api/connections/{told.name}/pairing-code"
+def test_the_code_of_an_event_links_the_account_and_is_written_nowhere(
+    hooked: WebhookConnection,
+) -> None:
+    instance = hooked.instance
+    (qr,) = hooked.shown(1)
+    path = f"/api/connections/{hooked.name}/pairing-code"
     asked = instance.api.post(path, json={"phone": f"+{TYPED}"}).raise_for_status().json()
-    code = told.shown(2)[1]
+    code = hooked.shown(2)[1]
     assert (code["kind"], code["code"], code["qr"]) == ("code", asked["code"], None)
     assert code["expires_at"] == asked["expires_at"]
     path = f"/phones/{TYPED}/link-code"
     instance.simulator.post(path, json={"code": code["code"]}).raise_for_status()
-    told.opens(TYPED)
-    assert len(told.shown(2)) == 2, "one event for each"
+    hooked.opens(TYPED)
+    assert len(hooked.shown(2)) == 2, "one event for each"
     unwritten(instance, [qr["qr"], code["code"], code["code"].replace("-", "")])
 
 

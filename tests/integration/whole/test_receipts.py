@@ -27,7 +27,7 @@ def hidden(instance: Instance) -> Iterator[None]:
 
 
 def arrives(instance: Instance, text: str) -> dict[str, Any]:
-    """What the contact says, once it is stored."""
+    """Has the contact send a text; returns the message once it is stored."""
     instance.say(CONTACT, ACCOUNT, text)
 
     def look() -> dict[str, Any] | None:
@@ -38,7 +38,7 @@ def arrives(instance: Instance, text: str) -> dict[str, Any]:
 
 
 def seen(instance: Instance, text: str) -> dict[str, Any]:
-    """What the contact sees of a message."""
+    """Returns the contact's view of a message."""
     items = instance.simulator.get(f"/contacts/{CONTACT}/said").json()["items"]
     # The newest: the contact may have said the same to another account.
     found: dict[str, Any] = next(one for one in reversed(items) if one["text"] == text)
@@ -46,7 +46,7 @@ def seen(instance: Instance, text: str) -> dict[str, Any]:
 
 
 def read(instance: Instance, text: str) -> bool:
-    """Whether the account's other devices were told that it read the message."""
+    """Returns whether the account's other devices know that it read the message."""
     items = instance.simulator.get(f"/accounts/{ACCOUNT}").json()["read"]
     return seen(instance, text)["id"] in {one["id"] for one in items}
 

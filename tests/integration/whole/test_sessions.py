@@ -87,7 +87,7 @@ def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Insta
 
 
 def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> None:
-    """What waits goes out after the same number scans, and from no other account."""
+    """Messages that wait go out after the same number scans, and from no other account."""
     instance.say(CONTACT, ACCOUNT, "before it was unlinked")
 
     def kept() -> list[str]:
@@ -129,7 +129,7 @@ def test_a_damaged_session_is_moved_aside_and_linked_anew(instance: Instance) ->
     kept = [each.read_bytes() for each in directory.glob("damaged/*/session.db")]
     assert content in kept
     assert waits(instance, message)
-    # Whoever serves it next knows as well as the first why a QR is shown.
+    # The next owner reports the same cause of the QR as the first.
     instance.kill("connection", SHOP)
 
     def taken_over() -> bool:

@@ -52,7 +52,7 @@ def sends(instance: Instance, connection: str, text: str) -> dict[str, Any]:
     assert accepted.status_code == 202, accepted.text
     identity = accepted.json()["id"]
     until("it is read", lambda: instance.message(identity)["status"] == "read", 20)
-    # What was uncertain goes again under its id, and the contact shows it once (G3).
+    # An uncertain message goes again under its id, and the contact shows it once (G3).
     assert len({one["id"] for one in instance.inbox(CONTACT) if one["text"] == text}) == 1
     return instance.message(identity)
 
@@ -155,7 +155,7 @@ def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
 
         until(f"{where} has {wanted}", look, 30)
 
-    # What is there when a connection learns of a collection first is no news.
+    # The entries of a collection at its first sync are no news.
     first = {"type": "contact", "chat": contact, "name": "Rui"}
     instance.simulator.post(phone, json=first).raise_for_status()
     sees(f"contacts?addresses={contact}", full_name="Rui")
@@ -177,7 +177,7 @@ def test_settings_of_chats_go_both_ways(instance: Instance, stall: str) -> None:
         sees(f"chats/{contact}", archived=False, muted=True)
         assert instance.api.post(f"{path}/app-state").status_code == 204
         until(
-            "all is told",
+            "both events have arrived",
             lambda: {"contact.updated", "chat.updated"} <= {event for _, event, _ in reader.events},
             20,
         )

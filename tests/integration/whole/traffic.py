@@ -70,7 +70,7 @@ class Traffic(threading.Thread):
             said = {text for text in self.said if connection in text}
             stored = until(
                 "all that was said is stored",
-                partial(_heard, self._instance, connection, said),
+                partial(_received, self._instance, connection, said),
                 60,
             )
             texts = [one["text"] for one in stored if one["text"] in said]
@@ -90,7 +90,7 @@ def owners(instance: Instance) -> dict[str, int]:
     return {one["connection"]: one["pid"] for one in found if one["role"] == "connection"}
 
 
-def _heard(instance: Instance, connection: str, said: set[str]) -> list[dict[str, Any]] | None:
-    """What the connection has received, once all that was said to it is in it."""
+def _received(instance: Instance, connection: str, said: set[str]) -> list[dict[str, Any]] | None:
+    """Returns the connection's inbound messages, once all texts of `said` are among them."""
     found = instance.messages(connection=connection, direction="in")
     return found if {one["text"] for one in found} >= said else None

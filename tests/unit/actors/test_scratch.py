@@ -1,4 +1,4 @@
-"""What is written beside a file: cleared when its writer is gone, and only then."""
+"""Scratch files beside a file: cleared when their writer is gone, and only then."""
 
 from __future__ import annotations
 

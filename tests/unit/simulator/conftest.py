@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from websockets.asyncio.server import serve
 
+from simulator.control.api import application
 from simulator.server_state import ServerState
 from simulator.wire import connection
 from tests.unit.simulator.device import Device
@@ -15,6 +17,9 @@ from tests.unit.simulator.device import Device
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
+
+
+NUMBER = "15550100001"
 
 
 @pytest.fixture
@@ -64,3 +69,17 @@ async def paired(new_device: Callable[[], Device]) -> Callable[[str], Awaitable[
         return device
 
     return pair
+
+
+@pytest.fixture
+async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
+    """A device of the first account, paired and logged in."""
+    return await paired(NUMBER)
+
+
+@pytest.fixture
+async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the control API in this process."""
+    transport = httpx.ASGITransport(application(world, str))
+    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
+        yield client

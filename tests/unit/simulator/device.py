@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from simulator.server_state import ServerState
 
-PATIENCE = 60.0
+ANSWER_SECONDS = 60.0
 
 
 def announce(payload: Any, version: str) -> None:
@@ -215,7 +215,7 @@ class Device:
         self._sent += 1
         await self.socket.send(framed(self._send.encrypt(nonce, encode(stanza), b"")))
 
-    async def next(self, tag: str | None = None, seconds: float = PATIENCE) -> Any:
+    async def next(self, tag: str | None = None, seconds: float = ANSWER_SECONDS) -> Any:
         """The next stanza, of that tag; others are passed over. TimeoutError when none comes."""
         async with asyncio.timeout(seconds):
             while True:
@@ -226,7 +226,7 @@ class Device:
                 if tag is None or stanza.tag == tag:
                     return stanza
 
-    async def closed(self, seconds: float = PATIENCE) -> None:
+    async def closed(self, seconds: float = ANSWER_SECONDS) -> None:
         """Waits until the server has closed the socket."""
         async with asyncio.timeout(seconds):
             while True:
@@ -247,7 +247,7 @@ class Device:
                 return answer
             self.passed.append(answer)
 
-    async def read(self, seconds: float = PATIENCE) -> tuple[str, str]:
+    async def read(self, seconds: float = ANSWER_SECONDS) -> tuple[str, str]:
         """Decrypts and acknowledges the next message: its id and text."""
         stanza = await self.next("message", seconds)
         message_id = str(stanza.attrs["id"])

@@ -86,11 +86,6 @@ async def test_every_rule_whose_seconds_are_its_own_ends_after_them(world: Serve
     assert world.faults.strike(accounts[1], "swallow") is not None
 
 
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
 def inject(world: ServerState, kind: str, **more: Any) -> int:
     return world.fault_injector.strike(
         world.faults.request({"account": NUMBER, "kind": kind, **more})

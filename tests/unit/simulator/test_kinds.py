@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -15,31 +14,17 @@ from simulator.contacts import message_content, message_secrets
 from simulator.contacts.message_content import Target
 from simulator.contacts.message_secrets import VOTE, AddOn, chosen
 from simulator.contacts.message_secrets import vote as vote_for
-from simulator.control.api import application
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    import httpx
 
-    from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
 SAY = f"/contacts/{FRIEND}/say"
 SECRET = bytes(range(32))
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
 
 
 async def say(http: httpx.AsyncClient, path: str = SAY, **body: Any) -> str:

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 
 
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
 def say(world: ServerState, text: str, **more: Any) -> str:
     with world.store.transaction():
         return world.contact_behaviour.say(FRIEND, NUMBER, text, **more)

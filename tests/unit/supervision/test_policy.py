@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.config.sources import resolve_settings
 from supervision.policy import (
     Intensity,
     LeaseExpiry,
@@ -15,6 +18,9 @@ from supervision.policy import (
     Wave,
     restart_after,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -82,6 +88,15 @@ def test_the_record_stays_small(lives: list[tuple[float, float]]) -> None:
         now += gap
         record = record.fell(lived, now)
         assert len(record.falls) <= 4
+    for _ in range(5):
+        record = record.fell(0, now)
+    assert len(record.falls) == 4, "as many as exhaust it"
+
+
+def test_the_budget_is_back_after_exactly_the_quiet_time() -> None:
+    record = Intensity(1, min_uptime=10).fell(0, 0).fell(0, 100)
+    assert record.exhausted(399.9)
+    assert not record.exhausted(400.0)
 
 
 def test_a_long_life_does_not_return_the_budget() -> None:
@@ -97,7 +112,8 @@ def test_lives_are_kept_apart() -> None:
     assert lives.exhausted("shop", 3)
     assert not lives.exhausted("kiosk", 3)
     assert (lives.delay("kiosk", 0.5), lives.delay("shop", 0.0)) == (0.0, 1.0)
-    lives.forgive("shop")
+    assert not lives.forgive("kiosk"), "it had no record"
+    assert lives.forgive("shop")
     assert not lives.exhausted("shop", 3)
     assert lives.delay("shop", 0.5) == 0.0
 
@@ -119,6 +135,20 @@ def test_a_restored_record_counts_on(
             counted.restore("shop", record.falls, record.streak)
         assert counted.exhausted("shop", now) == whole.exhausted("shop", now)
         assert counted.delay("shop", 0.5) == whole.delay("shop", 0.5)
+
+
+def test_a_restored_record_is_as_long_as_exhausts_it() -> None:
+    lives = RestartRecords(Intensity(3, min_uptime=10), base=1.0, cap=8.0)
+    lives.restore("shop", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], streak=6)
+    assert lives.record("shop") == Intensity(3, 10, falls=(3.0, 4.0, 5.0, 6.0), streak=6)
+
+
+def test_a_trial_needs_no_record() -> None:
+    lives = RestartRecords(Intensity(3, min_uptime=10), base=1.0, cap=8.0)
+    lives.try_once("shop", 400)
+    assert not lives.exhausted("shop", 400)
+    lives.fell("shop", 0.1, 401)
+    assert lives.exhausted("shop", 401)
 
 
 def test_half_open_is_one_start() -> None:
@@ -147,6 +177,7 @@ WAVE = Wave(size=2, patience=5.0)
         ("abc", {"x": 99.0}, "a", "what runs counts"),
         ("abc", {"x": 99.0, "y": 98.0}, "", "full"),
         ("abc", {"x": 94.9, "y": 98.0}, "a", "a stuck one does not hold the wave"),
+        ("abc", {"x": 95.0, "y": 98.0}, "a", "from exactly its patience on"),
         ("abc", {"x": 1.0, "y": 2.0}, "ab", "nor do two"),
         ("", {}, "", "nobody waits"),
     ],
@@ -158,11 +189,12 @@ def test_wave(waiting: str, running: dict[str, float], admitted: str, why: str) 
 def test_a_wave_looks_again_when_a_start_stops_counting() -> None:
     assert WAVE.next_look({"x": 96.0, "y": 99.0, "stuck": 10.0}, 100.0) == pytest.approx(1.0)
     assert WAVE.next_look({"stuck": 10.0}, 100.0) is None
+    assert WAVE.next_look({"stopped": 95.0}, 100.0) is None
 
 
 def test_a_lone_takeover_is_not_held_back() -> None:
     assert WAVE.jitter(0, 0.9) == 0.0
-    assert WAVE.jitter(1, 0.9) > 0.0
+    assert WAVE.jitter(1, 0.5) == WAVE.jitter(7, 0.5) == pytest.approx(0.15)
 
 
 @pytest.mark.parametrize(
@@ -170,13 +202,20 @@ def test_a_lone_takeover_is_not_held_back() -> None:
     [
         (True, 0.0, 0.1, False, "well"),
         (True, 3.0, 0.1, False, "busy is not hung"),
+        (True, 3.5, 0.1, False, "as late as is allowed"),
         (True, 9.0, 0.1, True, "it answers, but its main loop is blocked"),
         (False, 0.0, 3.5, True, "silent"),
+        (False, 0.0, 4.5, True, "silent, and the timer as late as is allowed"),
         (False, 0.0, 9.0, False, "my own timer came late: the machine was busy, or I was"),
     ],
 )
 def test_probe(answered: bool, lag: float, took: float, failed: bool, why: str) -> None:
     assert ProbePolicy().failed(answered, lag, took) is failed, why
+
+
+def test_a_failed_probe_is_repeated_soon() -> None:
+    assert [ProbePolicy().pause(failed) for failed in range(3)] == [2.5, 1.0, 1.0]
+    assert ProbePolicy(interval=0.5).pause(1) == 0.5, "never later than the others"
 
 
 @pytest.mark.parametrize("children", [1, 90, 10_000])
@@ -199,6 +238,7 @@ def test_many_children_are_probed_less_often(children: int, pause: float) -> Non
     ("sizes", "lived", "exceeded", "why"),
     [
         ([99, 100], 60.0, False, "the limit itself is allowed"),
+        ([100, 100], 60.0, False, "also twice in a row"),
         ([101], 60.0, False, "a peak passes"),
         ([101, 102], 60.0, True, "twice in a row"),
         ([101, 90, 101], 60.0, False, "not in a row"),
@@ -213,6 +253,12 @@ def test_what_stays_too_large_is_restarted(
     for size in sizes:
         times = memory.over(times, size)
     assert memory.exceeded(times, lived) is exceeded, why
+
+
+def test_the_memory_limit_of_an_instance(tmp_path: Path) -> None:
+    """Its processes rest for three times the shortest stable life."""
+    settings = resolve_settings(data=tmp_path, max_memory_restart="200M", min_uptime=10_000)
+    assert MemoryLimit.of(settings) == MemoryLimit(200 * 2**20, rest=30.0, probes=2)
 
 
 RENEWALS = st.lists(st.floats(0.1, 20), min_size=1, max_size=10)

@@ -91,6 +91,14 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
     ),
     ("outdated", wanted(), lease("failed", OUTDATED, age=10.0), None, None, NOTHING),
     (
+        "outdated at the moment of the last settings",
+        wanted(),
+        lease("failed", OUTDATED, age=20.0),
+        None,
+        None,
+        NOTHING,
+    ),
+    (
         "outdated, with other settings",
         wanted(),
         lease("failed", OUTDATED, age=30.0),
@@ -108,6 +116,8 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
     ),
     ("crash loop", wanted(), lease("reconnecting"), None, EXHAUSTED, Settle("failed", CRASH_LOOP)),
     ("given up", wanted(), lease("failed", CRASH_LOOP), None, None, NOTHING),
+    ("given up just now", wanted(), lease("failed", CRASH_LOOP, age=0.0), None, None, NOTHING),
+    ("given up a moment ago", wanted(), lease("failed", CRASH_LOOP, age=0.5), None, None, NOTHING),
     ("banned", wanted(), lease("failed", "banned", age=1e6), None, None, NOTHING),
     (
         "half open",
@@ -201,6 +211,14 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         Start("logout", forget=True),
     ),
     (
+        "its session could not be read, which the lease does not know",
+        wanted("logged_out"),
+        lease("open"),
+        None,
+        Fall("session_too_new", final=True),
+        Settle("logged_out", "asked"),
+    ),
+    (
         "forgetting was tried enough",
         wanted("logged_out"),
         lease("failed", "bad_session"),
@@ -238,6 +256,22 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
     ("deleted and unlinked", DELETED, lease("logged_out"), None, None, Forget()),
     ("deleted before it was paired", DELETED, UNPAIRED, None, None, Forget()),
     ("deleted before it ran", DELETED, None, None, None, Forget()),
+    (
+        "deleted in a crash loop: unlinking was tried enough",
+        DELETED,
+        lease("open"),
+        None,
+        EXHAUSTED,
+        Forget(),
+    ),
+    (
+        "deleted, with no login left",
+        DELETED,
+        lease("open"),
+        None,
+        Fall("banned", final=True),
+        Forget(),
+    ),
     ("deleted while banned", DELETED, lease("failed", "banned"), None, None, Forget()),
 ]
 
@@ -291,9 +325,12 @@ TRIAL = (1000.0,) * 11
         ("open", None, 900.0, (900.0, 950.0), "closed"),
         ("failed", "banned", 990.0, (), "closed"),
         ("failed", "crash_loop", 990.0, (980.0, 985.0, 990.0), "open"),
+        ("failed", "crash_loop", 1010.0, (980.0, 985.0, 990.0), "open"),
+        ("failed", "crash_loop", 1009.5, (980.0, 985.0, 990.0), "open"),
         ("failed", "crash_loop", 1010.0 - HALF_OPEN, (1.0, 2.0), "half_open"),
         ("failed", "crash_loop", 2000.0, (1.0, 2.0), "half_open"),  # the clock was set back
         ("open", None, 1001.0, TRIAL, "half_open"),
+        ("open", None, 1001.0, TRIAL[:2], "half_open"),  # the fewest that a limit may have
         ("open", None, 1001.0, (*TRIAL, 1005.0)[1:], "closed"),
         ("open", None, 500.0, (1010.0 - QUIET,) * 11, "closed"),  # it stood the trial
         ("open", None, 1001.0, (1000.0,), "closed"),

@@ -1,4 +1,4 @@
-"""Calls of contacts: told, answered, refused, and nothing behind them is held up."""
+"""Calls of contacts: reported, answered, refused, and nothing behind them is held up."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def seen(simulator: Simulator, text: str) -> dict[str, Any]:
-    """What the contact sees of a message, once the account's device has it."""
+    """Returns the contact's view of a message, once the account's device has it."""
     await simulator.say(CONTACT, ACCOUNT, text)
     await until(lambda: _received(simulator, text))
     return await _said(simulator, text)

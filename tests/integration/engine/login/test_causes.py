@@ -1,4 +1,4 @@
-"""Every way in which WhatsApp ends a connection is told apart, and never undone by the engine."""
+"""Every way in which WhatsApp ends a connection has a cause of its own, and the engine undoes none."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from tests.integration.engine.simulated import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 PACE = Keepalive(least=0.2, most=0.3, deadline=1.5)
 ACK_TIMEOUT = 60_000
@@ -57,7 +57,7 @@ class Relay:
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def end(self) -> None:
-        """Both ends are told that the connection is over: the simulator waits for no answer."""
+        """Closes the connection at both ends: the simulator waits for no answer."""
         self.process.kill()
         self.process.communicate()
 
@@ -69,6 +69,25 @@ def relay(simulator: Simulator) -> Iterator[Relay]:
         yield started
     finally:
         started.end()
+
+
+@asynccontextmanager
+async def silenced(simulator: Simulator, tmp_path: Path) -> AsyncIterator[tuple[Device, Relay]]:
+    """An open device behind a relay that has carried a message, and carries nothing more."""
+    with relay(simulator) as way:
+        async with device(
+            simulator,
+            tmp_path,
+            reconnect=False,
+            keepalive=PACE,
+            whatsapp_url=way.url,
+            whatsapp_ack_timeout=ACK_TIMEOUT,
+        ) as phone:
+            await pair(simulator, phone)
+            await phone.send(1, "through")
+            phone.causes.clear()
+            way.swallow()
+            yield phone, way
 
 
 async def ended(phone: Device) -> str:
@@ -95,52 +114,28 @@ async def test_silence_on_an_idle_connection(simulator: Simulator, tmp_path: Pat
 
 
 async def test_silence_while_a_send_awaits_its_ack(simulator: Simulator, tmp_path: Path) -> None:
-    with relay(simulator) as way:
-        async with device(
-            simulator,
-            tmp_path,
-            reconnect=False,
-            keepalive=PACE,
-            whatsapp_url=way.url,
-            whatsapp_ack_timeout=ACK_TIMEOUT,
-        ) as phone:
-            await pair(simulator, phone)
-            await phone.send(1, "through")
-            phone.causes.clear()
-            way.swallow()
-            with pytest.raises(SendError) as failed:
-                await phone.send(2, "swallowed")
-            assert (failed.value.code, failed.value.uncertain) == ("connection_lost", True)
-            assert await ended(phone) == "keepalive"
-            way.end()
+    async with silenced(simulator, tmp_path) as (phone, way):
+        with pytest.raises(SendError) as failed:
+            await phone.send(2, "swallowed")
+        assert (failed.value.code, failed.value.uncertain) == ("connection_lost", True)
+        assert await ended(phone) == "keepalive"
+        way.end()
 
 
 async def test_silence_while_the_writer_waits_for_room(
     simulator: Simulator, tmp_path: Path
 ) -> None:
     """The buffers of both ends are full: no ping can be written, and nobody waits for ever."""
-    with relay(simulator) as way:
-        async with device(
-            simulator,
-            tmp_path,
-            reconnect=False,
-            keepalive=PACE,
-            whatsapp_url=way.url,
-            whatsapp_ack_timeout=ACK_TIMEOUT,
-        ) as phone:
-            await pair(simulator, phone)
-            await phone.send(1, "through")
-            phone.causes.clear()
-            way.swallow()
-            large = "x" * 400_000
-            sends = [asyncio.create_task(phone.send(n, large)) for n in range(2, 42)]
-            wire = phone.engine._socket
-            assert wire is not None
-            await until(wire._websocket.transport.get_write_buffer_size)
-            assert await ended(phone) == "keepalive"
-            way.end()
-            errors = await asyncio.gather(*sends, return_exceptions=True)
-            assert all(isinstance(error, SendError) for error in errors)
+    async with silenced(simulator, tmp_path) as (phone, way):
+        large = "x" * 400_000
+        sends = [asyncio.create_task(phone.send(n, large)) for n in range(2, 42)]
+        wire = phone.engine._socket
+        assert wire is not None
+        await until(wire._websocket.transport.get_write_buffer_size)
+        assert await ended(phone) == "keepalive"
+        way.end()
+        errors = await asyncio.gather(*sends, return_exceptions=True)
+        assert all(isinstance(error, SendError) for error in errors)
 
 
 async def test_a_server_that_freezes(simulator: Simulator, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How the native engine logs in: resuming, falling back, and what it keeps for the next time."""
+"""Logins of the native engine: resumption, fallback, and the state stored for the next one."""
 
 from __future__ import annotations
 

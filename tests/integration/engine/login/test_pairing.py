@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def test_a_demand_that_it_cannot_meet_ends_the_pairing(
     simulator: Simulator, tmp_path: Path, demand: str, refusal: str, kind: str
 ) -> None:
-    """The scan never completes; a person has to be told why, and to take the other engine."""
+    """The scan never completes; the cause names the reason, and the other engine pairs."""
     await simulator.linking(demand)
     async with device(simulator, tmp_path, reconnect=False) as phone:
         qr = await asyncio.wait_for(phone.qrs.get(), PATIENCE)

@@ -1,4 +1,4 @@
-"""What passes at once: who is on WhatsApp, presence and typing, over the real protocol."""
+"""Lookups of numbers, presence and typing, over the real protocol."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def hears(phone: Device) -> Presence:
     return await asyncio.wait_for(phone.presences.get(), PATIENCE)
 
 
-async def test_who_is_online_and_types_is_heard(simulator: Simulator, tmp_path: Path) -> None:
+async def test_presence_and_typing_of_a_contact(simulator: Simulator, tmp_path: Path) -> None:
     ana = chat(CONTACT)
     await simulator.address(CONTACT, "lid")
     async with device(simulator, tmp_path) as phone:
@@ -73,8 +73,8 @@ async def test_who_is_online_and_types_is_heard(simulator: Simulator, tmp_path: 
         assert await hears(phone) == Presence(ana, ana, "available")
         for state in ("composing", "recording", "paused"):
             await simulator._call("POST", f"/contacts/{CONTACT}/typing", to=ACCOUNT, state=state)
-            heard = await hears(phone)
-            assert (heard.chat, heard.who, heard.state) == (ana, ana, state)
+            update = await hears(phone)
+            assert (update.chat, update.who, update.state) == (ana, ana, state)
         await simulator._call("POST", f"/contacts/{CONTACT}/presence", available=False)
         gone = await hears(phone)
         assert (gone.who, gone.state) == (ana, "unavailable")
@@ -84,7 +84,7 @@ async def test_who_is_online_and_types_is_heard(simulator: Simulator, tmp_path: 
         assert refused.value.code == "unsupported_chat"
 
 
-async def test_who_types_in_a_group_is_heard(simulator: Simulator, tmp_path: Path) -> None:
+async def test_typing_of_a_group_member(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.engine.presence(available=True)
@@ -93,10 +93,10 @@ async def test_who_types_in_a_group_is_heard(simulator: Simulator, tmp_path: Pat
             "POST", "/groups", subject="Us", creator=CONTACT, participants=[ACCOUNT]
         )
         await simulator._call("POST", f"/contacts/{CONTACT}/typing", to=group["id"])
-        heard = await hears(phone)
-        assert (heard.chat, heard.state) == (group["id"], "composing")
+        update = await hears(phone)
+        assert (update.chat, update.state) == (group["id"], "composing")
         played = await simulator.played()
-        assert heard.who in {chat(CONTACT), f"{played['lid'].partition('@')[0]}@lid"}
+        assert update.who in {chat(CONTACT), f"{played['lid'].partition('@')[0]}@lid"}
 
 
 async def _is_available(simulator: Simulator) -> bool:

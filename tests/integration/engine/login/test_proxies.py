@@ -9,6 +9,7 @@ import re
 import secrets
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ from tests.processes.proxy import HOST, KINDS, USER, Proxy
 from tests.processes.tracing import STRACE
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.processes.proxy import Kind as ProxyKind
 
 CHILD = Path(__file__).with_name("proxied_child.py")
@@ -45,6 +48,20 @@ CHILD = Path(__file__).with_name("proxied_child.py")
 def beyond(simulator: Simulator) -> str:
     """The server under a name that the proxy alone can resolve."""
     return simulator.ws_url.replace("127.0.0.1", HOST)
+
+
+@asynccontextmanager
+async def proxied(
+    kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
+) -> AsyncIterator[tuple[Proxy, Device]]:
+    """A paired device behind a proxy; the server has an address that only the proxy reaches."""
+    with Proxy(kind) as proxy:
+        url = beyond(simulator)
+        async with device(
+            simulator, tmp_path, proxy=proxy.url, whatsapp_url=url, kind=engine
+        ) as phone:
+            await pair(simulator, phone)
+            yield proxy, phone
 
 
 async def talk(simulator: Simulator, phone: Device, number: int) -> None:
@@ -63,52 +80,42 @@ async def talk(simulator: Simulator, phone: Device, number: int) -> None:
 async def test_pairing_texts_and_files_both_ways(
     kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    with Proxy(kind) as proxy:
-        url = beyond(simulator)
-        async with device(
-            simulator, tmp_path, proxy=proxy.url, whatsapp_url=url, kind=engine
-        ) as phone:
-            await pair(simulator, phone)
-            await talk(simulator, phone, 1)
-            sockets = len(proxy.tunnels)
-            assert {host for host, _ in proxy.tunnels} == {HOST}
-            data = secrets.token_bytes(300_000)
-            assert (await became(phone, await says(simulator, phone, "image", data))).error is None
-            fetched = proxy.tunnels[sockets:]
-            assert len(fetched) == 1, "the media server"
-            file = Document(await kept(tmp_path, data, "application/pdf"))
-            before = proxy.carried
-            await phone.engine.send(Outgoing(message_id(9), chat(CONTACT), file))
-            await arrived(simulator, message_id(9))
-            assert proxy.carried - before > 300_000
-            assert set(proxy.tunnels[sockets:]) == set(fetched)
-        assert proxy.refused == []
+    async with proxied(kind, engine, simulator, tmp_path) as (proxy, phone):
+        await talk(simulator, phone, 1)
+        sockets = len(proxy.tunnels)
+        assert {host for host, _ in proxy.tunnels} == {HOST}
+        data = secrets.token_bytes(300_000)
+        assert (await became(phone, await says(simulator, phone, "image", data))).error is None
+        fetched = proxy.tunnels[sockets:]
+        assert len(fetched) == 1, "the media server"
+        file = Document(await kept(tmp_path, data, "application/pdf"))
+        before = proxy.carried
+        await phone.engine.send(Outgoing(message_id(9), chat(CONTACT), file))
+        await arrived(simulator, message_id(9))
+        assert proxy.carried - before > 300_000
+        assert set(proxy.tunnels[sockets:]) == set(fetched)
+    assert proxy.refused == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_proxy_that_dies_and_comes_back(
     kind: ProxyKind, engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    with Proxy(kind) as proxy:
-        url = beyond(simulator)
-        async with device(
-            simulator, tmp_path, proxy=proxy.url, whatsapp_url=url, kind=engine
-        ) as phone:
-            await pair(simulator, phone)
-            phone.causes.clear()
-            proxy.stop()
-            assert proxy.open == 0
-            await until(lambda: len(phone.causes) > 2)
-            first, *others = phone.causes
-            assert first.kind is Kind.NETWORK
-            assert {str(each) for each in others} == {"proxy_unreachable: connect"}
-            proxy.start()
-            await asyncio.wait_for(phone.opened.wait(), PATIENCE)
-            await talk(simulator, phone, 1)
+    async with proxied(kind, engine, simulator, tmp_path) as (proxy, phone):
+        phone.causes.clear()
+        proxy.stop()
+        assert proxy.open == 0
+        await until(lambda: len(phone.causes) > 2)
+        first, *others = phone.causes
+        assert first.kind is Kind.NETWORK
+        assert {str(each) for each in others} == {"proxy_unreachable: connect"}
+        proxy.start()
+        await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+        await talk(simulator, phone, 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_proxy_that_refuses_is_told_and_never_passed_by(
+async def test_a_proxy_that_refuses_is_the_cause_and_is_never_bypassed(
     kind: ProxyKind,
     engine: str,
     simulator: Simulator,

@@ -29,7 +29,7 @@ def resident(line: str = "VmRSS") -> int:
 
 
 def count_from_here() -> int:
-    """What is resident now; the peak is that of what follows."""
+    """Resets the peak of resident memory; returns the resident bytes now."""
     Path("/proc/self/clear_refs").write_text("5")
     return resident()
 

@@ -83,7 +83,7 @@ async def says(
 
 
 async def became(mine: Device, message: InboxMessage) -> InboxFile:
-    """What became of the message's file; it is told once the message is settled."""
+    """Returns the outcome of the message's file, which is reported once the message is settled."""
     await mine.engine.settle([message.key])
 
     async def look() -> InboxFile | None:

@@ -46,7 +46,7 @@ OPEN = "SELECT count(*) FROM transfers"
 async def test_killed_while_fetching(
     simulator: Simulator, tmp_path: Path, point: str, at: int, on_disk: int | None
 ) -> None:
-    """G5: what became of each file is told once, and each is there, whatever step the kill met."""
+    """G5: the outcome of each file is reported once, and each is there, at any step of the kill."""
     await prepare(simulator, tmp_path, talked=True)
     for number in range(COUNT):
         await simulator._call(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from tests.integration.engine.simulated import (
     settings,
     until,
 )
+from tests.processes.small_disk import mount_small_disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -86,7 +86,7 @@ async def test_everything_but_the_file_goes_on(
     assert await held(tmp_path, DIGEST) is None
     async with device(simulator, tmp_path, epoch=3, kind=kind) as phone:
         await until(phone.opened.is_set)
-        assert await news(phone, id_, 1) == [DEFERRED], "it is told once"
+        assert await news(phone, id_, 1) == [DEFERRED], "it is reported once"
         reserve(simulator, tmp_path, 0)
         assert await news(phone, id_, 2) == [DEFERRED, ("stored", None)]
         assert phone.engine.counts["file.stored"] == 1
@@ -95,14 +95,9 @@ async def test_everything_but_the_file_goes_on(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB where files are kept, which only root can mount."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    disk = tmp_path / "media"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
+    """A disk of 4 MB where files are stored."""
+    with mount_small_disk(tmp_path / "media", megabytes=4) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("kind", ENGINES)
@@ -152,7 +147,7 @@ async def test_killed_while_deferring(
     point: str,
     deferred: int,
 ) -> None:
-    """Each file has its transfer and its news, or neither is told; all of them come."""
+    """Each file has its transfer and its news, or neither is reported; all of them come."""
     monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.2)
     await prepare(simulator, tmp_path, talked=True)
     sizes = [70_000 + number for number in range(4)]

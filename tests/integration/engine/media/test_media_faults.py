@@ -132,7 +132,7 @@ async def test_a_damaged_file_is_never_stored(simulator: Simulator, tmp_path: Pa
     assert [one.stat().st_size for one in stored] == [500]
 
 
-async def test_what_is_too_large_is_told_and_not_fetched(
+async def test_a_file_that_is_too_large_is_reported_and_not_fetched(
     simulator: Simulator, tmp_path: Path
 ) -> None:
     id_ = await said_meanwhile(simulator, tmp_path)

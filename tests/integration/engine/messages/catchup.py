@@ -27,7 +27,7 @@ SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """What came: the messages as they stand in the inbox, and how long it took.
+    """The messages that came, as they stand in the inbox, and the duration.
 
     `seconds` runs from before the login until the last message is committed, `reading` from the
     first commit that a message was in: login and handshake are not in it. `commits` counts those

@@ -38,7 +38,7 @@ async def copied(simulator: Simulator, text: str) -> bool:
     return text in [one["text"] for one in await simulator.copies()]
 
 
-async def heard_by_lid(simulator: Simulator, phone: Device) -> str:
+async def chat_by_lid(simulator: Simulator, phone: Device) -> str:
     """The chat of a contact who wrote by LID."""
     await simulator.address(CONTACT, "lid")
     await simulator.say(CONTACT, ACCOUNT, "hello")
@@ -50,13 +50,13 @@ async def test_a_stranger_who_writes_by_lid_is_answered(
 ) -> None:
     """Their number is not known, unless the message brings it."""
     await simulator.fault("conceal")
-    chat = await heard_by_lid(simulator, phone)
+    chat = await chat_by_lid(simulator, phone)
     await phone.send(1, "who are you?", to=chat)
     await until(lambda: reached(simulator, "who are you?"))
 
 
 @pytest.mark.parametrize("mode", ["pn", "lid"])
-async def test_the_own_phone_is_told_the_chat_as_the_server_is(
+async def test_the_copy_for_the_own_phone_names_the_chat_as_the_servers_does(
     simulator: Simulator, phone: Device, mode: str
 ) -> None:
     await simulator.address(CONTACT, mode)
@@ -68,14 +68,14 @@ async def test_the_own_phone_is_told_the_chat_as_the_server_is(
 
 
 async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: Path) -> None:
-    """Told so when it is linked, it names people by number: the server refuses its LIDs."""
+    """The pairing says so, and the device names people by number: the server refuses its LIDs."""
     made = await simulator.control.post(f"/accounts/{ACCOUNT}", json={"migrated": False})
     assert not made.json()["migrated"]
     await simulator.rules(ACCOUNT, unmigrated_lid=True)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "by number")
-        await heard_by_lid(simulator, phone)
+        await chat_by_lid(simulator, phone)
         await phone.send(2, "and again")
         await until(lambda: reached(simulator, "and again"))
         account = await simulator.account(ACCOUNT)
@@ -115,8 +115,8 @@ async def test_a_phone_that_tells_of_its_migration_is_answered(
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "before")
-        told = await simulator._call("POST", f"/accounts/{ACCOUNT}/migrate", contacts=[CONTACT])
-        assert len(told["told"]) == 1
+        done = await simulator._call("POST", f"/accounts/{ACCOUNT}/migrate", contacts=[CONTACT])
+        assert len(done["told"]) == 1
         assert await simulator.owed() == []
         await simulator.say(CONTACT, ACCOUNT, "meanwhile")
         await until(phone.messages)

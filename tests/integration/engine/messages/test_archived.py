@@ -94,7 +94,7 @@ async def test_killed_between_the_new_session_and_the_one_before(
     async with device(simulator, tmp_path, epoch=3) as phone:
         async with asyncio.timeout(PATIENCE):
             await phone.opened.wait()
-        # What waits at WhatsApp comes in the order in which it was said.
+        # Messages that wait at WhatsApp come in the order in which they were sent.
         await ends_well(simulator, phone, [3, 1, 2] if there else [1, 2, 3])
     assert (await simulator.account(ACCOUNT))["retries"] == retries
     assert counted(tmp_path, "SELECT count(*) FROM retries") == 0

@@ -103,7 +103,7 @@ async def test_a_first_contact_by_lid(simulator: Simulator, tmp_path: Path) -> N
     assert rows(tmp_path, "SELECT * FROM retries") == []
 
 
-@pytest.mark.parametrize("notify", [True, False], ids=["told", "not told"])
+@pytest.mark.parametrize("notify", [True, False], ids=["notified", "not notified"])
 @pytest.mark.parametrize("first", ["in", "out"])
 async def test_a_contact_who_reinstalls_goes_on_both_ways(
     simulator: Simulator, phone: Device, tmp_path: Path, notify: bool, first: str

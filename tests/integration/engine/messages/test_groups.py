@@ -54,7 +54,7 @@ async def in_group(
 
 
 async def reached(simulator: Simulator, number: str, group: str) -> list[str]:
-    """What a member was sent in the group by the account, in the order of its arrival."""
+    """Returns the texts that the account sent to a member in the group, in the order of arrival."""
     items = await simulator.inbox(number)
     return [one["text"] for one in items if one["group"] == group and one["from"] == ACCOUNT]
 
@@ -148,7 +148,7 @@ async def test_a_new_device_of_a_member_gets_the_key(simulator: Simulator, tmp_p
         assert [len(one["devices"]) for one in items if one["from"] == ACCOUNT] == [1, 2]
 
 
-async def test_a_new_device_that_nobody_told_of_gets_the_message(
+async def test_a_new_device_without_a_notification_gets_the_message(
     simulator: Simulator, tmp_path: Path
 ) -> None:
     """WhatsApp's `phash` tells of it, and the message at hand goes to it as well."""
@@ -206,7 +206,7 @@ async def test_a_member_who_reinstalled_gets_another_key(
         await until(partial(_reads, simulator, ANN, group, ["one", "two"]))
 
 
-async def test_delivered_and_read_are_told_when_all_have_it(
+async def test_delivered_and_read_are_reported_when_all_have_it(
     simulator: Simulator, tmp_path: Path
 ) -> None:
     async with in_group(simulator, tmp_path, "lid") as (phone, group):
@@ -214,7 +214,7 @@ async def test_delivered_and_read_are_told_when_all_have_it(
         await phone.send(1, "one", to=group)
         await until(lambda: _steps(tmp_path, group) == {chat(ANN): 2, chat(BEN): 0})
         assert await phone.receipts() == []
-        # Who waits for nothing any more is not waited for.
+        # A member who left is not waited for.
         await simulator.members(group, remove=[BEN], by=ANN)
         await until(phone.receipts)
         told = [(one.chat, one.message_ids, one.status) for one in await phone.receipts()]

@@ -1,4 +1,4 @@
-"""What the account's phone tells of the time before: stored once, beside what arrives now."""
+"""History syncs of the account's phone: stored once, beside messages that arrive now."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def said(text: str, at: int, **more: Any) -> dict[str, Any]:
 
 
 def long_talk(contact: str, count: int) -> dict[str, Any]:
-    """Told newest first, as phones do."""
+    """Returns a chat with its messages newest first, as phones send them."""
     messages = [said(f"{contact} {number}", number) for number in range(count)]
     return {"chat": contact, "messages": messages[::-1]}
 
 
-async def told(simulator: Simulator, phone: Device, count: int = 1) -> None:
-    """The phone knows that so many of its notifications are stored."""
+async def history_stored(simulator: Simulator, phone: Device, count: int = 1) -> None:
+    """Waits until `count` notifications of the phone are stored and acknowledged to it."""
     await until(lambda: phone.engine.counts["history.stored"] >= count, 15.0)
     await until(lambda: _idle(simulator))
 
@@ -66,7 +66,7 @@ async def test_at_pairing_two_thousand_messages_while_others_arrive(
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "now", count=20)
         await until(lambda: _count(phone, 20))
-        await told(simulator, phone, 3)
+        await history_stored(simulator, phone, 3)
         past = await phone.past()
         assert len(past) == 2000
         for person in people:
@@ -85,7 +85,7 @@ async def _count(phone: Device, count: int) -> bool:
 async def test_what_is_here_already_stays_as_it_is(
     simulator: Simulator, tmp_path: Path, inline: bool
 ) -> None:
-    """What arrived, also if it was settled; what was sent from here; and the same history again."""
+    """Messages that arrived, settled ones too; messages sent from here; and the same history again."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         arrived = [
@@ -96,7 +96,7 @@ async def test_what_is_here_already_stays_as_it_is(
         await phone.engine.settle([first.key])
         await phone.send(1, "from here")
         messages = [
-            said("told", 1),
+            said("from the phone", 1),
             said("other words", 2, id=arrived[0]),
             said("other words", 3, id=arrived[1]),
             said("from here", 4, id=message_id(1), from_me=True),
@@ -109,10 +109,10 @@ async def test_what_is_here_already_stays_as_it_is(
             messages = [
                 {**one, "id": number} for one, number in zip(messages, made["ids"], strict=True)
             ]
-            await told(simulator, phone, count)
+            await history_stored(simulator, phone, count)
             past = await phone.past()
             assert [(one.text, one.from_me) for one in past] == [
-                ("told", False),
+                ("from the phone", False),
                 ("from my pocket", True),
             ]
             assert [one.text for one in await phone.messages()] == ["second"]
@@ -123,7 +123,7 @@ async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_pat
         await pair(simulator, phone)
         group = await simulator.group(CONTACT, ACCOUNT, BEN)
         await simulator.history(type="push_name", pushnames={BEN: "Ben"})
-        await told(simulator, phone)
+        await history_stored(simulator, phone)
         made = await simulator.history(
             addressing="lid",
             conversations=[
@@ -137,7 +137,7 @@ async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_pat
                 }
             ],
         )
-        await told(simulator, phone, 2)
+        await history_stored(simulator, phone, 2)
         one, mine, image = await phone.past()
         assert (one.chat, one.sender, one.push_name) == (group, chat(BEN), "Person 0003")
         assert phone.engine._session.push_names.find(chat(BEN)) == "Ben"  # for one without its own
@@ -146,7 +146,7 @@ async def test_kinds_names_and_groups(engine: str, simulator: Simulator, tmp_pat
         await phone.engine.settle([one.key, mine.key, image.key])
         (file,) = await phone.files()
         assert (file.message_id, file.error) == (image.message_id, "media_not_fetched")
-        # What speaks of a message of the phone's is for that, though its id could be ours.
+        # A reaction to a message of the phone's is for that one, though its id could be ours.
         target = Target(mine.message_id, chat(ACCOUNT))
         await phone.engine.send(Outgoing(message_id(1), group, Reaction(target, "👍")))
         item = await until(lambda: _reaction(simulator))
@@ -159,7 +159,7 @@ async def _reaction(simulator: Simulator) -> dict[str, Any] | None:
 
 
 async def test_a_placeholder_is_filled(simulator: Simulator, tmp_path: Path) -> None:
-    """What could not be read, and what the phone then tells of it."""
+    """A message that could not be read, and its content in the phone's history."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         number = (await simulator.say(CONTACT, ACCOUNT, "opens"))["id"]
@@ -182,14 +182,14 @@ async def test_a_placeholder_is_filled(simulator: Simulator, tmp_path: Path) -> 
                 }
             ]
         )
-        await told(simulator, phone)
+        await history_stored(simulator, phone)
         (past,) = await phone.past()
         assert (past.text, past.at, past.message_id) == ("read at last", LONG_AGO, "UNREAD")
         assert [one.text for one in await phone.messages()] == ["opens"]
 
 
 def files(directory: Path) -> set[Path]:
-    """What the simulator's media servers have."""
+    """Returns the files of the simulator's media servers."""
     found = (directory / "simulator").rglob("*")
     return {one for one in found if one.is_file() and ".db" not in one.name}
 
@@ -206,11 +206,11 @@ async def test_a_file_that_cannot_be_had_now_holds_nothing_up(
     aside = lost.rename(tmp_path / "aside")
     await simulator.history(conversations=[long_talk(CONTACT, 3)])
     async with device(simulator, tmp_path, epoch=2) as phone:
-        await told(simulator, phone)
+        await history_stored(simulator, phone)
         assert [one.chat for one in await phone.past()] == [chat(CONTACT)] * 3
         assert phone.engine.counts["history.put_off"] >= 1
         aside.rename(lost)
-        await told(simulator, phone, 2)
+        await history_stored(simulator, phone, 2)
         assert len(await phone.past()) == 6
         await until(lambda: phone.engine._session.history_syncs.next_at() is None)
 

@@ -30,21 +30,21 @@ STRANGER = "15550100077"
 
 
 async def limit(simulator: Simulator, phone: Device, **limits: float | None) -> None:
-    """WhatsApp limits the account, or does not any more, and the engine has heard of it."""
+    """Limits the account at WhatsApp, or lifts that, and waits until the engine has learnt of it."""
     await simulator._call("POST", f"/accounts/{ACCOUNT}", **limits)
     limited = any(value is not None for value in limits.values())
 
-    async def heard() -> bool:
+    async def learnt() -> bool:
         known = phone.engine._session.outreach.limits()
         return limited is (known.locked_until is not None or known.capped_until is not None)
 
-    await until(heard)
+    await until(learnt)
 
 
 async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
     engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Not even a file is uploaded. Who writes is answered, also by a device that logs in later."""
+    """Not even a file is uploaded. A contact who writes is answered, also by a device that logs in later."""
     async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, "15550100001", "hello")
@@ -74,11 +74,11 @@ async def test_strangers_get_nothing_while_the_account_is_locked_and_others_do(
 
 
 async def test_a_cap_rests_new_chats_alone(simulator: Simulator, tmp_path: Path) -> None:
-    """No message meets the refusal: WhatsApp told of the cap."""
-    told: list[Limits] = []
+    """No message meets the refusal: WhatsApp announced the cap."""
+    announced: list[Limits] = []
 
     async def tell(limits: Limits) -> None:
-        told.append(limits)
+        announced.append(limits)
 
     async with device(simulator, tmp_path) as phone:
         phone.engine._events.on_limits = tell
@@ -92,10 +92,10 @@ async def test_a_cap_rests_new_chats_alone(simulator: Simulator, tmp_path: Path)
                 await phone.engine.send(Outgoing(message_id(number), chat(person), Text("hi")))
             assert (deferred.value.code, deferred.value.until) == ("new_chats_capped", ends)
 
-        async def heard() -> bool:
-            return told[-1] == Limits(None, ends)
+        async def learnt() -> bool:
+            return announced[-1] == Limits(None, ends)
 
-        await until(heard)
+        await until(learnt)
         assert (await simulator.account(ACCOUNT))["refused"] == {}
         await phone.send(9, "a reply")
 

@@ -42,23 +42,23 @@ async def copied(simulator: Simulator, text: str, devices: list[int]) -> None:
     assert [(one["devices"], one["deliveries"]) for one in got] == [([0], 1)]
 
 
-async def told(phone: Device) -> None:
-    """The account's list of devices is not trusted any more."""
+async def devices_forgotten(phone: Device) -> None:
+    """Waits until the account's list of devices is not trusted any more."""
     await until(lambda: phone.engine._session.identities.devices(chat(ACCOUNT)) is None)
 
 
-@pytest.mark.parametrize("notify", [True, False], ids=["told", "found out by the ack's phash"])
+@pytest.mark.parametrize("notify", [True, False], ids=["notified", "found out by the ack's phash"])
 async def test_companions_that_come_and_go_get_copies(
     simulator: Simulator, tmp_path: Path, notify: bool
 ) -> None:
-    """Untold, the copy goes to the new companion alone, and the contact does not get it twice."""
+    """Without a notification, the copy goes to the new companion alone, and once to the contact."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "to the phone")
         await copied(simulator, "to the phone", [PHONE])
         first = await simulator.link(ACCOUNT, notify=notify)
         if notify:
-            await told(phone)
+            await devices_forgotten(phone)
         await phone.send(2, "to a companion too")
         await copied(simulator, "to a companion too", [PHONE, first])
         second = await simulator.link(ACCOUNT, notify=notify)

@@ -1,4 +1,4 @@
-"""What becomes of a message that the account's phone sent is known as of one that was sent here."""
+"""Receipts of messages that the account's phone sent are stored like those of messages sent here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.engine.messages.test_merging import drained, listed
+from tests.integration.engine.messages.test_lid_merge import drained, listed
 from tests.integration.engine.recovery.test_crash import counted, died, prepare, start
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -1,4 +1,4 @@
-"""Direct messages name everybody by LID, and whoever shows no number gets answers."""
+"""Direct messages name everybody by LID, and a contact who shows no number gets answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def got(simulator: Simulator, contact: str, *texts: str) -> None:
     await until(look)
 
 
-async def heard(phone: Device, text: str) -> Any:
+async def arrived(phone: Device, text: str) -> Any:
     async def look() -> Any:
         return next((one for one in await phone.messages() if one.text == text), None)
 
@@ -66,7 +66,7 @@ async def test_no_direct_message_mixes_lids_and_numbers(
         await simulator.fault("conceal")
         await simulator.address(HIDING, "lid")
         await simulator.say(HIDING, ACCOUNT, "guess who")
-        asked = await heard(phone, "guess who")
+        asked = await arrived(phone, "guess who")
         assert asked.chat == hidden
         await phone.send(1, "to a number")
         await phone.send(2, "to a LID", to=hidden)
@@ -97,26 +97,26 @@ async def test_no_direct_message_mixes_lids_and_numbers(
 async def test_a_conversation_goes_on_by_lid_where_it_was_by_number(
     simulator: Simulator, tmp_path: Path
 ) -> None:
-    """An account that learns the LIDs of its chats keeps sessions, chats and what it is told."""
+    """An account that learns the LIDs of its chats loses no session, chat or receipt."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         await phone.send(1, "before")
         await simulator.say(CONTACT, ACCOUNT, "hello")
-        await heard(phone, "hello")
+        await arrived(phone, "hello")
         sessions = phone.engine._session.keys.ratchets(chat(CONTACT))
         await simulator.address(CONTACT, "lid")
         await simulator.say(CONTACT, ACCOUNT, "by LID")
-        assert (await heard(phone, "by LID")).chat == chat(CONTACT)
+        assert (await arrived(phone, "by LID")).chat == chat(CONTACT)
         await phone.engine.send(Outgoing(message_id(2), chat(CONTACT), Text("after")))
         await got(simulator, CONTACT, "before", "after")
         now = phone.engine._session.keys.ratchets(chat(CONTACT))
         assert [one.id for one in now] == [one.id for one in sessions]
 
-        async def told() -> bool:
+        async def receipted() -> bool:
             receipts = {number for one in await phone.receipts() for number in one.message_ids}
             return {message_id(1), message_id(2)} <= receipts
 
-        await until(told)
+        await until(receipted)
         assert {one.chat for one in await phone.receipts()} == {chat(CONTACT)}
 
 

@@ -1,10 +1,9 @@
 """An engine in a process of its own, which kills itself at a step that the test names.
 
-Called with one argument, JSON: `settings` (values), `directory`, `epoch`, `point`, `at` (the how
-manieth time the step is reached), `sends` ([message id, chat, text] each; instead of the text also
-content as an object) and `batch` (how many stanzas share a commit: few, so that at the kill some
-messages wait). The steps are
-replaced in here; the product knows nothing of them.
+The one argument is JSON: `settings` (values), `directory`, `epoch`, `point`, `at` (the kill comes
+when the step is reached for the `at`-th time), `sends` ([message id, chat, text] each; instead of
+the text also content as an object) and `batch` (stanzas that share a commit: few, so that at the
+kill some messages wait). The steps are replaced in here; the product knows nothing of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An owner that freezes on the way to the state store, and goes on once somebody thaws it.
 
-Called with a directory and the step at which it stops itself. Prints ``lost`` where it is told
-that its lease is gone. The step is replaced in here; the product knows nothing of it.
+The arguments are a directory and the step at which it stops itself. It prints ``lost`` when it
+learns that its lease is gone. The step is replaced in here; the product knows nothing of it.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Where
 from actors.state.open_store import open_documents
 from actors.state.sqlite.store import SqliteDocuments
-from tests.integration.engine.messages.merging import Step, around, around_commits
+from tests.integration.engine.messages.lid_merge_child import Step, around, around_commits
 from tests.integration.queue.desk import ANA, LID, SHOP
 from tests.integration.queue.sending_child import Mute
 
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from actors.redis.leases.lease_record import HeldItems
 
 COUNT, LEARNT_AFTER = 8, 3
-PATIENCE = 30.0
+LIFE_SECONDS = 30.0
 
 
-class Learning:
+class LidLearner:
     """Acknowledges what it sends, and learns the LID's number with the third message."""
 
     def __init__(self, session: Session, log: Path, step: Step) -> None:
@@ -102,7 +102,7 @@ async def prepare(directory: Path, made: Settings) -> None:
                 chat=LID, sender=LID, message_id="M", at=1, type="text", text="arrived"
             )
         manager = StateManager(str(made.data), "state")
-        engine = cast("Engine", Learning(session, directory / "attempts", Step(0)))
+        engine = cast("Engine", LidLearner(session, directory / "attempts", Step(0)))
         drain = Drain(Ticket(SHOP, 0), engine, lanes, manager, on_lost=sys.exit)
         assert await drain.once()
         await manager.stop()
@@ -130,7 +130,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
     ticket = Ticket(SHOP, lease.epoch)
     with closing(Session.open(directory / SESSION_FILE, lease.epoch)) as session:
         around_commits(step, session)
-        learning = Learning(session, directory / "attempts", step)
+        learning = LidLearner(session, directory / "attempts", step)
         engine = cast("Engine", learning)
         sender = Sender(
             ticket,
@@ -145,7 +145,7 @@ async def live(directory: Path, made: Settings, step: Step) -> None:
         drain.joins = sender.joins
         sender.opened()
         running = [asyncio.ensure_future(each) for each in (sender.run(), drain.run())]
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LIFE_SECONDS):
             while not await _done(lanes, session, sender):
                 learning.look.clear()
                 sender.look()

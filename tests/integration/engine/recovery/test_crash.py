@@ -118,12 +118,12 @@ async def goes_on(simulator: Simulator, phone: Device) -> None:
 
 
 def resends(directory: Path) -> int:
-    """How many messages were asked for again, by either side: each shows a broken ratchet."""
+    """Returns the number of retry requests of both sides: each shows a broken ratchet."""
     return counted(directory, "SELECT count(*) FROM retries")
 
 
 def counted(directory: Path, what: str) -> int:
-    """What a query counts in the session file that nobody has open."""
+    """Returns the count that a query gives in the session file, which nobody has open."""
     with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
         return int(file.execute(what).fetchone()[0])
 

@@ -16,8 +16,8 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
-from tests.integration.engine.messages import merging
-from tests.integration.engine.messages.test_merging import listed
+from tests.integration.engine.messages import lid_merge_child
+from tests.integration.engine.messages.test_lid_merge import listed
 from tests.integration.engine.recovery import frozen_child
 from tests.integration.engine.simulated import PATIENCE, ROOT, until
 
@@ -32,12 +32,12 @@ async def test_what_a_thawed_owner_had_read_is_not_stored_again(
 ) -> None:
     """Under the LID, whose chat its successor has merged: nobody would merge it once more."""
     monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
-    made = merging.settings(tmp_path)
+    made = lid_merge_child.settings(tmp_path)
     documents = open_documents(made)
     await Connections(documents).create("shop", id="shop")
     with closing(Session.open(tmp_path / SESSION_FILE, 1)) as session:
         async with session.transaction():
-            merging.put(session, merging.LID, 1)
+            lid_merge_child.put(session, lid_merge_child.LID, 1)
     owner = await asyncio.create_subprocess_exec(
         *(sys.executable, frozen_child.__file__, tmp_path, step),
         cwd=ROOT,
@@ -48,10 +48,10 @@ async def test_what_a_thawed_owner_had_read_is_not_stored_again(
         await until(lambda: is_stopped(owner.pid))
         with closing(Session.open(tmp_path / SESSION_FILE, 2)) as successor:
             async with successor.transaction():
-                successor.learn_lid(merging.LID, merging.NUMBER)
-            await merging.drain(successor, made)
+                successor.learn_lid(lid_merge_child.LID, lid_merge_child.NUMBER)
+            await lid_merge_child.drain(successor, made)
         stored = await listed(documents)
-        assert [one["chat"] for one in stored] == [merging.NUMBER]
+        assert [one["chat"] for one in stored] == [lid_merge_child.NUMBER]
         assert is_stopped(owner.pid)
         os.kill(owner.pid, signal.SIGCONT)
         async with asyncio.timeout(PATIENCE):

@@ -22,7 +22,7 @@ from actors.messages.content import ReadMark
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from tests.integration.engine.messages.test_reading import said
+from tests.integration.engine.messages.test_read_receipts import said
 from tests.integration.engine.recovery.test_crash import died
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -82,7 +82,7 @@ def start(simulator: Simulator, server: Valkey, directory: Path, point: str) -> 
 async def test_killed_while_marking(
     simulator: Simulator, own_server: Valkey, tmp_path: Path, point: str, known: bool
 ) -> None:
-    """What left before the kill leaves once more, which harms nobody."""
+    """A receipt that left before the kill leaves once more, which harms nobody."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         for text in TEXTS:

@@ -77,7 +77,7 @@ async def test_conversations_go_on_after_an_old_copy(simulator: Simulator, tmp_p
             await until(partial(_ends, simulator, contact, texts))
         assert "undecryptable" not in {one.type for one in await phone.messages()}
         await until(lambda: _idle(simulator))
-        # What is sent on a fresh session nobody has to ask for again.
+        # Messages on a fresh session decrypt at once: nobody requests them again.
         assert phone.engine.counts["resend.resent"] == 0
 
 

@@ -94,7 +94,7 @@ async def test_what_arrives_at_a_stale_owner_is_left_to_its_successor(
 
 
 async def test_a_stale_owner_settles_nothing_and_ends(simulator: Simulator, tmp_path: Path) -> None:
-    """G6: whoever drains its inbox is told, and only after `run` said why."""
+    """G6: the drain of its inbox learns that the lease is lost, and only after `run` returned the cause."""
     async with device(simulator, tmp_path, reconnect=False) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "stored by the successor")

@@ -107,15 +107,15 @@ def test_a_send_after_the_deletion(own_gateway: Gateway) -> None:
     assert waiting(own_gateway, LATER) == ["for this one"]
 
 
-def test_a_gateway_that_has_not_heard_of_it(own_gateway: Gateway) -> None:
+def test_a_gateway_that_has_not_learnt_of_it(own_gateway: Gateway) -> None:
     assert sent(own_gateway, "known")[0] == 202
     remove(own_gateway, through_gateway=False)
     status, problem = sent(own_gateway, "too late")
     assert (status, problem["code"]) == (404, "unknown_connection")
 
 
-def test_a_gateway_that_has_not_heard_of_the_next(own_gateway: Gateway) -> None:
-    """It may hear of it just then; what it accepts is for the next one, what it refuses is sent by none."""
+def test_a_gateway_that_has_not_learnt_of_the_next(own_gateway: Gateway) -> None:
+    """It may learn of it just then; messages that it accepts are for the next one, refused ones are never sent."""
     assert sent(own_gateway, "known")[0] == 202
     remove(own_gateway, through_gateway=False)
     asyncio.run(own_gateway._connect(LATER))
@@ -154,7 +154,7 @@ def test_what_waits_on_disk_ends_with_its_connection(
     assert [each["text"] for each in former["items"]] == ["spooled"]
 
 
-def test_a_gateway_that_has_not_heard_of_it_drains_nothing_for_it(
+def test_a_gateway_that_has_not_learnt_of_it_drains_nothing_for_it(
     own_gateway: Gateway, own_valkey: Valkey
 ) -> None:
     """Redis was away as it was deleted, so that there is no tombstone yet."""

@@ -24,7 +24,7 @@ NEEDED = ("file", "ledger", "its directory", "media")
 
 
 def synced_before_the_reply(trace: str, sha256: str) -> set[str]:
-    """What of `NEEDED` was synced between the last write of the file and its 201.
+    """Returns those of `NEEDED` that were synced between the last write of the file and its 201.
 
     Raises AssertionError when the trace shows no upload at all.
     """

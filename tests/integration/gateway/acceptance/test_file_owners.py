@@ -1,4 +1,4 @@
-"""G12: who knows the SHA-256 of another tenant's file sends it not, and is not told that it is there."""
+"""G12: the SHA-256 of another tenant's file neither sends it nor shows that it is there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_upload_is_its_tenants_own(own_gateway: Gateway, tenants: tuple[Api, 
 
 
 def test_each_tenant_calls_it_what_it_likes(own_gateway: Gateway, tenants: tuple[Api, Api]) -> None:
-    """The bytes are kept once; what another tenant calls them is told to nobody, and decides nothing."""
+    """The bytes are stored once; another tenant's name for them is shown to nobody, and decides nothing."""
     shop, other = tenants
     content = unlike()
     told = upload(shop, content, name="Offer for nobody.png")

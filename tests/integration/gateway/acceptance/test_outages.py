@@ -30,7 +30,7 @@ BODY = {"connection": "shop", "to": "15550100002", "text": "hi"}
 
 
 def records(gateway: Gateway, ids: list[str]) -> list[Record | None]:
-    """What Redis has, asked without the gateway."""
+    """Returns the records in Redis, read without the gateway."""
 
     async def ask() -> list[Record | None]:
         redis = connect(gateway.settings)
@@ -229,7 +229,7 @@ def test_sends_go_on_while_the_store_is_away(own_gateway: Gateway) -> None:
     own_gateway.until(lambda: api.get("/health").json()["store"]["up"] is True, 10)
 
 
-def test_a_redis_that_is_not_durable_is_told(tmp_path: Path) -> None:
+def test_a_redis_that_is_not_durable_is_reported(tmp_path: Path) -> None:
     """G1: with appendfsync everysec the service says that the promise does not hold."""
     with (
         Valkey(tmp_path / "valkey", appendfsync="everysec") as valkey,

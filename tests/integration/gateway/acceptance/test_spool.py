@@ -1,4 +1,4 @@
-"""What is accepted while Redis is away: on disk, in order, once, whoever dies in between."""
+"""Messages accepted while Redis is away: on disk, in order, once, also across deaths in between."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def test_idempotency_keys_outlive_both_of_those_who_keep_them(
 def test_a_redis_that_hangs_delays_the_first_alone(
     own_gateway: Gateway, own_valkey: Valkey
 ) -> None:
-    """Whoever asked it would wait for its deadline of eight seconds."""
+    """A request to it would wait for its deadline of eight seconds."""
     send(own_gateway, "warm")
     own_valkey.signal(signal.SIGSTOP)
     try:
@@ -301,7 +301,7 @@ def test_what_waited_for_a_connection_that_was_deleted_ends_visibly(
     assert (found["status"], found["error"]) == ("cancelled", "connection_deleted")
 
 
-def test_a_chat_that_cannot_be_moved_holds_up_no_other_and_is_told(
+def test_a_chat_that_cannot_be_moved_holds_up_no_other_and_is_reported(
     own_gateway: Gateway, own_valkey: Valkey
 ) -> None:
     """G4, G11: also one with more messages than the drain takes at a time."""
@@ -313,16 +313,16 @@ def test_a_chat_that_cannot_be_moved_holds_up_no_other_and_is_told(
     own_valkey.start()
     connection, _, message_id = stuck[0].partition(".")
     record = keys.of(connection).message(message_id)
-    # What is no record under the id of the first: the script refuses it, each time.
+    # A key that is no record under the id of the first: the script refuses it, each time.
     asyncio.run(_spoil(own_gateway, record))
     own_gateway.process.send_signal(signal.SIGCONT)
     own_gateway.until(lambda: rows(own_gateway.settings.spool_file) == len(stuck), 20)
     assert own_gateway.api.get(f"/api/messages/{other}").json()["status"] == "queued"
-    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "stuck")) == 1, 20)
+    own_gateway.until(lambda: asyncio.run(_reported(own_gateway, "stuck")) == 1, 20)
 
     asyncio.run(_forget(own_gateway, record))
     drained(own_gateway)
-    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "stuck")) == 0, 20)
+    own_gateway.until(lambda: asyncio.run(_reported(own_gateway, "stuck")) == 0, 20)
     assert claimed(own_gateway) == {
         CHATS[0]: [f"{number:03}" for number in range(len(stuck))],
         CHATS[1]: ["other"],
@@ -349,7 +349,7 @@ def test_a_row_that_is_no_send_ends_visibly_and_holds_up_nothing(
     assert (found["status"], found["error"]) == ("cancelled", "spool_unreadable")
     for identity in (behind, other):
         assert api.get(f"/api/messages/{identity}").json()["status"] == "queued"
-    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "unreadable")) == 1, 20)
+    own_gateway.until(lambda: asyncio.run(_reported(own_gateway, "unreadable")) == 1, 20)
     named = [line for line in own_gateway.log().splitlines() if damaged in line]
     assert any("drain_spool" in line and "spool_unreadable" in line for line in named)
     assert claimed(own_gateway) == {CHATS[0]: ["behind"], CHATS[1]: ["other"]}
@@ -367,7 +367,7 @@ async def _forget(gateway: Gateway, key: str) -> None:
     await redis.aclose()
 
 
-async def _told(gateway: Gateway, what: str) -> int | None:
+async def _reported(gateway: Gateway, what: str) -> int | None:
     documents = open_documents(gateway.settings)
     found = (await documents.query(HEALTH_STATUS)).items
     await documents.close()

@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Scopes of API keys: the operations that each may call."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_scope_opens_only_its_own(gateway: Gateway, scope: Scope) -> None:
     with made(gateway, [scope]) as client:
         for operation in GUARDED:
             own = operation.scope == scope
-            # What it opens has no end; its head has.
+            # The stream that it opens has no end; its head has.
             method = "HEAD" if own and operation.id == "readEvents" else operation.method
             answer = client.request(method, concrete(operation.path))
             if own:
@@ -139,7 +139,7 @@ def test_a_key_for_one_connection(gateway: Gateway, api: Api) -> None:
         assert client.get("/api/messages", params={"connection": "shop"}).status_code == 200
         for answer in (
             client.get("/api/connections/other"),
-            client.get("/api/connections/nobody"),  # told nothing about what exists
+            client.get("/api/connections/nobody"),  # the answer does not show which exist
             client.get("/api/connections/other/qr"),
             client.post("/api/connections/other/stop"),
             client.delete("/api/connections/other"),

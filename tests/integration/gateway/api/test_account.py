@@ -81,7 +81,7 @@ def test_an_assertion_has_webauthns_form(api: Api) -> None:
 
 
 class Able:
-    """The owner of a connection whose engine can do it all: it answers commands as it is told to."""
+    """The owner of a connection whose engine can do it all: it answers commands as the test sets it."""
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands

@@ -208,14 +208,14 @@ async def test_settings_are_changed_one_by_one(api: Api, documents: Documents) -
     assert made.json()["show_online"] is True
     registry = Connections(documents)
     for body, shown in (({}, True), ({"show_online": False}, False), ({"show_online": True}, True)):
-        told = await asyncio.to_thread(api.patch, "/api/connections/set", json=body)
-        assert (told.status_code, told.json()["show_online"]) == (200, shown)
+        answer = await asyncio.to_thread(api.patch, "/api/connections/set", json=body)
+        assert (answer.status_code, answer.json()["show_online"]) == (200, shown)
         registered = await registry.get("set")
         assert registered is not None
         assert registered.options.show_online is shown
     for wrong in ({"show_online": "yes"}, {"engine": "native"}):
-        told = await asyncio.to_thread(api.patch, "/api/connections/set", json=wrong)
-        assert told.status_code == 422
+        answer = await asyncio.to_thread(api.patch, "/api/connections/set", json=wrong)
+        assert answer.status_code == 422
     gone = await asyncio.to_thread(api.patch, "/api/connections/nobody", json={})
     assert (gone.status_code, gone.json()["code"]) == (404, "unknown_connection")
     make(api, "unset")
@@ -246,9 +246,9 @@ async def test_a_proxy_is_kept_and_shown_without_its_secrets(
         ({"proxy": "http://10.0.0.1:3128"}, "http://10.0.0.1:3128", "http://10.0.0.1:3128"),
         ({"proxy": PROXY, "show_online": None}, PROXY, SHOWN),
     ):
-        told = await asyncio.to_thread(api.patch, "/api/connections/proxied", json=body)
-        assert (told.status_code, told.json()["proxy"]) == (200, shown)
-        assert told.json()["show_online"] is True
+        answer = await asyncio.to_thread(api.patch, "/api/connections/proxied", json=body)
+        assert (answer.status_code, answer.json()["proxy"]) == (200, shown)
+        assert answer.json()["show_online"] is True
         assert await kept() == proxy
     for path in ("/api/connections", "/api/connections/proxied", "/health"):
         assert "s3cret" not in (await asyncio.to_thread(api.get, path)).text
@@ -287,8 +287,8 @@ async def test_what_becomes_of_calls_is_set(api: Api, documents: Documents) -> N
         ({"reject_calls": False}, False, "No calls, please write."),
         ({"reject_calls": None, "reject_calls_text": None}, False, None),
     ):
-        told = (await asyncio.to_thread(api.patch, "/api/connections/calls", json=body)).json()
-        assert (told["reject_calls"], told["reject_calls_text"]) == (on, text)
+        answer = (await asyncio.to_thread(api.patch, "/api/connections/calls", json=body)).json()
+        assert (answer["reject_calls"], answer["reject_calls_text"]) == (on, text)
         registered = await Connections(documents).get("calls")
         assert registered is not None
         options = registered.options
@@ -302,8 +302,8 @@ async def test_one_of_a_former_engine_is_one_of_its_successor(
     api: Api, documents: Documents
 ) -> None:
     await Connections(documents).create("former", engine="neonize")
-    told = await asyncio.to_thread(api.get, "/api/connections/former")
-    assert told.json()["engine"] == "whatsmeow"
+    answer = await asyncio.to_thread(api.get, "/api/connections/former")
+    assert answer.json()["engine"] == "whatsmeow"
     body = {"id": "new", "engine": "neonize"}
     refused = await asyncio.to_thread(api.post, "/api/connections", json=body)
     assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_engine")

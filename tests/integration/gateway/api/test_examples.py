@@ -32,10 +32,10 @@ OFFLINE = {
     **dict.fromkeys(("syncAppState", "changeChat"), 422),
     "rejectCall": 409,
     "requestResend": 404,  # nobody stores messages here
-    "redeliver": 404,  # nothing was told yet
+    "redeliver": 404,  # nothing was delivered yet
     "markMessageRead": 409,  # it went out
 }
-"""What needs a phone, or a failure: shown by tests of their own."""
+"""Operations that need a phone, or a failure: shown by tests of their own."""
 
 
 MIMES = {

@@ -1,4 +1,4 @@
-"""What happened, as a caller reads it: alerts and recovery actions, the newest first."""
+"""Alerts and recovery actions as a caller reads them, the newest first."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def names(answer: Any) -> list[str]:
     return [item["name"] for item in answer.json()["items"]]
 
 
-def test_alerts_are_told_with_all_that_is_known(api: Api) -> None:
+def test_alerts_have_all_that_is_known(api: Api) -> None:
     found = api.get("/api/alerts", params={"active": "true"})
     assert found.status_code == 200
     assert found.json() == {
@@ -110,7 +110,7 @@ def test_alerts_by_connection_and_whether_they_are_over(
     assert names(api.get("/api/alerts", params=asked)) == expected
 
 
-def test_recoveries_are_told_with_all_that_is_known(api: Api) -> None:
+def test_recoveries_have_all_that_is_known(api: Api) -> None:
     (found,) = api.get("/api/recoveries", params={"connection": "shop"}).json()["items"]
     assert found == {
         "id": f"connection.{SHOP}.4102446800000.restarted",

@@ -37,7 +37,7 @@ NOBODY = f"{SHOP}.3EB0000000000000000000"
 
 
 class Rest(Actor):
-    """What sends, mirrors and receives for the connection."""
+    """The parts that send, mirror and receive for the connection."""
 
     def __init__(self, lanes: Lanes, epoch: int, documents: Documents) -> None:
         super().__init__(lanes, epoch, SHOP)

@@ -86,7 +86,7 @@ async def test_a_lid_is_written_to_and_is_the_persons_chat_once_that_is_known(
 async def test_each_connection_may_tell_whose_a_lid_is(
     gateway: Gateway, api: Api, lanes: Lanes, leases: Leases, documents: Documents
 ) -> None:
-    """Where none is named, whichever knows it."""
+    """Without a connection in the request, the one that knows it."""
     gateway.connect(OTHER)
     for place, connection in enumerate((SHOP, OTHER)):
         lid, number = f"9000000000008{place}@lid", f"1555010008{place}"

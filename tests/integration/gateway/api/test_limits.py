@@ -1,4 +1,4 @@
-"""A key that asks too often is told so, whatever it asks for, and nobody else is."""
+"""A key that calls too often gets 429 from each operation, and no other key does."""
 
 from __future__ import annotations
 

@@ -146,11 +146,11 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
     if answer.request.method == "HEAD":
         return answer.status_code, ""
     assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.json()
-    assert told["status"] == answer.status_code == KINDS[told["code"]].status
-    assert told["detail"].endswith(".")
+    problem = answer.json()
+    assert problem["status"] == answer.status_code == KINDS[problem["code"]].status
+    assert problem["detail"].endswith(".")
     assert not any(secret in answer.text for secret in SECRETS), answer.text
-    return answer.status_code, told["code"]
+    return answer.status_code, problem["code"]
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=_name)

@@ -120,7 +120,7 @@ def test_urls_that_lead_nowhere(
 def test_private_addresses_are_not_asked(
     api: Api, elsewhere: tuple[str, type[Elsewhere]], host: str
 ) -> None:
-    """Nor is the server told of it: the address is judged before anything is sent there."""
+    """The server does not learn of it: the address is judged before anything is sent there."""
     port = elsewhere[0].rpartition(":")[2]
     answer = send(api, {"url": f"http://{host}:{port}/pot.png"})
     assert code(answer) == (422, "media_refused")

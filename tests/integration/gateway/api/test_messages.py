@@ -40,7 +40,7 @@ def send(api: Api, text: str, **more: Any) -> dict[str, Any]:
 
 
 class Actor:
-    """What a ConnectionActor does to the queue."""
+    """The steps of a ConnectionActor on the queue."""
 
     def __init__(self, lanes: Lanes, epoch: int, connection: str) -> None:
         self.lanes, self.epoch, self.connection = lanes, epoch, connection

@@ -83,14 +83,14 @@ async def test_health_believes_the_monitor_while_it_speaks(
     gateway.until(lambda: api.get("/health").json()["reasons"] == ["cpu_high"], 5)
 
 
-def test_health_shows_the_breakers_that_the_tree_told(api: Api, gateway: Gateway) -> None:
+def test_health_shows_the_breakers_that_the_tree_reported(api: Api, gateway: Gateway) -> None:
     """Also while the store is the one that is left alone: it comes past it."""
     assert api.get("/health").json()["breakers"] == {}
-    told = MetricsTotals()
+    shown = MetricsTotals()
     levels = {"redis": 0, "store": 2, "bucket": 1}
     gauges: list[Sample] = [("teimoso_breaker_state", {"of": of}, at) for of, at in levels.items()]
-    told.report("health", "1", (), gauges)
-    metrics_file.write(gateway.data, told.plain)
+    shown.report("health", "1", (), gauges)
+    metrics_file.write(gateway.data, shown.plain)
     health = api.get("/health").json()
     assert health["breakers"] == {"redis": "closed", "store": "open", "bucket": "half_open"}
     assert [each["breaker"] for each in health["items"]] == ["closed"]
@@ -190,7 +190,7 @@ def test_every_answer_names_its_request(gateway: Gateway) -> None:
         seen[path] = answer.headers["x-request-id"]
         assert answer.headers["x-content-type-options"] == "nosniff"
     assert len(set(seen.values())) == 4
-    quiet = seen.pop("/health")  # asked all the time, by whoever watches
+    quiet = seen.pop("/health")  # requested all the time, by monitors
     for request in seen.values():
         logged(gateway, request)
     assert quiet not in gateway.log()

@@ -1,4 +1,4 @@
-"""Who is online and who types, through the API; the connection is played on the real Redis."""
+"""Presence and typing, through the API; the connection is played on the real Redis."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_each_participant_of_a_group_is_seen_typing(api: Api, presences: P
     assert seen(api, ANA)["typing"] is None
 
 
-async def test_what_a_closed_socket_was_told_is_not_known(
+async def test_presence_from_a_closed_socket_is_unknown(
     api: Api, presences: Presences, leases: Leases
 ) -> None:
     await presences.note(SHOP, [Note(BEN, BEN, "available", time.time(), 1_790_000_000)])
@@ -143,10 +143,10 @@ async def test_the_owner_is_asked_to_subscribe(
         ("ack_timeout", (504, "not_answered")),
     ],
 )
-async def test_what_the_owner_cannot_do_is_told_apart(
+async def test_each_refusal_of_the_owner_has_a_code_of_its_own(
     gateway: Gateway, api: Api, redis: Redis, error: str, refusal: tuple[int, str]
 ) -> None:
-    """What would be answered the same again is none of the server's failures."""
+    """A refusal that would come again is no failure of the server."""
     owner = Commands(redis, gateway.settings)
     try:
         path = f"/api/connections/shop/chats/{GROUP}/typing"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SEED = 20_261_124
 EXAMPLES = (5, pytest.param(25, marks=pytest.mark.long))
-"""How many a path, in the phase that looks for what nobody thought of."""
+"""Examples a path, in the phase that generates them at random."""
 
 # positive_data_acceptance: a cursor is opaque, no schema can tell one that was given here from one
 # that was not. Those that were not are answered with 400, and the document says so.
@@ -90,9 +90,9 @@ def before_call(context, case, kwargs):
 
 
 class Rest:
-    """What stands behind the gateway, played on the real queue and the real store.
+    """The parts behind the gateway, played on the real queue and the real store.
 
-    Sends all that is queued, gives a code or a trace to whoever asks for one, and forgets what was deleted; the
+    Sends all queued messages, answers requests for a code or a trace, and forgets deleted connections; the
     connection `shop` always comes back.
     """
 

@@ -42,14 +42,14 @@ async def owner(leases: Leases, redis: Redis, gateway: Gateway) -> AsyncIterator
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
-async def asked(api: Api, owner: Commands, method: str, told: dict[str, Any]) -> httpx.Response:
-    """What the API answers when the owner tells this; its command has to be what was asked."""
+async def asked(api: Api, owner: Commands, method: str, words: dict[str, Any]) -> httpx.Response:
+    """Returns the API's answer when the owner answers `words`; its command has to be the one of the request."""
     asking = asyncio.ensure_future(asyncio.to_thread(api.request, method, TRACE))
     command = await owner.next(SHOP, 10)
     assert command is not None
     action = {"POST": "start", "DELETE": "stop", "GET": "look"}[method]
     assert (command.kind, command.args) == ("trace", {"action": action})
-    await owner.answer(command, told)
+    await owner.answer(command, words)
     return await asking
 
 

@@ -233,7 +233,7 @@ def test_keys(
 
 
 def test_a_copied_directory_is_an_instance_of_its_own(gateway: Gateway, tmp_path: Path) -> None:
-    """What is done to the copy is not done to the one that it was copied from."""
+    """A change of the copy leaves the original as it is."""
     (tmp_path / "runtime.json").write_bytes((gateway.data / "runtime.json").read_bytes())
     with start(tmp_path, "keys", "list", "--json", key=None) as listing:
         output, _ = listing.communicate(timeout=60)

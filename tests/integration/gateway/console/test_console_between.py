@@ -1,4 +1,4 @@
-"""What a browser makes of pages: answers that are not the console's, what is long, what is not looked at."""
+"""Pages in a browser: answers that are not the console's, long texts, pages in the background."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 THREAD = "/console/conversations/shop/15550100002@s.whatsapp.net"
 PROXY = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 OURS = '<div class="notice bad" role="alert"><p>The state store does not answer.</p></div>'
-PATIENCE = 30_000
+PAGE_MS = 30_000
 
 
 @pytest.fixture(scope="module")
 def page(gateway: Gateway) -> Iterator[Page]:
     with chromium() as browser:
         context = browser.new_context(base_url=f"http://127.0.0.1:{gateway.port}")
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(PAGE_MS)
         opened = context.new_page()
         opened.goto("/")
         opened.get_by_label("API key").fill(KEY)
@@ -61,7 +61,7 @@ def test_what_a_proxy_answers_leaves_the_composer_as_it_was(page: Page) -> None:
     page.route("**/console/conversations/**", bad_gateway)
     page.get_by_text("The service does not answer").wait_for()
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("#composer button")).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator("#composer button")).to_be_enabled(timeout=PAGE_MS)
     page.unroute("**/console/conversations/**")
     assert set(answered) == {"GET", "POST"}
     assert text.input_value() == "typed before"
@@ -111,7 +111,7 @@ def test_a_text_corrected_after_a_lost_answer_is_not_sent_in_its_place(
     assert text.input_value() == "see you at five"
     assert text_of(gateway, first) == "see you at fife"
     send.click()
-    expect(text).to_have_value("", timeout=PATIENCE)
+    expect(text).to_have_value("", timeout=PAGE_MS)
     assert page.locator("#failed").is_hidden()
     assert text_of(gateway, page.locator("main").get_attribute("data-live")) == "see you at five"
 

@@ -1,4 +1,4 @@
-"""What the console's pages show of messages, queue, alerts and the machine, and of their absence."""
+"""The console's pages of messages, queue, alerts and the machine, and pages without any."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ async def test_dead_letters_tell_their_reason_and_are_sent_again(
     assert everything.status_code == 200
 
 
-async def test_alerts_and_recoveries_are_told(admin: Person, documents: Documents) -> None:
+async def test_alerts_and_recoveries_are_shown(admin: Person, documents: Documents) -> None:
     now = time.time()
     alert = {
         "name": "cpu_high", "subject": None, "severity": "warning", "reason": SCRIPT,

@@ -1,4 +1,4 @@
-"""What nobody expected is a 500 with an id that the log explains, and never a 400."""
+"""An unexpected error is a 500 with an id that the log explains, and never a 400."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_an_error_that_nobody_expected(
 
 
 def test_nothing_turns_every_error_into_an_answer() -> None:
-    """Who catches everything is named here: the one that answers 500, and tasks that go on."""
+    """Handlers that catch everything are named here: the one that answers 500, and tasks that go on."""
     found = {
         (file.relative_to(Path(package.__path__[0])).as_posix(), name)
         for file in Path(package.__path__[0]).rglob("*.py")

@@ -58,7 +58,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
         ({"priority": 99}, "invalid_field"),
         ({"priority": 1.5}, "invalid_field"),
         ({"send_at": "tomorrow"}, "invalid_field"),
-        # its UTC lies outside of all years, or is rounded out of them: it could not be told again
+        # its UTC lies outside of all years, or is rounded out of them: it could not be written again
         ({"send_at": "9999-12-31T23:59:59-23:59"}, "invalid_field"),
         ({"send_at": "9999-12-31T23:59:59.999999Z"}, "invalid_field"),
         ({"send_at": "0001-01-01T00:00:00+23:59"}, "invalid_field"),

@@ -28,8 +28,8 @@ BODY = json.dumps({"connection": "shop", "to": "15550100002", "text": "psst"}).e
 WHOLE = SEND + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 
 
-def told(gateway: Gateway, parts: Iterable[bytes]) -> bytes:
-    """All that the gateway says until it closes the connection, or is silent for a second."""
+def answered(gateway: Gateway, parts: Iterable[bytes]) -> bytes:
+    """Returns all bytes from the gateway until it closes the connection, or is silent for a second."""
     answer = b""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
         with suppress(ConnectionError):
@@ -80,7 +80,7 @@ def waiting(api: Api) -> int:
 )
 def test_what_is_no_request(gateway: Gateway, api: Api, request_: bytes) -> None:
     before = waiting(api)
-    assert problem(told(gateway, [request_]))["code"] == "malformed_request"
+    assert problem(answered(gateway, [request_]))["code"] == "malformed_request"
     assert waiting(api) == before
 
 
@@ -102,23 +102,23 @@ def test_what_is_no_request(gateway: Gateway, api: Api, request_: bytes) -> None
 )
 def test_a_head_without_end(gateway: Gateway, api: Api, parts: list[bytes]) -> None:
     before = waiting(api)
-    found = problem(told(gateway, parts))
+    found = problem(answered(gateway, parts))
     assert (found["status"], found["code"]) == (431, "head_too_large")
     assert waiting(api) == before
 
 
 def test_a_head_just_below_the_limit_is_read(gateway: Gateway) -> None:
     longest = GET + b"X-A: " + b"a" * (HEAD - 1000) + b"\r\nConnection: close\r\n\r\n"
-    assert told(gateway, [longest]).startswith(b"HTTP/1.1 200 ")
+    assert answered(gateway, [longest]).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("rest", [b"garbage\r\n\r\n", b"X" * 3_000_000], ids=["short", "long"])
 def test_what_follows_a_whole_request_does_not_take_its_answer(
     gateway: Gateway, api: Api, rest: bytes
 ) -> None:
-    """A length that is too small: the message is accepted, and that is what the client is told."""
+    """A length that is too small: the message is accepted, and the client learns that."""
     before = waiting(api)
-    answer = told(gateway, [WHOLE, rest])
+    answer = answered(gateway, [WHOLE, rest])
     assert answer.startswith(b"HTTP/1.1 202 "), answer
     assert answer.count(b"HTTP/1.1 ") == 1
     assert waiting(api) == before + 1
@@ -182,8 +182,8 @@ def test_a_body_that_is_refused_does_not_take_the_refusal(gateway: Gateway, api:
 
 @pytest.mark.parametrize("path", [b"/api%2Fqueue", b"/api/connections/shop%2fqr", b"/%2Fapi/queue"])
 def test_a_slash_that_is_written_otherwise_is_none(gateway: Gateway, path: bytes) -> None:
-    """What a proxy allows by path must be what is reached."""
-    answer = told(
+    """A path that a proxy allows must be the path that is reached."""
+    answer = answered(
         gateway, [b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"]
     )
     assert answer.startswith(b"HTTP/1.1 404 ")
@@ -196,11 +196,11 @@ CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(BODY), BO
 def test_a_trailer_is_no_header(gateway: Gateway, api: Api) -> None:
     """Neither does it take a key away, nor does it bring one."""
     before = waiting(api)
-    answer = told(gateway, [SEND + CHUNKS + b"X-Api-Key: tmo_other\r\nContent-Type: x\r\n\r\n"])
+    answer = answered(gateway, [SEND + CHUNKS + b"X-Api-Key: tmo_other\r\nContent-Type: x\r\n\r\n"])
     assert answer.startswith(b"HTTP/1.1 202 ")
     assert waiting(api) == before + 1
     nobody = b"POST /api/messages HTTP/1.1\r\nHost: x\r\n" + JSON
-    answer = told(gateway, [nobody + CHUNKS + b"X-Api-Key: " + KEY.encode() + b"\r\n\r\n"])
+    answer = answered(gateway, [nobody + CHUNKS + b"X-Api-Key: " + KEY.encode() + b"\r\n\r\n"])
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert waiting(api) == before + 1
 
@@ -209,7 +209,7 @@ def test_a_body_that_is_packed_for_the_way_is_refused(gateway: Gateway, api: Api
     before = waiting(api)
     for coding in (b"Transfer-Encoding: gzip\r\n", b"Transfer-Encoding: gzip, "):
         packed = CHUNKS if coding.endswith(b"\n") else CHUNKS.removeprefix(b"Transfer-Encoding: ")
-        answer = told(gateway, [SEND + coding + packed + b"\r\n"])
+        answer = answered(gateway, [SEND + coding + packed + b"\r\n"])
         assert answer.startswith(b"HTTP/1.1 415 "), answer
     assert waiting(api) == before
 
@@ -226,19 +226,19 @@ def test_a_length_that_is_too_great_accepts_nothing(gateway: Gateway, api: Api) 
 def test_requests_one_after_the_other_are_answered_in_order(gateway: Gateway, api: Api) -> None:
     before = waiting(api)
     missing = WHOLE.replace(b'"text"', b'"teXt"')
-    answer = told(gateway, [WHOLE + missing + b"\r\n" + WHOLE])
+    answer = answered(gateway, [WHOLE + missing + b"\r\n" + WHOLE])
     statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
     assert statuses == [b"202", b"422", b"202"]
     assert waiting(api) == before + 2
 
 
 def test_an_upgrade_is_not_taken(gateway: Gateway) -> None:
-    answer = told(gateway, [GET + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"])
+    answer = answered(gateway, [GET + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"])
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_who_says_nothing_or_half_is_let_go(gateway: Gateway) -> None:
-    """The connection of one that is silent is closed; the one with half a head is told why."""
+    """The connection of a silent client is closed; one with half a head gets the reason."""
     with (
         socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as silent,
         socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as half,
@@ -249,7 +249,7 @@ def test_who_says_nothing_or_half_is_let_go(gateway: Gateway) -> None:
 
 
 def test_a_client_that_ends_its_side_reads_its_answers(gateway: Gateway, api: Api) -> None:
-    """`nc -N` ends what it sends at once; what is accepted must be told also then."""
+    """`nc -N` ends its side at once; it gets the answer to an accepted message all the same."""
     before = waiting(api)
     for requests in (WHOLE, WHOLE + WHOLE):
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:

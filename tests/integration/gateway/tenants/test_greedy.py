@@ -13,7 +13,7 @@ from actors.state.open_store import open_documents
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import OTHER, SHOP
-from tests.integration.gateway.webhooks.telling import SOON, arrived, tell
+from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ async def test_readers(tenants: Tenants, documents: Documents) -> None:
             number = next(FREE)
             wanted: list[str] = []
             for step in range(20):
-                await tell(documents, number + 100 + 10 * step, 10, SHOP)
-                wanted += await tell(documents, number + step, 1, OTHER)
+                await store_messages(documents, number + 100 + 10 * step, 10, SHOP)
+                wanted += await store_messages(documents, number + step, 1, OTHER)
             await eventually("the reader has all", lambda: len(modest.texts) >= 20, SOON)
             assert modest.texts == wanted
             assert modest.ids == sorted(modest.ids)
@@ -110,8 +110,8 @@ async def test_webhooks(
     number = next(FREE)
     wanted: list[str] = []
     for step in range(10):
-        await tell(documents, number + 100 + 10 * step, 10, SHOP, chats=10)
-        wanted += await tell(documents, number + step, 1, OTHER)
+        await store_messages(documents, number + 100 + 10 * step, 10, SHOP, chats=10)
+        wanted += await store_messages(documents, number + step, 1, OTHER)
     await arrived(receiver, wanted)
     assert receiver.texts == wanted
     assert receiver.refused == []

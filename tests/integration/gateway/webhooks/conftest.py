@@ -11,7 +11,7 @@ from actors.redis.client import connect
 from actors.state.webhooks import Webhooks
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
-from tests.integration.gateway.webhooks.single_courier import Delivering, Store
+from tests.integration.gateway.webhooks.single_courier import SingleCourier, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,9 +46,9 @@ def hook(api: Api, receiver: Receiver) -> Iterator[str]:
 
 
 @pytest_asyncio.fixture
-async def delivering(valkey: Valkey, tmp_path: Path) -> AsyncIterator[Delivering]:
+async def delivering(valkey: Valkey, tmp_path: Path) -> AsyncIterator[SingleCourier]:
     documents = Store(tmp_path / "state.db")
     redis = connect(valkey.settings())
-    yield Delivering(documents, Webhooks(documents), redis)
+    yield SingleCourier(documents, Webhooks(documents), redis)
     await redis.aclose()
     await documents.close()

@@ -61,7 +61,7 @@ class Store(SqliteDocuments):
 
 
 @dataclass
-class Delivering:
+class SingleCourier:
     """The store, webhooks and Redis of a courier of the webhook `ID`."""
 
     documents: Store

@@ -1,4 +1,4 @@
-"""What one courier does where the store, or a person, comes between two of its steps."""
+"""One courier while the store, or a person, comes between two of its steps."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import PER_ENDPOINT, Posters
 from tests.integration.gateway.webhooks.single_courier import ID
-from tests.integration.gateway.webhooks.telling import age, tell
+from tests.integration.gateway.webhooks.stored_messages import age, store_messages
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_courier import Delivering
+    from tests.integration.gateway.webhooks.single_courier import SingleCourier
 
 SOON = 30.0
 COUNT = 120
 
 
 async def test_a_dead_delivery_is_kept_or_is_not_passed(
-    delivering: Delivering, receiver: Receiver
+    delivering: SingleCourier, receiver: Receiver
 ) -> None:
     """The store is away as it is to be kept, and until the courier is gone."""
 
@@ -46,7 +46,7 @@ async def test_a_dead_delivery_is_kept_or_is_not_passed(
 
     receiver.answer = answer
     await delivering.add(receiver)
-    (text,) = await tell(delivering.documents, 1)
+    (text,) = await store_messages(delivering.documents, 1)
     await age(delivering.documents, text, 2 * PATIENCE)
     async with delivering.courier(saves=False):
         await eventually("it cannot be kept", lambda: delivering.documents.refused, SOON)
@@ -59,12 +59,12 @@ async def test_a_dead_delivery_is_kept_or_is_not_passed(
 
 
 async def test_a_store_of_an_older_release_is_gone_on_with(
-    delivering: Delivering, receiver: Receiver
+    delivering: SingleCourier, receiver: Receiver
 ) -> None:
     """It has one position, and a delivery that a person wanted once more; nothing is lost or repeated."""
     await delivering.add(receiver)
     documents = delivering.documents
-    told = await tell(documents, 1, 6, chats=3)
+    wanted = await store_messages(documents, 1, 6, chats=3)
     old = delivering.progress_of_old(cursor=3)
     webhook = await delivering.webhook()
     known = {**webhook.document, "progress": old}
@@ -75,23 +75,25 @@ async def test_a_store_of_an_older_release_is_gone_on_with(
     names = ("webhook", "seq", "event", "status", "attempts", "error", "at", "tried_at")
     await documents.set(DELIVERIES, f"{ID}.{1:016d}", {name: repeat[name] for name in names})
     async with delivering.courier():
-        await eventually("all is told", lambda: len(receiver.taken) >= 4, SOON)
+        await eventually("all is delivered", lambda: len(receiver.taken) >= 4, SOON)
         await eventually("it is noted", delivering.statuses, SOON)
         await eventually("no more waits", delivering.quiet, SOON)
-    assert sorted(receiver.texts) == sorted([told[0], *told[3:]])
+    assert sorted(receiver.texts) == sorted([wanted[0], *wanted[3:]])
     assert await delivering.statuses() == ["delivered"]
 
 
 async def test_a_chat_too_many_is_dead_at_once_and_holds_up_nothing(
-    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery_worker, "HELD", 2)
     monkeypatch.setattr(delivery_policy, "DOWN", 100)
     receiver.answer = lambda event: 500 if event["seq"] <= 5 else None
     await delivering.add(receiver)
-    told = await tell(delivering.documents, 1, 10, chats=10)
+    wanted = await store_messages(delivering.documents, 1, 10, chats=10)
     async with delivering.courier():
-        await eventually("the rest is told", lambda: set(told[5:]) <= set(receiver.texts), SOON)
+        await eventually(
+            "the rest is delivered", lambda: set(wanted[5:]) <= set(receiver.texts), SOON
+        )
         await eventually("three are dead", lambda: _three(delivering), SOON)
     assert sorted(await delivering.statuses()) == ["dead"] * 3 + ["waiting"] * 2
 
@@ -100,19 +102,19 @@ def _refusing(text: str, event: dict[str, Any]) -> int | None:
     return 500 if event["data"]["text"] == text else None
 
 
-async def _three(delivering: Delivering) -> bool:
+async def _three(delivering: SingleCourier) -> bool:
     return await delivering.dead() == 3
 
 
 @pytest.mark.parametrize("spilled", [False, True])
 async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_rest(
-    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, spilled: bool
+    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, spilled: bool
 ) -> None:
     """Of many chats few are tried; with a single chat what memory has no room for is stored."""
     monkeypatch.setattr(lanes, "EVENTS", 50)
     receiver.answer = lambda _: 500
     await delivering.add(receiver)
-    told = await tell(delivering.documents, 1, COUNT, chats=1 if spilled else 60)
+    wanted = await store_messages(delivering.documents, 1, COUNT, chats=1 if spilled else 60)
     async with delivering.courier() as courier:
         await eventually("it is down", lambda: len(receiver.refused) >= 3, SOON)
         await asyncio.sleep(2.0)
@@ -123,15 +125,15 @@ async def test_an_endpoint_that_is_down_is_asked_seldom_and_the_log_keeps_the_re
         assert ("behind" in stored) is spilled
         receiver.answer = lambda _: None
         courier.update(await delivering.webhooks.change(ID, on=True))
-        await eventually("all is told", lambda: len(set(receiver.texts)) == COUNT, SOON)
+        await eventually("all is delivered", lambda: len(set(receiver.texts)) == COUNT, SOON)
     chats = 1 if spilled else 60
     for chat in range(chats):
         own = [text for text in receiver.texts if int(text.split()[1]) % chats == chat]
-        assert own == [text for text in told if int(text.split()[1]) % chats == chat]
+        assert own == [text for text in wanted if int(text.split()[1]) % chats == chat]
 
 
 async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
-    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The courier dies when the refused one is taken, and the one behind it is on its way."""
     monkeypatch.setattr(lanes, "EVENTS", 5)
@@ -144,7 +146,7 @@ async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
 
     receiver.answer = lambda _: 500
     await delivering.add(receiver)
-    told = await tell(delivering.documents, 1, 12)
+    wanted = await store_messages(delivering.documents, 1, 12)
     async with delivering.courier(saves=False) as courier:
         await eventually("it is stored", lambda: _behind(delivering), SOON)
         receiver.answer = answer
@@ -153,16 +155,16 @@ async def test_what_is_stored_behind_a_refused_event_is_found_after_a_crash(
         await asyncio.sleep(2 * SAVE)
     released.set()
     async with delivering.courier():
-        await eventually("all is told", lambda: set(receiver.texts) == set(told), SOON)
+        await eventually("all is delivered", lambda: set(receiver.texts) == set(wanted), SOON)
     assert receiver.in_order
 
 
-async def _behind(delivering: Delivering) -> bool:
+async def _behind(delivering: SingleCourier) -> bool:
     return "behind" in await delivering.statuses()
 
 
 async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
-    delivering: Delivering, receiver: Receiver
+    delivering: SingleCourier, receiver: Receiver
 ) -> None:
     """Looks at the store for each delivery, with little and with much behind; one chat is refused."""
     await delivering.add(receiver)
@@ -170,20 +172,22 @@ async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
     begin = 1
     for waits in (40, 400):
         receiver.answer = partial(_refusing, f"text {begin}")
-        wanted = set(await tell(delivering.documents, begin, waits, chats=10, size=40))
+        wanted = set(await store_messages(delivering.documents, begin, waits, chats=10, size=40))
         before = len(receiver.taken)
         enough = before + waits - waits // 10
         delivering.documents.looks = 0
         async with delivering.courier():
             await eventually(
-                "others are told", partial(lambda many: len(receiver.taken) >= many, enough), SOON
+                "others are delivered",
+                partial(lambda many: len(receiver.taken) >= many, enough),
+                SOON,
             )
         looks.append(delivering.documents.looks / (len(receiver.taken) - before))
         receiver.answer = lambda _: None
         async with delivering.courier() as courier:
             courier.update(await delivering.webhooks.change(ID, on=True))
             await eventually(
-                "all is told", partial(lambda all_: all_ <= set(receiver.texts), wanted), SOON
+                "all is delivered", partial(lambda all_: all_ <= set(receiver.texts), wanted), SOON
             )
         begin += waits
     assert looks[1] <= max(looks[0], 0.2), looks
@@ -191,13 +195,13 @@ async def test_the_cost_of_a_delivery_does_not_grow_with_what_waits(
 
 @pytest.mark.parametrize("how", ["another address", "on"])
 async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
-    delivering: Delivering, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, how: str
+    delivering: SingleCourier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Also after a restart: when it is tried again is stored."""
     monkeypatch.setattr(delivery_policy, "FIRST", 300.0)
     await delivering.add(receiver)
     receiver.answer = lambda _: 500
-    (wanted,) = await tell(delivering.documents, 1)
+    (wanted,) = await store_messages(delivering.documents, 1)
     async with delivering.courier():
         await eventually("it is refused", lambda: receiver.refused, SOON)
     receiver.answer = lambda _: None
@@ -210,14 +214,14 @@ async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
             else delivering.webhooks.change(ID, url=f"{receiver.url}/new", on=None)
         )
         courier.update(changed)
-        await eventually("it is told", lambda: receiver.taken, SOON)
+        await eventually("it is delivered", lambda: receiver.taken, SOON)
     assert [each["data"]["text"] for each in receiver.taken] == [wanted]
 
 
 async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
-    delivering: Delivering, receiver: Receiver
+    delivering: SingleCourier, receiver: Receiver
 ) -> None:
-    """Also where that takes longer than whoever ends it waits before he says so again."""
+    """Also where that takes longer than the caller waits before it ends the courier again."""
     await delivering.add(receiver)
     documents = delivering.documents
     tail = Tail(EventLog(documents), billed=False)
@@ -227,11 +231,11 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     deliverer = Deliverer(documents, delivering.webhooks, tail, posters, turn, leases=leases)
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:
-        await tell(documents, 1, 3)
-        await eventually("all is told", lambda: len(receiver.taken) == 3, SOON)
+        await store_messages(documents, 1, 3)
+        await eventually("all is delivered", lambda: len(receiver.taken) == 3, SOON)
         documents.slow = 0.3
-        await tell(documents, 4, 3)
-        await eventually("the rest is told", lambda: len(receiver.taken) == 6, SOON)
+        await store_messages(documents, 4, 3)
+        await eventually("the rest is delivered", lambda: len(receiver.taken) == 6, SOON)
         before = documents.taken
     finally:
         await end_tasks(tasks, 5)

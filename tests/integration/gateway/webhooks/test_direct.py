@@ -43,7 +43,7 @@ def body(text: str, **more: Any) -> dict[str, Any]:
 
 
 def act(gateway: Gateway, how: Callable[[Lanes, int], Any]) -> Any:
-    """What a ConnectionActor does to the queue."""
+    """Runs a step of a ConnectionActor on the queue."""
 
     async def acting() -> Any:
         redis = connect(gateway.settings)

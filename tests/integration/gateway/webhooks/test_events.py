@@ -25,7 +25,7 @@ from actors.state.open_store import open_documents
 from gateway.http import api_keys
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
-from tests.integration.gateway.webhooks.telling import tell
+from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.processes.firestore import Firestore
@@ -73,7 +73,7 @@ async def came(reader: Reader, wanted: list[str], within: float = SOON) -> None:
 
 async def test_what_happens_is_read_in_order(documents: Documents, gateway: Gateway) -> None:
     with Reader(gateway, KEY) as reader:
-        wanted = await tell(documents, next(FREE), 30, size=7)
+        wanted = await store_messages(documents, next(FREE), 30, size=7)
         await came(reader, wanted)
         assert reader.ids == list(range(reader.ids[0], reader.ids[0] + 30))
         number, kind, event = reader.events[0]
@@ -85,11 +85,11 @@ async def test_a_reader_comes_again_without_a_gap_and_without_a_repeat(
 ) -> None:
     number = next(FREE)
     with Reader(gateway, KEY) as reader:
-        wanted = await tell(documents, number, 5)
+        wanted = await store_messages(documents, number, 5)
         await came(reader, wanted)
-    meanwhile = await tell(documents, number + 5, 1200, size=200)
+    meanwhile = await store_messages(documents, number + 5, 1200, size=200)
     with Reader(gateway, KEY, last=reader.last) as again:
-        behind = await tell(documents, number + 1205, 5)
+        behind = await store_messages(documents, number + 1205, 5)
         await came(again, [*meanwhile, *behind])
         assert reader.ids + again.ids == list(range(reader.ids[0], again.ids[-1] + 1))
 
@@ -101,7 +101,7 @@ async def test_a_gateway_that_is_killed_costs_its_readers_nothing(
     seen: list[tuple[int, str]] = []
     last: str | None = None
     whole: list[str] = []
-    telling = asyncio.create_task(slowly(documents, number, whole))
+    storing = asyncio.create_task(slowly(documents, number, whole))
     for _ in range(2):
         with Reader(gateway, KEY, last=last) as reader:
             await eventually("some came", partial(has, reader, 5), SOON)
@@ -112,8 +112,8 @@ async def test_a_gateway_that_is_killed_costs_its_readers_nothing(
         last = reader.last
     with Reader(gateway, KEY, last=last) as reader:
         await eventually("some came", partial(has, reader, 5), SOON)
-        telling.cancel()
-        await asyncio.wait([telling])
+        storing.cancel()
+        await asyncio.wait([storing])
         await eventually("the last came", partial(read, reader, whole[-1]), SOON)
         seen += [(each[0], each[2]["data"]["text"]) for each in reader.events]
     assert [text for _, text in seen] == whole
@@ -129,9 +129,9 @@ def read(reader: Reader, text: str) -> bool:
     return text in reader.texts
 
 
-async def slowly(documents: Documents, number: int, told: list[str]) -> None:
+async def slowly(documents: Documents, number: int, wanted: list[str]) -> None:
     while True:
-        told += await asyncio.shield(tell(documents, number + len(told)))
+        wanted += await asyncio.shield(store_messages(documents, number + len(wanted)))
         await asyncio.sleep(0.1)
 
 
@@ -142,8 +142,8 @@ async def test_a_reader_gets_what_it_asked_for(documents: Documents, gateway: Ga
         Reader(gateway, KEY, events="alert.raised,alert.cleared") as alerts,
         Reader(gateway, KEY) as everything,
     ):
-        mine = await tell(documents, number, 2)
-        theirs = await tell(documents, number + 10, 2, OTHER)
+        mine = await store_messages(documents, number, 2)
+        theirs = await store_messages(documents, number + 10, 2, OTHER)
         alert = Alert("store_away", None, "critical", "It is away.", time.time())
         await documents.batch([alert.write])
         await eventually("all came", lambda: len(everything.events) == 5, SOON)
@@ -169,20 +169,20 @@ async def test_a_key_for_some_connections_reads_of_those_alone(
         assert client.get("/api/events?connection=shop").status_code == 403
         assert sender.get("/api/events").status_code == 403
     with Reader(gateway, key) as reader:
-        await tell(documents, number, 2)
+        await store_messages(documents, number, 2)
         alert = Alert("redis_away", None, "critical", "It is away.", time.time())
         await documents.batch([alert.write])
-        theirs = await tell(documents, number + 10, 2, OTHER)
+        theirs = await store_messages(documents, number + 10, 2, OTHER)
         await came(reader, theirs)
         assert len(reader.events) == 2
 
 
-async def test_what_is_gone_is_told_as_a_gap(documents: Documents, gateway: Gateway) -> None:
+async def test_events_that_are_gone_are_a_gap(documents: Documents, gateway: Gateway) -> None:
     with Reader(gateway, KEY):
         first = await EventLog(documents).head()
         number = next(FREE)
-        await tell(documents, number, 3, size=3)
-        wanted = await tell(documents, number + 3, 2)
+        await store_messages(documents, number, 3, size=3)
+        wanted = await store_messages(documents, number + 3, 2)
     (pack,) = (
         each
         for each in (await documents.query(EVENTS)).items
@@ -208,7 +208,7 @@ async def test_an_id_that_is_not_given_yet_begins_at_the_end(
     documents: Documents, gateway: Gateway
 ) -> None:
     with Reader(gateway, KEY, last="999999999") as reader:
-        await came(reader, await tell(documents, next(FREE), 2))
+        await came(reader, await store_messages(documents, next(FREE), 2))
 
 
 async def test_a_head_is_answered_and_ends(gateway: Gateway) -> None:
@@ -233,7 +233,7 @@ async def test_a_stream_stays_while_the_store_is_away(
         await asyncio.to_thread(served.start)
         store = open_documents(served.settings)
         with Reader(served, KEY) as reader:
-            wanted = await tell(store, 1, 2)
+            wanted = await store_messages(store, 1, 2)
             await came(reader, wanted)
             firestore.kill()
             await eventually("it is noticed", lambda: "store away" in served.log(), 30)
@@ -250,7 +250,7 @@ async def test_a_stream_stays_while_the_store_is_away(
 
 async def telling_again(documents: Documents, number: int) -> list[str] | None:
     try:
-        return await tell(documents, number, 2)
+        return await store_messages(documents, number, 2)
     except StoreAway:
         return None
 
@@ -268,7 +268,7 @@ async def test_there_is_room_for_so_many_readers_with_a_key(gateway: Gateway) ->
     ) as client:
         opened = 0
         async with AsyncExitStack() as streams:
-            # Those of before, who left without a word, may not have been missed yet.
+            # Earlier readers that left without a word may not have been missed yet.
             while opened <= most:
                 answer = await streams.enter_async_context(client.stream("GET", "/api/events"))
                 if answer.status_code != 200:
@@ -308,11 +308,11 @@ async def test_a_reader_that_takes_nothing_is_cut_and_holds_up_nobody(
         slow.sendall(asked.encode())
         assert b"200" in slow.recv(100)
         with Reader(gateway, KEY) as quick:
-            wanted = await tell(documents, next(FREE), count, size=60, more=more)
+            wanted = await store_messages(documents, next(FREE), count, size=60, more=more)
             await came(quick, wanted, 60)
         await eventually("it is cut", lambda: "reader cut" in gateway.log(), 60)
         left = _drained(slow)
-        assert not left.endswith(b"0\r\n\r\n"), "it was not told that this is all"
+        assert not left.endswith(b"0\r\n\r\n"), "nothing says that this is all"
         assert left.count(b"event: message.received") < count
 
 
@@ -335,10 +335,10 @@ def command(gateway: Gateway, *words: str) -> forked.Popen:
 
 
 async def test_a_command_follows_across_a_kill(documents: Documents, gateway: Gateway) -> None:
-    """One event a line, as JSON; it begins behind what it is told to."""
+    """One event a line, as JSON; it begins behind the event that it is given."""
     first = (await EventLog(documents).want(time.time() + 1000)).seq
     number = next(FREE)
-    wanted = await tell(documents, number, 2)
+    wanted = await store_messages(documents, number, 2)
     words = ["events", "--json", "--after", str(first), "--event", "message.received"]
     process = command(gateway, *words)
     assert process.stdout is not None
@@ -346,7 +346,7 @@ async def test_a_command_follows_across_a_kill(documents: Documents, gateway: Ga
         shown = [await asyncio.to_thread(process.stdout.readline) for _ in range(2)]
         gateway.kill()
         await asyncio.to_thread(gateway.start)
-        wanted += await tell(documents, number + 2)
+        wanted += await store_messages(documents, number + 2)
         shown.append(await asyncio.to_thread(process.stdout.readline))
         assert [json.loads(line)["data"]["text"] for line in shown] == wanted
     finally:
@@ -362,15 +362,15 @@ async def test_events_are_written_from_the_first_reader_on(
 ) -> None:
     store = open_documents(own_gateway.settings)
     try:
-        await tell(store, 1)
+        await store_messages(store, 1)
         assert await store.get(EVENT_LOG, HEAD) is None
         with Reader(own_gateway, KEY) as reader:
-            await came(reader, await tell(store, 2))
+            await came(reader, await store_messages(store, 2))
         head = await EventLog(store).head()
         days = (head.until - time.time()) / 86_400
         assert own_gateway.settings.event_retention_days - 0.1 < days
         await store.batch([Write("merge", EVENT_LOG, HEAD, {"until": 1.0})])
-        await tell(store, 3)
+        await store_messages(store, 3)
         assert (await EventLog(store).head()).seq == 1
     finally:
         await store.close()

@@ -25,7 +25,7 @@ from gateway.webhooks.delivery_journal import UNSAVED
 from gateway.webhooks.http_post import PER_ENDPOINT
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import ROOT
-from tests.integration.gateway.webhooks.telling import chat_of, tell
+from tests.integration.gateway.webhooks.stored_messages import chat_of, store_messages
 from tests.processes import forked
 from tests.processes.valkey import PASSWORD
 from tests.unlimited import UNLIMITED
@@ -67,9 +67,9 @@ async def prepare(store: Path, receiver: Receiver) -> list[str]:
     await Webhooks(documents).create(
         Webhook(ID, receiver.url, (Secret(secret),), time.time()), quota=UNLIMITED
     )
-    told = await tell(documents, 0, 60, chats=CHATS)
+    wanted = await store_messages(documents, 0, 60, chats=CHATS)
     await documents.close()
-    return told
+    return wanted
 
 
 async def stored(store: Path) -> tuple[Progress, Counter[str]]:
@@ -90,7 +90,7 @@ def test_killed_at_each_batch(tmp_path: Path, valkey: Valkey, point: str, room: 
     """
     store = tmp_path / "state.db"
     with Receiver() as receiver:
-        told = asyncio.run(prepare(store, receiver))
+        wanted = asyncio.run(prepare(store, receiver))
         refusals = iter([500] * REFUSALS)
 
         def answer(event: dict[str, Any]) -> int | None:
@@ -100,10 +100,10 @@ def test_killed_at_each_batch(tmp_path: Path, valkey: Valkey, point: str, room: 
         deaths = 0
         for number in (1, 1, 2, 3, 4):
             with child(store, valkey, room, point, number) as process:
-                until("it is dead, or done", partial(_over, process, receiver, told), SOON)
+                until("it is dead, or done", partial(_over, process, receiver, wanted), SOON)
                 deaths += process.poll() == -signal.SIGKILL
         with child(store, valkey, room, "none", 0):
-            until("all is told", lambda: set(receiver.texts) == set(told), SOON)
+            until("all is delivered", lambda: set(receiver.texts) == set(wanted), SOON)
             until("it is stored", lambda: _quiet(store), SOON)
         assert deaths >= 3
         _, statuses = asyncio.run(stored(store))
@@ -114,14 +114,14 @@ def test_killed_at_each_batch(tmp_path: Path, valkey: Valkey, point: str, room: 
                 for each in receiver.taken
                 if each["data"]["chat"] == chat_of(chat)
             ]
-            assert list(dict.fromkeys(own)) == told[chat::CHATS]
-        assert len(receiver.taken) - len(told) <= deaths * (UNSAVED + PER_ENDPOINT)
+            assert list(dict.fromkeys(own)) == wanted[chat::CHATS]
+        assert len(receiver.taken) - len(wanted) <= deaths * (UNSAVED + PER_ENDPOINT)
         assert receiver.most_of_chat == 1
         assert len(receiver.refused) == REFUSALS, "it was refused, and its chat waited"
 
 
-def _over(process: forked.Popen, receiver: Receiver, told: list[str]) -> bool:
-    return process.poll() is not None or set(receiver.texts) == set(told)
+def _over(process: forked.Popen, receiver: Receiver, wanted: list[str]) -> bool:
+    return process.poll() is not None or set(receiver.texts) == set(wanted)
 
 
 def _quiet(store: Path) -> bool:

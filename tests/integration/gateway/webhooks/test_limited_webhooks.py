@@ -9,7 +9,7 @@ from actors.state.events.log import EventLog
 from actors.state.tenants.limited import end_limited
 from gateway.http import api_keys
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
-from tests.integration.gateway.webhooks.telling import SOON, arrived, tell
+from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
 from tests.unlimited import UNLIMITED
 from tests.waiting import until
 
@@ -30,8 +30,8 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
     assert hook["connections"] == ["own"]
     receiver.secrets.append(hook["secret"])
     number = next(FREE)
-    await tell(documents, number, 2, SHOP)
-    wanted = await tell(documents, number + 2, 2, own)
+    await store_messages(documents, number, 2, SHOP)
+    wanted = await store_messages(documents, number + 2, 2, own)
     await arrived(receiver, wanted)
     assert receiver.texts == wanted
     again = api.post("/api/connections", json={"id": "own", "webhook": receiver.url})
@@ -42,7 +42,7 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
     (ended,) = api.get("/api/webhooks").json()["items"]
     assert (ended["enabled"], ended["disabled_because"]) == (False, "ended")
     assert ended["connections"] == [own], "an admin sees whose it was"
-    await tell(documents, number + 4, 1, own)
+    await store_messages(documents, number + 4, 1, own)
     on = api.patch(f"/api/webhooks/{hook['id']}", json={"enabled": True})
     again = api.post(f"/api/webhooks/{hook['id']}/deliveries/1/redeliver")
     for refused in (on, again):

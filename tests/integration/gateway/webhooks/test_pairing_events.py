@@ -1,4 +1,4 @@
-"""``connection.qr``: told with the QR or code while it is valid, to those who may link accounts (G10)."""
+"""``connection.qr``: has the QR or code while it is valid, for keys that may link accounts (G10)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from actors.state.connections import showing
 from gateway.http import api_keys
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, OTHER, SHOP
-from tests.integration.gateway.webhooks.telling import SOON
+from tests.integration.gateway.webhooks.stored_messages import SOON
 from tests.unlimited import UNLIMITED
 from tests.waiting import eventually, until
 
@@ -64,18 +64,18 @@ async def owner(documents: Documents, leases: Leases) -> AsyncIterator[Played]:
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
-def told(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def qr_events(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each["data"] for each in events if each["type"] == "connection.qr"]
 
 
 async def taken(receiver: Receiver, count: int) -> list[dict[str, Any]]:
-    await eventually("it is told", lambda: len(told(receiver.taken)) >= count, SOON)
-    return told(receiver.taken)
+    await eventually("it is delivered", lambda: len(qr_events(receiver.taken)) >= count, SOON)
+    return qr_events(receiver.taken)
 
 
 async def read(reader: Reader, count: int) -> list[dict[str, Any]]:
     def come() -> list[dict[str, Any]]:
-        return told([event for _, kind, event in reader.events if kind != "gap"])
+        return qr_events([event for _, kind, event in reader.events if kind != "gap"])
 
     await eventually("it is read", lambda: len(come()) >= count, SOON)
     return come()
@@ -108,7 +108,7 @@ def _known(client: Api) -> bool:
     return client.get("/api/connections").is_success
 
 
-async def test_who_may_not_link_is_told_that_there_is_one(
+async def test_a_key_that_may_not_link_gets_the_event_without_the_qr(
     owner: Played, documents: Documents, gateway: Gateway
 ) -> None:
     made = []
@@ -141,15 +141,15 @@ async def test_who_may_not_link_is_told_that_there_is_one(
         assert apart.events == []
 
 
-async def test_what_comes_late_is_told_without_it_and_says_so(
+async def test_a_late_event_comes_without_the_qr_and_says_so(
     owner: Played, receiver: Receiver, hook: str
 ) -> None:
     receiver.answer = lambda _: 503
     first, second = Qr("2@first", time.time() + 60), Qr("2@second", time.time() + 80)
     await owner.shows(first)
     await owner.tells(first)
-    await eventually("a delivery failed", lambda: told(receiver.refused), SOON)
-    assert told(receiver.refused)[0]["qr"] == "2@first"
+    await eventually("a delivery failed", lambda: qr_events(receiver.refused), SOON)
+    assert qr_events(receiver.refused)[0]["qr"] == "2@first"
     await owner.shows(second)
     receiver.answer = lambda _: None
     await owner.tells(second)
@@ -158,7 +158,7 @@ async def test_what_comes_late_is_told_without_it_and_says_so(
     assert (current["number"], current["qr"], current["withheld"]) == (2, "2@second", None)
 
 
-async def test_once_it_is_linked_nothing_is_told_of_it(
+async def test_once_it_is_linked_no_event_has_it(
     owner: Played, leases: Leases, receiver: Receiver, hook: str
 ) -> None:
     qr = Qr(SECRET, time.time() + 60)

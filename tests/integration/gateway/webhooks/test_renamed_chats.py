@@ -13,17 +13,17 @@ from actors.state.documents import DELIVERIES
 from actors.state.events.log import EventLog
 from gateway.webhooks import delivery_policy, lanes
 from tests.integration.gateway.served import SHOP
-from tests.integration.gateway.webhooks.telling import ANA, SOON, arriving
+from tests.integration.gateway.webhooks.stored_messages import ANA, SOON, arriving
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver
-    from tests.integration.gateway.webhooks.single_courier import Delivering
+    from tests.integration.gateway.webhooks.single_courier import SingleCourier
 
 LID = "90000000000002@lid"
 
 
-async def renamed(delivering: Delivering, before: int, after: int) -> list[str]:
+async def renamed(delivering: SingleCourier, before: int, after: int) -> list[str]:
     """Store so many messages of Ana under her LID, that it is her number's, and more under that; their texts."""
     documents = delivering.documents
     await Connections(documents).create("shop", id=SHOP)
@@ -38,7 +38,7 @@ async def renamed(delivering: Delivering, before: int, after: int) -> list[str]:
 
 @pytest.mark.parametrize("events", [None, ("message.received",)], ids=["all", "some"])
 async def test_a_slow_endpoint_gets_what_was_said_before_a_rename_first(
-    delivering: Delivering, receiver: Receiver, events: tuple[str, ...] | None
+    delivering: SingleCourier, receiver: Receiver, events: tuple[str, ...] | None
 ) -> None:
     """Also one that does not get the rename itself."""
     receiver.seconds = 0.2
@@ -58,7 +58,7 @@ async def test_a_slow_endpoint_gets_what_was_said_before_a_rename_first(
 @pytest.mark.parametrize("events", [None, ("message.received",)], ids=["all", "some"])
 @pytest.mark.parametrize("room", [500, 3])
 async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
-    delivering: Delivering,
+    delivering: SingleCourier,
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
     room: int,
@@ -95,17 +95,19 @@ async def test_a_refused_event_holds_its_chat_under_its_new_address_as_well(
     await eventually("all has ended", lambda: _ended(delivering), SOON)
 
 
-async def _ended(delivering: Delivering) -> bool:
+async def _ended(delivering: SingleCourier) -> bool:
     return {*await delivering.statuses()} <= {"delivered"}
 
 
-async def _stored(delivering: Delivering, count: int) -> bool:
+async def _stored(delivering: SingleCourier, count: int) -> bool:
     """Whether so many messages have documents of their own as deliveries."""
     page = await delivering.documents.query(DELIVERIES)
     return sum("message.received" in each["event"] for each in page.items) >= count
 
 
-async def test_chats_of_others_go_on_meanwhile(delivering: Delivering, receiver: Receiver) -> None:
+async def test_chats_of_others_go_on_meanwhile(
+    delivering: SingleCourier, receiver: Receiver
+) -> None:
     await delivering.add(receiver)
     receiver.answer = lambda event: 500 if event["data"].get("chat") == LID else None
     await renamed(delivering, 1, 1)

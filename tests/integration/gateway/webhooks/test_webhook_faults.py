@@ -1,4 +1,4 @@
-"""No event is lost or told twice by a StateManager, a gateway, Redis or Firestore that dies."""
+"""No event is lost or delivered twice by a StateManager, a gateway, Redis or Firestore that dies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import ROOT, Gateway
-from tests.integration.gateway.webhooks.telling import tell
+from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.processes import forked
 from tests.processes.firestore import Firestore
 from tests.processes.valkey import PASSWORD
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.processes.valkey import Valkey
 
-CHILD = Path(__file__).with_name("telling_child.py")
+CHILD = Path(__file__).with_name("state_manager_child.py")
 SOON = TURN = 30.0
 
 
@@ -76,9 +76,9 @@ def test_a_state_manager_killed_as_it_stores_tells_each_once(
     wanted = [f"text {number}" for number in range(1, 8)]
     assert child(served, point, 1, 5) == -signal.SIGKILL
     if point == "after":
-        until("what is stored is told", lambda: receiver.texts == wanted[:5], SOON)
+        until("stored events are delivered", lambda: receiver.texts == wanted[:5], SOON)
     assert child(served, "none", 1, 7) == 0
-    until("all is told", lambda: len(receiver.texts) >= 7, SOON)
+    until("all is delivered", lambda: len(receiver.texts) >= 7, SOON)
     assert receiver.texts == wanted
     assert receiver.seqs == list(range(1, 8))
 
@@ -87,22 +87,22 @@ def test_of_two_gateways_one_delivers_and_the_other_takes_over(
     served: Gateway, valkey: Valkey, receiver: Receiver
 ) -> None:
     hook = add(served, receiver)
-    told: list[str] = []
+    wanted: list[str] = []
 
     def more(count: int) -> None:
-        told.extend(asyncio.run(_tell(served, len(told), count)))
+        wanted.extend(asyncio.run(_store_messages(served, len(wanted), count)))
 
     other = Gateway(served.data, valkey, webhook_url_private=True)
     try:
         other.start()
         more(30)
-        until("all is told", lambda: len(receiver.texts) >= 30, SOON)
-        assert receiver.texts == told
+        until("all is delivered", lambda: len(receiver.texts) >= 30, SOON)
+        assert receiver.texts == wanted
         assert receiver.most == 1
         served.kill()
         more(10)
-        until("the other takes over", lambda: set(told) <= set(receiver.texts), TURN)
-        assert list(dict.fromkeys(receiver.texts)) == told
+        until("the other takes over", lambda: set(wanted) <= set(receiver.texts), TURN)
+        assert list(dict.fromkeys(receiver.texts)) == wanted
         assert receiver.most == 1
         assert other.api.delete(f"/api/webhooks/{hook}").status_code == 204
     finally:
@@ -110,10 +110,10 @@ def test_of_two_gateways_one_delivers_and_the_other_takes_over(
         other.kill()
 
 
-async def _tell(gateway: Gateway, first: int, count: int) -> list[str]:
+async def _store_messages(gateway: Gateway, first: int, count: int) -> list[str]:
     store = open_documents(gateway.settings)
     try:
-        return await tell(store, first, count)
+        return await store_messages(store, first, count)
     finally:
         await store.close()
 
@@ -123,14 +123,14 @@ def test_while_redis_is_away_events_wait(
 ) -> None:
     with Gateway(tmp_path / "g", own_valkey, webhook_url_private=True) as served:
         add(served, receiver)
-        told = asyncio.run(_tell(served, 0, 5))
-        until("all is told", lambda: receiver.texts == told, SOON)
+        wanted = asyncio.run(_store_messages(served, 0, 5))
+        until("all is delivered", lambda: receiver.texts == wanted, SOON)
         own_valkey.kill()
         until("it is noticed", lambda: not served.api.get("/health").json()["redis"]["up"], SOON)
-        told += asyncio.run(_tell(served, 5, 20))
+        wanted += asyncio.run(_store_messages(served, 5, 20))
         own_valkey.start()
-        until("all is told", lambda: len(receiver.texts) >= 25, TURN)
-        assert list(dict.fromkeys(receiver.texts)) == told
+        until("all is delivered", lambda: len(receiver.texts) >= 25, TURN)
+        assert list(dict.fromkeys(receiver.texts)) == wanted
 
 
 async def test_on_firestore(valkey: Valkey, tmp_path: Path, receiver: Receiver) -> None:
@@ -146,18 +146,18 @@ async def test_on_firestore(valkey: Valkey, tmp_path: Path, receiver: Receiver) 
         try:
             await asyncio.to_thread(served.start)
             hook = add(served, receiver)
-            told = await tell(store, 0, 20)
-            await eventually("all is told", lambda: receiver.texts == told, SOON)
+            wanted = await store_messages(store, 0, 20)
+            await eventually("all is delivered", lambda: receiver.texts == wanted, SOON)
             firestore.strike("killed", methods=["Commit"], times=1)
-            telling = asyncio.create_task(_until_told(store, 20, 5))
+            storing = asyncio.create_task(_until_stored(store, 20, 5))
             await eventually("it is dead", lambda: not firestore.running, SOON)
             await asyncio.to_thread(firestore.start)
-            told += await telling
-            await eventually("all is told", lambda: len(receiver.texts) >= 25, TURN)
-            assert list(dict.fromkeys(receiver.texts)) == told
+            wanted += await storing
+            await eventually("all is delivered", lambda: len(receiver.texts) >= 25, TURN)
+            assert list(dict.fromkeys(receiver.texts)) == wanted
             assert sorted(set(receiver.seqs)) == list(range(1, 26))
             receiver.answer = lambda _: 410
-            told += await tell(store, 25)
+            wanted += await store_messages(store, 25)
             await eventually("it is off", lambda: _dead(served, hook), TURN)
             shown = served.api.get(f"/api/webhooks/{hook}/deliveries").json()["items"]
             assert [each["status"] for each in shown] == ["dead", *["delivered"] * 25]
@@ -165,7 +165,7 @@ async def test_on_firestore(valkey: Valkey, tmp_path: Path, receiver: Receiver) 
             receiver.answer = lambda _: None
             served.api.patch(f"/api/webhooks/{hook}", json={"enabled": True})
             assert served.api.post(again).status_code == 202
-            await eventually("it is delivered", lambda: receiver.texts[-1] == told[-1], TURN)
+            await eventually("it is delivered", lambda: receiver.texts[-1] == wanted[-1], TURN)
             assert (await Webhooks(store).list())[0].id == hook
         finally:
             await store.close()
@@ -173,12 +173,12 @@ async def test_on_firestore(valkey: Valkey, tmp_path: Path, receiver: Receiver) 
             served.kill()
 
 
-async def _until_told(store: Any, first: int, count: int) -> list[str]:
+async def _until_stored(store: Any, first: int, count: int) -> list[str]:
     from actors.state.documents import StoreAway
 
     while True:
         try:
-            return await tell(store, first, count)
+            return await store_messages(store, first, count)
         except StoreAway:
             await asyncio.sleep(0.1)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from actors.state.documents import WEBHOOKS
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, ROOT, Gateway
-from tests.integration.gateway.webhooks.telling import SOON, arrived, tell
+from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
 from tests.processes import forked
 from tests.waiting import eventually, until
 
@@ -33,7 +33,7 @@ async def test_headers_go_with_each_delivery_and_are_seen_nowhere_else(
     masked = {"Authorization": "***", "X-Tenant": "***"}
     try:
         assert made["headers"] == masked
-        await arrived(receiver, await tell(documents, next(FREE)))
+        await arrived(receiver, await store_messages(documents, next(FREE)))
         assert receiver.headers["authorization"] == SECRET
         assert receiver.headers["x-tenant"] == "psst-tenant"
         assert receiver.forged == 0
@@ -67,19 +67,23 @@ async def test_a_test_event_is_signed_and_says_what_came_of_it(
     api.patch(path, json={"enabled": False}).raise_for_status()
     before = api.get(path).json()
     receiver.seconds = 0.2
-    told = api.post(f"{path}/test").json()
-    assert (told["delivered"], told["http_status"], told["error"]) == (True, 204, None)
-    assert 0.2 <= told["seconds"] < 15
+    tried = api.post(f"{path}/test").json()
+    assert (tried["delivered"], tried["http_status"], tried["error"]) == (True, 204, None)
+    assert 0.2 <= tried["seconds"] < 15
     (event,) = receiver.taken
-    assert (event["id"], event["type"], event["seq"]) == (told["event_id"], "webhook.test", 0)
+    assert (event["id"], event["type"], event["seq"]) == (tried["event_id"], "webhook.test", 0)
     assert event["data"] == {"webhook": hook}
     assert receiver.forged == 0
     receiver.answer = lambda _: 410
-    told = api.post(f"{path}/test").json()
-    assert (told["delivered"], told["http_status"], told["error"]) == (False, 410, "status_410")
+    tried = api.post(f"{path}/test").json()
+    assert (tried["delivered"], tried["http_status"], tried["error"]) == (False, 410, "status_410")
     receiver.stop()
-    told = api.post(f"{path}/test").json()
-    assert (told["delivered"], told["http_status"], told["error"]) == (False, None, "unreachable")
+    tried = api.post(f"{path}/test").json()
+    assert (tried["delivered"], tried["http_status"], tried["error"]) == (
+        False,
+        None,
+        "unreachable",
+    )
     assert api.get(path).json() == before
     assert api.get(f"{path}/deliveries").json()["items"] == []
 
@@ -115,7 +119,7 @@ async def test_each_attempt_shows_its_status_and_how_long_it_took(
         next(refusals, None) if event["data"]["text"] == f"text {number}" else None
     )
     receiver.seconds = 0.1
-    await arrived(receiver, await tell(documents, number, 2, chats=2))
+    await arrived(receiver, await store_messages(documents, number, 2, chats=2))
     await eventually("noted", lambda: _waiting(api, hook) == 0, SOON)
     other, refused = api.get(f"/api/webhooks/{hook}/deliveries").json()["items"]
     assert (refused["status"], refused["attempts"]) == ("delivered", 3)
@@ -163,7 +167,7 @@ async def test_the_commands(
         assert (status, said) == (1, "Line 1 of the headers has no colon.\n")
         file.write_text("")
         assert json.loads(run("set-headers", hook, "--headers", str(file))[1])["headers"] == {}
-        await arrived(receiver, await tell(documents, next(FREE)))
+        await arrived(receiver, await store_messages(documents, next(FREE)))
         await eventually("noted", lambda: _waiting(api, hook) == 0, SOON)
         _, listed = run("deliveries", hook, json_=False)
         head, row = listed.splitlines()[:2]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.webhooks.http_post import PER_ENDPOINT
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import OTHER, SHOP
-from tests.integration.gateway.webhooks.telling import SOON, arrived, tell
+from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -25,25 +25,25 @@ async def test_an_event_that_is_always_refused_holds_up_its_own_chat_only(
     number = next(FREE)
     bad = f"text {number}"
     receiver.answer = lambda event: 500 if event["data"]["text"] == bad else None
-    told = await tell(documents, number, 30, chats=5)
-    own, others = told[::5], [text for text in told if text not in told[::5]]
+    wanted = await store_messages(documents, number, 30, chats=5)
+    own, others = wanted[::5], [text for text in wanted if text not in wanted[::5]]
     await arrived(receiver, others)
     assert not set(receiver.texts) & set(own), "what is behind it in its chat waits"
     assert receiver.in_order
     receiver.answer = lambda _: None
-    await arrived(receiver, told)
+    await arrived(receiver, wanted)
     assert [text for text in receiver.texts if text in own] == own
 
 
-async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_order(
+async def test_a_slow_endpoint_gets_many_chats_at_once_and_each_in_order(
     documents: Documents, receiver: Receiver, hook: str
 ) -> None:
     """One that takes 150 ms: seven events a second if each waits for the one before."""
     receiver.seconds = 0.15
-    told = await tell(documents, next(FREE), 200, chats=50)
-    await arrived(receiver, told[:100])
-    await arrived(receiver, told)
-    assert sorted(receiver.texts) == sorted(told), "each once"
+    wanted = await store_messages(documents, next(FREE), 200, chats=50)
+    await arrived(receiver, wanted[:100])
+    await arrived(receiver, wanted)
+    assert sorted(receiver.texts) == sorted(wanted), "each once"
     assert receiver.in_order
     assert receiver.most_of_chat == 1
     assert 15 < receiver.most <= PER_ENDPOINT, "else they are not 100 a second"
@@ -52,7 +52,7 @@ async def test_a_slow_endpoint_is_told_of_many_chats_at_once_and_of_each_in_orde
 async def test_an_endpoint_that_hangs_takes_nothing_of_another_tenants(
     documents: Documents, receiver: Receiver, api: Api
 ) -> None:
-    """It is told of a hundred chats, and answers none."""
+    """It gets events of a hundred chats, and answers none."""
     released = threading.Event()
     with Receiver() as hanging:
         slow = add(api, hanging, connections=["other"])
@@ -60,9 +60,9 @@ async def test_an_endpoint_that_hangs_takes_nothing_of_another_tenants(
         try:
             hanging.answer = lambda _: released.wait(2 * SOON) and None
             number = next(FREE)
-            await tell(documents, number, 100, OTHER, chats=100)
+            await store_messages(documents, number, 100, OTHER, chats=100)
             await eventually("it hangs", lambda: hanging.most >= PER_ENDPOINT, SOON)
-            wanted = await tell(documents, number + 100, 20, SHOP, chats=20)
+            wanted = await store_messages(documents, number + 100, 20, SHOP, chats=20)
             await arrived(receiver, wanted)
             assert hanging.taken == [], "it hung all the time"
             shown = api.get(f"/api/webhooks/{slow['id']}").json()

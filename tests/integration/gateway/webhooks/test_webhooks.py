@@ -15,7 +15,13 @@ from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.events.log import EventLog
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
-from tests.integration.gateway.webhooks.telling import SOON, age, arrived, arriving, tell
+from tests.integration.gateway.webhooks.stored_messages import (
+    SOON,
+    age,
+    arrived,
+    arriving,
+    store_messages,
+)
 from tests.processes import forked
 from tests.waiting import eventually, until
 
@@ -29,7 +35,7 @@ FREE = count(1000, 1000)
 async def test_what_happens_is_delivered_in_order_and_signed(
     documents: Documents, receiver: Receiver, hook: str, api: Api
 ) -> None:
-    wanted = await tell(documents, next(FREE), 30, size=7)
+    wanted = await store_messages(documents, next(FREE), 30, size=7)
     await arrived(receiver, wanted)
     assert receiver.texts == wanted, "in the order of the batches, each once"
     assert receiver.seqs == sorted(receiver.seqs)
@@ -51,7 +57,7 @@ async def test_history_is_not_delivered(
 ) -> None:
     number = next(FREE)
     await documents.batch([arriving(number, source="history")])
-    wanted = await tell(documents, number + 1)
+    wanted = await store_messages(documents, number + 1)
     await arrived(receiver, wanted)
     assert receiver.texts == wanted
 
@@ -62,10 +68,10 @@ async def test_only_what_is_wanted_is_delivered(
     made = add(api, receiver, events=["message.received"], connections=["shop"])
     try:
         number = next(FREE)
-        await tell(documents, number, 3, OTHER)
+        await store_messages(documents, number, 3, OTHER)
         alert = Alert("connection_failed", SHOP, "critical", "It fell.", time.time())
         await documents.batch([alert.write])
-        wanted = await tell(documents, number + 10, 3)
+        wanted = await store_messages(documents, number + 10, 3)
         await arrived(receiver, wanted)
         assert receiver.texts == wanted
         assert len(receiver.taken) == 3
@@ -77,7 +83,7 @@ async def test_an_endpoint_that_is_down_gets_all_in_order_once_it_is_back(
     documents: Documents, receiver: Receiver, hook: str, api: Api
 ) -> None:
     receiver.stop()
-    wanted = await tell(documents, next(FREE), 40)
+    wanted = await store_messages(documents, next(FREE), 40)
     failing = await eventually(
         "it is noticed",
         lambda: api.get(f"/api/webhooks/{hook}").json()["failing_since"],
@@ -114,12 +120,12 @@ async def test_a_head_that_fails_holds_what_is_behind_it_and_keeps_its_id(
     failures = iter([500, 503, 302])
     receiver.location = receiver.url  # to which nothing is sent by a redirect
     receiver.answer = lambda _: next(failures, None)
-    wanted = await tell(documents, next(FREE), 3)
+    wanted = await store_messages(documents, next(FREE), 3)
     await arrived(receiver, wanted)
     assert receiver.texts == wanted
     head = receiver.taken[0]
     assert [each["id"] for each in receiver.refused] == [head["id"]] * 3
-    assert receiver.refused[0] == head, "told again as it was"
+    assert receiver.refused[0] == head, "delivered again unchanged"
 
 
 async def test_a_gateway_killed_and_an_endpoint_that_is_down_for_an_hour_lose_none(
@@ -139,11 +145,11 @@ async def test_a_gateway_killed_and_an_endpoint_that_is_down_for_an_hour_lose_no
         return None
 
     receiver.answer = kill
-    wanted = await tell(documents, number, 20)
+    wanted = await store_messages(documents, number, 20)
     await eventually("the gateway is dead in the midst of it", lambda: held, SOON)
     assert gateway.process is None
     receiver.stop()
-    behind = await tell(documents, number + 20, 5)
+    behind = await store_messages(documents, number + 20, 5)
     for pack in (0, 10, 20):
         await age(documents, f"text {number + pack}", 3600)
     await asyncio.to_thread(gateway.start)
@@ -162,12 +168,12 @@ def _unreachable(api: Api, hook: str) -> bool:
     return bool(api.get(f"/api/webhooks/{hook}").json()["error"] == "unreachable")
 
 
-async def test_an_endpoint_that_is_gone_is_told_nothing_more(
+async def test_an_endpoint_that_is_gone_gets_nothing_more(
     documents: Documents, receiver: Receiver, hook: str, api: Api
 ) -> None:
     receiver.answer = lambda _: 410
     number = next(FREE)
-    await tell(documents, number, 3)
+    await store_messages(documents, number, 3)
     shown = await eventually("it is off", lambda: _off(api, hook), SOON)
     assert shown["disabled_because"] == "gone"
     assert (len(receiver.refused), receiver.taken) == (1, [])
@@ -175,7 +181,7 @@ async def test_an_endpoint_that_is_gone_is_told_nothing_more(
     assert hook not in head.webhooks, "no events are written for it"
     receiver.answer = lambda _: None
     assert api.patch(f"/api/webhooks/{hook}", json={"enabled": True}).json()["enabled"]
-    wanted = await tell(documents, number + 10, 2)
+    wanted = await store_messages(documents, number + 10, 2)
     await arrived(receiver, wanted)
     assert receiver.texts == wanted, "it begins anew"
 
@@ -190,7 +196,7 @@ async def test_what_happens_while_it_is_paused_comes_later(
 ) -> None:
     paused = api.patch(f"/api/webhooks/{hook}", json={"enabled": False}).json()
     assert (paused["enabled"], paused["disabled_because"]) == (False, "paused")
-    wanted = await tell(documents, next(FREE), 3)
+    wanted = await store_messages(documents, next(FREE), 3)
     await asyncio.sleep(0.5)
     assert receiver.taken == []
     api.patch(f"/api/webhooks/{hook}", json={"enabled": True})
@@ -204,7 +210,7 @@ async def test_a_dead_delivery_is_seen_and_delivered_again(
     number = next(FREE)
     receiver.answer = lambda event: 500 if event["data"]["text"] == f"text {number}" else None
     api.patch(f"/api/webhooks/{hook}", json={"enabled": False})
-    wanted = await tell(documents, number, 3, size=1)
+    wanted = await store_messages(documents, number, 3, size=1)
     await age(documents, f"text {number}", 2 * 86_400)
     api.patch(f"/api/webhooks/{hook}", json={"enabled": True})
     await arrived(receiver, wanted[1:])
@@ -240,8 +246,8 @@ async def test_events_that_are_gone_before_they_are_delivered_are_counted(
 ) -> None:
     number = next(FREE)
     api.patch(f"/api/webhooks/{hook}", json={"enabled": False})
-    await tell(documents, number, 3, size=3)
-    wanted = await tell(documents, number + 3, 2)
+    await store_messages(documents, number, 3, size=3)
+    wanted = await store_messages(documents, number + 3, 2)
     (pack,) = (
         each for each in (await documents.query(EVENTS)).items if f"text {number}" in each["events"]
     )
@@ -261,21 +267,21 @@ async def test_a_new_secret_signs_beside_the_old_one(
     number = next(FREE)
     for place, secret in enumerate((old, new)):
         receiver.secrets = [secret]
-        await arrived(receiver, await tell(documents, number + place))
+        await arrived(receiver, await store_messages(documents, number + place))
     assert receiver.forged == 0
 
 
-async def test_a_deleted_webhook_is_told_nothing(
+async def test_a_deleted_webhook_gets_nothing(
     documents: Documents, receiver: Receiver, hook: str, api: Api
 ) -> None:
     receiver.answer = lambda _: 500
     number = next(FREE)
-    await tell(documents, number)
+    await store_messages(documents, number)
     await eventually("it was tried", lambda: receiver.refused, SOON)
     assert api.delete(f"/api/webhooks/{hook}").status_code == 204
     assert api.get(f"/api/webhooks/{hook}").status_code == 404
     receiver.answer = lambda _: None
-    await tell(documents, number + 1)
+    await store_messages(documents, number + 1)
     await asyncio.sleep(2)
     assert receiver.taken == []
     assert (await EventLog(documents).head()).webhooks == ()
@@ -303,7 +309,7 @@ async def test_the_commands(
     hook = made["id"]
     try:
         receiver.secrets.append(made["secret"])
-        wanted = await tell(documents, next(FREE), 2)
+        wanted = await store_messages(documents, next(FREE), 2)
         await arrived(receiver, wanted)
         (listed_,) = run("list")["items"]
         assert (listed_["id"], listed_["connections"]) == (hook, ["shop"])

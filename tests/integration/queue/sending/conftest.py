@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
 
-from tests.integration.queue.sending.sending import CONCURRENCY, Acknowledging
+from tests.integration.queue.sending.sending import CONCURRENCY, AcknowledgingEngine
 
 
 @pytest.fixture
-def engine() -> Acknowledging:
-    return Acknowledging()
+def engine() -> AcknowledgingEngine:
+    return AcknowledgingEngine()
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""The sending half of a connection on a real queue, with an engine that acknowledges when told."""
+"""The sending half of a connection on a real queue, with an engine that acknowledges when a test lets it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONCURRENCY = 3
 CHATS = (ANA, BEN, EVA, LEO)
 
 
-class Acknowledging(Learnt):
+class AcknowledgingEngine(Learnt):
     """An engine that acknowledges as soon as it is let, after some turns of the loop."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Acknowledging(Learnt):
 @asynccontextmanager
 async def sending(
     desk: Desk,
-    engine: Acknowledging,
+    engine: AcknowledgingEngine,
     retry_at: Callable[[int, bool, float], float | None] = lambda *_: None,
     on_lost: Callable[[str], None] = pytest.fail,
 ) -> AsyncIterator[tuple[Sender, asyncio.Task[None]]]:
@@ -103,7 +103,7 @@ async def until(desk: Desk, status: str) -> None:
     await eventually(f"all is {status}", look, SECONDS)
 
 
-async def full(engine: Acknowledging) -> None:
+async def full(engine: AcknowledgingEngine) -> None:
     await eventually("the engine is full", lambda: engine.flying >= CONCURRENCY, SECONDS)
 
 

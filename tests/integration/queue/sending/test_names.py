@@ -1,4 +1,4 @@
-"""Names of chats are told to Redis before anything leaves under them."""
+"""Names of chats are reported to Redis before anything leaves under them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 from tests.integration.queue.sending.sending import (
     SECONDS,
-    Acknowledging,
+    AcknowledgingEngine,
     sending,
     until,
 )
 
 
 async def test_g4_a_name_that_is_learnt_while_messages_leave(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """Messages for either address leave in one order from then on, each once."""
     texts = [f"{number:02}" for number in range(60)]
@@ -54,8 +54,8 @@ async def noted(desk: Desk) -> bool:
     return await desk.lanes.noted_renames(SHOP) == 1
 
 
-async def test_g4_a_name_that_redis_lost_is_told_before_the_first_claim(
-    desk: Desk, engine: Acknowledging
+async def test_g4_a_name_that_redis_lost_is_reported_before_the_first_claim(
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     engine.learn(LID, ANA)
     for number in range(20):
@@ -65,8 +65,8 @@ async def test_g4_a_name_that_redis_lost_is_told_before_the_first_claim(
     assert engine.sent == {ANA: [f"{number:02}" for number in range(20)]}
 
 
-async def test_nothing_is_claimed_before_all_names_are_told(
-    desk: Desk, engine: Acknowledging
+async def test_nothing_is_claimed_before_all_names_are_reported(
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """As after an upgrade, when Redis knows none of the session's."""
     for number in range(2000):
@@ -80,7 +80,7 @@ async def test_nothing_is_claimed_before_all_names_are_told(
 
 
 async def test_an_older_copy_of_a_session_tells_all_its_names(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """Redis has heard of more names, and of others by the same numbers."""
     await desk.lanes.note_renamed(SHOP, desk.epoch, 50)
@@ -98,7 +98,7 @@ async def test_an_older_copy_of_a_session_tells_all_its_names(
 
 
 async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claimed(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """As an older release may fill it, which knows no names."""
     engine.learn(LID, ANA)
@@ -113,7 +113,7 @@ async def test_a_lane_whose_name_redis_does_not_know_is_joined_once_it_is_claime
 
 
 async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """Of too many it keeps some; the owner's session has all, and the order holds."""
     of = keys.of(SHOP)
@@ -121,7 +121,7 @@ async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
     await desk.redis.hset(of.aliases, mapping=dict.fromkeys(many, EVA))
     engine.learn(LID, ANA)
     async with sending(desk, engine) as (sender, _):
-        await eventually("it is told", lambda: not sender.joins.waits, SECONDS)
+        await eventually("it is reported", lambda: not sender.joins.waits, SECONDS)
     assert await desk.redis.hlen(of.aliases) <= 20_000
     await desk.redis.hdel(of.aliases, LID)
     for number in range(6):
@@ -139,11 +139,11 @@ async def test_g4_a_name_that_redis_dropped_is_asked_for_before_anything_leaves(
 
 
 async def test_g4_a_dropped_name_is_asked_for_where_messages_fall_due_too(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     engine.learn(LID, ANA)
     async with sending(desk, engine) as (sender, _):
-        await eventually("it is told", lambda: not sender.joins.waits, SECONDS)
+        await eventually("it is reported", lambda: not sender.joins.waits, SECONDS)
     of = keys.of(SHOP)
     await desk.redis.hdel(of.aliases, LID)
     await desk.redis.srem(of.nameless, LID)
@@ -156,8 +156,8 @@ async def test_g4_a_dropped_name_is_asked_for_where_messages_fall_due_too(
     assert engine.sent == {ANA: [f"{number}" for number in range(4)]}
 
 
-async def test_g11_nothing_is_claimed_while_redis_cannot_be_told_a_name(
-    desk: Desk, engine: Acknowledging, own_server: Valkey
+async def test_g11_nothing_is_claimed_while_no_name_can_be_reported(
+    desk: Desk, engine: AcknowledgingEngine, own_server: Valkey
 ) -> None:
     for number in range(6):
         await desk.accept(f"{number}", ANA if number % 2 else LID)
@@ -176,7 +176,7 @@ async def test_g11_nothing_is_claimed_while_redis_cannot_be_told_a_name(
 
 
 async def test_what_waits_for_a_limit_is_tried_again_once_its_lane_joined(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     """Its person wrote under the number: nothing holds back what is for the LID."""
     until_ = time.time() + 3600

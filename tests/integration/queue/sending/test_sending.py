@@ -21,7 +21,7 @@ from tests.integration.queue.sending.sending import (
     CHATS,
     CONCURRENCY,
     SECONDS,
-    Acknowledging,
+    AcknowledgingEngine,
     calls,
     full,
     sending,
@@ -30,7 +30,7 @@ from tests.integration.queue.sending.sending import (
 
 
 async def test_g4_all_is_sent_once_and_in_order_though_it_comes_at_any_moment(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     accepted: defaultdict[str, list[str]] = defaultdict(list)
     async with sending(desk, engine):
@@ -46,7 +46,7 @@ async def test_g4_all_is_sent_once_and_in_order_though_it_comes_at_any_moment(
     await desk.check()
 
 
-async def test_outcomes_go_with_the_claims(desk: Desk, engine: Acknowledging) -> None:
+async def test_outcomes_go_with_the_claims(desk: Desk, engine: AcknowledgingEngine) -> None:
     for number in range(60):
         await desk.accept(f"{number:02}", CHATS[number % 3])
     before = await calls(desk)
@@ -56,8 +56,8 @@ async def test_outcomes_go_with_the_claims(desk: Desk, engine: Acknowledging) ->
     assert await calls(desk) - before <= 60 + 2
 
 
-async def test_g2_what_was_sent_while_redis_was_away_is_told_when_it_is_back(
-    desk: Desk, engine: Acknowledging, own_server: Valkey
+async def test_g2_sends_of_a_time_without_redis_are_reported_when_it_is_back(
+    desk: Desk, engine: AcknowledgingEngine, own_server: Valkey
 ) -> None:
     for number in range(9):
         await desk.accept(f"{number}", CHATS[number % 3])
@@ -74,7 +74,7 @@ async def test_g2_what_was_sent_while_redis_was_away_is_told_when_it_is_back(
 
 
 async def test_the_next_of_a_chat_leaves_before_redis_knows_of_the_one_before(
-    desk: Desk, engine: Acknowledging, own_server: Valkey
+    desk: Desk, engine: AcknowledgingEngine, own_server: Valkey
 ) -> None:
     for number in range(4):
         await desk.accept(f"{number}")
@@ -95,7 +95,7 @@ async def test_the_next_of_a_chat_leaves_before_redis_knows_of_the_one_before(
     assert engine.sent[ANA] == ["0", "1", "2", "3"]
 
 
-async def test_g4_nothing_passes_what_failed(desk: Desk, engine: Acknowledging) -> None:
+async def test_g4_nothing_passes_what_failed(desk: Desk, engine: AcknowledgingEngine) -> None:
     for number in range(30):
         await desk.accept(f"{number:02}", CHATS[number % 2])
     engine.refuses = {"04", "07", "10"}
@@ -109,7 +109,7 @@ async def test_g4_nothing_passes_what_failed(desk: Desk, engine: Acknowledging) 
     "running", [True, False], ids=["while it claims", "when it claims no more"]
 )
 async def test_stopping_tells_what_is_sent_meanwhile_and_claims_nothing(
-    desk: Desk, engine: Acknowledging, *, running: bool
+    desk: Desk, engine: AcknowledgingEngine, *, running: bool
 ) -> None:
     for number in range(9):
         await desk.accept(f"{number}", CHATS[number % 3])
@@ -130,7 +130,7 @@ async def test_stopping_tells_what_is_sent_meanwhile_and_claims_nothing(
 
 
 async def test_g6_a_claim_that_is_refused_says_that_the_lease_is_lost(
-    desk: Desk, engine: Acknowledging
+    desk: Desk, engine: AcknowledgingEngine
 ) -> None:
     lost: list[str] = []
     async with sending(desk, engine, on_lost=lost.append):

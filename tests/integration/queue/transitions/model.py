@@ -58,7 +58,7 @@ class Model:
     """Chats whose lane is to join another one, which waits for a message in flight; and that one."""
     clock: float | None = None
     seen: Counter[str] = field(default_factory=Counter)
-    """How often what happened, so that a test can tell whether it saw enough."""
+    """The number of each event, so that a test fails where too few came."""
 
     def accept(
         self, text: str, chat: str, priority: int, send_at: float | None, now: float
@@ -110,7 +110,7 @@ class Model:
         return next((m for m in self.messages.values() if m.ahead and m.chat == chat), None)
 
     def followers(self) -> list[Message]:
-        """What a claim gives ahead, after it took its heads."""
+        """Returns the messages that a claim gives ahead, after it took its heads."""
         if self.interval or self.gap or self.ready():
             return []
         if any(message.crashes for message in self.flying()):
@@ -123,7 +123,7 @@ class Model:
         return found
 
     def claimable(self, limit: int, now: float) -> tuple[int, dict[str, Message]]:
-        """How many a claim takes at most, and the heads that it takes them from."""
+        """Returns the largest number of messages in a claim, and the heads of their chats."""
         self.promote(now)
         ready = {c: head for c, head in self.ready().items() if self.gaps.get(c, now) <= now}
         room = min(limit, CONCURRENCY - len(self.flying()), len(ready))
@@ -226,7 +226,7 @@ class Model:
                 self.seen["poison"] += 1
 
     def today(self, chat: str) -> str:
-        """The chat's name after all that was told."""
+        """Returns the chat's name after all reported renames."""
         while chat in self.names:
             chat = self.names[chat]
         return chat

@@ -157,7 +157,7 @@ class OwnerRules(Comparison):
 
     @rule(seconds=st.integers(-5, 30), chat=st.none() | st.sampled_from((ANA, BEN)))
     def lift(self, seconds: int, chat: str | None) -> None:
-        """It ends sooner or later than was told, or one chat is free of it."""
+        """It ends sooner or later than was announced, or one chat is free of it."""
         until = self.desk.now + (seconds if chat is None else 0)
         self.model.lift(until, chat)
         self.do(self.desk.lift(until) if chat is None else self.desk.lift_chat(chat))

@@ -27,7 +27,7 @@ async def given(desk: Desk, limit: int = 10, sent: Sequence[str] = ()) -> list[s
     return [job.text for job in await desk.claim(limit, sent=sent, ahead=True)]
 
 
-async def test_g4_nothing_follows_what_its_owner_was_never_told_of(
+async def test_g4_nothing_follows_a_message_that_its_owner_never_got(
     desk: Desk, settings: Settings
 ) -> None:
     """It would leave at once, and before the one in flight."""
@@ -121,7 +121,7 @@ async def test_g3_a_proof_of_it_counts_before_one_of_the_one_before(desk: Desk) 
     assert await given(desk) == ["a3"]
 
 
-async def test_its_failure_told_too_early_is_no_attempt(desk: Desk) -> None:
+async def test_its_failure_reported_too_early_is_no_attempt(desk: Desk) -> None:
     await accepted(desk, "a1", "a2")
     await given(desk)
     assert await desk.fail("a2", retry_in=1) == "waiting"

@@ -1,7 +1,7 @@
-"""G2, G4: names of chats that change while Redis is told of others, and while joins by them go on.
+"""G2, G4: names of chats that change while others are reported to Redis, and while joins by them go on.
 
-Redis ends with the names that the session has, each is told once a message of the former lane has landed, and
-no chat rests for ever.
+Redis ends with the names that the session has, each is reported once a message of the former lane has landed,
+and no chat rests for ever.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def test_a_join_goes_on_under_the_name_of_today(
     assert await desk.drain() == texts[1:]
 
 
-class During:
+class LearningLanes:
     """Lanes; these names are learnt while they are renamed."""
 
     def __init__(self, lanes: Lanes, engine: Learnt) -> None:
@@ -105,9 +105,9 @@ class During:
         return answer
 
 
-async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_told(desk: Desk) -> None:
+async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_reported(desk: Desk) -> None:
     engine = Learnt()
-    lanes = During(desk.lanes, engine)
+    lanes = LearningLanes(desk.lanes, engine)
     await desk.accept("a", LID)
     await desk.claim()
     joins = telling(desk, cast("NamedChats", engine), cast("Lanes", lanes))
@@ -123,8 +123,10 @@ async def test_a_name_that_is_learnt_while_a_join_is_repeated_is_told(desk: Desk
     assert await desk.lanes.names(SHOP, [LID, OTHER]) == {LID: ANA, OTHER: BEN}
 
 
-async def test_an_older_copy_of_the_session_is_told_whole_by_the_next_owner_too(desk: Desk) -> None:
-    """Redis knew 8 names of a lost file; the owner of an older one learns 10, and dies before it tells them."""
+async def test_an_older_copy_of_the_session_is_reported_whole_by_the_next_owner_too(
+    desk: Desk,
+) -> None:
+    """Redis has 8 names of a lost file; the owner of an older one learns 10, and dies before it reports them."""
     await desk.lanes.note_renamed(SHOP, desk.epoch, 8)
     engine = Learnt()
     await telling(desk, cast("NamedChats", engine)).step({})
@@ -199,7 +201,7 @@ async def test_a_send_by_lid_does_not_reach_the_next_holder_of_its_former_number
     assert await desk.drain() == ["for the former holder"]
 
 
-async def test_a_name_that_ends_while_another_is_not_told_yet_ends_in_redis(
+async def test_a_name_that_ends_while_another_is_not_reported_yet_ends_in_redis(
     desk: Desk, session: Session
 ) -> None:
     joins = telling(desk, Engine(session))
@@ -239,8 +241,8 @@ async def test_whatever_is_learnt_session_and_redis_agree(
     assert await desk.lanes.names(SHOP, CHATS) == today, learnt
 
 
-class Renaming:
-    """Messages and renames at random: a pair is told until it is done, a later one of an address replaces it."""
+class RandomRenames:
+    """Messages and renames at random: a pair is reported until it is done, a later one of an address replaces it."""
 
     def __init__(self, desk: Desk, seed: int) -> None:
         self.desk = desk
@@ -284,7 +286,7 @@ class Renaming:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_whatever_is_renamed_every_message_leaves(desk: Desk, seed: int) -> None:
-    world = Renaming(desk, seed)
+    world = RandomRenames(desk, seed)
     steps = (world.accept, world.accept, world.claim, world.land, world.learn, world.tell)
     for _ in range(40):
         await world.chance.choice(steps)()

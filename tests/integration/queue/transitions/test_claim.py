@@ -153,7 +153,7 @@ async def test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused(desk: D
     assert await desk.claimed() == ["a"]
 
 
-async def test_what_was_sent_is_told_with_the_claim_of_what_follows(desk: Desk) -> None:
+async def test_the_claim_of_the_next_messages_reports_the_sent_ones(desk: Desk) -> None:
     for text in ("a1", "a2", "a3"):
         await desk.accept(text, ANA)
     await desk.accept("b1", BEN)

@@ -57,7 +57,7 @@ async def test_what_was_to_follow_it_stays_behind_it(desk: Desk) -> None:
     assert (await desk.get("a2")).attempts == 1
 
 
-async def test_it_waits_as_long_as_was_told_last(desk: Desk) -> None:
+async def test_it_waits_as_long_as_was_reported_last(desk: Desk) -> None:
     await desk.accept("longer", ANA)
     await desk.accept("failed", BEN)
     await desk.accept("capped", EVA)
@@ -85,7 +85,7 @@ async def test_a_limit_that_is_lifted_lets_all_go_at_once(desk: Desk) -> None:
     await desk.defer("e", desk.now + 3600, CAPPED)
     await desk.lanes.wait(SHOP, 0.1)
     await desk.lift(desk.now)
-    await desk.lanes.wait(SHOP, 20)  # whoever waits is woken
+    await desk.lanes.wait(SHOP, 20)  # each waiter is woken
     assert await desk.claimed() == ["a", "b"]
     await desk.lift(desk.now, "reach_out_limited", CAPPED)
     assert await desk.claimed() == ["e"]

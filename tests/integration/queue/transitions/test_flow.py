@@ -1,4 +1,4 @@
-"""What the scripts count: each message once, in whatever way it ends, and however often they run."""
+"""Counters of the scripts: each message once, with each of its ends, and however often they run."""
 
 from __future__ import annotations
 

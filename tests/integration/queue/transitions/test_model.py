@@ -34,7 +34,7 @@ def test_the_scripts_do_what_the_model_does(
     machine = type("Machine", (Machine,), given)
     wanted = WANTED | ({"paced"} if interval or gap else UNPACED)
     for number in range(int(5 / share)):
-        # What is drawn depends on the modules that are loaded, so on the tests that ran before.
+        # The draws depend on the modules that are loaded, so on the tests that ran before.
         run_state_machine_as_test(
             seed(number)(machine),
             settings=settings(

@@ -1,4 +1,4 @@
-"""A connection that sends no faster than a person would, whoever owns it and whatever dies."""
+"""A connection that sends no faster than a person would, across changes of its owner and deaths."""
 
 from __future__ import annotations
 

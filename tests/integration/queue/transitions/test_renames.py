@@ -360,7 +360,7 @@ async def test_records_and_the_mirror_show_the_chat_of_today(desk: Desk) -> None
     assert (await desk.get("sent")).chat == ANA
 
 
-async def test_what_redis_was_told_is_noted_and_goes_with_the_connection(desk: Desk) -> None:
+async def test_reported_names_are_noted_and_go_with_the_connection(desk: Desk) -> None:
     await desk.accept("a", LID)
     told = await desk.lanes.rename(SHOP, desk.epoch, LID, ANA, now=desk.now)
     assert told.written_to
@@ -377,7 +377,7 @@ async def test_what_redis_was_told_is_noted_and_goes_with_the_connection(desk: D
 
 
 async def test_the_same_order_whichever_comes_first(desk: Desk) -> None:
-    """A name that is told before anything was accepted."""
+    """A name that is reported before anything was accepted."""
     assert await desk.rename() == "done"
     texts = await accepted(desk, 6)
     assert await desk.drain() == texts

@@ -77,7 +77,7 @@ async def test_words_that_the_store_refused_stay(desk: Desk) -> None:
 
 
 async def test_a_message_that_changed_meanwhile_keeps_its_words(desk: Desk) -> None:
-    """The store may have an older state of it; the next round is told."""
+    """The store may have an older state of it; the next round gets the newer one."""
     await desk.accept("a")
     seen = await desk.lanes.changed(SHOP, 10)
     await desk.claim()

@@ -67,7 +67,7 @@ async def test_an_account_is_shown_as_online_by_the_owner_and_by_the_next(
     assert (await tree.lease("shop")).epoch == after.epoch + 1
 
 
-async def test_a_connection_goes_through_its_proxy_whoever_owns_it(head: Head, tree: Tree) -> None:
+async def test_a_connection_goes_through_its_proxy_with_each_owner(head: Head, tree: Tree) -> None:
     """Its own cause where that lets nothing through; never directly, also after deaths of owner and root."""
 
     async def configure(url: str | None) -> None:

@@ -254,7 +254,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
     """G2: also when the root dies in the middle; what was in flight says that it may have arrived."""
     number = "15550100023"
     brief = await tree.create_new("brief")
-    # What is there when it opens is claimed at once: one in flight in each chat, one to follow it.
+    # Messages that wait when it opens are claimed at once: one in flight in each chat, one to follow it.
     records = []
     for place in range(200):
         sends = (Send(brief, f"1555012{chat:04}@s.whatsapp.net", f"{place}") for chat in range(10))
@@ -286,7 +286,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
         assert len(found.items) == len(records)
         ends = {(each["status"], each["error"]) for each in found.items}
         assert ends == {("cancelled", "connection_deleted")}
-        # What was only to follow did not leave, and its owner gave it back.
+        # Messages that were only to follow did not leave, and their owner gave them back.
         assert sum(each["uncertain"] for each in found.items) == 10
     left = [key async for key in tree.redis.scan_iter(f"{keys.of(brief).base}*")]
     assert left == [keys.of(brief).deleted]

@@ -93,7 +93,7 @@ async def test_a_call_is_refused_and_its_caller_written_to_once(served: Served) 
     assert made.before[0] == 1, "the text was on disk before the call was refused"
     await made.events.on_call(ring("B"))
     await eventually("another call, another text", lambda: len(sent(served)) == 2, 10)
-    assert served.shelf.calls, "it is told of all the same"
+    assert served.shelf.calls, "it is reported all the same"
 
 
 async def test_settings_say_whether_and_what(served: Served) -> None:
@@ -113,7 +113,7 @@ async def test_settings_say_whether_and_what(served: Served) -> None:
 
 
 async def test_g2_an_owner_that_dies_between_the_text_and_the_refusal(served: Served) -> None:
-    """The call rings on; the next owner is told of it again, refuses it, and sends no second text."""
+    """The call rings on; the next owner gets it again, refuses it, and sends no second text."""
     first = await phone(served, hung=True)
     call = ring()
     await first.events.on_call(call)

@@ -1,4 +1,4 @@
-"""What is asked of a connection: done by whoever serves it, within its time, or not at all."""
+"""Commands to a connection: its owner runs them within their time, or not at all."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_closed_connection_says_so(served: Served) -> None:
     assert told == {"error": "not_connected"}
 
 
-async def test_what_breaks_is_told_and_breaks_nothing_else(served: Served) -> None:
+async def test_a_command_that_breaks_is_reported_and_breaks_nothing_else(served: Served) -> None:
     await served.begin()
     assert await served.commands.ask("shop", "lookup", {}, 5) == {"error": "command_failed"}
     assert await served.commands.ask("shop", "dance", {}, 5) == {"error": "unknown_command"}

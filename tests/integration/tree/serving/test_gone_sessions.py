@@ -57,7 +57,7 @@ async def test_a_session_that_is_gone(
             )
         gone = await served(leases, tmp_path)
         assert gone.obstacle == (Obstacle("bad_session") if linked else None)
-        # The next owner finds the session of this one: it is told no second time.
+        # The next owner finds the session of this one: there is no second report.
         assert (await served(leases, tmp_path)).obstacle == gone.obstacle
     finally:
         await redis.aclose()

@@ -159,7 +159,7 @@ async def test_a_chat_that_the_phone_begins_goes_on_under_a_cap(served: Served) 
     assert (await served.becomes(second, "sent")).attempts == 1
 
 
-async def test_each_limit_is_noted_once_it_is_told(served: Served) -> None:
+async def test_each_limit_is_noted_once_it_is_announced(served: Served) -> None:
     account = Account(served)
     served.shelf.away = True
     await served.begin()
@@ -219,7 +219,7 @@ async def test_a_limit_that_is_lifted_while_redis_is_away_is_lifted_then(
 
 
 async def test_a_limit_outlives_its_owner(served: Served) -> None:
-    """The next one is told at its login, and then it counts for what waits: here it was lifted."""
+    """The next owner learns it at its login, and then it counts for waiting messages: here it was lifted."""
     account = Account(served)
     await served.begin()
     await account.limit(3600)
@@ -237,7 +237,7 @@ async def test_a_limit_outlives_its_owner(served: Served) -> None:
     assert (await served.becomes(record, "sent")).attempts == 1
 
 
-async def test_a_mistake_of_the_service_is_told(served: Served) -> None:
+async def test_a_mistake_of_the_service_is_reported(served: Served) -> None:
     async def answer(_: Outgoing) -> float:
         raise SendError("malformed_stanza", permanent=True)
 

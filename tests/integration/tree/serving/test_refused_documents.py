@@ -123,7 +123,11 @@ async def test_the_lease_says_that_no_more_have_room_until_a_person_decided(serv
     assert await served.commands.ask("shop", "discard_refused", {"item": "1"}, 5) == {"there": True}
     await eventually("it goes on", _is_stored(served, "shop.M3"), 30)
     assert list(served.engine.aside) == [2]
-    assert await full() is False
+
+    async def has_room() -> bool:
+        return await full() is False
+
+    await eventually("the lease says that there is room", has_room, 10)
 
 
 def _is_stored(served: Served, message_id: str) -> Callable[[], bool]:

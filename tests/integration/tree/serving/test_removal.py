@@ -131,7 +131,7 @@ def put(session: Session, chat: str, message_id: str, at: int) -> None:
 
 
 async def arrive(file: Path, epoch: int, receipt_for: str) -> None:
-    """What came while Redis was away: a merge waits for it, and with it what came after."""
+    """Fills the inbox as while Redis was away: a merge waits for it, and with it all that came after."""
     with closing(Session.open(file, epoch)) as session:
         async with session.transaction():
             session.learn_lid(LID, CHAT)

@@ -1,4 +1,4 @@
-"""What one served connection sends, against a real Valkey (G2, G3, G4, G11)."""
+"""Sends of one served connection, over a real Valkey (G2, G3, G4, G11)."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_one_that_follows_and_fails_at_once_has_failed(served: Served) -> 
     assert [text_of(message.content) for message in served.engine.sent] == ["one", "two"]
 
 
-async def test_an_outcome_is_told_once_redis_is_back(
+async def test_an_outcome_is_reported_once_redis_is_back(
     served_apart: Served, own_server: Valkey
 ) -> None:
     """G11: sent while Redis dies; nothing is sent twice, and the rest follows within seconds."""

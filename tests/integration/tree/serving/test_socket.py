@@ -207,7 +207,7 @@ async def test_a_stanza_that_was_not_answered_is_counted_by_its_class(served: Se
 
 
 async def test_the_end_of_the_announced_version_is_in_the_lease(served: Served) -> None:
-    """Whatever is reported besides, until the engine reports another."""
+    """It stays beside all later reports, until the engine reports another."""
     await served.begin()
 
     async def ends(at: float | None) -> None:

@@ -1,4 +1,4 @@
-"""What the root writes down about a connection whose owner is gone."""
+"""The root's records of a connection whose owner is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.redis.leases.leases import EXPIRES, Leases, Owner
 from supervision.children import Child, End
 from supervision.cluster import ActorHandle
 from supervision.policy import Intensity, LeaseExpiry
-from tests.integration.tree.tended import tended
+from tests.integration.tree.reconciler import open_reconciler
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
 
     It would be started once more, then, and its whole budget of falls forgotten.
     """
-    async with tended(own_server, through=through, intensity=Intensity(0, 10.0)) as (
-        tending,
+    async with open_reconciler(own_server, through=through, intensity=Intensity(0, 10.0)) as (
+        reconciler,
         leases,
     ):
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
         child = Child("connection", ActorHandle("connection:a", None), connection="shop", epoch=1)
-        tending.ended(child, End("crashed"))
+        reconciler.ended(child, End("crashed"))
         await becomes(leases, "failed")
         await asyncio.sleep(0.5)
         now = await leases.read("shop")
@@ -77,18 +77,18 @@ async def test_what_was_done_about_a_zombie_says_what_it_was_and_became(
     own_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It said that it was open; what the lease says by now followed from that."""
-    async with tended(own_server) as (tending, leases):
+    async with open_reconciler(own_server) as (reconciler, leases):
 
         async def take() -> Child:
             return Child("connection", Standby(leases))
 
-        monkeypatch.setattr(tending._standbys, "take", take)
+        monkeypatch.setattr(reconciler._standbys, "take", take)
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
         await leases.release("shop", lease.epoch, state="reconnecting", cause="zombie")
         handle = ActorHandle("connection:a", None)
         child = Child("connection", handle, connection="shop", epoch=1, state="open")
-        tending.ended(child, End("zombie"))
-        waiting = tending._recovery._waiting
+        reconciler.ended(child, End("zombie"))
+        waiting = reconciler._recovery._waiting
         await eventually("it is on record", lambda: len(waiting) == 1, 10)
         [action] = waiting
         told = {name: action[name] for name in ("cause", "action", "before", "after")}
@@ -106,18 +106,18 @@ async def test_an_owner_out_of_reach_is_not_called_open_while_its_lease_runs_out
     own_server: Valkey, others: bool
 ) -> None:
     """G6: a root that has only just begun saw nobody fall, and waits as long as any other."""
-    async with tended(own_server, expiry=LeaseExpiry(EXPIRES)) as (tending, leases):
+    async with open_reconciler(own_server, expiry=LeaseExpiry(EXPIRES)) as (reconciler, leases):
         lease = await leases.take("shop", Owner("connection:a", 1, "elsewhere"))
         await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
         found = await leases.read("shop")
         assert found is not None
         assert found.state == "open"
         if others:  # or it is a cold start, at which nobody fell
-            tending.orphaned(found)
-        await tending.reconcile_all()
+            reconciler.orphaned(found)
+        await reconciler.reconcile_all()
         now = await becomes(leases, "reconnecting")
         assert (now.cause, now.epoch, now.owner) == ("crashed", lease.epoch, lease.owner)
-        tending.reconcile("shop")  # it looks again, and has nothing new to say
+        reconciler.reconcile("shop")  # it looks again, and has nothing new to say
         await asyncio.sleep(0.3)
         assert await leases.read("shop") == now
 
@@ -126,11 +126,11 @@ async def test_what_an_actor_said_of_its_end_counts_though_its_lease_does_not_sa
     own_server: Valkey,
 ) -> None:
     """Redis was away then: the account is banned all the same, and nobody logs in again."""
-    async with tended(own_server) as (tending, leases):
+    async with open_reconciler(own_server) as (reconciler, leases):
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
         handle = ActorHandle("connection:a", None)
         child = Child("connection", handle, connection="shop", epoch=lease.epoch)
-        tending.ended(child, End("failed", "banned"))
+        reconciler.ended(child, End("failed", "banned"))
         now = await becomes(leases, "failed")
         assert (now.cause, now.epoch) == ("banned", lease.epoch)
 
@@ -143,13 +143,13 @@ async def test_a_root_that_was_replaced_does_nothing_about_a_fall(own_server: Va
         asked.set()
         await asyncio.Event().wait()  # as one that ends here
 
-    async with tended(own_server, intensity=Intensity(0, 10.0), confirm=replaced) as (
-        tending,
+    async with open_reconciler(own_server, intensity=Intensity(0, 10.0), confirm=replaced) as (
+        reconciler,
         leases,
     ):
         lease = await leases.take("shop", Owner("connection:a", 1, "here"))
         handle = ActorHandle("connection:a", None)
-        tending.ended(
+        reconciler.ended(
             Child("connection", handle, connection="shop", epoch=lease.epoch), End("crashed")
         )
         await asyncio.wait_for(asked.wait(), 5)
@@ -160,20 +160,20 @@ async def test_a_root_that_was_replaced_does_nothing_about_a_fall(own_server: Va
 async def test_no_more_are_served_than_may_be(
     own_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MAX_CONNECTIONS; whoever is one too many waits until another is gone."""
-    async with tended(own_server, limit=1) as (tending, leases):
+    """MAX_CONNECTIONS: one connection too many waits until another is gone."""
+    async with open_reconciler(own_server, limit=1) as (reconciler, leases):
         taken = asyncio.Event()
 
         async def take() -> Child:
             taken.set()
             return Child("connection", Standby(leases))
 
-        monkeypatch.setattr(tending._standbys, "take", take)
+        monkeypatch.setattr(reconciler._standbys, "take", take)
         other = Child("connection", ActorHandle("connection:a", None), connection="other")
-        tending._children._all["connection:a"] = other
-        tending.reconcile("shop")
+        reconciler._children._all["connection:a"] = other
+        reconciler.reconcile("shop")
         await asyncio.sleep(0.3)
         assert not taken.is_set()
-        del tending._children._all["connection:a"]
-        tending.reconcile("shop")
+        del reconciler._children._all["connection:a"]
+        reconciler.reconcile("shop")
         await asyncio.wait_for(taken.wait(), 5)

@@ -1,4 +1,4 @@
-"""Checks out the packages of an older commit, and replaces them by those of now."""
+"""Checks out the packages of an older commit, and replaces them by the present ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def checkout(commit: str, place: Path) -> Path:
 
 
 def pull(code: Path) -> None:
-    """Replace the code in `code` by that of now, as `git pull` does."""
+    """Replaces the code in `code` by the present one, as `git pull` does."""
     for package in PACKAGES:
         shutil.rmtree(code / package)
         shutil.copytree(ROOT / package, code / package)

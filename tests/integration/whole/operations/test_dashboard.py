@@ -1,4 +1,4 @@
-"""What `docs/operations.md` says of Ray's dashboard: who is shown as whom, before and after a takeover."""
+"""Ray's dashboard as `docs/operations.md` describes it: names of the actors, before and after a takeover."""
 
 from __future__ import annotations
 

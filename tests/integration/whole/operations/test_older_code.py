@@ -1,4 +1,4 @@
-"""`teimoso upgrade` from the code of before: its actors, files, keys and scripts meet those of now."""
+"""`teimoso upgrade` from an older commit: its actors, files, keys and scripts meet the present ones."""
 
 from __future__ import annotations
 
@@ -60,8 +60,10 @@ def test_nothing_is_lost_between_the_code_of_before_and_that_of_now(
         until("messages flow", lambda: len(traffic.sent) > 4, 20)
         pull(code)
         assert read(code) != before
-        fall(instance)  # to a standby of the code of before; another one is made behind it
-        fall(instance)  # to that one, under the root, the gateway and the services of before
+        fall(instance)  # to a standby of the older code; another one is made behind it
+        fall(
+            instance
+        )  # to that one, under the root, the gateway and the services of the older code
         done = instance.teimoso("upgrade", "--json", timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
     finally:

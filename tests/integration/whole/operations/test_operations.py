@@ -45,7 +45,7 @@ def test_scenario_1_graceful_shutdown(instance: Instance) -> None:
 
 @pytest.mark.long
 def test_a_copy_of_redis_is_put_back(instance: Instance) -> None:
-    """What waited when it was made waits again."""
+    """Messages that waited when the copy was made wait again."""
     instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
     becomes(instance, "stopped", None)
     waiting = send(instance, "in the copy")
@@ -82,14 +82,14 @@ def test_scenario_2_crash(instance: Instance) -> None:
     shown = until("it is listed", lambda: _listed(run(instance, recoveries)), 30)
     assert SHOP in shown
     instance.say(CONTACT, ACCOUNT, f"after the crash {begun}")
-    until("it goes on", lambda: _heard(instance, f"after the crash {begun}"), 20)
+    until("it goes on", lambda: _received(instance, f"after the crash {begun}"), 20)
 
 
 def _listed(shown: str) -> str | None:
     return shown if SHOP in shown else None
 
 
-def _heard(instance: Instance, text: str) -> bool:
+def _received(instance: Instance, text: str) -> bool:
     return any(one["text"] == text for one in instance.messages(connection=SHOP, direction="in"))
 
 
@@ -106,7 +106,7 @@ def test_scenario_3_redis_fails(instance: Instance) -> None:
         run(instance, go_on)
         until("it goes on", lambda: _state(valkey) != "T", 5)
     finally:
-        # Whatever failed: the next test needs it. The keeper may have ended it meanwhile.
+        # The next test needs it, also after a failure. The keeper may have ended it meanwhile.
         with suppress(ProcessLookupError):
             os.kill(valkey, signal.SIGCONT)
     assert instance.pids("valkey") == {valkey}

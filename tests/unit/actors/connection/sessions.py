@@ -1,4 +1,4 @@
-"""What the tests of a session file share: a clock that stands still, and a message to put in."""
+"""Parts of tests of a session file: a clock that stands still, and a message to put in."""
 
 from __future__ import annotations
 

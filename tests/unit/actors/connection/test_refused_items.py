@@ -133,7 +133,7 @@ async def test_one_that_has_no_room_stays_and_pauses_what_is_behind_it_but_recei
     engine.inbox = {key: message(key) for key in range(1, 8)}
     engine.room_aside = 2
     told = list[tuple[int, bool]]()
-    lanes = cast("Lanes", Noting())
+    lanes = cast("Lanes", ReceiptSink())
     drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     drain.on_held = lambda now: told.append((now.refused_documents, now.refused_full))
     engine.inbox[8] = InboxReceipt(8, CHAT, ("M0",), "read", 5)
@@ -178,7 +178,7 @@ async def test_a_message_that_has_no_room_aside_is_stored_as_a_file() -> None:
     assert told[-1] == (1, False)
 
 
-class Noting:
+class ReceiptSink:
     async def receipts(self, *_: Any) -> None:
         pass
 

@@ -9,7 +9,7 @@ import pytest
 from actors.health.alerts import Alert, Alerts
 from actors.health.checks import Reason, Verdict
 
-# What a round sees: ``1`` the condition, ``0`` its absence, ``?`` nothing.
+# Observations of a round: ``1`` the condition, ``0`` its absence, ``?`` none.
 ROUNDS = [
     ("redis_away", "1", "!"),
     ("redis_away", "111", "!--"),
@@ -103,9 +103,20 @@ def test_a_reason_that_says_what_to_do_is_kept_up_to_date() -> None:
     assert alerts.judged(Verdict("healthy", (second,)), at=7.0)[1] == ()
 
 
+def test_any_other_reason_is_brought_up_to_date_when_the_alert_is_repeated() -> None:
+    """A figure in its text that changes in each round is no news."""
+    first, second = (Reason("cpu_high", "degraded", text) for text in ("91 %.", "92 %."))
+    alerts, _ = Alerts().judged(Verdict("degraded", (first,)), at=5.0)
+    alerts, _ = alerts.judged(Verdict("degraded", (first,)), at=6.0)
+    alerts, changed = alerts.judged(Verdict("degraded", (second,)), at=7.0, every=HOUR)
+    assert changed == ()
+    _, (repeated,) = alerts.judged(Verdict("degraded", (second,)), at=6.0 + HOUR, every=HOUR)
+    assert (repeated.reason, repeated.repeats, repeated.told_at) == ("92 %.", 1, 6.0 + HOUR)
+
+
 @pytest.mark.parametrize("every", [0.0, 10.0])
-def test_a_warning_that_becomes_urgent_is_told_again_as_critical(every: float) -> None:
-    """Also where alerts are never told again, and only once."""
+def test_a_warning_that_becomes_urgent_is_repeated_as_critical(every: float) -> None:
+    """Also where alerts are never repeated, and only once."""
     soon, sooner = (
         Verdict("healthy", (Reason("version_expires", "healthy", text, urgent=urgent),))
         for text, urgent in (("In days.", False), ("In hours.", True))
@@ -123,10 +134,27 @@ def test_a_warning_that_becomes_urgent_is_told_again_as_critical(every: float) -
 HOUR = 3600.0
 
 
-def told_again(
+@pytest.mark.parametrize(
+    ("at", "every", "due", "remark"),
+    [
+        (1000.0, 60.0, False, "it was raised right now"),
+        (1000.5, 60.0, False, "or half a second ago"),
+        (1059.9, 60.0, False, "not yet"),
+        (1060.0, 60.0, True, "after exactly the pause"),
+        (1001.0, 1.0, True, "of a second, too"),
+        (1000.5, 0.5, True, "or of less"),
+        (999.0, 60.0, True, "the clock was set back"),
+        (9000.0, 0.0, False, "never"),
+    ],
+)
+def test_due(at: float, every: float, due: bool, remark: str) -> None:
+    assert Alert("redis_away", None, "critical", "It is.", 1000.0).due(at, every) is due, remark
+
+
+def repeats_of(
     hours: float, alerts: Alerts, *, every: float = HOUR, what: str = "1", since: float = 0
 ) -> list[float]:
-    """In which hours the alert was told again, by a round each quarter of an hour `since` one."""
+    """Returns the hours in which the alert was repeated, by a round each quarter of an hour `since` one."""
     again = []
     for quarter in range(int(since * 4) + 1, int(hours * 4) + 1):
         at = quarter * HOUR / 4
@@ -135,17 +163,17 @@ def told_again(
     return again
 
 
-def test_while_it_lasts_it_is_told_again_with_growing_patience() -> None:
+def test_while_it_lasts_it_is_repeated_with_growing_pauses() -> None:
     raised, _ = Alerts().judged(seen("redis_away", "1"), at=0.0, every=HOUR)
-    assert told_again(100, raised) == [1, 3, 7, 15, 31, 55, 79]
-    assert told_again(100, raised, every=0) == []
-    assert told_again(100, raised, every=48 * HOUR) == [48, 96]
+    assert repeats_of(100, raised) == [1, 3, 7, 15, 31, 55, 79]
+    assert repeats_of(100, raised, every=0) == []
+    assert repeats_of(100, raised, every=48 * HOUR) == [48, 96]
 
 
 @pytest.mark.parametrize("what", ["0", "?"])
-def test_what_is_not_seen_is_not_told_again(what: str) -> None:
+def test_an_unobserved_condition_is_not_repeated(what: str) -> None:
     raised, _ = Alerts().judged(seen("redis_away", "1"), at=0.0, every=HOUR)
-    assert told_again(10, raised, what=what) == []
+    assert repeats_of(10, raised, what=what) == []
 
 
 def test_a_new_monitor_is_as_patient_as_the_old_one() -> None:
@@ -153,18 +181,18 @@ def test_a_new_monitor_is_as_patient_as_the_old_one() -> None:
     alerts, (again,) = alerts.judged(seen("redis_away", "1"), at=HOUR, every=HOUR)
     assert (again.id, again.repeats, again.reason) == (raised.id, 1, "A sentence.")
     resumed = Alerts.resumed([Alert.of(dict(again.write.data))])
-    assert told_again(10, resumed, since=1) == [3, 7]
+    assert repeats_of(10, resumed, since=1) == [3, 7]
 
 
 def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
     alerts, _ = Alerts().judged(seen("redis_away", "1"), at=1000 * HOUR, every=HOUR)
-    assert told_again(4, alerts) == [0.25, 2.25]
+    assert repeats_of(4, alerts) == [0.25, 2.25]
 
 
-def test_an_alert_of_an_older_release_is_told_again() -> None:
+def test_an_alert_of_an_older_release_is_repeated() -> None:
     _, (raised,) = Alerts().judged(seen("redis_away", "1"), at=0.0)
     document = {k: v for k, v in raised.write.data.items() if k not in {"told_at", "repeats"}}
-    assert told_again(2, Alerts.resumed([Alert.of(document)])) == [1]
+    assert repeats_of(2, Alerts.resumed([Alert.of(document)])) == [1]
 
 
 def test_the_log_says_what_became_of_it() -> None:

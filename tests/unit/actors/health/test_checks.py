@@ -159,7 +159,7 @@ def test_reasons(change: dict[str, Any], status: str, names: list[str]) -> None:
     assert [reason.name for reason in verdict.reasons] == names
 
 
-def test_the_soonest_end_of_a_version_is_told() -> None:
+def test_the_soonest_end_of_a_version_is_reported() -> None:
     connections = four(
         a=replace(OPEN, version_ends_at=2000000900.0), b=replace(OPEN, version_ends_at=2000000000.0)
     )
@@ -187,7 +187,7 @@ def test_the_end_of_a_version_is_urgent_three_days_before(ends: list[float], urg
         ("new_chats_capped", "messages that would begin another wait."),
     ],
 )
-def test_a_limit_is_told_with_its_end_and_what_waits(limit: str, waits: str) -> None:
+def test_a_limit_is_reported_with_its_end_and_its_messages(limit: str, waits: str) -> None:
     """A chat that the account itself began waits for no cap."""
     seen = replace(OPEN, limited_until=2000000000.0, limit_reason=limit)
     (reason,) = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
@@ -226,7 +226,7 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
             ConnectionSample("running", "connecting", obstacle="bad_session"),
             "Its session was damaged",
         ),
-        # What failed for another reason says that reason.
+        # A failure for another reason has that reason.
         (
             ConnectionSample("running", "failed", cause="outdated", obstacle="logged_out"),
             "WhatsApp refuses",

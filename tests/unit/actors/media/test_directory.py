@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 import stat
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from actors.media.directory import BATCH, TEMPORARY
 from actors.media.store import StoreFull, StoreUnavailable, TooLarge
 from tests.bare_files import BareFiles
+from tests.processes.small_disk import mount_small_disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -82,7 +82,7 @@ async def test_a_file_that_was_damaged_is_mended_by_the_next_upload(tmp_path: Pa
         ((b"x" * BATCH, b"x"), ConnectionResetError(), None, ConnectionResetError),
         ((b"x" * BATCH, b"x"), None, "0" * 64, ValueError),
     ],
-    ids=["more than allowed", "its sender went away", "another one than was told"],
+    ids=["more than allowed", "its sender went away", "another digest than announced"],
 )
 async def test_nothing_is_left_of_what_was_not_kept(
     tmp_path: Path,
@@ -176,14 +176,8 @@ async def test_a_directory_that_cannot_be_written_is_unavailable(tmp_path: Path)
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB, which only root can mount."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    with mount_small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 async def test_a_full_disk_keeps_what_it_has_and_nothing_of_the_rest(small_disk: Path) -> None:

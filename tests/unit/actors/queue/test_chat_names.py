@@ -28,7 +28,7 @@ def test_a_record_is_in_the_chat_of_today() -> None:
         (Reaction(Target("A", None), "@lid"), Reaction(Target("A", None), "@lid")),
     ],
 )
-def test_whoever_it_speaks_of_is_known_by_that_name_too(before: object, after: object) -> None:
+def test_addresses_in_the_content_are_renamed_too(before: object, after: object) -> None:
     record = replace(RECORD, content=encode(before))  # type: ignore[arg-type]
     assert renamed(record, NAMES).said == after
     known = addresses([record]) - {RECORD.chat}

@@ -18,14 +18,14 @@ def test_an_outcome_is_about_the_attempt_that_was_handed_out() -> None:
     assert claimed.attempt("B") == ""
 
 
-def test_what_was_told_is_out_of_hand_and_owed_no_more() -> None:
+def test_a_reported_outcome_is_neither_claimed_nor_owed() -> None:
     claimed = ClaimedMessages(1, {"A": 3, "B": 1}, {"A": outcome(3)})
     with claimed.reporting({"A": outcome(3)}):
         pass
     assert (claimed.tries, claimed.owed) == ({"B": 1}, {})
 
 
-def test_a_newer_attempt_stays_in_hand_when_an_older_is_told() -> None:
+def test_a_newer_attempt_stays_claimed_when_an_older_is_reported() -> None:
     claimed = ClaimedMessages(1, {"A": 4})
     with claimed.reporting({"A": outcome(3)}):
         pass
@@ -33,7 +33,7 @@ def test_a_newer_attempt_stays_in_hand_when_an_older_is_told() -> None:
 
 
 @pytest.mark.parametrize("error", [RedisAway, asyncio.CancelledError])
-def test_what_redis_may_not_have_heard_is_owed_and_stays_in_hand(
+def test_an_outcome_that_redis_may_lack_is_owed_and_stays_claimed(
     error: type[BaseException],
 ) -> None:
     claimed = ClaimedMessages(1, {"A": 3, "B": 1})

@@ -29,3 +29,16 @@ def test_each_gap_has_a_jitter_of_its_own() -> None:
 
 def test_no_limit_no_gaps() -> None:
     assert Pacing(interval=3).rests(5, lambda: 0.5) == []
+
+
+@pytest.mark.parametrize(
+    ("pacing", "limits"),
+    [
+        (Pacing(), False),
+        (Pacing(interval=0.5), True),
+        (Pacing(gap=0.5), True),
+        (Pacing(jitter=0.5), True),
+    ],
+)
+def test_any_of_the_three_is_a_limit(pacing: Pacing, limits: bool) -> None:
+    assert bool(pacing) is limits

@@ -35,7 +35,7 @@ ALL = {
     "lease": LEASE,
 }
 INSIDE = {"claim"}
-"""What only another transition calls."""
+"""Transitions that only another one calls."""
 
 
 def code(text: str) -> str:
@@ -58,7 +58,7 @@ def transitions(part: str) -> set[str]:
 
 
 def needed(part: str) -> set[str]:
-    """What it calls, and the constants that it reads, where a part gives something of that name."""
+    """Returns the functions that it calls, and the constants that it reads, as far as parts define them."""
     text = code(PARTS[part])
     called = set(re.findall(r"(?<![\w.:])(?<!function )(\w+)\(", text))
     constants = set(re.findall(r"(?<![\w.])[A-Z_]{2,}\b", text))

@@ -67,6 +67,22 @@ async def test_what_is_away_is_asked_until_it_answers() -> None:
     assert not answers
 
 
+async def test_the_pauses_double_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def step() -> str:
+        if len(pauses) < 6:
+            raise TimeoutError
+        return "there"
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    assert await persist(step, TimeoutError, first=0.5, longest=3.0) == "there"
+    assert pauses == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
+
+
 async def test_what_is_not_awayness_is_raised_at_once() -> None:
     tries = []
 

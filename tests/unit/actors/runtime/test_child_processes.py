@@ -1,4 +1,4 @@
-"""What the programs use that a process started, and an actor's own share beside it."""
+"""Memory and processor time of the programs that a process started, and an actor's own share beside it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def working() -> Iterator[int]:
 
 
 def of_programs(health: dict[str, Any], name: str) -> float:
-    """What an actor tells of its programs; this process may have others than the test's."""
+    """Returns an actor's figure of its programs; this process may have others than the test's."""
     told = (*health["gauges"], *health["measures"])
     return sum(
         value for each, labels, value in told if (each, labels) == (name, {"role": "program"})

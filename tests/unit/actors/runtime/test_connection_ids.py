@@ -1,4 +1,4 @@
-"""Ids of connections are told apart from names, and taken apart again."""
+"""Ids of connections differ from names, and are taken apart again."""
 
 from __future__ import annotations
 

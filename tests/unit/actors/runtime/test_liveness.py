@@ -67,7 +67,7 @@ def test_one_of_another_host_has_to_beat_and_without_other_hosts_is_gone(
     now = 1000.0
     liveness = Liveness(beats, clock=lambda: now)
     lease = replace(LEASE, owner=FAR)
-    assert not liveness.of("shop", lease), "its last beat may be of before it died"
+    assert not liveness.of("shop", lease), "its last beat may predate its death"
     now += 10
     assert liveness.of("shop", replace(lease, beat=310.0)) is (beats is not None)
     now += 29

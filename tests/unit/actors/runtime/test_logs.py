@@ -21,7 +21,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_an_exception_is_told_without_its_text(tmp_path: Path) -> None:
+def test_an_exception_is_logged_without_its_text(tmp_path: Path) -> None:
     file = tmp_path / "logs" / "actor.log"
     logs.log_to(file, "info", "connection:1")
     try:

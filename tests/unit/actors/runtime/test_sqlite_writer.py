@@ -1,4 +1,4 @@
-"""The committer: writes share a commit, one that fails spoils no other, a lost file is told."""
+"""The committer: writes share a commit, one that fails spoils no other, a lost file is an error."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_job_that_raises_is_undone_alone(committer: SqliteWriter, file: Path) 
     assert numbers(file) == [1, 2]
 
 
-def test_an_error_of_the_file_undoes_the_whole_group_and_is_told_to_all(
+def test_an_error_of_the_file_undoes_the_whole_group_and_reaches_all(
     committer: SqliteWriter, file: Path
 ) -> None:
     def full(database: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The batcher: confirmed is stored, what is not confirmed is told so, and it comes in batches."""
+"""The batcher: confirmed writes are stored, others raise, and they come in batches."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_a_call_returns_only_when_the_last_of_its_writes_is_stored() -> No
     await batcher.close()
 
 
-async def test_while_the_store_is_away_callers_are_told_and_it_is_tried_seldom() -> None:
+async def test_while_the_store_is_away_callers_get_errors_and_it_is_tried_seldom() -> None:
     store = Store()
     store.away = True
     batcher = Batcher(store.commit, answer_seconds=0.3, first_pause=0.1, longest_pause=0.2)

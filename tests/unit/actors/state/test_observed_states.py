@@ -107,7 +107,7 @@ async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:
     assert await store.seen("shop") == changed
 
 
-async def test_a_stale_owner_is_not_heard_and_no_error_to_it(store: Counted) -> None:
+async def test_a_stale_owner_is_ignored_and_gets_no_error(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
     states = ObservedStates(store.write, interval=60)
     await states.report("shop", OPEN)
@@ -121,7 +121,7 @@ async def test_a_stale_owner_is_not_heard_and_no_error_to_it(store: Counted) -> 
     assert await store.seen("shop") == replace(OPEN, beat=130.0)
 
 
-async def test_a_store_that_is_away_is_told_for_changes_and_awaited_for_beats(
+async def test_a_store_that_is_away_is_an_error_for_changes_and_awaited_for_beats(
     store: Counted,
 ) -> None:
     await store.registry.create("shop", id="shop")

@@ -1,4 +1,4 @@
-"""What recovery did, as documents."""
+"""Recovery actions as documents."""
 
 from __future__ import annotations
 

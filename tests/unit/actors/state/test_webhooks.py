@@ -1,4 +1,4 @@
-"""Which endpoints are told of events, and that events are written for as long as one is."""
+"""Endpoints that get events, and events that are written for as long as there is one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
 async def test_it_is_off_and_unlisted_or_neither(
     documents: Documents, further: int, off: str | None
 ) -> None:
-    """Who had the turn before may hear late that nobody is there any more."""
+    """The former leader may learn late that no endpoint is left."""
     webhooks, log = Webhooks(documents), EventLog(documents)
     await webhooks.create(HOOK, quota=UNLIMITED)
     if further:
@@ -96,7 +96,7 @@ async def test_a_deleted_webhook_leaves_no_delivery(documents: Documents) -> Non
 
 
 async def test_attempts_that_got_through_at_once_share_documents(documents: Documents) -> None:
-    """What is written later is added to what is there."""
+    """Later attempts are added to the stored ones."""
     first, second = Attempt.of(1.0, 204, 0.12345), Attempt.of(2.0, 200, 0.5)
     await documents.batch(delivering("hook", {1: first, 99: first, 100: first}, 1.0))
     await documents.batch(delivering("hook", {2: second}, 2.0))

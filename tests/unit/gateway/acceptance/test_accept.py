@@ -1,4 +1,4 @@
-"""What is accepted while Redis is away: on disk, in its order, and found by who looks for it."""
+"""Messages accepted while Redis is away: on disk, in their order, and found by readers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_no
     assert lanes.texts == ["elsewhere"]
 
 
-async def test_g3_the_spool_gives_a_keyed_send_the_id_that_redis_may_have_heard(
+async def test_g3_the_spool_gives_a_keyed_send_the_id_that_redis_may_have(
     tmp_path: Path,
 ) -> None:
     spool, lanes = Spool(tmp_path / "spool.db", at_most(10)), Away()

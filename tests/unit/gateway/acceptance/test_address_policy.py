@@ -165,7 +165,7 @@ async def test_odd_answers(answer: bytes | None, code: int | str) -> None:
 
 
 async def test_an_answer_that_never_ends_is_what_its_status_says() -> None:
-    """It arrived: to be told again for ever would hold up all that is behind it."""
+    """It arrived: repeating it for ever would hold up all events behind it."""
     begun = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"
     async with serving(begun, b"{}", leaves=False) as port:
         poster = Poster(Guarded(private=True), whole=0.5)
@@ -175,7 +175,7 @@ async def test_an_answer_that_never_ends_is_what_its_status_says() -> None:
             await poster.close()
 
 
-async def test_what_is_no_tls_is_told_apart() -> None:
+async def test_an_answer_that_is_no_tls_has_an_error_of_its_own() -> None:
     async with serving(b"no TLS at all\r\n", b"\x16") as port:
         poster = Poster(Guarded(private=True))
         try:

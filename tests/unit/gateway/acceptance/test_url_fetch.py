@@ -1,4 +1,4 @@
-"""What may be fetched, and from which address: a name that changes its mind reaches nothing."""
+"""URLs that may be fetched, and their addresses: a name whose address changes reaches nothing."""
 
 # ruff: noqa: ARG002, ASYNC109
 # The signatures are those of httpcore.

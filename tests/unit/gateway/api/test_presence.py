@@ -1,4 +1,4 @@
-"""What is told of a chat, by what is known of it and of the connection."""
+"""The answer about a chat's presence, by the records of the chat and of the connection."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ OPEN = Lease(
 ONLINE = ChatPresence("available", 1000.0, 500)
 
 
-def told(chat: str, seen: ChatPresence, lease: Lease | None = OPEN) -> dict[str, Any]:
+def answered(chat: str, seen: ChatPresence, lease: Lease | None = OPEN) -> dict[str, Any]:
     return shown(chat, seen, lease).model_dump()
 
 
 def test_a_person_who_is_online_and_types() -> None:
     seen = ChatPresence("available", 1000.0, 500, {ANA: ("recording", 1002.0)})
-    assert told(ANA, seen) == {
+    assert answered(ANA, seen) == {
         "chat": ANA,
         "presence": "available",
         "last_seen": "1970-01-01T00:08:20.000Z",
@@ -43,7 +43,7 @@ def test_a_person_who_is_online_and_types() -> None:
 
 
 def test_nothing_is_known() -> None:
-    assert told(ANA, ChatPresence()) == {
+    assert answered(ANA, ChatPresence()) == {
         "chat": ANA,
         "presence": "unknown",
         "last_seen": None,
@@ -61,15 +61,15 @@ def test_nothing_is_known() -> None:
         Lease("shop", 2, None, "open", None, 1000.5, 1000.0, 0, None),
     ],
 )
-def test_what_an_earlier_socket_was_told_is_not_known_any_more(lease: Lease | None) -> None:
-    answer = told(ANA, ONLINE, lease)
+def test_presence_from_an_earlier_socket_is_unknown(lease: Lease | None) -> None:
+    answer = answered(ANA, ONLINE, lease)
     assert (answer["presence"], answer["at"]) == ("unknown", None)
     assert answer["last_seen"] is not None
 
 
 def test_who_types_in_a_group() -> None:
     seen = ChatPresence(typing={ANA: ("composing", 1001.0), BEN: ("recording", 1003.0)})
-    answer = told(GROUP, seen)
+    answer = answered(GROUP, seen)
     assert (answer["presence"], answer["typing"]) == ("unknown", "recording")
     assert answer["at"] == "1970-01-01T00:16:43.000Z"
     assert [(one["participant"], one["typing"]) for one in answer["participants"]] == [

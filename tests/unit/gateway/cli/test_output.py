@@ -1,4 +1,4 @@
-"""What the commands print reaches the reader whole, whoever wrote it and wherever it goes."""
+"""Output of the commands reaches the reader whole, with any text and on any stream."""
 
 from __future__ import annotations
 

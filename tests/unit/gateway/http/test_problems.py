@@ -119,7 +119,7 @@ def test_a_long_unknown_name_is_cut() -> None:
     assert len(problem.response().body) < 1000
 
 
-def test_an_unknown_parameter_is_told_from_a_wrong_one() -> None:
+def test_an_unknown_parameter_differs_from_a_wrong_one() -> None:
     for given, code in (({"konnection": "shop"}, "unknown_parameter"), ({"limit": "x"}, None)):
         with pytest.raises(ValidationError) as refused:
             ListMessages.model_validate(given)

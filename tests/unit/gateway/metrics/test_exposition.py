@@ -145,7 +145,7 @@ def test_what_a_connection_should_be(
     assert series["teimoso_connection_breaker_state", ("shop",)] == breaker
 
 
-def test_a_limit_is_told_by_the_time_that_is_left() -> None:
+def test_a_limit_is_shown_by_the_time_that_is_left() -> None:
     lease = replace(LEASE, limited_until=700.0, limit_reason="time_lock")
     one = presenters.connection(REGISTERED, lease, alive=True, now=100.0)
     assert rendered(connections=[one])["teimoso_connection_limited_seconds", ("shop",)] == 600
@@ -167,7 +167,7 @@ def test_files_that_wait_are_counted_and_so_is_the_room_for_them() -> None:
     assert ("teimoso_files_room_bytes", ()) not in rendered(), "nobody can say"
 
 
-def test_the_end_of_a_version_is_told_by_the_time_that_is_left() -> None:
+def test_the_end_of_a_version_is_shown_by_the_time_that_is_left() -> None:
     name = "teimoso_connection_version_ends_seconds"
     for ends_at, left in ((700.0, 600), (50.0, 0), (None, math.inf)):
         lease = replace(LEASE, version_ends_at=ends_at)
@@ -175,7 +175,7 @@ def test_the_end_of_a_version_is_told_by_the_time_that_is_left() -> None:
         assert rendered(connections=[one])[name, ("shop",)] == left
 
 
-def test_the_machine_is_told_in_ratios_and_bytes() -> None:
+def test_the_machine_is_shown_in_ratios_and_bytes() -> None:
     series = rendered(cpu=37.5, memory=12.5)
     assert series["teimoso_machine_cpu_ratio", ()] == 0.375
     assert series["teimoso_machine_memory_ratio", ()] == 0.125

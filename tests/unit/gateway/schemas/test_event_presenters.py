@@ -1,4 +1,4 @@
-"""Events as they are told: each fits its model, and what cannot be read is told apart."""
+"""Events as readers get them: each fits its model, and an unreadable one has a code of its own."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
 
-def told(kind: EventType, data: dict[str, Any]) -> NumberedEvent:
+def stored(kind: EventType, data: dict[str, Any]) -> NumberedEvent:
     return NumberedEvent(7, 8.0, Event("evt_1", kind, data.get("connection"), 5.0, data))
 
 
@@ -126,11 +126,11 @@ def check(text: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_each_type_is_told_as_the_document_promises(kind: EventType) -> None:
-    found = check(event_presenters.written(told(kind, data_of(kind))))
+def test_each_type_is_written_as_the_document_promises(kind: EventType) -> None:
+    found = check(event_presenters.written(stored(kind, data_of(kind))))
     assert (found["id"], found["seq"], found["type"]) == ("evt_1", 7, kind)
     assert found["timestamp"] == "1970-01-01T00:00:05.000Z"
-    assert b"\n" not in event_presenters.written(told(kind, data_of(kind)))
+    assert b"\n" not in event_presenters.written(stored(kind, data_of(kind)))
 
 
 def test_every_type_has_one_model_and_the_example_fits() -> None:
@@ -143,10 +143,10 @@ def test_every_type_has_one_model_and_the_example_fits() -> None:
     ("until", "reason", "shown"),
     [(25.0, "time_lock", "1970-01-01T00:00:25.000Z"), (None, None, None)],
 )
-def test_a_limit_is_told_with_its_end_or_that_it_is_over(
+def test_a_limit_has_its_end_or_says_that_it_is_over(
     until: float | None, reason: str | None, shown: str | None
 ) -> None:
-    event = told("connection.limited", {**LIMIT, "until": until, "reason": reason})
+    event = stored("connection.limited", {**LIMIT, "until": until, "reason": reason})
     assert check(event_presenters.written(event))["data"] == {
         "id": "shop",
         "limited_until": shown,
@@ -156,8 +156,8 @@ def test_a_limit_is_told_with_its_end_or_that_it_is_over(
 
 
 @pytest.mark.parametrize("kind", ["qr", "code"])
-def test_a_qr_or_a_code_is_told_with_it_only_where_it_is_given(kind: str) -> None:
-    event = told("connection.qr", {**PAIRING, "kind": kind})
+def test_an_event_has_a_qr_or_a_code_only_where_it_is_given(kind: str) -> None:
+    event = stored("connection.qr", {**PAIRING, "kind": kind})
     found = check(event_presenters.written(event, Pairing("2@psst", None)))["data"]
     other = "code" if kind == "qr" else "qr"
     assert (found[kind], found[other], found["withheld"]) == ("2@psst", None, None)
@@ -169,8 +169,8 @@ def test_a_qr_or_a_code_is_told_with_it_only_where_it_is_given(kind: str) -> Non
     assert "psst" not in repr(Pairing("2@psst", None))
 
 
-def test_a_call_is_told_with_its_caller_and_whether_it_rings() -> None:
-    event = told("call.received", CALL)
+def test_a_call_has_its_caller_and_whether_it_rings() -> None:
+    event = stored("call.received", CALL)
     assert check(event_presenters.written(event))["data"] == {
         **CALL,
         "connection": "shop",
@@ -179,7 +179,7 @@ def test_a_call_is_told_with_its_caller_and_whether_it_rings() -> None:
 
 
 def test_a_step_says_which_and_no_words() -> None:
-    found = check(event_presenters.written(told("message.delivered", SENT)))
+    found = check(event_presenters.written(stored("message.delivered", SENT)))
     assert found["data"]["status"] == "delivered"
     assert "psst" not in json.dumps(found)
 
@@ -206,11 +206,11 @@ def test_what_another_release_wrote_may_be_unreadable(
     kind: EventType, data: dict[str, Any]
 ) -> None:
     with pytest.raises(event_presenters.Unreadable):
-        event_presenters.written(told(kind, data))
+        event_presenters.written(stored(kind, data))
 
 
-def test_an_event_that_was_cut_is_told_all_the_same() -> None:
-    cut = replace(told("message.received", {**MESSAGE, "text": None}), cut=True)
+def test_an_event_that_was_cut_is_written_all_the_same() -> None:
+    cut = replace(stored("message.received", {**MESSAGE, "text": None}), cut=True)
     found = check(event_presenters.written(cut))
     assert (found["cut"], found["data"]["text"]) == (True, None)
 
@@ -241,7 +241,7 @@ def test_how_far_a_delivery_is(
     tries: list[int],
 ) -> None:
     webhook = Webhook("wh_1", "x", (Secret("x"),), 1.0, progress=Progress(cursor=6, done=(8, 8)))
-    event = replace(told("alert.raised", ALERT), seq=seq)
+    event = replace(stored("alert.raised", ALERT), seq=seq)
     delivery = None
     if kept is not None:
         delivery = Delivery("wh_1", event, "waiting", "/alert")
@@ -257,7 +257,7 @@ def test_how_far_a_delivery_is(
 
 
 def test_a_delivery_of_an_older_release_is_shown_without_its_attempts() -> None:
-    event = told("alert.raised", ALERT)
+    event = stored("alert.raised", ALERT)
     known = Delivery("wh_1", event, "dead", None).document
     old = {name: known[name] for name in ("webhook", "seq", "event", "status", "at")}
     delivery = Delivery.of({**old, "attempts": 9, "error": "timeout", "tried_at": 9.0})
@@ -285,11 +285,11 @@ def test_a_webhook_is_shown_without_its_secrets() -> None:
     ("until", "muted", "shown"),
     [(25.0, True, "1970-01-01T00:00:25.000Z"), (None, True, None), (4.0, False, None)],
 )
-def test_a_mute_is_told_as_it_is_at_that_time(
+def test_a_mute_is_shown_as_it_is_at_that_time(
     until: float | None, muted: bool, shown: str | None
 ) -> None:
     settings = {"mute": {"value": {"until": until}, "at": 5.0}, "label:5": {"value": True, "at": 1}}
-    found = check(event_presenters.written(told("chat.updated", {**MUTED, "settings": settings})))
+    found = check(event_presenters.written(stored("chat.updated", {**MUTED, "settings": settings})))
     assert found["data"] == {
         "connection": "shop",
         "chat": ANA,
@@ -304,13 +304,13 @@ def test_a_mute_is_told_as_it_is_at_that_time(
 
 
 def test_a_renamed_chat_is_shown_with_both_addresses() -> None:
-    found = check(event_presenters.written(told("chat.renamed", RENAMED)))["data"]
+    found = check(event_presenters.written(stored("chat.renamed", RENAMED)))["data"]
     assert found == {**RENAMED, "connection": "shop", "at": "1970-01-01T00:00:05.000Z"}
 
 
 @pytest.mark.parametrize("settings", [CONTACT["settings"], {}])
-def test_a_contact_is_told_with_its_names_or_that_it_is_gone(settings: dict[str, Any]) -> None:
-    event = told("contact.updated", {**CONTACT, "settings": settings})
+def test_a_contact_has_its_names_or_says_that_it_is_gone(settings: dict[str, Any]) -> None:
+    event = stored("contact.updated", {**CONTACT, "settings": settings})
     found = check(event_presenters.written(event))["data"]
     full, first = ("Ana Pereira", "Ana") if settings else (None, None)
     assert found == {

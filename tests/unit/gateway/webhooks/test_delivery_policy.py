@@ -59,10 +59,11 @@ def endpoint(refusals: int = 0) -> Endpoint:
     return made
 
 
-def test_an_endpoint_that_refuses_some_events_is_told_of_all_others() -> None:
+def test_an_endpoint_that_refuses_some_events_gets_all_others() -> None:
     some = endpoint(DOWN - 1)
     assert not some.down
     assert some.admits(NOW, 23)
+    assert some.left(NOW) == 0.0
 
 
 def test_an_endpoint_that_is_down_gets_one_new_event_at_a_time_and_ever_more_seldom() -> None:
@@ -80,6 +81,26 @@ def test_an_endpoint_that_is_down_gets_one_new_event_at_a_time_and_ever_more_sel
     assert pauses[:3] == [0.75, 1.5, 3.0]
     assert max(pauses) <= LONGEST
     assert down.left(now - 10**6) == LONGEST, "though the clock was set back"
+
+
+def test_an_endpoint_goes_on_from_its_record() -> None:
+    known = Endpoint(NOW, "timeout", NOW - 5)
+    assert (known.failing_since, known.error, known.delivered_at) == (NOW, "timeout", NOW - 5)
+    known.failed(Attempt.of(NOW + 1, 500, 0.1), NOW + 1)
+    assert known.failing_since == NOW, "since the first failure"
+
+
+def test_a_reset_forgets_all_refusals() -> None:
+    """At any time of the clock, 0 among them."""
+    made = Endpoint(None, None, None)
+    for _ in range(2):
+        downs = []
+        for _ in range(DOWN):
+            made.refused(0.0, 0.5)
+            downs.append(made.down)
+        assert downs == [False] * (DOWN - 1) + [True]
+        assert made.left(0.0) == 0.75
+        made.reset()
 
 
 def test_what_was_on_its_way_as_it_went_down_counts_once() -> None:

@@ -14,7 +14,7 @@ from gateway.webhooks.delivery_policy import LONGEST
 from gateway.webhooks.lanes import Lane, Lanes, lane_of
 
 
-def told(
+def event(
     seq: int, chat: str | None = "a", size: int = 1, *, former: str | None = None
 ) -> NumberedEvent:
     data = {} if chat is None else {"chat": chat}
@@ -29,7 +29,7 @@ def filled(*chats: str, cursor: int = 0) -> Lanes:
     """Events of these chats, one after the other."""
     lanes = Lanes(cursor, [])
     for seq, chat in enumerate(chats, cursor + 1):
-        assert lanes.read(told(seq, chat), wanted=True) == 0
+        assert lanes.read(event(seq, chat), wanted=True) == 0
     return lanes
 
 
@@ -137,7 +137,7 @@ def test_what_is_done_is_not_taken_in_again() -> None:
     lanes = Lanes(5, [(7, 8), (10, 12)])
     assert lanes.place(()) == (5, (7, 8, 10, 12))
     for seq in range(6, 15):
-        assert lanes.read(told(seq), wanted=True) == 0
+        assert lanes.read(event(seq), wanted=True) == 0
     lane = lanes.take_new()
     assert lane is not None
     assert [each.seq for each in lane.waiting] == [6, 9, 13, 14]
@@ -146,27 +146,27 @@ def test_what_is_done_is_not_taken_in_again() -> None:
 def test_the_log_is_read_on_behind_what_is_done() -> None:
     lanes = Lanes(5, [(6, 1_000_000), (1_000_002, 2_000_000)])
     assert lanes.seen == 1_000_000
-    lanes.read(told(1_000_001), wanted=False)
+    lanes.read(event(1_000_001), wanted=False)
     assert lanes.seen == 2_000_000
     assert lanes.place(()) == (2_000_000, ())
 
 
 def test_what_is_gone_before_it_was_read_is_counted_but_for_what_is_done() -> None:
     lanes = Lanes(5, [(7, 8)])
-    assert lanes.read(told(12), wanted=True) == 1 + 3
+    assert lanes.read(event(12), wanted=True) == 1 + 3
     assert lanes.place(()) == (11, ())
-    assert lanes.read(told(13), wanted=True) == 0
+    assert lanes.read(event(13), wanted=True) == 0
 
 
 def test_memory_has_a_bound_of_events_and_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EVENTS", 3)
     monkeypatch.setattr(module, "BYTES", 100)
     lanes = filled("a", "b")
-    lanes.read(told(3), wanted=True)
+    lanes.read(event(3), wanted=True)
     seen = [lanes.full]
     lanes.finish(3)
     seen.append(lanes.full)
-    lanes.read(told(4, size=99), wanted=True)
+    lanes.read(event(4, size=99), wanted=True)
     lanes.finish(2)
     seen.append(lanes.full)
     lanes.finish(4)
@@ -176,9 +176,9 @@ def test_memory_has_a_bound_of_events_and_of_bytes(monkeypatch: pytest.MonkeyPat
 
 def test_a_renamed_chat_goes_on_once_nothing_is_left_under_its_former_address() -> None:
     lanes = filled("lid", "number", "lid")
-    lanes.read(told(4, "number", former="lid"), wanted=True)
-    lanes.read(told(5, "number"), wanted=True)
-    lanes.read(told(6, "lid"), wanted=True)
+    lanes.read(event(4, "number", former="lid"), wanted=True)
+    lanes.read(event(5, "number"), wanted=True)
+    lanes.read(event(6, "lid"), wanted=True)
     lid, number = lanes.take_new(), lanes.take_new()
     assert lid is not None
     assert number is not None
@@ -203,9 +203,9 @@ def test_what_waits_for_a_former_address_can_be_put_away_and_is_found_again() ->
     lid = lanes.take_new()
     assert lid is not None
     refuse(lanes, lid, retry_at=10.0)
-    first = told(2, "number", former="lid")
+    first = event(2, "number", former="lid")
     lanes.read(first, wanted=True)
-    lanes.read(told(3, "number"), wanted=True)
+    lanes.read(event(3, "number"), wanted=True)
     assert [each.seq for _, each in lanes.spill()] == [2, 3]
     number = lanes.lane("shop/number")
     assert (number.head, number.behind, number.retry_at) == (2, True, 0.0)
@@ -225,7 +225,7 @@ def test_one_that_is_stored_waits_until_the_log_is_read_up_to_it() -> None:
     number = lanes.lane("shop/number")
     lanes.hold(number, 2, 2.0, 0, 0.0, former="shop/lid")
     assert lanes.take_retry(1.0) is None
-    lanes.read(told(1, "lid"), wanted=True)
+    lanes.read(event(1, "lid"), wanted=True)
     assert lanes.seen == 2
     assert lanes.take_retry(1.0) is None
     lid = lanes.take_new()
@@ -236,9 +236,9 @@ def test_one_that_is_stored_waits_until_the_log_is_read_up_to_it() -> None:
 
 def test_two_chats_that_swap_their_addresses_do_not_wait_for_each_other() -> None:
     lanes = filled("a", "b")
-    lanes.read(told(3, "b", former="a"), wanted=True)
-    lanes.read(told(4, "a", former="b"), wanted=True)
-    lanes.read(told(5, "b", former="a"), wanted=True)
+    lanes.read(event(3, "b", former="a"), wanted=True)
+    lanes.read(event(4, "a", former="b"), wanted=True)
+    lanes.read(event(5, "b", former="a"), wanted=True)
     order = []
     while (lane := lanes.take_new()) is not None:
         order.append(deliver(lanes, lane))
@@ -254,7 +254,7 @@ def test_what_waits_behind_a_refused_event_can_be_put_away() -> None:
     assert [(lane, each.seq) for lane, each in lanes.spill()] == [(a, 3), (a, 5)]
     assert a.behind
     assert list(lanes.spill()) == []
-    lanes.read(told(6, "a"), wanted=True)
+    lanes.read(event(6, "a"), wanted=True)
     assert [each.seq for _, each in lanes.spill()] == [6], "all of it stays behind the rest"
 
 
@@ -304,7 +304,7 @@ class _Run:
 
     def event(self, seq: int) -> NumberedEvent:
         chat, former = self.rolls.sample("abcd", 2)
-        return told(seq, chat, former=former if self.rolls.random() < 0.1 else None)
+        return event(seq, chat, former=former if self.rolls.random() < 0.1 else None)
 
     def step(self) -> None:
         self.now += 1.0

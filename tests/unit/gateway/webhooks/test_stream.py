@@ -1,4 +1,4 @@
-"""What a reader of events is told, by a stream on a store of its own."""
+"""Events that a reader gets, by a stream on a store of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.webhooks import stream
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.readers import Streams
 from gateway.webhooks.stream import Stream, Wanted
-from tests.integration.gateway.webhooks.telling import tell
+from tests.integration.gateway.webhooks.stored_messages import store_messages
 from tests.unlimited import UNLIMITED
 from tests.waiting import eventually
 
@@ -42,8 +42,8 @@ async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
     await store.close()
 
 
-class Reading:
-    """What a reader was sent so far; `over` once its stream ended by itself, and was whole."""
+class StreamReader:
+    """The bytes that a reader got so far; `over` once its stream ended by itself, and was whole."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -68,7 +68,7 @@ async def never() -> Any:
 @asynccontextmanager
 async def reading(
     documents: SqliteDocuments, connection: str | None = None
-) -> AsyncIterator[Reading]:
+) -> AsyncIterator[StreamReader]:
     """Somebody reads what happens of this connection."""
     _, token = await api_keys.create(documents, name="x", scopes=["read"], quota=UNLIMITED)
     # A second of the ring is a hundredth of one here.
@@ -82,7 +82,7 @@ async def reading(
         tail=tail, streams=streams, ring=ring, leases=None, closing=asyncio.Event()
     )
     answer = Stream(cast("Backends", backends), Wanted(key, connection, None), 0)
-    told = Reading()
+    told = StreamReader()
     tasks = [
         asyncio.create_task(tail.run()),
         asyncio.create_task(answer({"type": "http"}, never, told.send)),
@@ -94,7 +94,7 @@ async def reading(
         await end_tasks(tasks, 5)
 
 
-async def test_one_who_wants_nothing_of_all_that_happens_is_told_that_it_lives(
+async def test_a_reader_that_wants_none_of_the_events_gets_a_sign_of_life(
     documents: SqliteDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And how far it is: a proxy would cut it else, and it would come again from far behind."""
@@ -105,22 +105,22 @@ async def test_one_who_wants_nothing_of_all_that_happens_is_told_that_it_lives(
         while told.last == 0:
             assert time.monotonic() < end, "nothing was said"
             number += 1
-            await tell(documents, number)
+            await store_messages(documents, number)
             await asyncio.sleep(0.05)
         assert "data:" not in told.text
         assert told.last <= number
 
 
-async def test_one_whose_key_is_revoked_is_told_nothing_more(
+async def test_a_reader_whose_key_is_revoked_gets_nothing_more(
     documents: SqliteDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "FRESH", 0.1)
     async with reading(documents) as told:
-        (said,) = await tell(documents, 1)
-        await eventually("it is told", lambda: said in told.text, SOON)
+        (said,) = await store_messages(documents, 1)
+        await eventually("it is delivered", lambda: said in told.text, SOON)
         (key,) = (await documents.query(API_KEYS)).items
         await documents.delete(API_KEYS, key["id"])
         await eventually("its stream ends", lambda: told.over, SOON)
-        await tell(documents, 2)
+        await store_messages(documents, 2)
         await asyncio.sleep(0.5)
         assert "text 2" not in told.text

@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 
 
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
 def link(world: ServerState, number: str = FRIEND, *, notify: bool = True) -> int:
     with world.store.transaction():
         return world.device_changes.link(number, notify=notify)

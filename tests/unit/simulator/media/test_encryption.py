@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from simulator.contacts import message_content
-from simulator.control.api import application
 from simulator.media.encryption import MAX_MEDIA, MediaError, Sealed, decrypted, opened, seal
 from simulator.media.routes import media_application
 from simulator.media.store import AUTH_SECONDS, token_of
@@ -25,7 +24,7 @@ from simulator.wire.protocol import JID, Node, bytes_of
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
@@ -35,22 +34,10 @@ SAY = f"/contacts/{FRIEND}/say"
 
 
 @pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
-
-
-@pytest.fixture
 async def mms(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(media_application(world.store, world.faults, world.media))
     async with httpx.AsyncClient(transport=transport, base_url="https://media") as client:
         yield client
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
 
 
 async def auth_of(device: Device) -> str:

@@ -20,11 +20,6 @@ ACCOUNT, FRIEND = "15550100001", "15550100002"
 SAY = f"/contacts/{FRIEND}/say"
 
 
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(ACCOUNT)
-
-
 async def say(http: httpx.AsyncClient, **body: Any) -> str:
     answer = await http.post(SAY, json={"to": ACCOUNT, "text": "from an ad"} | body)
     assert answer.is_success, answer.text

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
-from simulator.control.api import application
 from simulator.wire.protocol import JID, LID_SERVER, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 ACCOUNT, CALLER = "15550100001", "15550100002"
 CALL = f"/contacts/{CALLER}/call"
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 async def rings(http: httpx.AsyncClient, **more: Any) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
-from simulator.control.api import application
 from simulator.wire.protocol import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    import httpx
 
     from simulator.server.groups.group import Group
     from simulator.server_state import ServerState
@@ -19,18 +17,6 @@ if TYPE_CHECKING:
 
 NUMBER, FRIEND = "15550100001", "15550100002"
 SERVERS = {"pn": PN_SERVER, "lid": LID_SERVER}
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
 
 
 @pytest.mark.parametrize(("to", "code"), [("g.us", "400"), (JID("", GROUP_SERVER), None)])

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from simulator.contacts.sender_keys import SenderKeys
-from simulator.control.api import application
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from simulator.server.groups.group import Group
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 class Member:
@@ -77,11 +70,6 @@ class Member:
         ]
         attrs = {"to": self.group.address, "id": message_id, "type": "text", "phash": "2:none"}
         await self.device.send(Node("message", attrs, content))
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
 
 
 @pytest.fixture(params=[PN_SERVER, LID_SERVER])

@@ -23,11 +23,6 @@ def arrived(world: ServerState, number: str = FRIEND) -> list[tuple[str, str, in
     return [(item["id"], item["text"], item["deliveries"]) for item in world.inbox.received(number)]
 
 
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
 async def test_ack_then_delivered_then_read(device: Device, world: ServerState) -> None:
     await device.send(await device.message(FRIEND, "hello", "M1"))
     ack = await device.next("ack")

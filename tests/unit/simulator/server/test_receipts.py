@@ -18,11 +18,6 @@ NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 MARKS = ("received", "delivered", "read")
 
 
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
 def say(world: ServerState, text: str = "hello", to: str = NUMBER) -> str:
     with world.store.transaction():
         return world.contact_behaviour.say(FRIEND, to, text)

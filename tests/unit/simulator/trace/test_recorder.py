@@ -10,11 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from simulator.control.api import application
 from simulator.trace.recorder import MOST_EARLY, Recorder
 from simulator.trace.trace_file import OLDER, TraceFile, older
 from simulator.wire.protocol import JID, SERVER, Node
@@ -22,7 +20,9 @@ from tests import traced
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
@@ -31,13 +31,6 @@ ROOT = Path(__file__).parents[4]
 ACCOUNT, OTHER, FRIEND = "15550100001", "15550100003", "15550100002"
 PING = Node("iq", {"id": "1", "to": SERVER, "type": "get", "xmlns": "w:p"})
 MARKS = {"zqname", "zqtext", "zqgroup", "zqsubject", "zqfile", ACCOUNT, FRIEND, "zqstatus"}
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 def file_of(world: ServerState, device: Device) -> Path:

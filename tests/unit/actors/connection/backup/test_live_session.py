@@ -22,8 +22,9 @@ def at(text: str | None) -> Position | None:
     [
         (None, None, None, False, NEW, "never paired"),
         ("3.9", None, None, False, Choice("file"), "nothing else is known"),
-        ("3.9", "3.1", "3.5", False, Choice("file"), "the owner of before crashed here"),
+        ("3.9", "3.1", "3.5", False, Choice("file"), "the last owner crashed here"),
         ("3.9", "3.9", "3.9", True, Choice("file"), "it was stopped here"),
+        ("3.9", "3.9", "3.5", False, Choice("file"), "it crashed here once all was recorded"),
         ("4.9", "3.1", "3.9", False, Choice("file"), "adopted, and crashed before it was recorded"),
         (None, "3.1", "3.5", False, Choice("vault", renew=True), "the disk is gone"),
         (
@@ -56,6 +57,11 @@ def test_choice(
     remark: str,
 ) -> None:
     assert choose(at(file), at(recorded), at(kept), final=final) == expected, remark
+
+
+def test_a_session_that_was_not_given_back_may_have_gone_on() -> None:
+    known = Position(3, 5)
+    assert choose(None, known, known) == Choice("vault", renew=True)
 
 
 def test_without_the_vault_and_the_record_a_file_is_trusted_only_where_nobody_else_serves() -> None:

@@ -1,4 +1,4 @@
-"""How old the copy of a session is said to be."""
+"""The reported age of a session's copy."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Noting:
+class AgeRecorder:
     async def note_session(self, *_: Any, behind: float | None, **__: Any) -> None:
         self.behind = behind
 
 
-def safekeeping(place: Path, leases: Noting, behind: float | None) -> BackupSchedule:
+def safekeeping(place: Path, leases: AgeRecorder, behind: float | None) -> BackupSchedule:
     file = place / "session.db"
     Session.open(file, 1).close()
     bucket = place / "bucket"
@@ -35,7 +35,7 @@ def safekeeping(place: Path, leases: Noting, behind: float | None) -> BackupSche
 
 async def test_a_copy_that_was_made_is_new(tmp_path: Path) -> None:
     """An owner before could not copy it for long; that is over with the first copy."""
-    leases, measured = Noting(), Measured()
+    leases, measured = AgeRecorder(), Measured()
     keeping = safekeeping(tmp_path, leases, behind=time.time() - 500)
     assert 499 < keeping.age < 600
     assert await keeping._keep()
@@ -45,7 +45,7 @@ async def test_a_copy_that_was_made_is_new(tmp_path: Path) -> None:
 
 
 async def test_a_copy_that_fails_leaves_the_age(tmp_path: Path) -> None:
-    keeping, measured = safekeeping(tmp_path, Noting(), behind=None), Measured()
+    keeping, measured = safekeeping(tmp_path, AgeRecorder(), behind=None), Measured()
     keeping._kept_at -= 300
     shutil.rmtree(tmp_path / "bucket")
     (tmp_path / "bucket").write_text("no directory")

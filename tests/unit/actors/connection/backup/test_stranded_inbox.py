@@ -1,4 +1,4 @@
-"""What an older file of a session still holds gets to the state store (G5)."""
+"""Messages in an older file of a session get to the state store (G5)."""
 
 from __future__ import annotations
 

@@ -39,6 +39,11 @@ def test_failure(attrs: dict[str, str], expected: Kind) -> None:
     ("attrs", "until"),
     [
         pytest.param({"reason": "402", "expire": "60"}, NOW + 60, id="seconds from now"),
+        pytest.param({"reason": "402", "expire": "0"}, NOW, id="it is over already"),
+        pytest.param({"reason": "402", "expire": "9" * 10}, NOW + 9_999_999_999, id="the longest"),
+        pytest.param(
+            {"reason": "402", "expire": "9" * 11}, NOW + causes.UNTIMED_BAN, id="too many digits"
+        ),
         pytest.param({"reason": "402"}, NOW + causes.UNTIMED_BAN, id="no time given"),
         pytest.param({"reason": "402", "expire": "soon"}, NOW + causes.UNTIMED_BAN, id="nonsense"),
         pytest.param(
@@ -80,6 +85,24 @@ def test_stream_error(
     attrs: dict[str, str], children: dict[str, dict[str, str]], expected: Kind
 ) -> None:
     assert causes.from_stream_error(attrs, children).kind is expected
+
+
+@pytest.mark.parametrize(
+    ("cause", "detail"),
+    [
+        (causes.from_failure({"reason": "503"}, NOW), "failure_503"),
+        (causes.from_failure({}, NOW), "failure"),
+        (causes.from_failure({"reason": "402"}, NOW), "failure_402"),
+        (causes.from_stream_error({"code": "515"}, {}), "stream_error_515"),
+        (causes.from_stream_error({}, {}), "stream_error"),
+        (causes.from_stream_error({}, {"conflict": {}}), "conflict"),
+        (causes.from_stream_error({}, {"conflict": {"type": "device_removed"}}), "device_removed"),
+        (causes.from_close(1006), "close_1006"),
+        (causes.from_close(None), "reset"),
+    ],
+)
+def test_each_cause_has_a_word_for_logs(cause: Cause, detail: str) -> None:
+    assert cause.detail == detail
 
 
 @pytest.mark.parametrize(

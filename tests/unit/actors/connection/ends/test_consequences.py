@@ -12,6 +12,7 @@ from actors.connection.ends.consequences import (
     Reconnect,
     ServingEnd,
     Stop,
+    Wait,
     consequence,
     disconnected,
     ending_of,
@@ -28,6 +29,16 @@ BANNED = Obstacle("temporarily_banned", 900.0)
         (Cause(Kind.NETWORK), None, True, False, ("reconnecting", "network", None)),
         (Cause(Kind.RESTART_REQUIRED), None, True, False, ("connecting", "restart_required", None)),
         (Cause(Kind.NETWORK), None, False, False, ("connecting", "network", None)),
+        # An obstacle stays until a login says otherwise.
+        (Cause(Kind.NETWORK), UNLINKED, False, False, ("connecting", "network", UNLINKED)),
+        (Cause(Kind.NETWORK), BANNED, True, False, ("reconnecting", "network", BANNED)),
+        (
+            Cause(Kind.RESTART_REQUIRED),
+            BANNED,
+            True,
+            False,
+            ("connecting", "restart_required", BANNED),
+        ),
         # The QR stays, and so does the reason why there is one.
         (Cause(Kind.NETWORK), None, False, True, ("pairing", "network", None)),
         (Cause(Kind.NETWORK), UNLINKED, False, True, ("pairing", "logged_out", UNLINKED)),
@@ -93,6 +104,10 @@ def test_causes_that_end_serving(kind: Kind, ending: ServingEnd) -> None:
 )
 def test_consequence(kind: Kind, expected: Consequence) -> None:
     assert consequence(Cause(kind)) == expected
+
+
+def test_a_ban_without_an_end_is_over() -> None:
+    assert consequence(Cause(Kind.TEMPORARILY_BANNED)) == Wait(0.0)
 
 
 def test_every_kind_has_a_consequence() -> None:

@@ -1,4 +1,4 @@
-"""Whom limits of an account hold back, and what is told of them."""
+"""Messages that limits of an account hold back, and the reports of limits."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def test_a_chat_that_the_account_began_waits_for_no_cap(
         (Limits(None, 1060.0, told=False), (None, None)),
         (Limits(900.0, 1060.0), (1060.0, "new_chats_capped")),
         (Limits(900.0, 900.0), (None, None)),
+        (Limits(NOW, NOW), (None, None)),
     ],
 )
-def test_what_is_shown_is_what_whatsapp_told(
+def test_the_shown_limit_is_the_one_that_whatsapp_announced(
     limits: Limits, shown: tuple[float | None, str | None]
 ) -> None:
     assert limits.at(NOW).shown == shown

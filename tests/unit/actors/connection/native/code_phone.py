@@ -36,7 +36,7 @@ class CodePhone:
         self.adv_secret = b""
 
     def hello(self, ref: bytes = REF) -> Node:
-        """What the server tells the device once the code was typed."""
+        """Returns the server's notification to the device once the code was typed."""
         salt, iv = os.urandom(32), os.urandom(16)
         hidden = ctr(self._code, salt + iv + public(self._ephemeral))
         return notification(
@@ -77,7 +77,7 @@ class CodePhone:
 
 
 def notification(stage: str, *parts: Node) -> Node:
-    """What the server tells of a code."""
+    """Returns a notification of the server about a code."""
     attrs = {"id": "9", "type": "link_code_companion_reg", "from": "@s.whatsapp.net"}
     return Node("notification", attrs, (Node("link_code_companion_reg", {"stage": stage}, parts),))
 
@@ -94,7 +94,7 @@ def public(key: X25519PrivateKey) -> bytes:
 
 
 def ctr(code: str, wrapped: bytes) -> bytes:
-    """What is under the code, or goes under it; `wrapped` is salt, IV and the key."""
+    """Encrypts or decrypts a key under the code; `wrapped` is salt, IV and the key."""
     salt, iv, hidden = wrapped[:32], wrapped[32:48], wrapped[48:]
     key = PBKDF2HMAC(SHA256(), 32, salt, 131_072).derive(code.encode())
     cipher = Cipher(algorithms.AES(key), modes.CTR(iv)).decryptor()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session.session import Session
-from tests.unit.actors.connection.native import receiving
-from tests.unit.actors.connection.native.resending import World
+from tests.unit.actors.connection.native import receiving_device
+from tests.unit.actors.connection.native.resending_devices import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,8 +33,8 @@ async def bob(tmp_path: Path) -> AsyncIterator[Device]:
 
 
 @pytest.fixture
-async def receiver(tmp_path: Path) -> AsyncIterator[receiving.World]:
-    async with receiving.met(tmp_path) as made:
+async def receiver(tmp_path: Path) -> AsyncIterator[receiving_device.World]:
+    async with receiving_device.met(tmp_path) as made:
         yield made
 
 

@@ -21,12 +21,12 @@ class Judge:
         self._process = process
 
     def show(self, plaintext: bytes) -> dict[str, Any]:
-        """What they read in it."""
+        """Returns the library's reading of it."""
         shown: dict[str, Any] = self._ask("show", plaintext.hex())
         return shown
 
     def make(self, fields: dict[str, Any]) -> bytes:
-        """What they write."""
+        """Returns the library's encoding."""
         return bytes.fromhex(self._ask("make", fields))
 
     def _ask(self, do: str, given: object) -> Any:

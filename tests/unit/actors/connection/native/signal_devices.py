@@ -66,7 +66,7 @@ class Device:
             return await self.signal.decrypt(self.peer, *sent)
 
     def base_key(self) -> bytes:
-        """What identifies the current session at both ends."""
+        """Returns the base key, which identifies the current session at both ends."""
         current = self.session.keys.current_ratchet(self.peer)
         assert current is not None
         return current.base_key

@@ -1,4 +1,4 @@
-"""Stanzas of calls: which are told, and the one that refuses (whatsmeow, call.go)."""
+"""Stanzas of calls: those that are reported, and the one that refuses (whatsmeow, call.go)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Wire:
 
 
 class Line:
-    """The calls of one socket, and what was told of them."""
+    """The calls of one socket, and the reports of them."""
 
     def __init__(self, session: Session) -> None:
         self.wire, self.told = Wire(), list[Call]()
@@ -84,7 +84,7 @@ async def test_a_call_can_be_refused_again_where_nothing_left(line: Line) -> Non
     await line.calls.reject("A")
 
 
-async def test_what_is_told(line: Line) -> None:
+async def test_reported_stanzas(line: Line) -> None:
     group = "120363000000000001@g.us"
     await line.comes("offer", "A", Node("video"))
     await line.comes("offer_notice", "B", media="video", group_jid=group)
@@ -96,7 +96,7 @@ async def test_what_is_told(line: Line) -> None:
     ]
 
 
-async def test_what_is_not_told(line: Line) -> None:
+async def test_unreported_stanzas(line: Line) -> None:
     for tag in ("relaylatency", "transport", "preaccept", "accept", "reject"):
         await line.comes(tag, "A")
     await line.comes("offer", "")

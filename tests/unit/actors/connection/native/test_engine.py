@@ -1,4 +1,4 @@
-"""What the engine announces and does after a refusal, on sockets that are stood in for."""
+"""The engine's announced version and its steps after a refusal, on scripted sockets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NEWER = "2.3000.1999999999"
 
 
-class Refusing:
+class RefusingSocket:
     """A socket that WhatsApp closes with this cause."""
 
     server_key = b"k" * 32
@@ -54,10 +54,10 @@ class Made:
         self.page: str | None = None
         self.asked = 0
 
-    async def open(self, _: str, words: Login, *_more: object) -> Refusing:
+    async def open(self, _: str, words: Login, *_more: object) -> RefusingSocket:
         version = parse(proto.ClientPayload, words.payload).userAgent.appVersion
         self.announced.append(f"{version.primary}.{version.secondary}.{version.tertiary}")
-        return Refusing(self.cause)
+        return RefusingSocket(self.cause)
 
     def newest(self, *_: object) -> str:
         self.asked += 1

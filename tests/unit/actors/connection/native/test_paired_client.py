@@ -75,7 +75,7 @@ class Wire:
         self.more.set()
 
     async def acknowledged(self, receipt: Node) -> list[Node]:
-        """What was sent before the receipt's ack."""
+        """Returns the stanzas that were sent before the receipt's ack."""
         self.coming.put_nowait(receipt)
         async with asyncio.timeout(5):
             while not (self.sent and self.sent[-1].tag == "ack"):
@@ -86,7 +86,7 @@ class Wire:
 
 
 def retry_receipt(own: Credentials, prekey: tuple[int, bytes], sender: str, **more: str) -> Node:
-    """What a device sends that could not read a message, with its keys."""
+    """Returns the retry receipt of a device that could not read a message, with its keys."""
     return Node(
         "receipt",
         {"id": NUMBER, "from": sender, "type": "retry", **more},
@@ -204,23 +204,23 @@ async def test_the_end_of_the_announced_version_is_reported(
 ) -> None:
     versions = Versions(resolve_settings(data=tmp_path, whatsapp_version="2.3000.7"))
     await versions.announced()
-    told: asyncio.Queue[float | None] = asyncio.Queue()
-    events = EngineEvents(on_version_end=told.put)
+    reported: asyncio.Queue[float | None] = asyncio.Queue()
+    events = EngineEvents(on_version_end=reported.put)
     async with linked(session, versions, events) as wire, asyncio.timeout(10):
         for attrs, end in (({"t": "2000000900"}, 2e9 + 900), ({"t": "x"}, 2e9 + 900), ({}, None)):
             wire.coming.put_nowait(Node("ib", {}, (Node("client_expiration", attrs),)))
-            assert await told.get() == end
+            assert await reported.get() == end
 
 
-async def test_a_limit_that_is_told_holds_for_who_never_wrote(session: Session) -> None:
-    told: asyncio.Queue[Limits] = asyncio.Queue()
-    async with linked(session, events=EngineEvents(on_limits=told.put)) as wire:
+async def test_an_announced_limit_holds_for_strangers(session: Session) -> None:
+    reported: asyncio.Queue[Limits] = asyncio.Queue()
+    async with linked(session, events=EngineEvents(on_limits=reported.put)) as wire:
         said = b'{"data": {"xwa2_notify_account_reachout_timelock": {"is_active": true}}}'
         attrs = {"id": "A", "from": "s.whatsapp.net", "type": "mex"}
         notification = Node("notification", attrs, (Node("update", {}, said),))
         assert await wire.acknowledged(notification) == []
         async with asyncio.timeout(5):
-            limits = await told.get()
+            limits = await reported.get()
         assert limits == session.outreach.limits()
         assert limits.locked_until is not None
         wire.part._logged_in = True
@@ -230,11 +230,11 @@ async def test_a_limit_that_is_told_holds_for_who_never_wrote(session: Session) 
         assert [one.tag for one in wire.sent] == ["ack"], "nothing of it left"
 
 
-async def test_a_limit_holds_from_its_commit_on_before_anybody_is_told(session: Session) -> None:
+async def test_a_limit_holds_from_its_commit_on_before_its_report(session: Session) -> None:
     """Between the two a message would meet WhatsApp's refusal, which is for good."""
-    told: asyncio.Queue[Limits] = asyncio.Queue()
+    reported: asyncio.Queue[Limits] = asyncio.Queue()
     acknowledges, may_go_on = asyncio.Event(), asyncio.Event()
-    async with linked(session, events=EngineEvents(on_limits=told.put)) as wire:
+    async with linked(session, events=EngineEvents(on_limits=reported.put)) as wire:
 
         async def slowly(*nodes: Node) -> None:
             acknowledges.set()
@@ -251,14 +251,14 @@ async def test_a_limit_holds_from_its_commit_on_before_anybody_is_told(session: 
         assert session.outreach.limits().locked_until is not None, (
             "it is on disk before it is acknowledged"
         )
-        assert told.empty(), "and nobody was told"
+        assert reported.empty(), "and it is not reported yet"
         with pytest.raises(SendDeferred) as deferred:
             await wire.part.send(Outgoing(NUMBER, CAROL, Text("never")))
         assert deferred.value.until == session.outreach.limits().locked_until
-        assert (wire.sent, told.qsize()) == ([], 0)
+        assert (wire.sent, reported.qsize()) == ([], 0)
         may_go_on.set()
         async with asyncio.timeout(5):
-            assert await told.get() == session.outreach.limits()
+            assert await reported.get() == session.outreach.limits()
 
 
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:
@@ -286,7 +286,7 @@ async def test_a_retry_receipt_that_breaks_the_handler_is_refused(
 
 
 async def test_the_queue_is_asked_for_to_its_end(session: Session) -> None:
-    """What came of it counts whatever it is; a queue without anything is not asked for."""
+    """All kinds of stanzas from it count; an empty queue is not requested."""
     async with linked(session) as wire:
 
         async def asked(count: int) -> None:

@@ -21,7 +21,7 @@ CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
 
 
 class Items:
-    """What waits to be settled; one step settles all of it."""
+    """Items that wait to be settled; one step settles all of them."""
 
     def __init__(self) -> None:
         self.waiting = 1
@@ -157,7 +157,7 @@ async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
     assert engine.inbox == {}
 
 
-class Told:
+class NameReports:
     """Stands for `LaneJoins`: whether Redis has all names, as a test has it."""
 
     named = False
@@ -165,7 +165,7 @@ class Told:
 
 async def test_a_merge_waits_until_redis_has_the_name() -> None:
     """Or the queue's view of a message might be stored in the former chat after it."""
-    engine, shelf, told = ScriptedEngine(), Shelf(), Told()
+    engine, shelf, told = ScriptedEngine(), Shelf(), NameReports()
     drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=lambda _: None)
     drain.joins = cast("LaneJoins", told)
     engine.inbox = {1: InboxMerge(1, "1@lid", CHAT)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from actors.connection.owner.liveness import Sign, Suspicion
@@ -24,6 +26,8 @@ LATE = Sign(answered=False, took=15.0, age=46.0, listening=True)
         ([DEAD, READ, DEAD], False, "messages came, and the answer waits behind them"),
         ([READ] * 50, False, "as busy as that for ten minutes"),
         ([LATE] * 50, False, "this process was blocked for 5 s each time, or the machine slept"),
+        ([replace(DEAD, took=11.0)] * 2, True, "as late as still counts"),
+        ([replace(DEAD, age=10.0)] * 2, True, "the last traffic came as the probe left"),
         ([DEAD, LATE, DEAD], True, "what does not count takes nothing back"),
         ([BUSY] * 5, False, "a commit that takes most of a minute"),
         ([BUSY, DEAD], False, "it was busy the first time"),

@@ -1,4 +1,4 @@
-"""How long it is until the next socket."""
+"""Pauses before the next socket."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_a_url_as_answers_show_it_is_refused_and_the_document_says_so() -> None:
     assert parse("http://%2A%2A%2A:***@p.example:1080").password == "***"
 
 
-def test_a_user_without_a_password_is_told_so() -> None:
+def test_a_user_without_a_password_is_refused() -> None:
     with pytest.raises(InvalidProxy, match="a user needs a password"):
         parse("http://shop@p.example:1080")
 

@@ -118,7 +118,7 @@ async def test_those_of_the_time_before_wait_for_all_of_it(session: Session) -> 
         assert [one.message_id for one in session.inbox.pending("file", 9)] == due
 
 
-async def test_it_moves_with_its_chat_whoever_has_it_in_hand(session: Session) -> None:
+async def test_it_moves_with_its_chat_also_while_it_is_fetched(session: Session) -> None:
     in_hand = replace(FILE, chat=LID, sender=LID)
     double = replace(FILE, message_id="B")
     await put(session, "A", chat=LID, sender=LID)
@@ -140,7 +140,7 @@ async def test_it_moves_with_its_chat_whoever_has_it_in_hand(session: Session) -
 async def test_it_follows_its_message_where_a_members_number_becomes_known(
     session: Session,
 ) -> None:
-    """What is stored stays in the document that it is in, whoever is known to have said it by now."""
+    """A stored file stays in its document, also once its sender has another address."""
     group = "120363000000000001@g.us"
     names = ("STORED", "WAITS", "DONE")
     files = [replace(FILE, chat=group, sender=LID, message_id=name) for name in names]
@@ -219,7 +219,7 @@ async def test_bytes_of_a_day_outlive_the_owner_and_end_with_the_day(
         assert session.row("SELECT count(*) FROM received_bytes") == (2,), "past days are gone"
 
 
-async def test_files_are_put_off_together_and_told_once(session: Session, clock: Clock) -> None:
+async def test_files_are_put_off_together_and_reported_once(session: Session, clock: Clock) -> None:
     files = [
         replace(FILE, message_id=name, key=name.encode() * 32, size=size, sender=sender)
         for name, size, sender in (("A", 9, ALICE), ("B", 5, ALICE), ("C", 9, LID), ("D", 9, ALICE))

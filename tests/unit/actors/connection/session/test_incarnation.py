@@ -30,7 +30,7 @@ def test_what_is_anothers_goes_and_the_own_stays(tmp_path: Path) -> None:
 def test_what_could_not_be_removed_is_anothers_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
-    """Whatever was removed before it: or a new connection would log in as the one of before."""
+    """After each step of an earlier removal: or a new connection would log in as the deleted one."""
     directory = tmp_path / "shop"
     session(directory)
     unlink = Path.unlink

@@ -1,4 +1,4 @@
-"""What belongs together in one session: one person's addresses, one account's keys."""
+"""Tables of a session together: one person's addresses, one account's keys."""
 
 from __future__ import annotations
 

@@ -217,13 +217,13 @@ def test_on_a_full_disk_lines_are_dropped_whole_and_it_goes_on_later(tmp_path: P
     assert [line["at"] for line in rest] == [1, 102]
 
 
-async def test_a_disk_that_fails_is_told_and_the_gap_is_in_the_file(
+async def test_a_disk_that_fails_is_reported_and_the_gap_is_in_the_file(
     recorder: Recorder, tmp_path: Path
 ) -> None:
     (tmp_path / "logs").write_text("in the way")
     recorder.start()
     recorder.sent((PING,), [b"x"])
-    await eventually("it is told", lambda: recorder.status()["error"] is not None, 10)
+    await eventually("it is reported", lambda: recorder.status()["error"] is not None, 10)
     assert recorder.status()["error"] in {"ENOTDIR", "EEXIST"}
     (tmp_path / "logs").unlink()
     recorder.sent((PING,), [b"x"])

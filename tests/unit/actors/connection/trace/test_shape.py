@@ -1,4 +1,4 @@
-"""What a stanza looks like in a trace, and that nothing comes out that anybody said or is called."""
+"""Stanzas in a trace: their shape, without any text or name."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_memory_of_running_numbers_is_bounded(monkeypatch: pytest.MonkeyPatch) -
 
 
 def listed(heading: str) -> str:
-    """What stands below a heading of the document."""
+    """Returns the text below a heading of the document."""
     text = (DOCS / "trace.md").read_text()
     return text.split(f"\n### {heading}\n", 1)[1].split("\n#", 1)[0]
 

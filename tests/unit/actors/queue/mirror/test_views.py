@@ -115,7 +115,7 @@ async def test_where_documents_are_paid_for_what_was_sent_at_once_is_no_job(tmp_
         await documents.batch(views.writes([RECORD], billed=True))
         assert await documents.get(JOBS, RECORD.id) is None
         assert await documents.get(MESSAGES, RECORD.id) is not None
-        # What waited is one, and stays so whatever becomes of it.
+        # A message that waited has a view, and keeps it with each of its ends.
         for record in (waiting, RECORD, waiting):
             await documents.batch(views.writes([record], billed=True))
         job = await documents.get(JOBS, RECORD.id)

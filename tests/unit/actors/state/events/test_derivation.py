@@ -1,4 +1,4 @@
-"""What each write of the service tells: once, in whatever order and however often it comes."""
+"""Events of each write of the service: once, in any order and however often it comes."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def record(status: str, **times: float) -> Record:
     return record_of("shop", "3EB0", {**fields, **named})
 
 
-async def told(documents: Documents, *writes: Sequence[Write]) -> list[str]:
-    """The types that these batches tell, each written twice."""
+async def events_of(documents: Documents, *writes: Sequence[Write]) -> list[str]:
+    """Returns the types of events of these batches, each written twice."""
     before = (await EventLog(documents).head()).seq
     for batch in writes:
         await documents.batch(batch)
@@ -95,8 +95,8 @@ async def last(documents: Documents) -> dict[str, Any]:
     return events[-1].event.data
 
 
-async def test_a_message_that_came_is_told_with_what_it_says(documents: Documents) -> None:
-    assert await told(documents, storing_it(HELLO)) == ["message.received"]
+async def test_a_received_message_is_an_event_with_its_content(documents: Documents) -> None:
+    assert await events_of(documents, storing_it(HELLO)) == ["message.received"]
     assert await last(documents) == incoming("shop", asdict(HELLO), 5.0)
     (only,) = (await EventLog(documents).after(0)).events
     assert (only.event.connection, only.event.at) == ("shop", 5.0)
@@ -105,52 +105,52 @@ async def test_a_message_that_came_is_told_with_what_it_says(documents: Document
 @pytest.mark.parametrize("item", [HELLO, OWN, saying(Reaction(ITS, "x"))])
 async def test_history_tells_nothing(documents: Documents, item: InboxMessage) -> None:
     old = replace(item, source="history")
-    assert await told(documents, storing_it(old)) == []
+    assert await events_of(documents, storing_it(old)) == []
     receipt = {**asdict(old), "status": "read", "at": HELLO.at + 1}
-    assert await told(documents, [advancing("shop", receipt)]) == []
+    assert await events_of(documents, [advancing("shop", receipt)]) == []
 
 
-async def test_what_takes_a_placeholders_place_is_told(documents: Documents) -> None:
+async def test_a_message_in_place_of_a_placeholder_is_an_event(documents: Documents) -> None:
     placeholder = replace(HELLO, type="undecryptable", text=None)
-    assert await told(documents, storing_it(placeholder)) == ["message.received"]
-    assert await told(documents, storing_it(HELLO)) == ["message.received"]
-    assert await told(documents, storing_it(placeholder)) == []
+    assert await events_of(documents, storing_it(placeholder)) == ["message.received"]
+    assert await events_of(documents, storing_it(HELLO)) == ["message.received"]
+    assert await events_of(documents, storing_it(placeholder)) == []
     ids = [each.event.id for each in (await EventLog(documents).after(0)).events]
     assert len(set(ids)) == 2
 
 
-async def test_what_the_own_phone_sent_is_told_as_sent(documents: Documents) -> None:
-    assert await told(documents, storing_it(OWN)) == ["message.sent"]
+async def test_a_message_of_the_own_phone_is_a_sent_one(documents: Documents) -> None:
+    assert await events_of(documents, storing_it(OWN)) == ["message.sent"]
     receipt = {**asdict(OWN), "at": OWN.at + 1}
     steps = [[advancing("shop", {**receipt, "status": each})] for each in ("read", "delivered")]
-    assert await told(documents, *steps) == ["message.read", "message.delivered"]
+    assert await events_of(documents, *steps) == ["message.read", "message.delivered"]
 
 
-async def test_each_step_of_a_sent_message_is_told_also_where_several_come_at_once(
+async def test_each_step_of_a_sent_message_is_an_event_also_where_several_come_at_once(
     documents: Documents,
 ) -> None:
-    assert await told(documents, views.writes([record("queued", queued=1)])) == []
+    assert await events_of(documents, views.writes([record("queued", queued=1)])) == []
     read = record("read", queued=1, sending=2, sent=3, delivered=4, read=5)
     sent = record("sent", queued=1, sending=2, sent=3)
-    assert await told(documents, views.writes([sent])) == ["message.sent"]
-    assert await told(documents, views.writes([read])) == ["message.delivered", "message.read"]
-    assert await told(documents, views.writes([sent])) == [], "an older revision"
+    assert await events_of(documents, views.writes([sent])) == ["message.sent"]
+    assert await events_of(documents, views.writes([read])) == ["message.delivered", "message.read"]
+    assert await events_of(documents, views.writes([sent])) == [], "an older revision"
 
 
-async def test_a_letter_that_dies_twice_is_told_twice(documents: Documents) -> None:
+async def test_a_letter_that_dies_twice_is_two_events(documents: Documents) -> None:
     dead = record("dead", queued=1, sending=2, dead=3)
     again = record("queued", queued=4, sending=2, dead=3, x=0)
     twice = replace(record("dead", queued=4, sending=5, dead=6, x=0, y=0), error="ack_timeout")
-    assert await told(documents, views.writes([dead])) == ["message.dead"]
-    assert await told(documents, views.writes([again])) == []
-    assert await told(documents, views.writes([twice])) == ["message.dead"]
+    assert await events_of(documents, views.writes([dead])) == ["message.dead"]
+    assert await events_of(documents, views.writes([again])) == []
+    assert await events_of(documents, views.writes([twice])) == ["message.dead"]
     assert (await last(documents))["error"] == "ack_timeout"
 
 
-async def test_a_cancelled_message_is_told(documents: Documents) -> None:
-    assert await told(documents, views.writes([record("cancelled", queued=1, cancelled=2)])) == [
-        "message.cancelled"
-    ]
+async def test_a_cancelled_message_is_an_event(documents: Documents) -> None:
+    assert await events_of(
+        documents, views.writes([record("cancelled", queued=1, cancelled=2)])
+    ) == ["message.cancelled"]
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["after its message", "before it"])
@@ -167,12 +167,12 @@ async def test_a_cancelled_message_is_told(documents: Documents) -> None:
     ],
     ids=lambda value: value.type if hasattr(value, "type") else "",
 )
-async def test_a_change_is_told_once_and_is_no_message(
+async def test_a_change_is_one_event_and_no_message(
     documents: Documents, said: Content, more: dict[str, Any], first: bool
 ) -> None:
     if first:
         await documents.batch(storing_it(HELLO))
-    assert await told(documents, storing_it(saying(said))) == ["message.changed"]
+    assert await events_of(documents, storing_it(saying(said))) == ["message.changed"]
     assert await last(documents) == {
         "id": incoming("shop", asdict(HELLO), 5.0)["id"],
         "message_id": "A",
@@ -184,58 +184,60 @@ async def test_a_change_is_told_once_and_is_no_message(
         **more,
     }
     if not first:
-        assert await told(documents, storing_it(HELLO)) == ["message.received"]
+        assert await events_of(documents, storing_it(HELLO)) == ["message.received"]
 
 
-async def test_a_change_by_the_own_phone_is_told_as_a_change_alone(documents: Documents) -> None:
+async def test_a_change_by_the_own_phone_is_a_change_alone(documents: Documents) -> None:
     own = saying(Reaction(ITS, "x"), sender=ACCOUNT, from_me=True)
-    assert await told(documents, storing_it(own)) == ["message.changed"]
+    assert await events_of(documents, storing_it(own)) == ["message.changed"]
     assert (await last(documents))["by"] == "me"
 
 
 async def test_an_older_reaction_that_comes_late_changes_nothing(documents: Documents) -> None:
     newer = saying(Reaction(ITS, "x"), message_id="D", at=HELLO.at + 20)
-    assert await told(documents, storing_it(HELLO), storing_it(newer)) == [
+    assert await events_of(documents, storing_it(HELLO), storing_it(newer)) == [
         "message.received",
         "message.changed",
     ]
-    assert await told(documents, storing_it(saying(Reaction(ITS, "y")))) == []
+    assert await events_of(documents, storing_it(saying(Reaction(ITS, "y")))) == []
 
 
-async def test_a_message_that_moves_to_another_chat_is_not_told_again(documents: Documents) -> None:
+async def test_a_message_that_moves_to_another_chat_is_no_second_event(
+    documents: Documents,
+) -> None:
     item = replace(HELLO, chat=LID, sender=LID)
     await documents.batch(storing_it(item))
     found = incoming("shop", asdict(item), 5.0)
-    assert await told(documents, list(moving(found, LID, ANA))) == []
+    assert await events_of(documents, list(moving(found, LID, ANA))) == []
 
 
 async def test_a_chat_that_gets_another_address_makes_one_event(documents: Documents) -> None:
     """However often its merge is repeated; what its messages do next names the former address as well."""
     await Connections(documents).create("shop", id="shop")
     renames = [[renaming("shop", LID, ANA, at)] for at in (5.0, 6.0)]
-    assert await told(documents, *renames) == ["chat.renamed"]
+    assert await events_of(documents, *renames) == ["chat.renamed"]
     renamed = {"connection": "shop", "chat": ANA, "former": LID, "at": 5.0}
     assert await last(documents) == renamed
-    assert await told(documents, [renaming("shop", ANA, LID, 7.0)]) == ["chat.renamed"]
+    assert await events_of(documents, [renaming("shop", ANA, LID, 7.0)]) == ["chat.renamed"]
     sent = record("sent", queued=1, sending=2, sent=3)
     read = record("read", queued=1, sending=2, sent=3, delivered=4, read=5)
     await documents.batch(views.writes([replace(sent, chat=LID)]))
     assert "former" not in await last(documents)
-    assert await told(documents, views.writes([read])) == ["message.delivered", "message.read"]
+    assert await events_of(documents, views.writes([read])) == ["message.delivered", "message.read"]
     assert {(await last(documents))[name] for name in ("chat", "former")} == {ANA, LID}
     document = await documents.get(MESSAGES, sent.id)
     assert document is not None
     assert "former" not in document
 
 
-async def test_a_state_is_told_when_it_or_its_cause_changes(documents: Documents) -> None:
+async def test_a_state_is_an_event_when_it_or_its_cause_changes(documents: Documents) -> None:
     await Connections(documents).create("shop", id="shop")
     opened = Observed("open", epoch=2, since=10.0, beat=11.0, account=ACCOUNT)
 
     def seen(**new: Any) -> list[Write]:
         return [observation("shop", replace(opened, **new))]
 
-    assert await told(documents, seen()) == ["connection.state"]
+    assert await events_of(documents, seen()) == ["connection.state"]
     assert await last(documents) == {
         "id": "shop",
         "state": "open",
@@ -245,38 +247,40 @@ async def test_a_state_is_told_when_it_or_its_cause_changes(documents: Documents
         "account": ACCOUNT,
         "retry_at": None,
     }
-    assert await told(documents, seen(beat=40.0)) == []
+    assert await events_of(documents, seen(beat=40.0)) == []
     fallen = seen(state="reconnecting", cause="network", since=50.0)
     again = seen(state="reconnecting", cause="keepalive", since=60.0)
-    assert await told(documents, fallen, again) == ["connection.state"] * 2
-    assert await told(documents, seen(state="stopped", epoch=1, since=99.0)) == [], "an old owner"
+    assert await events_of(documents, fallen, again) == ["connection.state"] * 2
+    assert await events_of(documents, seen(state="stopped", epoch=1, since=99.0)) == [], (
+        "an old owner"
+    )
     assert await Connections(documents).observe("shop", Observed("failed", epoch=3, since=70.0))
     assert (await last(documents))["state"] == "failed"
 
 
-async def test_a_limit_is_told_when_it_begins_moves_and_ends(documents: Documents) -> None:
+async def test_a_limit_is_an_event_when_it_begins_moves_and_ends(documents: Documents) -> None:
     await Connections(documents).create("shop", id="shop")
 
     def limited(until: float | None, at: float) -> list[Write]:
         reason = None if until is None else "time_lock"
         return [limiting("shop", {"until": until, "reason": reason, "at": at})]
 
-    assert await told(documents, limited(None, 1.0)) == [], "it never was"
-    assert await told(documents, limited(60.0, 2.0)) == ["connection.limited"]
-    assert await told(documents, limited(60.0, 3.0)) == [], "as at each login"
+    assert await events_of(documents, limited(None, 1.0)) == [], "it never was"
+    assert await events_of(documents, limited(60.0, 2.0)) == ["connection.limited"]
+    assert await events_of(documents, limited(60.0, 3.0)) == [], "as at each login"
     assert await last(documents) == {"id": "shop", "until": 60.0, "reason": "time_lock", "at": 2.0}
-    assert await told(documents, limited(90.0, 4.0), limited(None, 5.0)) == [
+    assert await events_of(documents, limited(90.0, 4.0), limited(None, 5.0)) == [
         "connection.limited",
         "connection.limited",
     ]
-    assert await told(documents, limited(None, 6.0)) == []
-    assert await told(documents, limited(60.0, 7.0)) == ["connection.limited"], "another one"
+    assert await events_of(documents, limited(None, 6.0)) == []
+    assert await events_of(documents, limited(60.0, 7.0)) == ["connection.limited"], "another one"
     events = [each.event for each in (await EventLog(documents).after(0)).events]
     assert [each.at for each in events] == [2.0, 4.0, 5.0, 7.0]
     assert len({each.id for each in events}) == 4
 
 
-async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Documents) -> None:
+async def test_each_qr_and_code_is_one_event_without_itself(documents: Documents) -> None:
     await Connections(documents).create("shop", id="shop")
 
     def shown(number: int, epoch: int = 2, kind: str = "qr") -> list[Write]:
@@ -284,7 +288,7 @@ async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Docum
         return [showing("shop", epoch, notice)]
 
     both = shown(1) + shown(2, kind="code")
-    assert await told(documents, both) == ["connection.qr"] * 2
+    assert await events_of(documents, both) == ["connection.qr"] * 2
     assert await last(documents) == {
         "id": "shop",
         "kind": "code",
@@ -292,26 +296,26 @@ async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Docum
         "epoch": 2,
         "expires_at": 62.0,
     }
-    assert await told(documents, shown(1), shown(2)) == [], "a repeated report"
-    assert await told(documents, shown(3), shown(1, epoch=3)) == ["connection.qr"] * 2
-    assert await told(documents, shown(9)) == [], "an old owner"
+    assert await events_of(documents, shown(1), shown(2)) == [], "a repeated report"
+    assert await events_of(documents, shown(3), shown(1, epoch=3)) == ["connection.qr"] * 2
+    assert await events_of(documents, shown(9)) == [], "an old owner"
     events = [each.event for each in (await EventLog(documents).after(0)).events]
     assert {(each.connection, each.at) for each in events} == {("shop", 40.5)}
     assert len({each.id for each in events}) == 4
-    assert await told(documents, shown(4, 3, "passkey")) == ["connection.passkey"]
+    assert await events_of(documents, shown(4, 3, "passkey")) == ["connection.passkey"]
     opened = observation("shop", Observed("open", epoch=3, since=99.0))
-    assert await told(documents, [opened]) == ["connection.state"], "what is noted stays"
+    assert await events_of(documents, [opened]) == ["connection.state"], "what is noted stays"
 
 
-async def test_a_call_is_told_when_it_rings_and_when_it_is_over(documents: Documents) -> None:
-    """Each once, however often WhatsApp repeats it, and whatever other call comes in between."""
+async def test_a_call_is_an_event_when_it_rings_and_when_it_is_over(documents: Documents) -> None:
+    """Each once, however often WhatsApp repeats it, also with another call in between."""
     await Connections(documents).create("shop", id="shop")
 
     def called(id_: str, state: Literal["offered", "ended"], at: int) -> list[Write]:
         call = Call(id_, "15550100002@s.whatsapp.net", at, state)
         return [calling("shop", asdict(call))]
 
-    assert await told(documents, called("A", "offered", 5)) == ["call.received"]
+    assert await events_of(documents, called("A", "offered", 5)) == ["call.received"]
     assert await last(documents) == {
         "id": "A",
         "caller": "15550100002@s.whatsapp.net",
@@ -322,10 +326,10 @@ async def test_a_call_is_told_when_it_rings_and_when_it_is_over(documents: Docum
         "connection": "shop",
     }
     again = called("B", "offered", 6) + called("A", "offered", 7)
-    assert await told(documents, again) == ["call.received"], "A is told already"
+    assert await events_of(documents, again) == ["call.received"], "A has its event already"
     both = called("A", "ended", 9) + called("B", "ended", 9)
-    assert await told(documents, both) == ["call.received"] * 2
-    assert await told(documents, called("B", "ended", 9)) == []
+    assert await events_of(documents, both) == ["call.received"] * 2
+    assert await events_of(documents, called("B", "ended", 9)) == []
     events = [each.event for each in (await EventLog(documents).after(0)).events]
     assert [each.at for each in events] == [5.0, 6.0, 9.0, 9.0]
     assert len({each.id for each in events}) == 4
@@ -337,28 +341,34 @@ async def test_a_call_is_told_when_it_rings_and_when_it_is_over(documents: Docum
     document = await documents.get(CONNECTIONS, "shop")
     assert document is not None
     assert len(document["calls"]) == TOLD
-    assert await told(documents, called("A", "offered", 5)) == ["call.received"], "long ago"
+    assert await events_of(documents, called("A", "offered", 5)) == ["call.received"], "long ago"
 
 
-async def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(
+async def test_an_alert_is_an_event_when_it_is_raised_and_when_it_is_over(
     documents: Documents,
 ) -> None:
     alert = Alert("connection_failed", "shop", "critical", "It failed.", 10.0)
     other = replace(alert, reason="It failed again.")
-    assert await told(documents, [alert.write], [other.write]) == ["alert.raised"]
+    assert await events_of(documents, [alert.write], [other.write]) == ["alert.raised"]
     over = replace(other, cleared_at=20.0)
-    assert await told(documents, [over.write]) == ["alert.cleared"]
+    assert await events_of(documents, [over.write]) == ["alert.cleared"]
     (*_, cleared) = (await EventLog(documents).after(0)).events
     assert (cleared.event.connection, cleared.event.at) == ("shop", 20.0)
 
 
-async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
+async def test_an_alert_that_lasts_is_a_further_event(documents: Documents) -> None:
     alert = Alert("redis_away", None, "critical", "It is.", 10.0)
     once, twice = alert.again(3610.0), alert.again(3610.0).again(10_810.0)
-    assert await told(documents, [alert.write], [once.write]) == ["alert.raised", "alert.repeated"]
-    assert await told(documents, [once.write]) == [], "a write that is repeated"
+    assert await events_of(documents, [alert.write], [once.write]) == [
+        "alert.raised",
+        "alert.repeated",
+    ]
+    assert await events_of(documents, [once.write]) == [], "a write that is repeated"
     over = replace(twice, cleared_at=10_900.0)
-    assert await told(documents, [twice.write], [over.write]) == ["alert.repeated", "alert.cleared"]
+    assert await events_of(documents, [twice.write], [over.write]) == [
+        "alert.repeated",
+        "alert.cleared",
+    ]
     events = [each.event for each in (await EventLog(documents).after(0)).events]
     assert [each.at for each in events] == [10.0, 3610.0, 10_810.0, 10_900.0]
     assert len({each.id for each in events}) == 4

@@ -1,4 +1,4 @@
-"""What became of a file is in its message's document, in whatever order things come (G5)."""
+"""The outcome of a file is in its message's document, in any order of the two (G5)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_file_that_waits_is_shown_so_until_it_comes() -> None:
             assert late.change(there) is None, "what ended is over"
 
 
-def test_why_there_will_be_none_is_told_of_a_message_that_names_no_file() -> None:
+def test_a_message_that_names_no_file_says_why_there_will_be_none() -> None:
     bare = replace(MESSAGE, text=None, content=None)
     found = applied(storing(document(bare)), file("failed", "media_unusable"))
     assert found["media"] == {"state": "failed", "error": "media_unusable"}

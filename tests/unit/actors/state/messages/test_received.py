@@ -1,4 +1,4 @@
-"""What a connection received, as documents: the same message is the same document (G5)."""
+"""Received messages as documents: the same message is the same document (G5)."""
 
 from __future__ import annotations
 

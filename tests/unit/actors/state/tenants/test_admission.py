@@ -1,4 +1,4 @@
-"""Webhooks and keys are counted and added in one step, whichever processes add some at once."""
+"""Webhooks and keys are counted and added in one step, also where several processes add some at once."""
 
 from __future__ import annotations
 

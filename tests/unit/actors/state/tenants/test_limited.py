@@ -66,7 +66,7 @@ async def test_a_key_lets_nobody_in_once_its_last_connection_is_gone(documents: 
     assert await KeyRing(documents).find(both) is None
 
 
-async def test_a_webhook_is_told_nothing_once_its_last_connection_is_gone(
+async def test_a_webhook_gets_nothing_once_its_last_connection_is_gone(
     documents: Documents,
 ) -> None:
     await connect(documents, A, B)
@@ -119,7 +119,7 @@ async def test_two_that_are_deleted_at_once_end_what_is_for_both(documents: Docu
         assert found["ended_at"] is not None
 
 
-async def test_a_webhook_is_told_what_happened_before_it_ended(documents: Documents) -> None:
+async def test_a_webhook_gets_the_events_from_before_its_end(documents: Documents) -> None:
     await connect(documents, A)
     await Webhooks(documents).create(webhook("wh_1", A), quota=UNLIMITED)
     await documents.batch([Alert("x", A, "warning", "x", 1.0).write])
@@ -133,7 +133,7 @@ async def test_a_webhook_is_told_what_happened_before_it_ended(documents: Docume
 
 
 async def test_nothing_is_made_for_a_connection_that_is_deleted(documents: Documents) -> None:
-    """Whoever asked a gateway that had not heard of it would have made what never ends."""
+    """A gateway that had not learnt of it would make a key or webhook that never ends."""
     await connect(documents, A)
     await Connections(documents).delete(A)
     with pytest.raises(ConnectionNotFound):

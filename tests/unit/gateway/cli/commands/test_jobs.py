@@ -1,4 +1,4 @@
-"""What `teimoso jobs run` hands to the job."""
+"""Arguments that `teimoso jobs run` hands to the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a start is made of: flags over the environment, over the file, over what was the last time."""
+"""Settings of a start: flags over the environment, over the file, over those of the last start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `teimoso up` waits for."""
+"""Conditions for which `teimoso up` waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `teimoso upgrade` refuses before it ends anything, and what it takes for old."""
+"""Refusals of `teimoso upgrade` before it ends anything, and processes that it takes for old."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of the settings and of the API is as they are: `make docs` writes it anew."""
+"""Pages made of the settings and of the API are up to date: `make docs` writes them anew."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_example_is_a_settings_file_that_changes_nothing(
     assert resolve_settings(file) == resolve_settings()
 
 
-def test_every_operation_is_told_with_its_scope_and_every_problem() -> None:
+def test_every_operation_is_documented_with_its_scope_and_every_problem() -> None:
     page = api_page.markdown()
     starred = {code for code in KINDS if re.search(rf"\| `{code}` \| .* \* \|\n", page)}
     for operation in OPERATIONS:

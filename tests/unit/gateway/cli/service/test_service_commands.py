@@ -54,7 +54,7 @@ def verify(file: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def complaints(errors: str) -> list[str]:
-    """What systemd reports about the unit, by line; of a key that it does not know, only the key."""
+    """Returns systemd's errors about the unit, by line; of an unknown key only the key."""
     unknown = re.compile(r": Unknown (?:key|key name|lvalue) '(\w+)' in section \W?Service\W")
     about = [line for line in errors.splitlines() if "teimoso.service" in line]
     return [found[1] if (found := unknown.search(line)) else line for line in about]
@@ -208,7 +208,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 WITHOUT_BUS = "echo Failed to connect to bus: No medium found. >&2; exit 1"
 
 
-def test_a_systemctl_that_fails_is_told_with_what_is_left(
+def test_a_systemctl_that_fails_is_reported_with_the_remains(
     tmp_path: Path, teimoso: Command, systemctl: Callable[[str], Path]
 ) -> None:
     file = systemctl(WITHOUT_BUS)
@@ -235,7 +235,7 @@ def test_a_systemctl_that_fails_is_told_with_what_is_left(
 @pytest.mark.parametrize(
     ("version", "told"), [("252 (252.39-1~deb12u1)", True), ("254 (254)", False), ("?", False)]
 )
-def test_a_systemd_whose_pauses_do_not_grow_is_told_of(
+def test_a_systemd_whose_pauses_do_not_grow_is_reported(
     tmp_path: Path, teimoso: Command, systemctl: Callable[[str], Path], version: str, told: bool
 ) -> None:
     systemctl(f"echo 'systemd {version}'")

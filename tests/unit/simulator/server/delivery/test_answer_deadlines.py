@@ -6,32 +6,18 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
-from simulator.control.api import application
 from simulator.server.delivery import answer_deadlines
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    import httpx
 
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 def say(world: ServerState, text: str) -> str:

@@ -10,17 +10,10 @@ from simulator.server.stanzas import bundle_keys
 from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
 
 
 def say(world: ServerState, text: str) -> str:

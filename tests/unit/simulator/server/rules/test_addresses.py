@@ -13,18 +13,11 @@ from simulator.server.rules.properties import Properties
 from simulator.wire.protocol import JID, LID_SERVER, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
 CHAT, OWN = "chat", "own"
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
 
 
 async def posted(world: ServerState, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -13,7 +13,7 @@ from simulator.server.rules.properties import Properties
 from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
@@ -28,11 +28,6 @@ async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
         made = await client.post(f"/contacts/{ASKED}", json={"answered_by": f"+{FRIEND}"})
         assert (made.json()["answered_by"], made.json()["registered"]) == (FRIEND, False)
         yield client
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
 
 
 async def found(device: Device, user: Node, *protocols: Node) -> Any:

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from simulator.contacts import message_content
-from simulator.control.api import application
 from simulator.wire.proto_schema import HistorySync, Message
 from simulator.wire.protocol import GROUP_SERVER, JID, PN_SERVER, SERVER, Node
 from tests.unit.simulator.server.test_groups import Member
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    import httpx
 
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 DAY = 86400
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 def text(said: str, seconds: int = 0) -> Any:

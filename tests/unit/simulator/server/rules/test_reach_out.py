@@ -6,14 +6,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import pytest
-
-from simulator.control.api import application
 from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from simulator.server_state import ServerState
     from tests.unit.simulator.device import Device
@@ -21,18 +19,6 @@ if TYPE_CHECKING:
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 FAR = 4_000_000_000
 PATH = f"/accounts/{NUMBER}"
-
-
-@pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
-    return await paired(NUMBER)
-
-
-@pytest.fixture
-async def http(world: ServerState) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(world, str))
-    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
-        yield client
 
 
 async def send(device: Device, to: str, message_id: str) -> str | None:

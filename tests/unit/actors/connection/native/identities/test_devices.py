@@ -164,7 +164,7 @@ async def test_no_device_is_made_up_and_none_is_kept(session: Session) -> None:
         await devices.of(person)
 
 
-class Answering(Lists):
+class OtherNumberLists(Lists):
     """WhatsApp answers for each of these numbers by the other one."""
 
     pairs = (ALICE, "15550100029@s.whatsapp.net")
@@ -185,7 +185,7 @@ class Answering(Lists):
 async def test_numbers_that_are_answered_by_one_another_are_no_chats(session: Session) -> None:
     """A message would go from one to the other for ever; so it fails, and is tried again as any other."""
     people = People(session, OWN, OWN_LID)
-    for lists in (Answering(), Answering(**by(Answering.pairs[1], 0))):
+    for lists in (OtherNumberLists(), OtherNumberLists(**by(OtherNumberLists.pairs[1], 0))):
         devices = Devices(
             session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
         )
@@ -195,4 +195,4 @@ async def test_numbers_that_are_answered_by_one_another_are_no_chats(session: Se
             continue
         with pytest.raises(OtherNumber):
             await devices.of(Address.parse(ALICE))
-        assert session.names.answering(ALICE) == Answering.pairs[1]
+        assert session.names.answering(ALICE) == OtherNumberLists.pairs[1]

@@ -1,4 +1,4 @@
-"""Who is in a group, as WhatsApp says it and as it says that it changed."""
+"""Members of a group, from WhatsApp's lists and from its notifications of changes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_group_by_number() -> None:
         (Node("add", {}, (participant(jid="4@lid"),)), ["2", "3", "4"]),
         (Node("add", {}, (participant(jid=str(BEN_LID)),)), ["2", "3"]),
         (Node("remove", {}, (participant(jid=str(BEN_LID)),)), ["2"]),
-        # By the other address than the roster has.
+        # By another address than the list has.
         (Node("remove", {}, (participant(jid=str(BEN)),)), ["2"]),
         (Node("remove", {}, (participant(jid="4@lid"),)), ["2", "3"]),
         (Node("announcement"), ["2", "3"]),
@@ -106,12 +106,12 @@ def test_what_is_not_understood_is_asked_anew(change: Node) -> None:
     assert changed(US, change) is None
 
 
-async def test_what_is_told_of_hundreds_of_groups_holds_nothing_up(tmp_path: Path) -> None:
+async def test_a_list_of_hundreds_of_groups_holds_nothing_up(tmp_path: Path) -> None:
     groups = [
         Node("group", {"id": f"{number}"}, (participant(jid=str(ANN)),)) for number in range(200)
     ]
 
-    class Told:
+    class GroupLists:
         async def request(self, _: Node) -> Node:
             return Node("iq", {}, (Node("groups", {}, tuple(groups)),))
 
@@ -128,7 +128,7 @@ async def test_what_is_told_of_hundreds_of_groups_holds_nothing_up(tmp_path: Pat
 
     with closing(Session.open(tmp_path / "session.db", 1)) as session:
         people = People(session, Address.parse("15550100001:1@s.whatsapp.net"), None)
-        socket = cast("Socket", Told())
+        socket = cast("Socket", GroupLists())
         rosters = MemberLists(session, people, socket, OverSocket(socket), on_inbox=on_inbox)
         beside = asyncio.ensure_future(others())
         assert len(await rosters.all()) == 200
@@ -162,7 +162,7 @@ async def test_members_are_named_as_the_group_has_them(session: Session) -> None
 
 
 def test_a_group_whose_messages_disappear() -> None:
-    """Told with the group, and as it changes; what an older release kept says nothing of it."""
+    """It comes with the group, and as it changes; the list of an older release lacks it."""
     told = Node(
         "group", {"id": "1", "subject": "Us"}, (Node("ephemeral", {"expiration": "86400"}),)
     )

@@ -34,8 +34,8 @@ OWN_LID = Address.parse("90000000000001:4@lid")
 NOW = 1_764_000_000.0
 
 
-class Listing:
-    """Devices that tell of a LID once they are asked for, where there is one."""
+class LidLists:
+    """Devices whose list has a LID, where there is one."""
 
     def __init__(self, people: People, session: Session, lid: Address | None) -> None:
         self.people, self.session, self.lid = people, session, lid
@@ -50,9 +50,9 @@ class Listing:
 
 def routes(
     session: Session, own_lid: Address | None = OWN_LID, lid: Address | None = None
-) -> tuple[Routes, Listing]:
+) -> tuple[Routes, LidLists]:
     people = People(session, OWN, own_lid)
-    listing = Listing(people, session, lid)
+    listing = LidLists(people, session, lid)
     return Routes(session, people, cast("Devices", listing), lambda: NOW), listing
 
 

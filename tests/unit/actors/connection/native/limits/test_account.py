@@ -76,7 +76,7 @@ class World:
         self.told.append(limits)
 
     async def asks(self) -> None:
-        """What was begun beside everything else comes to its end."""
+        """Awaits the tasks that run in the background."""
         running, self.running = self.running, []
         await asyncio.gather(*running)
 
@@ -99,7 +99,7 @@ def locked(until: float | None) -> dict[str, Any]:
     return {"data": {LOCKED: {"is_active": until is not None, **ends}}}
 
 
-async def test_at_login_it_is_asked_and_what_is_told_holds(world: World) -> None:
+async def test_at_login_it_asks_and_the_answer_holds(world: World) -> None:
     async with world.session.transaction():
         world.session.outreach.note_correspondent(FRIEND)
         world.people.learn(Address.parse(STRANGER_LID), Address.parse(STRANGER))
@@ -123,7 +123,7 @@ async def test_at_login_it_is_asked_and_what_is_told_holds(world: World) -> None
     assert world.deferred(STRANGER_LID) is None
 
 
-async def test_what_was_told_before_holds_from_the_first_moment(world: World) -> None:
+async def test_a_stored_limit_holds_from_the_first_moment(world: World) -> None:
     async with world.session.transaction():
         account.note(world.session, (mex.Lock(time.time() + 60), mex.Cap(time.time() + 90)))
     again = World(world.session)
@@ -153,7 +153,7 @@ async def test_a_refusal_alone_limits_nothing_and_is_asked_about_once(world: Wor
     assert world.running == []
 
 
-async def test_the_cap_rests_new_chats_until_its_end_is_told(world: World) -> None:
+async def test_the_cap_rests_new_chats_until_its_end_is_announced(world: World) -> None:
     error = refused(475, time.time())
     assert isinstance(error, SendDeferred)
     await world.limits.met(error)
@@ -170,7 +170,7 @@ async def test_the_cap_rests_new_chats_until_its_end_is_told(world: World) -> No
     assert deferred is not None
     assert deferred.until == until
     await world.limits.met(deferred)
-    assert world.told[-1] == Limits(None, float(until)), "what was told is not guessed over"
+    assert world.told[-1] == Limits(None, float(until)), "no guess replaces an announced end"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ async def test_a_question_without_an_answer_changes_nothing(world: World, said: 
 
 
 async def test_a_session_that_takes_nothing_is_no_attempt(world: World) -> None:
-    """G6: whoever has the session by now deals with the message."""
+    """G6: the present owner of the session deals with the message."""
     Session.open(world.session.path, 2).close()
     with pytest.raises(NotConnected):
         await world.limits.met(refused(475, time.time()))

@@ -69,6 +69,7 @@ def test_without_budgets_the_room_alone_counts() -> None:
 
 def test_a_file_that_is_too_large_fails_in_place_of_waiting() -> None:
     assert asked(Left(0, 999, 999), file=replace(FILE, size=101)) is None
+    assert isinstance(asked(Left(0, 999, 999), file=replace(FILE, size=100)), DeferredFiles)
 
 
 def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:
@@ -81,6 +82,11 @@ def test_a_budget_ends_with_the_day_and_is_looked_at_each_hour() -> None:
     midnight = 20_001 * DAY
     assert until(midnight - 60) == midnight + SPREAD / 2
     assert until(midnight) == midnight + LONGEST_WAIT
+
+
+def test_a_disk_without_room_is_looked_at_each_hour() -> None:
+    found = asked(replace(FREE, room=49))
+    assert found == DeferredFiles(Deferral.DISK, 49, None, NOW + LONGEST_WAIT)
 
 
 def test_a_disk_that_refused_a_file_refuses_all_that_are_as_large() -> None:

@@ -42,8 +42,8 @@ ACCOUNT = "15550100001@s.whatsapp.net"
 UNBOUNDED = Bounds(1000)
 
 
-class Fetching:
-    """What becomes of each file, by its message's id."""
+class ScriptedFetch:
+    """A fetch with a given outcome for each file, by its message's id."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
@@ -83,7 +83,7 @@ def transfers(*names: str) -> list[Transfer]:
 @asynccontextmanager
 async def working(
     directory: Path,
-    fetching: Fetching,
+    fetching: ScriptedFetch,
     *names: str | Transfer,
     epoch: int = 1,
     bounds: Bounds = UNBOUNDED,
@@ -145,7 +145,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> None:
-    fetching = Fetching()
+    fetching = ScriptedFetch()
     broken = [f"BROKEN{number}" for number in range(AT_ONCE + 1)]
     fetching.becomes = {name: ZeroDivisionError() for name in broken}
     async with working(tmp_path, fetching, *broken, "FINE") as (session, courier, wire):
@@ -156,7 +156,7 @@ async def test_what_breaks_does_not_stand_before_all_others(tmp_path: Path) -> N
 
 
 async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
-    fetching = Fetching()
+    fetching = ScriptedFetch()
     names = [f"M{number}" for number in range(20)]
     async with working(tmp_path, fetching, *names) as (session, courier, wire):
         await asyncio.sleep(0.01)
@@ -168,7 +168,7 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
 
 
 async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> None:
-    fetching = Fetching()
+    fetching = ScriptedFetch()
     fetching.becomes = {"A": NoLink()}
     async with working(tmp_path, fetching, "A") as (session, courier, wire):
         courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
@@ -182,7 +182,7 @@ async def test_without_servers_it_waits_for_the_next_login(tmp_path: Path) -> No
 
 
 async def test_the_phone_is_asked_once_it_is_on_disk(tmp_path: Path) -> None:
-    fetching = Fetching()
+    fetching = ScriptedFetch()
     fetching.becomes = {"A": Trouble.GONE}
     async with working(tmp_path, fetching, "A") as (session, courier, wire):
         courier.attach(phone(cast("Socket", wire), ACCOUNT, routes(session)))
@@ -205,7 +205,7 @@ async def test_files_wait_for_room_and_come_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.05)
-    fetching, disk = Fetching(), Disk(10)
+    fetching, disk = ScriptedFetch(), Disk(10)
     files = [sized("SMALL", 10), *(sized(f"LARGE{number}", 11) for number in range(20))]
     store = cast("MediaStore", disk)
     async with working(tmp_path, fetching, *files, store=store) as (session, courier, _):
@@ -230,7 +230,7 @@ async def test_a_disk_that_fills_up_meanwhile_has_the_file_wait(
 ) -> None:
     monkeypatch.setattr(download_worker, "ROOM_LOOK", 0.05)
     monkeypatch.setattr(download_worker, "LOCAL_PAUSE", 0.2)
-    fetching = Fetching()
+    fetching = ScriptedFetch()
     fetching.becomes = {"A": Trouble.FULL}
     async with working(tmp_path, fetching, "A", "B") as (session, courier, _):
         courier.attach(nobody)
@@ -247,7 +247,7 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
     bounds = Bounds(largest=100, connection=250, sender=150)
     greedy = [sized(f"G{number}", 60) for number in range(5)]
     files = [*greedy, sized("O", 60, other)]
-    fetching = Fetching()
+    fetching = ScriptedFetch()
 
     def clock() -> float:
         return now
@@ -282,7 +282,7 @@ async def test_a_sender_and_a_connection_have_their_bytes_for_the_day(tmp_path: 
 
 
 async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Path) -> None:
-    fetching, tight = Fetching(), Bounds(largest=100, sender=100)
+    fetching, tight = ScriptedFetch(), Bounds(largest=100, sender=100)
     async with working(tmp_path, fetching, sized("A", 60), sized("B", 60), bounds=tight) as (
         session,
         courier,
@@ -296,7 +296,7 @@ async def test_bounds_that_are_others_after_a_restart_hold_at_once(tmp_path: Pat
 
 
 async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) -> None:
-    fetching, disk = Fetching(), Disk(0)
+    fetching, disk = ScriptedFetch(), Disk(0)
     store = cast("MediaStore", disk)
     async with working(tmp_path, fetching, "A", store=store) as (session, courier, _):
         courier.attach(nobody)
@@ -308,9 +308,9 @@ async def test_a_file_that_is_tried_again_is_deferred_no_more(tmp_path: Path) ->
         assert news(session) == [("A", "deferred", "disk_reserve"), ("A", "pending", None)]
 
 
-async def test_messages_of_one_id_are_told_apart(tmp_path: Path) -> None:
+async def test_messages_of_one_id_are_different_files(tmp_path: Path) -> None:
     """Ids are their senders': while the file of one is fetched, that of another one waits."""
-    fetching, bounds = Fetching(), Bounds(largest=100, sender=100)
+    fetching, bounds = ScriptedFetch(), Bounds(largest=100, sender=100)
     other = sized("A", 90, "15550100003@s.whatsapp.net")
     files = [sized("A", 60), replace(other, size=60), replace(sized("B", 60), sender=other.sender)]
     fetching.becomes = {"A": NoLink()}

@@ -1,4 +1,4 @@
-"""What follows when a file could not be fetched, and that it ends."""
+"""Consequences of a file that could not be fetched, and their end."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ def test_a_file_that_the_servers_lost_is_asked_for_with_growing_patience() -> No
     tries, _ = until_it_fails(Trouble.GONE)
     assert [each.ask for each in tries] == [True] * MAX_ASKED
     assert tries[0].at == NOW + PATIENCE
+    assert tries[1].at == tries[0].at + 5 * PATIENCE
+    assert tries[2].at == tries[1].at + 25 * PATIENCE
     assert tries[-1].at - NOW > 8 * 3600, "a night"
     assert [each.attempts for each in tries] == [0] * MAX_ASKED
 
@@ -67,6 +69,26 @@ def test_a_full_disk_is_no_try() -> None:
     follows = verdict(transfer, Trouble.LOCAL, NOW, 0.0)
     assert isinstance(follows, Again)
     assert (follows.attempts, follows.asked, follows.ask) == (23, MAX_ASKED, False)
+    assert verdict(FRESH, Trouble.LOCAL, NOW, 0.0) == Again(NOW + 30, 0, 0)
+    assert verdict(FRESH, Trouble.LOCAL, NOW, 0.5) == Again(NOW + 45, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "trouble", "pause", "counted"),
+    [
+        (0, Trouble.DAMAGED, 1.0, 8),
+        (3, Trouble.DAMAGED, 1.0, 11),
+        (8, Trouble.DAMAGED, 2.0, 16),
+        (0, Trouble.UNREACHABLE, 1.0, 1),
+        (2, Trouble.UNREACHABLE, 4.0, 3),
+    ],
+)
+def test_pauses_double_with_each_failure_of_a_kind(
+    attempts: int, trouble: Trouble, pause: float, counted: int
+) -> None:
+    """A damaged file counts as eight that no server answered; requests at the phone stay counted."""
+    follows = verdict(replace(FRESH, attempts=attempts, asked=2), trouble, NOW, 0.0)
+    assert follows == Again(NOW + pause, counted, 2)
 
 
 def test_what_failed_together_does_not_return_together() -> None:

@@ -1,4 +1,4 @@
-"""What several servers say of one file, taken together; the servers are scripted."""
+"""Answers of several servers about one file, taken together; the servers are scripted."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ async def test_who_is_not_let_in_asks_anew() -> None:
     made.refuse(first)
     second = await made.get()
     assert (second.auth, wire.asked) == ("word 2", 2)
-    made.refuse(first)  # told late
+    made.refuse(first)  # a late refusal
     assert await made.get() is second
     made.avoid("one.example")
     made.refuse(second)

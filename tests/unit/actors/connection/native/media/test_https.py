@@ -1,4 +1,4 @@
-"""What HTTPS to the media servers raises where there is none."""
+"""Errors of HTTPS to media servers that do not answer with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What messages say of their files, as it is written for others, and read of what strangers write."""
+"""Files in messages: written for others, and read from messages of strangers."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_other_names_of_the_same_kinds() -> None:
         {"fileLength": 2**64 - 1},
     ],
 )
-def test_what_cannot_be_fetched_is_told(fields: dict[str, Any]) -> None:
+def test_a_file_that_cannot_be_fetched_has_an_error(fields: dict[str, Any]) -> None:
     assert transfer(received(proto.Message(imageMessage=image(**fields)))) == "media_unusable"
 
 

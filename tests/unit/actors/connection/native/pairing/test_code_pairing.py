@@ -82,7 +82,7 @@ class Server:
 
 
 class Desk:
-    """What the owner of the device was told."""
+    """Events that the owner of the device got."""
 
     def __init__(self, server: Server, part: UnpairedClient, offering: PairingWindow) -> None:
         self.server, self.part, self.offering = server, part, offering
@@ -288,9 +288,7 @@ async def test_a_phone_that_speaks_nonsense_ends_nothing(session: Session) -> No
         (ConnectionLost(Cause(Kind.NETWORK), written=True), "not_connected"),
     ],
 )
-async def test_why_there_is_no_code_is_told(
-    session: Session, refusal: Exception, code: str
-) -> None:
+async def test_a_refused_code_has_a_reason(session: Session, refusal: Exception, code: str) -> None:
     async with waiting(session) as desk:
         desk.server.refuses["companion_hello"] = refusal
         with pytest.raises(SendError) as told:

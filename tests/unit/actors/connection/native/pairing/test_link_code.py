@@ -1,4 +1,4 @@
-"""What goes over the wire when a device is linked by a code, against a phone written by itself."""
+"""Stanzas of a link by code, against a phone that is written apart."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_both_sides_have_one_secret_and_it_proves_the_pairing() -> None:
     assert phone.adv_secret == finish.adv_secret
     keys = Keys(*KEYS_WITHOUT_LINK, link_secret=finish.adv_secret)
     assert str(prove(phone.success(IDENTITY), keys).device) == "15550100001:4@s.whatsapp.net"
-    # A QR that is still shown proves it as well; what nobody was told does not.
+    # A QR that is still shown proves it as well; a secret that nobody has does not.
     assert prove(phone.success(IDENTITY, KEYS.adv_secret), keys)
     with pytest.raises(PairingRefused):
         prove(phone.success(IDENTITY, os.urandom(32)), keys)

@@ -124,7 +124,7 @@ def test_a_pairing_may_say_whether_chats_are_named_by_lid(
         pytest.param(Node("iq", {"id": "7"}), "hmac", "401", id="nothing in it"),
     ],
 )
-def test_a_forged_pairing_is_refused_and_told(stanza: Node, code: str, error: str) -> None:
+def test_a_forged_pairing_is_refused_with_a_reason(stanza: Node, code: str, error: str) -> None:
     with pytest.raises(PairingRefused) as refused:
         prove(stanza, KEYS)
     assert refused.value.code == code

@@ -10,16 +10,16 @@ from actors.connection.native.receive.stanzas import PHONE_DELAY, PHONE_DELAY_AF
 from actors.connection.native.transport.nodes import Node, proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Image, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
     GROUP,
     World,
+    answers_of,
     garbled,
     met,
     text,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def test_a_placeholder_gets_its_content(receiver: World) -> None:
     await asks(receiver)
     outcome = await answers(receiver, info())
     assert (outcome.counted, outcome.news) == ("message.resent", True)
-    assert told(outcome) == ANSWERED
+    assert answers_of(outcome) == ANSWERED
     found = [(one.message_id, one.type, one.text, one.at) for one in receiver.messages()]
     assert max(found) == ("AD", "text", "from an ad", 900)
     assert len(found) == 2, "in its place, not beside it"
@@ -109,7 +109,11 @@ async def test_a_message_that_the_phone_has_not_keeps_its_placeholder(receiver: 
     await receiver.take(empty())
     await asks(receiver)
     outcome = await answers(receiver, None)
-    assert (outcome.counted, outcome.news, told(outcome)) == ("message.resent", False, ANSWERED)
+    assert (outcome.counted, outcome.news, answers_of(outcome)) == (
+        "message.resent",
+        False,
+        ANSWERED,
+    )
     assert [one.type for one in receiver.messages()] == ["undecryptable"]
     assert receiver.session.placeholders.next_at() is None, "it is asked no more"
     assert receiver.session.placeholders.find(CONTACT, CONTACT, "AD") is not None
@@ -168,7 +172,7 @@ async def test_a_message_in_a_group(receiver: World) -> None:
 
 
 async def test_all_that_a_message_brings_is_kept(receiver: World) -> None:
-    """Its file is to be fetched, its secret is known, and its sender is to be told that it was read."""
+    """Its file is to be fetched, its secret is known, and its sender is to get a read receipt."""
     sent = proto.Message()
     part = sent.imageMessage
     part.mediaKey, part.fileSha256, part.fileEncSha256 = b"k" * 32, b"s" * 32, b"e" * 32

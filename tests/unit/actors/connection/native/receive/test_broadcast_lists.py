@@ -12,17 +12,17 @@ from actors.connection.native.signal.group_keys import handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Reaction, Target, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
+    answers_of,
     garbled,
     text,
-    told,
 )
 
 if TYPE_CHECKING:
-    from tests.unit.actors.connection.native.receiving import World
+    from tests.unit.actors.connection.native.receiving_device import World
 
 LIST = "1764000000@broadcast"
 ALL = [("ack", None), ("receipt", None)]
@@ -41,7 +41,7 @@ async def test_it_is_said_in_the_chat_with_its_sender(
     """The answers go where it came from, and once stored it is only acknowledged again."""
     stanza = await receiver.message(text("to many"), from_=LIST, **attrs)
     outcome = await receiver.take(stanza)
-    assert (told(outcome), outcome.news) == (ALL, True)
+    assert (answers_of(outcome), outcome.news) == (ALL, True)
     for answer in outcome.answers:
         assert (answer.attrs["to"], answer.attrs["participant"]) == (LIST, attrs["participant"])
     assert [(one.chat, one.sender, one.text) for one in receiver.messages()] == [
@@ -59,7 +59,7 @@ async def test_a_key_for_the_list_reads_what_follows(receiver: World) -> None:
         shared = Node("enc", {"v": "2", "type": "skmsg"}, data)
         parts = (pair, shared) if number == 0 else (shared,)
         named = {"id": f"L{number}", "from": LIST, "participant": CONTACT, "t": "900"}
-        assert told(await receiver.take(Node("message", named, parts))) == ALL
+        assert answers_of(await receiver.take(Node("message", named, parts))) == ALL
     assert [(one.chat, one.text) for one in receiver.messages()] == [(CONTACT, "0"), (CONTACT, "1")]
 
 
@@ -68,7 +68,7 @@ async def test_one_that_cannot_be_read_is_replaced_by_its_resend(receiver: World
     for resent in ({"from_": LIST, "participant": CONTACT}, {}):
         stanza = garbled(await receiver.message(text("late"), from_=LIST, participant=CONTACT))
         outcome = await receiver.take(stanza)
-        assert told(outcome) == [("receipt", "retry"), ("ack", None)]
+        assert answers_of(outcome) == [("receipt", "retry"), ("ack", None)]
         assert outcome.at_once[0].attrs["participant"] == CONTACT
         await receiver.afresh()
         await receiver.take(await receiver.message(text("late"), id=stanza.attrs["id"], **resent))

@@ -1,4 +1,4 @@
-"""What arrives, as others write it; and what a sender may not do."""
+"""Content of received messages, as others write it; and refusals of what a sender may not do."""
 
 from __future__ import annotations
 

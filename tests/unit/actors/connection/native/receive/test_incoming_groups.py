@@ -1,4 +1,4 @@
-"""What stanzas of groups change in a session; the sender's side is the same code's."""
+"""Changes in a session by stanzas of groups; the sender's side is the same code's."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from actors.connection.native.signal.group_keys import handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Delete, Target, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
     GROUP,
     World,
+    answers_of,
     text,
-    told,
 )
 
 OTHER = "15550100003@s.whatsapp.net"
@@ -81,7 +81,7 @@ async def test_reads_with_the_key_that_was_handed_over_in_any_order(
 ) -> None:
     stanzas = [await speaker.says(text(f"{n}"), hand=n == 0) for n in range(5)]
     for n in (0, 3, 1, 4, 2):
-        assert told(await receiver.take(stanzas[n])) == ALL
+        assert answers_of(await receiver.take(stanzas[n])) == ALL
     for stanza in stanzas:
         assert (await receiver.take(stanza)).counted == "message.repeated"
     heard = [(one.chat, one.sender, one.text) for one in receiver.messages()]
@@ -102,9 +102,9 @@ async def test_without_the_key_it_is_asked_for_and_the_answer_replaces_it(
     again = await receiver.message(
         handing(GROUP, speaker.key, text("first")), from_=GROUP, participant=CONTACT, id="G1"
     )
-    assert told(await receiver.take(again)) == ALL
+    assert answers_of(await receiver.take(again)) == ALL
     # And the key that came with it reads what follows.
-    assert told(await receiver.take(await speaker.says(text("second")))) == ALL
+    assert answers_of(await receiver.take(await speaker.says(text("second")))) == ALL
     assert [one.text for one in receiver.messages()] == ["first", "second"]
 
 
@@ -115,10 +115,10 @@ async def test_the_key_is_kept_though_the_message_beside_it_is_garbled(
     pair, shared = first.children("enc")
     garbled = Node("enc", shared.attrs, shared.data[:-1] + bytes([shared.data[-1] ^ 1]))
     outcome = await receiver.take(Node("message", first.attrs, (pair, garbled)))
-    assert told(outcome) == ASKED
-    assert told(await receiver.take(await speaker.says(text("next")))) == ALL
+    assert answers_of(outcome) == ASKED
+    assert answers_of(await receiver.take(await speaker.says(text("next")))) == ALL
     # Redelivered whole it is read, though the key beside it can be no more.
-    assert told(await receiver.take(first)) == ALL
+    assert answers_of(await receiver.take(first)) == ALL
     assert sorted(one.text or "" for one in receiver.messages()) == ["garbled", "next"]
 
 
@@ -132,14 +132,14 @@ async def test_a_key_is_for_the_group_that_it_came_in(
         stanza = await speaker.says(text("x"))
     else:
         stanza = await speaker.says(text("x"), hand=True, for_=OTHER_GROUP)
-    assert told(await receiver.take(stanza)) == ASKED
+    assert answers_of(await receiver.take(stanza)) == ASKED
 
 
 async def test_a_key_is_its_senders_alone(receiver: World, speaker: Speaker) -> None:
-    """What another member sends with it is not taken for the one's, nor for his own."""
+    """Another member's message with it is taken neither for its owner's nor for the member's own."""
     await receiver.take(await speaker.says(text("mine"), hand=True))
     stanza = await speaker.says(text("forged"), participant=OTHER)
-    assert told(await receiver.take(stanza)) == ASKED
+    assert answers_of(await receiver.take(stanza)) == ASKED
     assert [one.text for one in receiver.messages()] == ["mine"]
 
 
@@ -160,7 +160,7 @@ async def test_who_is_no_admin_deletes_nothing_of_anothers(
     await know(receiver, "")
     stanza = await speaker.says(deletion("THEIRS", OTHER), hand=True)
     outcome = await receiver.take(stanza)
-    assert (outcome.counted, told(outcome)) == ("message.refused", ALL)
+    assert (outcome.counted, answers_of(outcome)) == ("message.refused", ALL)
     mine = await speaker.says(deletion("MINE", CONTACT))
     assert (await receiver.take(mine)).counted == "message.stored"
 
@@ -187,10 +187,10 @@ async def test_what_a_member_said_by_lid_is_the_numbers_once_that_is_known(
     # The session is the number's: the LID alone has none, and gets it with the number.
     async with receiver.session.transaction():
         receiver.session.keys.move_ratchets(CONTACT, CONTACT_LID)
-    assert told(await receiver.take(first)) == ALL
+    assert answers_of(await receiver.take(first)) == ALL
     assert [one.sender for one in receiver.messages()] == [CONTACT_LID]
     second = await speaker.says(text("two"), participant=CONTACT_LID, participant_pn=CONTACT)
-    assert told(await receiver.take(second)) == ALL
+    assert answers_of(await receiver.take(second)) == ALL
     assert (await receiver.take(first)).counted == "message.repeated"
     assert [(one.sender, one.text) for one in receiver.messages()] == [
         (CONTACT, "one"),

@@ -1,4 +1,4 @@
-"""What receipts and notifications change in a session."""
+"""Changes in a session by receipts and notifications."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Reaction, ReadMark, Target
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
     GROUP,
+    answers_of,
     text,
-    told,
 )
 
 OWN = "15550100001:9@s.whatsapp.net"
 
 if TYPE_CHECKING:
-    from tests.unit.actors.connection.native.receiving import World
+    from tests.unit.actors.connection.native.receiving_device import World
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_a_receipt_of_nobody_is_refused(receiver: World, attrs: dict[str, 
 
 @pytest.mark.parametrize("first", ["the copy", "the receipts"])
 async def test_receipts_for_what_the_own_phone_sent(receiver: World, first: str) -> None:
-    """WhatsApp tells every device of the account, whichever of them sent the message."""
+    """WhatsApp sends them to every device of the account, also for messages of another one."""
     plaintext = wrappers.device_sent(text("from the phone"), CONTACT)
     copy = await receiver.message(plaintext, from_=ACCOUNT, recipient=CONTACT)
     listed = Node("list", {}, (Node("item", {"id": copy.attrs["id"]}), Node("item", {"id": "C"})))
@@ -79,7 +79,7 @@ async def test_receipts_for_what_the_own_phone_sent(receiver: World, first: str)
         Node("receipt", {"id": "B", "t": "905", "from": CONTACT, "type": "read"}, (listed,)),
     ]
     async with receiver.session.transaction():
-        # What went out through this device is the queue's to know.
+        # Receipts of messages from this device are the queue's.
         receiver.session.sent.remember(CONTACT, "B", b"sent here", time.time())
     for stanza in stanzas if first == "the copy" else reversed(stanzas):
         await receiver.take(stanza)
@@ -169,7 +169,7 @@ async def test_notifications(
     receiver: World, attrs: dict[str, str], child: Node, forgotten: list[str], task: str | None
 ) -> None:
     outcome = await receiver.take(Node("notification", {"id": "A", **attrs}, (child,)))
-    assert told(outcome) == [("ack", attrs["type"])]
+    assert answers_of(outcome) == [("ack", attrs["type"])]
     assert (receiver.lists.people, outcome.task) == (forgotten, task)
 
 
@@ -183,7 +183,7 @@ async def test_a_limit_is_on_disk_before_it_is_acknowledged(receiver: World) -> 
     said = b'{"data": {"xwa2_notify_account_reachout_timelock": {"is_active": %s}}}'
     outcome = await receiver.take(mex(said % b"true"))
     assert (outcome.counted, outcome.task) == ("notification.limits", "limits")
-    assert told(outcome) == [("ack", "mex")]
+    assert answers_of(outcome) == [("ack", "mex")]
     assert receiver.session.outreach.limits().locked_until == 1060
     outcome = await receiver.take(mex(b'{"data": {"xwa2_notify_newsletter_on_join": {}}}'))
     assert (outcome.counted, outcome.task) == ("notification.ignored", None)
@@ -195,11 +195,11 @@ async def test_a_limit_is_on_disk_before_it_is_acknowledged(receiver: World) -> 
 async def test_a_lock_that_is_said_to_have_changed_is_asked_for(receiver: World) -> None:
     attrs = {"id": "A", "type": "reachout-timelock-update", "from": "s.whatsapp.net"}
     outcome = await receiver.take(Node("notification", attrs))
-    assert (told(outcome), outcome.task) == ([("ack", attrs["type"])], "ask")
+    assert (answers_of(outcome), outcome.task) == ([("ack", attrs["type"])], "ask")
 
 
 async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiver: World) -> None:
-    """What is on its way still decrypts, brings none of them back, and the next key is believed."""
+    """Messages on their way still decrypt, bring none of them back, and the next key is believed."""
     for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
         await receiver.afresh()
         await receiver.take(await receiver.message(text("before"), from_=address))

@@ -1,4 +1,4 @@
-"""What waited at WhatsApp is asked for to its end, and not asked for where nothing waits."""
+"""Requests for stanzas that wait at WhatsApp: to the last one, and none where nothing waits."""
 
 from __future__ import annotations
 

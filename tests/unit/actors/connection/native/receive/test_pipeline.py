@@ -52,7 +52,7 @@ class Wire:
         self.cause = cause
 
 
-class Meaning:
+class ScriptedHandler:
     """Stores each stanza; `bad` breaks half way, `wanted` is asked for again."""
 
     def __init__(self, session: Session) -> None:
@@ -133,7 +133,7 @@ class Meaning:
 class Pipeline:
     def __init__(self, session: Session) -> None:
         self.wire = Wire(session)
-        self.meaning = Meaning(session)
+        self.meaning = ScriptedHandler(session)
         self.news = 0
         self.more = asyncio.Event()
         self.tasks: list[str] = []
@@ -215,7 +215,7 @@ async def test_receipts_share_commits_and_hold_up_no_message(session: Session) -
 
 
 async def test_a_costly_stanza_is_prepared_between_two_commits(session: Session) -> None:
-    """What it says of its sender is kept, the batch before it commits, and the order stays."""
+    """Its sender's addresses are stored, the batch before it commits, and the order stays."""
     pipeline = Pipeline(session)
     await pipeline.put("1", "2", "costly 3", "4", "costly 5", "6")
     async with pipeline.running():

@@ -1,4 +1,4 @@
-"""What a stanza says that somebody does, and whose word it is."""
+"""Presence and typing in stanzas, and their senders."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ class Wire:
         self.sent += [node.attrs for node in nodes]
 
 
-async def test_whatsapp_is_told_the_name_at_the_login_and_once_it_changes() -> None:
-    """As the account is shown then; what did not change is not said again."""
+async def test_the_name_is_announced_at_the_login_and_once_it_changes() -> None:
+    """As the account is shown then; an unchanged name is not announced again."""
     known, wire = Known(), Wire()
     known.name = "Shop"
     appearance = Appearance(cast("Session", known), people(known), cast("Socket", wire))

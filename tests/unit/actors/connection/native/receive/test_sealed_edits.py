@@ -11,12 +11,12 @@ from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
 from actors.connection.native.transport.nodes import proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Edit, Target, decode
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     CONTACT,
     CONTACT_LID,
     World,
+    answers_of,
     met,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ async def first(receiver: World, plaintext: bytes, **attrs: str) -> str:
 @pytest.mark.parametrize("disappears", [False, True])
 @pytest.mark.parametrize("by", [CONTACT, CONTACT_LID])
 async def test_it_is_an_edit_of_its_message(receiver: World, by: str, disappears: bool) -> None:
-    """By either address, whichever the message came from."""
+    """By either address, for a message from either."""
     lid = {"sender_lid": CONTACT_LID}
     number = await first(receiver, plain("frist", disappears=disappears), **lid)
     outcome = await receiver.take(await receiver.message(sealed(number, "first", by=by)))
-    assert (outcome.counted, told(outcome)) == ("message.stored", ANSWERED)
+    assert (outcome.counted, answers_of(outcome)) == ("message.stored", ANSWERED)
     expected = Edit(Target(number, CONTACT), "first")
     assert [says(one) for one in receiver.messages()] == ["frist", expected]
 
@@ -93,7 +93,7 @@ async def test_a_second_edit_has_the_secret_that_the_first_one_brought(receiver:
 async def placeholder(receiver: World, stanza: Node) -> None:
     outcome = await receiver.take(stanza)
     assert (outcome.counted, outcome.news) == ("message.placeholder", True)
-    assert told(outcome) == ANSWERED, "its sender would encrypt the same again"
+    assert answers_of(outcome) == ANSWERED, "its sender would encrypt the same again"
     found = receiver.messages()[-1]
     assert (found.message_id, found.type) == (stanza.attrs["id"], "undecryptable")
     assert found.text is None

@@ -1,4 +1,4 @@
-"""What stanzas change in a session; the sender is a second session of the same code."""
+"""Changes in a session by stanzas; the sender is a second session of the same code."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.media.test_reupload_request import notification
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
     World,
+    answers_of,
     garbled,
     met,
     text,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def test_a_message_is_stored_once_and_acknowledged_each_time(receiver: Wor
     """G5: the second time it is not decrypted, and the tombstone answers after settling, too."""
     stanza = await receiver.message(text("hi"))
     first = await receiver.take(stanza)
-    assert (told(first), first.news) == ([("ack", None), ("receipt", None)], True)
+    assert (answers_of(first), first.news) == ([("ack", None), ("receipt", None)], True)
     (message,) = receiver.messages()
     assert (message.text, message.at, message.push_name) == ("hi", 900, "Name")
     async with receiver.session.transaction():
@@ -55,7 +55,7 @@ async def test_a_message_by_lid_is_the_persons_under_the_phone_number(receiver: 
 
 
 async def test_what_came_by_lid_is_the_phone_numbers_once_that_is_known(receiver: World) -> None:
-    """One session, one conversation, one tombstone, whichever address a message comes by."""
+    """One session, one conversation, one tombstone, for messages by both addresses."""
     first = await receiver.message(text("unknown"), from_=CONTACT_LID)
     lost = garbled(await receiver.message(text("lost"), from_=CONTACT_LID))
     await receiver.take(first)
@@ -87,7 +87,7 @@ async def test_what_the_own_phone_sent(receiver: World, attrs: dict[str, str]) -
     plaintext = wrappers.device_sent(text("from the phone"), CONTACT)
     stanza = await receiver.message(plaintext, from_=ACCOUNT, **attrs)
     outcome = await receiver.take(stanza)
-    assert told(outcome) == [("ack", None), ("receipt", "sender")]
+    assert answers_of(outcome) == [("ack", None), ("receipt", "sender")]
     (message,) = receiver.messages()
     assert (message.chat, message.sender, message.from_me) == (CONTACT, ACCOUNT, True)
     assert (await receiver.take(garbled(stanza))).news is False
@@ -118,9 +118,9 @@ async def test_a_message_for_the_protocol_leaves_a_tombstone_only(receiver: Worl
     plaintext = proto.Message(protocolMessage={"type": 5}).SerializeToString()
     stanza = await receiver.message(plaintext, from_=ACCOUNT, category="peer")
     outcome = await receiver.take(stanza)
-    assert (told(outcome), outcome.news) == ([("ack", None), ("receipt", "peer_msg")], False)
+    assert (answers_of(outcome), outcome.news) == ([("ack", None), ("receipt", "peer_msg")], False)
     assert receiver.messages() == []
-    assert told(await receiver.take(garbled(stanza))) == told(outcome)
+    assert answers_of(await receiver.take(garbled(stanza))) == answers_of(outcome)
 
 
 @pytest.mark.parametrize("tag", ["notification", "call"])
@@ -152,7 +152,9 @@ async def test_what_an_ack_cannot_name_is_dropped(
 
 
 async def test_a_call_is_acknowledged(receiver: World) -> None:
-    assert told(await receiver.take(Node("call", {"id": "A", "from": CONTACT}))) == [("ack", None)]
+    assert answers_of(await receiver.take(Node("call", {"id": "A", "from": CONTACT}))) == [
+        ("ack", None)
+    ]
 
 
 async def test_a_change_is_in_the_inbox_before_it_is_acknowledged(receiver: World) -> None:
@@ -165,7 +167,7 @@ async def test_a_change_is_in_the_inbox_before_it_is_acknowledged(receiver: Worl
     )
     stanza = await receiver.message(edit.SerializeToString())
     outcome = await receiver.take(stanza)
-    assert told(outcome) == [("ack", None), ("receipt", None)]
+    assert answers_of(outcome) == [("ack", None), ("receipt", None)]
     message = receiver.messages()[1]
     assert (message.type, message.text) == ("edit", None)
     assert message.content is not None
@@ -200,7 +202,7 @@ async def test_who_edits_the_message_of_another_is_refused_and_goes_on(receiver:
     stanza = await receiver.message(forged.SerializeToString())
     outcome = await receiver.take(stanza)
     assert (outcome.counted, outcome.news) == ("message.refused", False)
-    assert told(outcome) == [("ack", None), ("receipt", None)]
+    assert answers_of(outcome) == [("ack", None), ("receipt", None)]
     assert (await receiver.take(garbled(stanza))).counted == "message.repeated"
     await receiver.take(await receiver.message(text("hi")))
     assert [one.text for one in receiver.messages()] == ["hi"]
@@ -263,7 +265,7 @@ async def test_a_message_brings_a_transfer_once(receiver: World) -> None:
         ({"viewOnce": True}, "media_view_once"),
     ],
 )
-async def test_why_there_will_be_no_file_is_told_with_the_message(
+async def test_a_message_says_why_its_file_will_not_come(
     receiver: World, fields: dict[str, Any], code: str
 ) -> None:
     stanza = await receiver.message(image(**fields))
@@ -286,7 +288,7 @@ async def test_the_phones_answer_is_for_the_transfer_whose_key_it_has(receiver: 
         (notification(id_=id_, inner=id_), "notification.file", "/new"),
     ):
         outcome = await receiver.take(Node("notification", attrs, said.content))
-        assert (told(outcome), outcome.counted) == ([("ack", "mediaretry")], counted)
+        assert (answers_of(outcome), outcome.counted) == ([("ack", "mediaretry")], counted)
         (transfer,) = receiver.session.downloads.of_message(id_)
         assert transfer.direct_path == path
     lost = notification(proto.MediaRetryNotification.NOT_FOUND, None, id_=id_, inner=id_)

@@ -23,7 +23,7 @@ from actors.messages.content import (
     Target,
     Text,
 )
-from tests.unit.actors.connection.native.receiving import ACCOUNT, CONTACT, met, text
+from tests.unit.actors.connection.native.receiving_device import ACCOUNT, CONTACT, met, text
 
 if TYPE_CHECKING:
     from pathlib import Path

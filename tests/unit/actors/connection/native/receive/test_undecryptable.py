@@ -12,15 +12,15 @@ from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.stanzas import MAX_RETRIES
 from actors.connection.native.transport.nodes import Node
 from actors.state.messages.received import incoming, storing
-from tests.unit.actors.connection.native.receiving import (
+from tests.unit.actors.connection.native.receiving_device import (
     CONTACT,
     CONTACT_LID,
     GROUP,
     World,
+    answers_of,
     garbled,
     met,
     text,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def test_undecryptable_is_asked_for_again_until_the_bound(receiver: World)
     keys = set()
     for count in range(1, MAX_RETRIES + 1):
         outcome = await receiver.take(stanza)
-        assert told(outcome) == [("receipt", "retry"), ("ack", None)]
+        assert answers_of(outcome) == [("receipt", "retry"), ("ack", None)]
         assert outcome.wanted is stanza
         (receipt,) = outcome.at_once
         asked, bundle = receipt.child("retry"), receipt.child("keys")
@@ -51,9 +51,9 @@ async def test_undecryptable_is_asked_for_again_until_the_bound(receiver: World)
     assert len(keys) == MAX_RETRIES
     assert receiver.messages() == []
     outcome = await receiver.take(stanza)
-    assert (told(outcome), outcome.news) == ([("ack", None)], True)
+    assert (answers_of(outcome), outcome.news) == ([("ack", None)], True)
     outcome = await receiver.take(stanza)
-    assert (told(outcome), outcome.news) == ([("ack", None)], False)
+    assert (answers_of(outcome), outcome.news) == ([("ack", None)], False)
     assert [(one.type, one.text) for one in receiver.messages()] == [("undecryptable", None)]
 
 
@@ -91,7 +91,7 @@ async def test_the_copy_of_an_own_message_gets_its_receipt_too(
         outcome = await receiver.take(stanza)
     asked = [("receipt", "retry")] if tries == 1 else []
     sent = [*asked, ("ack", None), *(("receipt", kind) for kind in receipts)]
-    assert told(outcome) == sent
+    assert answers_of(outcome) == sent
     for answer in (*outcome.at_once, *outcome.answers):
         assert answer.attrs["to"] == stanza.attrs["from"], "with its device"
         for name in ("recipient", "participant"):
@@ -154,7 +154,9 @@ async def test_a_resend_stands_where_the_message_first_came(receiver: World, sho
         assert [one["text"] for one in found] == ["first", "second"]
 
 
-async def test_a_question_in_vain_leaves_a_placeholder_whoever_asked(receiver: World) -> None:
+async def test_a_request_in_vain_leaves_a_placeholder_for_the_next_owner_too(
+    receiver: World,
+) -> None:
     """It waits in the session file: the next process shows it as well."""
     stanza = garbled(await receiver.message(text("lost")))
     await receiver.take(stanza)
@@ -204,7 +206,7 @@ async def test_a_resend_replaces_the_placeholder(receiver: World) -> None:
     stanza = garbled(await receiver.message(text("late")))
     await receiver.take(stanza)
     async with receiver.session.transaction():
-        assert told(receiver.incoming.give_up(stanza)) == [], "it was answered when it came"
+        assert answers_of(receiver.incoming.give_up(stanza)) == [], "it was answered when it came"
     (placeholder,) = receiver.messages()
     assert placeholder.type == "undecryptable"
     await receiver.afresh()

@@ -1,4 +1,4 @@
-"""What a send does when a contact sets up the phone anew while keys are asked for."""
+"""Sends while a contact sets up the phone anew during the request for keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from actors.connection.native.transport.nodes import Node, proto
 from actors.connection.session.identities.stored_credentials import StoredCredentials
 from actors.connection.session.session import SessionUnavailable
 from actors.messages.content import Quote, Reaction, Target, Text
-from tests.unit.actors.connection.native.resending import (
+from tests.unit.actors.connection.native.resending_devices import (
     ACCOUNT,
     CAROL,
     CAROL_LID,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
 
 
-class Acknowledging(Wire):
+class AcknowledgingWire(Wire):
     """Acknowledges at once, and lets something happen while it is asked for keys."""
 
     def __init__(self, world: World) -> None:
@@ -84,7 +84,7 @@ def _forge(node: Node) -> Node:
     return replace(node, content=[_forge(child) for child in node.content])
 
 
-async def sender(world: World, wire: Acknowledging, *more: str) -> DirectSender:
+async def sender(world: World, wire: AcknowledgingWire, *more: str) -> DirectSender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
         world.session.identities.save_devices(
@@ -98,7 +98,7 @@ async def sender(world: World, wire: Acknowledging, *more: str) -> DirectSender:
 
 
 async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
-    wire = Acknowledging(world)
+    wire = AcknowledgingWire(world)
     wire.without = {CAROL}
     with pytest.raises(SendError) as failed:
         await (await sender(world, wire)).send(Outgoing("3EB1", CAROL, Text("hi")))
@@ -109,7 +109,7 @@ async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
 @pytest.mark.parametrize("at", [5.25, None])
 async def test_a_reaction_bears_the_time_that_it_is_given(world: World, at: float | None) -> None:
     """At each attempt the same; else that at which it leaves."""
-    sending, now = await sender(world, Acknowledging(world)), time.time() - 5
+    sending, now = await sender(world, AcknowledgingWire(world)), time.time() - 5
     sending._pipeline.clock = lambda: now
     await sending.send(Outgoing("3EB1", CAROL, Reaction(Target("A", CAROL), "+"), at))
     plaintext = world.session.sent.plaintext(CAROL, "3EB1")
@@ -121,7 +121,7 @@ async def test_a_reaction_bears_the_time_that_it_is_given(world: World, at: floa
 async def test_a_session_that_goes_meanwhile_is_set_up_anew(world: World) -> None:
     """Or the message would go to the own phone alone, and be acknowledged (G2)."""
     await world.resent(await world.receipt(CAROL))
-    wire = Acknowledging(world)
+    wire = AcknowledgingWire(world)
     wire.meanwhile = True
     sending = await sender(world, wire)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
@@ -136,7 +136,7 @@ async def test_a_device_whose_keys_are_missing_or_forged_holds_up_no_other(
     world: World, fault: str
 ) -> None:
     """And the one that is forged learns nothing of the message (G10)."""
-    wire = Acknowledging(world)
+    wire = AcknowledgingWire(world)
     setattr(wire, fault, {CAROL})
     sending = await sender(world, wire, LAPTOP)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
@@ -147,7 +147,7 @@ async def test_a_device_whose_keys_are_missing_or_forged_holds_up_no_other(
 
 async def test_a_companion_that_its_phone_did_not_link_gets_nothing(world: World) -> None:
     """WhatsApp's server may not read along with a device of its own making (G10)."""
-    wire = Acknowledging(world)
+    wire = AcknowledgingWire(world)
     wire.unlinked = {LAPTOP}
     sending = await sender(world, wire, LAPTOP)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
@@ -163,7 +163,7 @@ async def test_a_strangers_phone_is_known_by_its_bundle(world: World) -> None:
         signed: Any = proto.ADVSignedDeviceIdentity.FromString(own.device_identity)
         signed.ClearField("accountSignatureKey")
         world.other.credentials.save(replace(own, device_identity=signed.SerializeToString()))
-    wire = Acknowledging(world)
+    wire = AcknowledgingWire(world)
     sending = await sender(world, wire)
     async with world.session.transaction():
         world.session.keys.save_identity(ACCOUNT, own.identity_public)
@@ -176,7 +176,7 @@ async def test_a_strangers_phone_is_known_by_its_bundle(world: World) -> None:
 
 async def test_one_chat_keeps_its_order_while_others_share_its_commits(world: World) -> None:
     """G4: many at once, some to a stranger whose keys have to be asked for first."""
-    wire = Acknowledging(world)
+    wire = AcknowledgingWire(world)
     sending = await sender(world, wire)
     texts = [f"3EB{number:03}" for number in range(50)]
     await asyncio.gather(*(sending.send(Outgoing(number, CAROL, Text(number))) for number in texts))
@@ -187,8 +187,8 @@ async def test_one_chat_keeps_its_order_while_others_share_its_commits(world: Wo
 LIDS = {CAROL: CAROL_LID, ACCOUNT: OWN_LID}
 
 
-class Listing(Acknowledging):
-    """Lists devices as well, and tells whose LID is which."""
+class ListingWire(AcknowledgingWire):
+    """Lists devices as well, with their owners' LIDs."""
 
     async def request(self, node: Node) -> Node:
         if node.attrs["xmlns"] != "usync":
@@ -207,7 +207,7 @@ class Listing(Acknowledging):
         return Node("iq", {}, (Node("usync", {}, (Node("list", {}, users),)),))
 
 
-def by_lid(world: World, wire: Acknowledging) -> DirectSender:
+def by_lid(world: World, wire: AcknowledgingWire) -> DirectSender:
     people = People(world.session, Address.parse(DEVICE), Address.parse(OWN_LID).with_device(4))
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
@@ -222,7 +222,7 @@ def names(message: Node) -> list[str]:
 
 async def test_every_address_of_a_direct_message_is_a_lid(world: World) -> None:
     """The person's LID is asked for; keys, copies and the stanza name nobody by number (row 9)."""
-    wire = Listing(world)
+    wire = ListingWire(world)
     sending = by_lid(world, wire)
     await sending.send(Outgoing("3EB1", CAROL, Reaction(Target("A", CAROL), "+")))
     (message,) = wire.sent
@@ -244,7 +244,7 @@ async def test_every_address_of_a_direct_message_is_a_lid(world: World) -> None:
 
 async def test_what_a_direct_message_says_of_people_is_by_lid_too(world: World) -> None:
     """In the copy for the own devices the chat, in a reply whom it answers."""
-    wire = Listing(world)
+    wire = ListingWire(world)
     await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("yes", Quote(Target("A", CAROL)))))
     plaintext = world.session.sent.plaintext(CAROL, "3EB1")
     assert plaintext is not None
@@ -256,7 +256,7 @@ async def test_what_a_direct_message_says_of_people_is_by_lid_too(world: World) 
 
 
 async def test_a_session_by_number_serves_a_stanza_by_lid(world: World) -> None:
-    wire = Listing(world)
+    wire = ListingWire(world)
     await (await sender(world, wire, LAPTOP)).send(Outgoing("3EB1", CAROL, Text("hi")))
     asked = len(wire.asked)
     async with world.session.transaction():
@@ -269,7 +269,7 @@ async def test_a_session_by_number_serves_a_stanza_by_lid(world: World) -> None:
 
 async def test_an_attempt_after_a_lost_ack_keeps_its_addresses(world: World) -> None:
     """Its recipient sees it once, whatever was learned between (G3)."""
-    wire = Listing(world)
+    wire = ListingWire(world)
     await (await sender(world, wire, LAPTOP)).send(Outgoing("3EB1", CAROL, Text("hi")))
     async with world.session.transaction():
         world.session.learn_lid(CAROL_LID, CAROL)
@@ -280,14 +280,14 @@ async def test_an_attempt_after_a_lost_ack_keeps_its_addresses(world: World) -> 
 
 
 async def test_a_hash_that_no_list_explains_is_asked_about_once(world: World) -> None:
-    class Differing(Listing):
+    class DifferingWire(ListingWire):
         @contextmanager
         def acknowledgement(self, message_id: str) -> Iterator[asyncio.Future[Node]]:
             future = asyncio.get_running_loop().create_future()
             future.set_result(Node("ack", {"id": message_id, "t": "900", "phash": "2:strange"}))
             yield future
 
-    wire = Differing(world)
+    wire = DifferingWire(world)
     sending = by_lid(world, wire)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     asked = len(wire.asked)
@@ -297,7 +297,7 @@ async def test_a_hash_that_no_list_explains_is_asked_about_once(world: World) ->
     assert len(wire.sent) == 4, "nobody was missed"
 
 
-class Refusing(Listing):
+class RefusingWire(ListingWire):
     """Refuses, with 400, the stanzas to these addresses."""
 
     refused: tuple[str, ...] = (CAROL_LID,)
@@ -316,7 +316,7 @@ class Refusing(Listing):
 
 async def test_what_is_refused_by_lid_goes_once_more_by_number(world: World) -> None:
     """And so do the next ones: the account seems not to be migrated (whatsapp-rust #941)."""
-    wire = Refusing(world)
+    wire = RefusingWire(world)
     sending = by_lid(world, wire)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     await sending.send(Outgoing("3EB2", CAROL, Text("next")))
@@ -329,7 +329,7 @@ async def test_what_is_refused_by_lid_goes_once_more_by_number(world: World) -> 
 
 
 async def test_what_is_refused_by_number_as_well_is_refused_for_good(world: World) -> None:
-    wire = Refusing(world)
+    wire = RefusingWire(world)
     wire.refused = (CAROL_LID, CAROL)
     with pytest.raises(SendError) as failed:
         await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi")))
@@ -345,7 +345,7 @@ async def test_an_account_that_is_migrated_tries_no_number(world: World) -> None
     assert own is not None
     async with world.session.transaction():
         world.session.credentials.save(replace(own, lid_migrated=True))
-    wire = Refusing(world)
+    wire = RefusingWire(world)
     with pytest.raises(SendError) as failed:
         await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi")))
     assert (failed.value.code, failed.value.permanent) == ("refused_400", True)
@@ -360,7 +360,7 @@ async def test_what_is_acknowledged_is_sent_whatever_the_disk_takes(
     def full(_: object, own: object) -> None:
         raise SessionUnavailable("SQLITE_FULL")
 
-    wire, failed = Refusing(world), list[object]()
+    wire, failed = RefusingWire(world), list[object]()
     monkeypatch.setattr(StoredCredentials, "save", full)
     monkeypatch.setattr(wire, "fail", failed.append)
     assert await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("hi"))) == 900
@@ -370,14 +370,14 @@ async def test_what_is_acknowledged_is_sent_whatever_the_disk_takes(
 async def test_a_message_whose_chat_gets_another_name_meanwhile_has_not_left(world: World) -> None:
     """G4: earlier ones may wait in the chat of that name. Under it, the message leaves."""
 
-    class Telling(Listing):
+    class LidWire(ListingWire):
         async def request(self, node: Node) -> Node:
             if node.attrs["xmlns"] != "usync":
                 async with world.session.transaction():
                     world.session.learn_lid(CAROL_LID, CAROL)
             return await super().request(node)
 
-    wire = Telling(world)
+    wire = LidWire(world)
     sending = by_lid(world, wire)
     with pytest.raises(NotConnected):
         await sending.send(Outgoing("3EB1", CAROL_LID, Text("hi")))

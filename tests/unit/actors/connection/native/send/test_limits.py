@@ -20,8 +20,8 @@ from actors.connection.native.send.direct_sender import DirectSender
 from actors.connection.native.send.pipeline import SendPipeline
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import Text
-from tests.unit.actors.connection.native.resending import ACCOUNT, CAROL, DEVICE, World
-from tests.unit.actors.connection.native.send.test_direct_sender import Acknowledging
+from tests.unit.actors.connection.native.resending_devices import ACCOUNT, CAROL, DEVICE, World
+from tests.unit.actors.connection.native.send.test_direct_sender import AcknowledgingWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
 
 
-class Limiting(Acknowledging):
-    """WhatsApp limits the account while it is asked for keys first: that is committed, and nobody was told."""
+class LimitingWire(AcknowledgingWire):
+    """WhatsApp limits the account during the request for keys: that is committed, and not reported yet."""
 
     async def request(self, node: Node) -> Node:
         if not self.asked:
@@ -39,7 +39,7 @@ class Limiting(Acknowledging):
         return await super().request(node)
 
 
-async def sender(world: World, wire: Limiting) -> DirectSender:
+async def sender(world: World, wire: LimitingWire) -> DirectSender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
         world.session.identities.save_devices(CAROL, [0], time.time())
@@ -55,8 +55,8 @@ async def sender(world: World, wire: Limiting) -> DirectSender:
     )
 
 
-class Refusing(Limiting):
-    """Acknowledges with an error while there is one; no limit was told."""
+class ErrorWire(LimitingWire):
+    """Acknowledges with an error while there is one; no limit was announced."""
 
     error: int | None = None
 
@@ -68,12 +68,12 @@ class Refusing(Limiting):
         yield future
 
     async def request(self, node: Node) -> Node:
-        return await super(Limiting, self).request(node)
+        return await super(LimitingWire, self).request(node)
 
 
 async def test_a_chat_that_the_account_began_goes_on_under_a_cap(world: World) -> None:
     """It takes no answer of the person's, and a refusal of a later message changes nothing."""
-    wire = Refusing(world)
+    wire = ErrorWire(world)
     sending = await sender(world, wire)
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     wire.error = 500
@@ -92,7 +92,7 @@ async def test_a_chat_that_the_account_began_goes_on_under_a_cap(world: World) -
 
 @pytest.mark.parametrize("error", [475, 463, 403])
 async def test_a_first_message_that_is_refused_begins_no_chat(world: World, error: int) -> None:
-    wire = Refusing(world)
+    wire = ErrorWire(world)
     sending = await sender(world, wire)
     wire.error = error
     with pytest.raises(SendError):
@@ -107,7 +107,7 @@ async def test_a_first_message_that_is_refused_begins_no_chat(world: World, erro
 
 async def test_whatsapp_knows_better_which_chats_are_new(world: World) -> None:
     """One that is taken for begun, as an older release's file says, meets the cap once."""
-    wire = Refusing(world)
+    wire = ErrorWire(world)
     sending = await sender(world, wire)
     async with world.session.transaction():
         world.session.outreach.note_begun(CAROL, "3EB0")
@@ -121,7 +121,7 @@ async def test_whatsapp_knows_better_which_chats_are_new(world: World) -> None:
 
 async def test_a_message_whose_keys_were_asked_for_meanwhile_waits(world: World) -> None:
     """Nothing of it is encrypted, so that it leaves as new once the limit is over."""
-    wire = Limiting(world)
+    wire = LimitingWire(world)
     sending = await sender(world, wire)
     with pytest.raises(SendDeferred) as deferred:
         await sending.send(Outgoing("3EB1", CAROL, Text("hi")))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
 
 
-class Counting(Session):
-    """Counts its commits, and refuses when it is told to."""
+class CountingSession(Session):
+    """Counts its commits, and refuses when a test says so."""
 
     commits = 0
     refuses = False
@@ -59,8 +59,8 @@ class Wire:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Counting]:
-    with closing(Counting.open(tmp_path / "session.db", 1)) as opened:
+def session(tmp_path: Path) -> Iterator[CountingSession]:
+    with closing(CountingSession.open(tmp_path / "session.db", 1)) as opened:
         yield opened
 
 
@@ -75,7 +75,7 @@ def leave(session: Session, number: int, *, broken: bool = False) -> Callable[[]
     return make
 
 
-async def test_those_who_wait_share_a_commit_and_leave_in_order(session: Counting) -> None:
+async def test_those_who_wait_share_a_commit_and_leave_in_order(session: CountingSession) -> None:
     """Checked at the wire: nothing is written that is not on disk."""
     wire = Wire(session)
     out = Departures(session, cast("Socket", wire))
@@ -85,7 +85,7 @@ async def test_those_who_wait_share_a_commit_and_leave_in_order(session: Countin
     assert session.commits == 3
 
 
-async def test_one_that_cannot_be_made_takes_nothing_with_it(session: Counting) -> None:
+async def test_one_that_cannot_be_made_takes_nothing_with_it(session: CountingSession) -> None:
     wire = Wire(session)
     out = Departures(session, cast("Socket", wire))
     leaving = [out.put(leave(session, number, broken=number == 1)) for number in range(3)]
@@ -96,7 +96,7 @@ async def test_one_that_cannot_be_made_takes_nothing_with_it(session: Counting) 
     assert session.sent.plaintext("chat", "1") is None
 
 
-async def test_one_that_nobody_waits_for_is_not_made(session: Counting) -> None:
+async def test_one_that_nobody_waits_for_is_not_made(session: CountingSession) -> None:
     wire = Wire(session)
     out = Departures(session, cast("Socket", wire))
     gone, stays = out.put(leave(session, 0)), out.put(leave(session, 1))
@@ -106,7 +106,7 @@ async def test_one_that_nobody_waits_for_is_not_made(session: Counting) -> None:
     assert session.sent.plaintext("chat", "0") is None
 
 
-async def test_what_is_not_on_disk_does_not_leave(session: Counting) -> None:
+async def test_what_is_not_on_disk_does_not_leave(session: CountingSession) -> None:
     wire = Wire(session)
     session.refuses = True
     out = Departures(session, cast("Socket", wire))
@@ -119,7 +119,7 @@ async def test_what_is_not_on_disk_does_not_leave(session: Counting) -> None:
 
 
 async def test_a_socket_that_dies_tells_everyone_that_bytes_may_have_left(
-    session: Counting,
+    session: CountingSession,
 ) -> None:
     wire = Wire(session)
     wire.breaks = True
@@ -130,7 +130,7 @@ async def test_a_socket_that_dies_tells_everyone_that_bytes_may_have_left(
         assert one.written
 
 
-async def test_closing_lets_nobody_wait(session: Counting) -> None:
+async def test_closing_lets_nobody_wait(session: CountingSession) -> None:
     out = Departures(session, cast("Socket", Wire(session)))
     leaving = [out.put(leave(session, number)) for number in range(outbox.SHARE + 1)]
     await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from actors.connection.native.send.resend import MAX_RESENDS
 from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.transport.nodes import Node
-from tests.unit.actors.connection.native.resending import (
+from tests.unit.actors.connection.native.resending_devices import (
     CAROL,
     CAROL_LID,
     LAPTOP,

@@ -1,4 +1,4 @@
-"""What is sent, as others read it."""
+"""Content of sent messages, as others read it."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_what_others_read(judge: Judge, said: Content, shown: dict[str, Any], wo
 def test_a_vote_is_sealed_for_who_knows_the_poll(
     judge: Judge, target: Target, chat: str, wire: str | None, under: tuple[str, str]
 ) -> None:
-    """By the addresses on the wire of the poll, whichever the chat's stanzas have now."""
+    """By the addresses on the wire of the poll, though the chat's stanzas may have others now."""
     lids = {CHAT: HIDDEN_CHAT, ACCOUNT: LID} if chat == HIDDEN_CHAT else {}
     secret, number = b"s" * 32, target.message_id
     said = PollVote(target, ("yes", "né"), secret.hex())

@@ -36,7 +36,7 @@ async def test_without_a_session_nothing_is_encrypted(alice: Device) -> None:
         await alice.encrypt(b"hello")
 
 
-async def test_the_initiator_repeats_itself_until_it_is_heard(alice: Device, bob: Device) -> None:
+async def test_the_initiator_repeats_itself_until_an_answer(alice: Device, bob: Device) -> None:
     await alice.establish(await bob.bundle())
     assert alice.signal.has_session(BOB)
     sent = [await alice.encrypt(b"%d" % n) for n in range(3)]
@@ -82,7 +82,7 @@ async def test_too_much_is_not_encrypted(alice: Device, bob: Device) -> None:
     assert await bob.decrypt(await alice.encrypt(largest)) == largest
 
 
-async def test_a_new_identity_is_told_and_the_old_session_archived(
+async def test_a_new_identity_is_reported_and_the_old_session_archived(
     alice: Device, bob: Device
 ) -> None:
     await open_both(alice, bob)

@@ -18,7 +18,7 @@ from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signatures import sign
 from actors.connection.native.transport.nodes import Node
 from tests.unit.actors.connection.native.hostile_peer import Cost, fill, forged
-from tests.unit.actors.connection.native.receiving import CONTACT, GROUP, World, text
+from tests.unit.actors.connection.native.receiving_device import CONTACT, GROUP, World, text
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket

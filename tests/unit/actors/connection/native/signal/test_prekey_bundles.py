@@ -8,7 +8,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport.nodes import Node, proto
-from tests.unit.actors.connection.native.resending import linked_by
+from tests.unit.actors.connection.native.resending_devices import linked_by
 
 if TYPE_CHECKING:
     from actors.connection.session.identities.credentials import Credentials

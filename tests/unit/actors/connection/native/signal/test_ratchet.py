@@ -1,4 +1,4 @@
-"""What decrypts and what is refused: repeats, forgeries, gaps."""
+"""Messages that decrypt, and refused ones: repeats, forgeries, gaps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 from tests.unit.actors.connection.native.signal_devices import ALICE, BOB, Device, Sent, open_both
 
 
-async def test_a_repeat_is_told_from_a_forgery(alice: Device, bob: Device) -> None:
+async def test_a_repeat_differs_from_a_forgery(alice: Device, bob: Device) -> None:
     await open_both(alice, bob)
     first, second = await alice.encrypt(b"1"), await alice.encrypt(b"2")
     await bob.decrypt(first)
@@ -39,7 +39,7 @@ async def test_a_repeat_is_told_from_a_forgery(alice: Device, bob: Device) -> No
     await bob.refuses(second, "old_counter")
 
 
-async def test_a_repeat_is_told_among_several_sessions(alice: Device, bob: Device) -> None:
+async def test_a_repeat_is_recognized_among_several_sessions(alice: Device, bob: Device) -> None:
     await open_both(alice, bob)
     for _ in range(2):
         message = await alice.encrypt(b"hello")

@@ -120,7 +120,7 @@ async def test_reads_what_a_peer_writes(peer: Peer, device: Device) -> None:
         assert await device.decrypt(data) == plaintext
 
 
-def test_a_peer_reads_what_is_written_from_where_it_was_told(peer: Peer) -> None:
+def test_a_peer_reads_messages_from_its_distribution_on(peer: Peer) -> None:
     _, own = made().encrypt(b"before")
     handed = own.distribution.encode().hex()
     assert peer.ask("take_key", handed=handed)["key_id"] == own.key_id

@@ -1,4 +1,4 @@
-"""What a login says of the device, and what is kept of WhatsApp's answer."""
+"""The device in a login, and the stored parts of WhatsApp's answer."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_each_login_is_counted(
         if kept is not None:
             assert session.identities.pn_for("90000000000001@lid") == ACCOUNT
             await login.note_success(session, people, cast("Socket", None), Node("success"))
-            assert str(people.lid) == kept, "what is not told again stays"
+            assert str(people.lid) == kept, "an answer without it leaves it"
 
 
 async def test_no_library_is_named_in_the_headers(tmp_path: Path) -> None:

@@ -236,20 +236,25 @@ def test_a_server_with_anothers_chain_learns_nothing_of_the_client() -> None:
 DAMAGES = ("flip", "cut", "empty", "low_order")
 
 
-@pytest.mark.parametrize("field", ["ephemeral", "static", "payload"])
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_server_hello_is_refused(field: str, damage: str) -> None:
-    server = Server(STATIC, chain())
-    handshake = Handshake(key().private, ROOT.public)
-    message = parse(proto.HandshakeMessage, server.answer(handshake.hello(b"payload")))
-    value = bytes(getattr(message.serverHello, field))
+def do_damage(hello: Any, field: str, damage: str) -> None:
+    """Changes a field of a server hello in one of the `DAMAGES`."""
+    value = bytes(getattr(hello, field)) or b"\1"
     changed = {
         "flip": bytes([value[0] ^ 1]) + value[1:],
         "cut": value[:-1],
         "empty": b"",
         "low_order": bytes(32),
     }[damage]
-    setattr(message.serverHello, field, changed)
+    setattr(hello, field, changed)
+
+
+@pytest.mark.parametrize("field", ["ephemeral", "static", "payload"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_server_hello_is_refused(field: str, damage: str) -> None:
+    server = Server(STATIC, chain())
+    handshake = Handshake(key().private, ROOT.public)
+    message = parse(proto.HandshakeMessage, server.answer(handshake.hello(b"payload")))
+    do_damage(message.serverHello, field, damage)
     with pytest.raises(HandshakeRefused):
         handshake.finish(message.SerializeToString(), b"payload", NOW)
 
@@ -338,14 +343,7 @@ def test_a_damaged_answer_to_a_resumption_is_refused(field: str, damage: str) ->
     server = ResumedServer(STATIC, chain())
     resumption = Resumption(key().private, ROOT.public, STATIC.public)
     message = parse(proto.HandshakeMessage, server.answer(resumption.hello(b"payload")))
-    value = bytes(getattr(message.serverHello, field)) or b"\1"
-    changed = {
-        "flip": bytes([value[0] ^ 1]) + value[1:],
-        "cut": value[:-1],
-        "empty": b"",
-        "low_order": bytes(32),
-    }[damage]
-    setattr(message.serverHello, field, changed)
+    do_damage(message.serverHello, field, damage)
     with pytest.raises(HandshakeRefused):
         resumption.finish(message.SerializeToString(), b"payload", NOW)
 

@@ -128,7 +128,7 @@ async def test_a_person_whose_number_becomes_known_wrote_all_the_same(session: S
     assert not session.outreach.wrote(LID)
 
 
-async def test_limits_are_what_was_told_last(session: Session, path: Path) -> None:
+async def test_limits_are_the_last_announced_ones(session: Session, path: Path) -> None:
     assert session.outreach.limits() == NONE
     async with session.transaction():
         session.outreach.note_lock(100.5)

@@ -60,7 +60,7 @@ async def test_an_old_one_is_forgotten(session: Session, clock: Clock) -> None:
             Location(1.0, 2.0, reply_to=Quote(Target("A", None))),
             Location(1.0, 2.0, reply_to=Quote(Target("X", None))),
         ),
-        # What others wrote, and what speaks of nothing, is as it was.
+        # Content of others, and content that refers to no message, is as it was.
         (Reaction(Target("A", ANA), "+"),) * 2,
         (Text("so", Quote(Target("A", ANA))),) * 2,
         (Text("so"),) * 2,

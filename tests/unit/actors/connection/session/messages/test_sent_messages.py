@@ -1,4 +1,4 @@
-"""What was sent: kept for a day and bounded, and how often it was asked for again."""
+"""Sent messages: stored for a day and bounded, with the number of their retry requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What arrived: once each, kept until it is stored elsewhere, remembered for 30 days."""
+"""Items of the inbox: once each, stored until the state store has them, remembered for 30 days."""
 
 from __future__ import annotations
 

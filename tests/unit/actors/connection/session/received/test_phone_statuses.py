@@ -75,7 +75,7 @@ async def test_a_receipt_is_due_once_its_message_is_settled(
             settle(session)
         assert due(session) == THERE
     with opened(tmp_path, epoch=2) as session:
-        assert due(session) == THERE, "whoever drains"
+        assert due(session) == THERE, "for the next owner too"
         async with session.transaction():
             session.inbox.settle([one.key for one in session.inbox.pending("status", 100)])
         assert due(session) == []

@@ -108,7 +108,7 @@ async def test_a_tombstone_of_what_is_discarded_ends_as_others_do(
 
 
 async def test_nobody_waits_until_it_is_stored(session: Session) -> None:
-    """Where WhatsApp is told only of what is stored elsewhere, a refusal holds up nothing."""
+    """Where only stored messages are acknowledged to WhatsApp, a refusal holds up nothing."""
     await three(session)
     assert session.refused.unsettled(ALICE, ALICE, "B") == 2
     await aside(session, 2)

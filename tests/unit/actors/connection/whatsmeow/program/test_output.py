@@ -45,7 +45,7 @@ def test_a_module_that_could_be_a_person_is_left_out(lines: list[Any]) -> None:
     assert "module" not in lines[0]
 
 
-def test_a_crash_is_told_by_its_places(lines: list[Any]) -> None:
+def test_a_crash_is_logged_by_its_places(lines: list[Any]) -> None:
     log = ProgramLog()
     for line in (
         b"panic: the message of 15550100002 said hello\n",

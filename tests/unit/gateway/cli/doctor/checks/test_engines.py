@@ -1,4 +1,4 @@
-"""What the doctor finds of the program of the whatsmeow engine."""
+"""The doctor's check of the program of the whatsmeow engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor finds of the version that is announced."""
+"""The doctor's check of the announced version."""
 
 from __future__ import annotations
 

@@ -47,13 +47,13 @@ class Played:
             TYPED, self.epoch, qr=Qr("2@first", now + 60), code=code, **state
         )
 
-    async def answers(self, asking: Any, told: dict[str, Any]) -> httpx.Response:
-        """What the caller is answered once the owner was asked, and told this."""
+    async def answers(self, asking: Any, given: dict[str, Any]) -> httpx.Response:
+        """Returns the answer to the caller, once the owner got the command and answered `given`."""
         asked = asyncio.ensure_future(asyncio.to_thread(*asking))
         command = await self.commands.next(TYPED, 10)
         assert command is not None
         assert (command.kind, command.args) == ("pairing_code", {"phone": PHONE})
-        await self.commands.answer(command, told)
+        await self.commands.answer(command, given)
         answer: httpx.Response = await asked
         return answer
 
@@ -75,13 +75,13 @@ def ask(api: Api, number: str = NUMBER) -> Any:
     return lambda: api.post(PATH, json={"phone": number})
 
 
-async def test_a_code_is_asked_of_the_owner_and_told(api: Api, owner: Played) -> None:
+async def test_a_code_comes_from_the_owner(api: Api, owner: Played) -> None:
     until = time.time() + 100
-    told = await owner.answers([ask(api)], {"text": "K7RM-2V9D", "expires_at": until})
-    assert told.status_code == 201
-    assert told.json()["code"] == "K7RM-2V9D"
-    assert told.json()["expires_at"].endswith("Z")
-    assert told.headers["cache-control"] == "no-store"
+    answer = await owner.answers([ask(api)], {"text": "K7RM-2V9D", "expires_at": until})
+    assert answer.status_code == 201
+    assert answer.json()["code"] == "K7RM-2V9D"
+    assert answer.json()["expires_at"].endswith("Z")
+    assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_the_code_that_is_open_can_be_read_until_it_is_void(
@@ -108,14 +108,14 @@ async def test_the_code_that_is_open_can_be_read_until_it_is_void(
 async def test_why_there_is_no_code(
     api: Api, owner: Played, error: dict[str, Any], status: int, code: str
 ) -> None:
-    told = await owner.answers([ask(api)], error)
-    assert (told.status_code, told.json()["code"]) == (status, code)
-    assert "5550100001" not in told.text
+    answer = await owner.answers([ask(api)], error)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "5550100001" not in answer.text
 
 
-async def test_who_asks_too_often_is_told_when_to_come_again(api: Api, owner: Played) -> None:
-    told = await owner.answers([ask(api)], {"error": "pairing_code_limited", "wait": 42})
-    assert (told.status_code, told.headers["retry-after"]) == (429, "42")
+async def test_a_number_that_is_limited_has_a_time_to_retry(api: Api, owner: Played) -> None:
+    answer = await owner.answers([ask(api)], {"error": "pairing_code_limited", "wait": 42})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "42")
 
 
 @pytest.mark.parametrize(
@@ -131,35 +131,35 @@ async def test_what_does_not_wait_for_a_phone_is_not_asked(
     api: Api, owner: Played, state: str, code: str
 ) -> None:
     await owner.shows(state=state)
-    told = ask(api)()
-    assert (told.status_code, told.json()["code"]) == (409, code)
+    answer = ask(api)()
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
 
 
 async def test_what_nobody_serves_is_not_asked(
     api: Api, owner: Played, leases: Leases, redis: Redis
 ) -> None:
     await leases.release(TYPED, owner.epoch, state="reconnecting", cause="crashed")
-    told = ask(api)()
-    assert (told.status_code, told.json()["code"]) == (409, "not_pairing")
+    answer = ask(api)()
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_pairing")
     assert await redis.llen(keys.of(TYPED).commands) == 0
     await redis.unlink(*keys.of(TYPED).scripted)
-    told = ask(api)()
-    assert (told.status_code, told.json()["code"]) == (409, "not_pairing")
+    answer = ask(api)()
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_pairing")
 
 
 async def test_another_number_than_the_connections_is_refused(api: Api, owner: Played) -> None:
     await owner.shows(account="15550100009@s.whatsapp.net", cause="logged_out")
-    told = ask(api)()
-    assert (told.status_code, told.json()["code"]) == (409, "other_account")
-    assert "5550100009" not in told.text
+    answer = ask(api)()
+    assert (answer.status_code, answer.json()["code"]) == (409, "other_account")
+    assert "5550100009" not in answer.text
 
 
 @pytest.mark.parametrize(
     "number", ["", "1", "0155501000001", "call me", PHONE, "120363000000000001@g.us", "1" * 16]
 )
 def test_only_a_number_is_taken(api: Api, owner: Played, number: str) -> None:
-    told = ask(api, number)()
-    assert (told.status_code, told.json()["code"]) == (422, "invalid_number")
+    answer = ask(api, number)()
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_number")
 
 
 @pytest.mark.parametrize("body", [{}, {"phone_number": NUMBER}, {"phone": 15550100001}, []])
@@ -169,8 +169,8 @@ def test_only_a_body_of_its_form_is_taken(api: Api, owner: Played, body: Any) ->
 
 def test_a_connection_that_is_not_there_has_no_code(api: Api) -> None:
     path = "/api/connections/nobody/pairing-code"
-    told = api.post(path, json={"phone": NUMBER})
-    assert (told.status_code, told.json()["code"]) == (404, "unknown_connection")
+    answer = api.post(path, json={"phone": NUMBER})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_connection")
 
 
 async def test_the_page_asks_for_a_code_and_shows_it_until_it_is_void(

@@ -1,4 +1,4 @@
-"""The root's tending over a real Valkey and a real store, where no actor has to be made."""
+"""The root's reconciler over a real Valkey and a real store, where no actor has to be made."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def tended(
+async def open_reconciler(
     server: Valkey,
     *,
     through: type[Leases] = Leases,
@@ -46,7 +46,7 @@ async def tended(
     connection: str = "shop",
     confirm: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[tuple[ConnectionReconciler, Leases]]:
-    """A `connection` that should run; the tending, and the `through` by which it sees the leases."""
+    """A `connection` that should run; the reconciler, and the `through` by which it sees the leases."""
     settings = server.settings()
     redis, documents = connect(settings), open_documents(settings)
     leases = through(redis)
@@ -64,7 +64,7 @@ async def tended(
         on_removed=lambda _child: None,
         on_change=lambda: None,
     )
-    tending = ConnectionReconciler(
+    reconciler = ConnectionReconciler(
         registry=registry,
         leases=leases,
         children=children,
@@ -92,8 +92,8 @@ async def tended(
         await Connections(documents).create(name_of(connection), id=connection)
         await registry.refresh()
         await registry.apply(registry.wanted[connection])
-        yield tending, leases
+        yield reconciler, leases
     finally:
-        await tending.stop()
+        await reconciler.stop()
         await redis.aclose()
         await documents.close()

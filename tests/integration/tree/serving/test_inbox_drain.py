@@ -1,4 +1,4 @@
-"""What arrived, from the session of a served connection to where it belongs (G3, G5, G6, G11)."""
+"""The drain of a served connection's inbox: messages and receipts to the state store and to Redis (G3, G5, G6, G11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that arrive, written as the StateManager writes them; told events aged, and awaited."""
+"""Messages that arrive, written as the StateManager writes them; events made older, and awaited."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def chat_of(contact: int) -> str:
 
 
 def received(number: int, source: str = "live", more: str = "", chat: str = ANA) -> dict[str, Any]:
-    """What a connection's inbox has of the message of this number."""
+    """Returns the message of this number as a connection's inbox has it."""
     return {
         "key": number,
         "chat": chat,
@@ -46,7 +46,7 @@ def arriving(
     return storing(incoming(connection, message, 1_764_000_000.5 + number))
 
 
-async def tell(
+async def store_messages(
     documents: Documents,
     first: int,
     count: int = 1,

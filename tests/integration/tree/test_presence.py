@@ -1,4 +1,4 @@
-"""Who is online and who types: from the engine to whoever asks, for as long as it is true."""
+"""Presence and typing: from the engine to each reader, for as long as they are true."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ async def sees(served: Served, chat: str, expected: Callable[[ChatPresence], boo
     return await eventually("it is seen", look, 10)
 
 
-async def tells(served: Served, *heard: Presence) -> None:
-    for one in heard:
+async def tells(served: Served, *news: Presence) -> None:
+    for one in news:
         await served.serving.events.on_presence(one)
 
 
@@ -55,7 +55,7 @@ def failures_of(method: str, monkeypatch: pytest.MonkeyPatch) -> list[RedisAway]
     return failures
 
 
-async def test_what_is_heard_is_seen_until_it_changes(served: Served) -> None:
+async def test_presence_is_visible_until_it_changes(served: Served) -> None:
     await served.begin()
     await tells(served, Presence(ANA, ANA, "available"), Presence(ANA, ANA, "composing"))
     seen = await sees(served, ANA, lambda seen: bool(seen.typing))
@@ -63,7 +63,7 @@ async def test_what_is_heard_is_seen_until_it_changes(served: Served) -> None:
     await tells(served, Presence(ANA, ANA, "unavailable", 17), Presence(ANA, ANA, "paused"))
     seen = await sees(served, ANA, lambda seen: not seen.typing)
     assert (seen.presence, seen.last_seen) == ("unavailable", 17)
-    # Who is back has not said when they were last there: what is known of that stays.
+    # A contact who is back has not said when they were last there: the known time stays.
     await tells(served, Presence(ANA, ANA, "available"))
     seen = await sees(served, ANA, lambda seen: seen.presence == "available")
     assert seen.last_seen == 17
@@ -111,7 +111,7 @@ async def test_a_clock_that_is_set_back_keeps_nobody_typing(served: Served) -> N
     assert 0 < await served.redis.pttl(keys.of("shop").typing(ANA)) <= presence.TYPING * 1000
 
 
-async def test_of_many_news_the_newest_is_told(
+async def test_of_many_news_the_newest_is_reported(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In few calls, and as many chats as may wait."""
@@ -219,7 +219,7 @@ async def test_what_comes_while_redis_is_away_is_dropped(
     own_server.start()
     await tells(served, Presence(BEN, BEN, "available"))
     await sees(served, BEN, lambda seen: seen.presence == "available")
-    # Not durable, and not told: nothing is known of her.
+    # Neither durable nor reported: nothing is known of her.
     assert await served.presences.read("shop", ANA, time.time()) == ChatPresence()
 
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -22,12 +18,11 @@ from actors.connection.state_manager.port import StateAway
 from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Documents, Order, Where
 from actors.state.open_store import open_documents
-from tests.integration.engine.messages import merging
+from tests.integration.engine.messages import lid_merge_child
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
     PATIENCE,
-    ROOT,
     UNTIL_PLACEHOLDER,
     Device,
     Simulator,
@@ -37,6 +32,7 @@ from tests.integration.engine.simulated import (
     until,
 )
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
+from tests.processes.step_kills import kill_at_each_step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,7 +58,7 @@ async def listed(documents: Documents, address: str | None = None) -> list[dict[
 @asynccontextmanager
 async def drained(phone: Device, directory: Path) -> AsyncIterator[Documents]:
     """The state store, into which the phone's inbox drains as it does in a connection."""
-    made = merging.settings(directory)
+    made = lid_merge_child.settings(directory)
     manager, documents = StateManager(str(made.data), "state"), open_documents(made)
     ticket = Ticket("shop", phone.engine._session.epoch)
     drain = Drain(ticket, phone.engine, cast("Lanes", None), manager, on_lost=pytest.fail)
@@ -140,7 +136,7 @@ async def test_who_spoke_by_lid_first_is_one_chat(
         assert len(found) == len(texts)
 
 
-class Unmerging(Shelf):
+class MergelessShelf(Shelf):
     """Takes messages, and merges nothing while it is `held`."""
 
     held = True
@@ -154,17 +150,17 @@ class Unmerging(Shelf):
 
 
 async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
-    engine, shelf = ScriptedEngine(), Unmerging()
+    engine, shelf = ScriptedEngine(), MergelessShelf()
     drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=pytest.fail)
 
     def message(key: int, address: str) -> InboxMessage:
         return InboxMessage(key, address, address, f"M{key}", 1_764_000_000, "text", "hello")
 
-    engine.inbox = {1: message(1, merging.LID)}
+    engine.inbox = {1: message(1, lid_merge_child.LID)}
     assert await drain.once()
     waiting: dict[int, InboxItem] = {
-        2: message(2, merging.NUMBER),
-        3: InboxMerge(3, merging.LID, merging.NUMBER),
+        2: message(2, lid_merge_child.NUMBER),
+        3: InboxMerge(3, lid_merge_child.LID, lid_merge_child.NUMBER),
     }
     engine.inbox = dict(waiting)
     assert not await drain.once()
@@ -174,65 +170,45 @@ async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
     assert await drain.once()
     assert engine.inbox == {}
     assert {name: one["chat"] for name, one in shelf.messages.items()} == {
-        "shop.M1": merging.NUMBER,
-        "shop.M2": merging.NUMBER,
+        "shop.M1": lid_merge_child.NUMBER,
+        "shop.M2": lid_merge_child.NUMBER,
     }
 
 
 async def prepare(directory: Path) -> None:
-    """Most is stored under the LID and settled; the last is stored, and dies before it is told."""
+    """Stores messages under the LID and settles them; the last stays in the inbox, as after a death."""
     with closing(Session.open(directory / SESSION_FILE, 1)) as session:
         async with session.transaction():
-            for number in range(merging.COUNT):
-                kind = "undecryptable" if number == merging.RESENT else "text"
-                assert merging.put(session, merging.LID, number, kind)
-        await merging.drain(session, merging.settings(directory))
+            for number in range(lid_merge_child.COUNT):
+                kind = "undecryptable" if number == lid_merge_child.RESENT else "text"
+                assert lid_merge_child.put(session, lid_merge_child.LID, number, kind)
+        await lid_merge_child.drain(session, lid_merge_child.settings(directory))
         async with session.transaction():
-            session.write("DELETE FROM tombstones WHERE message_id = ?", (f"M{merging.COUNT - 1}",))
-            assert merging.put(session, merging.LID, merging.COUNT - 1)
+            session.write(
+                "DELETE FROM tombstones WHERE message_id = ?", (f"M{lid_merge_child.COUNT - 1}",)
+            )
+            assert lid_merge_child.put(session, lid_merge_child.LID, lid_merge_child.COUNT - 1)
 
 
 async def test_killed_at_any_step_of_a_merge(tmp_path: Path) -> None:
     """At each commit and each call of the store; the next life leaves each message once."""
     before = tmp_path / "before"
     await prepare(before)
-    lives = await asyncio.create_subprocess_exec(
-        *(sys.executable, merging.__file__, before),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(90):
-            shown, _ = await lives.communicate()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(lives.pid, signal.SIGKILL)
-        await lives.wait()
-    told = [tuple(map(int, line.split())) for line in shown.decode().splitlines()]
-    steps = len(told) - 1
-    assert told == [
-        *((at, -signal.SIGKILL, 0) for at in range(1, steps + 1)),
-        (steps + 1, 0, 0),
-    ]
-    assert steps > 20, "too few steps were died at"
+    steps = await kill_at_each_step(lid_merge_child.__file__, before, seconds=90)
     for at in range(1, steps + 2):
         await judge(tmp_path / str(at), at)
-    print(f"killed at {steps} steps")
 
 
 async def judge(directory: Path, at: int) -> None:
-    documents = open_documents(merging.settings(directory))
+    documents = open_documents(lid_merge_child.settings(directory))
     try:
         found = await listed(documents)
     finally:
         await documents.close()
     assert [(one["message_id"], one["text"]) for one in found] == [
-        (f"M{number}", f"text {number}") for number in range(merging.COUNT + 2)
+        (f"M{number}", f"text {number}") for number in range(lid_merge_child.COUNT + 2)
     ], f"killed at step {at}"
-    assert {one["chat"] for one in found} == {merging.NUMBER}
-    assert {one["sender"] for one in found} == {merging.NUMBER, merging.OWN}
+    assert {one["chat"] for one in found} == {lid_merge_child.NUMBER}
+    assert {one["sender"] for one in found} == {lid_merge_child.NUMBER, lid_merge_child.OWN}
     with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
         assert file.execute("SELECT kind FROM inbox").fetchall() == []

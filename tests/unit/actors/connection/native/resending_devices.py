@@ -128,7 +128,7 @@ class World:
         keys: bool = True,
         more: Mapping[str, str] | None = None,
     ) -> Node:
-        """What the other device sends that could not read a message."""
+        """Returns the retry receipt of the other device, which could not read a message."""
         own = self.credentials
         parts = [
             Node("retry", {"count": f"{count}", "id": NUMBER, "t": "900", "v": "1"}),
@@ -147,7 +147,7 @@ class World:
         return self.wire.sent[-1]
 
     async def read(self, message: Node) -> wrappers.Received | None:
-        """What the other device reads in a message sent to it."""
+        """Decrypts a message as the other device."""
         (enc,) = message.children("enc")
         kind: Any = enc.attrs["type"]
         signal = Signal(self.other)

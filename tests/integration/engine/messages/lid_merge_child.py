@@ -1,6 +1,6 @@
 """Lives of a connection that learns whose LID it is and drains; one dies at each step of that.
 
-``merging.py DIRECTORY`` copies the directory beside itself for each step, named by its number. A
+``lid_merge_child.py DIRECTORY`` copies the directory beside itself for each step, named by its number. A
 process dies there at that step, and another one goes on; it prints the number and both exit codes.
 The first life that does not die is the last. The steps are replaced in here; the product knows
 nothing of them. Batches are so small that a message's two writes fall into different ones.
@@ -93,7 +93,7 @@ async def drain(session: Session, made: Settings) -> None:
 
 
 async def live(directory: Path, epoch: int, step: Step) -> None:
-    """What the phone number's first stanza does, then draining."""
+    """Does what the phone number's first stanza does, then drains."""
     vars(actor_base)["log_to"] = lambda *_: None
     actor.SHARE = 2
     assert Batcher.__init__.__kwdefaults__ is not None

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.timeout(300)
 _numbers = count(15550100131)
 
 
-class Waiting:
-    """A connection that waits for a phone, and its phone."""
+class PairingConnection:
+    """A connection that waits for its pairing by code, and its phone."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance, self.api = instance, instance.api
@@ -74,8 +74,8 @@ class Waiting:
 
 
 @pytest.fixture
-def waiting(instance: Instance) -> Iterator[Waiting]:
-    one = Waiting(instance)
+def pairing(instance: Instance) -> Iterator[PairingConnection]:
+    one = PairingConnection(instance)
     one.simulator.post("/phones", json={"number": one.phone}).raise_for_status()
     one.api.post("/api/connections", json={"id": one.name}).raise_for_status()
     one.qr()
@@ -88,42 +88,44 @@ def mistyped(code: str) -> str:
     return code[:-1] + ("1" if code[-1] != "1" else "2")
 
 
-def test_a_wrong_code_voids_it_and_the_next_one_links(waiting: Waiting) -> None:
-    first = waiting.asked()
-    assert waiting.typed(mistyped(first)) == "wrong_link_code"
-    until("the code is void", waiting.is_void, 10)
-    assert waiting.qr(), "the QR goes on"
-    second = waiting.asked()
-    assert waiting.typed(second) is None
-    waiting.becomes_open()
-    again = waiting.ask()
+def test_a_wrong_code_voids_it_and_the_next_one_links(pairing: PairingConnection) -> None:
+    first = pairing.asked()
+    assert pairing.typed(mistyped(first)) == "wrong_link_code"
+    until("the code is void", pairing.is_void, 10)
+    assert pairing.qr(), "the QR goes on"
+    second = pairing.asked()
+    assert pairing.typed(second) is None
+    pairing.becomes_open()
+    again = pairing.ask()
     assert (again.status_code, again.json()["code"]) == (409, "already_linked")
-    for file in (waiting.instance.data / "logs").rglob("*"):
+    for file in (pairing.instance.data / "logs").rglob("*"):
         text = file.read_bytes() if file.is_file() else b""
         for code in (first, second):
             assert code.encode() not in text, file
             assert code.replace("-", "").encode() not in text, file
 
 
-def test_an_owner_that_is_killed_leaves_no_code_and_the_next_gives_one(waiting: Waiting) -> None:
-    code = waiting.asked()
-    epoch = waiting.seen()["epoch"]
-    waiting.instance.kill("connection", waiting.name)
-    until("another owner", lambda: waiting.seen()["epoch"] > epoch, 30)
-    assert waiting.is_void()
-    assert waiting.typed(code) == "no_link_code"
-    waiting.qr()
-    words = ("connections", "pairing-code", waiting.name, "--phone", f"+{waiting.phone}")
-    said = waiting.instance.teimoso(*words, "--json")
+def test_an_owner_that_is_killed_leaves_no_code_and_the_next_gives_one(
+    pairing: PairingConnection,
+) -> None:
+    code = pairing.asked()
+    epoch = pairing.seen()["epoch"]
+    pairing.instance.kill("connection", pairing.name)
+    until("another owner", lambda: pairing.seen()["epoch"] > epoch, 30)
+    assert pairing.is_void()
+    assert pairing.typed(code) == "no_link_code"
+    pairing.qr()
+    words = ("connections", "pairing-code", pairing.name, "--phone", f"+{pairing.phone}")
+    said = pairing.instance.teimoso(*words, "--json")
     assert said.returncode == 0, said.stderr
-    told = json.loads(said.stdout)
-    assert set(told) == {"code", "expires_at"}
-    wrong = waiting.instance.teimoso("simulate", "link-code", waiting.phone, "no code")
+    printed = json.loads(said.stdout)
+    assert set(printed) == {"code", "expires_at"}
+    wrong = pairing.instance.teimoso("simulate", "link-code", pairing.phone, "no code")
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert wrong.stderr.startswith("A code is 8 letters and digits")
-    linked = waiting.instance.teimoso(
-        "simulate", "link-code", waiting.phone, told["code"], "--json"
+    linked = pairing.instance.teimoso(
+        "simulate", "link-code", pairing.phone, printed["code"], "--json"
     )
     assert linked.returncode == 0, linked.stderr
-    assert json.loads(linked.stdout)["jid"].startswith(waiting.phone)
-    waiting.becomes_open()
+    assert json.loads(linked.stdout)["jid"].startswith(pairing.phone)
+    pairing.becomes_open()

@@ -1,4 +1,4 @@
-"""Read receipts over the real protocol: what the account read, its contacts learn."""
+"""Read receipts over the real protocol: contacts see which messages the account read."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def mark(phone: Device, to: str, what: ReadMark) -> None:
 async def test_what_arrived_in_a_chat_is_read_in_one_go(
     engine: str, simulator: Simulator, tmp_path: Path, mode: str
 ) -> None:
-    """Up to a time, whichever address it came from, and in no other chat; again, without harm."""
+    """Up to a time, from both addresses, and in no other chat; again, without harm."""
     await simulator.address(CONTACT, mode)
     async with device(simulator, tmp_path, kind=engine) as phone:
         with pytest.raises(NotConnected):
@@ -99,7 +99,7 @@ async def is_read(simulator: Simulator, text: str | None) -> bool:
     return (await said(simulator))[text or ""]
 
 
-async def test_in_a_group_each_author_is_told(
+async def test_in_a_group_each_author_gets_a_receipt(
     engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     async with device(simulator, tmp_path, kind=engine) as phone:

@@ -143,6 +143,6 @@ def garbled(stanza: Node) -> Node:
     return Node(stanza.tag, stanza.attrs, (Node("enc", enc.attrs, data),))
 
 
-def told(outcome: Outcome) -> list[tuple[str, str | None]]:
+def answers_of(outcome: Outcome) -> list[tuple[str, str | None]]:
     answers = (*outcome.at_once, *outcome.answers)
     return [(answer.tag, answer.attrs.get("type")) for answer in answers]

@@ -24,7 +24,7 @@ OTHER = Owner("connection:b", 2, "here")
 
 
 async def test_a_wait_that_redis_breaks_off_does_not_end_the_sending(served: Served) -> None:
-    """G2: a failover answers whoever blocks with an error."""
+    """G2: a failover answers each blocked client with an error."""
     await served.begin()
     await served.becomes(await served.accept("before"), "sent")
     blocked = [

@@ -1,4 +1,4 @@
-"""How a served connection ends: asked to, unlinked, or broken (G2, G3)."""
+"""Ends of a served connection: on request, unlinked, or broken (G2, G3)."""
 
 from __future__ import annotations
 

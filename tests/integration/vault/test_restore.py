@@ -1,4 +1,4 @@
-"""Which session is live, wherever it is: a disk that is lost, a host that comes back, a broken file."""
+"""The choice of the live session: a disk that is lost, a host that comes back, a broken file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_disk_that_is_lost_costs_no_qr(world: World) -> None:
         await world.send(actor, "two")
         await world.hear("two")
         assert actor._serving is not None
-        # What went out was readable at once: no key was used a second time.
+        # Each message was readable at once: no key was used a second time.
         assert actor._serving._engine.counts["resend.resent"] == 0  # type: ignore[attr-defined]
     assert world.texts == ["one", "while away", "two"]
 
@@ -102,7 +102,7 @@ async def test_a_session_that_moved_on_is_not_woken_where_it_was(world: World) -
 async def test_a_host_that_missed_a_deletion_wakes_nothing_of_it(
     world: World, deleted: bool
 ) -> None:
-    """Who gets the id next is another account's; nobody could reach this host's disk meanwhile."""
+    """The next connection of that id is another account's; nobody could reach this host's disk meanwhile."""
     host = Host(world, "a", ray_address="127.0.0.1:1")
     async with host.serves(created_at=1.0):
         await world.pair()

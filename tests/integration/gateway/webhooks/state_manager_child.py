@@ -1,4 +1,4 @@
-"""A StateManager that kills itself as it stores messages: ``telling_child.py DATA POINT FIRST COUNT``.
+"""A StateManager that kills itself as it stores messages: ``state_manager_child.py DATA POINT FIRST COUNT``.
 
 `POINT` is ``before`` or ``after`` the batch is in the store, or ``none``: then it stores them all.
 """
@@ -16,7 +16,7 @@ from actors.runtime import actor_base
 from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments
 from tests.integration.gateway.served import SHOP
-from tests.integration.gateway.webhooks.telling import received
+from tests.integration.gateway.webhooks.stored_messages import received
 
 
 def dying(*, after: bool) -> None:

@@ -27,7 +27,7 @@ OTHER = "15550100003"
 
 
 async def arrived(simulator: Simulator, count: int) -> list[dict[str, Any]]:
-    """What the contact got, once there is so much of it."""
+    """Returns the messages that the contact got, once there are `count`."""
 
     async def there() -> bool:
         return len(await simulator.inbox(CONTACT)) == count
