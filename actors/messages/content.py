@@ -18,60 +18,25 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
+from actors.messages.changes import DELETE_SECONDS, EDIT_SECONDS, Delete, Edit, Reaction
 from actors.messages.contact import Card, Contact
-from actors.messages.deletion import DELETE_SECONDS, Delete
 from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
 from actors.messages.location import Location
 from actors.messages.notices import NOTICES, ChatChange, Notice, ReadMark
 from actors.messages.poll import Poll, PollVote
-from actors.messages.reaction import Reaction
 from actors.messages.references import MINTED, Quote, Target
-from actors.messages.text import EDIT_SECONDS, Edit, Text
+from actors.messages.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
-    "CHANGES",
-    "DELETE_SECONDS",
-    "EDIT_SECONDS",
-    "KINDS",
-    "MINTED",
-    "NOTICES",
-    "Audio",
-    "Card",
-    "Change",
-    "ChatChange",
-    "Contact",
-    "Content",
-    "Delete",
-    "Document",
-    "Edit",
-    "File",
-    "Image",
-    "Location",
-    "Media",
-    "Notice",
-    "Other",
-    "Poll",
-    "PollVote",
-    "Quote",
-    "Reaction",
-    "ReadMark",
-    "Sendable",
-    "Sticker",
-    "Target",
-    "Text",
-    "UnknownContent",
-    "Video",
-    "decode",
-    "encode",
-    "file_of",
-    "is_plain",
-    "pack",
-    "text_of",
-    "unpack",
-]
+    "CHANGES", "DELETE_SECONDS", "EDIT_SECONDS", "KINDS", "MINTED", "NOTICES",
+    "Audio", "Card", "Change", "ChatChange", "Contact", "Content", "Delete", "Document", "Edit",
+    "File", "Image", "Location", "Media", "Notice", "Other", "Poll", "PollVote", "Quote",
+    "Reaction", "ReadMark", "Sendable", "Sticker", "Target", "Text", "UnknownContent", "Video",
+    "decode", "encode", "file_of", "is_plain", "pack", "text_of", "unpack",
+]  # fmt: skip
 
 VERSION: Final = 1
 
@@ -161,21 +126,10 @@ def unpack(packed: Mapping[str, Any]) -> Content:
 def _content(packed: Mapping[str, Any]) -> Content:
     kind = _DECODED.get(packed["type"])
     if kind is None or "kind" in packed:
-        return Other(str(packed["kind"]), packed.get("text"), _quote(packed.get("reply_to")))
-    names = {each.name for each in fields(kind)}
-    values = {name: value for name, value in packed.items() if name in names}
-    if "target" in names:
-        values["target"] = _target(values["target"])
-    if "targets" in values:
-        values["targets"] = tuple(_target(each) for each in values["targets"])
-    if values.get("reply_to") is not None:
-        values["reply_to"] = _quote(values["reply_to"])
-    if "file" in names:
-        values["file"] = File(**values["file"])
-    if "cards" in names:
-        values["cards"] = tuple(Card(card["name"], card["vcard"]) for card in values["cards"])
-    if values.get("options") is not None:
-        values["options"] = tuple(values["options"])
+        kind = Other
+    given = ((each.name, packed.get(each.name)) for each in fields(kind))
+    known = ((name, value, _READERS.get(name)) for name, value in given if value is not None)
+    values = {name: read(value) if read else value for name, value, read in known}
     return cast("Content", kind(**values))
 
 
@@ -183,10 +137,20 @@ def _target(packed: Mapping[str, Any]) -> Target:
     return Target(packed["message_id"], packed.get("sender"))
 
 
-def _quote(packed: Mapping[str, Any] | None) -> Quote | None:
-    if packed is None:
-        return None
+def _quote(packed: Mapping[str, Any]) -> Quote:
     return Quote(_target(packed["target"]), packed.get("text"), packed["type"])
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "target": _target,
+    "targets": lambda packed: tuple(map(_target, packed)),
+    "reply_to": _quote,
+    "file": lambda packed: File(**packed),
+    "cards": lambda packed: tuple(Card(each["name"], each["vcard"]) for each in packed),
+    "options": tuple,
+    "kind": str,
+}
+"""Fields that JSON has in another form, by name."""
 
 
 def _plain(value: Any) -> Any:

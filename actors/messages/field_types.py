@@ -29,6 +29,9 @@ HIDDEN: Final = object()
 AS_TEXT: Final = object()
 """Marks words that answers have in the `text` of a message, and not in its content."""
 
+GIVEN: Final = object()
+"""Marks a field that a send always has, and content that arrived may be without."""
+
 Hidden = Annotated[T, HIDDEN]
 
 
@@ -114,6 +117,7 @@ Chosen = Annotated[
         description="Of the poll's options, at most as many as it allows. None takes the vote back.",
         examples=[["tea"]],
     ),
+    GIVEN,
     Shown("null where the vote could not be read."),
 ]
 

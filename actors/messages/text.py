@@ -1,4 +1,4 @@
-"""A text, and its edit."""
+"""A text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from actors.messages.field_types import Words
-    from actors.messages.references import Quote, Target
-
-EDIT_SECONDS = 15 * 60.0
-"""Seconds after it was sent for which a text may be edited: WhatsApp's own clients show no later edit."""
+    from actors.messages.references import Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +15,3 @@ class Text:
     type: ClassVar = "text"
     text: Words
     reply_to: Quote | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Replaces the words of a text of the same author."""
-
-    type: ClassVar = "edit"
-    target: Target
-    text: Words

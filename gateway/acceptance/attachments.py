@@ -10,7 +10,7 @@ from actors.media.store import TooLarge
 from actors.messages.content import Audio, File
 from gateway.acceptance import url_fetch
 from gateway.http.problems import Problem
-from gateway.schemas.outbound_messages import MIME, NewDocument
+from gateway.schemas.outbound_messages import MIME, DocumentMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ async def file_content(
         fits(wanted.kind.type, size)
     else:
         sha256, size, declared, name = await _fetch(backends, wanted)
-    name = (wanted.name or name) if isinstance(wanted, NewDocument) else None
+    name = (wanted.name or name) if isinstance(wanted, DocumentMessage) else None
     content = wanted.content(file=File(sha256, size, "", name), reply_to=quote)
     voice = isinstance(content, Audio) and content.voice
     mime = mime_of(content.type, wanted.mime or declared, voice=voice)

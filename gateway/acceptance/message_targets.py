@@ -7,7 +7,6 @@ the edit (`target_not_sent`).
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -28,11 +27,12 @@ from actors.messages.content import (
     UnknownContent,
     unpack,
 )
+from actors.queue.mirror import views
 from actors.state.documents import MESSAGES
 from actors.state.messages.changes import is_early, text_now
 from gateway.acceptance.attachments import file_content
 from gateway.http.problems import Problem
-from gateway.schemas.outbound_messages import FileMessage, NewContact, VcardCard
+from gateway.schemas.outbound_messages import ContactMessage, FileMessage, VcardCard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +49,9 @@ _UNSENT = frozenset({"dead", "cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message as far as it matters to one that speaks of it. `sent_at` None: not sent yet.
+    """A message, as far as a reference to it needs that. `sent_at` None: not sent yet.
 
-    `poll` is what it says, where it is a poll.
+    `poll` is its content, where it is a poll.
     """
 
     target: Target
@@ -77,7 +77,7 @@ async def standalone_content(
         quote = Quote(found.target, found.text, found.type)
     if isinstance(wanted, FileMessage):
         return await file_content(backends, wanted, quote, called)
-    if isinstance(wanted, NewContact):
+    if isinstance(wanted, ContactMessage):
         return wanted.content(cards=tuple(map(_card, wanted.contacts)), reply_to=quote)
     content = wanted.content(reply_to=quote)
     if not isinstance(content, Poll):
@@ -185,19 +185,7 @@ async def _look(backends: Backends, connection: str, id_: str, *, words: bool) -
 
 
 def _of_record(record: Record) -> Found:
-    return Found(
-        target=Target(record.message_id, None),
-        chat=record.chat,
-        type=record.type,
-        text=record.text or None,
-        own=True,
-        status=record.status,
-        sent_at=record.times.get("sent"),
-        send_at=record.send_at,
-        deleted=record.redacted,
-        priority=record.priority,
-        poll=_poll(json.loads(record.content)) if record.content else None,
-    )
+    return replace(_of_document(views.message(record), api=True), deleted=record.redacted)
 
 
 def _of_document(document: Mapping[str, Any], *, api: bool) -> Found:
@@ -226,7 +214,7 @@ def _poll(packed: Mapping[str, Any] | None) -> Poll | None:
 
 def _card(given: NumberCard | VcardCard) -> Card:
     if isinstance(given, VcardCard):
-        return Card(**dict(given))
+        return Card(given.name, given.vcard)
     # vCard 3.0 (RFC 2426): these have a meaning of their own in a value.
     name = "".join(f"\\{each}" if each in "\\,;" else each for each in given.name)
     number = given.phone.partition("@")[0]

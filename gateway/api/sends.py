@@ -28,7 +28,7 @@ from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses
-from gateway.schemas.outbound_messages import ChangeMessage, FileMessage, NewMessage, NewText
+from gateway.schemas.outbound_messages import ChangeMessage, FileMessage, NewMessage, TextMessage
 from gateway.schemas.requests import Wait
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def _asked(wanted: StandaloneMessage | ChangeMessage) -> Send:
 
 def _is_plain(wanted: StandaloneMessage | ChangeMessage) -> bool:
     """Whether it is a text and refers to nothing that has to be looked up."""
-    return isinstance(wanted, NewText) and wanted.reply_to is None
+    return isinstance(wanted, TextMessage) and wanted.reply_to is None
 
 
 def idempotency_key(call: Call[Any, Any]) -> str | None:

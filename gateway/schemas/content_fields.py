@@ -13,33 +13,30 @@ from typing import (
     Annotated,
     Any,
     Final,
-    TypeVar,
     Union,
     get_args,
     get_origin,
     get_type_hints,
 )
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field
 
 from actors.messages import content, field_types
-from actors.messages.field_types import AS_TEXT, HIDDEN, Shown
+from actors.messages.field_types import AS_TEXT, GIVEN, HIDDEN, Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-M = TypeVar("M", bound=BaseModel)
+    from collections.abc import Iterator, Mapping
 
 REFERENCES: Final = frozenset({"target", "reply_to", "file", "cards"})
 _NAMES: Final = {**vars(content), **vars(field_types)}
 
 
-def requested(kind: type, always: frozenset[str] = frozenset()) -> Mapping[str, Any]:
-    """The fields that a caller gives of a kind, as `create_model` takes them; those of `always` have no default."""
+def requested(kind: type) -> Mapping[str, Any]:
+    """The fields that a caller gives of a kind, as `create_model` takes them."""
     found: dict[str, Any] = {}
     defaults = {each.name: each.default for each in fields(kind)}
     for name, hint in _declared(kind):
-        if name in always:
+        if GIVEN in _marks(hint):
             found[name] = next(each for each in get_args(hint) if each is not type(None))
         elif defaults[name] is MISSING:
             found[name] = hint
@@ -59,21 +56,6 @@ def shown(kind: type) -> Mapping[str, Any]:
         described = [mark.description for mark in marks if isinstance(mark, Shown)]
         found[name] = (_listed(plain[name]), Field(description=described[0]) if described else ...)
     return found
-
-
-def with_fields(added: Mapping[str, Any]) -> Callable[[type[M]], type[M]]:
-    """Add fields behind those of a model; one that the model declares itself stays."""
-
-    def made(model: type[M]) -> type[M]:
-        return create_model(
-            model.__name__,
-            __base__=model,
-            __module__=model.__module__,
-            __doc__=model.__doc__,
-            **{name: of for name, of in added.items() if name not in model.model_fields},
-        )
-
-    return made
 
 
 def _declared(kind: type) -> Iterator[tuple[str, Any]]:

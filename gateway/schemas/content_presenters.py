@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import Target, UnknownContent, pack
+from actors.messages.content import Target
 from actors.state.messages.changes import former, target_id, text_now
 from actors.state.messages.received import connection_of
 from gateway.http.response import rfc3339
@@ -13,18 +13,7 @@ from gateway.schemas import message_content, responses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.queue.lanes import Record
-    from actors.state.documents import Document
     from gateway.http.response import Answer
-
-
-def content_in(record: Record) -> Document | None:
-    """The content of a queued message, as its document has it; None where a text says it all."""
-    try:
-        content = record.said if record.content else None
-    except UnknownContent:
-        return None
-    return None if content is None else pack(content)
 
 
 def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from actors.messages import content
 from gateway.http.response import Answer, Time
-from gateway.schemas.content_fields import shown, with_fields
+from gateway.schemas.content_fields import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +24,9 @@ class Referred(Answer):
     message_id: str
 
 
-@with_fields(shown(content.Card))
 class SentCard(Answer):
-    pass
+    name: str
+    vcard: str
 
 
 _DOCS: Final = {"edit": "The new words are the `text` of the message that was edited."}

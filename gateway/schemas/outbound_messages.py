@@ -7,7 +7,7 @@ declaration in `actors.messages` (`content_fields.requested`). A kind that stand
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Union, cast
 
 from pydantic import (
     ConfigDict,
@@ -16,19 +16,20 @@ from pydantic import (
     RootModel,
     StringConstraints,
     Tag,
+    create_model,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from actors.messages import content
-from actors.messages.field_types import Line, Whole  # noqa: TC001 - pydantic reads it
+from actors.messages.field_types import Line, Vcard, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime import connection_ids
 from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
-from gateway.schemas.content_fields import requested, with_fields
+from gateway.schemas.content_fields import requested
 from gateway.schemas.requests import Body, ConnectionId, Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     from actors.messages.content import Media, Sendable
 
@@ -130,35 +131,8 @@ class ChangeMessage(OutboundMessage):
     )
 
 
-M = TypeVar("M", bound=OutboundMessage)
-
-
-def _of(kind: type[Sendable], *always: str) -> Callable[[type[M]], type[M]]:
-    """Make the model of a kind: its `type`, and what the kind declares; `always` has to be given."""
-
-    def made(model: type[M]) -> type[M]:
-        own = requested(kind, frozenset(always))
-        whole = with_fields({"type": Literal[kind.type], **own})(model)
-        whole.kind, whole.own = kind, tuple(own)
-        _MODELS[kind.type] = whole
-        return whole
-
-    return made
-
-
-_MODELS: dict[str, type[OutboundMessage]] = {}
-
-
-@_of(content.Text)
-class NewText(StandaloneMessage):
-    """A text to send."""
-
+class TextMessage(StandaloneMessage):
     type: Literal["text"] = "text"
-
-
-@_of(content.Location)
-class NewLocation(StandaloneMessage):
-    """A place to send."""
 
 
 class NumberCard(Body):
@@ -168,72 +142,56 @@ class NumberCard(Body):
     phone: Address
 
 
-@with_fields(requested(content.Card))
 class VcardCard(Body):
     """A person by a vCard."""
 
+    name: Line
+    vcard: Vcard
 
-@_of(content.Contact)
-class NewContact(StandaloneMessage):
-    """People to send, each with a phone number or a vCard."""
 
+class ContactMessage(StandaloneMessage):
     type: Literal["contact"]
     contacts: list[NumberCard | VcardCard] = Field(
         min_length=1, max_length=20, examples=[[{"name": "Ana", "phone": "15550100002"}]]
     )
 
 
-@_of(content.Poll)
-class NewPoll(StandaloneMessage):
-    """A question with options to choose from."""
-
-
-@_of(content.Image)
-class NewImage(FileMessage):
-    """A picture to send, of 16 MB at most."""
-
-
-@_of(content.Video)
-class NewVideo(FileMessage):
-    """A film to send, of 16 MB at most."""
-
-
-@_of(content.Audio)
-class NewAudio(FileMessage):
-    """Sound to send, of 16 MB at most."""
-
-
-@_of(content.Document)
-class NewDocument(FileMessage):
-    """Any file to send, of 100 MB at most."""
-
+class DocumentMessage(FileMessage):
     type: Literal["document"]
     name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
 
 
-@_of(content.Sticker)
-class NewSticker(FileMessage):
-    """A sticker to send: WebP, of 512 kB at most."""
+def _model(
+    kind: type[Sendable], envelope: type[OutboundMessage], sentence: str
+) -> type[OutboundMessage]:
+    """The model of a kind: its envelope, then the fields that the kind declares."""
+    own = requested(kind)
+    named = {"type": Literal[kind.type], **own}
+    added = {name: of for name, of in named.items() if name not in envelope.model_fields}
+    name = f"New{kind.__name__}"
+    model = create_model(name, __base__=envelope, __module__=__name__, __doc__=sentence, **added)
+    model.kind, model.own = kind, tuple(own)
+    return model
 
 
-@_of(content.PollVote, "options")
-class NewPollVote(ChangeMessage):
-    """The account's choice in a poll, in place of an earlier one."""
-
-
-@_of(content.Reaction)
-class NewReaction(ChangeMessage):
-    """A reaction to a message; the next one replaces it."""
-
-
-@_of(content.Edit)
-class NewEdit(ChangeMessage):
-    """Other words for a text that was sent within the last 15 minutes."""
-
-
-@_of(content.Delete)
-class NewDelete(ChangeMessage):
-    """Take back, for everyone, a message that was sent within the last 60 hours."""
+_MODELS: Final[Mapping[str, type[OutboundMessage]]] = {
+    kind.type: _model(kind, envelope, sentence)
+    for kind, envelope, sentence in (
+        (content.Text, TextMessage, "A text to send."),
+        (content.Location, StandaloneMessage, "A place to send."),
+        (content.Contact, ContactMessage, "People to send, each with a phone number or a vCard."),
+        (content.Poll, StandaloneMessage, "A question with options to choose from."),
+        (content.Image, FileMessage, "A picture to send, of 16 MB at most."),
+        (content.Video, FileMessage, "A film to send, of 16 MB at most."),
+        (content.Audio, FileMessage, "Sound to send, of 16 MB at most."),
+        (content.Document, DocumentMessage, "Any file to send, of 100 MB at most."),
+        (content.Sticker, FileMessage, "A sticker to send: WebP, of 512 kB at most."),
+        (content.PollVote, ChangeMessage, "The account's choice in a poll, in place of an earlier one."),
+        (content.Reaction, ChangeMessage, "A reaction to a message; the next one replaces it."),
+        (content.Edit, ChangeMessage, "Other words for a text that was sent within the last 15 minutes."),
+        (content.Delete, ChangeMessage, "Take back, for everyone, a message that was sent within the last 60 hours."),
+    )
+}  # fmt: skip
 
 
 def _kind(given: Any) -> str | None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
 from actors.connection.proxy import address
+from actors.queue.mirror import views
 from actors.redis.leases.lease_record import NONE_HELD
 from actors.runtime.connection_ids import name_of
-from actors.state.fields import API, source_of
+from actors.state.fields import source_of
 from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
-from gateway.schemas.content_presenters import content_in, message_fields
+from gateway.schemas.content_presenters import message_fields
 from gateway.schemas.responses import (
     Alert,
     Connection,
@@ -139,44 +140,12 @@ def queued(record: Record, document: Document | None = None) -> Message:
 
     Where the words are `stored`, the document has them too.
     """
-    times, shown = record.times, document or {}
-    stored = record.stored and not record.redacted
-    said = {
-        "id": record.id,
-        "connection": record.connection,
-        "chat": record.chat,
-        "text": shown.get("text") if stored else None if record.redacted else record.text or None,
-        "content": shown.get("content") if stored else content_in(record),
-        "changes": shown.get("changes"),
-    }
-    return Message(
-        **message_fields(said),
-        id=record.id,
-        message_id=record.message_id,
-        connection=name_of(record.connection),
-        chat=record.chat,
-        sender=None,
-        direction="out",
-        source=API,
-        at=rfc3339(record.accepted_at),
-        type=record.type,
-        status=record.status,
-        attempts=record.attempts,
-        error=record.error,
-        uncertain=record.uncertain,
-        crashes=[_crash(asdict(crash)) for crash in record.crashes],
-        accepted_at=rfc3339(record.accepted_at),
-        send_at=rfc3339(record.send_at),
-        queued_at=rfc3339(times.get("queued", record.accepted_at)),
-        waiting_at=rfc3339(times.get("waiting")),
-        sending_at=rfc3339(times.get("sending")),
-        sent_at=rfc3339(times.get("sent")),
-        delivered_at=rfc3339(times.get("delivered")),
-        read_at=rfc3339(times.get("read")),
-        dead_at=rfc3339(times.get("dead")),
-        cancelled_at=rfc3339(times.get("cancelled")),
-        received_at=None,
-    )
+    known, shown = views.message(record), document or {}
+    if record.stored and not record.redacted:
+        known |= {"text": shown.get("text"), "content": shown.get("content")}
+    accepted_at = record.accepted_at
+    times = {"accepted_at": accepted_at, "queued_at": record.times.get("queued", accepted_at)}
+    return stored({**known, **times, "id": record.id, "changes": shown.get("changes")})
 
 
 def stored(document: Document) -> Message:

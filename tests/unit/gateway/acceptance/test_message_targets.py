@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target
 from gateway.acceptance.message_targets import Found, allowed_change
 from gateway.http.problems import Problem
-from gateway.schemas.outbound_messages import NewDelete, NewEdit, NewPollVote, NewReaction
-
-if TYPE_CHECKING:
-    from gateway.schemas.outbound_messages import ChangeMessage
+from gateway.schemas.outbound_messages import ChangeMessage, NewMessage
 
 CHAT = "15550100002@s.whatsapp.net"
 NOW = 1_800_000_000.0
@@ -29,14 +26,21 @@ OURS = Found(
     deleted=False,
 )
 NAMED = {"connection": "shop", "to": CHAT, "message": "shop.3EB0A1B2C3D4E5F6A7B8C9"}
-REACTION = NewReaction.model_validate({**NAMED, "type": "reaction", "emoji": "👍"})
-EDIT = NewEdit.model_validate({**NAMED, "type": "edit", "text": "ho"})
-DELETE = NewDelete.model_validate({**NAMED, "type": "delete"})
 POLL = Poll("Tea?", ("yes", "no", "no"), 0, "ab" * 32)
 
 
-def vote(*options: str) -> NewPollVote:
-    return NewPollVote.model_validate({**NAMED, "type": "poll_vote", "options": list(options)})
+def wants(kind: str, **own: Any) -> ChangeMessage:
+    made = NewMessage.model_validate({**NAMED, "type": kind, **own}).root
+    assert isinstance(made, ChangeMessage)
+    return made
+
+
+REACTION, DELETE = wants("reaction", emoji="👍"), wants("delete")
+EDIT = wants("edit", text="ho")
+
+
+def vote(*options: str) -> ChangeMessage:
+    return wants("poll_vote", options=list(options))
 
 
 def asked(**changes: Any) -> dict[str, Any]:

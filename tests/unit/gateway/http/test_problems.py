@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gateway.http.problems import KINDS, Problem, from_validation
 from gateway.schemas.connection_requests import NewConnection
-from gateway.schemas.outbound_messages import NewMessage, NewText
+from gateway.schemas.outbound_messages import NewMessage, StandaloneMessage
 from gateway.schemas.requests import ListMessages
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
@@ -67,7 +67,7 @@ def test_each_refusal_names_its_field(change: dict[str, Any], code: str, field: 
 )
 def test_times_that_are_taken(written: str) -> None:
     taken = NewMessage.model_validate_json(json.dumps({**GOOD, "send_at": written})).root
-    assert isinstance(taken, NewText)
+    assert isinstance(taken, StandaloneMessage)
     assert taken.send_at is not None
     assert taken.send_at.utcoffset() is not None
 
