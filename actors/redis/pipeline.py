@@ -18,7 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from actors.metrics.counters import measures
 from actors.redis.client import DEADLINE, SOCKET_TIMEOUT, Client
-from actors.runtime.group_commit import GroupCommit, at_most
+from actors.runtime.group_commit import GroupCommit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +45,14 @@ class _Call(NamedTuple):
     durable: bool
 
 
-_first = at_most(BATCH)
-
-
 def _next(waiting: deque[_Call]) -> list[_Call]:
     """Remove the calls that go together, and return those whose callers did not give up."""
-    return [one for one in _first(waiting) if not one.answer.done()]
+    batch = []
+    for _ in range(min(BATCH, len(waiting))):
+        call = waiting.popleft()
+        if not call.answer.done():
+            batch.append(call)
+    return batch
 
 
 class RedisPipeline:
