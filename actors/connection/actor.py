@@ -17,7 +17,6 @@ import structlog
 from actors.config import default_engine, handover
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.connection_backup import ConnectionBackup
 from actors.connection.backup.quarantine import move_aside
 from actors.connection.ends.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
@@ -42,7 +41,7 @@ from actors.runtime.processes import start_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.connection.backup.connection_backup import SessionCopies
+    from actors.connection.backup.connection_backup import ConnectionBackup, SessionCopies
     from actors.connection.backup.restore import Restorer
     from actors.connection.ends.consequences import ServingEnd
     from actors.connection.engine import Engine
@@ -88,7 +87,7 @@ class ConnectionActor(Shell):
         self._settings = Settings.load(self.data)
         self._redis = connect(self._settings)
         self._leases = Leases(self._redis)
-        self._keeping = ConnectionBackup.of(self._settings, self._leases)
+        self._keeping = self._backup()
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
         self._presences = Presences(self._redis)
@@ -101,6 +100,15 @@ class ConnectionActor(Shell):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
+
+    def _backup(self) -> ConnectionBackup | None:
+        if self._settings.session_storage_type == "local":
+            return None
+        from actors.connection.backup.connection_backup import (  # noqa: PLC0415 - without copies, not loaded
+            ConnectionBackup,
+        )
+
+        return ConnectionBackup.of(self._settings, self._leases)
 
     async def serve(
         self, connection: str, engine: str, forget: bool = False, created_at: float | None = None

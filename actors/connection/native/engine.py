@@ -17,7 +17,6 @@ from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.media.transfers import FileTransfers
 from actors.connection.native.paired_client import PairedClient
-from actors.connection.native.pairing.unpaired_client import UnpairedClient
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport import login
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
         PairingCode,
         Traffic,
     )
+    from actors.connection.native.pairing.unpaired_client import UnpairedClient
     from actors.connection.proxy.address import ProxyAddress
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
@@ -312,6 +312,10 @@ class NativeEngine(SessionInbox, Unable):
             return self._closing
         part: PairedClient | UnpairedClient
         if own.device is None:
+            from actors.connection.native.pairing.unpaired_client import (  # noqa: PLC0415 - once in a life
+                UnpairedClient,
+            )
+
             part = self._enrolment = UnpairedClient(
                 self._session, socket, own, self._events, self._offering
             )

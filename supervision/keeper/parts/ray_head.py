@@ -63,7 +63,7 @@ LONGEST = 36
 """Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
 and Ray appends up to 67."""
 
-START_HOOK = f"{ray_start_hook.__name__}.{ray_start_hook.without_client_server.__name__}"
+START_HOOK = f"{ray_start_hook.__name__}.{ray_start_hook.adjust.__name__}"
 
 # The name of a temporary directory outside the data directory is derived from the latter.
 FALLBACK = Path("/tmp")  # noqa: S108 - made private, and checked

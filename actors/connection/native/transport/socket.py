@@ -14,7 +14,6 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from actors.connection.ends import causes
@@ -43,6 +42,10 @@ from actors.connection.native.transport.noise import (
 )
 from actors.connection.proxy import tunnel
 from actors.connection.whatsapp_version import BROWSER
+from actors.runtime.lazy_imports import without
+
+with without("python_socks"):  # for proxies of the library; `tunnel` loads it where there is one
+    from websockets.asyncio.client import ClientConnection, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 NEEDLESS = {
+    "actors.connection.backup.schedule",
+    "actors.connection.backup.vault",
+    "actors.connection.native.pairing.unpaired_client",
     "actors.connection.trace.trace_writer",
     "actors.connection.trace.shape",
     "aiohttp",
@@ -20,6 +23,7 @@ NEEDLESS = {
     "prometheus_client",
     "pyaileys",
     "pydantic_settings",
+    "python_socks",
     "pywhats",
     "rich",
     "segno",

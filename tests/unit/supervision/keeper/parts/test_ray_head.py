@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +56,24 @@ def test_no_server_for_ray_clients_is_started(short: Path) -> None:
     parameters = RayParams(ray_client_server_port=10_001)
     hook(parameters, True)
     assert parameters.ray_client_server_port is None
+
+
+def test_workers_are_started_by_the_file_that_defers_what_they_do_not_use(short: Path) -> None:
+    hook = load_class(ray_head.command(short, PORTS).environment["RAY_START_HOOK"])
+    parameters = RayParams()
+    hook(parameters, True)
+    assert parameters.worker_path is not None
+    shown = "import sys, json; print(json.dumps([name for name in sys.modules if type(sys.modules[name])"
+    shown += ".__name__ != '_LazyModule']))"
+    code = (
+        f"import runpy, sys; made = runpy.run_path({parameters.worker_path!r});"
+        "sys.meta_path.insert(0, made['DeferredFinder'](made['DEFERRED']));"
+        f"import ray; {shown}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout)
+    assert "ray._private.runtime_env.plugin_schema_manager" in loaded
+    assert not {"jsonschema", "referencing", "rpds"} & set(loaded)
 
 
 def test_state_of_ray_is_kept_for_the_same_code_only(
