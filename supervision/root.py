@@ -259,7 +259,8 @@ class RootSupervisor(Shell):
         """Starts the services in `BEHIND` after the connections of a cold start (G8)."""
         for step in (self._looked.wait, self._connections.settled, self._start_limiter.admitted):
             with suppress(TimeoutError):
-                await asyncio.wait_for(step(), BEHIND_WITHIN)
+                async with asyncio.timeout(BEHIND_WITHIN):
+                    await step()
         self._services.ensure()
 
     def _child_ended(self, child: Child, end: End) -> None:

@@ -8,6 +8,7 @@ blocked; it therefore reports how far the main loop lags.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import time
@@ -142,6 +143,9 @@ class Shell:
         settings = Settings.load(self.data)
         log_to(settings.logs / f"{self.name.partition(':')[0]}.log", settings.log_level, self.name)
         await self._start()
+        # The worker imports without collections (`ray_worker.py`), and these modules stay for its life.
+        gc.freeze()
+        gc.enable()
 
     async def _pulse(self) -> None:
         while True:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from supervision.keeper.parts import ports, ray_head
 
@@ -38,11 +39,17 @@ class Bare:
         return time.process_time()
 
 
+def adjust(parameters: Any, head: bool) -> None:
+    """Starts no server for `ray://` addresses, as Teimoso does; workers are Ray's own."""
+    parameters.ray_client_server_port = None
+
+
 def main(count: int, directory: Path) -> None:
     begun = time.time()
     chosen = ports.settle({}, (), ports.candidates(directory), ports.free)
     command = ray_head.command(directory, chosen)
     added = {name: value for name, value in command.environment.items() if value}
+    added["RAY_START_HOOK"] = "tests.benchmarks.bare_ray.adjust"
     with (directory / "head.log").open("wb") as log:
         head = subprocess.Popen(
             command.arguments, env={**os.environ, **added}, stdout=log, stderr=log
