@@ -1,4 +1,4 @@
-"""Validates the custom HTTP headers of a webhook, and masks secret header values in answers."""
+"""Validates the custom HTTP headers of a webhook, and defines the mask that answers show for header values."""
 
 from __future__ import annotations
 
