@@ -1,4 +1,4 @@
-"""The gateway process: the HTTP API, webhooks and the console; and the command line `teimoso`.
+"""Serves the HTTP API, event webhooks and the web console, and provides the command line `teimoso`.
 
 It works on documents and Redis and calls no actor; the actors' restarts are `supervision`.
 """

@@ -1,4 +1,4 @@
-"""The gateway's Starlette application: its routes, and nothing that it decides."""
+"""Builds the gateway's Starlette application: joins routes and middleware, opens and closes the backends."""
 
 from __future__ import annotations
 

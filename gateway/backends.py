@@ -1,4 +1,4 @@
-"""The gateway's backends: Redis, the state store, and its caches of them."""
+"""Opens and closes the objects that request handlers share: Redis, state store, caches and background tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caches the connections in memory: a send is checked here and never asks the state store."""
+"""Caches the registered connections in memory, so that a send by a known connection reads no state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of the service now, read once for all requests within a second."""
+"""Reads the service's state from Redis and the state store at most once a second, for all concurrent requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the memory of Redis once a second, so that sends are refused before none is left."""
+"""Measures Redis memory once a second, so that sends are rejected before Redis is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches whether Redis answers, so that no request waits for one that hangs."""
+"""Pings Redis continuously and marks a hanging server, so that all Redis calls of the process fail at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints by which the service shows that it is alive, ready and well."""
+"""Defines the answer models of the health, liveness, readiness and load routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m simulator --port P --control-port C --media-port M --data DIR`: runs the simulator until SIGTERM."""
+"""Runs the simulator until SIGTERM: `python -m simulator --port P --control-port C --media-port M --data DIR`."""
 
 from __future__ import annotations
 

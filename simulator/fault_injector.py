@@ -1,4 +1,4 @@
-"""Injects faults into the open sockets of an account; `faults.py` describes and counts them."""
+"""Injects faults into the open sockets of an account; `faults.py` describes and counts the faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the listeners of the simulator: WebSocket, media servers, control API.
+"""Runs the servers of the simulator in one process: WebSocket, media servers, control API.
 
 Clients use the WebSocket, the page on the same port, and the media servers; tests use the control API.
 """

@@ -1,4 +1,4 @@
-"""Composition root of the simulator: builds one simulated WhatsApp on one data directory."""
+"""Builds all components of one simulated WhatsApp on one data directory, and runs client connections."""
 
 from __future__ import annotations
 

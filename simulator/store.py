@@ -1,4 +1,4 @@
-"""SQLite store of the simulator: transactions, and actions after the commit.
+"""Runs the transactions of the simulator's SQLite database, and actions after each commit.
 
 Stanzas leave through `after_commit`, so that no peer receives an ack of state that is not committed.
 """

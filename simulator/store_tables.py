@@ -1,4 +1,4 @@
-"""SQL schema of the simulator's store, and migrations from older versions."""
+"""Defines the SQL schema of the simulator's SQLite database, and migrations from older versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the page of WhatsApp Web, in which clients read the current version before a login.
+"""Serves the page of WhatsApp Web from which clients read the current version before a login.
 
 The port of the WebSocket serves it: `ws://HOST:PORT/ws/chat` and `http://HOST:PORT/sw.js` belong
 together, as `wss://web.whatsapp.com/ws/chat` and `https://web.whatsapp.com/sw.js` do. whatsmeow reads

@@ -1,4 +1,4 @@
-"""The supervision tree in Ray: the root actor, its children, and the policy of restarts.
+"""Supervises the Ray actors of an instance: the root actor, its child actors, and the policy of restarts.
 
 The work of the actors is in `actors`; `keeper` runs the processes of a host, Ray's own included.
 """

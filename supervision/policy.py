@@ -1,4 +1,4 @@
-"""Decides about restarts: backoff, restart intensity, waves of starts, probes, memory limit, lease expiry.
+"""Decides restart backoff, restart intensity, waves of starts, probe failures, memory limits and lease expiry.
 
 Pure: clocks, chance and state come in, decisions go out. Seconds throughout; `now` is a monotonic
 clock, except for the times of a lease.

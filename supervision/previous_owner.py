@@ -1,4 +1,4 @@
-"""Stops the previous owner of a connection, or waits until its lease expires (G6)."""
+"""Stops the previous owner process of a connection, or waits until the owner's lease expires (G6)."""
 
 from __future__ import annotations
 

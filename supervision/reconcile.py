@@ -1,4 +1,4 @@
-"""Decides the next step for a connection from its desired and its observed state.
+"""Decides the next step for a connection (start, stop, kill …) from the desired and the observed state.
 
 Pure: a table. `connections.py` executes a step and decides again, until the step is `Nothing`. `now`
 is in seconds since the epoch, as the times of a lease are.

@@ -1,4 +1,4 @@
-"""Reads the desired state of each connection, and stores which requests the root has handled."""
+"""Reads the desired states of connections from the state store, and stores which requests the root actor handled."""
 
 from __future__ import annotations
 

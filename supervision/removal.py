@@ -1,4 +1,4 @@
-"""Removes the remains of a deleted connection: queue, session, backups, documents, keys and webhooks."""
+"""Removes all data of a deleted connection: queue, session, backups, state-store documents, keys and webhooks."""
 
 from __future__ import annotations
 

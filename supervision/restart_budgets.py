@@ -1,4 +1,4 @@
-"""Stores the restart budgets of connections, which outlive the root."""
+"""Stores the restart budget of each connection in the state store, so that budgets outlive the root actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composition root of the supervision tree: the actor that Ray restarts, and that restarts all others.
+"""Runs the root actor of the supervision tree: Ray restarts the root actor, and the root actor restarts all others.
 
 A root starts itself, so that one which Ray restarted adopts the living children without a caller:
 the same processes, no reconnect (G8). Its state is elsewhere: names in Ray, leases in Redis, desired

@@ -1,4 +1,4 @@
-"""Detects whether another root was started since: one that was suspended may have been replaced."""
+"""Detects by a counter in Redis whether a newer root actor has started, which replaces a suspended one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps one actor of each service running: state, queue, health, vault; one-for-one, without a limit."""
+"""Keeps one actor of each service running: state, queue, health, vault; one-for-one restarts without a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps standbys ready: connection actors that have everything imported and serve no connection yet."""
+"""Keeps standby connection actors ready, which have all code imported and serve no connection yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits concurrent starts after a mass failure, in waves that `policy.Wave` bounds."""
+"""Limits concurrent starts of connection actors after a mass failure, in waves that `policy.Wave` bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a valid request to a message in the queue: its file, its target, the queue or the spool.
+"""Turns validated send requests into messages in the Redis queue, or in the on-disk spool while Redis is away.
 
 The queue itself is `actors/queue`.
 """

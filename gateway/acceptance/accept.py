@@ -1,4 +1,4 @@
-"""Acceptor a send: into the queue, or while Redis is away into the spool."""
+"""Accepts a send into the Redis queue, or into the on-disk spool while Redis is away."""
 
 from __future__ import annotations
 

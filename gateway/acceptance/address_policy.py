@@ -1,4 +1,4 @@
-"""Addresses that a caller's URL may lead to: public ones, and no other.
+"""Resolves host names in callers' URLs, and lets HTTP clients connect to public addresses only (SSRF guard).
 
 A name is resolved once for each connection, every address that it has is judged, and the connection
 goes to one of those: an answer that changes in between reaches nothing (DNS rebinding).

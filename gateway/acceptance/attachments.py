@@ -1,4 +1,4 @@
-"""The file of a message that is to be sent: found or fetched, and fit for its kind."""
+"""Finds or fetches the file of a message to send, and checks the file's type and size against WhatsApp's limits."""
 
 from __future__ import annotations
 

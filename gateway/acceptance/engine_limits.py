@@ -1,4 +1,4 @@
-"""Promises of a connection's engine, and refusals of what it cannot do."""
+"""Chooses the WhatsApp client engine of a new connection, and rejects requests beyond an engine's abilities."""
 
 from __future__ import annotations
 

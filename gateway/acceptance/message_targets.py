@@ -1,4 +1,4 @@
-"""Finds the message that another one refers to, and checks that it fits the reference.
+"""Finds the message that a reply, edit, reaction or vote refers to, and rejects references that do not fit.
 
 A wrong reference is refused before anything is accepted. Later ends of the target are no refusal:
 a message that is still to be sent stands before its edit in the lane, and if it dies there, so does

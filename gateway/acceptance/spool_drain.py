@@ -1,4 +1,4 @@
-"""Drains the spool into the queue by itself once Redis is back, in its order."""
+"""Moves messages from the on-disk spool to the Redis queue once Redis is back, in order within each chat."""
 
 from __future__ import annotations
 

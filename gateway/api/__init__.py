@@ -1,4 +1,4 @@
-"""The API's resources, a module each: routes, and what each method does.
+"""Declares and handles the routes of the HTTP API, one module for each resource.
 
 The shapes of requests and responses are `gateway/schemas`.
 """

@@ -1,4 +1,4 @@
-"""The life of a connection: what is desired of it is written here, the root makes it so."""
+"""Serves the `/api/connections` routes; writes desired states, which the supervision root actor then applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's documentation for a person, and the document behind it."""
+"""Serves the API documentation: `/docs` as HTML for people, and the OpenAPI document `/openapi.json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For those who run the service: health, readiness, metrics."""
+"""Serves health, liveness, readiness, load and Prometheus metrics routes for operators and probes."""
 
 from __future__ import annotations
 

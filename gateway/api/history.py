@@ -1,4 +1,4 @@
-"""Alerts, active or over, and recovery actions."""
+"""Serves API routes that list alerts (active or cleared) and finished recovery actions from the state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys over the API: made, listed and taken back. `http/api_keys.py` stores them."""
+"""Serves API routes that create, list and revoke API keys; `http/api_keys.py` stores the keys."""
 
 from __future__ import annotations
 

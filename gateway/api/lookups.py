@@ -1,4 +1,4 @@
-"""Requests to an open connection that are answered while the caller waits: nothing of them is kept."""
+"""Forwards a request to the process of an open connection and awaits the answer: number check, groups, typing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files: taken in before a message names them, and given out by the message that brought them."""
+"""Serves API routes that upload a file for later messages, and download the file of a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: follow and cancel what goes out, and read what went out and came in."""
+"""Serves API routes that show one message, list messages of a connection, and cancel an unsent message."""
 
 from __future__ import annotations
 

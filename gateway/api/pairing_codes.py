@@ -1,4 +1,4 @@
-"""Linking an account by a code that a person types on the phone, in place of scanning the QR."""
+"""Serves API routes that request and show a pairing code, typed on the phone in place of a QR scan."""
 
 from __future__ import annotations
 

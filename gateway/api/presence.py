@@ -1,4 +1,4 @@
-"""Online and typing of contacts, as the connection sees them."""
+"""Serves API routes that subscribe to a contact's presence, and show the last reported presence and typing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The QR of a connection, as JSON for a program or as a picture for a person."""
+"""Formats the pairing QR code of a connection as JSON, PNG or SVG, by the request's Accept header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue as a caller sees it: depth, dead letters, and sending those again."""
+"""Serves API routes that show queue depths, list dead letters, and queue dead letters again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /api/messages`: accepts a send once it is on disk."""
+"""Serves `POST /api/messages`: validates a send, and answers once the message is on disk (Redis or spool)."""
 
 from __future__ import annotations
 

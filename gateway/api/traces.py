@@ -1,4 +1,4 @@
-"""The flight recorder of a connection: started, stopped and looked at while its owner runs."""
+"""Serves API routes that start, stop and show a connection's flight recorder, which logs the shape of traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line `teimoso`: `app` declares its commands, the packages carry them out.
+"""Implements the command line `teimoso`: `app` declares the commands, the packages carry the commands out.
 
 No heavy import is at the top of a module: the command that needs one loads it, so that `teimoso
 --help` answers at once. The processes that commands start are `supervision/keeper`.

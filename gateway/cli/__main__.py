@@ -1,4 +1,4 @@
-"""`python -m gateway.cli`: the command where nothing is installed."""
+"""Runs the command line where `teimoso` is not installed: `python -m gateway.cli`."""
 
 from gateway.cli import main
 

@@ -1,4 +1,4 @@
-"""The API as the commands call it: one host, one key, refusals as sentences."""
+"""Calls the gateway's HTTP API for CLI commands; ends the command with a sentence on an error response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files on their way between this machine's disk and messages."""
+"""Uploads files for `teimoso send` and downloads files of messages, through the gateway's HTTP API."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs.

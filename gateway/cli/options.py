@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Defines the typer options that several `teimoso` commands share, such as `--data`, `--json` and `--key`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output of the commands: JSON for a program, tables and sentences for a person."""
+"""Prints the output of `teimoso` commands: JSON for programs, tables and sentences for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Around every page: who asks, whether a page of this site did, and what is shown where it fails."""
+"""Wraps each console page as an ASGI application: checks session and form token, renders errors as pages."""
 
 from __future__ import annotations
 

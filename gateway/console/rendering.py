@@ -1,4 +1,4 @@
-"""Pages as HTML: the templates, what they may ask for, and the headers that every page has."""
+"""Renders console pages as HTML from Jinja templates, and adds the security headers of every page."""
 
 from __future__ import annotations
 

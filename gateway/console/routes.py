@@ -1,4 +1,4 @@
-"""Routes of the console's pages."""
+"""Declares the Starlette routes of the web console's pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request of a person who is logged in, and what a page asks the service for.
+"""Represents one request of a logged-in person to the console, and calls API operations with the person's key.
 
 Pages ask the operations of the API with the person's key: they show and do what that key may,
 and nothing besides.

@@ -1,4 +1,4 @@
-"""Words for a person in place of codes (pure)."""
+"""Translates codes of states, errors and alerts into words for people on console pages (pure)."""
 
 from __future__ import annotations
 

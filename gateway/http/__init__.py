@@ -1,4 +1,4 @@
-"""HTTP below the API: server, endpoint, bodies, keys, limits, problems, the OpenAPI document.
+"""Implements the HTTP layer below the API: server, endpoints, bodies, API keys, rate limits, OpenAPI document.
 
 No resource of the service is named here; those are `gateway/api`.
 """

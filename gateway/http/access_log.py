@@ -1,4 +1,4 @@
-"""Around every request: its id, its count, its log line, and the answer when something breaks."""
+"""Wraps the gateway as ASGI middleware: gives each request an id, a log line, a count, and an answer on errors."""
 
 from __future__ import annotations
 

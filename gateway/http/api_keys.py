@@ -1,4 +1,4 @@
-"""API keys: how they are made, stored and looked up.
+"""Creates, stores, revokes and looks up API keys with scopes.
 
 Only a SHA-256 of a key is stored. That is enough because a key made here carries 256 random bits:
 there is nothing to guess, so a slow hash would only slow the callers down.

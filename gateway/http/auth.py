@@ -1,4 +1,4 @@
-"""Authenticates and authorizes a request."""
+"""Extracts a request's API key, and rejects requests without a valid key or without the required scope."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded in size and time, while it arrives and not after."""
+"""Reads a request's body as it arrives, bounded in bytes and seconds; checks that JSON bodies are declared as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Byte ranges of a request for a file (RFC 9110, 13 and 14): one range, or all of it. Pure."""
+"""Parses Range and If-None-Match headers of a file download: one range or the whole file (RFC 9110, pure)."""
 
 from __future__ import annotations
 

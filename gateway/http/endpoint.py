@@ -1,4 +1,4 @@
-"""One path of the API: what each of its methods takes, gives and refuses, and how it is asked.
+"""Runs declared API operations: checks key, rate, scope, query and body, then calls the handler.
 
 An `Operation` is both what runs and what the OpenAPI document is made from: it cannot promise
 what it does not do. The order of refusals is fixed: method, key, rate, scope, query, body.

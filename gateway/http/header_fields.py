@@ -1,4 +1,4 @@
-"""The header fields of a request as the server hands them on: names in lower case, all bytes.
+"""Reads header fields by name from the raw list of an ASGI request: names in lower case, all bytes.
 
 For what every request is asked: Starlette's `Headers` writes each name anew for each look.
 """

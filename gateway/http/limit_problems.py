@@ -1,4 +1,4 @@
-"""Answers to calls that reached a limit, and their count."""
+"""Converts a reached limit into a problem response (429 or 503), and counts the refused call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr, each with an `action`."""
+"""Configures the process's logs as one JSON object a line on stderr, and writes a request's log line."""
 
 from __future__ import annotations
 

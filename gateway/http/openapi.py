@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the operations that run and the models that validate."""
+"""Generates the OpenAPI 3.1 document from the declared API operations and the pydantic models."""
 
 from __future__ import annotations
 

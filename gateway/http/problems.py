@@ -1,4 +1,4 @@
-"""Every way to be refused: stable codes, and their `application/problem+json` form (RFC 9457).
+"""Defines all error responses of the API: stable codes, and `application/problem+json` bodies (RFC 9457).
 
 A code never changes its meaning. Details are written for the person who reads the answer and
 never repeat a message's text, a phone number or a key.

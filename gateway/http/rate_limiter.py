@@ -1,4 +1,4 @@
-"""Rate limits of API keys and of connections.
+"""Limits the request rate of each API key and each connection, counted in the memory of one gateway process.
 
 A key has a minute's worth of requests at once, and gets them back at an even rate; so has each connection,
 over all keys that are for it. Behind them stands the limit of the process, of which each connection has

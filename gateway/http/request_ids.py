@@ -1,4 +1,4 @@
-"""The id under which an answer and every log line of its request can be found."""
+"""Chooses the id of a request for its answer and log lines: the caller's valid X-Request-Id, or a random id."""
 
 from __future__ import annotations
 

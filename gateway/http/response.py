@@ -1,6 +1,6 @@
-"""Headers and form that every answer has.
+"""Defines the base model of API answers, and formats times as RFC 3339 in UTC.
 
-Times are RFC 3339 in UTC. Every field is always there; what is unknown is null.
+Every field of an answer is always there; an unknown value is null.
 """
 
 from __future__ import annotations

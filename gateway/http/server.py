@@ -1,8 +1,8 @@
-"""HTTP below the application: what is no request is refused in the same form as everything else.
+"""Extends uvicorn's HTTP protocol: bounds request heads, and answers malformed requests with a problem response.
 
-uvicorn's protocol, bounded: a request's head has at most `HEAD` bytes and arrives within
-`HEAD_TIMEOUT`; and neither what is broken after a whole request nor the end of what its client
-has to say takes that request's answer away.
+A request's head has at most `HEAD` bytes and arrives within `HEAD_TIMEOUT`; and neither what is
+broken after a whole request nor the end of what its client has to say takes that request's answer
+away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counters and states as the text that Prometheus reads.
+"""Renders counters and states in Prometheus' text format.
 
 The counters themselves are `actors/metrics`.
 """

@@ -1,4 +1,4 @@
-"""Counters of processes, in plain numbers, as families for Prometheus."""
+"""Converts plain counters and gauges of all processes to Prometheus metric families, for the metrics route."""
 
 from __future__ import annotations
 

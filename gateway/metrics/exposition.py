@@ -1,4 +1,4 @@
-"""The text for Prometheus: counters of this process, and those collected elsewhere.
+"""Counts requests and messages of this process, and renders all series in Prometheus' text format.
 
 No label ever carries a number, a text or a key.
 """

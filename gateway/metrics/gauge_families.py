@@ -1,4 +1,4 @@
-"""Queue, connections and machine at one moment, as series for Prometheus."""
+"""Converts the observed queue, connections and machine load to Prometheus gauges, for the metrics route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Counters of the tree of actors, as the root wrote them last (`supervision/reports/metrics_file.py`)."""
+"""Reads the counters of all Ray actors from the file that the supervision root actor writes.
+
+`supervision/reports/metrics_file.py` has the file's format.
+"""
 
 from __future__ import annotations
 

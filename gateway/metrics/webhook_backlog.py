@@ -1,4 +1,4 @@
-"""The backlog of webhooks as series for Prometheus: of all together, so that no URL is a label."""
+"""Converts the webhooks' backlog to Prometheus series, summed over all webhooks so that no URL is a label."""
 
 from __future__ import annotations
 

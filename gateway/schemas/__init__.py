@@ -1,4 +1,4 @@
-"""The shapes of requests, responses and events, as pydantic models, and what fills them.
+"""Defines pydantic models of requests, responses and events, and functions that fill the models.
 
 Nothing here reads a store or Redis.
 """

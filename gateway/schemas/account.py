@@ -1,4 +1,4 @@
-"""Models of contacts, chats and labels of an account, and the state store's documents as these (pure)."""
+"""Defines models of contacts, chats and labels, and converts state-store documents to the models (pure)."""
 
 from __future__ import annotations
 

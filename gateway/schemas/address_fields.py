@@ -1,4 +1,4 @@
-"""Addresses as fields of requests: by phone number alone, of a person, or of any chat."""
+"""Defines pydantic field types for WhatsApp addresses in requests: phone number, person, or any chat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WhatsApp addresses as callers write them, made canonical (pure)."""
+"""Converts WhatsApp addresses, as callers write the addresses, to canonical form; rejects invalid ones (pure)."""
 
 from __future__ import annotations
 

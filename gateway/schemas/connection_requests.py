@@ -1,4 +1,4 @@
-"""Models of requests that add a connection, or change its settings."""
+"""Defines the request models that create a connection or change a connection's settings."""
 
 from __future__ import annotations
 

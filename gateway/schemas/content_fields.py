@@ -1,4 +1,4 @@
-"""Fields of request and answer models, read off the kinds of message content (`actors.messages.content`).
+"""Derives fields of request and answer models from the kinds of message content (`actors.messages.content`).
 
 A field of a kind is declared there alone. References to other things stay with the models that use these: a request
 names a message by its id and a file by where it is, an answer has ids, and content has neither.

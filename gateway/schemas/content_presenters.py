@@ -1,4 +1,4 @@
-"""Presents the content of a message, and its later changes, in answers (pure)."""
+"""Converts a stored message's content and later changes to answer models (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events, webhooks and deliveries as answers (pure)."""
+"""Converts events, webhooks and deliveries to answer models and event JSON (pure)."""
 
 from __future__ import annotations
 

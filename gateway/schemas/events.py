@@ -1,4 +1,4 @@
-"""Models of the events for webhooks and readers of `/api/events`."""
+"""Defines models of events for webhooks and `/api/events`, and models of webhooks and deliveries."""
 
 from __future__ import annotations
 

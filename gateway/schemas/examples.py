@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document, made of what the models' fields give for one (pure)."""
+"""Generates example bodies for the OpenAPI document from the examples in the models' fields (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of a message's content in answers, made of the kinds that declare it; and of later changes by others."""
+"""Builds models of message content in answers from the declared kinds, and defines models of later changes."""
 
 from __future__ import annotations
 

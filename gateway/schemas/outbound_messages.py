@@ -1,4 +1,4 @@
-"""Messages that can be sent: a model for each kind, which its `type` names.
+"""Defines the request models of messages to send, one model for each message `type`.
 
 The models here are the envelope, and references to files and other messages; the fields of a kind come from its
 declaration in `actors.messages` (`content_fields.requested`). A kind that stands for itself may answer another message

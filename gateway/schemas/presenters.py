@@ -1,4 +1,4 @@
-"""Answers made of what Redis and the state store know (pure)."""
+"""Converts connections, messages, alerts and queue counts from Redis and the state store to answer models (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that validate requests; the OpenAPI document is made from them.
+"""Defines pydantic models that validate request bodies and queries; the OpenAPI document is generated from the models.
 
 Bodies are strict (a number is not a text) and refuse fields that they do not know; query
 parameters come as text and are read leniently, but refuse names that they do not know as well.

@@ -1,4 +1,4 @@
-"""Models of answers; the OpenAPI document is made from them."""
+"""Defines pydantic models of API answers; the OpenAPI document is generated from the models."""
 
 from __future__ import annotations
 

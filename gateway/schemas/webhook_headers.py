@@ -1,4 +1,4 @@
-"""Headers of a webhook's own: which may be set, and how their secrets are shown."""
+"""Validates the custom HTTP headers of a webhook, and defines the mask that answers show for header values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events on their way out: delivery to webhooks, and the stream of server-sent events.
+"""Delivers events to webhook endpoints, and streams events to API readers as server-sent events.
 
-The log of events is `actors/state/events`; the API's resource is `gateway/api/webhooks.py`.
+The log of events is `actors/state/events`; the API's resource is `gateway/api/webhooks`.
 """

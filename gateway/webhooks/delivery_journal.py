@@ -1,4 +1,4 @@
-"""Stores the progress of one webhook: its place in the log, and deliveries that have documents."""
+"""Stores the delivery progress of one webhook: the position in the event log, and records of single deliveries."""
 
 from __future__ import annotations
 

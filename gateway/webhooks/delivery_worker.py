@@ -1,4 +1,4 @@
-"""Delivers to one endpoint: chats beside one another, each in its order.
+"""Delivers events from the event log to one webhook endpoint, at least once and in order within each chat.
 
 `lanes` has what waits, `delivery_policy` decides, and `Courier` does: it reads the log, posts, and
 stores how far it is. One task changes all of its state; each attempt is a task that reports to it.

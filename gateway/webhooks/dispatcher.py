@@ -1,4 +1,4 @@
-"""Runs a courier for each webhook, in one process of an instance at a time."""
+"""Runs a delivery worker for each webhook, in only one gateway process of an instance at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as webhooks and readers get them: a ``connection.qr`` with its QR or code, while that is valid.
+"""Serializes an event as JSON for webhooks and stream readers; adds the valid QR or code to `connection.qr`.
 
 The event of the log has neither (G10): the lease has them in Redis, which forgets them as they expire.
 """

@@ -1,4 +1,4 @@
-"""The end of the log of events, read once for all in this process who follow it."""
+"""Reads new events from the event log once, and shares the events in memory with all workers and readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attempts of one webhook that are on their way: a task for each."""
+"""Tracks the asyncio tasks of one webhook's delivery attempts in progress, and raises a task's failure."""
 
 from __future__ import annotations
 

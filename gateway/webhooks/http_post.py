@@ -1,4 +1,4 @@
-"""POSTs to the endpoint of a webhook, over connections of its own."""
+"""Sends HTTP POST requests to webhook endpoints, over a separate connection pool for each endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the next event of a lane and tries to deliver it, once; `delivery_worker` decides what follows."""
+"""Finds the next event of a chat's lane and attempts one delivery; `delivery_worker` decides what follows."""
 
 from __future__ import annotations
 

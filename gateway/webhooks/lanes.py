@@ -1,4 +1,4 @@
-"""Events of one endpoint between the log and their delivery: a lane for each chat (pure).
+"""Orders undelivered events of one webhook in a lane for each chat, in memory (pure).
 
 The worker (`delivery_worker`) takes the log in, and out of each lane one event at a time.
 """

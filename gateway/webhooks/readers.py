@@ -1,4 +1,4 @@
-"""The readers of `GET /api/events` in one gateway process: their quota, and the event log that they need.
+"""Limits concurrent readers of `GET /api/events` for each key, and requests that the event log is written.
 
 `stream` sends the events.
 """

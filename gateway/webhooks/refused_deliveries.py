@@ -1,4 +1,4 @@
-"""Reads stored deliveries of one webhook that are still to be made; `delivery_worker` stores them."""
+"""Reads stored deliveries of one webhook that wait for an attempt; `delivery_worker` stores the deliveries."""
 
 from __future__ import annotations
 

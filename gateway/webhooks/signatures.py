@@ -1,4 +1,4 @@
-"""Signatures of webhooks as Standard Webhooks has them (https://www.standardwebhooks.com): pure."""
+"""Creates secrets and signature headers of webhooks by Standard Webhooks (https://www.standardwebhooks.com, pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt to deliver: signed, with the webhook's own headers, and timed."""
+"""Sends one signed webhook request with the webhook's custom headers, and returns the timed attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GET /api/events`: what happens, as server-sent events, for as long as somebody reads."""
+"""Serves `GET /api/events`: streams events from the event log to one reader as server-sent events, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds messages from requests to the control port.
+"""Builds protobuf messages of simulated people from JSON requests to the control API.
 
 The `type` of a request is one of KINDS, by default `text`. `reply_to` and `target` are ids of messages
 in the same chat.

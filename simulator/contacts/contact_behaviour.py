@@ -1,4 +1,4 @@
-"""Sends messages of simulated people to companions, and encrypts them again on a retry receipt."""
+"""Sends messages of simulated people to companion devices, and encrypts a message again on a retry receipt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes the devices of a simulated person: lost sessions, a new phone, a device linked or unlinked."""
+"""Changes the devices of a simulated person: drops sessions, reinstalls the phone, links or unlinks a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists the devices of a person, simulated ones and companions, with the signed key index list and `phash`."""
+"""Lists a person's devices, simulated ones and companions, with the signed key index list and `phash`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inboxes of the simulated people: the oracle of the tests."""
+"""Stores the messages that simulated people received: the oracle of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts message content between the fields of control requests, protobuf, and inbox entries.
+"""Converts message content between JSON fields of control requests, protobuf, and inboxes of simulated people.
 
 Shapes after whatsmeow `send.go` (BuildEdit, BuildRevoke, BuildReaction, getTypeFromMessage,
 getMediaTypeFromMessage, getEditAttribute) and WAWebProtobufsE2E.

@@ -1,4 +1,4 @@
-"""Encrypts and decrypts add-ons (poll votes, edits) under the message secret of their target.
+"""Encrypts and decrypts add-ons (poll votes, edits) under the message secret of the target message.
 
 After whatsmeow `msgsecret.go` (generateMsgSecretKey) and whatsapp-rust `features/message_edit.rs`.
 """

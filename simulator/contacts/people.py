@@ -1,4 +1,4 @@
-"""Stores people: phone number, LID, and behaviour (receipts, addressing, prekeys)."""
+"""Stores account owners and contacts: phone number, LID, and behaviour (receipts, addressing, prekeys)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolves content outside of a message: downloads its media, and decrypts a vote with the poll's secret."""
+"""Downloads and decrypts the media that a message names, and decrypts poll votes, for the people's inboxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sender keys of the simulated devices: encryption and decryption of group messages."""
+"""Stores sender keys of simulated devices, and encrypts and decrypts group messages under sender keys."""
 
 from __future__ import annotations
 

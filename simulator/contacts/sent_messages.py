@@ -1,4 +1,4 @@
-"""Stores messages that simulated people sent, and the receipts and retries of each."""
+"""Stores messages that simulated people sent, and the receipts and retries of each message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated devices with their private keys: prekey bundles, encryption, decryption."""
+"""Stores simulated devices with private keys; builds prekey bundles, encrypts and decrypts for each device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signal sessions as immutable values: X3DH, Double Ratchet, and the fields of a `pkmsg`."""
+"""Computes Signal sessions as immutable values: X3DH, Double Ratchet, and the fields of a `pkmsg`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control API of accounts: properties, linked devices, migration to LIDs, prekeys."""
+"""Serves control API routes of accounts: properties, linked devices, migration to LIDs, prekeys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control API of stanzas without an answer: the deadline, and the stanzas that missed it."""
+"""Serves control API routes that set the deadline for clients' answers, and list unanswered stanzas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes of the control API: actions of people with phones, over HTTP on loopback.
+"""Builds the Starlette application of the control API: actions of people with phones, over HTTP on loopback.
 
 `docs/simulator.md` lists the requests, with their fields and pages.
 """

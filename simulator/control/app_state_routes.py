@@ -1,4 +1,4 @@
-"""Control API of app state: settings that an account's phone shares with its companions."""
+"""Serves control API routes of app state: settings that an account's phone shares with its companions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control API of calls: a contact rings an account, or hangs up."""
+"""Serves control API routes by which a contact calls an account, or hangs up."""
 
 from __future__ import annotations
 

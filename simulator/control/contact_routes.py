@@ -1,4 +1,4 @@
-"""Control API of people: their messages, devices, behaviour and inboxes."""
+"""Serves control API routes that send messages as people, show inboxes, and change devices and behaviour."""
 
 from __future__ import annotations
 

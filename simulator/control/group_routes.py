@@ -1,4 +1,4 @@
-"""Control API of groups: creation, members, addressing, timer."""
+"""Serves control API routes that create and show groups, and change members, addressing and timer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control API of phones: pairing demands, history syncs, read messages, presence and typing."""
+"""Serves control API routes of phones: pairing demands, history syncs, read messages, presence and typing."""
 
 from __future__ import annotations
 

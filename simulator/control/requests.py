@@ -1,4 +1,4 @@
-"""Parses JSON bodies and query parameters of control requests; errors are problem+json."""
+"""Parses JSON bodies and query parameters of control API requests, and builds problem+json errors."""
 
 from __future__ import annotations
 

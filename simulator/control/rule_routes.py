@@ -1,4 +1,4 @@
-"""Control API of server rules: switches, and accepted versions of WhatsApp Web."""
+"""Serves control API routes that switch server rules, and set the accepted versions of WhatsApp Web."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control API of the flight recorder: start, stop, files."""
+"""Serves control API routes that start and stop the flight recorder of stanzas, and list its trace files."""
 
 from __future__ import annotations
 

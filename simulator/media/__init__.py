@@ -1,4 +1,4 @@
-"""Media servers of the simulated WhatsApp: encrypted files over HTTPS.
+"""Simulates WhatsApp's media servers: stores and serves encrypted files over HTTPS.
 
 Messages that name a file are `contacts` and `server`.
 """

@@ -1,4 +1,4 @@
-"""Answers media retry receipts: the account's phone uploads a deleted file again.
+"""Answers media retry receipts of clients: the account's phone uploads a deleted file again.
 
 After whatsmeow `mediaretry.go`: a receipt of type `server-error` to the own phone, answered by a
 notification, both sealed under the file's media key.

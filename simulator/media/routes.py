@@ -1,4 +1,4 @@
-"""HTTP routes of the media servers: upload, download and deletion of encrypted files.
+"""Serves the HTTP routes of the media servers: upload, download and deletion of encrypted files.
 
 Paths, parameters and answers after whatsmeow `upload.go`, `download.go` and Baileys `messages-media`.
 """

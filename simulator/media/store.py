@@ -1,4 +1,4 @@
-"""Stores the encrypted files of the media servers, their addresses, and the tokens for uploads."""
+"""Stores the encrypted files of the media servers, the files' download paths, and the tokens for uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated phones of the accounts: pairing, device signatures, history syncs, app state.
+"""Simulates the accounts' phones: pairing, device signatures, history syncs, app state.
 
 Other people's devices are `contacts`.
 """

@@ -1,4 +1,4 @@
-"""Creates and verifies device signatures (ADV) of phone and companion.
+"""Creates and verifies the device signatures (ADV) of a phone and its companions.
 
 Prefixes and signed bytes as in whatsmeow `pair.go`; the key index list's prefix as in WhatsApp
 Web's `WAWebAdvSignatureApi`.

@@ -1,4 +1,4 @@
-"""Pairing by a code: the client shows it, the owner types it on the phone, the server passes wrapped keys on.
+"""Pairs a client by a code that the owner types on the phone; the server relays keys wrapped under the code.
 
 Stages and shapes as in whatsmeow `pair-code.go` and WhatsApp Web's `WASmaxMd…RPC` modules. The code
 never passes the server: it knows a ref, and hands keys to and fro that the code wraps.

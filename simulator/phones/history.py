@@ -1,4 +1,4 @@
-"""History syncs from the account's own phone to its linked devices.
+"""Sends history syncs from the account's own phone to its linked devices.
 
 After whatsmeow `message.go` (handleHistorySyncNotificationLoop) and Baileys `utils/history`: a
 HistorySync, deflated, encrypted as media of type `md-msg-hist`, and named by a HistorySyncNotification

@@ -1,4 +1,4 @@
-"""Cryptography of the phone in a pairing by code: ephemeral keys wrapped under it, and the ADV secret.
+"""Computes the phone's keys in a pairing by code: ephemeral keys wrapped under the code, and the ADV secret.
 
 The code wraps an ephemeral key of either side; from the two the client's bundle is opened, and from
 that and both identities the secret is derived under which the phone sends its signature. Lengths,

@@ -1,4 +1,4 @@
-"""Migrates an account to LIDs: its phone sends its companions the LID of each number."""
+"""Migrates an account to LIDs: the account's phone sends the companions the LID of each contact's number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairing by QR: refs for a registering client, the phone's scan, the signatures of both.
+"""Pairs a client by QR: sends refs, links the device that the phone scans, verifies the device's signature.
 
 By a code instead of the QR: `code_pairing.py`.
 """

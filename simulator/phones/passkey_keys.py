@@ -1,4 +1,4 @@
-"""Cryptography of a pairing by passkey: the account's WebAuthn key, and the keys that phone and client agree.
+"""Computes the keys in a pairing by passkey: the account's WebAuthn key, and keys that phone and client agree.
 
 Labels, lengths and the alphabet of the code are those of whatsmeow, pair-passkey.go.
 """

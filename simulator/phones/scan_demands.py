@@ -1,4 +1,4 @@
-"""Demands of a phone on a client after a scan: a fresh secret in its QR, or a passkey."""
+"""Stores and enforces what a phone demands of a client after a QR scan: a fresh secret, a passkey, or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes the messages of companions to the recipients' devices, and acknowledges or refuses them."""
+"""Routes the messages of companions to the recipients' devices, and acknowledges or rejects each message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends notifications of changed devices, identities, groups, prekeys and app state.
+"""Queues notifications to companions of changed devices, identities, groups, prekeys and app state.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.

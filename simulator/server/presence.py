@@ -1,4 +1,4 @@
-"""Passes presence and typing on to clients that are online; stores nothing.
+"""Relays presence and typing to online clients; stores nothing on disk.
 
 Shapes after whatsmeow `presence.go`: a presence goes to subscribers that are online themselves, a
 chat state to online devices.

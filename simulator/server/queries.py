@@ -1,4 +1,4 @@
-"""Answers the queries (`iq`) of a logged-in companion, by namespace."""
+"""Answers `iq` queries of logged-in companions: passes each query to the handler of its namespace."""
 
 from __future__ import annotations
 

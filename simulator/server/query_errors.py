@@ -1,4 +1,4 @@
-"""Errors that answer queries, and the limit on the users in a query."""
+"""Defines the errors that answer `iq` queries, and limits the number of users in a query."""
 
 from __future__ import annotations
 

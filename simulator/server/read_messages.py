@@ -1,4 +1,4 @@
-"""Stores which messages an account read, for the control API."""
+"""Stores which messages an account has read, for the control API."""
 
 from __future__ import annotations
 

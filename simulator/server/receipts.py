@@ -1,4 +1,4 @@
-"""Handles receipts and acks of companions: dequeues stanzas, forwards receipts, and asks for retries."""
+"""Handles receipts and acks of companions: dequeues stanzas, forwards receipts, answers retry receipts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds message and receipt stanzas for companions."""
+"""Builds message and receipt stanzas that the server sends to companions."""
 
 from __future__ import annotations
 

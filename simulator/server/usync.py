@@ -1,4 +1,4 @@
-"""Answers usync queries: device list, LID and registration of phone numbers."""
+"""Answers usync queries: device lists, LIDs, and whether phone numbers are on WhatsApp."""
 
 from __future__ import annotations
 

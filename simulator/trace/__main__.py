@@ -1,4 +1,4 @@
-"""`python -m simulator.trace TRACE`: compares a trace with what the simulator sends; prints JSON.
+"""Compares a trace with the simulator's stanzas and prints JSON: `python -m simulator.trace TRACE`.
 
 `teimoso simulate compare` runs it.
 """

@@ -1,4 +1,4 @@
-"""Loads and saves the catalogue: features of stanzas that the simulator sends (`in`) and clients send (`out`).
+"""Loads and saves the catalogue file: features of stanzas that the simulator (`in`) and clients (`out`) send.
 
 Recorded from the traces of the clients in `tests/conformance`, which compare it with their traces.
 """

@@ -1,4 +1,4 @@
-"""Compares a trace with the catalogue of the simulator's stanzas."""
+"""Compares a recorded trace with the catalogue of the simulator's stanzas, and reports unknown features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extracts the shape of a login payload: version, flags and field numbers.
+"""Extracts the shape of a login payload for a trace: version, flags and field numbers.
 
 Parsed from the bytes, so that unknown fields count as well. Field numbers: whatsmeow,
 `WAWebProtobufsWa6.proto`, ClientPayload.

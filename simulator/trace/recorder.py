@@ -1,4 +1,4 @@
-"""Records sockets: one trace for each linked device of the recorded accounts."""
+"""Records the stanzas of client sockets, reduced to shapes, in one trace for each linked device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes trace files, readable for their owner alone, and rotates full ones."""
+"""Writes trace files, readable for the files' owner alone, and rotates full files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads and validates the lines of recorded traces."""
+"""Reads and validates the lines of recorded trace files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds stanzas of a trace that were not answered while their socket went on."""
+"""Finds stanzas of a trace that stayed unanswered while the client's socket went on."""
 
 from __future__ import annotations
 

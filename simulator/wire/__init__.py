@@ -1,4 +1,4 @@
-"""Wire protocol: Noise, frames, stanzas, protobuf; the adapter of the protocol library.
+"""Implements the server's wire protocol: Noise, frames, stanzas, protobuf; adapts the protocol library.
 
 Stanzas are handled in `simulator/server`.
 """

@@ -1,4 +1,4 @@
-"""Multiplies Ed25519's base point by a precomputed table, in place of the library's slow loop.
+"""Multiplies Ed25519's base point by a precomputed table, in place of the protocol library's slow loop.
 
 The protocol library doubles and adds through all 252 bits of a scalar, twice for each signature;
 that was a third of what a simulator computed. Its formulas stay, and so does its curve.

@@ -1,4 +1,4 @@
-"""Serves one client's WebSocket: handshake, then stanzas in both directions.
+"""Serves one client's WebSocket: performs the Noise handshake, then passes stanzas in both directions.
 
 A retired connection (replaced, logged out, refused) accepts no more stanzas; earlier outgoing stanzas
 leave first, then the socket closes.

@@ -1,4 +1,4 @@
-"""The server's half of WhatsApp's Noise handshake: XX, IK resumption, and the fall back from it.
+"""Performs the server's half of WhatsApp's Noise handshake: XX, IK resumption, and the fallback from IK.
 
 Pattern names, the prologue (the four header bytes `WA` + version) and the nonce layout are those
 of whatsmeow `socket/noisehandshake.go` and whatsapp-rust `noise/src/handshake.rs`.

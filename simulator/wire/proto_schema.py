@@ -1,4 +1,4 @@
-"""Defines protobuf messages that the protocol library lacks or has wrong.
+"""Defines protobuf messages that the protocol library lacks or declares wrongly.
 
 Described in code, in a pool of their own, after WhatsApp's WACert, WAAdv, WAWebProtobufsE2E,
 WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg, WASyncAction and WAMmsRetry: the library knows

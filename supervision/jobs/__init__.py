@@ -1,4 +1,4 @@
-"""Maintenance of an instance as Ray jobs: `ray job submit … -- python -m supervision.jobs NAME`.
+"""Runs maintenance of an instance as Ray jobs: `ray job submit … -- python -m supervision.jobs NAME`.
 
 A job has a `--dry-run`, reports its progress, and can be killed and run again: finished steps stay
 finished. Maintenance without a person is `upkeep` in `actors/queue` and `actors/media`.

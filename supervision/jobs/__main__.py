@@ -1,4 +1,4 @@
-"""`python -m supervision.jobs NAME --data DIR [--dry-run] …`: runs one job to its end.
+"""Runs one maintenance job to its end: `python -m supervision.jobs NAME --data DIR [--dry-run] …`.
 
 The last line on stdout has its `result`, or a `code` and a sentence why it failed; then the exit
 status is 1, and Ray marks the job as failed.

@@ -1,4 +1,4 @@
-"""Copies the data of Redis, as of one moment, to an RDB file that a Redis or Valkey loads."""
+"""Copies the data of Redis, as of one moment, to an RDB file that a Redis or Valkey server can load."""
 
 from __future__ import annotations
 

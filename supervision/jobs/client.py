@@ -1,4 +1,4 @@
-"""Submits, observes and lists Ray jobs: the adapter of Ray's job API."""
+"""Submits, observes and lists Ray jobs for `teimoso jobs`: the adapter of Ray's job API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verifies the backups: restores every copy of a session into a scratch directory and reads it."""
+"""Verifies session backups: restores each copy from the bucket into a scratch directory and reads the session."""
 
 from __future__ import annotations
 

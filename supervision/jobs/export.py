@@ -1,4 +1,4 @@
-"""Exports the messages of a connection to a file, one JSON object in each line."""
+"""Exports the messages, contacts, chats and labels of a connection to a file, one JSON object in each line."""
 
 from __future__ import annotations
 

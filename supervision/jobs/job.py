@@ -1,4 +1,4 @@
-"""Base of all jobs: access to the instance's stores, and reports of the progress."""
+"""Provides each maintenance job with the instance's Redis and state store, and with progress reports."""
 
 from __future__ import annotations
 

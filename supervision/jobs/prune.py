@@ -1,4 +1,4 @@
-"""Removes messages from the state store that are older than a number of days."""
+"""Deletes messages from the state store that are older than a given number of days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recovers connections now, in spite of backoff and restart intensity, and waits until they are open."""
+"""Recovers connections that are not open, in spite of backoff and restart intensity, and waits until each is back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues dead letters again: those of a connection, those with an error, or all that may be retried."""
+"""Queues dead-letter messages again: those of a connection, those with an error, or all that may be retried."""
 
 from __future__ import annotations
 

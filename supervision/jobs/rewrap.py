@@ -1,4 +1,4 @@
-"""Encrypts the data key of every backup with the newest key of SESSION_ENCRYPTION_KEY."""
+"""Encrypts the data key of every session backup with the newest key of SESSION_ENCRYPTION_KEY."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m supervision.keeper --data DIR`: keeps the processes of the instance in DIR running.
+"""Runs the keeper, which supervises an instance's OS processes: `python -m supervision.keeper --data DIR`.
 
 SIGTERM ends the keeper alone: only `teimoso down` stops the processes. Exit status 1 and one
 sentence on stderr when it cannot start.

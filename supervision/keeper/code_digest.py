@@ -1,4 +1,4 @@
-"""Computes a digest of the installed code, by which processes and files of other releases are found."""
+"""Computes a digest of the installed code, by which processes and files of other releases are detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adopts, starts, watches and restarts the parts of one instance."""
+"""Adopts, starts, monitors and restarts the OS processes of one instance, and monitors the root actor in Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks a data directory for one keeper: an advisory lock that the kernel drops when its holder dies."""
+"""Locks a data directory for one keeper process, by a file lock that the kernel drops when the holder dies."""
 
 from __future__ import annotations
 

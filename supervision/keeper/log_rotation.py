@@ -1,4 +1,4 @@
-"""Rotates the logs under `logs/` by size, and keeps a few older ones of each.
+"""Rotates the log files under `logs/` by size, and keeps a few older files of each log.
 
 Writers keep a log open, several processes that of an actor. A large log is therefore copied and
 truncated, and its writers go on appending to the same file.

@@ -1,4 +1,4 @@
-"""The manifest of an instance: the file in its directory that lists its parts and their ports.
+"""Reads and writes the manifest: the file in the data directory that lists an instance's processes and ports.
 
 With it a plain `teimoso up` starts the same parts on the same ports again.
 """

@@ -1,4 +1,6 @@
-"""`python -m supervision.keeper.ray_task start|stop|renew --data DIR`: a short process for one call into Ray.
+"""Starts or stops the root actor, or has the root actor renew its services, by one call into Ray from a short process.
+
+`python -m supervision.keeper.ray_task start|stop|renew --data DIR`.
 
 The keeper never loads Ray; this process does, for seconds. ``start`` creates the root where there is
 none, or where it hangs: the keeper can end no process of another host, and Ray does not report a hanging

@@ -1,4 +1,4 @@
-"""Logs the restarts by the keeper to a file, from which the root writes the recovery history.
+"""Logs the keeper's restarts of processes to a file, from which the root actor writes the recovery history.
 
 The keeper opens no state store.
 """

@@ -1,4 +1,4 @@
-"""Decides when the keeper restarts a fallen part (pure: seconds and chance in, values out)."""
+"""Decides when the keeper restarts a fallen process (pure: seconds and chance in, values out)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creates and reads secrets in small files that only their owner may read."""
+"""Creates and reads secrets in small files that only the files' owner may read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stops an instance: drains it, ends its parts in order, and kills those that do not end in time.
+"""Stops an instance: ends gateway, actors, Ray, simulator and Valkey in order, and kills processes that hang.
 
 The gateway ends first, so that no message is accepted any more; then the tree releases its
 connections; then Ray, the simulator and, last, Valkey.

@@ -1,4 +1,4 @@
-"""Writes the state of each part to a file that `teimoso up` and `teimoso status` read."""
+"""Writes and reads the file with the state of each process; the keeper writes, `teimoso up` and `status` read."""
 
 from __future__ import annotations
 

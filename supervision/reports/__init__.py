@@ -1,4 +1,4 @@
-"""Reports of the root for readers without Ray: processes, metrics, the history of recoveries.
+"""Writes reports of the root actor for readers without Ray: processes, metrics, the history of recoveries.
 
 Decisions about restarts are in `supervision`.
 """

@@ -1,4 +1,4 @@
-"""Collects the counters of the root and of its children, and writes them to the metrics file."""
+"""Collects the counters of the root actor and of its child actors, and writes the counters to the metrics file."""
 
 from __future__ import annotations
 

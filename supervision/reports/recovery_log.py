@@ -1,4 +1,4 @@
-"""Writes the history of recoveries: the process that fell, the action, and its duration."""
+"""Writes finished recoveries to the state store in the background: fallen process, action and duration."""
 
 from __future__ import annotations
 

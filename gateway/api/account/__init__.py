@@ -1,4 +1,4 @@
-"""Operations of an account beside sending: it reads, links by passkey, and refuses calls.
+"""Serves API routes for an account's contacts, chats, read marks, passkey linking, calls and refused items.
 
 Messages are in `gateway.api.sends` and `gateway.api.messages`.
 """

@@ -1,4 +1,4 @@
-"""Contacts, chats and labels of an account: read from the state store, changed through the queue."""
+"""Serves API routes that list contacts, chats and labels from the state store, and queue changes of chat settings."""
 
 from __future__ import annotations
 

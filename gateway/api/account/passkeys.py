@@ -1,4 +1,4 @@
-"""Linking an account by its passkey: the challenge out, an assertion in, and a comparison of codes.
+"""Serves API routes for linking by passkey: return a WebAuthn challenge, take an assertion, confirm a code.
 
 A passkey of WhatsApp's signs on WhatsApp's own site alone, so a person carries challenge and assertion
 between a browser there and this API.

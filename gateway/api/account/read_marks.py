@@ -1,4 +1,4 @@
-"""Read marks: accepted as a message is, sent to WhatsApp by the owner of the connection."""
+"""Serves API routes that queue read marks for a message or a chat; the connection's process sends the marks."""
 
 from __future__ import annotations
 

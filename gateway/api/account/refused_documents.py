@@ -1,4 +1,4 @@
-"""Received items that the state store refuses for good: listed, tried again, discarded by their owner.
+"""Serves API routes that list, retry and discard received items which the state store rejects permanently.
 
 The connection's process has them in its session file, so that it has to be served.
 """

@@ -1,4 +1,4 @@
-"""Requests to an open connection about its account: resends, app state, calls."""
+"""Serves API routes that have an open connection request a resend, resync app state, or reject a ringing call."""
 
 from __future__ import annotations
 

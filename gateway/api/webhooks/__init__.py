@@ -1,4 +1,4 @@
-"""Operations of webhooks: the endpoints themselves (`resource`), and what became of each event (`deliveries`).
+"""Serves API routes for webhook endpoints (`resource`) and for the deliveries to each endpoint (`deliveries`).
 
 The delivery itself is in `gateway.webhooks`.
 """

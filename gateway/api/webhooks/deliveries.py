@@ -1,4 +1,4 @@
-"""Deliveries of a webhook: listed with their attempts, and made once more."""
+"""Serves API routes that list a webhook's event deliveries with attempts, and deliver an event once more."""
 
 from __future__ import annotations
 

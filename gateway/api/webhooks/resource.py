@@ -1,4 +1,4 @@
-"""Webhooks: endpoints that get events."""
+"""Serves API routes that create, list, change, test and delete webhooks, and rotate signing secrets."""
 
 from __future__ import annotations
 

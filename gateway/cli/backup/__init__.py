@@ -1,4 +1,4 @@
-"""`teimoso backup …`: the encrypted copies of sessions, reached without a running instance.
+"""Implements `teimoso backup …`: manages encrypted session backups in the bucket, without a running instance.
 
 The copies are made by connections (`actors/connection/backup`).
 """

@@ -1,4 +1,4 @@
-"""`teimoso backup …`: the encrypted copies of sessions in the bucket."""
+"""Declares `teimoso backup list|create|verify|restore|rewrap`; `bucket_access.py` does the work."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""The bucket as `teimoso backup` reaches it: by itself, whatever of the instance runs."""
+"""Lists, creates, verifies, restores and rewraps session backups in the bucket, without a running instance."""
 
 from __future__ import annotations
 

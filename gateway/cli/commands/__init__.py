@@ -1,4 +1,4 @@
-"""The command groups that ask the API, a module each.
+"""Implements command groups of `teimoso`, a module each; most call the gateway's HTTP API.
 
 Options and dispatch are `app.py`; commands for the whole instance are `instance`.
 """

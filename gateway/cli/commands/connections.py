@@ -1,4 +1,4 @@
-"""`teimoso connections …`: WhatsApp accounts."""
+"""Implements `teimoso connections …`: adds, lists, configures, pairs and deletes connections by the HTTP API."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""`teimoso events`: what happens, a line an event, until it is interrupted."""
+"""Implements `teimoso events`: prints one line for each event of the API's event stream, until Ctrl-C."""
 
 from __future__ import annotations
 

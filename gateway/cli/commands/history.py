@@ -1,4 +1,4 @@
-"""`teimoso alerts` and `teimoso recoveries`: what happened, the newest first."""
+"""Implements `teimoso alerts` and `teimoso recoveries`: lists alerts and recovery actions, newest first."""
 
 from __future__ import annotations
 

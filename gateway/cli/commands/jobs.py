@@ -1,4 +1,4 @@
-"""`teimoso jobs …`: what is done now and then, as a job of the instance's Ray."""
+"""Implements `teimoso jobs …`: submits maintenance jobs to the instance's Ray cluster, and lists jobs."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,7 @@
-"""`teimoso keys …`: API keys. They act on the state store, so the owner of the directory may."""
+"""Implements `teimoso keys …`: creates, lists and revokes API keys in the state store, without the HTTP API.
+
+The owner of the data directory needs no key for that.
+"""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""`teimoso queue …`: what waits, and what could not be sent."""
+"""Implements `teimoso queue …`: shows queue depths, lists dead letters, and queues dead letters again."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""`teimoso refused …`: received items that the state store refuses for good."""
+"""Implements `teimoso refused …`: lists, retries, discards received items that the state store rejects permanently."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

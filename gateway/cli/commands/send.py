@@ -1,4 +1,4 @@
-"""`teimoso send`: what the words and options of a person ask for."""
+"""Implements `teimoso send`: builds a send request from the arguments and options, and posts the request to the API."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs.

@@ -1,4 +1,4 @@
-"""`teimoso settings …`: what the instance goes by, and what can be changed while it runs."""
+"""Implements `teimoso settings …`: shows settings; changes one in the settings file and in running processes."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""`teimoso simulate …`: play the phone and the contacts of the simulated WhatsApp."""
+"""Implements `teimoso simulate …`: plays phones and contacts of the simulated WhatsApp through the control API."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs; typer reads the annotations at runtime, and calls

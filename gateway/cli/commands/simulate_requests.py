@@ -1,4 +1,4 @@
-"""`teimoso simulate request`: sends any request of the simulator's control port."""
+"""Implements `teimoso simulate request`: sends any HTTP request to the simulator's control API."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs.

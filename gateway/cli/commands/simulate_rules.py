@@ -1,4 +1,4 @@
-"""`teimoso simulate …`: the rules of the simulator, and what differs between its numbers."""
+"""Implements the `teimoso simulate …` commands that show or change server rules and properties of numbers."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""`teimoso simulate trace` and `compare`: what passes in the simulator, and what a real account shows."""
+"""Implements `teimoso simulate trace` and `compare`: records the shape of traffic, compares traces."""
 
 # ruff: noqa: PLC0415, TC003
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

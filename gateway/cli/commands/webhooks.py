@@ -1,4 +1,4 @@
-"""`teimoso webhooks …`: endpoints that get events. `teimoso events` follows them here."""
+"""Implements `teimoso webhooks …`: manages webhook endpoints, and lists and repeats event deliveries."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""`teimoso doctor`: checks of this machine, the settings and the systems outside.
+"""Implements `teimoso doctor`: checks the machine, the settings and external systems.
 
 A check reports a finding; nothing here repairs anything.
 """

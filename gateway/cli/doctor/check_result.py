@@ -1,4 +1,4 @@
-"""Findings of `teimoso doctor`, and the remedy of each."""
+"""Defines the result of a `teimoso doctor` check: status, finding and remedy, in sentences for a person."""
 
 from __future__ import annotations
 

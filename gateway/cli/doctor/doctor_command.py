@@ -1,4 +1,4 @@
-"""`teimoso doctor`: what would keep the service from running well, a line a check."""
+"""Runs the checks of `teimoso doctor` that fit the instance's state, and prints one line for each check."""
 
 from __future__ import annotations
 

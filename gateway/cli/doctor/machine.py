@@ -1,4 +1,4 @@
-"""Checks of this machine by `teimoso doctor`."""
+"""Checks this machine for `teimoso doctor`: Python, Ray, disk, ports, file limit, clock, data directory."""
 
 from __future__ import annotations
 

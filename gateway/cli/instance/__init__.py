@@ -1,4 +1,4 @@
-"""`teimoso up`, `down`, `status` and `upgrade`: the instance as a whole on this host.
+"""Implements `teimoso up`, `down`, `status` and `upgrade` for the whole instance on this host.
 
 The processes themselves are the keeper's (`supervision/keeper`).
 """

@@ -1,4 +1,4 @@
-"""`teimoso down`."""
+"""Implements `teimoso down`: stops all processes of the instance, and prints which had to be killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extras of the distribution: libraries that a start takes only with some settings or flags."""
+"""Finds the first optional library that the settings or flags of a start need and that is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making an instance ready to start: its settings, its ports, its directory, its first key."""
+"""Validates settings, ports and disk before a start, creates the data directory, starts the keeper process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for the parts to start, and showing it."""
+"""Waits in `teimoso up` until all processes of the instance are ready, and shows the progress."""
 
 from __future__ import annotations
 

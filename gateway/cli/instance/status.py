@@ -1,4 +1,4 @@
-"""`teimoso status`."""
+"""Implements `teimoso status`: prints the instance's processes and connections, and whether all are ready."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`teimoso up`: make ready, start the keeper where there is none, wait, tell, and stay."""
+"""Implements `teimoso up`: starts the instance, waits until all processes are ready, stays attached until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The running parts of an instance, and those that are missing: for `teimoso status`."""
+"""Collects the processes and connections of an instance, running and missing, for `teimoso status` and `doctor`."""
 
 from __future__ import annotations
 

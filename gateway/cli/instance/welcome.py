@@ -1,4 +1,4 @@
-"""The text of `teimoso up` when all is ready: parts, the key, and first commands."""
+"""Builds the text that `teimoso up` prints once the instance is ready: processes, API key, first commands."""
 
 from __future__ import annotations
 

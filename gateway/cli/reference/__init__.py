@@ -1,4 +1,4 @@
-"""The pages that are made of the code: `docs/settings.md`, `.env.example`, `docs/api.md`.
+"""Generates `docs/settings.md`, `.env.example` and `docs/api.md` from the code.
 
 `make docs` writes them; a test compares them.
 """

@@ -1,4 +1,4 @@
-"""The API as a document: `docs/api.md`, made of the OpenAPI document that a gateway serves."""
+"""Generates `docs/api.md` from the OpenAPI document that a gateway serves."""
 
 from __future__ import annotations
 

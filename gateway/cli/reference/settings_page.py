@@ -1,4 +1,4 @@
-"""The settings as documents: `docs/settings.md` and `.env.example`, made of the settings themselves.
+"""Generates `docs/settings.md` and `.env.example` from the declarations of the settings.
 
 `python -m gateway.cli.reference.settings_page` writes both anew, and `docs/api.md` with them.
 """

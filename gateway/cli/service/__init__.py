@@ -1,4 +1,4 @@
-"""`teimoso service …`: the instance as a systemd unit.
+"""Implements `teimoso service …`: installs and removes the systemd unit that runs an instance.
 
 The unit runs `teimoso up`.
 """

@@ -1,4 +1,4 @@
-"""`teimoso service …`: the systemd unit that starts an instance with its machine, and keeps it."""
+"""Implements `teimoso service install` and `uninstall`: writes or removes the systemd unit of an instance."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

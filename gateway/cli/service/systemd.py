@@ -1,4 +1,4 @@
-"""systemd on this machine: whether it runs it, and whether it knows all that is in a unit."""
+"""Checks whether this machine's systemd supports growing restart pauses, for `teimoso doctor` and `service`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The systemd unit of an instance: what PM2 did for the guide's service, in systemd's words. Pure.
+"""Builds the text of the systemd unit file that runs `teimoso up`, from the instance's settings (pure).
 
 systemd keeps `teimoso up`, that keeps the keeper, and the keeper the rest. So the unit holds no part
 by itself: whatever of it dies alone, connections stay open and the next start attaches to them.

@@ -1,4 +1,4 @@
-"""Logging in to the console: the page, its cookie, its limit on wrong keys.
+"""Logs people in to the web console: login page, session cookie, limit on wrong API keys.
 
 API keys themselves are `gateway/http/api_keys.py`.
 """

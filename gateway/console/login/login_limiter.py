@@ -1,4 +1,4 @@
-"""Limits the wrong keys at the login."""
+"""Limits console logins with wrong API keys for each client address, in memory."""
 
 from __future__ import annotations
 

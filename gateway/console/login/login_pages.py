@@ -1,4 +1,4 @@
-"""Logging in and out, and the files that every page loads."""
+"""Serves the console's login page and logout, and the static files of all console pages."""
 
 from __future__ import annotations
 

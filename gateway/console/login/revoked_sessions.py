@@ -1,4 +1,4 @@
-"""Sessions that were logged out before their time, as empty files of the data directory."""
+"""Stores logged-out console sessions as empty files in the data directory, so that copied cookies fail."""
 
 from __future__ import annotations
 

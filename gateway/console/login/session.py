@@ -1,4 +1,6 @@
-"""Login sessions: a signed cookie that names an API key and the time of its end (pure, but for the secret).
+"""Creates and verifies the console's signed session cookie, which names an API key and an expiry.
+
+Pure, but for the secret.
 
 The cookie holds no key. The scopes of the key are looked up with each request, so that a key that is
 revoked, or loses a scope, is that for the console too.

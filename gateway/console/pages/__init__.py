@@ -1,4 +1,4 @@
-"""The console's pages, a module each.
+"""Handles requests for the web console's pages, one module for each page.
 
 The frame around a page is `page.py`, its HTML `templates`.
 """

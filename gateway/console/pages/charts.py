@@ -1,4 +1,4 @@
-"""Curves as the points of an SVG (pure): what is drawn is decided here, how it looks by the style sheet."""
+"""Computes the SVG points of the load curves on the console's system page (pure)."""
 
 from __future__ import annotations
 

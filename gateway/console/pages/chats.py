@@ -1,4 +1,4 @@
-"""Conversations, out of a list of messages (pure)."""
+"""Groups a list of messages into conversations and days, for the console's conversation pages (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations: read, and written to."""
+"""Serves the console's conversation pages: lists chats, shows messages, sends texts and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first page: which connections there are, and how each of them is; and what is done to one."""
+"""Serves the console's first page and connection pages: lists, adds, pairs, configures and stops connections."""
 
 from __future__ import annotations
 

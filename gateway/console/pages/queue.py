@@ -1,4 +1,4 @@
-"""Waiting messages, per connection, and the dead letters."""
+"""Serves the console's queue page: shows waiting messages of each connection, and retries dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts, and what fell and got up again."""
+"""Serves the console's recovery page: shows alerts and finished recovery actions."""
 
 from __future__ import annotations
 

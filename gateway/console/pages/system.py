@@ -1,4 +1,4 @@
-"""Health of the service and of its backends, the machine over the last hour, promises of engines."""
+"""Serves the console's system page: shows health, the machine's load of the last hour, and engine guarantees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts settings between the control API and app state actions.
+"""Converts settings between JSON of the control API and protobuf app state actions.
 
 Collections, indexes and versions after whatsmeow `appstate/keys.go` and `appstate/encode.go` and whatsapp-rust
 `wacore/appstate/src/schemas.rs`.

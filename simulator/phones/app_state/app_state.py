@@ -1,4 +1,4 @@
-"""Composition root of app state: builds its parts, and passes calls on to them."""
+"""Builds the components of app state, and forwards calls of the server and the control API to the components."""
 
 from __future__ import annotations
 

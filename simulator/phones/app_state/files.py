@@ -1,4 +1,4 @@
-"""Uploads snapshots and large patches to the media servers, and refers to them by ExternalBlobReference.
+"""Uploads app state snapshots and large patches to the media servers, and builds an ExternalBlobReference.
 
 After whatsmeow `appstate/decode.go` (ParsePatchList, parseSnapshot) and whatsapp-rust
 `wacore/appstate/src/patch_decode.rs`.

@@ -1,4 +1,4 @@
-"""Encrypts and signs app state patches: changes of settings that the server can neither read nor forge.
+"""Encrypts app state patches and computes MACs: the server can neither read nor forge the changed settings.
 
 After whatsmeow `appstate/encode.go` (EncodePatch), `appstate/hash.go` and `appstate/lthash`: a record is the
 HMAC of its index and its value, encrypted and with a MAC; a patch carries a MAC of the collection's LTHash

@@ -1,4 +1,4 @@
-"""Stores the app state sync keys of an account's phone and companions; the server never has them.
+"""Stores the app state sync keys of an account's phone and companions; the server never has the keys.
 
 After whatsmeow `message.go` (handleAppStateSyncKeyShare) and `appstate/keys.go`: the newest key seals, older
 ones open what they sealed. A phone shares them in a peer message.

@@ -1,4 +1,4 @@
-"""Delivers the offline queue in batches: a few stanzas at login, the others on request of the client.
+"""Splits a client's offline queue into batches: a few stanzas at login, the others on request of the client.
 
 After whatsapp-rust (`src/client/offline_resume.rs` and its issue 125): the server sends a primer, waits for
 `<ib><offline_batch count=…/></ib>` before each further batch, and delivers nothing new until

@@ -1,4 +1,4 @@
-"""Routes stanzas from the offline queue to the socket of each companion."""
+"""Routes stanzas from the offline queue to the open socket of each companion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores groups: members, their ranks, and the addressing mode (phone number or LID)."""
+"""Stores groups: members, members' ranks, and the addressing mode (phone number or LID)."""
 
 from __future__ import annotations
 

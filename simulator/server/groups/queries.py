@@ -1,4 +1,4 @@
-"""Answers queries about groups, and the request to leave one (whatsmeow `group.go`)."""
+"""Answers companions' queries about groups, and requests to leave a group (whatsmeow `group.go`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuses direct messages that mix LIDs and phone numbers."""
+"""Rejects direct messages that mix LIDs and phone numbers as addresses."""
 
 from __future__ import annotations
 

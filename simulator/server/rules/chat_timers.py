@@ -1,4 +1,4 @@
-"""Disappearing messages: the timer of each chat, and remarks on messages that lack it.
+"""Stores the disappearing-message timer of each chat, and adds remarks on messages that lack the timer.
 
 The server stores the timer of a group alone; people send each other a setting, and each message has the
 seconds after which it disappears (whatsmeow `send.go` SetDisappearingTimer). A message without them

@@ -1,4 +1,4 @@
-"""Remarks on the login payload and the WebSocket headers of a client.
+"""Adds remarks on a client's login payload and WebSocket headers that differ from WhatsApp Web's.
 
 No source shows that the server refuses any of it. Of the clients that live on WhatsApp Baileys sends no
 `lc` (`Utils/validate-connection.ts` generateLoginNode), whatsmeow the name of a library

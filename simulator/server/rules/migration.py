@@ -1,4 +1,4 @@
-"""Stores whether an account has migrated to LIDs, and reports it to its devices.
+"""Stores whether an account has migrated to LIDs, and builds the properties that announce the migration.
 
 Clients learn it at pairing and by a property of the server's experiments: whatsmeow, pair.go
 `handlePairSuccess`; whatsapp-rust, src/pair.rs and src/client/lid_pn.rs `is_lid_migrated`.

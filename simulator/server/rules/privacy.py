@@ -1,4 +1,4 @@
-"""Privacy settings of accounts; only the one for read receipts can be changed.
+"""Answers queries for an account's privacy settings; only the setting for read receipts can be changed.
 
 Shapes after whatsmeow `privacysettings.go` and `notification.go` (handleAccountSyncNotification).
 """

@@ -1,6 +1,6 @@
-"""Stores named properties of phone numbers, declared in `ACCOUNT` and `CONTACT`.
+"""Declares and stores named properties of accounts and contacts, which the control API can change.
 
-A property that the control port can change is declared here once, in `ACCOUNT` or `CONTACT`.
+Each property is declared once, in `ACCOUNT` or `CONTACT`.
 """
 
 from __future__ import annotations

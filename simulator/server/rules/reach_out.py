@@ -1,4 +1,4 @@
-"""Limits new chats of an account: a time lock, or a cap on their number.
+"""Limits new chats of an account by a time lock or a cap, and rejects messages beyond the limit.
 
 Codes and shapes after Baileys (`messages-recv.ts` handleBadAck, handleMexNotification; `socket.ts`
 fetchAccountReachoutTimelock, fetchNewChatMessageCap) and whatsmeow (`notification.go`

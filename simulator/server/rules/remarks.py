@@ -1,4 +1,4 @@
-"""Counts remarks: breaches of rules by an account that the server accepts.
+"""Counts breaches of WhatsApp's rules that the server accepts from an account (remarks), for the control API.
 
 WhatsApp refuses no stanza for them; the owner of a phone would notice the breach, or the account loses
 trust. The control API shows them.

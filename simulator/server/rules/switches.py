@@ -1,4 +1,4 @@
-"""Switches for contested rules, which are off by default, for one account or for all.
+"""Stores the switches of contested server rules, which are off by default, for one account or for all.
 
 Each is contested: a client in wide use breaks it without harm. `own_copies` demands a receipt of type
 `sender` for the copy of an own message, `unknown_tags` an answer to a stanza that no client knows;

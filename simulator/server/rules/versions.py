@@ -1,4 +1,4 @@
-"""Versions of WhatsApp Web: the current one, the oldest accepted one, and announced ends.
+"""Stores the current and the oldest accepted WhatsApp Web version, and refuses clients with older versions.
 
 A client announces its version when it registers and at each login.
 """

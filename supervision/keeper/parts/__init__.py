@@ -1,4 +1,4 @@
-"""The parts of an instance: the command, the ports and the readiness check of each process.
+"""Defines the OS processes that the keeper runs: command line, ports and readiness check of each process.
 
 `keeper.py` starts and watches them.
 """

@@ -1,4 +1,4 @@
-"""Defines the parts of an instance: command, readiness check, timeouts and memory limit of each process."""
+"""Defines each OS process of an instance: command line, readiness check, timeouts and memory limit."""
 
 from __future__ import annotations
 

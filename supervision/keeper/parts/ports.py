@@ -1,4 +1,4 @@
-"""Chooses the TCP ports for the internal traffic of an instance.
+"""Chooses free TCP ports for the internal traffic of an instance.
 
 Instances on one machine rarely compete: each begins its search at a port that is derived from its
 directory, below the range that the system uses for outgoing connections.

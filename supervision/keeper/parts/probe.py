@@ -1,4 +1,4 @@
-"""Probes a part by one request on a new socket: TCP connect, Redis PING or HTTP GET."""
+"""Probes whether a process answers, by one request on a new socket: TCP connect, Redis PING or HTTP GET."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the Ray head of an instance: on loopback, with ports, directory, token and memory of its own."""
+"""Builds the command and environment of the instance's own Ray head on loopback, and checks its readiness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes parameters of `ray start` that have no option; Ray calls the hook before it starts a process."""
+"""Changes parameters of `ray start` that have no option; Ray calls the hook before Ray starts a process."""
 
 from __future__ import annotations
 

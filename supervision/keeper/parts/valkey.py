@@ -1,4 +1,4 @@
-"""Configures the embedded Valkey: fsync before each answer, on loopback, with a password."""
+"""Builds the command and configuration of the embedded Valkey: fsync before each answer, loopback, password."""
 
 from __future__ import annotations
 

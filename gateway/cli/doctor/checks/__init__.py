@@ -1,4 +1,4 @@
-"""Checks of the systems outside, for `teimoso doctor`, a module each.
+"""Checks external systems for `teimoso doctor`, one module for each system.
 
-Each returns findings (`finding.py`).
+Each returns findings (`check_result.py`).
 """

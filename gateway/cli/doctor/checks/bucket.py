@@ -1,4 +1,4 @@
-"""The bucket: whether copies can be written there, and opened again."""
+"""Checks for `teimoso doctor` that the backup bucket accepts writes and that the newest backups can be decrypted."""
 
 from __future__ import annotations
 

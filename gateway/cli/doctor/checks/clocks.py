@@ -1,4 +1,4 @@
-"""Compares this machine's clock with that of another one."""
+"""Compares this machine's clock with the time of Redis or of WhatsApp, for `teimoso doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines: how old the library is in the installed program of the whatsmeow engine."""
+"""Checks for `teimoso doctor` the age of the whatsmeow library in the installed engine program."""
 
 from __future__ import annotations
 

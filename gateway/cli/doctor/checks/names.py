@@ -1,4 +1,4 @@
-"""The addresses of a host, within a time in which a person still waits."""
+"""Resolves a host name within three seconds, for the checks of `teimoso doctor`."""
 
 from __future__ import annotations
 

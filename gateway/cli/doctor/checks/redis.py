@@ -1,4 +1,4 @@
-"""Redis: whether it answers, keeps what it acknowledges, and has the right time."""
+"""Checks for `teimoso doctor` that Redis answers, persists acknowledged writes, and has the right time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state store, and of what is in it what keeps callers out: keys and webhooks."""
+"""Checks for `teimoso doctor` that the state store answers, and that API keys and webhooks are usable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WhatsApp: whether its server is reached from here, has the same time, and takes our version."""
+"""Checks for `teimoso doctor` WhatsApp's reachability and clock, and the WhatsApp Web version of the next login."""
 
 from __future__ import annotations
 
