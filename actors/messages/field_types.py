@@ -93,13 +93,13 @@ Question = Annotated[Line, Field(examples=["Tea or coffee?"])]
 _OPTION = StringConstraints(min_length=1, max_length=100, pattern=_LINE)
 Options = Annotated[
     tuple[Annotated[str, _OPTION], ...],
-    AfterValidator(_different),
     Field(
         min_length=2,
         max_length=12,
         json_schema_extra={"uniqueItems": True},
         examples=[["tea", "coffee"]],
     ),
+    AfterValidator(_different),
 ]
 _CHOICES = "Number of options that one may choose; 0 is any number."
 Choices = Annotated[
@@ -110,13 +110,13 @@ Choices = Annotated[
 ]
 Chosen = Annotated[
     tuple[Annotated[str, StringConstraints(max_length=4096)], ...],
-    AfterValidator(_different),
     Field(
         max_length=100,
         json_schema_extra={"uniqueItems": True},
         description="Of the poll's options, at most as many as it allows. None takes the vote back.",
         examples=[["tea"]],
     ),
+    AfterValidator(_different),
     GIVEN,
     Shown("null where the vote could not be read."),
 ]

@@ -138,6 +138,23 @@ def test_a_request_makes_the_content_of_its_kind(
     assert decode(encode(made)) == made
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"type": "poll", "question": "Tea?", "options": ["yes"]}, "List should have at least 2"),
+        (
+            {"type": "poll_vote", "message": MINE, "options": ["x"] * 101},
+            "List should have at most",
+        ),
+        ({"type": "poll_vote", "message": MINE, "options": "x"}, "Input should be a valid array"),
+    ],
+)
+def test_refusals_speak_of_json(body: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        NewMessage.model_validate_json(json.dumps({**TO, **body}))
+    assert refused.value.errors()[0]["msg"].startswith(message)
+
+
 def test_a_url_stays_nowhere() -> None:
     """A URL may be a secret. Its request differs from another one all the same."""
 
