@@ -1,4 +1,4 @@
-"""A session that was restored from a copy that may not be the last: what of it is trusted no more."""
+"""Discards the keys of a restored, possibly outdated session that could be used a second time."""
 
 from __future__ import annotations
 
