@@ -1,4 +1,4 @@
-"""The end of serving a connection: what is finished, closed and given back, in which order and within which time."""
+"""Ends the serving of a connection: finishes sends, stores the inbox, closes the socket, releases the lease."""
 
 from __future__ import annotations
 
