@@ -1,4 +1,4 @@
-"""Ends the serving of a connection: finishes sends, stores the inbox, closes the socket, releases the lease."""
+"""Ends a connection's serving: finishes sends, stores the inbox, closes the socket, backs up, frees the lease."""
 
 from __future__ import annotations
 

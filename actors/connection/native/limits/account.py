@@ -1,4 +1,4 @@
-"""Holds back sends to new people while WhatsApp limits the account, and queries the limits after refusals."""
+"""Defers sends to new people while WhatsApp limits the account, and queries the limits after refusals."""
 
 from __future__ import annotations
 

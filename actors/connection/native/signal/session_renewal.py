@@ -1,4 +1,4 @@
-"""Discards the keys of a restored, possibly outdated session that could be used a second time."""
+"""Retires keys and prekey ids of a restored, possibly outdated session, so that none is used a second time."""
 
 from __future__ import annotations
 
