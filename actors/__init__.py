@@ -1,4 +1,4 @@
-"""The actors and what they work with: connections, queue, state, health, files, each in a package.
+"""Defines the Ray actors and the libraries they share: connections, queue, state, health, files, Redis, settings.
 
 A package imports only the ports of the others; starting and restarting actors is `supervision`.
 """

@@ -1,4 +1,4 @@
-"""The settings of an instance: declared and typed once, resolved from flags, environment and file.
+"""Declares the settings of an instance, and resolves them from flags, environment and file.
 
 Nothing here acts on a setting; each package reads the ones that concern it.
 """

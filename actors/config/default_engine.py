@@ -1,4 +1,4 @@
-"""The engine of new connections that name none."""
+"""Chooses the WhatsApp engine (native or whatsmeow) of a new connection whose request names none."""
 
 from __future__ import annotations
 

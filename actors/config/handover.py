@@ -1,4 +1,4 @@
-"""Hands settings over to hosts with a data directory of their own.
+"""Copies the settings file to hosts with their own data directory, in the calls that start actors there.
 
 The keeper writes the settings to its data directory, and hosts that share the directory read them there. A host
 that does not share it gets them with every call that starts an actor there, and keeps them for the next process.

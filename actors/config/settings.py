@@ -1,4 +1,4 @@
-"""The settings of the service: all sections as one model, and the file that hands them to every process.
+"""Defines the `Settings` model of all sections, and saves and loads `runtime.json`, which every process reads.
 
 Sources, strongest first: command-line flags (passed as keyword arguments), environment variables
 under the names of the sections, the settings file (``.env`` syntax), the defaults. `sources` resolves them

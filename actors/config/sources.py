@@ -1,4 +1,4 @@
-"""Resolves the settings from flags, environment and settings file.
+"""Resolves `Settings` from command-line flags, environment and settings file, once per start of an instance.
 
 A process that reads `runtime.json` (`Settings.load`) does not load this module: it is heavy, and
 there are many of those processes.

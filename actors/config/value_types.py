@@ -1,4 +1,4 @@
-"""Types of settings by their unit, each with the range that makes sense."""
+"""Defines the pydantic types of settings by unit, each with the range of its values."""
 
 from __future__ import annotations
 

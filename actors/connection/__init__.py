@@ -1,4 +1,4 @@
-"""One WhatsApp connection: the actor, its lease, what it sends and receives, the port to an engine.
+"""Runs one WhatsApp connection: actor, lease, sending, receiving, session files, backups, WhatsApp engines.
 
 The protocol is in the engines, `native` and `whatsmeow`; files on disk are `session` and `backup`.
 """

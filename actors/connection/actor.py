@@ -1,4 +1,4 @@
-"""The Ray shell of a connection: stands by with everything imported, then serves one account."""
+"""Implements the Ray actor of a connection: waits as a preloaded standby, then serves one WhatsApp account."""
 
 from __future__ import annotations
 

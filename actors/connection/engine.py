@@ -1,4 +1,4 @@
-"""The port to WhatsApp: calls into an engine, its events, and its guarantees.
+"""Declares the interface between the owner of a connection and a WhatsApp engine: calls, events, guarantees.
 
 An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
 ends with the cause, and `consequences.py` has its consequence. Received items are committed to the session

@@ -1,4 +1,4 @@
-"""The time for which WhatsApp still accepts a scan, over the socket of a device that is not linked."""
+"""Tracks how long the socket of an unpaired device still accepts a pairing, so that a code is requested in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version of WhatsApp Web that connections announce: read from WhatsApp's own page, remembered.
+"""Reads the current WhatsApp Web version from WhatsApp's page, caches it in a file, and chooses the announced one.
 
 WhatsApp refuses a version that is some weeks old (failure 405). The page names the current one as
 ``client_revision`` (whatsmeow, update.go; Baileys, generics.ts; whatsapp-rust, version.rs).

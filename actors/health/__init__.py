@@ -1,4 +1,4 @@
-"""The health of an instance: probes and resources, judged against thresholds; alerts that follow.
+"""Monitors the health of an instance: probes and measures, judges against thresholds, raises and clears alerts.
 
 Nothing here restarts anything: that is `supervision`. Alerts become events in `actors/state`.
 """

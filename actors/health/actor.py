@@ -1,4 +1,4 @@
-"""The HealthMonitor: an actor that runs a round of the monitor every HEALTH_CHECK_INTERVAL."""
+"""Implements the HealthMonitor actor, which runs one round of the monitor every HEALTH_CHECK_INTERVAL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A circuit breaker as a value: leaves a dependency that keeps failing alone for a while (pure).
+"""Implements a circuit breaker as an immutable value, for dependencies that keep failing (pure).
 
 ``closed`` lets everything pass; after `limit` failures in a row it is ``open`` and lets nothing
 pass for `cooldown` seconds; then ``half_open`` lets one trial pass, which closes it or opens it

@@ -1,4 +1,4 @@
-"""Judges a sample: the status of the service, with named reasons (pure).
+"""Judges a health sample against thresholds: returns the status of the service and named reasons (pure).
 
 Trouble of one user's account (a phone that unlinked the service, one connection in a crash loop) is
 an alert of its own; the service's status follows from the number of connections in trouble.

@@ -1,4 +1,4 @@
-"""A round of the health monitor: samples, judges, writes status and alerts to the store."""
+"""Runs one round of the health monitor: samples, judges, and writes status and alerts to the state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the reasons of `checks.py`, by the part of a sample that decides them."""
+"""Defines the names of health reasons, grouped by the part of a sample that decides each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Resources that machine and instance used within the last hour: a file, which costs no document.
+"""Stores the last hour of CPU, memory and disk figures in a file, for the gateway to read.
 
-The monitor writes it at each round; a gateway on any host with the data directory reads it on request. A new
+The monitor writes the file at each round; a gateway on any host with the data directory reads it on request. A new
 monitor continues the points of the one before it.
 """
 

@@ -1,4 +1,4 @@
-"""CPU and memory: of the machine, and of the processes of this instance. Space on its disks."""
+"""Measures CPU and memory of the machine and of the instance's processes, and free space on disks."""
 
 from __future__ import annotations
 

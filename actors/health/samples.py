@@ -1,4 +1,4 @@
-"""Values of one round of the health monitor: what it measured and read, before `checks` judges them."""
+"""Defines the values that one round of the health monitor measures, which `checks` judges."""
 
 from __future__ import annotations
 

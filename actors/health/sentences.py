@@ -1,4 +1,4 @@
-"""Sentences for a person: what a cause or a limit means, and what to do about it."""
+"""Writes the sentences by which people read health reasons, causes and limits, each with advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document ``health_status/latest``, and which of its changes are news: pure."""
+"""Builds the state-store document ``health_status/latest``, and decides which changes need a write at once (pure)."""
 
 from __future__ import annotations
 

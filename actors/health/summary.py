@@ -1,4 +1,4 @@
-"""The status of the service and its short form, for the gateway (pure).
+"""Computes the status that the gateway's `/health` answers, from the monitor's last document and own probes (pure).
 
 ``/health`` answers also while the HealthMonitor is dead or Redis or the store is away: then from
 what the gateway sees itself, with what the monitor wrote last as far as it is fresh.

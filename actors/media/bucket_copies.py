@@ -1,4 +1,4 @@
-"""Encrypted copies of files in the bucket, in parts that never need a file whole in memory.
+"""Writes, reads and deletes encrypted copies of media files in the bucket, part by part to bound memory.
 
 ``media/NAME/index`` says which ``media/NAME/UPLOAD.NUMBER`` make the copy, and when its file was
 last needed. NAME tells nothing of what the file holds. The parts of an upload are one envelope, as

@@ -1,4 +1,4 @@
-"""Bytes that callers uploaded for each connection today, in the ledger of a host's files."""
+"""Counts the bytes that API callers uploaded today per connection, in SQLite, and refuses uploads beyond a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of messages in a directory of this host: ``ab/abcdef…``, by their SHA-256."""
+"""Stores message files in a directory of this host under their SHA-256, each written completely or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a host's ledger: the connections that each file is kept for, and the bytes of each connection.
+"""Updates, inside the media ledger's transactions, which connections keep each file, and the bytes of each.
 
 `ledger` calls these functions within its transactions.
 """

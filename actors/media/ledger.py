@@ -1,6 +1,6 @@
-"""The list of a host's files: one SQLite file, shared by its processes.
+"""Lists the media files of a host in one SQLite file shared by its processes: expiry, holders, copies still due.
 
-A file is in it before it appears, so that each file is removed and copied in its time. A row has
+A file is in the list before it appears, so that each file is removed and copied in its time. A row has
 how long the file is needed, by which messages, for which connections it is kept (`holders`), and whether it is
 still to be copied to the bucket. Where several hosts share the directory each has a ledger of its own, and a
 file's time of change is when any of them needed it last.

@@ -1,4 +1,4 @@
-"""The files of an instance on this host: directory, ledger and bucket copies behind one class for each process."""
+"""Combines directory, ledger and bucket copies of media files behind one class for gateways and one for engines."""
 
 from __future__ import annotations
 

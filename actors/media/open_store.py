@@ -1,4 +1,4 @@
-"""The store of files that the settings name."""
+"""Opens the store of media files that the settings name, for a gateway or a connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port to the files of messages: each is kept whole by its SHA-256, or not at all."""
+"""Declares the interface to the store of message files, which keeps each whole under its SHA-256 or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upkeep of files: copied to the bucket, and removed when nobody needs them.
+"""Copies media files to the bucket and removes unneeded ones, in a loop of one process per host.
 
 Both follow the ledger of this host and cost nothing for files that lie there. One process of the
 host at a time does it, a round each; where one dies, the next goes on.

@@ -1,4 +1,4 @@
-"""Changes of a message: a reaction to it, other words for it, its end."""
+"""Defines the content types that change another message: reaction, edit and delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Characters that a message's text may have (pure)."""
+"""Validates the characters and length of a message text that a caller sends, and rejects a bad one (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People, each by a vCard."""
+"""Defines the message content type of shared contacts, a list of vCards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content of a message: one union of typed values, from the API to WhatsApp and back.
+"""Defines message content as one union of typed values, and encodes and decodes it as versioned JSON.
 
 Each kind is declared once, in the module of its noun. The queue's record, the inbox and the stored document have it as
 JSON (`encode`, `decode`) that names its version, so that another release understands it or refuses it; engines write it

@@ -1,4 +1,4 @@
-"""Types of the fields of content: limits of what a caller may send, with descriptions and examples.
+"""Defines the field types of message content: the API's limits, descriptions and examples.
 
 The kinds name these types in annotations alone, so that a process without pydantic holds content too; the gateway
 evaluates them (`gateway.schemas.content_fields`). Content that arrives is not held to them: engines bound it, and an answer

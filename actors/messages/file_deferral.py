@@ -1,4 +1,4 @@
-"""The reasons for which a file that arrived waits before it is fetched, and their texts."""
+"""Defines the reasons why a received message's file waits before its download, with texts for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that bring a file: pictures, films, sound, documents, stickers."""
+"""Defines the content types of messages with a file: image, video, audio, document, sticker."""
 
 from __future__ import annotations
 

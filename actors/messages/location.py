@@ -1,4 +1,4 @@
-"""A place on the earth."""
+"""Defines the message content type of a location: latitude, longitude, name."""
 
 from __future__ import annotations
 

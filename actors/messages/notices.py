@@ -1,4 +1,4 @@
-"""Dealings of the account with a chat that wait in the queue as messages do, and are none."""
+"""Defines read marks and chat changes (archive, pin, mute), which wait in the queue but are no messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question with options to choose from, and a choice."""
+"""Defines the message content types of a poll and of a vote in a poll."""
 
 from __future__ import annotations
 

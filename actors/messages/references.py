@@ -1,4 +1,4 @@
-"""Other messages that a message speaks of: the one that it changes, the one that it answers."""
+"""Defines references from a message to another one: the target of a change, and the quote of a reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text."""
+"""Defines the message content type of a plain text."""
 
 from __future__ import annotations
 

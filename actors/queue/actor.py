@@ -1,4 +1,4 @@
-"""The QueueActor, which runs the queue's upkeep and nothing else."""
+"""Implements the QueueActor, the Ray actor that runs the queue's upkeep and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gives records the present address of their chat: the number of a person who was written to by LID (pure).
+"""Replaces addresses of chats in queue records by the current ones (a LID by its phone number) (pure).
 
 A record keeps the address under which it was accepted until its message moves; the alias in Redis has its name
 of today (`scripts/renames.lua`).

@@ -1,4 +1,4 @@
-"""Messages that an owner claimed, and outcomes that may not be in Redis yet."""
+"""Tracks the messages that the owner of a connection has claimed, and outcomes not confirmed by Redis yet."""
 
 from __future__ import annotations
 

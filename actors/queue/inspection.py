@@ -1,4 +1,4 @@
-"""Reads the queue: records, counters, and records to be mirrored."""
+"""Reads message records, counters and records to be mirrored from the queue in Redis; changes no message."""
 
 from __future__ import annotations
 

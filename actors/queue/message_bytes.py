@@ -1,4 +1,4 @@
-"""Upkeep of the count of bytes that each connection's messages take in Redis (`scripts/bytes.lua`).
+"""Corrects Redis's count of a connection's message bytes (`scripts/bytes.lua`): expired and older records.
 
 `Lanes.accept` refuses a message beyond QUEUE_MEMORY_PER_CONNECTION.
 """

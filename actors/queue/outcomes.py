@@ -1,4 +1,4 @@
-"""Outcomes of claimed messages: they were sent, failed, or are deferred.
+"""Reports the outcomes of claimed messages to the queue in Redis: sent, failed, deferred or unclaimed.
 
 An outcome is about one attempt: a late repetition of what was said of an older one changes nothing.
 """

@@ -1,4 +1,4 @@
-"""Pauses between the messages of a connection: a pure decision, in seconds.
+"""Defines the pauses between messages of a connection, from its settings, for the Redis script of pacing (pure).
 
 Accounts that send like machines get banned. `scripts/pacing.lua` keeps what was spent, so that the limits
 hold across the deaths of owners.

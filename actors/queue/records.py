@@ -1,4 +1,4 @@
-"""Values of the queue, which the port (`lanes.py`) takes and returns, and their encoding.
+"""Defines the values that the queue takes and returns (sends, records, claims, counts), and decodes Redis hashes.
 
 Times are seconds since the epoch. None of these may be logged: they carry chats and texts.
 """

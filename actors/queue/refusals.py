@@ -1,4 +1,4 @@
-"""Refusals of the queue, each with the stable `code` by which the API names it."""
+"""Defines the exceptions with which the queue refuses a call, each with a stable `code` for the API."""
 
 from __future__ import annotations
 

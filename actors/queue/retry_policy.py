@@ -1,4 +1,4 @@
-"""The time of the next attempt of a failed message: a pure decision, in seconds."""
+"""Decides when a failed message is attempted again, in seconds, or that the message is dead (pure)."""
 
 from __future__ import annotations
 

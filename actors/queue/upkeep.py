@@ -1,4 +1,4 @@
-"""Upkeep of the queue beside sending: readies due messages, counts, mirrors, prunes.
+"""Runs the queue's background loops: makes delayed messages due, counts queues, mirrors to the state store, prunes.
 
 None of it is on the path of a message: without it sends go on, and what is missed is done later.
 """

@@ -1,4 +1,4 @@
-"""Access to Redis: client, keys, scripts; leases, commands and presence, which are records in it.
+"""Accesses Redis: client, key names, scripts; stores leases, commands and presence there.
 
 The queue's own transitions are `actors/queue`; without Redis, callers get `RedisAway`.
 """

@@ -1,4 +1,4 @@
-"""The client of Redis: bounded waits, few retries, one exception for "away".
+"""Creates Redis clients with bounded waits and retries, and turns every outage into `RedisAway`.
 
 A call ends within `DEADLINE` seconds, in success or in `RedisAway`. A call that ended in
 `RedisAway` may still have been applied, and redis-py's own retry may apply one twice: whatever

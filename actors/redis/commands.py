@@ -1,6 +1,6 @@
-"""Commands for the owner of a connection, and their answers: requests, not messages.
+"""Passes commands from the gateway to the owner of a connection through Redis, and the answers back.
 
-Nothing of it is durable: the owner executes a command within its time or not at all, and its caller gets
+Commands are not durable: the owner executes a command within its time or not at all, and its caller gets
 the outcome either way. At most `MOST` wait for a connection; every key expires by itself.
 
     gateway                                  owner

@@ -1,4 +1,4 @@
-"""Pokes: notifications that a desired state changed. A lost one delays readers until their next interval."""
+"""Publishes and receives notifications through Redis that a desired state changed; a lost one delays readers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Online and typing of contacts in Redis, for a while: written by owners, read by the gateway.
+"""Stores contacts' online and typing states in Redis for a while; owners write and the gateway reads them.
 
-Nothing of it is durable. It is in no log and on no replica of Redis, so that no message waits for
+Presence is not durable. It is in no log and on no replica of Redis, so that no message waits for
 its fsync, and every key expires by itself. A request to see a person is kept for a day, so that the
 next socket, or the next owner, subscribes at WhatsApp again.
 """

@@ -1,4 +1,4 @@
-"""Reads a snapshot of all data of a Redis over the wire, as a new replica does.
+"""Downloads an RDB snapshot of all Redis data to a file, over the replication protocol.
 
 It needs no access to the server's disk, and the server goes on serving meanwhile.
 """

@@ -1,4 +1,4 @@
-"""Atomic transitions: Lua files that belong together, run as one script.
+"""Runs atomic Lua scripts in Redis, each assembled from several Lua files.
 
 EVALSHA and not FUNCTION: functions must be loaded into every node of a cluster beforehand and are
 gone with an emptied server, where a script comes back by itself with the first EVAL. Transitions

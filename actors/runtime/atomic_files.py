@@ -1,4 +1,4 @@
-"""Small files that a reader sees whole, and files that one process at a time holds."""
+"""Writes small files atomically, and locks files for one process at a time."""
 
 from __future__ import annotations
 

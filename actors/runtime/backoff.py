@@ -1,4 +1,4 @@
-"""Pauses after failures that may pass: each twice as long as the one before, up to a longest one."""
+"""Computes exponential pauses after failures, and repeats a step until it succeeds."""
 
 from __future__ import annotations
 

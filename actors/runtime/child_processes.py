@@ -1,4 +1,4 @@
-"""Memory and processor time of the programs that this process started, from /proc; without /proc there are none."""
+"""Measures memory and processor time of the child programs of this process, from /proc (Linux only)."""
 
 from __future__ import annotations
 

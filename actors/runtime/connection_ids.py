@@ -1,4 +1,4 @@
-"""Ids of connections (pure): a name, which may be used again, and a suffix, which makes it unique.
+"""Creates and parses ids of connections: a reusable name and a unique suffix (pure).
 
 A connection is known to people by its name (``shop``) and to everything below the API by its id
 (``shop--K7Q2M9XA4TBC``), so that what is left of a deleted connection is never taken for what belongs

@@ -1,4 +1,4 @@
-"""The settings of one connection that its caller may change at any time."""
+"""Defines the options of one connection that its caller may change while the connection runs."""
 
 from __future__ import annotations
 

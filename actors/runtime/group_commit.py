@@ -1,4 +1,4 @@
-"""Group commit on an event loop: calls that wait while a batch is committed make up the next one.
+"""Groups concurrent calls on an event loop into batches: calls that wait during a commit form the next batch.
 
 `sqlite_writer` groups the writes of several threads to one SQLite file, in a thread of its own.
 """

@@ -1,4 +1,4 @@
-"""Identifies the host of a process: within it, processes can see and end each other."""
+"""Identifies the host of a process, within which processes can see and signal each other by pid."""
 
 from __future__ import annotations
 

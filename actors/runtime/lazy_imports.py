@@ -1,4 +1,4 @@
-"""Imports a package without the extras that it loads where they are installed."""
+"""Hides named optional packages while a library is imported, so that the library does not load them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the owner of a connection is known to be alive: its lease alone may outlive it (G14)."""
+"""Decides whether a connection's owner is alive, by its lease and its process; a lease alone may outlive it (G14)."""
 
 from __future__ import annotations
 

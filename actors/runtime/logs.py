@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, and never the text of an exception: it could quote a message.
+"""Configures logs as one JSON object per line, and formats exceptions without their text.
 
 An exception is logged by its type and its frames, which name code and nothing else.
 """

@@ -1,4 +1,4 @@
-"""Processes of this host by pid: whether one lives, and ending it where Ray would be slow or does not know it."""
+"""Checks and kills processes of this host by pid, for actors that Ray would end slowly or does not know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small files of an instance that hold a list of records, for readers in other processes."""
+"""Writes and reads small JSON files that hold a list of records, for readers in other processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A thread that owns one SQLite file: concurrent writes share a commit, reads follow it.
+"""Runs one SQLite file's writes and reads in a thread: concurrent writes share a commit, then reads run.
 
 The state store, the spool and the ledger of files stand on it; each names the error for a file of no use.
 

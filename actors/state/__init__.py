@@ -1,4 +1,4 @@
-"""The state store: the port to documents, its collections, the actor that writes for connections.
+"""Stores documents in SQLite or Firestore: the interface, the collections, and the actor that writes for connections.
 
 The stores behind the port are `sqlite` and `firestore`; `open_store` chooses between them.
 """

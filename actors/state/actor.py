@@ -1,4 +1,4 @@
-"""The StateManager: the actor that writes messages and reports of all connections to the store."""
+"""Implements the StateManager actor, which writes messages and reports of all connections to the state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coalesces concurrent writes to the store: writes that arrive while a batch commits make up the next."""
+"""Groups concurrent writes to the state store into batches, and returns once the store has them."""
 
 from __future__ import annotations
 

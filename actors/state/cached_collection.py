@@ -1,4 +1,4 @@
-"""Caches a collection of the state store in the memory of a process."""
+"""Caches a collection of the state store in the memory of a process, and refreshes the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes of the events of calls; a connection's document has the ids of the latest, so that each is written once."""
+"""Builds the writes of call events in the state store, each event once however often reported."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Copies of the state store in the data directory, so that a start needs no store.
+"""Copies connections and API keys of a remote state store to local files, so that a start needs no store.
 
-They hold the connections and the API keys. The store is the truth: a copy serves only until the store was
+The store is the truth: a copy serves only until the store was
 read once, and each process that reads the store writes it (`cached_collection`).
 """
 

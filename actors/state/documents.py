@@ -1,4 +1,4 @@
-"""The port to the state store: documents in collections, as Firestore understands them.
+"""Declares the interface to the state store: documents in collections, queries and batches, as in Firestore.
 
 `docs/collections.md` lists the collections and their fields.
 

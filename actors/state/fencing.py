@@ -1,4 +1,4 @@
-"""Fences writes by epoch: the newest owner of a connection that ever wrote may write, an older one may not.
+"""Fences state-store writes by epoch: an older owner of a connection cannot write after a newer one.
 
 The epoch that wrote last is in the connection's document, and is read and raised in the same batch
 as what it fences. So neither another StateManager nor a restart lets a stale owner in (G6).

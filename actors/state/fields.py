@@ -1,4 +1,4 @@
-"""Fields of documents: pure."""
+"""Merges, reads and compares fields of state-store documents (pure)."""
 
 from __future__ import annotations
 

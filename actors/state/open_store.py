@@ -1,4 +1,4 @@
-"""The state store that the settings name."""
+"""Opens the state store (SQLite or Firestore) that the settings name."""
 
 from __future__ import annotations
 

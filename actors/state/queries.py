@@ -1,4 +1,4 @@
-"""Queries that any store answers, and the cursors of their pages (pure, every cursor checked)."""
+"""Validates queries to the state store, and encodes and checks the cursors of their pages (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents of ``recovery_actions``, built here and written by the root."""
+"""Builds the documents of ``recovery_actions``, the history of actions on processes, for the root actor to write."""
 
 from __future__ import annotations
 

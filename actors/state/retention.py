@@ -1,4 +1,4 @@
-"""Retention of history: recovery actions, alerts that are over, finished jobs, events."""
+"""Deletes expired recovery actions, cleared alerts, finished jobs and events from the state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the instance itself: its directory, its address, its logs."""
+"""Declares the settings of the instance itself: data directory, API address, logs, traces."""
 
 from __future__ import annotations
 

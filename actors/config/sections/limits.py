@@ -1,4 +1,4 @@
-"""Settings of the limits of connections, API keys and the instance, and the limits and quotas that they make.
+"""Declares the settings that limit connections, API keys and the instance, and builds limits and quotas from them.
 
 `MAX_…` is for the instance, or for each of its hosts or gateway processes where the description says so;
 `…_PER_CONNECTION` is for each connection, over all API keys that are for it. RATE_LIMIT, MEDIA_LIMIT and

@@ -1,4 +1,4 @@
-"""Settings of the queue, of events and of files of messages."""
+"""Declares the settings of the outbound queue, of the event log and of media files."""
 
 from __future__ import annotations
 

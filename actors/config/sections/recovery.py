@@ -1,4 +1,4 @@
-"""Settings of supervision, health and alerts."""
+"""Declares the settings of restarts after crashes, health checks and alert thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base class of settings that belong together."""
+"""Defines `Section`, the pydantic base class of all settings sections, with texts for `docs/settings.md`."""
 
 from __future__ import annotations
 

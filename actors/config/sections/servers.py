@@ -1,4 +1,4 @@
-"""Settings of Redis, Ray and the state store."""
+"""Declares the settings of the servers of an instance: Redis, Ray, and the state store (Firestore or SQLite)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of session files and their copies in a bucket."""
+"""Declares the settings of WhatsApp session files and of their encrypted backups in a bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of WhatsApp's servers and of the engines that reach them."""
+"""Declares the settings of WhatsApp's servers, of the announced client version and of the WhatsApp engine."""
 
 from __future__ import annotations
 

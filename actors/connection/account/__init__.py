@@ -1,5 +1,5 @@
-"""Abilities of an engine beside messages: passkeys, placeholder resends, app state, calls, presence.
+"""Handles WhatsApp engines' features beside messages: app state, calls, presence, read marks, passkeys.
 
-The port for them, the base of engines without them, and the way of calls to the StateManager. Messages
-are in `actors.connection.engine`.
+`port` declares them beside placeholder resends, `unable` is the base of engines without them.
+Messages are in `actors.connection.engine`.
 """

@@ -1,6 +1,6 @@
-"""The account's app state on its way from an engine to the state store: contacts, chats, labels.
+"""Defines app-state changes (contacts, chats, labels) that WhatsApp engines put into the inbox for the state store.
 
-WhatsApp keeps it in collections, each with a version that rises. An engine hands changes to
+WhatsApp keeps app state in collections, each with a version that rises. An engine hands changes to
 `AppState.note` of the session; `actors.connection.owner.inbox_drain` stores them.
 """
 

@@ -1,4 +1,4 @@
-"""Refuses calls that ring, and writes to who called, as the connection's settings say."""
+"""Rejects ringing calls while `reject_calls` is set, and queues the configured text to the caller once."""
 
 from __future__ import annotations
 

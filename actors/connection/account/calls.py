@@ -1,4 +1,4 @@
-"""Carries calls that come in from the engine to the StateManager, which tells webhooks and readers.
+"""Reports incoming calls from the WhatsApp engine to the StateManager, in order, for webhooks and event readers.
 
 `call_refusals` refuses them where that is set.
 """

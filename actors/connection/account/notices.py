@@ -1,4 +1,4 @@
-"""Hands content that is no message to the engine's method for it; the sender calls it in the chat's order."""
+"""Passes read marks and chat changes from the sender to the WhatsApp engine's methods, in the chat's order."""
 
 from __future__ import annotations
 

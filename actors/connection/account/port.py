@@ -1,4 +1,4 @@
-"""The part of the engine's port that not every engine has; `engine.ABILITIES` says which one has it."""
+"""Declares optional methods of WhatsApp engines (`engine.ABILITIES`): passkeys, resends, app state, calls, proxy."""
 
 from __future__ import annotations
 

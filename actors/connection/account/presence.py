@@ -1,4 +1,4 @@
-"""Online and typing of others, from the engine to Redis; and the account's own, the other way."""
+"""Reports contacts' online and typing states from WhatsApp to Redis, and shows the account's own to contacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of engines: refuses each ability of `account.port` that an engine does not bring."""
+"""Defines the base class of WhatsApp engines, which rejects each method of `account.port` not overridden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypted copies of sessions: made, chosen, restored; where neither disk nor host takes them along.
+"""Backs up sessions to a bucket, encrypted, and restores the newest one for a new owner of a connection.
 
 The bucket that holds them is in `bucket`; the live file is `actors/connection/session`.
 """

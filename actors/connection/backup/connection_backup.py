@@ -1,4 +1,4 @@
-"""Backups of one connection, from its own process, where the settings name a bucket."""
+"""Creates the objects that back up and restore one connection's session, where the settings name a bucket."""
 
 from __future__ import annotations
 

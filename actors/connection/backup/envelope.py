@@ -1,4 +1,4 @@
-"""The format of a backup: compressed, encrypted, and refused unless every bit of it is as it was.
+"""Encrypts and decrypts the backup format: compressed, in AES-GCM chunks; any changed bit is rejected.
 
 ``TMOVAULT`` · version (1 byte) · length of the header (2 bytes) · header (JSON) · wrapped data key ·
 chunks. Numbers are big-endian. Each backup has a data key of its own, which is wrapped by a master

@@ -1,4 +1,4 @@
-"""The master keys of SESSION_ENCRYPTION_KEY: the first encrypts, each of them decrypts."""
+"""Wraps and unwraps data keys of backups with the master keys of SESSION_ENCRYPTION_KEY; the first one encrypts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses the live session, and decides whether the one that is there may be trusted: pure."""
+"""Decides whether a new owner serves the local session file, the newest backup or a new session (pure)."""
 
 from __future__ import annotations
 

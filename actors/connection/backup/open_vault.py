@@ -1,4 +1,4 @@
-"""The vault that the settings name."""
+"""Opens the bucket and the store of session backups (vault) that the settings name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving a session that is not to be served out of the way: nothing of it is deleted."""
+"""Moves a damaged or older session file into a side directory, with SQLite's files beside it; deletes nothing."""
 
 from __future__ import annotations
 

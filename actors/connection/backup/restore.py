@@ -1,4 +1,4 @@
-"""Putting the live session in its place before it is opened: the file there, or one of the vault's."""
+"""Places the newest session on disk before the owner opens it: the local file, or a backup from the bucket."""
 
 from __future__ import annotations
 

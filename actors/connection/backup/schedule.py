@@ -1,4 +1,4 @@
-"""The copies of a session that is being served: when they are made, and what waits for that."""
+"""Backs up the session of a served connection to the bucket: at an interval if changed, on request, at the end."""
 
 from __future__ import annotations
 

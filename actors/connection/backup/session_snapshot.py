@@ -1,4 +1,4 @@
-"""A session file as it was at one moment, while its owner goes on writing."""
+"""Copies a session SQLite file consistently while its owner writes, and encloses a WhatsApp engine's key files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items in session files that nobody serves: received, acknowledged, and stored nowhere else."""
+"""Drains received items left in session files that no owner serves, to the state store and the queue."""
 
 from __future__ import annotations
 

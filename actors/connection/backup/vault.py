@@ -1,4 +1,4 @@
-"""The copies of sessions in a bucket: kept, listed, read back, and never overwritten.
+"""Stores encrypted copies of sessions in a bucket, lists, restores and prunes them; never overwrites one.
 
 A copy is ``sessions/CONNECTION/EPOCH-COMMIT``, written once and never changed. The newest is the
 one with the highest name, so an owner whose epoch is over can add copies, but none that counts.

@@ -1,4 +1,4 @@
-"""The end of a login: its cause, and the consequence of each cause.
+"""Classifies the end of a login at WhatsApp by its cause, and decides the consequence of each cause.
 
 Pure values. The sockets that end are in the engines; the owner acts on consequences.
 """

@@ -1,4 +1,4 @@
-"""Causes of a socket's end (pure); `consequences.py` has the consequence of each.
+"""Converts WhatsApp's failure and stream-error stanzas to causes of a socket's end (pure).
 
 Sources of the numbers: the ``reason`` of WhatsApp's ``<failure>``
 stanza at login and the ``code`` and ``<conflict>`` of its ``<stream:error>`` afterwards.

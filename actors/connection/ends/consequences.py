@@ -1,4 +1,4 @@
-"""Consequences of the cause of a closed socket: the end of serving, or a state until the next one.
+"""Decides by the cause of a closed socket whether to reconnect, wait, pair again or stop serving.
 
 Pure: values in, values out.
 """

@@ -1,4 +1,4 @@
-"""Limits that WhatsApp sets an account, for one message or for a time.
+"""Applies WhatsApp's limits on an account to queued messages: refusals, time-locks, caps on new chats.
 
-Both engines share it; how WhatsApp tells of it is theirs.
+Both engines share this package; reading WhatsApp's notices of a limit is theirs.
 """

@@ -1,6 +1,6 @@
-"""Limits of an account on writing to new people, and the messages that wait for them (pure).
+"""Decides until when messages to new people wait for a time-lock or new-chat cap of WhatsApp (pure).
 
-WhatsApp has two: a time-lock (it takes the account for one that reaches out too much, and refuses with
+WhatsApp has two limits: a time-lock (it takes the account for one that reaches out too much, and refuses with
 463) and a cap on new chats (475). Times are seconds since the epoch.
 """
 

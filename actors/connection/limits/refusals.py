@@ -1,4 +1,4 @@
-"""Error numbers in WhatsApp's acks of messages, and their meaning for the message (pure).
+"""Maps error numbers in WhatsApp's acks of sent messages to codes and consequences for the message (pure).
 
 The numbers are those of whatsapp-rust, protocol/nack.rs, and of Baileys, messages-recv.ts
 (`handleBadAck`).

@@ -1,4 +1,4 @@
-"""The standing of a connection's account with WhatsApp, as its engine reports it, and its consequences."""
+"""Defers queued messages that WhatsApp's limits on the account hold back, and releases them when a limit ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of chats: the address by which a person's chat is called today, and what follows when that changes.
+"""Handles chats whose address changes (LID or phone number): reports to Redis, joins one person's queue lanes.
 
 Engines learn that two addresses are one person's; the lanes are `actors/queue`.
 """

@@ -1,4 +1,4 @@
-"""Reports the names that an engine learns to Redis, and joins the lanes of one person."""
+"""Reports address changes of chats from the WhatsApp engine to Redis, and joins the two queue lanes of one person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of the engine's port about names of chats, which its session remembers."""
+"""Declares the WhatsApp engine's methods for chats whose address changed (LID or phone number): names, merges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The native engine: WhatsApp's web protocol, with what arrives on disk before it is acknowledged.
+"""Implements WhatsApp's web protocol in Python as an engine, with received items on disk before their acks.
 
 The port is `actors/connection/engine.py`; the rows on disk are `actors/connection/session`.
 """

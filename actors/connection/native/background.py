@@ -1,4 +1,4 @@
-"""Tasks that run beside the reading of one link to WhatsApp, and end with it."""
+"""Runs tasks beside the read loop of one login to WhatsApp; a failed task ends the login, its end all tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls: reported while they ring and when they are over, and refused (whatsmeow, call.go)."""
+"""Reports ringing and ended calls from WhatsApp's call stanzas to the owner, and rejects calls (whatsmeow, call.go)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The native engine: one account, one socket at a time, on the session file."""
+"""Implements the WhatsApp engine interface in Python: one account, one socket at a time, on the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A paired device on an open socket: login, then everything that comes and goes."""
+"""Runs one open socket of a paired device, from login to loss: receives, sends, requests, keeps prekeys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reasons why a message yields no plaintext, and the request to compute outside a transaction."""
+"""Defines exceptions for messages that cannot be decrypted at all, or not inside a transaction."""
 
 from __future__ import annotations
 

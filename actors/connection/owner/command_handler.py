@@ -1,4 +1,4 @@
-"""Runs commands for a connection at once: lookups, presence, typing, codes to link it."""
+"""Executes the gateway's commands for a connection (lookups, presence, pairing codes) and answers through Redis."""
 
 from __future__ import annotations
 

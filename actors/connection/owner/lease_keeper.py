@@ -1,4 +1,4 @@
-"""The hold of an owner on its connection: renewing the lease, and knowing when it ran out."""
+"""Renews a connection's lease in Redis for its owner, and detects when the lease is lost or has expired."""
 
 from __future__ import annotations
 

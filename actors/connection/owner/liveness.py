@@ -1,4 +1,4 @@
-"""Detects an open connection that is dead: by the age of its traffic, and by a real round trip.
+"""Detects an open but dead connection to WhatsApp, by the age of its traffic and by probes with a round trip.
 
 The engine's own keepalive comes first, and ends a socket that says nothing. The rest are
 sockets that it trusts and that carry nothing any more, and an engine that is stuck: it answers for

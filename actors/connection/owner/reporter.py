@@ -1,4 +1,4 @@
-"""Reports of the owner of a connection: to the lease record and to the StateManager.
+"""Reports the newest state of a connection to its lease record in Redis and to the StateManager, with retries.
 
 Only the newest report counts, so a report is a value that is replaced, and two loops that carry it
 to either place until it is there: one being away never holds up the other (G11).

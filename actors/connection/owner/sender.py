@@ -1,4 +1,4 @@
-"""From the lanes to WhatsApp: claim, send, tell the outcome.
+"""Claims a connection's queued messages, sends each through the WhatsApp engine, and reports outcomes to Redis.
 
 A connection claims for itself and nobody stands in between. While the socket is closed nothing is
 claimed, so that time spent disconnected is never an attempt. An outcome is reported until Redis has it

@@ -1,4 +1,4 @@
-"""The end of serving a connection: what is finished, closed and given back, in which order and within which time."""
+"""Ends a connection's serving: finishes sends, stores the inbox, closes the socket, backs up, frees the lease."""
 
 from __future__ import annotations
 

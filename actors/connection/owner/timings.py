@@ -1,4 +1,4 @@
-"""The times that serving a connection goes by."""
+"""Defines the timeouts, intervals and reconnect pauses of serving a connection, in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies (HTTP CONNECT, SOCKS5) on the way to WhatsApp: their URLs, and connections through them.
+"""Connects to WhatsApp through proxies (HTTP CONNECT, SOCKS5), for both WhatsApp engines and for page requests.
 
 Engines use them; the one of a connection is in its options.
 """

@@ -1,4 +1,4 @@
-"""The URL of a proxy: read, checked, and shown without its user and password (pure)."""
+"""Parses and validates the URL of a proxy, and formats the URL without user and password (pure)."""
 
 from __future__ import annotations
 

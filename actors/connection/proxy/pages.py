@@ -1,4 +1,4 @@
-"""Handlers with which urllib reads pages through a proxy, and never directly."""
+"""Provides urllib handlers that fetch pages through a proxy, and never directly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TCP connections through a proxy. python-socks speaks to it, for sockets and for httpx alike."""
+"""Opens TCP connections through a proxy, for asyncio sockets, blocking sockets and httpx, by python-socks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the items that the state store refuses among those that go there together; drops refused reports."""
+"""Finds the items of a batch that the state store refuses, sets them aside, and stores the others in order."""
 
 from __future__ import annotations
 

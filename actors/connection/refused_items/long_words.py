@@ -1,4 +1,4 @@
-"""Keeps words that are too long for a message's document as a file, so that no contact can write what is not stored."""
+"""Stores texts that are too long for a message's document in the state store as a file, and shortens the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port to items that the state store refuses: an engine has them in its session file."""
+"""Declares a WhatsApp engine's methods to set aside, list, retry and discard inbox items the state store refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The refused items of an engine whose inbox is in a session file."""
+"""Implements a WhatsApp engine's methods for refused inbox items on the session file; both engines inherit them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session of one account: one SQLite file with one writer, and the tables in it, in a package for each noun.
+"""Stores the session of one account in one SQLite file with one writer: keys, chats, inbox, sent messages.
 
 Keys and devices are in `identities`; copies of the file are `actors/connection/backup`.
 """

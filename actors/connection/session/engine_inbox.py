@@ -1,4 +1,4 @@
-"""The inbox of an engine, as the port has it, in its session file."""
+"""Implements the WhatsApp engine interface's inbox methods (pending, settle, merge) on the session file."""
 
 from __future__ import annotations
 

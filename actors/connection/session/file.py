@@ -1,4 +1,4 @@
-"""One SQLite file with one owner: opening it, its epoch, its transactions.
+"""Opens the session's SQLite file for one owner, rejects older epochs, and runs its transactions with fsync.
 
 Every change is made inside `transaction`, which is on disk (fsync) when it ends, or leaves nothing.
 """

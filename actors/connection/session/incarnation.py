@@ -1,4 +1,4 @@
-"""Detects session directories left by a deleted connection whose id was reused.
+"""Detects and removes files that a deleted connection of the same id left in a session directory.
 
 A deletion reaches one directory. On a host that has its own, what lies there is found
 to be another's once the id is served again.

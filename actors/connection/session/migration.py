@@ -1,4 +1,4 @@
-"""Moves skipped message keys into the rows that version 19 of the schema has for them.
+"""Moves skipped message keys of older session files into the rows of schema version 19, resumable after a crash.
 
 Up to version 18 skipped keys were in the text of a session and in a blob of a sender key. Each share of the move
 is a transaction of its own, and one that was cut short goes on at the next opening: the column `skipped` of

@@ -1,4 +1,4 @@
-"""The base of a session's parts: rows of one noun, in the file that all of them share."""
+"""Defines the base class of the classes that each store one kind of rows in the shared session file."""
 
 from __future__ import annotations
 

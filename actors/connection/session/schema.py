@@ -1,4 +1,4 @@
-"""The first tables of a session file; `schema_changes` has those of later versions.
+"""Defines the first SQL schema of the session file; `schema_changes` defines the later versions.
 
 Times are seconds since the epoch, by the session's clock.
 """

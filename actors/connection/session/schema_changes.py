@@ -1,4 +1,4 @@
-"""The changes of the tables of a session file, version by version."""
+"""Defines the SQL changes from each schema version of the session file to the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One account's session: keys, ratchets, inbox and what was sent, in one SQLite file.
+"""Combines all tables of one account's session file in one class, whose transactions span all of them.
 
 Changes that belong together are committed together: a message's ratchet step, the prekey it used up and
 its inbox row are one transaction, so that after a crash at any instruction either all of it

@@ -1,4 +1,4 @@
-"""The StateManager as the owner of a connection calls it: the port, and the way to its process.
+"""Calls the StateManager actor from the process of a connection: the interface, and its implementation over Ray.
 
 The StateManager itself is `actors/state`; what the owner reports to it is `actors.connection.owner.reporter`.
 """

@@ -1,4 +1,4 @@
-"""The port to the StateManager, which stores for connections what they receive and report."""
+"""Declares the methods of the StateManager actor, by which connections store received items and report states."""
 
 from __future__ import annotations
 

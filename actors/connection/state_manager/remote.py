@@ -1,4 +1,4 @@
-"""Calls the StateManager's process that the tree named last."""
+"""Implements the StateManager interface by Ray calls to the actor handle that supervision passed last."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Parts of a stanza that a trace shows: tags, attribute names, values of (tag, attribute) pairs.
+"""Lists the tags, attribute names and values of stanzas that a trace shows; other words become sizes.
 
-A word that is not here becomes a size. Only in stanzas that WhatsApp's server or this client writes by
-itself (`SERVERS_OWN`) unknown tags and attribute names are shown as well, and the values of `WORDS`
-whatever they are: new words of the server are what a trace is made for. In everything else a contact can
-put words of its own. `docs/trace.md` lists the same, and a test compares the two.
+Only in stanzas that WhatsApp's server or this client writes by itself (`SERVERS_OWN`) unknown tags and
+attribute names are shown as well, and the values of `WORDS` whatever they are: new words of the server are
+what a trace is made for. In everything else a contact can put words of its own. `docs/trace.md` lists the
+same, and a test compares the two.
 
 Sources: the stanzas that whatsmeow, Baileys and whatsapp-rust read and write.
 """

@@ -1,4 +1,4 @@
-"""The shape of a login: which fields of the client payload are there, and the values of some.
+"""Converts a login's client payload to the shape that a trace shows: which fields exist, and some values.
 
 Read off the bytes as protobuf has them, so that no engine's classes are needed. Field numbers:
 whatsmeow, `WAWebProtobufsWa6.proto`, ClientPayload.

@@ -1,4 +1,4 @@
-"""The recorder of a connection, on or off; what records is loaded once it is on."""
+"""Switches the trace of a connection on and off, and hands stanzas to the trace writer while on."""
 
 from __future__ import annotations
 

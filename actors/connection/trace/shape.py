@@ -1,4 +1,4 @@
-"""The shape of a stanza as JSON: what it consists of, and nothing that anybody said or is called.
+"""Converts a stanza to JSON that shows structure and sizes for a trace, but no text, name or number.
 
 Pure but for the running numbers of addresses and ids, which a `Shaper` remembers in memory alone.
 """

@@ -1,4 +1,4 @@
-"""The file of a trace and the older ones beside it: bounded in bytes, whole lines, the owner's alone."""
+"""Appends lines to a trace file with mode 0600, and rotates the file by size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording: stanzas are handed over on the event loop, shaped and written by a thread."""
+"""Queues stanzas on the event loop, and shapes and writes them to the trace file in a thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine on whatsmeow (Go) in a program of its own, with every promise.
+"""Implements the WhatsApp engine on whatsmeow (Go), which runs as a child program; messages stay in `session.db`.
 
 `teimoso-whatsmeow` talks to WhatsApp and has the keys, in ``whatsmeow.db``; messages and what is known of
 them are in ``session.db``, which this process alone opens. The steps of a message that both engines share are in

@@ -1,4 +1,4 @@
-"""Settings of the account's app state: read from deliveries of the program, written as its requests (pure).
+"""Converts app-state deliveries of the whatsmeow program to changes, and chat changes to requests (pure).
 
 Collections, indexes, versions of the format and the meaning of each action are whatsmeow's (appstate/keys.go,
 appstate/encode.go, appstate.go), and whatsapp-rust's (`wacore/appstate/src/schemas.rs`).

@@ -1,4 +1,4 @@
-"""Calls that ring, as the program delivers them, and the callers for refusals."""
+"""Remembers calls that the whatsmeow program delivers as ringing, with the callers' addresses for rejections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Causes of the end of a login, from the program's words for them (pure)."""
+"""Maps the whatsmeow program's words for the end of a login to causes (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes by a delivery of the program, inside a transaction of the session."""
+"""Applies one delivery of the whatsmeow program to the session file, inside a transaction, and returns the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine on whatsmeow: one account, one login at a time, by a program that is this process's child."""
+"""Implements the WhatsApp engine interface by the child program `teimoso-whatsmeow`, one login at a time."""
 
 from __future__ import annotations
 

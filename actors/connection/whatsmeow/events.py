@@ -1,4 +1,4 @@
-"""Events of the program during one login, reported to the owner in their order."""
+"""Handles the whatsmeow program's events during one login (QR, login, end), and reports each to the owner in order."""
 
 from __future__ import annotations
 

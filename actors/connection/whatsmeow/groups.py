@@ -1,4 +1,4 @@
-"""Queries for groups by way of the program."""
+"""Queries groups through the whatsmeow program, and converts the answers to group members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account whose device the program has, as the session knows it between logins."""
+"""Stores in the session file the account that the whatsmeow program's device belongs to, and the end of a ban."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The link to the program during one login: requests, and answers to what it delivered."""
+"""Sends requests to the whatsmeow program and answers its deliveries during one login; rejects calls afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions about files by way of the program: for the media servers, and to the account's phone."""
+"""Sends media queries through the whatsmeow program: for the server list, and to the phone for a re-upload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that one login of a paired device does, over the link to the program."""
+"""Runs one login of a paired device through the whatsmeow program: receives, sends, and performs requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linking by a code in place of a QR, and by the account's passkey, by way of the program."""
+"""Requests pairing codes and answers passkey challenges through the whatsmeow program."""
 
 from __future__ import annotations
 

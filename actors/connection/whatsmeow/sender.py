@@ -1,4 +1,4 @@
-"""The send pipeline: written, committed, handed to the program, acknowledged by WhatsApp."""
+"""Sends messages through the whatsmeow program: writes, commits, hands over, and awaits WhatsApp's ack."""
 
 from __future__ import annotations
 

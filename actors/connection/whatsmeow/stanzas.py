@@ -1,4 +1,4 @@
-"""Deliveries of the program as stanzas: what both engines take apart in the same words."""
+"""Converts deliveries of the whatsmeow program to stanza nodes, which the native engine's code parses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares the queue with its view in the state store, once after a start.
+"""Compares the queue in Redis with its mirror in the state store once after a start, and counts differences.
 
 A difference means that one of them was emptied, or restored from a copy.
 """

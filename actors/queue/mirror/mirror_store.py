@@ -1,4 +1,4 @@
-"""Stores the view of queued messages; one that the store refuses holds up no other."""
+"""Writes the mirror documents of queued messages to the state store; one refused document blocks no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document of a queued message in the state store: a view of it, never the truth.
+"""Builds the state-store documents that mirror a queued message, with the revision by which writes are ordered.
 
 Two incarnations of the QueueActor may write at once, so each document says which revision it
 shows, and an older one never replaces a newer.

@@ -1,4 +1,4 @@
-"""The queue's transitions as Lua, each run atomically by Redis.
+"""Contains the Lua scripts of the queue's transitions, each run atomically by Redis.
 
 `actors/redis/scripts.py` loads them, `lanes.py` and its neighbours call them.
 """

@@ -1,4 +1,4 @@
-"""Sends on disk while Redis is away: one SQLite file per host, shared by its gateways.
+"""Stores accepted sends in one SQLite file per host while Redis is away; the gateway moves them to the queue.
 
 A send that was put here is on disk (G1) and keeps its place: what follows in its chat waits behind
 it (`holds`), whether Redis is back or not (G4). The gateway's `spool_drain` moves everything to the

@@ -1,4 +1,4 @@
-"""Rows of the spool's file: written from sends and read back, also those of other releases."""
+"""Encodes sends as rows of the spool's SQLite file, and decodes rows, also those of other releases."""
 
 from __future__ import annotations
 

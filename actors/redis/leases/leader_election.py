@@ -1,4 +1,4 @@
-"""Elects one of several processes for a job that one of them does."""
+"""Elects one of several processes for a job, by a lock in Redis that expires."""
 
 from __future__ import annotations
 

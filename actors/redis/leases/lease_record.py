@@ -1,4 +1,4 @@
-"""The lease record of a connection: its owner, its epoch, and what the owner reports of it."""
+"""Defines the lease record of a connection (owner, epoch, reported state), and parses it from Redis fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases of connections: taking one with a new epoch, renewing, reporting under it, releasing.
+"""Takes, renews, updates and releases the leases of connections in Redis; each taking raises the epoch.
 
 At most one owner counts at a time (G6). Each taking gives a higher epoch; a call under an older epoch
 is refused by the same script that would have executed it. The record (`lease_record`) is also the

@@ -1,4 +1,4 @@
-"""Limits of callers and of processes: refusals, quotas with a part for each connection, memory of a container.
+"""Provides limits of callers and processes: refusals, quotas per connection, memory of a container.
 
 Settings that set them are `actors/config`, their HTTP answers `gateway/http`.
 """

@@ -1,4 +1,4 @@
-"""Limits of what callers may have, each by the setting that names it, and the refusal of a call beyond one (pure)."""
+"""Defines the limits on what API callers may have, and the exception for a call beyond one (pure)."""
 
 from __future__ import annotations
 

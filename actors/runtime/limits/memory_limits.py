@@ -1,4 +1,4 @@
-"""The memory that this process and all in its container may have, by its control groups (version 2 and 1).
+"""Reads the memory limit of this process's container from its control groups (versions 1 and 2).
 
 See "memory.max" in https://docs.kernel.org/admin-guide/cgroup-v2.html and "memory.limit_in_bytes" in
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html.

@@ -1,4 +1,4 @@
-"""Quotas of a resource: the limit of each connection, and the part that others cannot take from it (pure).
+"""Checks quotas: each connection's limit on a resource, and the share reserved for each from all others (pure).
 
 The callers count: requests and readers in a gateway's memory, webhooks and API keys in the state store, bytes of
 files in the ledger of a host.

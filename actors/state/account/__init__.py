@@ -1,4 +1,4 @@
-"""The documents of the account's app state: contacts, chats, labels.
+"""Stores the account's app state (contacts, chats, labels) as documents in the state store.
 
 Messages are in `actors.state.messages`; how app state comes here is `actors.connection.account.app_state`.
 """

@@ -1,4 +1,4 @@
-"""Reads all documents of a connection's app state in pages, and removes them with the connection."""
+"""Reads or deletes all contact, chat and label documents of one connection, in pages."""
 
 from __future__ import annotations
 

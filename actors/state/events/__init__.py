@@ -1,4 +1,4 @@
-"""Events: derived from the writes of a batch, numbered with it, read behind a number; deliveries of them.
+"""Derives, numbers, stores and reads events, which report changes to webhooks and streams.
 
 To make deliveries to webhooks, and to serve streams, is the gateway's.
 """

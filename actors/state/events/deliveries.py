@@ -1,4 +1,4 @@
-"""Documents of deliveries to webhooks: refused events, each with its attempts, and what got through.
+"""Builds and parses the documents of webhook deliveries: attempts, refused events, and delivered ones.
 
 An event that its endpoint took at the first attempt shares a document with its neighbours in the log;
 one that was refused, that waits behind such a one in its chat, or that a person wants again has its own.

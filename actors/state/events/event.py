@@ -1,4 +1,4 @@
-"""An event, and the types of events that there are; what each means is in `derivation`."""
+"""Defines `Event` and the list of event types, each of which `derivation` explains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of events for its readers, who read behind a number and keep it wanted until a time."""
+"""Reads the event log by number for webhooks and streams, and has events recorded for readers until a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gRPC channel to Firestore: its address, its credentials, its reconnects."""
+"""Opens the gRPC channel to Firestore with address, credentials and keepalive."""
 
 from __future__ import annotations
 

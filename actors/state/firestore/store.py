@@ -1,4 +1,4 @@
-"""The state store on Google's Firestore: the documents port for instances of any size.
+"""Implements the documents interface of the state store on Google's Firestore, for instances of any size.
 
 Loaded where Firestore is chosen, and only there: it takes 30 MB.
 """

@@ -1,4 +1,4 @@
-"""JSON documents and queries as Firestore's messages, and back: pure.
+"""Converts JSON documents and queries to Firestore's protobuf messages, and documents back (pure).
 
 Firestore has every type of JSON but a list right within a list; such a list travels in a map with
 the one field ``[]``, a name that no document has.

@@ -1,4 +1,4 @@
-"""The documents of ``whatsapp_messages``: received, changed afterwards, with files, removed.
+"""Builds, changes and removes the documents of ``whatsapp_messages`` in the state store.
 
 The queue's view of outbound messages is `actors/queue/mirror/views.py`.
 """

@@ -1,4 +1,4 @@
-"""Owners of files: the connections at which a file arrived, or for which it was uploaded or sent.
+"""Records and checks which connections a media file belongs to, in the state store, for API keys.
 
 A key for some connections sends a file by its SHA-256 if one of these has it; to know the SHA-256 is
 not enough. A key for all connections needs no entry.

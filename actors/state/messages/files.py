@@ -1,4 +1,4 @@
-"""The state of a message's file, in the message's document (pure).
+"""Builds the write of a media file's state (pending, deferred, stored, failed) in its message's document (pure).
 
 ``media`` is a map: ``state`` is ``pending`` from the moment the message is stored, then ``stored``, or
 ``failed`` with a stable code as ``error``. In between it is ``deferred`` while the file waits for room or for the

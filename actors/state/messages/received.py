@@ -1,4 +1,4 @@
-"""Makes documents of ``whatsapp_messages`` from items of a connection's inbox (pure).
+"""Builds documents of ``whatsapp_messages`` from items of a connection's inbox (pure).
 
 The same message gives the same document id however often it comes (G5), so that creating it once
 is enough and nothing has to be looked up.

@@ -1,4 +1,4 @@
-"""Removes old messages from ``whatsapp_messages``, on request."""
+"""Deletes old messages from ``whatsapp_messages`` in the state store, on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries of the documents port as SQLite statements: pure.
+"""Compiles queries of the documents interface to SQLite statements, and its indexes (pure).
 
 The table is ``documents(collection, id, data)`` with `data` as JSON text without the id. A partial
 index over JSON expressions serves each query named in `documents.QUERIES`; a statement therefore

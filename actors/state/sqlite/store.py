@@ -1,4 +1,4 @@
-"""The state store in one SQLite file: the documents port for an instance on one host."""
+"""Implements the documents interface of the state store on one SQLite file, shared by processes of one host."""
 
 from __future__ import annotations
 

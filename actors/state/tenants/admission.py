@@ -1,4 +1,4 @@
-"""Adds webhooks and API keys within their quota, also where several processes add some at once."""
+"""Adds webhooks and API keys to the state store within their quota, safely across concurrent processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends API keys and webhooks that are for some connections only, with the last of these.
+"""Ends API keys and webhooks when the last connection that they are for is deleted.
 
 An ended key is refused, an ended webhook gets no events of later; both stay listed for an admin (G12).
 """

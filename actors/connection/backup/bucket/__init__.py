@@ -1,4 +1,4 @@
-"""The bucket: named objects with generations, in a directory or at Google.
+"""Accesses the object store of backups, a directory or Google Cloud Storage, through one interface.
 
 The content of the objects is in `backup/envelope.py`.
 """

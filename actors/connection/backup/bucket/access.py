@@ -1,4 +1,4 @@
-"""Access to the bucket for long-lived processes, without loading Google's client."""
+"""Opens the configured bucket for long-lived processes: a directory, or Google's through the bucket actor."""
 
 from __future__ import annotations
 

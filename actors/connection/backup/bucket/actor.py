@@ -1,4 +1,4 @@
-"""The Ray shell of the bucket: the one process that has Google's client loaded."""
+"""Implements the Ray actor that performs bucket calls for other processes, and alone loads Google's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bucket that is a directory: for trying it, for one host, and for a file system that is shared."""
+"""Implements the bucket interface on a local or shared directory: whole objects, generations, conditional writes."""
 
 from __future__ import annotations
 

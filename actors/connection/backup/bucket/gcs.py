@@ -1,4 +1,4 @@
-"""Google Cloud Storage. Loading its client costs memory: one process of the instance does."""
+"""Implements the bucket interface on Google Cloud Storage, in the one process that loads Google's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port to the bucket: named objects with generations, each there whole or not at all.
+"""Declares the bucket interface: read, list, delete, and write objects on condition of their generation.
 
 A generation is a number that rises whenever the object is written. A write says which one it
 replaces (0: there must be none), so of two that replace the same one exactly one happens.

@@ -1,4 +1,4 @@
-"""A bucket behind the one process of the instance that has loaded its client."""
+"""Implements the bucket interface by calls to the Ray actor that has loaded Google's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identities at WhatsApp: addresses, phone numbers and LIDs, devices, group members.
+"""Resolves identities at WhatsApp: addresses (JIDs), phone numbers and LIDs, device lists, group members.
 
 Their keys and sessions are `signal`.
 """

@@ -1,4 +1,4 @@
-"""WhatsApp's addresses (JIDs): parsed, formatted, compared.
+"""Parses, formats and compares WhatsApp's addresses (JIDs), and hashes lists of devices.
 
 ``15550100002:3@s.whatsapp.net`` is device 3 of a person; without a device part the text names
 device 0, the phone, or the person as a whole. ``…@lid`` is the same person under a number that

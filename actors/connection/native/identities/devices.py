@@ -1,4 +1,4 @@
-"""Device lists of people, from the session's cache or from WhatsApp."""
+"""Returns the device lists of contacts, from the session's cache or by a usync query to WhatsApp."""
 
 from __future__ import annotations
 

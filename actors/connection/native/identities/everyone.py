@@ -1,4 +1,4 @@
-"""Devices of a direct message: those of its person and those of the account."""
+"""Lists the device addresses that a direct message is encrypted for: the recipient's and the account's own."""
 
 from __future__ import annotations
 

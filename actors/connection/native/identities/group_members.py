@@ -1,4 +1,4 @@
-"""Members of groups, from the session's cache, from WhatsApp, or from its notices of changes."""
+"""Returns group members from the session's cache or by a query, and updates the cache by group notifications."""
 
 from __future__ import annotations
 

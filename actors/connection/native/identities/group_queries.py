@@ -1,4 +1,4 @@
-"""Queries for groups over a socket."""
+"""Queries one group or all groups of the account from WhatsApp over a socket."""
 
 from __future__ import annotations
 

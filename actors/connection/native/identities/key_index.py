@@ -1,4 +1,4 @@
-"""The signed key-index list: which linked devices a person's phone vouches for.
+"""Verifies the signed key-index list, and returns the devices of a person that the phone vouches for.
 
 WhatsApp's server lists a person's devices; the phone signs which of them are its own, each by the
 index of the key that it was linked with. So a device that the server made up gets nothing, and with

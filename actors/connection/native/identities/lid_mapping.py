@@ -1,4 +1,4 @@
-"""Phone numbers and LIDs of one person, the account's own among them."""
+"""Maps phone numbers to LIDs and back for one account, and stores learnt pairs in the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes: the addresses of one stanza to a person, all LIDs or all phone numbers."""
+"""Chooses the addresses of a direct message's stanza: LIDs throughout, or phone numbers throughout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to WhatsApp about people: which devices they have, whether a number is on WhatsApp."""
+"""Builds usync queries to WhatsApp and parses the answers: device lists, and whether a number is registered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limits of the account that a socket serves: announced by WhatsApp, queried, and observed."""
+"""Defers sends to new people while WhatsApp limits the account, and queries the limits after refusals."""
 
 from __future__ import annotations
 

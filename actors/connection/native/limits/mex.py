@@ -1,4 +1,4 @@
-"""WhatsApp's GraphQL over stanzas ("mex"), as far as it tells the limits of an account (pure).
+"""Builds GraphQL queries ("mex") for an account's limits, and parses answers and notifications (pure).
 
 Sources: whatsmeow, notification.go (`handleMexNotification`); Baileys, messages-recv.ts
 (`handleMexNotification`) and socket.ts (`fetchAccountReachoutTimelock`, `fetchNewChatMessageCap`);

@@ -1,4 +1,4 @@
-"""Decides whether a file that is due may be fetched now: room on the disk, and the day's budgets (pure).
+"""Decides whether a due media file may be downloaded now, by disk space and the day's byte budgets (pure).
 
 A file that is not admitted waits (`Deferral`). Nothing of it is given up.
 """

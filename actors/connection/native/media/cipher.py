@@ -1,4 +1,4 @@
-"""WhatsApp's media scheme: how a file is sealed for its upload, and opened while it comes.
+"""Encrypts and decrypts media files in WhatsApp's scheme (AES-CBC and HMAC), chunk by chunk.
 
 A random key of 32 bytes goes with the message. HKDF-SHA256 with the words of the file's kind makes
 of it an IV, a cipher key and a MAC key. The file is AES-256-CBC with PKCS#7 padding, followed by the

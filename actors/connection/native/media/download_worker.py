@@ -1,4 +1,4 @@
-"""The worker that brings what arrived by file, beside everything else and for as long as it takes."""
+"""Downloads the media files of received messages in the background, each once, with retries across crashes."""
 
 from __future__ import annotations
 

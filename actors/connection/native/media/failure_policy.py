@@ -1,4 +1,4 @@
-"""Consequences of a file that could not be fetched (pure).
+"""Decides what follows a failed media download: a retry, a re-upload request or a final error (pure).
 
 | what happened | what follows |
 |---|---|

@@ -1,4 +1,4 @@
-"""Fetching one file from the media servers: opened and checked while it comes, into the store."""
+"""Downloads one file from the media servers into the media store, decrypting and verifying the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The media servers: which there are, and what they ask for, as WhatsApp says it."""
+"""Requests the list of media servers and the upload token from WhatsApp, and caches both until they expire."""
 
 from __future__ import annotations
 

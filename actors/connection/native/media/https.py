@@ -1,4 +1,4 @@
-"""HTTPS to the media servers. Its library is loaded when the first file comes or goes."""
+"""Performs HTTPS requests to the media servers with bounded time and memory; loads httpx on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of a message that speaks of its file: read from what arrives, written for what leaves."""
+"""Reads and writes the media fields (path, key, hashes, size) of a message's protobuf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions about files over a socket: for the media servers, and to the account's phone."""
+"""Sends media queries over the native socket: for the server list, and to the phone for a re-upload."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Asking the account's phone to upload a file again that the media servers lost.
+"""Builds the request to the account's phone to upload a lost media file again, and decrypts the phone's answer.
 
-The question is a receipt of type ``server-error`` that names the message, the answer a notification
+The request is a receipt of type ``server-error`` that names the message, the answer a notification
 ``mediaretry``. Both are AES-256-GCM under a key made of the file's, so nobody else can answer.
 """
 

@@ -1,4 +1,4 @@
-"""Uploads and downloads of one connection, over all its sockets."""
+"""Combines the uploader and the download worker of one connection, and attaches both to each new socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploading the file of a message that leaves: sealed while it goes, each message's once."""
+"""Uploads the encrypted file of an outgoing message to the media servers, once per message across retries."""
 
 from __future__ import annotations
 

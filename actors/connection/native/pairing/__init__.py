@@ -1,4 +1,4 @@
-"""Linking a device that is not paired yet: by a QR, or by a code typed on the phone.
+"""Pairs a device with a WhatsApp account: by a QR code, or by a code typed on the phone.
 
 A device that is paired is `paired_client.py`.
 """

@@ -1,4 +1,4 @@
-"""The code that is open on one socket: asked of WhatsApp, and answered once it was typed on a phone."""
+"""Requests a pairing code from WhatsApp over one socket, and completes the pairing once the code is typed."""
 
 from __future__ import annotations
 

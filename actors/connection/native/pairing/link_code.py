@@ -1,4 +1,4 @@
-"""Linking by a code: the person types it on the phone, in place of scanning a QR (pure).
+"""Computes the keys and stanzas of pairing by a code that a person types on the phone (pure).
 
 Each side hides a fresh key under what it makes of the code, so that only who knows the code agrees
 on a secret with the other: no more is proven by it than that. The device then hands the phone, under

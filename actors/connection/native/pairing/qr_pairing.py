@@ -1,4 +1,4 @@
-"""Pairing: the QR codes a phone scans, and the proof that the phone which scanned them sends.
+"""Builds the QR codes that a phone scans, and verifies and countersigns the phone's proof of pairing.
 
 The device gives the phone a secret through the QR code (or through a code that is typed, as in
 `link_code.py`). The phone signs the device's identity key with the account's and authenticates that

@@ -1,4 +1,4 @@
-"""A device that is not paired yet, on an open socket: it shows QR codes until a phone links it."""
+"""Runs the socket of an unpaired device: emits QR codes until a phone links the device, then stores credentials."""
 
 from __future__ import annotations
 

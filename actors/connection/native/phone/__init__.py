@@ -1,4 +1,4 @@
-"""The account's own phone: messages to it alone, and messages that it is asked for.
+"""Sends peer messages to the account's own phone, and requests lost message contents from the phone.
 
 History syncs, which it sends by itself, are in `receive`.
 """

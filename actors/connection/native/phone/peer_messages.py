@@ -1,4 +1,4 @@
-"""Peer messages: from this device to the account's phone, seen by nobody else."""
+"""Sends encrypted peer messages from this device to the account's phone alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Placeholder resend: the request for a message of which the phone alone has the content, and its answer.
+"""Builds placeholder-resend requests to the account's phone, and parses the resent messages in the answers.
 
 A peer data operation: the phone answers with a message of its own (whatsmeow, send.go and message.go; Baileys,
 messages-recv.ts; whatsapp-rust, pdo.rs).

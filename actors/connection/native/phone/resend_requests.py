@@ -1,4 +1,4 @@
-"""The worker that asks the account's phone for messages that came without their content."""
+"""Requests from the account's phone, in the background, the content of messages stored as placeholders."""
 
 from __future__ import annotations
 

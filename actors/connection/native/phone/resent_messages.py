@@ -1,4 +1,4 @@
-"""Messages that the phone hands over, put in the place of their placeholders."""
+"""Replaces placeholders in the session's inbox with the messages that the account's phone resends."""
 
 from __future__ import annotations
 

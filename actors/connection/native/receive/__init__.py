@@ -1,4 +1,4 @@
-"""Inbound: from a stanza to rows of the session file, and what is acknowledged after the commit.
+"""Processes incoming stanzas: decrypts, commits rows to the session file, then acknowledges.
 
 Files that messages bring are fetched by `media`.
 """

@@ -1,4 +1,4 @@
-"""Votes and edits, encrypted under the secret that came with the message that they are about.
+"""Encrypts poll votes and decrypts votes and edits, under the secret of the message voted on or edited.
 
 The key is HKDF-SHA256 of the secret over the message's id, its author, who votes or edits, and a word for the
 use; a vote is authenticated together with the poll's id and the voter, an edit with nothing (whatsmeow,

@@ -1,4 +1,4 @@
-"""The ciphertexts of one stanza: for this device alone, or for a whole group."""
+"""Decrypts the ciphertexts (msg, pkmsg, skmsg) of one stanza inside a transaction of the session file."""
 
 from __future__ import annotations
 

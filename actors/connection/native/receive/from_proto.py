@@ -1,4 +1,4 @@
-"""From WhatsApp's protobuf to content: what a message says, and whose message it speaks of.
+"""Converts decrypted protobuf messages to typed content; rejects edits and deletes that the sender may not make.
 
 Who sent a message is known from its session. What it claims about others is not: a reaction is its
 sender's own, and an edit or a delete is for a message of its sender in its chat, or it is `Forged`.

@@ -1,6 +1,6 @@
-"""The file of a history sync: fetched, decrypted, inflated, read.
+"""Downloads, decrypts, inflates and splits the file of a history sync, with bounded size at each step.
 
-It comes from another device by way of servers, so nothing of it is believed: its size is bounded at
+The file comes from another device by way of servers, so nothing of it is believed: its size is bounded at
 each step, its hashes are those that the phone named, and it is read in parts, each of them small.
 """
 

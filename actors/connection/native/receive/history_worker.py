@@ -1,4 +1,4 @@
-"""The worker that stores history syncs of the account's phone, beside everything else."""
+"""Stores the messages of history syncs from the account's phone in the inbox, each once, in the background."""
 
 from __future__ import annotations
 

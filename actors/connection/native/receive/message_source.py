@@ -1,4 +1,4 @@
-"""The origin of a message, read from the attributes of its stanza."""
+"""Parses chat, sender and arrival (live or offline) of a message from the attributes of its stanza."""
 
 from __future__ import annotations
 

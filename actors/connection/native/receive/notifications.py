@@ -1,4 +1,4 @@
-"""Changes by receipts and notifications, inside a transaction, and the outcome of a stanza."""
+"""Applies incoming receipts and notifications to the session file in a transaction; returns the answers."""
 
 from __future__ import annotations
 

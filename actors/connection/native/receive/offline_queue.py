@@ -1,4 +1,4 @@
-"""The queue of what waited at WhatsApp while the device was away, asked for batch by batch."""
+"""Requests the stanzas that WhatsApp queued while the device was offline, batch by batch, after a login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receive pipeline: what waits is committed together, then acknowledged (G5)."""
+"""Commits waiting incoming stanzas to the session file in one transaction, then acknowledges them (G5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lookups, presence and typing: they pass at once and are stored nowhere.
+"""Sends and parses presence and typing stanzas, and looks up phone numbers; stores nothing.
 
 ``<presence>`` of somebody else has no type where they are available; ``last`` is a time, or ``deny``
 where they do not show it. ``<chatstate>`` comes from a person, or from a group with a participant.

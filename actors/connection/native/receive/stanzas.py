@@ -1,4 +1,4 @@
-"""Changes by an incoming stanza, inside a transaction, and its answers once that committed."""
+"""Handles one incoming stanza inside a transaction of the session file, and returns the answers to send."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Disappearing messages: what a message between persons says of the timer of its chat.
+"""Reads the disappearing-message timer of a direct chat from the messages in it.
 
-A person sets it by a protocol message (``EPHEMERAL_SETTING``); each message of such a chat repeats it in
+A person sets the timer by a protocol message (``EPHEMERAL_SETTING``); each message of such a chat repeats it in
 its ``contextInfo``, mostly with the time at which it was set (Baileys, whatsmeow).
 """
 

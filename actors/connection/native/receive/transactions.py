@@ -1,4 +1,4 @@
-"""The session's transactions, as the parts of a socket use them."""
+"""Runs transactions of the session file, and ends the socket with a cause when the file refuses a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A decrypted message out of its envelopes, and what is put around the plaintext that is sent.
+"""Unwraps decrypted messages from their protobuf envelopes, and pads and wraps outgoing plaintexts.
 
 WhatsApp pads a message before encrypting it: one to sixteen bytes, each holding their number.
 """

@@ -1,4 +1,4 @@
-"""Sends to persons: addresses of the stanza, devices of both sides, a copy for each of them."""
+"""Sends messages to persons: resolves the devices of both sides, and encrypts a copy for each device."""
 
 from __future__ import annotations
 

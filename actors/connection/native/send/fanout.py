@@ -1,4 +1,4 @@
-"""One plaintext for many devices, each over its own session."""
+"""Encrypts one plaintext for many devices, each under its own Signal session, which it sets up if missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends to groups: members, their devices, one ciphertext under the sender key."""
+"""Sends messages to groups: encrypts once under the sender key, and hands the key to devices that lack it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message that is about to leave, to a person or to a group, and what its stanza says beside it."""
+"""Defines an outgoing message before encryption (id, chat, plaintext, recipients), to a person or a group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions shared by several callers, and stanzas that are made in them and written once they are on disk."""
+"""Commits the changes of concurrent sends in shared transactions, then writes their stanzas in call order."""
 
 from __future__ import annotations
 

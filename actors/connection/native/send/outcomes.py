@@ -1,4 +1,4 @@
-"""Outcomes of a stanza that was to be sent, in the words of the engine's port."""
+"""Awaits the server's ack of a sent stanza, and converts failures to `SendError` of the WhatsApp engine interface."""
 
 from __future__ import annotations
 

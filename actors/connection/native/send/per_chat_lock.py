@@ -1,4 +1,4 @@
-"""One at a time in each chat, in the order in which they came."""
+"""Serializes sends within each chat in call order; other chats do not wait."""
 
 from __future__ import annotations
 

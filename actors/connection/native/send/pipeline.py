@@ -1,4 +1,4 @@
-"""The steps that messages to persons, to groups and to the phone share: file, order, commit, bytes, acknowledgement.
+"""Runs the steps that all native sends share: file upload, order in the chat, commit, write, acknowledgement.
 
 `direct_sender`, `group_sender` and `peer_messages` bring the stanza and what follows from its acknowledgement.
 """

@@ -1,4 +1,4 @@
-"""Read receipts: the account's word that it read messages.
+"""Sends read receipts for messages that the account read, to their senders or to the account's own devices.
 
 ``<receipt type="read">`` names messages of one author in one chat; the account's other devices learn it
 from the server. An account that shows nobody what it read sends ``read-self``, which

@@ -1,4 +1,4 @@
-"""Answers to retry receipts: a message encrypted again for the one device that could not read it."""
+"""Answers retry receipts: encrypts a sent message again for the one device that could not decrypt it."""
 
 from __future__ import annotations
 

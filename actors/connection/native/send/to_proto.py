@@ -1,4 +1,4 @@
-"""From content to what leaves: WhatsApp's protobuf, and the attributes of the stanza around it."""
+"""Converts typed content to WhatsApp's protobuf message and the attributes of the outgoing stanza."""
 
 from __future__ import annotations
 

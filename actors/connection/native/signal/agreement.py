@@ -1,4 +1,4 @@
-"""X3DH as libsignal's version 3 does it, on the `x3dh` library.
+"""Computes X3DH key agreements as libsignal's version 3 does, on the `x3dh` library.
 
 https://signal.org/docs/specifications/x3dh/ with the info string ``WhisperText``. libsignal derives
 64 bytes where X3DH derives 32; the first 32 are the same, and the rest is never used on the wire.

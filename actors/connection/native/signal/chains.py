@@ -1,4 +1,4 @@
-"""Chains of message keys, as the double ratchet and sender keys have them: one HMAC a step."""
+"""Derives message keys along an HMAC chain, for the double ratchet and for sender keys."""
 
 from __future__ import annotations
 

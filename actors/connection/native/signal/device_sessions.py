@@ -1,4 +1,4 @@
-"""End-to-end encryption with single devices: sessions, prekeys, ``msg`` and ``pkmsg``.
+"""Encrypts and decrypts messages with single devices (``msg``, ``pkmsg``), with keys in the session file.
 
 Everything that changes the session file is to be called inside ``session.transaction()``: the
 sender's ratchet commits before its bytes leave, the receiver's together with the inbox row (G5).

@@ -1,4 +1,4 @@
-"""Bounds of the processor time for messages that may not be readable, in HMACs.
+"""Bounds the processor time spent on unreadable messages, per message and per device, in HMACs.
 
 An HMAC of one chain step takes about 1.5 µs on the slower machines of 2026; the others were measured
 beside it, with room. `tests/benchmarks/test_forgeries.py` prints what a message takes at the worst.

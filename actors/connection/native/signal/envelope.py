@@ -1,4 +1,4 @@
-"""libsignal's version 3 messages as bytes: ``msg`` and ``pkmsg``.
+"""Encodes and strictly decodes libsignal's version 3 messages (``msg`` and ``pkmsg``).
 
 Both are a version byte (0x33) and a protobuf; a ``msg`` ends with 8 bytes of MAC. Reading is
 strict: a wrong version, truncation, a repeated field, a varint that is longer than it need be or a

@@ -1,4 +1,4 @@
-"""Encryption of one ``msg`` under its message key: AES-CBC, and a MAC over both identities and all bytes.
+"""Encrypts and decrypts one ``msg`` under its message key: AES-CBC, and a MAC over identities and all bytes.
 
 The MAC is cut to 8 bytes. It is checked over the bytes that came, and not over what another encoder
 would have made of them. Nothing is decrypted before.

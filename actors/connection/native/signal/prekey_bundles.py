@@ -1,4 +1,4 @@
-"""Prekeys on the wire: the bundles of others, the own prekeys for the server and for a retry."""
+"""Builds and parses prekey stanzas: bundles of other devices, uploads of own prekeys, keys of a retry receipt."""
 
 from __future__ import annotations
 

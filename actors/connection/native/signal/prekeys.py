@@ -1,4 +1,4 @@
-"""The device's own prekeys on WhatsApp's server: enough of them, fresh, and the same as here."""
+"""Uploads and rotates the device's prekeys on WhatsApp's server, and compares the server's with the session's."""
 
 from __future__ import annotations
 

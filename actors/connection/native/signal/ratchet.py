@@ -1,4 +1,4 @@
-"""The double ratchet as libsignal's version 3 does it, on the `doubleratchet` library.
+"""Implements the double ratchet of libsignal's version 3 for one session, on the `doubleratchet` library.
 
 https://signal.org/docs/specifications/doubleratchet/ with the info strings ``WhisperRatchet`` and
 ``WhisperMessageKeys``. The library's part is the Diffie-Hellman ratchet and its chains. It would derive

@@ -1,4 +1,4 @@
-"""A session that was restored from a copy that may not be the last: what of it is trusted no more."""
+"""Retires keys and prekey ids of a restored, possibly outdated session, so that none is used a second time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XEdDSA signatures over Curve25519 keys, in the form that libsignal writes and reads."""
+"""Creates and verifies XEdDSA signatures with Curve25519 keys, in libsignal's form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trial decryption: the session that reads a message, found at a bounded cost. Nothing is changed by it."""
+"""Finds the Signal session that decrypts a message, at a bounded cost, without changing any session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WhatsApp's binary form of a stanza, read and written in one pass over the bytes.
+"""Encodes and decodes WhatsApp's binary stanzas, in bounded time and memory whatever the input.
 
 Any bytes cost time and memory in proportion to their number, and no more than `MAX_PARTS` and `MAX_DEPTH` allow;
 the token tables are in `tokens`.

@@ -1,4 +1,4 @@
-"""The certificates by which WhatsApp's server proves its Noise key."""
+"""Verifies the certificate chain by which WhatsApp's server proves its Noise key."""
 
 from __future__ import annotations
 

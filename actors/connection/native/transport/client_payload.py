@@ -1,4 +1,4 @@
-"""The client payload: who connects, with which version, and what it looks like to the phone.
+"""Builds the handshake's client payload, which registers a new device or logs in a paired one.
 
 The last handshake message carries it. `registration` asks for a pairing, `login` names a device
 that is paired.

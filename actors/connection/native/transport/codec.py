@@ -1,4 +1,4 @@
-"""Plaintexts of frames: a flag byte and a stanza in WhatsApp's binary form.
+"""Converts decrypted frames (a flag byte and a binary stanza) to nodes and back; raises on malformed bytes.
 
 Frames come from outside: whatever bytes arrive, `decode` returns a `Node` or raises
 `MalformedNode`, it never inflates a frame beyond `MAX_NODE`, and a node has no more parts than

@@ -1,4 +1,4 @@
-"""Errors of talking to WhatsApp: the connection is gone, or a request brought nothing."""
+"""Defines the exceptions of requests to WhatsApp: lost connection, error answer, timeout, unknown number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames in a byte stream: a length of three bytes, then that many bytes.
+"""Splits a byte stream into frames with a three-byte length, and adds the length to outgoing payloads.
 
 Frames and WebSocket messages need not coincide: one message may hold several frames or a part of
 one.

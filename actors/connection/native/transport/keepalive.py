@@ -1,4 +1,4 @@
-"""Pings of an open socket: silence means that the connection is dead, whatever TCP says."""
+"""Pings WhatsApp over an open socket at random intervals, and fails the socket when no answer comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A login: what the handshake says, what WhatsApp tells after it, and from passive to active."""
+"""Performs login steps at WhatsApp: handshake payload, storing what ``<success>`` reports, activation, logout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stanzas as nodes, and the protobuf messages of WhatsApp; `codec` reads and writes stanzas as bytes."""
+"""Defines stanzas as `Node` values, builds iq requests, and parses WhatsApp's protobuf messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encrypted channel: Noise with Curve25519, AES-GCM and SHA-256, as WhatsApp uses it.
+"""Performs the Noise handshake with WhatsApp's server, and encrypts and decrypts the frames that follow.
 
 `Handshake` (XX) knows nothing of the server. `Resumption` (IK) knows its key from an earlier login
 and saves a round trip; a server with another key by now turns it into XXfallback.

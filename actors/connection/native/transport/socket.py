@@ -1,4 +1,4 @@
-"""One socket to WhatsApp: stanzas out in order, stanzas in, requests matched to their answers.
+"""Opens one encrypted socket to WhatsApp, sends and receives stanzas in order, and matches answers to requests.
 
 Each end (the network, a stanza that says why, a frame that does not decrypt) is a `Cause`:
 `ConnectionLost` carries it to everyone who waits. Nothing that arrives raises anything else.

@@ -1,4 +1,4 @@
-"""Chats of an account: correspondents, timers of disappearing messages, unread messages, as rows of that file.
+"""Stores facts about chats in the session file: correspondents, disappearing-message timers, unread messages.
 
 Members of groups are in `identities`; names of chats are there too.
 """

@@ -1,4 +1,4 @@
-"""Persons with whom the account has a chat, and WhatsApp's limits on writing to all others."""
+"""Stores, in the session file, the account's correspondents and WhatsApp's limits on writing to other people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timers of chats with persons whose messages disappear; a group's is in the list of its members."""
+"""Stores the disappearing-message timers of direct chats in the session file; of two settings the later one wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that arrived and that the account has not read yet: what telling their senders takes."""
+"""Stores received unread messages in the session file, with the data that their read receipts need."""
 
 from __future__ import annotations
 

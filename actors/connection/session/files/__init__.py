@@ -1,4 +1,4 @@
-"""Files of messages: what fetching and sending each takes, and how far it came.
+"""Stores the media downloads and uploads of messages in the session file: their parameters and their progress.
 
 Their bytes are in `actors.media`.
 """

@@ -1,4 +1,4 @@
-"""Files that are to be fetched: what that takes, on disk since the message is."""
+"""Stores pending media downloads in the session file, from the commit of the message until the outcome."""
 
 from __future__ import annotations
 

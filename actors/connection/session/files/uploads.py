@@ -1,4 +1,4 @@
-"""Files that were uploaded for messages on their way out: each once, also over retries and crashes."""
+"""Stores place and key of files uploaded for outgoing messages in the session file, so that retries upload nothing."""
 
 from __future__ import annotations
 

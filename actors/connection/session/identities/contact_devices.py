@@ -1,4 +1,4 @@
-"""Devices of contacts, and phone numbers of LIDs."""
+"""Stores the device lists of contacts and the phone numbers of LIDs in the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys and names that make this installation a linked device of one account."""
+"""Defines the keys and names that make an installation a linked device of an account, and their JSON form."""
 
 from __future__ import annotations
 

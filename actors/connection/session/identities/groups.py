@@ -1,4 +1,4 @@
-"""The groups of an account: who is in each, whose sender keys are known, who has the own one."""
+"""Stores group members, received sender keys, own sender keys and their holders in the session file."""
 
 from __future__ import annotations
 

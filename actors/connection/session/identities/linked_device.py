@@ -1,4 +1,4 @@
-"""The account that this installation is a device of, where an engine keeps the device's keys elsewhere."""
+"""Stores the linked device's addresses in the session file, for a WhatsApp engine that keeps the keys elsewhere."""
 
 from __future__ import annotations
 

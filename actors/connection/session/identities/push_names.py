@@ -1,4 +1,4 @@
-"""Names that persons gave themselves, as history syncs and messages bring them."""
+"""Stores the names that contacts gave themselves (push names) in the session file."""
 
 from __future__ import annotations
 

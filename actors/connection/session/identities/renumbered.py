@@ -1,4 +1,4 @@
-"""Addresses of chats that have another name today, in the order in which that was learnt."""
+"""Stores in the session file which chats go by a new address (LID or phone number), in the order of learning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prekeys, identity keys and Signal sessions, as rows."""
+"""Stores prekeys, identity keys and Signal sessions as rows of the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of messages that were passed over and may still come, as rows: of Signal sessions, of sender keys.
+"""Stores message keys skipped by ratchets and sender keys in the session file, for late messages, within bounds.
 
 A key is found by its session, the peer's ratchet key and the counter, or by the sender key and the
 iteration, and no other is read. All go with the session or the sender key that they are of.

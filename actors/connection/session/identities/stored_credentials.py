@@ -1,4 +1,4 @@
-"""The account's credentials, as a row of the session file."""
+"""Stores the account's credentials in the session file, and caches the decoded value."""
 
 from __future__ import annotations
 

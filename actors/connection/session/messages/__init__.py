@@ -1,4 +1,4 @@
-"""Single messages, as rows of the session file: sent ones, secrets, sealed edits, other ids, placeholders.
+"""Stores data about single messages in the session file: sent plaintexts, secrets, edits, aliases, placeholders.
 
 Received messages are in `received`.
 """

@@ -1,4 +1,4 @@
-"""Ids that the library of the former engine neonize gave to messages, and the service's ids of these."""
+"""Maps message ids that the former engine neonize minted to the service's ids, from rows of the session file."""
 
 from __future__ import annotations
 

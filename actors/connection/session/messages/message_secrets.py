@@ -1,4 +1,4 @@
-"""Secrets that came with messages: votes of a poll, and edits of a message, are encrypted under them."""
+"""Stores the secrets of messages in the session file, under which poll votes and edits are encrypted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Placeholders: messages without their content, for which the account's phone is asked."""
+"""Stores placeholders of messages without content in the session file, with the times of their resend requests."""
 
 from __future__ import annotations
 

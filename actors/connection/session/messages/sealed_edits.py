@@ -1,4 +1,4 @@
-"""Edits under a secret that is not known yet, for the message that will bring it."""
+"""Stores encrypted edits in the session file until the secret of the edited message arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sent messages, kept a day for recipients who could not decrypt them, and the number of their requests."""
+"""Stores plaintexts of sent messages in the session file for a day, for resends, and counts retry receipts."""
 
 from __future__ import annotations
 

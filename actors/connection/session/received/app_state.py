@@ -1,4 +1,4 @@
-"""App state in the session file: how far each collection was noted, and its changes in the inbox."""
+"""Stores received app-state changes and the version of each collection in the session file."""
 
 from __future__ import annotations
 

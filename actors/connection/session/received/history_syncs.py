@@ -1,4 +1,4 @@
-"""History syncs of the account's phone: on disk until all of their messages are stored."""
+"""Stores history-sync notifications in the session file until all messages of the sync are stored."""
 
 from __future__ import annotations
 

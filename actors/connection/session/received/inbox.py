@@ -1,4 +1,4 @@
-"""Received items: on disk before they are acknowledged, kept until they are stored elsewhere."""
+"""Stores received items in the session file before WhatsApp gets their acks, until they are stored elsewhere."""
 
 from __future__ import annotations
 

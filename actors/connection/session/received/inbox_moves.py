@@ -1,4 +1,4 @@
-"""Moves received messages to the address by which their chat or their sender is called today."""
+"""Moves received messages in the session's inbox to the current address of their chat or sender."""
 
 from __future__ import annotations
 

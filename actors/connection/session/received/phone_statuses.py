@@ -1,4 +1,4 @@
-"""Statuses of messages that the account's phone sent: receipts, beside those for the queue.
+"""Stores receipts for messages that the account's phone sent, in the session file, until the message is stored.
 
 A receipt may come before the copy of the message that it is about. It waits for it here, on disk,
 and is handed out only once the message is stored elsewhere.

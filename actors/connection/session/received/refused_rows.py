@@ -1,4 +1,4 @@
-"""Rows of the inbox that the state store refuses: set aside, listed, made pending again, forgotten."""
+"""Marks inbox rows that the state store refuses as set aside, and lists, restores or deletes marked rows."""
 
 from __future__ import annotations
 

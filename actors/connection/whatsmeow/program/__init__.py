@@ -1,4 +1,4 @@
-"""The program `teimoso-whatsmeow`: its files, its process, the pipe to it, and copies of its database.
+"""Runs the child program `teimoso-whatsmeow`: finds and starts it, talks over its pipe, copies its database.
 
 Its deliveries are taken apart in the folder above.
 """

@@ -1,4 +1,4 @@
-"""Copies of the program's database, made and renewed by a program without a login."""
+"""Copies the whatsmeow program's database, and resets a restored one's sessions, by runs of the program offline."""
 
 from __future__ import annotations
 

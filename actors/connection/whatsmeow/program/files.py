@@ -1,4 +1,4 @@
-"""Files of the program: its own, and its database."""
+"""Finds the executable `teimoso-whatsmeow`, and names its database file."""
 
 from __future__ import annotations
 

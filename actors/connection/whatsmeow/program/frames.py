@@ -1,4 +1,4 @@
-"""Frames of the pipe to the program: a JSON header and raw bytes, each with its length before it."""
+"""Encodes and decodes frames of the pipe to the whatsmeow program: JSON header and raw bytes, length-prefixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines that the program writes, as lines of this process's log: never a text, a number or an id."""
+"""Logs the lines that the whatsmeow program writes to its output, without texts, numbers or ids."""
 
 from __future__ import annotations
 

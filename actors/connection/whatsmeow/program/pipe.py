@@ -1,4 +1,4 @@
-"""The pipe to the program: requests in both directions, matched to their answers, and events."""
+"""Exchanges requests, answers and events with the whatsmeow program over a pipe, matching answers to requests."""
 
 from __future__ import annotations
 

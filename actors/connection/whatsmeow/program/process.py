@@ -1,4 +1,4 @@
-"""The program `teimoso-whatsmeow`: found, started as a child of this process, and ended."""
+"""Starts the program `teimoso-whatsmeow` as a child process, and stops or kills it."""
 
 from __future__ import annotations
 

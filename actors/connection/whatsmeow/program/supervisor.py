@@ -1,4 +1,4 @@
-"""The program of one connection: started where none runs, ended with its owner, and copied from."""
+"""Starts the whatsmeow program of one connection when none runs, stops it with its owner, copies its database."""
 
 from __future__ import annotations
 

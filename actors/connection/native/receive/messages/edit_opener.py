@@ -1,4 +1,4 @@
-"""Secrets of messages, and edits that came before the secret that opens them."""
+"""Stores message secrets, and decrypts edits that arrived before the secret of the edited message."""
 
 from __future__ import annotations
 

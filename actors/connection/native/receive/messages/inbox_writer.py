@@ -1,4 +1,4 @@
-"""Writes decrypted messages to the inbox, each with its file, expected receipts, secret and timer."""
+"""Inserts decrypted messages into the session's inbox, each with its file, expected receipts, secret and timer."""
 
 from __future__ import annotations
 

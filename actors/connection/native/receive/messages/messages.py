@@ -1,4 +1,4 @@
-"""Messages once they are decrypted, and the placeholders of those that cannot be."""
+"""Takes decrypted messages of both WhatsApp engines into the inbox, and stores placeholders for undecryptable ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outcome of a stanza: its answers, and the work that follows its commit."""
+"""Defines the result of handling a stanza: the answers to send and the work to do after the commit."""
 
 from __future__ import annotations
 

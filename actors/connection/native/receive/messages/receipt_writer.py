@@ -1,4 +1,4 @@
-"""Writes receipts to the inbox: those of persons, of members of groups, and of the account itself."""
+"""Writes incoming receipts to the session's inbox: from persons, group members and the account's own devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scene of a message, from the session and the people that it names."""
+"""Builds the context (chat, sender, lookups) in which `from_proto` interprets a decrypted message."""
 
 from __future__ import annotations
 
