@@ -1,4 +1,4 @@
-"""Implements the HealthMonitor actor, which runs one round of the monitor every HEALTH_CHECK_INTERVAL."""
+"""Implements the HealthMonitor actor: probes dependencies and connections periodically, and writes alerts."""
 
 from __future__ import annotations
 

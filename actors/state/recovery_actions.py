@@ -1,4 +1,4 @@
-"""Builds the documents of ``recovery_actions``, the history of actions on processes, for the root actor to write."""
+"""Builds documents of ``recovery_actions``: restarts and stops of actors, for the root actor to write to the history."""
 
 from __future__ import annotations
 

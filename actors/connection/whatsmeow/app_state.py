@@ -1,4 +1,4 @@
-"""Converts app-state deliveries of the whatsmeow program to changes, and chat changes to requests (pure).
+"""Converts app-state patches from the whatsmeow program to stored changes, and a user's chat changes to patches (pure).
 
 Collections, indexes, versions of the format and the meaning of each action are whatsmeow's (appstate/keys.go,
 appstate/encode.go, appstate.go), and whatsapp-rust's (`wacore/appstate/src/schemas.rs`).

@@ -1,4 +1,4 @@
-"""Requests pairing codes and answers passkey challenges through the whatsmeow program."""
+"""Requests pairing codes from the whatsmeow program, and hands passkey challenges out and users' assertions in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends messages through the whatsmeow program: writes, commits, hands over, and awaits WhatsApp's ack."""
+"""Sends messages: commits each one to the session file, writes it to the whatsmeow program, awaits WhatsApp's ack."""
 
 from __future__ import annotations
 

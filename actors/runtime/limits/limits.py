@@ -1,4 +1,4 @@
-"""Defines the limits on what API callers may have, and the exception for a call beyond one (pure)."""
+"""Defines the limits of API callers (requests, webhooks, bytes), and the exception for a call that exceeds a limit."""
 
 from __future__ import annotations
 

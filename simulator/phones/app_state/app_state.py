@@ -1,4 +1,4 @@
-"""Builds the components of app state, and forwards calls of the server and the control API to the components."""
+"""Implements app state of played accounts: answers queries of linked devices, and applies changes by the phone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adds remarks on a client's login payload and WebSocket headers that differ from WhatsApp Web's.
+"""Notes fields of a login payload and WebSocket headers that differ from WhatsApp Web's, and lets the client in.
 
 No source shows that the server refuses any of it. Of the clients that live on WhatsApp Baileys sends no
 `lc` (`Utils/validate-connection.ts` generateLoginNode), whatsmeow the name of a library

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-BEFORE = "77da6ef029347210c402bb94a01146498f3f5cf1"
-"""The first commit of the new layout: an upgrade across the move is for `down` and `up` alone."""
+BEFORE = "625f292a164c8f72dad393469543d42d9ee41492"
+"""A commit whose actor classes have the methods of now: Ray loads a class of the older code by their names."""
 
 
 @pytest.fixture
