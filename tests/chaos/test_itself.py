@@ -127,11 +127,11 @@ BREAKS = (
         "actors/connection/session/received/inbox.py",
         """            (kind, *row),
         )
-        self._write(""",
+        self._file.write(""",
         """            (kind, *row),
         )
         return
-        self._write(""",
+        self._file.write(""",
         "tests/unit/actors/connection/session/received/test_inbox.py::test_a_message_is_there_once",
     ),
     Break(
@@ -139,11 +139,11 @@ BREAKS = (
         "actors/connection/session/received/inbox.py",
         """            "UPDATE tombstones SET inbox = NULL, at = ?"
             " WHERE inbox IN (SELECT value FROM json_each(?))",
-            (self._clock(), settled),
+            (self._file.clock(), settled),
 """,
         """            "DELETE FROM tombstones WHERE at < ?"
             " AND inbox IN (SELECT value FROM json_each(?))",
-            (self._clock() + 1, settled),
+            (self._file.clock() + 1, settled),
 """,
         "tests/unit/actors/connection/session/received/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
     ),
