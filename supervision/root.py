@@ -22,7 +22,7 @@ from actors.config.settings import Settings, written_at
 from actors.connection.backup.bucket.access import Reach
 from actors.connection.backup.bucket.remote import RemoteBucket
 from actors.connection.backup.open_vault import open_vault
-from actors.connection.ends.consequences import LEASE_GONE
+from actors.connection.disconnects.consequences import LEASE_GONE
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.account.app_state import AppStateChange
-from actors.connection.account.port import Call
+from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.port import Call
 from actors.connection.owner.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Verdict

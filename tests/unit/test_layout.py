@@ -28,7 +28,7 @@ ARROWS = {
 PORTS = {
     "actors.connection.backup.bucket.access",
     "actors.connection.backup.bucket.port",
-    "actors.connection.backup.envelope",
+    "actors.connection.backup.backup_format",
     "actors.connection.backup.keyring",
     "actors.connection.engine",
     "actors.connection.proxy.address",

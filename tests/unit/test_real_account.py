@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.health.sentences import BY_HAND, CAUSES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import structlog
 
-from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMessage
 from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.refused_items.bisection import store_each

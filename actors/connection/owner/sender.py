@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from actors.connection.account.notices import notify
+from actors.connection.abilities.notices import notify
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.names.lane_joins import LaneJoins
 from actors.messages.content import Change, Notice, UnknownContent
 from actors.metrics.counters import measures

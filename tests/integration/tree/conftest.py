@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.owner.serving import Serving
-from actors.connection.owner.timings import Pace
+from actors.connection.owner.timeouts import Pace
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands

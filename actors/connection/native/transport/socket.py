@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from actors.connection.ends import causes
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects import causes
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import Traffic
 from actors.connection.native.transport.certificates import HandshakeRefused
 from actors.connection.native.transport.codec import MalformedNode, decode, encode

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Guarantees
 from actors.health import sentences
 from gateway.console import words

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.owner.inbox_drain import Drain, Progress, Stage
 from actors.connection.owner.sender import Ticket

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.connection.native.refusals import Undecryptable
+from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal.agreement import BadKey, respond
 from actors.connection.native.signal.chains import MAX_JUMP, seed, walk
-from actors.connection.native.signal.effort import ACCEPTANCE, AGREEMENT, LOADING, MOST
+from actors.connection.native.signal.decryption_budget import ACCEPTANCE, AGREEMENT, LOADING, MOST
 from actors.connection.native.signal.message_cipher import Identities, unseal
 from actors.connection.native.signal.ratchet import Chain, Ratchet
 from actors.connection.session.identities.skipped_keys import SkippedKey
 
 if TYPE_CHECKING:
-    from actors.connection.native.signal.effort import Allowance
-    from actors.connection.native.signal.envelope import PrekeyMessage, SignalMessage
+    from actors.connection.native.signal.decryption_budget import Allowance
+    from actors.connection.native.signal.signal_messages import PrekeyMessage, SignalMessage
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.identities.signal_keys import StoredRatchet
     from actors.connection.session.session import Session

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.connection.native.signal.envelope import (
+from actors.connection.native.signal.signal_messages import (
     MAX_BYTES,
     Malformed,
     PrekeyMessage,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.limits.refusals import NAMED, SendDeferred, refusal, refused
+from actors.connection.limits.ack_errors import NAMED, SendDeferred, refusal, refused
 from actors.queue.dead_letters import ONLY_BY_NAME
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.redis.leases.leases import Obstacle
 
 if TYPE_CHECKING:
-    from actors.connection.ends.causes import Cause
+    from actors.connection.disconnects.causes import Cause
 
 
 @dataclass(frozen=True, slots=True)

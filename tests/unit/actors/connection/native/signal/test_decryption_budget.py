@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.native.refusals import Undecryptable, Unprepared
-from actors.connection.native.signal import effort
-from actors.connection.native.signal.effort import (
+from actors.connection.native.decryption_errors import Undecryptable, Unprepared
+from actors.connection.native.signal import decryption_budget
+from actors.connection.native.signal.decryption_budget import (
     BURST,
     MOST,
     ORDINARY,
@@ -112,7 +112,7 @@ def test_ordinary_messages_cost_no_budget() -> None:
 
 
 def test_a_bounded_number_of_budgets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(effort, "_PEERS", 3)
+    monkeypatch.setattr(decryption_budget, "_PEERS", 3)
     budgets = Budgets(Clock())
     for device in "abca":
         spend(budgets, device, BURST)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.ends import causes
-from actors.connection.ends.causes import Cause, Kind
-from actors.connection.ends.consequences import (
+from actors.connection.disconnects import causes
+from actors.connection.disconnects.causes import Cause, Kind
+from actors.connection.disconnects.consequences import (
     Wait,
     consequence,
 )

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.connection.backup import envelope
-from actors.connection.backup.envelope import (
+from actors.connection.backup import backup_format
+from actors.connection.backup.backup_format import (
     CHUNK,
     Header,
     Tampered,
@@ -100,7 +100,7 @@ def test_a_cut_anywhere_in_the_head_is_refused() -> None:
 
 
 def test_chunks_that_changed_places_or_backups_are_refused() -> None:
-    size = CHUNK + envelope.TAG
+    size = CHUNK + backup_format.TAG
     start = len(WHOLE) - (len(WHOLE) - len(_head(WHOLE))) % size - 3 * size
     first, second = WHOLE[start : start + size], WHOLE[start + size : start + 2 * size]
     with pytest.raises(Tampered):
@@ -112,8 +112,8 @@ def test_chunks_that_changed_places_or_backups_are_refused() -> None:
 @pytest.mark.parametrize("field", ["connection", "epoch", "commit", "at"])
 def test_what_it_is_of_cannot_be_changed(field: str) -> None:
     other = {"connection": "shoe", "epoch": 9, "commit": 99, "at": 1_800_000_000.7}[field]
-    plain = envelope._dump(replace(HEADER, key_id=KEYS.newest))
-    forged = envelope._dump(replace(HEADER, key_id=KEYS.newest, **{field: other}))  # type: ignore[arg-type]
+    plain = backup_format._dump(replace(HEADER, key_id=KEYS.newest))
+    forged = backup_format._dump(replace(HEADER, key_id=KEYS.newest, **{field: other}))  # type: ignore[arg-type]
     changed = SHORT.replace(
         len(plain).to_bytes(2, "big") + plain, len(forged).to_bytes(2, "big") + forged
     )
@@ -158,12 +158,12 @@ def test_a_newer_format_is_refused() -> None:
 
 def test_there_is_a_limit_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = sealed(bytes(3_000_000))
-    monkeypatch.setattr(envelope, "MAX_SESSION", 1_000_000)
+    monkeypatch.setattr(backup_format, "MAX_SESSION", 1_000_000)
     with pytest.raises(TooLarge):
         opened(bomb)
     with pytest.raises(TooLarge):
         sealed(bytes(3_000_000))
-    monkeypatch.setattr(envelope, "MAX_SEALED", 100_000)
+    monkeypatch.setattr(backup_format, "MAX_SEALED", 100_000)
     with pytest.raises(TooLarge):
         sealed(LONG)
 

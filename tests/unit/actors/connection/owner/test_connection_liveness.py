@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.connection.owner.liveness import Sign, Suspicion
+from actors.connection.owner.connection_liveness import Sign, Suspicion
 
 LIFE = Sign(answered=True, took=0.1, age=0.0, listening=True)
 DEAD = Sign(answered=False, took=10.0, age=41.0, listening=True)

@@ -13,8 +13,8 @@ from actors.messages.content import Poll, PollVote
 if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.addresses import Address
-    from actors.connection.native.identities.everyone import Everyone
     from actors.connection.native.identities.group_members import GroupMembers
+    from actors.connection.native.identities.recipient_devices import Everyone
     from actors.connection.native.identities.routes import Route
     from actors.connection.native.send.to_proto import Dress, Place
     from actors.connection.session.files.uploads import Upload

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.connection.ends.consequences import PairAgain, Reconnect
+from actors.connection.disconnects.consequences import PairAgain, Reconnect
 from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
-    from actors.connection.ends.consequences import Consequence
+    from actors.connection.disconnects.consequences import Consequence
 
 
 @dataclass(frozen=True, slots=True)

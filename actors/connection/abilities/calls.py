@@ -18,8 +18,8 @@ from actors.runtime.backoff import persist
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from actors.connection.account.call_refusals import CallRefusals
-    from actors.connection.account.port import Call
+    from actors.connection.abilities.call_refusals import CallRefusals
+    from actors.connection.abilities.port import Call
     from actors.connection.engine import Engine
     from actors.connection.state_manager.port import State
     from actors.redis.leases.leases import Lease

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.ends.consequences import Consequence, PairAgain, Reconnect
-from actors.connection.owner.timings import Pace
+from actors.connection.disconnects.consequences import Consequence, PairAgain, Reconnect
+from actors.connection.owner.timeouts import Pace
 
 PACE = Pace(reconnect_base=1.0, reconnect_cap=8.0)
 

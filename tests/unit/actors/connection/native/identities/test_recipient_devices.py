@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from actors.connection.native.identities.addresses import Address, participant_hash
 from actors.connection.native.identities.devices import Installed
-from actors.connection.native.identities.everyone import everyone
+from actors.connection.native.identities.recipient_devices import everyone
 
 PERSON = Address.parse("90000000000002@lid")
 OWN = Address.parse("90000000000001:4@lid")

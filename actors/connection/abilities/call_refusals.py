@@ -19,7 +19,7 @@ from actors.runtime.backoff import persist
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.account.port import Call
+    from actors.connection.abilities.port import Call
     from actors.connection.engine import Engine
     from actors.queue.lanes import Lanes
     from actors.runtime.connection_options import ConnectionOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node

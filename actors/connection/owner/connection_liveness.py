@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Engine
-    from actors.connection.owner.timings import Pace
+    from actors.connection.owner.timeouts import Pace
 
 log = structlog.get_logger()
 
