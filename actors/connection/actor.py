@@ -28,7 +28,7 @@ from actors.connection.session import incarnation
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
 from actors.metrics import connection_counters
-from actors.queue.lanes import Lanes, decide
+from actors.queue.outbound_queue import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import EXPIRES, Leases, Obstacle, Owner

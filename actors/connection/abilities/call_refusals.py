@@ -12,7 +12,7 @@ import structlog
 
 from actors.connection.engine import SendError
 from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
-from actors.queue.lanes import ConnectionDeleted, IdempotencyConflict, Send
+from actors.queue.outbound_queue import ConnectionDeleted, IdempotencyConflict, Send
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.connection.abilities.port import Call
     from actors.connection.engine import Engine
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.runtime.connection_options import ConnectionOptions
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ import structlog
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE, REACH_OUT_LIMITED
 from actors.connection.limits.ack_errors import MALFORMED
 from actors.metrics.counters import measures
-from actors.queue.lanes import LeaseLost
+from actors.queue.outbound_queue import LeaseLost
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.limits.account_limits import Limits
     from actors.connection.limits.ack_errors import SendDeferred
     from actors.connection.owner.reporter import Reporter
-    from actors.queue.lanes import Job, Lanes
+    from actors.queue.outbound_queue import Job, Lanes
     from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()

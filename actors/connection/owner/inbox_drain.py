@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from actors.connection.names.lane_joins import LaneJoins
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.connection.owner.reporter import Observed, Shown
     from actors.connection.state_manager.port import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.commands import Commands
     from actors.redis.leases.leases import Lease, Leases
     from actors.redis.presence import Presences

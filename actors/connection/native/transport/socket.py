@@ -42,7 +42,7 @@ from actors.connection.native.transport.noise import (
 )
 from actors.connection.proxy import tunnel
 from actors.connection.whatsapp_version import BROWSER
-from actors.runtime.lazy_imports import without
+from actors.runtime.hidden_imports import without
 
 with without("python_socks"):  # for proxies of the library; `tunnel` loads it where there is one
     from websockets.asyncio.client import ClientConnection, connect

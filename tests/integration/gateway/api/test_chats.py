@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.state.documents import Documents
     from tests.integration.gateway.api.test_kinds import Rest
     from tests.integration.gateway.served import Api

@@ -12,7 +12,7 @@ from actors.messages.content import text_of
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from actors.redis.leases.leases import Lease
     from tests.integration.tree.conftest import Served
     from tests.processes.valkey import Valkey

@@ -19,7 +19,7 @@ from tests.processes.measured import Measured
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
 

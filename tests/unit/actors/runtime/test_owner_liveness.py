@@ -11,7 +11,7 @@ import pytest
 
 from actors.redis.leases.leases import Lease, Owner
 from actors.runtime import hosts
-from actors.runtime.liveness import Liveness
+from actors.runtime.owner_liveness import Liveness
 from actors.runtime.processes import start_of
 
 STARTED = start_of(os.getpid()) or ""

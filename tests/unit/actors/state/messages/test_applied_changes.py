@@ -10,7 +10,14 @@ import pytest
 
 from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, encode
-from actors.state.messages.changes import EMOJI, OPTION, former, is_early, target_id, text_now
+from actors.state.messages.applied_changes import (
+    EMOJI,
+    OPTION,
+    former,
+    is_early,
+    target_id,
+    text_now,
+)
 from actors.state.messages.received import (
     PUSH_NAME,
     changing,

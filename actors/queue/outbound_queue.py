@@ -20,6 +20,13 @@ from actors.queue.joins import Joins, Renamed
 from actors.queue.message_bytes import LEAST
 from actors.queue.outcomes import own_ids
 from actors.queue.pacing import Pacing
+from actors.queue.queue_errors import (
+    ConnectionDeleted,
+    IdempotencyConflict,
+    NotCancellable,
+    NotDead,
+    NotFound,
+)
 from actors.queue.records import (
     Accepted,
     Claim,
@@ -33,13 +40,6 @@ from actors.queue.records import (
     job_of,
     mint,
     record_of,
-)
-from actors.queue.refusals import (
-    ConnectionDeleted,
-    IdempotencyConflict,
-    NotCancellable,
-    NotDead,
-    NotFound,
 )
 from actors.queue.retry_policy import decide
 from actors.redis import keys

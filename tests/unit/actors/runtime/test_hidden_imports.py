@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from actors.runtime.lazy_imports import without
+from actors.runtime.hidden_imports import without
 
 EXTRA = "wsgiref"
 """Of the standard library, and loaded by nothing else."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages.characters import LONGEST, InvalidText, sendable
+from actors.messages.text_validation import LONGEST, InvalidText, sendable
 
 
 @pytest.mark.parametrize("text", ["hi", "two\nlines\tand a tab\r\n", "x" * LONGEST, "👋🏽", " a "])

@@ -15,7 +15,7 @@ from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import API_KEYS, WEBHOOKS
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
-from actors.state.tenants.limited import KEPT, end_limited, with_ended
+from actors.state.tenants.ended_grants import KEPT, end_limited, with_ended
 from actors.state.webhooks import Secret, Webhook, WebhookEnded, Webhooks, progressing
 from gateway.http.api_keys import KeyRing, create, ensure_first
 from tests.unlimited import UNLIMITED
