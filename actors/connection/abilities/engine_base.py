@@ -1,4 +1,4 @@
-"""Defines the base class of WhatsApp engines, which rejects each method of `account.port` not overridden."""
+"""Defines the base class of WhatsApp engines, which rejects each method of `abilities.port` not overridden."""
 
 from __future__ import annotations
 
