@@ -14,7 +14,7 @@ import structlog
 from actors.connection.backup.open_vault import open_bucket
 from actors.health.resources import files_room
 from actors.media.open_store import open_store
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.queue.spool.file import Spool
 from actors.redis import keys, pokes
 from actors.redis.client import RedisAway, connect
@@ -23,11 +23,11 @@ from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
-from actors.runtime.liveness import Liveness
+from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
-from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS
 from actors.state.events.log import EventLog
+from actors.state.local_copies import copy_of
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.accept import Acceptor

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.state.connections import Connection
-    from actors.state.copies import Copy
     from actors.state.documents import Document, Documents
+    from actors.state.local_copies import Copy
 
 REFRESH, BILLED_REFRESH = 2.0, 30.0
 """Seconds: how late a change is noticed whose poke was lost; the second where reading is paid for."""

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.health.resources import Disk
-    from actors.queue.lanes import Counts, Lanes
+    from actors.queue.outbound_queue import Counts, Lanes
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
     from actors.redis.client import RedisMemory
     from actors.redis.leases.leases import Lease, Leases
-    from actors.runtime.liveness import Liveness
+    from actors.runtime.owner_liveness import Liveness
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection
-    from actors.state.copies import Copy
     from actors.state.documents import Document, Documents
+    from actors.state.local_copies import Copy
     from supervision.restart_budgets import RestartBudgets
 
 log = structlog.get_logger()

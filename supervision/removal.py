@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from actors.connection.backup import stranded_inbox
 from actors.connection.owner.sender import Ticket
 from actors.queue.mirror import mirror_store
-from actors.queue.refusals import ConnectionDeleted
+from actors.queue.queue_errors import ConnectionDeleted
 from actors.runtime.connection_ids import name_of
-from actors.state.account.of_connection import forget
+from actors.state.account.app_state_pages import forget
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway
 from actors.state.fencing import newest
-from actors.state.tenants.limited import end_limited
+from actors.state.tenants.ended_grants import end_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.vault import Vault
     from actors.connection.state_manager.port import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from supervision.registry import Registry

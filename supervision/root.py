@@ -22,15 +22,15 @@ from actors.config.settings import Settings, written_at
 from actors.connection.backup.bucket.access import Reach
 from actors.connection.backup.bucket.remote import RemoteBucket
 from actors.connection.backup.open_vault import open_vault
-from actors.connection.ends.consequences import LEASE_GONE
+from actors.connection.disconnects.consequences import LEASE_GONE
 from actors.metrics.counters import measures
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.redis.pokes import pokes
 from actors.runtime.actor_base import Shell, end_tasks
-from actors.state.copies import copy_of
 from actors.state.documents import CONNECTIONS
+from actors.state.local_copies import copy_of
 from actors.state.open_store import open_documents
 from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, CallRefused, CallTimeout, Cluster

@@ -18,17 +18,17 @@ from actors.config import default_engine, handover
 from actors.config.settings import Settings
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.backup.quarantine import move_aside
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import ENGINES, EngineNotInstalled, installed
 from actors.connection.owner.sender import Ticket
 from actors.connection.owner.serving import Serving
-from actors.connection.owner.timings import Pace
+from actors.connection.owner.timeouts import Pace
 from actors.connection.refused_items.long_words import LongWords
 from actors.connection.session import incarnation
 from actors.connection.state_manager.remote import RemoteState
 from actors.media.open_store import open_store
 from actors.metrics import connection_counters
-from actors.queue.lanes import Lanes, decide
+from actors.queue.outbound_queue import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import EXPIRES, Leases, Obstacle, Owner
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.connection_backup import ConnectionBackup, SessionCopies
     from actors.connection.backup.restore import Restorer
-    from actors.connection.ends.consequences import ServingEnd
+    from actors.connection.disconnects.consequences import ServingEnd
     from actors.connection.engine import Engine
     from actors.metrics.counters import Sample
     from actors.redis.leases.leases import Lease

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
-from actors.connection.account.app_state import InboxAppState, InboxReplaced
-from actors.connection.account.port import Account
+from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.port import Account
 from actors.connection.names.port import NamedChats
 from actors.connection.refused_items.port import RefusedItems
 from actors.connection.whatsmeow.program import files
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from actors.connection.account.port import Ability, Call, Passkey
-    from actors.connection.ends.causes import Cause
+    from actors.connection.abilities.port import Ability, Call, Passkey
+    from actors.connection.disconnects.causes import Cause
     from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content, ReadMark

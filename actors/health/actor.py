@@ -16,11 +16,11 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources, files_room
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell
-from actors.runtime.liveness import Liveness
+from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 

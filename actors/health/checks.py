@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.health import sentences
+from actors.health import health_texts
 from actors.health.reason_names import OF_CONNECTIONS, OF_MIRROR, OF_QUEUE, OF_SPOOLS
 from actors.health.summary import FAILED, Status, worst
 
@@ -166,7 +166,7 @@ def _stores(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     if memory is not None and memory.limit and memory.used > NEARLY * memory.limit:
         full: Status = "degraded" if memory.full else "healthy"
         reasons.append(
-            Reason("redis_full", full, sentences.redis_memory(memory), urgent=memory.full)
+            Reason("redis_full", full, health_texts.redis_memory(memory), urgent=memory.full)
         )
     if redis.ok and sample.durability is not None:
         reasons.append(Reason("not_durable", "degraded", sample.durability))
@@ -190,14 +190,14 @@ def _connections(
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
         if seen.cause in BY_PROXY and name not in failed:
-            sentence = sentences.CAUSES[seen.cause]
+            sentence = health_texts.CAUSES[seen.cause]
             reasons.append(Reason("connection_blocked", "healthy", sentence, name))
         if seen.silent is not None and seen.silent > STALE_BEATS * thresholds.heartbeat:
             detail = f"Its owner has been silent for {seen.silent:.0f} s."
             reasons.append(Reason("connection_stale", "degraded", detail, name))
     behind = [seen.behind for seen in connections.values() if seen.behind is not None]
     if behind:
-        detail = f"Sessions of {len(behind)} connections are not backed up, since {sentences.moment(min(behind))}."
+        detail = f"Sessions of {len(behind)} connections are not backed up, since {health_texts.moment(min(behind))}."
         reasons.append(Reason("backups_behind", "degraded", detail))
     if failed and len(failed) == len(wanted):
         reasons.append(Reason("all_failed", "unhealthy", "Every connection has failed."))
@@ -214,7 +214,7 @@ def _versions(connections: Mapping[str, ConnectionSample], now: float) -> list[R
     if not ends:
         return []
     soon = min(ends) - now <= ENDS_SOON
-    return [Reason("version_expires", "healthy", sentences.expires(ends), urgent=soon)]
+    return [Reason("version_expires", "healthy", health_texts.expires(ends), urgent=soon)]
 
 
 def _accounts(connections: Mapping[str, ConnectionSample], now: float) -> list[Reason]:
@@ -222,15 +222,17 @@ def _accounts(connections: Mapping[str, ConnectionSample], now: float) -> list[R
     reasons = []
     for name, seen in connections.items():
         if seen.limited_until is not None and seen.limited_until > now:
-            why = sentences.LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
-            detail = f"{why} That ends at {sentences.moment(seen.limited_until)}; all others go on."
+            why = health_texts.LIMITS.get(seen.limit_reason or "", "WhatsApp limits the account.")
+            detail = (
+                f"{why} That ends at {health_texts.moment(seen.limited_until)}; all others go on."
+            )
             reasons.append(Reason("connection_limited", "healthy", detail, name))
         if seen.mistaken_at is not None and 0 <= now - seen.mistaken_at < MISTAKE:
-            detail = sentences.protocol_mistake(seen.mistaken_at)
+            detail = health_texts.protocol_mistake(seen.mistaken_at)
             reasons.append(Reason("protocol_mistake", "healthy", detail, name))
         if seen.held.refused_documents:
             full = seen.held.refused_full
-            detail = sentences.refused_documents(seen.held.refused_documents, full=full)
+            detail = health_texts.refused_documents(seen.held.refused_documents, full=full)
             reasons.append(Reason("document_refused", "healthy", detail, name, urgent=full))
     return reasons
 
@@ -254,7 +256,7 @@ def _budgets(connections: Mapping[str, ConnectionSample], limit: int) -> list[Re
     """Connections whose messages take nearly all of QUEUE_MEMORY_PER_CONNECTION."""
     shares = {name: seen.queue_bytes / limit for name, seen in connections.items()} if limit else {}
     return [
-        Reason("queue_full", "healthy", sentences.queue_memory(share), name, urgent=share > FULL)
+        Reason("queue_full", "healthy", health_texts.queue_memory(share), name, urgent=share > FULL)
         for name, share in shares.items()
         if share > NEARLY
     ]
@@ -262,12 +264,12 @@ def _budgets(connections: Mapping[str, ConnectionSample], limit: int) -> list[Re
 
 def _sentence(seen: ConnectionSample, auto_recovery: bool) -> str:
     cause = seen.cause if seen.state in ENDED else seen.obstacle
-    told = sentences.CAUSES if auto_recovery else {**sentences.CAUSES, **sentences.BY_HAND}
+    told = health_texts.CAUSES if auto_recovery else {**health_texts.CAUSES, **health_texts.BY_HAND}
     known = told.get(cause or "")
     if known is None:
         return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
     if seen.until is not None:
-        return f"{known} It logs in again by itself at {sentences.moment(seen.until)}."
+        return f"{known} It logs in again by itself at {health_texts.moment(seen.until)}."
     return known
 
 
@@ -305,11 +307,11 @@ def _mirror(mirror: Mirror, now: float) -> list[Reason]:
     reasons = []
     if mirror.refused_at is not None and 0 <= now - mirror.refused_at < MISTAKE:
         reasons.append(
-            Reason("mirror_refused", "healthy", sentences.mirror_refused(mirror.refused_at))
+            Reason("mirror_refused", "healthy", health_texts.mirror_refused(mirror.refused_at))
         )
     if any(mirror.differences):
         reasons.append(
-            Reason("queue_differs", "degraded", sentences.queue_differs(*mirror.differences))
+            Reason("queue_differs", "degraded", health_texts.queue_differs(*mirror.differences))
         )
     return reasons
 
@@ -321,6 +323,6 @@ def _spools(spools: Spools) -> list[Reason]:
         reasons.append(Reason("spool_stuck", "degraded", detail))
     if spools.unreadable:
         reasons.append(
-            Reason("spool_unreadable", "degraded", sentences.spool_unreadable(spools.unreadable))
+            Reason("spool_unreadable", "degraded", health_texts.spool_unreadable(spools.unreadable))
         )
     return reasons

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.bucket.port import Bucket
     from actors.health.breakers import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.client import RedisMemory
     from actors.redis.leases.leases import Lease, Leases
-    from actors.runtime.liveness import Liveness
+    from actors.runtime.owner_liveness import Liveness
     from actors.state.connections import Connection, Connections
     from actors.state.documents import Documents
 

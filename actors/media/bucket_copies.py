@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.backup.backup_format import Header, Tampered, TooLarge, seal, unseal
 from actors.connection.backup.bucket.port import Conflict
-from actors.connection.backup.envelope import Header, Tampered, TooLarge, seal, unseal
 from actors.connection.backup.keyring import WrongKey
 from actors.media.directory import step
 from actors.media.store import StoreUnavailable

@@ -18,12 +18,12 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from actors.messages.changes import DELETE_SECONDS, EDIT_SECONDS, Delete, Edit, Reaction
+from actors.messages.change_content import DELETE_SECONDS, EDIT_SECONDS, Delete, Edit, Reaction
 from actors.messages.contact import Card, Contact
 from actors.messages.files import Audio, Document, File, Image, Media, Sticker, Video
 from actors.messages.location import Location
-from actors.messages.notices import NOTICES, ChatChange, Notice, ReadMark
 from actors.messages.poll import Poll, PollVote
+from actors.messages.queued_actions import NOTICES, ChatChange, Notice, ReadMark
 from actors.messages.references import MINTED, Quote, Target
 from actors.messages.text import Text
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final, NamedTuple, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from actors.messages import characters
+from actors.messages import text_validation
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ def whole(value: object) -> object:
 
 def _sendable(value: str) -> str:
     try:
-        return characters.sendable(value)
-    except characters.InvalidText as error:
+        return text_validation.sendable(value)
+    except text_validation.InvalidText as error:
         raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
 
@@ -63,8 +63,8 @@ SendableText = Annotated[
         {
             "type": "string",
             "minLength": 1,
-            "maxLength": characters.LONGEST,
-            "pattern": characters.PATTERN,
+            "maxLength": text_validation.LONGEST,
+            "pattern": text_validation.PATTERN,
             "description": "The text; control characters other than tab and line ends are refused.",
             "examples": ["hi"],
         }

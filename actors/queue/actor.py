@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from actors.config.settings import Settings
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
 from actors.runtime.actor_base import Shell

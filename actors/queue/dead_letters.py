@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.queue.inspection import clock, pairs
 from actors.queue.message_bytes import MessageBytes
+from actors.queue.queue_errors import NotCancellable, NotDead, NotFound
 from actors.queue.records import Record, record_of, split_id
-from actors.queue.refusals import NotCancellable, NotDead, NotFound
 from actors.redis import keys
 from actors.redis.client import reach
 

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.queue import chat_names
+from actors.queue.queue_errors import IdempotencyConflict
 from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
-from actors.queue.refusals import IdempotencyConflict
 from actors.redis import keys
 from actors.redis.client import reach, redis_errors
 from actors.redis.pipeline import RedisPipeline

@@ -24,7 +24,7 @@ from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.queue.records import Counts, Record
     from actors.state.documents import Documents
 

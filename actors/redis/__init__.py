@@ -3,7 +3,7 @@
 The queue's own transitions are `actors/queue`; without Redis, callers get `RedisAway`.
 """
 
-from actors.runtime.lazy_imports import without
+from actors.runtime.hidden_imports import without
 
 with without("opentelemetry"):  # for metrics that nobody reads: 2 MB in every process
     import redis.asyncio as _  # noqa: F401

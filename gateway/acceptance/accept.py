@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.media.store import StoreUnavailable
-from actors.queue.lanes import Accepted, RedisAway, mint
+from actors.queue.outbound_queue import Accepted, RedisAway, mint
 from actors.queue.records import api_id, derive
 from actors.queue.spool.file import EXCEPTED, SpoolUnavailable
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Lanes, Record, Send
+    from actors.queue.outbound_queue import Lanes, Record, Send
     from actors.queue.spool.file import Spool
     from gateway.acceptance.spool_drain import Drain
     from gateway.redis_room import RedisRoom

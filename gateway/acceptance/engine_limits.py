@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.connection.account.port import Ability
+    from actors.connection.abilities.port import Ability
 
 
 class EngineGuarantees(BaseModel):

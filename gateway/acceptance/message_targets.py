@@ -29,7 +29,7 @@ from actors.messages.content import (
 )
 from actors.queue.mirror import views
 from actors.state.documents import MESSAGES
-from actors.state.messages.changes import is_early, text_now
+from actors.state.messages.applied_changes import is_early, text_now
 from gateway.acceptance.attachments import file_content
 from gateway.http.problems import Problem
 from gateway.schemas.outbound_messages import ContactMessage, FileMessage, VcardCard
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.messages.content import Content
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
     from gateway.schemas.outbound_messages import ChangeMessage, NumberCard, StandaloneMessage

@@ -12,13 +12,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from actors.queue.lanes import NotCancellable, NotFound, RedisAway
+from actors.queue.outbound_queue import NotCancellable, NotFound, RedisAway
 from gateway.http.problems import Problem
 from gateway.schemas import presenters
 from gateway.schemas.outbound_messages import ChangeMessage
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from gateway.backends import Backends
     from gateway.schemas.outbound_messages import StandaloneMessage
 

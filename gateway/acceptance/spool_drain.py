@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.queue.lanes import ConnectionDeleted, IdempotencyConflict, Lanes, RedisAway
 from actors.queue.mirror import mirror_store
+from actors.queue.outbound_queue import ConnectionDeleted, IdempotencyConflict, Lanes, RedisAway
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held

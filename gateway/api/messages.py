@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.lanes import (
+from actors.queue.outbound_queue import (
     NotCancellable,
     NotFound,
     RedisAway,
@@ -15,7 +15,7 @@ from actors.queue.spool.file import SpoolUnavailable
 from actors.runtime import connection_ids
 from actors.runtime.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
-from actors.state.messages.changes import is_early
+from actors.state.messages.applied_changes import is_early
 from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -25,7 +25,7 @@ from gateway.schemas.requests import ListMessages
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from actors.state.documents import Document
     from gateway.backends import Backends
 

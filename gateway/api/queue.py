@@ -7,7 +7,7 @@ import binascii
 from typing import TYPE_CHECKING
 
 from actors.queue.dead_letters import LOOKED_AT
-from actors.queue.lanes import NotDead, NotFound, Which
+from actors.queue.outbound_queue import NotDead, NotFound, Which
 from actors.queue.records import split_id
 from actors.runtime.connection_ids import is_connection
 from gateway.connection_access import resolve

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import file_of
-from actors.queue.lanes import (
+from actors.queue.outbound_queue import (
     ConnectionDeleted,
     IdempotencyConflict,
     RedisAway,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from actors.messages.content import File
-    from actors.queue.lanes import Accepted
+    from actors.queue.outbound_queue import Accepted
     from actors.state.connections import Connection as Registered
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends

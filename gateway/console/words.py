@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.health import sentences
+from actors.health import health_texts
 from actors.messages import file_deferral
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ ERRORS: Final[Mapping[str, str]] = {
     "unsupported_by_engine": "The engine of the connection cannot send it.",
 }
 
-LIMITS: Final = sentences.LIMITS
+LIMITS: Final = health_texts.LIMITS
 
 ALERTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}
 

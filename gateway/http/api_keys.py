@@ -21,8 +21,8 @@ from actors.runtime.connection_ids import name_of
 from actors.runtime.limits.quotas import units_of
 from actors.state.cached_collection import CachedCollection
 from actors.state.connections import requiring
-from actors.state.copies import Copy
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
+from actors.state.local_copies import Copy
 from actors.state.tenants.admission import add
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ class KeyRing:
             self._reading = None
 
     def _take(self, documents: Sequence[Document]) -> None:
-        # A key that ended with its connections lets nobody in (`actors/state/tenants/limited.py`).
+        # A key that ended with its connections lets nobody in (`actors/state/tenants/ended_grants.py`).
         there = (each for each in documents if each.get("ended_at") is None)
         self._keys = {key.hash: key for key in map(_key, there)}
 

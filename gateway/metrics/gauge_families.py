@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from actors.queue.lanes import Counts
+    from actors.queue.outbound_queue import Counts
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth
     from actors.redis.client import RedisMemory

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
-from actors.connection.account.app_state import LABEL_OF_CHAT
+from actors.connection.abilities.app_state import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
 from gateway.http.response import Answer, Time, rfc3339

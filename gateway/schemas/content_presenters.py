@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Target
-from actors.state.messages.changes import former, target_id, text_now
+from actors.state.messages.applied_changes import former, target_id, text_now
 from actors.state.messages.received import connection_of
 from gateway.http.response import rfc3339
 from gateway.schemas import message_content, responses

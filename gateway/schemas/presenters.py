@@ -32,7 +32,7 @@ from supervision.reconcile import breaker
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from actors.queue.lanes import Counts, Record, Status
+    from actors.queue.outbound_queue import Counts, Record, Status
     from actors.redis.leases.leases import Lease
     from actors.state.connections import Connection as Registered
     from actors.state.connections import Observed

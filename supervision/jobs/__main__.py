@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.config.settings import InvalidSettings, Settings
+from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.envelope import Tampered
 from actors.connection.backup.keyring import WrongKey
 from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway

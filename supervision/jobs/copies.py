@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.backup.envelope import Tampered
+from actors.connection.backup.backup_format import Tampered
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.session_snapshot import beside, check, disclose

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actors.runtime.atomic_files import begin_scratch, clear_scratch
 from actors.runtime.connection_ids import name_of
 from actors.state.account.app_state import shown
-from actors.state.account.of_connection import pages
+from actors.state.account.app_state_pages import pages
 from actors.state.documents import MESSAGES, Order, Where
 from supervision.jobs.job import CannotDo, find_connection
 

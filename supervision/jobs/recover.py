@@ -10,7 +10,7 @@ from actors.redis.leases.leases import Leases
 from actors.redis.pokes import poke
 from actors.runtime import processes
 from actors.runtime.connection_ids import name_of
-from actors.runtime.liveness import Liveness
+from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
 from supervision.jobs.job import CannotDo, only
 

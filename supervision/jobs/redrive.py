@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.dead_letters import Which
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from supervision.jobs.job import only

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from actors.config.sources import resolve_settings
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, Qr
 from actors.messages.content import Text
 from actors.runtime.logs import configure

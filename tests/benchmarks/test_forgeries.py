@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.refusals import Unprepared
-from actors.connection.native.signal import envelope
+from actors.connection.native.decryption_errors import Unprepared
+from actors.connection.native.signal import signal_messages
 from actors.connection.native.signal.chains import MAX_JUMP, walk
+from actors.connection.native.signal.decryption_budget import BURST, ORDINARY, Budgets
 from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
-from actors.connection.native.signal.effort import BURST, ORDINARY, Budgets
-from actors.connection.native.signal.envelope import PrekeyMessage
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.ratchet import Ratchet
 from actors.connection.native.signal.sender_keys import OwnSenderKey
+from actors.connection.native.signal.signal_messages import PrekeyMessage
 from actors.connection.native.signal.signatures import sign
 from actors.connection.native.transport.nodes import Node
 from tests.benchmarks.figures import Figure, Figures, median
@@ -116,8 +116,8 @@ def _jump() -> float:
 
 
 def _large(size: int) -> Sent:
-    head = envelope.header(new_key_pair()[1], 0, 0)
-    return "msg", envelope.unsigned_message(head, bytes(size)) + bytes(8)
+    head = signal_messages.header(new_key_pair()[1], 0, 0)
+    return "msg", signal_messages.unsigned_message(head, bytes(size)) + bytes(8)
 
 
 def _first(device: Device) -> Sent:
@@ -181,9 +181,9 @@ async def _of_group(device: Device) -> list[float]:
         GroupKeys(device.session).take(GROUP, device.peer, handing(GROUP, own))
     signed = (
         b"\x33"
-        + envelope.number_field(1, own.key_id)
-        + envelope.number_field(2, own.iteration + MAX_JUMP)
-        + envelope.blob_field(3, bytes(15))
+        + signal_messages.number_field(1, own.key_id)
+        + signal_messages.number_field(2, own.iteration + MAX_JUMP)
+        + signal_messages.blob_field(3, bytes(15))
     )
     message = signed + sign(own.private, signed)
     times = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pytest
 
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.benchmarks.figures import Figure, Figures, median, turns

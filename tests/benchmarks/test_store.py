@@ -13,7 +13,7 @@ import pytest
 from actors.health import monitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed

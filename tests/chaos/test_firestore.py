@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from actors.state.documents import MESSAGES
-from actors.state.messages.changes import incoming_id
+from actors.state.messages.applied_changes import incoming_id
 from tests.chaos.harness.outage import delivered, health, stored
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.refusal import MARK, refused

@@ -111,7 +111,7 @@ BREAKS = (
     ),
     Break(
         "the ratchet committed after the bytes left",
-        "actors/connection/native/send/outbox.py",
+        "actors/connection/native/send/outgoing_stanzas.py",
         """                    found.append((made, done))
         if found:
             await self._committed([made for made, _ in found])
@@ -120,7 +120,7 @@ BREAKS = (
             if found:
                 await self._committed([made for made, _ in found])
 """,
-        "tests/unit/actors/connection/native/send/test_outbox.py::test_what_is_not_on_disk_does_not_leave",
+        "tests/unit/actors/connection/native/send/test_outgoing_stanzas.py::test_what_is_not_on_disk_does_not_leave",
     ),
     Break(
         "the inbox tombstone left out",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.connection.ends import causes
-from actors.connection.ends.consequences import consequence
+from actors.connection.disconnects import causes
+from actors.connection.disconnects.consequences import consequence
 from actors.connection.native.identities import usync
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove, qr_codes
@@ -22,8 +22,8 @@ from actors.connection.native.receive.history_file import Unusable, inflate, spl
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_key_pair
-from actors.connection.native.signal.envelope import Malformed, PrekeyMessage, SignalMessage
 from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
+from actors.connection.native.signal.signal_messages import Malformed, PrekeyMessage, SignalMessage
 from actors.connection.native.transport.certificates import HandshakeRefused, verify_chain
 from actors.connection.native.transport.codec import MalformedNode, decode, encode
 from actors.connection.native.transport.frames import FrameBuffer, FrameTooLarge, frame

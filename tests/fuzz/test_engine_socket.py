@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.sources import resolve_settings
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal.device_sessions import new_credentials

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.codec import encode

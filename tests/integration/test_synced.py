@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import RedisAway, connect
 from supervision.keeper.parts import valkey
 from tests.processes.tracing import STRACE, calls, under
@@ -57,7 +57,7 @@ FRAME = """
 import asyncio, os, sys
 from pathlib import Path
 from actors.connection.session.session import Session
-from actors.queue.lanes import Send
+from actors.queue.outbound_queue import Send
 from actors.queue.spool.file import Spool
 from actors.runtime.limits.limits import Limit
 from actors.runtime.limits.quotas import Quota

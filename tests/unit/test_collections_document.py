@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.account.app_state import AppStateChange
-from actors.connection.account.port import Call
+from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.port import Call
 from actors.connection.owner.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Verdict
@@ -45,7 +45,7 @@ from actors.state.events.log import EventLog
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
 from actors.state.sqlite.store import SqliteDocuments
-from actors.state.tenants.limited import end_limited
+from actors.state.tenants.ended_grants import end_limited
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.http.api_keys import create, revoke
 from tests.unlimited import UNLIMITED

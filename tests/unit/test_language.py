@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 )
 def test_a_sentence_of_private_language_is_found(sentence: str, rule: str) -> None:
     for source in (f'"""{sentence}"""\n', f"x = 1  # {sentence}\n", f"# {sentence}\n"):
-        assert rule in {found.rule for found in language.find("actors/queue/lanes.py", source)}
+        assert rule in {
+            found.rule for found in language.find("actors/queue/outbound_queue.py", source)
+        }
     assert rule in {found.rule for found in language.find("docs/start.md", f"\n{sentence}\n")}
 
 

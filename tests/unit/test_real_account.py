@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.connection.ends.causes import Kind
-from actors.health.sentences import BY_HAND, CAUSES
+from actors.connection.disconnects.causes import Kind
+from actors.health.health_texts import BY_HAND, CAUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

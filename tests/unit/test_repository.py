@@ -107,3 +107,17 @@ def test_each_module_under_mutation_has_its_unit_test() -> None:
     tests = [f"tests/unit/{Path(module).parent}/test_{Path(module).name}" for module in mutated]
     assert PROJECT["tool"]["mutmut"]["pytest_add_cli_args_test_selection"] == tests
     assert [each for each in [*mutated, *tests] if not (ROOT / each).exists()] == []
+
+
+def test_each_new_path_of_a_moved_module_is_there() -> None:
+    page = (ROOT / "docs/moved.md").read_text()
+    rows = re.findall(r"^\| (`.+`) \| `(\S+)`(.*) \|$", page, re.MULTILINE)
+    assert len(rows) > 200
+    new = [path for _, path, _ in rows]
+    for old, folder, rest in rows:
+        if rest.endswith("kept") and "*" not in old:
+            new += [folder + Path(name).name for name in re.findall(r"`([^`]+)`", old)]
+    assert [path for path in new if not (ROOT / path).exists()] == []
+    later = re.findall(r"^\| `(\S+)` \|", page.partition("\n## Renamed later\n")[2], re.MULTILINE)
+    assert len(later) > 20
+    assert [path for path in later if (ROOT / path).is_file()] == []

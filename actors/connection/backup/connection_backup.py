@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.vault import Vault
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.leases.leases import Lease, Leases
 
 

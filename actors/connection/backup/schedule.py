@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.backup.backup_format import TooLarge
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.envelope import TooLarge
 from actors.connection.backup.session_snapshot import remove
 from actors.connection.backup.vault import SCRATCH
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import InboxItem, InboxKind
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from actors.connection.backup.backup_format import Header, Tampered, peek, rewrap, seal, unseal
 from actors.connection.backup.bucket.port import Conflict
-from actors.connection.backup.envelope import Header, Tampered, peek, rewrap, seal, unseal
 from actors.connection.backup.session_snapshot import enclose, remove, snapshot
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
 from actors.redis.leases.lease_record import Position

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE, REACH_OUT_LIMITED
-from actors.connection.limits.refusals import MALFORMED
+from actors.connection.limits.ack_errors import MALFORMED
 from actors.metrics.counters import measures
-from actors.queue.lanes import LeaseLost
+from actors.queue.outbound_queue import LeaseLost
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxMessage
     from actors.connection.limits.account_limits import Limits
-    from actors.connection.limits.refusals import SendDeferred
+    from actors.connection.limits.ack_errors import SendDeferred
     from actors.connection.owner.reporter import Reporter
-    from actors.queue.lanes import Job, Lanes
+    from actors.queue.outbound_queue import Job, Lanes
     from actors.redis.leases.leases import Lease
 
 log = structlog.get_logger()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from actors.connection.engine import NotConnected
 from actors.connection.names.port import NameChange
 from actors.connection.session.file import SessionUnavailable
-from actors.queue.lanes import LeaseLost
+from actors.queue.outbound_queue import LeaseLost
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from actors.connection.names.port import NamedChats
-    from actors.queue.lanes import Job, Lanes, Renamed
+    from actors.queue.outbound_queue import Job, Lanes, Renamed
 
 BATCH: Final = 200
 """Names that one round reports, in one round trip."""

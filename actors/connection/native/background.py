@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.transport.errors import ConnectionLost
 

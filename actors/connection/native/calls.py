@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.account.port import Call
+from actors.connection.abilities.port import Call
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, parse_optional
 from actors.connection.native.transport.errors import ConnectionLost

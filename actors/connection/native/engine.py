@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.account.unable import Unable
-from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
+from actors.connection.abilities.engine_base import Unable
+from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.media.transfers import FileTransfers

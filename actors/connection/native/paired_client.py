@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.calls import RingingCalls
@@ -21,7 +21,7 @@ from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
-from actors.connection.native.media import over_socket
+from actors.connection.native.media import media_queries
 from actors.connection.native.phone.peer_messages import PeerMessages
 from actors.connection.native.phone.resend_requests import ResendRequests
 from actors.connection.native.receive import presence, receipts
@@ -312,8 +312,10 @@ class PairedClient:
         self._logged_in = True
         await self._appearance.open()
         if self._carrying is not None:
-            asked = over_socket.phone(self._socket, str(self._people.account), self._sender.routes)
-            self._carrying.attach(over_socket.servers(self._socket), asked)
+            asked = media_queries.phone(
+                self._socket, str(self._people.account), self._sender.routes
+            )
+            self._carrying.attach(media_queries.servers(self._socket), asked)
         await self._events.on_version_end(self._versions.ends_at)
         await self._limits.open()
         await self._events.on_open()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import structlog
 
-from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxMessage
 from actors.connection.owner.reporter import LONGEST_PAUSE, PAUSE
 from actors.connection.refused_items.bisection import store_each
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from actors.connection.names.lane_joins import LaneJoins
     from actors.connection.owner.sender import Ticket
     from actors.connection.state_manager.port import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.leases.lease_record import HeldItems
 
 log = structlog.get_logger()

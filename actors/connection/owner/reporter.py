@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import structlog
 
-from actors.connection.account.port import Passkey
+from actors.connection.abilities.port import Passkey
 from actors.connection.engine import PairingCode, Qr
 from actors.connection.limits.account_limits import LimitNotice, ShownLimit
 from actors.connection.refused_items.bisection import unless_refused

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from actors.connection.account.notices import notify
+from actors.connection.abilities.notices import notify
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.names.lane_joins import LaneJoins
 from actors.messages.content import Change, Notice, UnknownContent
 from actors.metrics.counters import measures
-from actors.queue.lanes import LeaseLost
+from actors.queue.outbound_queue import LeaseLost
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.backoff import DoublingPause
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.connection.limits.standing import Standing
     from actors.messages.content import Content
-    from actors.queue.lanes import Job, Lanes
+    from actors.queue.outbound_queue import Job, Lanes
 
 log = structlog.get_logger()
 T = TypeVar("T")

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.account.call_refusals import CallRefusals
-from actors.connection.account.calls import Calls
-from actors.connection.account.presence import Watch
-from actors.connection.ends import consequences
-from actors.connection.ends.consequences import ServingEnd
+from actors.connection.abilities.call_refusals import CallRefusals
+from actors.connection.abilities.calls import Calls
+from actors.connection.abilities.presence import Watch
+from actors.connection.disconnects import consequences
+from actors.connection.disconnects.consequences import ServingEnd
 from actors.connection.engine import EngineEvents
 from actors.connection.limits.standing import Standing
 from actors.connection.owner.command_handler import CommandHandler
+from actors.connection.owner.connection_liveness import LivenessProbe
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.lease_keeper import LeaseKeeper
-from actors.connection.owner.liveness import LivenessProbe
 from actors.connection.owner.reporter import Reporter
 from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.owner.shutdown import Shutdown
-from actors.connection.owner.timings import Pace
+from actors.connection.owner.timeouts import Pace
 from actors.metrics.counters import measures
 from actors.redis.leases.leases import Obstacle
 from actors.runtime.connection_options import ConnectionOptions
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from actors.connection.backup.connection_backup import SessionCopies
-    from actors.connection.ends.causes import Cause
-    from actors.connection.ends.consequences import Consequence
+    from actors.connection.disconnects.causes import Cause
+    from actors.connection.disconnects.consequences import Consequence
     from actors.connection.engine import Engine
     from actors.connection.owner.reporter import Observed, Shown
     from actors.connection.state_manager.port import State
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.commands import Commands
     from actors.redis.leases.leases import Lease, Leases
     from actors.redis.presence import Presences

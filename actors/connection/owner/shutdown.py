@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.ends import consequences
+from actors.connection.disconnects import consequences
 from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from actors.connection.backup.connection_backup import SessionCopies
-    from actors.connection.ends.consequences import ServingEnd
+    from actors.connection.disconnects.consequences import ServingEnd
     from actors.connection.engine import Engine
     from actors.connection.owner.inbox_drain import Drain
     from actors.connection.owner.reporter import Reporter
     from actors.connection.owner.sender import Sender
-    from actors.connection.owner.timings import Pace
+    from actors.connection.owner.timeouts import Pace
 
 log = structlog.get_logger()
 

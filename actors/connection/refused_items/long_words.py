@@ -30,7 +30,7 @@ log = structlog.get_logger()
 LONGEST: Final = 300_000
 """Bytes of a message's words that its document has at most. Those of WhatsApp's own apps, 65,536 characters, fit.
 
-Later changes by others have the rest of Firestore's 1 MiB (`actors/state/messages/changes.py`).
+Later changes by others have the rest of Firestore's 1 MiB (`actors/state/messages/applied_changes.py`).
 """
 
 SHOWN: Final = 1000

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from actors.connection.engine import InboxKind
-    from actors.connection.session.identities.renumbered import ChatNames
+    from actors.connection.session.identities.chat_renames import ChatNames
     from actors.redis.leases.lease_record import HeldItems
 
 

@@ -23,12 +23,12 @@ from actors.connection.session.file import (
 )
 from actors.connection.session.files.downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
+from actors.connection.session.identities.chat_renames import ChatNames
 from actors.connection.session.identities.contact_devices import Identities
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 from actors.connection.session.identities.groups import Groups
 from actors.connection.session.identities.linked_device import LinkedDevices
 from actors.connection.session.identities.push_names import PushNames
-from actors.connection.session.identities.renumbered import ChatNames
 from actors.connection.session.identities.signal_keys import SignalKeys
 from actors.connection.session.identities.skipped_keys import SkippedKeys
 from actors.connection.session.identities.stored_credentials import StoredCredentials

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from actors.connection.ends.causes import Cause
+    from actors.connection.disconnects.causes import Cause
     from actors.connection.trace.shape import Stanza
     from actors.connection.trace.trace_writer import Kind, TraceWriter
 

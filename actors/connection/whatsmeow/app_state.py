@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.account.app_state import AppStateChange
+from actors.connection.abilities.app_state import AppStateChange
 from actors.connection.native.identities.addresses import GROUP, parse_optional
 from actors.connection.native.transport.nodes import MalformedMessage, parse, proto
 

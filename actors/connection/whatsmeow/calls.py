@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.account.port import Call
+from actors.connection.abilities.port import Call
 from actors.connection.engine import SendError
 from actors.connection.native.identities.addresses import GROUP, parse_optional
 from actors.connection.whatsmeow.stanzas import Delivery

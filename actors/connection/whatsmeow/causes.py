@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.ends.causes import Cause, Kind, from_close, from_failure, from_stream_error
+from actors.connection.disconnects.causes import (
+    Cause,
+    Kind,
+    from_close,
+    from_failure,
+    from_stream_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from actors.connection.native.media.failure_policy import GONE
 from actors.connection.native.media.message_part import is_path
 from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive.message_source import Unparseable, source_of
-from actors.connection.native.receive.messages.messages import MembersWanted, Messages
+from actors.connection.native.receive.messages.message_receiver import MembersWanted, Messages
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.messages.receipt_writer import ReceiptWriter
 from actors.connection.native.transport.nodes import MalformedMessage, Node

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.account.unable import Unable
-from actors.connection.ends.causes import PROXY_CHANGED, Cause, Kind
+from actors.connection.abilities.engine_base import Unable
+from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
 from actors.connection.native.media.transfers import FileTransfers
 from actors.connection.native.receive.presence import Visibility

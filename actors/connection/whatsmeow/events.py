@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.account.port import NO_PASSKEY, Passkey
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.abilities.port import NO_PASSKEY, Passkey
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, Presence, Qr
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of

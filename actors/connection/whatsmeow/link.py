@@ -6,9 +6,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.limits.refusals import refused as refusal_of
+from actors.connection.limits.ack_errors import refused as refusal_of
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.transport.nodes import Node
 from actors.connection.whatsmeow.program.pipe import PipeLost, PipeTimeout, Refused

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.background import BackgroundTasks
 from actors.connection.native.identities.addresses import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
-    from actors.connection.account.port import Call
+    from actors.connection.abilities.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.transfers import FileTransfers

@@ -10,9 +10,9 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.receive.transactions import SessionRefusal
-from actors.connection.native.send.letter import plaintext, poll_author, poll_secret
-from actors.connection.native.send.outbox import SharedCommits
 from actors.connection.native.send.outcomes import forget_begun, send_errors
+from actors.connection.native.send.outgoing_message import plaintext, poll_author, poll_secret
+from actors.connection.native.send.outgoing_stanzas import SharedCommits
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout

@@ -1,5 +1,5 @@
 """Mirrors queued messages as documents in the state store; the queue in Redis stays authoritative.
 
-The loop that calls it is `actors/queue/upkeep.py`; the truth is in Redis (`lanes.py`).
+The loop that calls it is `actors/queue/upkeep.py`; the truth is in Redis (`outbound_queue.py`).
 Documents of received messages are made in `actors/state/messages`.
 """

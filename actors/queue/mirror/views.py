@@ -22,7 +22,7 @@ from actors.messages.content import (
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.events.derivation import of_message
 from actors.state.fields import API, is_ahead
-from actors.state.messages.changes import ME, noting
+from actors.state.messages.applied_changes import ME, noting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
 """Contains the Lua scripts of the queue's transitions, each run atomically by Redis.
 
-`actors/redis/scripts.py` loads them, `lanes.py` and its neighbours call them.
+`actors/redis/scripts.py` loads them, `outbound_queue.py` and its neighbours call them.
 """

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.queue.queue_errors import IdempotencyConflict
 from actors.queue.records import api_id, derive, mint
-from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
 from actors.runtime.limits.limits import LimitReached
 from actors.runtime.sqlite_writer import SqliteWriter

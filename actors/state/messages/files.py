@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.state.documents import MESSAGES, Write
-from actors.state.messages.changes import incoming_id
+from actors.state.messages.applied_changes import incoming_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from actors.messages.content import Change, Edit, decode, file_of, pack
 from actors.state.documents import MESSAGES, Write, size_of
 from actors.state.events.derivation import HISTORY, UNDECRYPTABLE, of_message
 from actors.state.fields import API, source_of
-from actors.state.messages.changes import (
+from actors.state.messages.applied_changes import (
     ME,
     incoming_id,
     is_early,

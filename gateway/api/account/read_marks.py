@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import ReadMark, Target
-from actors.queue.lanes import Send
+from actors.queue.outbound_queue import Send
 from actors.state.documents import MESSAGES
-from actors.state.messages.changes import is_early
+from actors.state.messages.applied_changes import is_early
 from gateway.api import sends
 from gateway.api.lookups import canonical
 from gateway.api.messages import named

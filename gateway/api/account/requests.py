@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from actors.state.documents import MESSAGES
-from actors.state.messages.changes import is_early
+from actors.state.messages.applied_changes import is_early
 from gateway.acceptance import engine_limits
 from gateway.api.lookups import REFUSES, ask
 from gateway.api.messages import named

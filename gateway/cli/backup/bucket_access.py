@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.connection import native, whatsmeow
+from actors.connection.backup.backup_format import Tampered, TooLarge
 from actors.connection.backup.bucket.port import BucketAway
-from actors.connection.backup.envelope import Tampered, TooLarge
 from actors.connection.backup.keyring import WrongKey
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.restore import OLDER, RESTORING, put_in_place

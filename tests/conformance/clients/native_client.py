@@ -34,7 +34,7 @@ from actors.messages.content import (
 )
 
 if TYPE_CHECKING:
-    from actors.connection.account.port import Call
+    from actors.connection.abilities.port import Call
     from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.messages.content import Content
     from tests.conformance.clients import child, native_files, native_groups, native_settings
@@ -176,8 +176,8 @@ class Owner:
         return Target(message_id, None if seen is None else seen.sender)
 
     async def run(self) -> None:
-        from actors.connection.ends.causes import Kind
-        from actors.connection.ends.consequences import Reconnect, consequence
+        from actors.connection.disconnects.causes import Kind
+        from actors.connection.disconnects.consequences import Reconnect, consequence
 
         words = {Kind.REPLACED: "replaced", Kind.LOGGED_OUT: "logged_out"}
         await self.on_inbox()

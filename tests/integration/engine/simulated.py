@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.ends.causes import Kind
-from actors.connection.ends.consequences import Reconnect, consequence
+from actors.connection.disconnects.causes import Kind
+from actors.connection.disconnects.consequences import Reconnect, consequence
 from actors.connection.engine import (
     EngineEvents,
     InboxFile,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.config.settings import Settings
-    from actors.connection.account.port import Call
-    from actors.connection.ends.causes import Cause
+    from actors.connection.abilities.port import Call
+    from actors.connection.disconnects.causes import Cause
     from actors.connection.native.transport.keepalive import Keepalive
 
 ROOT = Path(__file__).parents[3]

@@ -17,7 +17,7 @@ from actors.health import resource_history
 from actors.health.actor import HealthMonitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.connections import Connections

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.account.app_state import AppStateChange
-from actors.connection.backup.envelope import Header, seal
+from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.backup.backup_format import Header, seal
 from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.backup.vault import Copy
 from actors.connection.session.session import Session
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.account.app_state import changing

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.queue.records import record_of
 from actors.redis import keys
 from actors.redis.client import connect
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.queue.lanes import Counts, Job, Record
+    from actors.queue.outbound_queue import Counts, Job, Record
     from tests.processes.valkey import Valkey
 
 SHOP = "shop"

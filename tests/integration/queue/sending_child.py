@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, cast
 
 from actors.config.settings import Settings
 from actors.connection.limits.account_limits import REACH_OUT_LIMITED, Limits
-from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.limits.standing import Standing
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import pack, text_of
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.queue.names import Learnt

@@ -10,14 +10,14 @@ from structlog.testing import capture_logs
 
 from actors.health.probes import Probes
 from actors.messages.content import ReadMark
-from actors.queue.lanes import Lanes, Send
 from actors.queue.mirror import comparison
 from actors.queue.mirror.comparison import COMPARISON, Comparison, Differences
+from actors.queue.outbound_queue import Lanes, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
-from actors.runtime.liveness import Liveness
+from actors.runtime.owner_liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, HEALTH_STATUS, JOBS, Documents, Write
 from actors.state.open_store import open_documents

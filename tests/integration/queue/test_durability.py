@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import connect
 from tests.integration.queue.desk import ANA, SHOP
 from tests.processes.tracing import STRACE, calls, under

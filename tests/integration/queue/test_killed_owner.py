@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from actors.messages.content import ChatChange, pack
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import NO_CODE, PairingCode, Qr
-from actors.queue.lanes import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
+from actors.queue.outbound_queue import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
 from actors.redis import keys
 from actors.redis.leases.lease_record import Position
 from actors.redis.leases.leases import TOMBSTONE, Lease, LeaseLost, LeaseMissing, Leases, Owner

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.lanes import Counts
+from actors.queue.outbound_queue import Counts
 from actors.redis import keys
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk

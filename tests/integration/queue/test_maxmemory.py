@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.lanes import RedisAway, Send
+from actors.queue.outbound_queue import RedisAway, Send
 from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Owner

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.lanes import RedisAway, Send
+from actors.queue.outbound_queue import RedisAway, Send
 from actors.queue.records import api_id, derive
 from actors.redis.client import connect, durability
 from actors.redis.leases.leases import Owner

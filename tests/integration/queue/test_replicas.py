@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.lanes import Lanes, RedisAway, Send
+from actors.queue.outbound_queue import Lanes, RedisAway, Send
 from actors.redis.client import connect, durability
 from actors.redis.leases.leases import Lease, Leases, Owner
 from tests.integration.queue.desk import ANA, BEN, SHOP

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.lanes import IdempotencyConflict, Send
+from actors.queue.outbound_queue import IdempotencyConflict, Send
 from actors.queue.spool.file import SCHEMA, Spool, SpoolUnavailable
 from tests.integration.queue.desk import ANA, BEN, SHOP
 from tests.processes.small_disk import mount_small_disk

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
-from actors.queue.lanes import Send
 from actors.queue.mirror.mirror_store import MIRROR
+from actors.queue.outbound_queue import Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.state.documents import (
     CONNECTIONS,

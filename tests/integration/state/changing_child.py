@@ -22,7 +22,7 @@ from actors.connection.owner.sender import Ticket
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments

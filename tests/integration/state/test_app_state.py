@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.account.app_state import AppStateChange, InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state import AppStateChange, InboxAppState, InboxReplaced
 from actors.connection.session.session import Session
 from actors.state import actor
 from actors.state.account.app_state import document_id, name_of, shown
-from actors.state.account.of_connection import forget, pages
+from actors.state.account.app_state_pages import forget, pages
 from actors.state.connections import Connections
 from actors.state.documents import CHATS, CONTACTS, LABELS, Order, Where
 from actors.state.events.log import EventLog

@@ -15,8 +15,8 @@ import pytest
 
 from actors.connection.session.session import Session
 from actors.messages.content import Delete, Edit, Reaction, Target, encode
-from actors.queue.lanes import Lanes, Send
 from actors.queue.mirror import views
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.state.connections import Connections

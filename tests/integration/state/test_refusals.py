@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.messages.content import Content
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.leases.lease_record import HeldItems
     from actors.state.documents import Documents
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.account.port import Call
+from actors.connection.abilities.port import Call
 from actors.connection.limits.account_limits import LimitNotice
 from actors.connection.owner.reporter import PairingNotice
 from actors.state.actor import StateManager

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.owner.serving import Serving
-from actors.connection.owner.timings import Pace
-from actors.queue.lanes import Lanes, Send
+from actors.connection.owner.timeouts import Pace
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.leases.leases import Leases, Owner
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from actors.redis.leases.leases import Lease
 
 OWNER = Owner("connection:a", 1, "here")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.access import Reach
 from actors.connection.state_manager.remote import RemoteState
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
-from actors.state.copies import Copy
+from actors.state.local_copies import Copy
 from actors.state.open_store import open_documents
 from supervision.children import Children
 from supervision.cluster import Cluster

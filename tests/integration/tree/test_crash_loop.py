@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis import keys
 from actors.redis.pokes import poke
 from actors.state.documents import JOBS, RECOVERY_ACTIONS
@@ -23,7 +23,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from actors.redis.leases.leases import Lease
 
 pytestmark = pytest.mark.timeout(180)

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.account import presence as presence_module
-from actors.connection.ends.causes import Kind
+from actors.connection.abilities import presence as presence_module
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Presence
 from actors.redis import keys, presence
 from actors.redis.client import RedisAway

@@ -16,7 +16,7 @@ import pytest_asyncio
 from actors.connection.backup.bucket.gcs import GcsBucket
 from actors.connection.backup.open_vault import open_vault
 from actors.connection.session.session import Session
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.pokes import poke
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, MESSAGES, Where
 from tests.integration.tree.head import Head, Tree, kill

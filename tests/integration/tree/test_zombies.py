@@ -18,7 +18,7 @@ from actors.connection.native.transport.keepalive import Keepalive
 from actors.connection.owner.serving import Serving
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.state.documents import RECOVERY_ACTIONS
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, settings
 from tests.integration.tree.conftest import OWNER, PACE

@@ -126,7 +126,7 @@ class World:
 
     async def send(self, actor: ConnectionActor, text: str, contact: str = CONTACT) -> None:
         """Send through the queue, and see that the contact could read it."""
-        from actors.queue.lanes import Send
+        from actors.queue.outbound_queue import Send
 
         await actor._lanes.accept(Send(SHOP, chat(contact), text))
         await until(lambda: self.arrived(text, contact))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session

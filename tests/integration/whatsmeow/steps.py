@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from actors.connection.native.transport.nodes import Node
-    from actors.connection.session.part import SessionPart
+    from actors.connection.session.session_part import SessionPart
     from actors.connection.whatsmeow.program.frames import Frame
 
 

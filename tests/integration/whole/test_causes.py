@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.settings import Settings
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents
 from actors.connection.native import open_engine
 from tests.integration.gateway.receiver import Receiver

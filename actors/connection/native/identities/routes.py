@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
 from actors.connection.native.identities.addresses import LID, PHONE_NUMBER
-from actors.connection.native.identities.everyone import everyone
+from actors.connection.native.identities.recipient_devices import everyone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.identities.addresses import Address, Kind
     from actors.connection.native.identities.devices import Devices, Installed
-    from actors.connection.native.identities.everyone import Everyone
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.identities.recipient_devices import Everyone
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 

@@ -10,7 +10,7 @@ import structlog
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.limits import account_limits
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, NONE
-from actors.connection.limits.refusals import REACH_OUT_REFUSED, SendDeferred
+from actors.connection.limits.ack_errors import REACH_OUT_REFUSED, SendDeferred
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.mex import Cap, Lock, UnreadableMex
 from actors.connection.native.receive.transactions import transaction

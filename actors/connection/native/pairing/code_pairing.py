@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NO_CODE, NotConnected, PairingCode, SendError
 from actors.connection.native.pairing import link_code
 from actors.connection.native.signal.device_sessions import new_key_pair

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import Qr
 from actors.connection.native.identities.addresses import SERVER
 from actors.connection.native.pairing import qr_pairing

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import structlog
 
+from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.receive import receipts, wrappers
-from actors.connection.native.refusals import Undecryptable
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.native.transport.nodes import MalformedMessage, Node
 

@@ -15,7 +15,7 @@ from actors.connection.native.identities.addresses import GROUP, Address, parse_
 from actors.connection.native.media.cipher import KINDS
 from actors.connection.native.media.message_part import media_of
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.addons import EDIT, chosen, opened
+from actors.connection.native.receive.votes_and_edits import EDIT, chosen, opened
 from actors.connection.native.transport.nodes import MAX_NUMBER, MalformedMessage
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import (

@@ -29,7 +29,7 @@ from actors.connection.native.receive.from_proto import (
 from actors.connection.native.receive.history_file import Later, Unusable, bring, split
 from actors.connection.native.receive.message_source import Key
 from actors.connection.native.receive.messages.edit_opener import EditOpener
-from actors.connection.native.receive.messages.scene import scene_of
+from actors.connection.native.receive.messages.message_context import scene_of
 from actors.connection.native.receive.timers import LONGEST
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
 from actors.connection.native.receive.wrappers import of_web, read_parsed

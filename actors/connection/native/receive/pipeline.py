@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
+from actors.connection.native.decryption_errors import Unprepared
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.transactions import (
     SessionRefusal,
     refusals,
     transaction,
 )
-from actors.connection.native.refusals import Unprepared
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.metrics.counters import measures
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.native.calls import learn_caller
+from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
 from actors.connection.native.receive.message_source import Unparseable, source_of
-from actors.connection.native.receive.messages.messages import MembersWanted, Messages
+from actors.connection.native.receive.messages.message_receiver import MembersWanted, Messages
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.notifications import Notices
-from actors.connection.native.refusals import Undecryptable
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.transport.nodes import MalformedMessage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
 

@@ -14,8 +14,8 @@ from actors.connection.native.identities.addresses import Address, parse_optiona
 from actors.connection.native.identities.routes import Routes
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import transaction
-from actors.connection.native.send.letter import DirectLetter, poll_secret
 from actors.connection.native.send.outcomes import failures_logged, forget_begun, send_errors
+from actors.connection.native.send.outgoing_message import DirectLetter, poll_secret
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.send.to_proto import dress
 from actors.connection.native.transport.errors import ConnectionLost
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.addresses import Kind
     from actors.connection.native.identities.devices import Devices
-    from actors.connection.native.identities.everyone import Everyone
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.identities.recipient_devices import Everyone
     from actors.connection.native.identities.routes import Route
     from actors.connection.native.send.pipeline import SendPipeline
     from actors.connection.native.signal.agreement import Bundle

@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
-from actors.connection.limits.refusals import NAMED
+from actors.connection.limits.ack_errors import NAMED
 from actors.connection.native.identities.addresses import Address, participant_hash
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.send.letter import GroupLetter, poll_secret
 from actors.connection.native.send.outcomes import failures_logged, send_errors
+from actors.connection.native.send.outgoing_message import GroupLetter, poll_secret
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.send.to_proto import dress
 from actors.connection.native.signal.device_sessions import new_key_pair

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.limits import refusals
+from actors.connection.limits import ack_errors
 from actors.connection.limits.account_limits import NEW_CHATS_CAPPED
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.receive.transactions import SessionRefusal, transaction
@@ -90,7 +90,7 @@ async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
         raise SendError("connection_lost", uncertain=True) from None
     if ack.attrs.get("error", "0") not in ("", "0"):
         # A word of the server's making is no stable code.
-        raise refusals.refused(ack.number("error"), time.time())
+        raise ack_errors.refused(ack.number("error"), time.time())
     return ack
 
 

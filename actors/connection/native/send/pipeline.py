@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from actors.connection.engine import SendError
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
-from actors.connection.native.send.letter import plaintext, poll_author
-from actors.connection.native.send.outbox import Departures
 from actors.connection.native.send.outcomes import acknowledgement, send_errors
+from actors.connection.native.send.outgoing_message import plaintext, poll_author
+from actors.connection.native.send.outgoing_stanzas import Departures
 from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place
 from actors.connection.native.signal import prekey_bundles
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.media.upload import Uploader
-    from actors.connection.native.send.letter import Letter
+    from actors.connection.native.send.outgoing_message import Letter
     from actors.connection.native.signal.agreement import Bundle
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.nodes import Node

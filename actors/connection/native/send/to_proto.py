@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.connection.engine import SendError
 from actors.connection.native.identities.addresses import GROUP, LID
 from actors.connection.native.media import message_part
-from actors.connection.native.receive.addons import IV_BYTES, sealed
+from actors.connection.native.receive.votes_and_edits import IV_BYTES, sealed
 from actors.connection.native.transport.nodes import Node, parse, proto
 from actors.messages.content import (
     Contact,

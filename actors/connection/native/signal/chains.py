@@ -9,7 +9,7 @@ MAX_JUMP: Final = 400
 """Steps that a message may be ahead of its chain.
 
 libsignal's MAX_FORWARD_JUMPS is 25 000. A step costs an HMAC before the MAC of the message can be
-checked, so that this many are what one forged message may cost (`effort`). A sender that is further
+checked, so that this many are what one forged message may cost (`decryption_budget`). A sender that is further
 ahead is asked to encrypt again, with a fresh session or sender key.
 """
 

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from actors.connection.native.refusals import Reason, Undecryptable, Unprepared
+from actors.connection.native.decryption_errors import Reason, Undecryptable, Unprepared
 from actors.connection.native.signal.agreement import BadSignature, Bundle, initiate
-from actors.connection.native.signal.effort import (
+from actors.connection.native.signal.decryption_budget import (
     ACCEPTANCE,
     ORDINARY,
     Allowance,
     Budgets,
     Prepared,
 )
-from actors.connection.native.signal.envelope import (
+from actors.connection.native.signal.message_cipher import Identities
+from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
+from actors.connection.native.signal.signal_messages import (
     MAX_BYTES,
     Malformed,
     PrekeyMessage,
     SignalMessage,
 )
-from actors.connection.native.signal.message_cipher import Identities
-from actors.connection.native.signal.ratchet import PrekeyPart, Ratchet
 from actors.connection.native.signal.signatures import KEY_TYPE, sign
-from actors.connection.native.signal.trial import Read, Trial
+from actors.connection.native.signal.trial_decryption import Read, Trial
 from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 
 if TYPE_CHECKING:

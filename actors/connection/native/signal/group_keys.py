@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.native.refusals import Undecryptable
+from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal.chains import MAX_JUMP
-from actors.connection.native.signal.effort import Budgets, Prepared
-from actors.connection.native.signal.envelope import Malformed
+from actors.connection.native.signal.decryption_budget import Budgets, Prepared
 from actors.connection.native.signal.sender_keys import (
     Distribution,
     GroupMessage,
@@ -22,6 +21,7 @@ from actors.connection.native.signal.sender_keys import (
     SenderKey,
     unseal,
 )
+from actors.connection.native.signal.signal_messages import Malformed
 from actors.connection.native.transport.nodes import parse, proto
 from actors.connection.session.identities.groups import KeyRow, OwnKeyRow
 

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from actors.connection.native.refusals import Undecryptable
+from actors.connection.native.decryption_errors import Undecryptable
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.chains import MAX_JUMP, following, seed, walk
-from actors.connection.native.signal.effort import SIGNATURE
-from actors.connection.native.signal.envelope import (
+from actors.connection.native.signal.decryption_budget import SIGNATURE
+from actors.connection.native.signal.signal_messages import (
     Malformed,
     blob,
     blob_field,
@@ -32,7 +32,7 @@ from actors.connection.native.signal.envelope import (
 )
 
 if TYPE_CHECKING:
-    from actors.connection.native.signal.effort import Allowance
+    from actors.connection.native.signal.decryption_budget import Allowance
 
 SIGNATURE_BYTES: Final = 64
 

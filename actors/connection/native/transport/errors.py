@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.connection.ends.causes import Cause
+    from actors.connection.disconnects.causes import Cause
 
 
 class ConnectionLost(Exception):  # noqa: N818 - reads as what it is

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from actors.connection.ends import causes
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects import causes
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import Traffic
 from actors.connection.native.transport.certificates import HandshakeRefused
 from actors.connection.native.transport.codec import MalformedNode, decode, encode
@@ -42,7 +42,7 @@ from actors.connection.native.transport.noise import (
 )
 from actors.connection.proxy import tunnel
 from actors.connection.whatsapp_version import BROWSER
-from actors.runtime.lazy_imports import without
+from actors.runtime.hidden_imports import without
 
 with without("python_socks"):  # for proxies of the library; `tunnel` loads it where there is one
     from websockets.asyncio.client import ClientConnection, connect

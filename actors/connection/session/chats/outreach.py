@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.connection.limits.account_limits import NONE, Limits
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 LOCK, CAP = "lock", "cap"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 OFF_SECONDS = 90 * 86_400.0
 """Seconds for which it is known that a timer was taken away: no setting from before comes later."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

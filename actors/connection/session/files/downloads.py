@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import InboxFile
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 from actors.messages.file_deferral import Deferral
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 UPLOAD_SECONDS: Final = 86_400.0
 """Seconds for which an upload is relied on; the media servers keep it for weeks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 
 @dataclass(frozen=True, slots=True)

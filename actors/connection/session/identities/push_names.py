@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 LONGEST_NAME = 256
 NO_NAME = "-"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.connection.session.identities.credentials import SignedPrekey
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

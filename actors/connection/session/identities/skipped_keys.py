@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 from actors.messages.content import Change, Notice
 
 if TYPE_CHECKING:

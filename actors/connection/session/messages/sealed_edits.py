@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from actors.connection.session.messages.placeholders import PLACEHOLDER_SECONDS
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 EDIT_SECONDS: Final = PLACEHOLDER_SECONDS
 """Seconds for which an edit waits, as long as the phone is asked for its message."""

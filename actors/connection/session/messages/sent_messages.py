@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 SENT_SECONDS = 86_400.0
 SENT_ROWS = 10_000

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.account.app_state import InboxAppState, InboxReplaced
-from actors.connection.session.part import SessionPart
+from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
 from actors.connection.session.received.refused_rows import REFUSED
+from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.account.app_state import AppStateChange
+    from actors.connection.abilities.app_state import AppStateChange
     from actors.connection.session.file import SessionFile
-    from actors.connection.session.identities.renumbered import ChatNames
+    from actors.connection.session.identities.chat_renames import ChatNames
 
 APP_STATE: Final = "app_state"
 """The kind of a row with a change, or with the end of a full sync."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 
 class StoredNotification(NamedTuple):

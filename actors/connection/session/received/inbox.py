@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.files.downloads import FILE
-from actors.connection.session.part import SessionPart
 from actors.connection.session.received.app_state import APP_STATE
+from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

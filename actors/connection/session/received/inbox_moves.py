@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.session.files.downloads import FILE, PAST_FILE
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import InboxStatus
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from actors.connection import whatsapp_version
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.proxy import tunnel
 from actors.connection.proxy.address import parse
 from gateway.cli.doctor.check_result import ok, warn

@@ -7,13 +7,13 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.serving import Serving
 from actors.connection.session.session import Session
 from actors.connection.trace.recorder import Recorder
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from tests.integration.engine.simulated import PATIENCE, Simulator, device, pair, until

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.ends.causes import UNTIMED_BAN, Kind
+from actors.connection.disconnects.causes import UNTIMED_BAN, Kind
 from tests.integration.engine.simulated import ACCOUNT, PATIENCE, Simulator, device, pair, until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import SendError
 from actors.connection.native.receive import pipeline
 from actors.connection.native.transport.keepalive import Keepalive

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection import pairing_window
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, PATIENCE, chat, device, until
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.native.signal import prekeys
 from actors.connection.native.transport.noise import HEADER
 from actors.connection.session.session import Session

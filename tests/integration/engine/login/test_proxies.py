@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Outgoing
 from actors.connection.whatsapp_version import FILE
 from actors.messages.content import Document, pack

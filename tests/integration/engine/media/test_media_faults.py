@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.media import hosts

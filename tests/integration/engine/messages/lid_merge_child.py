@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from actors.config.settings import Settings
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 OWN = "15550100001@s.whatsapp.net"
 NUMBER = "15550100002@s.whatsapp.net"

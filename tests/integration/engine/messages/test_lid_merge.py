@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from actors.connection.engine import InboxItem
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 
 @pytest.fixture(autouse=True)

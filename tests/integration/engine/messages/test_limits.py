@@ -9,7 +9,7 @@ import pytest
 
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.limits.account_limits import Limits
-from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import File, Image, Text
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.sources import resolve_settings
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
 from actors.connection.native.identities.routes import Routes
@@ -26,7 +26,7 @@ from actors.connection.native.media.cipher import FileDecryptor, FileEncryptor
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.phone import resend_requests
 from actors.connection.native.receive import pipeline
-from actors.connection.native.send import outbox
+from actors.connection.native.send import outgoing_stanzas
 from actors.connection.native.signal import prekeys
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.transport.socket import Socket
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.native.transport.nodes import Node
-    from actors.connection.session.part import SessionPart
+    from actors.connection.session.session_part import SessionPart
     from actors.messages.content import Content
 
 
@@ -182,7 +182,7 @@ def content(said: str | dict[str, Any]) -> Content:
 
 async def main(asked: dict[str, Any]) -> None:
     prekeys.FEW = 0  # type: ignore[misc]  # those that the pairing made will do
-    pipeline.BATCH = outbox.SHARE = asked["batch"]  # type: ignore[misc]
+    pipeline.BATCH = outgoing_stanzas.SHARE = asked["batch"]  # type: ignore[misc]
     resend_requests.UNACKNOWLEDGED = 1.0  # type: ignore[misc]  # the next owner need not wait long
     POINTS[asked["point"]](Step(asked["at"]))
     settings = resolve_settings(**asked["settings"])

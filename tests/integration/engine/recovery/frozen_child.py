@@ -27,7 +27,7 @@ from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 STEPS = {"asking": (StateManager, "store_messages"), "committing": (SqliteDocuments, "batch")}
 

@@ -18,7 +18,7 @@ from actors.connection.limits.standing import Standing
 from actors.connection.native import open_engine
 from actors.connection.native.signal import prekeys
 from actors.connection.owner.sender import Sender, Ticket
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.recovery.crashing_child import POINTS, Step, before_calling

@@ -26,7 +26,7 @@ from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
 from actors.queue.joins import Joins
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner

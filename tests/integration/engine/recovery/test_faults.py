@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import paired_client
 from actors.connection.native.transport import socket

@@ -19,7 +19,7 @@ import pytest
 from actors.connection.limits.standing import Standing
 from actors.connection.owner.sender import Sender, Ticket
 from actors.messages.content import ReadMark
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from tests.integration.engine.messages.test_read_receipts import said

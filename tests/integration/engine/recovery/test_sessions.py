@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NotConnected
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.receive.stanzas import MAX_RETRIES

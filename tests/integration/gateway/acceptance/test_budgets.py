@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from tests.integration.gateway.acceptance.test_spool import CHATS, claimed, drained, send
 from tests.integration.gateway.served import SHOP, Gateway

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime.atomic_files import held

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
 
 BODY = {"connection": "shop", "to": "15550100002", "text": "hi"}
 

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from actors.connection import engine
-from actors.connection.account.app_state import AppStateChange
-from actors.connection.account.port import Passkey
+from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.port import Passkey
 from actors.connection.engine import Qr
 from actors.messages.content import Text
 from actors.redis.commands import Commands

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection import engine
-from actors.connection.account.app_state import AppStateChange
+from actors.connection.abilities.app_state import AppStateChange
 from actors.messages.content import ChatChange
 from actors.state.account.app_state import changing
 from tests.integration.gateway.api.test_account import here
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.state.documents import Documents
     from tests.integration.gateway.api.test_kinds import Rest
     from tests.integration.gateway.served import Api

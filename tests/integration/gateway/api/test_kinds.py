@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.messages.content import Content
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.queue.records import Job
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway

@@ -22,7 +22,7 @@ from tests.processes import forked
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
     from tests.processes.valkey import Valkey

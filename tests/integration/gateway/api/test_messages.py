@@ -20,7 +20,7 @@ from tests.unlimited import UNLIMITED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
     from actors.redis.leases.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.commands import Commands

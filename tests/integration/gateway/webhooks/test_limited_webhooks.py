@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from actors.state.events.log import EventLog
-from actors.state.tenants.limited import end_limited
+from actors.state.tenants.ended_grants import end_limited
 from gateway.http import api_keys
 from tests.integration.gateway.served import OTHER, SHOP, Gateway
 from tests.integration.gateway.webhooks.stored_messages import SOON, arrived, store_messages

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from actors.queue.lanes import Lanes, LeaseLost
+from actors.queue.outbound_queue import Lanes, LeaseLost
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from actors.queue.dead_letters import DAY
-from actors.queue.lanes import NotCancellable, NotDead, Which
+from actors.queue.outbound_queue import NotCancellable, NotDead, Which
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID, SHOP
 from tests.integration.queue.transitions.owner_rules import SECONDS, OwnerRules
 

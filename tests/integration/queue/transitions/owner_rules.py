@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from actors.queue.lanes import LeaseLost
+from actors.queue.outbound_queue import LeaseLost
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, LID
 from tests.integration.queue.transitions.comparison import Comparison
 

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from actors.messages.content import Quote, Target, Text, encode
 from actors.queue.inspection import KEEPING
-from actors.queue.lanes import IdempotencyConflict, Send
+from actors.queue.outbound_queue import IdempotencyConflict, Send
 from actors.queue.records import api_id, mint
 from actors.redis import keys
 from actors.redis.pipeline import RedisPipeline
@@ -18,7 +18,7 @@ from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 REPLY = encode(Text("hello", Quote(Target("3EB0", None))))
 HELLO = Send(SHOP, ANA, "hello", content=REPLY, priority=2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.lanes import Lanes, NotCancellable
+from actors.queue.outbound_queue import Lanes, NotCancellable
 from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors import redis as scripts
-from actors.queue.lanes import Lanes, Send
 from actors.queue.message_bytes import LEAST
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis import keys
 from actors.runtime.limits.limits import LimitReached
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.names.port import NamedChats
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 OTHER = "15550100009@s.whatsapp.net"
 OTHER_LID = "90000000000003@lid"

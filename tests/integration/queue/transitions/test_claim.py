@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.messages.content import Quote, Target, Text, encode
-from actors.queue.lanes import Lanes, LeaseLost
+from actors.queue.outbound_queue import Lanes, LeaseLost
 from actors.redis import keys
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actors.queue.lanes import LeaseLost, NotCancellable, NotDead, NotFound
+from actors.queue.outbound_queue import LeaseLost, NotCancellable, NotDead, NotFound
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 UNKNOWN = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.queue import outcomes
-from actors.queue.lanes import LeaseLost
+from actors.queue.outbound_queue import LeaseLost
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
 
 CAPPED = "new_chats_capped"

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from actors.queue.lanes import LeaseLost
+from actors.queue.outbound_queue import LeaseLost
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.queue.lanes import Lanes
+from actors.queue.outbound_queue import Lanes
 from actors.redis import keys
 from actors.redis.leases.leases import Leases
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk

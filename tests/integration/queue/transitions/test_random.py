@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.queue.lanes import LeaseLost, NotCancellable, NotDead, NotFound
+from actors.queue.outbound_queue import LeaseLost, NotCancellable, NotDead, NotFound
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue import dead_letters
-from actors.queue.lanes import Redriven, Send, Which
+from actors.queue.outbound_queue import Redriven, Send, Which
 from actors.queue.records import mint
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 

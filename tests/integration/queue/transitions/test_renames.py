@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.lanes import LeaseLost, Send, Which
+from actors.queue.outbound_queue import LeaseLost, Send, Which
 from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, LID, SHOP, Desk
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.messages.content import Poll
-from actors.queue.lanes import Send
 from actors.queue.mirror import mirror_store
+from actors.queue.outbound_queue import Send
 from actors.redis import keys
 from actors.state.sqlite.store import SqliteDocuments
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk

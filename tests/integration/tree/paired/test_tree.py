@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from actors.connection.session.schema import APPLICATION_ID
 from actors.connection.session.schema_changes import VERSION
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases.leases import Owner
@@ -31,7 +31,7 @@ from tests.waiting import NOISE, eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from tests.integration.tree.head import Head, Tree
     from tests.run.figures import Figure
 

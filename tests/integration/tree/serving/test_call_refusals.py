@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.account import call_refusals
-from actors.connection.account.port import Call
+from actors.connection.abilities import call_refusals
+from actors.connection.abilities.port import Call
 from actors.connection.engine import NotConnected, SendError
 from actors.messages.content import Text
 from actors.runtime.connection_options import ConnectionOptions

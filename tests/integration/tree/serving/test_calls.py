@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.account.calls import WAITING
-from actors.connection.account.port import Call
+from actors.connection.abilities.calls import WAITING
+from actors.connection.abilities.port import Call
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import NO_CODE, Qr
 from actors.connection.trace.recorder import Recorder
 from actors.redis import commands as lane

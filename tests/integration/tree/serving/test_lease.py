@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.ends.consequences import LEASE_GONE
+from actors.connection.disconnects.consequences import LEASE_GONE
 from actors.connection.owner.serving import LEASE_EXPIRED
 from actors.redis.leases.leases import Owner
 from tests.integration.tree.conftest import PACE

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from actors.connection.engine import InboxMessage, Outgoing, SendError
 from actors.connection.limits.account_limits import NONE, Limits, wait
-from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.ack_errors import SendDeferred
 from actors.messages.content import text_of
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Record
+    from actors.queue.outbound_queue import Record
     from actors.redis.leases.leases import Lease
     from tests.integration.tree.conftest import Served
     from tests.processes.valkey import Valkey

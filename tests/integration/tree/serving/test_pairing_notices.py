@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.account.port import NO_PASSKEY, Passkey
+from actors.connection.abilities.port import NO_PASSKEY, Passkey
 from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.redis.leases.leases import Owner
 from tests.waiting import eventually

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.account.app_state import AppStateChange
+from actors.connection.abilities.app_state import AppStateChange
 from actors.connection.backup.restore import OLDER
 from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.connection.state_manager.remote import RemoteState
-from actors.queue.lanes import Lanes, Send
+from actors.queue.outbound_queue import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
 from actors.state.account.app_state import changing
-from actors.state.account.of_connection import pages
+from actors.state.account.app_state_pages import pages
 from actors.state.actor import StateManager
 from actors.state.connections import Connections
-from actors.state.copies import Copy
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, StoreAway, Where, Write
+from actors.state.local_copies import Copy
 from actors.state.messages.received import connection_of, incoming, storing
 from actors.state.open_store import open_documents
 from supervision.policy import Intensity, RestartRecords

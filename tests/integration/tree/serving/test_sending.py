@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.messages.content import ChatChange, Delete, Target, Text, encode, text_of
-from actors.queue.lanes import Send
+from actors.queue.outbound_queue import Send
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

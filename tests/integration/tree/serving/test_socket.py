@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Qr
-from actors.connection.owner.timings import Pace
+from actors.connection.owner.timeouts import Pace
 from actors.metrics.counters import measures
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 from tests.waiting import eventually

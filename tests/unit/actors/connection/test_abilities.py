@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
-from actors.connection.account.port import Ability, Account
-from actors.connection.account.unable import Unable
+from actors.connection.abilities.engine_base import Unable
+from actors.connection.abilities.port import Ability, Account
 from actors.connection.engine import ABILITIES, ENGINES, UNSUPPORTED, SendError
 from actors.connection.native.engine import NativeEngine
 from actors.connection.owner.command_handler import OF_ACCOUNT

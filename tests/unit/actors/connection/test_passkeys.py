@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from actors.connection.account.port import Passkey
+from actors.connection.abilities.port import Passkey
 
 
 def test_fields_that_whatsapp_left_out_are_left_out() -> None:

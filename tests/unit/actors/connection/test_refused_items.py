@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
-from actors.connection.account.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
 from actors.connection.engine import InboxFile, InboxMerge, InboxMessage, InboxReceipt, InboxStatus
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Ticket
@@ -19,7 +19,7 @@ from tests.processes.measured import Measured
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.settings import Settings
-from actors.queue.lanes import Send
+from actors.queue.outbound_queue import Send
 from actors.queue.records import derive
 from actors.queue.spool.file import EXCEPTED, Spool
 from actors.redis.client import RedisAway
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.queue.lanes import Lanes, Record
+    from actors.queue.outbound_queue import Lanes, Record
 
 CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 LID = "90000000000002@lid"

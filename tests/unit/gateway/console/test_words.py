@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 
-from actors.connection.ends.causes import Kind
+from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import Guarantees
-from actors.health import sentences
+from actors.health import health_texts
 from gateway.console import words
 from gateway.schemas import requests
 from gateway.schemas.responses import LimitReason, RecoveryAction, State
@@ -22,7 +22,7 @@ def test_every_code_has_words() -> None:
     assert set(words.ACTIONS) == set(get_args(RecoveryAction.model_fields["action"].annotation))
     assert set(words.PROMISES) == {field.name for field in fields(Guarantees)}
     assert {str(kind) for kind in Kind} - set(words.CAUSES) == {"closed"}
-    assert set(sentences.CAUSES) | set(sentences.BY_HAND) <= set(words.CAUSES)
+    assert set(health_texts.CAUSES) | set(health_texts.BY_HAND) <= set(words.CAUSES)
     assert set(words.LIMITS) == set(get_args(LimitReason))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
-from actors.connection.native.receive.messages.scene import scene_of
+from actors.connection.native.receive.messages.message_context import scene_of
 from actors.connection.session.messages.sealed_edits import SealedEdit
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Edit, encode

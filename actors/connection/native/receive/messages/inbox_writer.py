@@ -12,8 +12,8 @@ from actors.connection.native.receive import timers
 from actors.connection.native.receive.from_proto import Forged, content_of, unsealed
 from actors.connection.native.receive.message_source import Key, arrival
 from actors.connection.native.receive.messages.edit_opener import EditOpener
+from actors.connection.native.receive.messages.message_context import scene_of
 from actors.connection.native.receive.messages.outcome import Outcome
-from actors.connection.native.receive.messages.scene import scene_of
 from actors.connection.session.messages.message_aliases import retargeted
 from actors.connection.session.received.inbox import UNDECRYPTABLE
 from actors.messages.content import Change, encode, is_plain, text_of

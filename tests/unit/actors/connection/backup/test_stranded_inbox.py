@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from actors.queue.lanes import Lanes
+    from actors.queue.outbound_queue import Lanes
 
 CHAT = "15550100002@s.whatsapp.net"
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from doubleratchet.recommended import diffie_hellman_ratchet_curve25519
 from doubleratchet.recommended.crypto_provider_impl import CryptoProviderImpl
 
-from actors.connection.native.signal import envelope, ratchet
+from actors.connection.native.signal import ratchet, signal_messages
 from actors.connection.native.signal.device_sessions import new_key_pair
 
 if TYPE_CHECKING:
@@ -122,5 +122,5 @@ async def fill(peer: Device, device: Device, *, sessions: int, skipped: int) -> 
 
 def forged(counter: int, *, key: bytes | None = None, previous: int = 0) -> Sent:
     """A message under a ratchet key that the peer never used, with a MAC of zeros."""
-    head = envelope.header(key or new_key_pair()[1], counter, previous)
-    return "msg", envelope.unsigned_message(head, bytes(16)) + bytes(8)
+    head = signal_messages.header(key or new_key_pair()[1], counter, previous)
+    return "msg", signal_messages.unsigned_message(head, bytes(16)) + bytes(8)

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from actors.connection.native.decryption_errors import Unprepared
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.group_members import MemberLists
 from actors.connection.native.identities.group_queries import OverSocket
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.stanzas import StanzaHandler
-from actors.connection.native.refusals import Unprepared
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal.agreement import Bundle
 from actors.connection.native.signal.device_sessions import Signal, new_credentials

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.account.port import Call
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.abilities.port import Call
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.calls import REMEMBERED, RingingCalls
 from actors.connection.native.identities.addresses import Address

@@ -9,7 +9,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection import whatsapp_version
-from actors.connection.ends.causes import Cause, Kind, from_failure
+from actors.connection.disconnects.causes import Cause, Kind, from_failure
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.errors import ConnectionLost

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.config.sources import resolve_settings
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing
-from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.paired_client import PairedClient
 from actors.connection.native.pairing import unpaired_client

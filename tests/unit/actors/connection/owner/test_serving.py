@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.ends.causes import Cause, Kind
-from actors.connection.ends.consequences import ServingEnd, consequence, ending_of
+from actors.connection.disconnects.causes import Cause, Kind
+from actors.connection.disconnects.consequences import ServingEnd, consequence, ending_of
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.ends.causes import Kind as Cause
-from actors.connection.ends.consequences import Reconnect, consequence
+from actors.connection.disconnects.causes import Kind as Cause
+from actors.connection.disconnects.consequences import Reconnect, consequence
 from actors.connection.native.media.https import Unreachable, Web
 from actors.connection.proxy import tunnel
 from actors.connection.proxy.address import parse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.native.signal.device_sessions import new_credentials
-from actors.connection.session.part import SessionPart
+from actors.connection.session.session_part import SessionPart
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
 if TYPE_CHECKING:

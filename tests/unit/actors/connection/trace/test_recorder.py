@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.trace import trace_writer
 from actors.connection.trace.recorder import Recorder
 from actors.connection.trace.trace_file import OLDER, TraceFile, older

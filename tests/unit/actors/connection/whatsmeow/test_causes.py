@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.whatsmeow.causes import from_ended, from_word
 
 NOW = 1_000_000.0

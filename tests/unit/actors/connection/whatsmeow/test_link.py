@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed
 from actors.connection.whatsmeow.link import Link
 from actors.connection.whatsmeow.program import frames

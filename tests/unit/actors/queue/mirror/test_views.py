@@ -9,7 +9,7 @@ from actors.messages.content import ChatChange, PollVote, Reaction, ReadMark, Ta
 from actors.queue.mirror import views
 from actors.queue.records import Record
 from actors.state.documents import JOBS, MESSAGES
-from actors.state.messages.changes import target_id
+from actors.state.messages.applied_changes import target_id
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:

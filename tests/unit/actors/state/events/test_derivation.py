@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import pytest_asyncio
 
-from actors.connection.account.port import Call
+from actors.connection.abilities.port import Call
 from actors.connection.engine import InboxMessage
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode

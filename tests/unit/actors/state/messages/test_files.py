@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.engine import InboxFile, InboxMessage
 from actors.messages.content import Delete, File, Image, Target, encode
-from actors.state.messages.changes import is_early, noting
+from actors.state.messages.applied_changes import is_early, noting
 from actors.state.messages.files import later, settling
 from actors.state.messages.received import FORMER, incoming, moving, storing
 

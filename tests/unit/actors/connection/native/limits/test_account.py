@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, NotConnected, SendError
 from actors.connection.limits.account_limits import NONE, Limits
-from actors.connection.limits.refusals import SendDeferred, refused
+from actors.connection.limits.ack_errors import SendDeferred, refused
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.limits import account, mex

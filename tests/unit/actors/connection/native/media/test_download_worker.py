@@ -18,7 +18,7 @@ from actors.connection.native.media.admission import Bounds
 from actors.connection.native.media.download_worker import AT_ONCE, Courier
 from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
-from actors.connection.native.media.over_socket import phone
+from actors.connection.native.media.media_queries import phone
 from actors.connection.session.files.downloads import Transfer
 from actors.connection.session.session import Session
 from actors.runtime.actor_base import end_tasks

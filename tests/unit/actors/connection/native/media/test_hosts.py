@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.native.media.hosts import Hosts, NoLink, read
-from actors.connection.native.media.over_socket import servers
+from actors.connection.native.media.media_queries import servers
 from actors.connection.native.transport.errors import RequestFailed
 from actors.connection.native.transport.nodes import Node
 

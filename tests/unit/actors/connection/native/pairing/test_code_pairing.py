@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import (
     NO_CODE,
     EngineEvents,

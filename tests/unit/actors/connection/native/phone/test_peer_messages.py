@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.connection.native.send.fanout import Fanout
-    from actors.connection.native.send.outbox import Departures
+    from actors.connection.native.send.outgoing_stanzas import Departures
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
+from actors.connection.native.decryption_errors import Unprepared
 from actors.connection.native.receive import receipts
 from actors.connection.native.receive.messages.outcome import Outcome
 from actors.connection.native.receive.pipeline import Receiver
-from actors.connection.native.refusals import Unprepared
 from actors.connection.native.transport.errors import ConnectionLost
 from actors.connection.native.transport.nodes import Node
 from actors.connection.session.session import Session

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.ends.causes import Cause, Kind
+from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, Presence
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People

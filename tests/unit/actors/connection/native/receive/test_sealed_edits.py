@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from actors.connection.native.receive.addons import EDIT, IV_BYTES, key
+from actors.connection.native.receive.votes_and_edits import EDIT, IV_BYTES, key
 from actors.connection.native.transport.nodes import proto
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Edit, Target, decode

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.engine import EngineEvents, Outgoing, SendError
-from actors.connection.limits.refusals import SendDeferred
+from actors.connection.limits.ack_errors import SendDeferred
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People

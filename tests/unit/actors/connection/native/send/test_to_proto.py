@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.engine import SendError
 from actors.connection.native.receive import wrappers
-from actors.connection.native.receive.addons import VOTE, aad, key
+from actors.connection.native.receive.votes_and_edits import VOTE, aad, key
 from actors.connection.native.send.to_proto import Dress, Place, dress, write
 from actors.connection.native.transport.nodes import Node
 from actors.messages.content import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.signal import envelope
+from actors.connection.native.signal import signal_messages
 from actors.connection.native.signal.device_sessions import (
     NoSession,
     Signal,
@@ -19,8 +19,8 @@ from actors.connection.native.signal.device_sessions import (
     new_key_pair,
     new_signed_prekey,
 )
-from actors.connection.native.signal.envelope import PrekeyMessage
 from actors.connection.native.signal.session_renewal import renew
+from actors.connection.native.signal.signal_messages import PrekeyMessage
 from actors.connection.native.signal.signatures import KEY_TYPE, verify
 from actors.connection.session.session import Session
 
@@ -78,7 +78,7 @@ async def test_too_much_is_not_encrypted(alice: Device, bob: Device) -> None:
     await open_both(alice, bob)
     with pytest.raises(ValueError, match="too large"):
         await alice.encrypt(bytes(1 << 20))
-    largest = b"x" * (envelope.MAX_BYTES - 1024)
+    largest = b"x" * (signal_messages.MAX_BYTES - 1024)
     assert await bob.decrypt(await alice.encrypt(largest)) == largest
 
 
@@ -136,8 +136,10 @@ async def test_a_forged_first_message_uses_no_prekey_up(alice: Device, bob: Devi
 
 
 def _ahead(message: bytes, counter: int) -> bytes:
-    key = envelope.SignalMessage.decode(message).ratchet_key
-    return envelope.unsigned_message(envelope.header(key, counter, 0), bytes(16)) + bytes(8)
+    key = signal_messages.SignalMessage.decode(message).ratchet_key
+    return signal_messages.unsigned_message(
+        signal_messages.header(key, counter, 0), bytes(16)
+    ) + bytes(8)
 
 
 def _highest_bit_set(key: bytes) -> bytes:

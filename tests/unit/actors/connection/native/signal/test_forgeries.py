@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.native.receive.pipeline import Receiver
-from actors.connection.native.signal import envelope
+from actors.connection.native.signal import signal_messages
+from actors.connection.native.signal.decryption_budget import BURST
 from actors.connection.native.signal.device_sessions import Undecryptable, new_key_pair
-from actors.connection.native.signal.effort import BURST
 from actors.connection.native.signal.group_keys import GroupKeys, handing
 from actors.connection.native.signal.sender_keys import OwnSenderKey
 from actors.connection.native.signal.signatures import sign
@@ -49,7 +49,7 @@ async def test_a_forgery_computes_little(
     alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(alice, bob, sessions=41, skipped=0)
-    newest = envelope.SignalMessage.decode((await alice.encrypt(b"x"))[1]).ratchet_key
+    newest = signal_messages.SignalMessage.decode((await alice.encrypt(b"x"))[1]).ratchet_key
     cost = Cost(bob.session, monkeypatch)
     for made in (
         forged(0),
@@ -175,9 +175,9 @@ def garbage(own: OwnSenderKey, ahead: int) -> bytes:
     """A group's message under its sender's signature, so far ahead, that no key decrypts."""
     signed = (
         b"\x33"
-        + envelope.number_field(1, own.key_id)
-        + envelope.number_field(2, own.iteration + ahead)
-        + envelope.blob_field(3, bytes(15))
+        + signal_messages.number_field(1, own.key_id)
+        + signal_messages.number_field(2, own.iteration + ahead)
+        + signal_messages.blob_field(3, bytes(15))
     )
     return signed + sign(own.private, signed)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.connection.native.signal import envelope, ratchet
+from actors.connection.native.signal import ratchet, signal_messages
 from actors.connection.native.signal.device_sessions import (
     Signal,
     Undecryptable,
@@ -72,15 +72,19 @@ async def test_a_mac_is_needed_and_is_strict(alice: Device, bob: Device) -> None
 async def test_a_ratchet_key_of_low_order_is_refused(alice: Device, bob: Device) -> None:
     await open_both(alice, bob)
     kind, data = await alice.encrypt(b"hello")
-    message = envelope.SignalMessage.decode(data)
-    zero = envelope.unsigned_message(envelope.header(bytes(32), 0, 0), message.ciphertext)
+    message = signal_messages.SignalMessage.decode(data)
+    zero = signal_messages.unsigned_message(
+        signal_messages.header(bytes(32), 0, 0), message.ciphertext
+    )
     await bob.refuses((kind, zero + bytes(8)), "invalid_message")
 
 
 async def test_nobody_sends_on_the_signed_prekeys_chain(alice: Device, bob: Device) -> None:
     bundle = await bob.bundle()
     await alice.establish(bundle)
-    forged = envelope.unsigned_message(envelope.header(bundle.signed_prekey, 0, 0), bytes(16))
+    forged = signal_messages.unsigned_message(
+        signal_messages.header(bundle.signed_prekey, 0, 0), bytes(16)
+    )
     await alice.refuses(("msg", forged + bytes(8)), "invalid_message")
 
 
@@ -102,11 +106,11 @@ async def test_missing_messages_are_bridged_to_a_bound(alice: Device, bob: Devic
 async def test_a_forged_counter_changes_nothing(alice: Device, bob: Device) -> None:
     await open_both(alice, bob)
     kind, data = await alice.encrypt(b"hello")
-    message = envelope.SignalMessage.decode(data)
+    message = signal_messages.SignalMessage.decode(data)
 
     def forged(key: bytes, counter: int, previous: int) -> Sent:
-        head = envelope.header(key, counter, previous)
-        return kind, envelope.unsigned_message(head, message.ciphertext) + bytes(8)
+        head = signal_messages.header(key, counter, previous)
+        return kind, signal_messages.unsigned_message(head, message.ciphertext) + bytes(8)
 
     await bob.refuses(forged(message.ratchet_key, 2**32 - 1, 0), "too_far")
     await bob.refuses(forged(new_key_pair()[1], 2**32 - 1, 0), "too_far")
@@ -125,7 +129,7 @@ async def test_libsignals_previous_counter_loses_nothing(
     monkeypatch.setattr(
         ratchet,
         "_encoded",
-        lambda sent: envelope.header(
+        lambda sent: signal_messages.header(
             sent.ratchet_pub,
             sent.sending_chain_length,
             written(sent.previous_sending_chain_length),

@@ -1,0 +1,158 @@
+"""Bounds the processor time spent on unreadable messages, per message and per device, in HMACs.
+
+An HMAC of one chain step takes about 1.5 µs on the slower machines of 2026; the others were measured
+beside it, with room. `tests/benchmarks/test_forgeries.py` prints what a message takes at the worst.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from actors.connection.native.decryption_errors import Undecryptable, Unprepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from actors.connection.native.decryption_errors import Reason
+
+LOADING: Final = 15
+"""Decode a stored session."""
+
+AGREEMENT: Final = 65
+"""An X25519 agreement, the root chain's step, the message's keys and their MAC."""
+
+ACCEPTANCE: Final = 500
+"""A first message: the four agreements of X3DH and two of the ratchet."""
+
+SIGNATURE: Final = 60
+"""The signature of a group's message."""
+
+BYTES: Final = 1_024
+"""Bytes of a message for which a MAC takes one more."""
+
+ORDINARY: Final = 150
+"""An ordinary message on the current session takes less; more is not computed inside a transaction."""
+
+MOST: Final = 500
+"""One message takes no more before its MAC is checked."""
+
+BURST: Final = 20_000
+"""Effort that a device may cause at once, beyond its ordinary messages."""
+
+RATE: Final = 500.0
+"""Effort a second that its budget gains."""
+
+_PEERS: Final = 1_024
+"""Budgets in memory: those of the devices that were charged last."""
+
+T = TypeVar("T")
+
+
+class Allowance:
+    """Effort that one message may take.
+
+    More raises `Unprepared` inside a transaction, so that the message is prepared outside, and
+    `Undecryptable` elsewhere, where one MAC over the `size` bytes of the message is free: they arrived.
+    """
+
+    def __init__(
+        self, most: int, size: int, *, within: bool = False, exhausted: bool = False
+    ) -> None:
+        """`exhausted`: the sender's budget is, which is then the reason for a refusal."""
+        self._size = size // BYTES
+        self._left = most if within else most + self._size
+        self._within, self._exhausted = within, exhausted
+        self.spent = 0
+
+    def demand(self, effort: int, reason: Reason, *, mac: bool = False) -> None:
+        """Take this much. `mac`: all of the message is authenticated for it."""
+        effort += self._size if mac else 0
+        if effort > self._left:
+            if self._within and not self._exhausted:
+                raise Unprepared
+            raise Undecryptable("over_budget" if self._exhausted else reason)
+        self._left -= effort
+        self.spent += effort
+
+    def pay(self, effort: int) -> None:
+        """Take this much for a message whose MAC was right, outside a transaction however little is left."""
+        if effort > self._left and self._within:
+            raise Unprepared
+        self._left -= effort
+        self.spent += effort
+
+
+class Budgets:
+    """Effort that each device may cause beyond ordinary messages, in this process.
+
+    A device without any left gets what an ordinary message takes, and no more: messages in order on its
+    current session, and first messages of a new one, are read as ever. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._left: dict[str, tuple[float, float]] = {}  # effort left, and when
+
+    @contextmanager
+    def allowance(self, device: str, size: int, *, base: int = 0) -> Iterator[Allowance]:
+        """Effort for a message of `size` bytes; `base` is the part that it takes in any case.
+
+        Afterwards the budget pays for what was more than ordinary.
+        """
+        exhausted = self.exhausted(device)
+        ordinary = base + ORDINARY
+        most = ordinary if exhausted else max(MOST, ordinary)
+        allowed = Allowance(most, size, exhausted=exhausted)
+        try:
+            yield allowed
+        finally:
+            if allowed.spent > ordinary:
+                self._charge(device, allowed.spent)
+
+    def exhausted(self, device: str) -> bool:
+        """Whether a message of the device gets no more than an ordinary one takes."""
+        return self._effort(device) <= 0
+
+    def within(self, device: str, size: int) -> Allowance:
+        """Effort for a message inside a transaction: preparing it would give an exhausted device no more."""
+        return Allowance(ORDINARY, size, within=True, exhausted=self.exhausted(device))
+
+    def _charge(self, device: str, spent: int) -> None:
+        left = self._effort(device) - spent
+        self._left.pop(device, None)
+        self._left[device] = (left, self._clock())
+        if len(self._left) > _PEERS:
+            del self._left[next(iter(self._left))]
+
+    def _effort(self, device: str) -> float:
+        left, at = self._left.get(device, (float(BURST), 0.0))
+        return min(float(BURST), left + (self._clock() - at) * RATE)
+
+
+class Prepared(Generic[T]):
+    """Results for messages that were tried outside the transaction that they are read in.
+
+    They hold for an owner (a device, or a device in a group) until the keys of that owner change.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, dict[bytes, T | Undecryptable]] = {}
+
+    def put(self, owner: Hashable, ciphertext: bytes, found: T | Undecryptable) -> None:
+        self._found.setdefault(owner, {})[ciphertext] = found
+
+    def get(self, owner: Hashable, ciphertext: bytes) -> T | None:
+        """The result; None where there is none. Raises `Undecryptable` where that is the result."""
+        found = self._found.get(owner, {}).get(ciphertext)
+        if isinstance(found, Undecryptable):
+            raise Undecryptable(found.reason)
+        return found
+
+    def drop(self, owner: Hashable) -> None:
+        """Forget the owner's: its keys change."""
+        self._found.pop(owner, None)
+
+    def clear(self) -> None:
+        self._found.clear()

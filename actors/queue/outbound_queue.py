@@ -1,0 +1,307 @@
+"""Implements the outbound queue's operations (accept, claim, receipts, cancel), each one atomic Redis script.
+
+One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
+connection (`scripts/lanes.lua`). An accepted message is delivered at least once or ends visibly
+(G2); each attempt carries the id minted at acceptance (G3); within a chat and priority the order
+of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G6).
+
+Every method raises `RedisAway` when Redis does not serve; the call may then have been applied, and
+repeating it is safe.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Literal
+
+from actors.queue.dead_letters import ALL, Redriven, Which
+from actors.queue.inspection import clock, pairs
+from actors.queue.joins import Joins, Renamed
+from actors.queue.message_bytes import LEAST
+from actors.queue.outcomes import own_ids
+from actors.queue.pacing import Pacing
+from actors.queue.queue_errors import (
+    ConnectionDeleted,
+    IdempotencyConflict,
+    NotCancellable,
+    NotDead,
+    NotFound,
+)
+from actors.queue.records import (
+    Accepted,
+    Claim,
+    Counts,
+    Job,
+    Record,
+    Send,
+    Status,
+    api_id,
+    derive,
+    job_of,
+    mint,
+    record_of,
+)
+from actors.queue.retry_policy import decide
+from actors.redis import keys
+from actors.redis.client import RedisAway, connect, reach
+from actors.redis.leases.leases import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis.asyncio import Redis
+
+    from actors.config.settings import Settings
+    from actors.runtime.limits.limits import LimitReached
+    from actors.runtime.limits.quotas import Part
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+RECEIPT_BATCH = 200
+ABANDON_BATCH = 200
+# Seconds beyond its time that a blocked wait may take before the server counts as away.
+GRACE = 5.0
+
+__all__ = [
+    "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
+    "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway",
+    "Redriven", "Renamed", "Send", "Status", "Which", "decide", "mint",
+]  # fmt: skip
+
+
+class Lanes(Joins):
+    """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        super().__init__(redis)
+        self._settings = settings
+        self._pacing = Pacing.of(settings)
+        self._blocking: Redis | None = None
+
+    async def accept(
+        self,
+        send: Send,
+        *,
+        idempotency_key: str | None = None,
+        message_id: str | None = None,
+        now: float | None = None,
+        limited: bool = True,
+        part: Part | None = None,
+    ) -> Accepted:
+        """Put a message at the tail of its lane; when this returns, it is on disk (G1).
+
+        With `idempotency_key` (scope it by API key) the same body within 24 h gives the first
+        record again, another raises `IdempotencyConflict`. With `message_id`, minted before, the
+        acceptance may be repeated at any time within the retention of records.
+
+        The record has the chat of today, where the address of `send` is a former one (`rename`).
+
+        Raises `ConnectionDeleted` from `Leases.delete` on, and, where it is `limited`, `LimitReached` once the
+        messages of the connection have `QUEUE_MEMORY_PER_CONNECTION` bytes, or their `part` of the memory of Redis
+        where that is all that is left for them; never for one that was accepted before.
+        """
+        now = clock(now)
+        key, fingerprint, spare = "", "", ""
+        if idempotency_key is not None:
+            key = keys.digest(idempotency_key)
+            fingerprint = send.fingerprint
+            spare = "" if message_id else mint()
+            message_id = message_id or derive(send, idempotency_key, now)
+        message_id = message_id or mint()
+        outcome, *answer = await self._run(
+            send.connection,
+            "accept",
+            now,
+            message_id,
+            spare,
+            key,
+            fingerprint,
+            IDEMPOTENCY_SECONDS * 1000,
+            send.chat,
+            send.type,
+            send.text,
+            send.priority,
+            "" if send.send_at is None else repr(send.send_at),
+            send.content,
+            (limited and self._most(part)) or "",
+        )
+        if outcome == "deleted":
+            raise ConnectionDeleted(send.connection)
+        if outcome == "full":
+            raise self._full(part)
+        if outcome == "conflict":
+            raise IdempotencyConflict
+        if outcome == "replayed":
+            known, fields = answer
+            first = record_of(send.connection, known, pairs(fields))
+            return Accepted(await self._named(first), replayed=True)
+        message_id, revision, status, chat = answer
+        record = Record(
+            id=api_id(send.connection, message_id),
+            message_id=message_id,
+            connection=send.connection,
+            chat=chat,
+            type=send.type,
+            text=send.text,
+            priority=send.priority,
+            status=status,
+            attempts=0,
+            error=None,
+            uncertain=False,
+            accepted_at=now,
+            send_at=send.send_at,
+            times={status: now},
+            revision=int(revision),
+            content=send.content,
+        )
+        return Accepted(record, replayed=False)
+
+    async def require_room(self, connection: str, part: Part | None = None) -> None:
+        """Raise what `accept` would of the shortest message of the connection for want of room."""
+        limit = self._most(part)
+        if limit and (await self.flows_many([connection]))[connection].bytes + LEAST > limit:
+            raise self._full(part)
+
+    def _most(self, part: Part | None) -> int:
+        """The bytes that the messages of a connection may have; 0 is no limit."""
+        sizes = (self._settings.queue_limit.size, 0 if part is None else part.size)
+        return min((each for each in sizes if each), default=0)
+
+    def _full(self, part: Part | None) -> LimitReached:
+        each = self._settings.queue_limit
+        if part is not None and (not each.size or part.size < each.size):
+            return part.limit.reached("instance")
+        return each.reached("connection")
+
+    async def claim(
+        self,
+        connection: str,
+        epoch: int,
+        limit: int,
+        now: float | None = None,
+        *,
+        sent: Mapping[str, float] | None = None,
+        ahead: bool = False,
+    ) -> Claim:
+        """Take up to `limit` messages of as many chats, `QUEUE_CONCURRENCY` in flight at most.
+
+        With `ahead` one more of each chat that has one in flight, where no other chat waits for
+        its turn and nothing is paced. It may leave once WhatsApp acknowledged the one before it.
+        It goes back by itself where that one has to be tried again or is unclaimed.
+
+        `sent` are ids and times that WhatsApp acknowledged: they are `complete` before the claim,
+        in the same call. Messages that become claimable by it beyond `limit` wake no other claim.
+
+        Raises `LeaseLost`, and the proofs in `sent` count all the same. Messages that are due are readied
+        first; if `next_due` is not after `now`, more is due than one script readies: claim again.
+        A message that the pacing forbids stays in its lane.
+
+        A `Lanes` remembers what it handed out, so that a claim whose answer was lost is handed
+        out again by the next. So one `Lanes` claims for a connection, and each job ends in
+        `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is reported again before
+        the next claim, whether the caller repeats it or not.
+        """
+        now = clock(now)
+        claimed = self._hold(connection, epoch)
+        async with claimed.turn:
+            for message_id, owed in list(claimed.owed.items()):
+                if claimed.owed.get(message_id) is owed:
+                    await self._report(connection, claimed, message_id, owed)
+            rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
+            proofs = claimed.proofs(own_ids(connection, sent or {}), now)
+            with claimed.reporting(proofs):
+                outcome, *answer = await self._run(
+                    connection,
+                    "turn",
+                    now,
+                    len(proofs),
+                    *(part for name, proof in proofs.items() for part in (name, proof.args[-1])),
+                    epoch,
+                    limit,
+                    int(ahead and not self._pacing),
+                    self._settings.queue_concurrency,
+                    self._pacing.interval,
+                    self._pacing.longest,
+                    len(rests),
+                    *rests,
+                    *claimed.tries,
+                )
+            if outcome == "lost":
+                self._drop(connection, claimed)
+                raise LeaseLost(connection)
+            if outcome == "unnamed":
+                return Claim((), now, tuple(answer[0]))
+            due, rows = answer
+            for row in rows:
+                claimed.tries[row[0]] = int(row[8])
+        return Claim(tuple(job_of(connection, row) for row in rows), float(due) if due else None)
+
+    async def wait(self, connection: str, timeout: float) -> None:  # noqa: ASYNC109
+        """Return when something may have become claimable, or after `timeout` seconds.
+
+        Nothing that was queued after the last claim is missed. One waits for a connection.
+        """
+        if self._blocking is None:
+            self._blocking = connect(self._settings, blocking=True)
+        async with reach(deadline=timeout + GRACE):
+            # 0 would block for ever.
+            await self._blocking.blpop([keys.of(connection).wake], timeout=max(timeout, 0.01))
+
+    async def receipts(
+        self,
+        connection: str,
+        receipts: Sequence[tuple[str, Literal["delivered", "read"], float]],
+        now: float | None = None,
+    ) -> None:
+        """Note receipts: WhatsApp's message id, what became of it, WhatsApp's time.
+
+        They also prove a message sent in whatever state it is (G3). Idempotent and monotone: read
+        is never delivered again. Unknown ids are ignored.
+        """
+        now = clock(now)
+        for begin in range(0, len(receipts), RECEIPT_BATCH):
+            batch = receipts[begin : begin + RECEIPT_BATCH]
+            parts = [part for name, status, at in batch for part in (name, status, repr(at))]
+            await self._run(connection, "receipts", now, *parts)
+
+    async def redact(self, connection: str, message_id: str, now: float | None = None) -> None:
+        """Forget what a message said: it was deleted for everyone. Harmless twice, or for no message.
+
+        A message that is still to be sent keeps its words.
+        """
+        await self._run(connection, "redact", clock(now), message_id)
+
+    async def promote(self, connection: str, now: float | None = None) -> float | None:
+        """Ready what is due; return when the next is (None: nothing is held back)."""
+        due = await self._run(connection, "promote", clock(now))
+        return float(due) if due else None
+
+    async def cancel(self, id: str, now: float | None = None) -> Record:  # noqa: A002
+        """Cancel a message that is not being sent. Of a cancel and a claim, one wins.
+
+        Raises `NotCancellable` and `NotFound`; a cancelled message is cancelled again.
+        """
+        return await self._decide(id, "cancel", now, NotCancellable)
+
+    async def abandon(self, connection: str, code: str, now: float | None = None) -> None:
+        """End everything that is open as cancelled, with `code` as the error; dead letters stay.
+
+        A message that is being sent may yet arrive, so it is `uncertain`. For a connection without an owner;
+        safe to repeat, also after a half.
+        """
+        now = clock(now)
+        while await self._run(connection, "abandon", now, code, ABANDON_BATCH):
+            pass
+
+    async def remove(self, connection: str) -> bool:
+        """Remove the queue and the lease; False, and nothing is removed, if there is more to do.
+
+        That is: something is open, or changed and not `mirrored`. Records stay, for who forgets
+        them at last.
+        """
+        return bool(await self._run(connection, "close", clock(None)) == "closed")
+
+    async def close(self) -> None:
+        """Close the blocking connection of `wait`; not the client, which is the caller's."""
+        if self._blocking is not None:
+            await self._blocking.aclose()
+            self._blocking = None
