@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 BEFORE = "625f292a164c8f72dad393469543d42d9ee41492"
-"""A commit whose actor classes have the methods of now: Ray loads a class of the older code by their names."""
+"""A commit whose actor classes have the present methods: Ray loads a class of the older code by their names."""
 
 
 @pytest.fixture
