@@ -1,4 +1,4 @@
-"""Implements the HealthMonitor actor: probes dependencies and connections periodically, and writes alerts."""
+"""Implements the HealthMonitor actor: at intervals judges health, and writes status and alerts to the store."""
 
 from __future__ import annotations
 

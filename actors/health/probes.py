@@ -1,4 +1,4 @@
-"""Probes Redis, the state store, the bucket and all connections within bounded time."""
+"""Reads the health of Redis, state store and bucket, and all connections' leases and queues, in bounded time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends history syncs from the account's own phone to its linked devices.
+"""Builds history syncs described by the control API; sends each from the account's phone to linked devices.
 
 After whatsmeow `message.go` (handleHistorySyncNotificationLoop) and Baileys `utils/history`: a
 HistorySync, deflated, encrypted as media of type `md-msg-hist`, and named by a HistorySyncNotification

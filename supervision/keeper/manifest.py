@@ -1,4 +1,4 @@
-"""Reads and writes the manifest: the file in the data directory that lists an instance's processes and ports.
+"""Reads and writes the manifest (instance.json): the plan of an instance's parts and ports for each start.
 
 With it a plain `teimoso up` starts the same parts on the same ports again.
 """

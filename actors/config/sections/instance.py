@@ -1,4 +1,4 @@
-"""Declares the settings of the instance itself: data directory, API address, logs, traces."""
+"""Declares the settings of the instance itself: data directory, API address, logs."""
 
 from __future__ import annotations
 

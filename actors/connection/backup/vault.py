@@ -1,4 +1,4 @@
-"""Stores encrypted copies of sessions in a bucket, each under a new name; lists, restores and prunes the copies.
+"""Encrypts session snapshots into copies in a bucket; lists, decrypts and checks, prunes and rewraps copies.
 
 A copy is ``sessions/CONNECTION/EPOCH-COMMIT``, written once and never changed. The newest is the
 one with the highest name, so an owner whose epoch is over can add copies, but none that counts.

@@ -1,4 +1,4 @@
-"""Defines the limits of API callers (requests, webhooks, bytes), and the exception for a call that exceeds a limit."""
+"""Defines the type of a limit on a connection, API key or instance, and the exception when reached (pure)."""
 
 from __future__ import annotations
 
