@@ -115,8 +115,15 @@ def test_status_names_every_process(instance: Instance, shop: str) -> None:
 def test_health_has_the_guides_shape_without_a_key(instance: Instance, shop: str) -> None:
     health = instance.api.get("/health", headers={"X-Api-Key": ""}).json()
     assert set(health) == {"status", "uptime", "connections", "queue", "resources"}
-    assert health["connections"] == {"total": 1, "active": 1, "failed": 0, "recovering": 0}
     assert set(health["queue"]) == {"waiting", "active", "failed"}
     assert health["resources"]["cpu"] >= 0
     assert 0 < health["resources"]["memory"]["percentage"] < 100
     assert shop not in str(health)
+
+    def counted() -> bool:
+        """Connections that other tests made on this instance may still be on their way out."""
+        found = len(instance.api.get("/api/connections").json()["items"])
+        counts = {"total": found, "active": found, "failed": 0, "recovering": 0}
+        return bool(instance.api.get("/health").json()["connections"] == counts)
+
+    until("/health counts the connections", counted, 15)
