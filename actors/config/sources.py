@@ -1,4 +1,4 @@
-"""Resolves `Settings` from command-line flags, environment and settings file, once per start of an instance.
+"""Resolves and validates `Settings` from flags, environment and settings file, for instance starts, CLI and jobs.
 
 A process that reads `runtime.json` (`Settings.load`) does not load this module: it is heavy, and
 there are many of those processes.

@@ -1,4 +1,4 @@
-"""Tracks how long the socket of an unpaired device still accepts a pairing, so that a code is requested in time."""
+"""Tracks how long an unpaired device's socket can still pair, and awaits a fresh socket before a code is requested."""
 
 from __future__ import annotations
 

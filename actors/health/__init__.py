@@ -1,4 +1,4 @@
-"""Monitors the health of an instance: probes and measures, judges against thresholds, raises and clears alerts.
+"""Monitors the health of an instance: probes servers, judges samples against thresholds, raises and clears alerts.
 
 Nothing here restarts anything: that is `supervision`. Alerts become events in `actors/state`.
 """

@@ -1,4 +1,4 @@
-"""Decides when an alert is raised, repeated and cleared (pure).
+"""Decides from each health round's verdict which alerts are raised, repeated, changed and cleared (pure).
 
 An alert is one lasting condition on one subject. It is raised once the condition was there for
 some rounds in a row (a peak of the CPU is no news) and cleared after two rounds without it, so

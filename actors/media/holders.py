@@ -1,4 +1,4 @@
-"""Updates, inside the media ledger's transactions, which connections keep each file, and the bytes of each.
+"""Records, inside the media ledger's transactions, which connections hold each file, and checks byte quotas.
 
 `ledger` calls these functions within its transactions.
 """

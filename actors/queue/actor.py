@@ -1,4 +1,4 @@
-"""Implements the QueueActor, the Ray actor that runs the queue's upkeep and nothing else."""
+"""Implements the QueueActor: makes delayed messages due, mirrors queues to the state store, prunes dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrects Redis's count of a connection's message bytes (`scripts/bytes.lua`): expired and older records.
+"""Corrects Redis's count of a connection's message bytes for expired records and records of older releases.
 
 `Lanes.accept` refuses a message beyond QUEUE_MEMORY_PER_CONNECTION.
 """

@@ -1,4 +1,4 @@
-"""Defines the base class of all actors: starts once, can be watched for death, reports its own health.
+"""Defines the base class of all actors: idempotent start and stop, a watch for the actor's death, health reports.
 
 No Ray in here. The tree calls `watch` and keeps the call pending: it breaks when the process dies.
 `health` runs in a loop of its own (a concurrency group), so that it answers while the main loop is

@@ -1,4 +1,4 @@
-"""Computes exponential pauses after failures, and repeats a step until it succeeds."""
+"""Computes exponential pauses after failures, and repeats a step while the step raises a given error."""
 
 from __future__ import annotations
 

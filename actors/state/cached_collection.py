@@ -1,4 +1,4 @@
-"""Caches a collection of the state store in the memory of a process, and refreshes the cache."""
+"""Reads a state-store collection for a process's cache, or a local copy while the store has never answered."""
 
 from __future__ import annotations
 

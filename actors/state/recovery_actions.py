@@ -1,4 +1,4 @@
-"""Builds documents of ``recovery_actions``: restarts and stops of actors, for the root actor to write."""
+"""Builds ``recovery_actions`` documents of restarts, recoveries and give-ups, for the root actor to write."""
 
 from __future__ import annotations
 

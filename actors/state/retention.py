@@ -1,4 +1,4 @@
-"""Deletes expired recovery actions, cleared alerts, finished jobs and events from the state store."""
+"""Deletes expired recovery actions, alerts, jobs, events, webhook deliveries and file owners from the state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the settings of the instance itself: data directory, API address, logs."""
+"""Declares the settings of the instance itself: data directory, API address and key, logs, retention of history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the settings of the outbound queue, of the event log and of media files."""
+"""Declares the settings of the outbound queue and pacing, of events and webhooks, and of media files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the settings of restarts after crashes, health checks and alert thresholds."""
+"""Declares the settings of standby actors, restarts, heartbeats, health checks and alert thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the settings of WhatsApp's servers, of the announced client version and of the WhatsApp engine."""
+"""Declares the settings of WhatsApp's servers, announced version, proxy, ack timeout, and of the WhatsApp engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defines the base class of WhatsApp engines, which rejects each method of `abilities.port` not overridden."""
+"""Defines the base class of WhatsApp engines: rejects passkeys, app-state syncs and chat changes unless overridden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passes read marks and chat changes from the sender to the WhatsApp engine's methods, in the chat's order."""
+"""Calls the WhatsApp engine's method for a queued read mark or chat change; the owner's sender calls this function."""
 
 from __future__ import annotations
 

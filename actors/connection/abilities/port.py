@@ -1,4 +1,4 @@
-"""Declares optional methods of WhatsApp engines (`engine.ABILITIES`): passkeys, resends, app state, calls, proxy."""
+"""Declares WhatsApp engines' methods beside messages: passkeys, resends, app state, chat changes, calls, proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports contacts' online and typing states from WhatsApp to Redis, and shows the account's own to contacts."""
+"""Reports contacts' online and typing states to Redis, and renews subscriptions and own presence at each login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypts and decrypts the backup format: compressed, in AES-GCM chunks; any changed bit is rejected.
+"""Encrypts and decrypts one backup (compressed, in AES-GCM chunks), rejects a changed bit, and rewraps data keys.
 
 ``TMOVAULT`` · version (1 byte) · length of the header (2 bytes) · header (JSON) · wrapped data key ·
 chunks. Numbers are big-endian. Each backup has a data key of its own, which is wrapped by a master

@@ -1,4 +1,4 @@
-"""Converts WhatsApp's failure and stream-error stanzas to causes of a socket's end (pure).
+"""Defines the causes of a socket's end, and derives each from WhatsApp's stanzas or the WebSocket's close (pure).
 
 Sources of the numbers: the ``reason`` of WhatsApp's ``<failure>``
 stanza at login and the ``code`` and ``<conflict>`` of its ``<stream:error>`` afterwards.

@@ -1,4 +1,4 @@
-"""Declares the WhatsApp engine's methods for chats whose address changed (LID or phone number): names, merges."""
+"""Declares a WhatsApp engine's methods that list changed addresses of chats (LID or phone number) and merge chats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs tasks beside the read loop of one login to WhatsApp; a failed task ends the login, its end all tasks."""
+"""Runs background tasks of one login to WhatsApp: a failed task ends the login, and the login's end cancels all."""
 
 from __future__ import annotations
 

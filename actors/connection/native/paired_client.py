@@ -1,4 +1,4 @@
-"""Runs one open socket of a paired device, from login to loss: receives, sends, requests, keeps prekeys."""
+"""Runs one socket of a paired device from login to loss: stores received items, sends messages, maintains prekeys."""
 
 from __future__ import annotations
 

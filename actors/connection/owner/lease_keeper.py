@@ -1,4 +1,4 @@
-"""Renews a connection's lease in Redis for its owner, and detects when the lease is lost or has expired."""
+"""Renews a connection's lease in Redis for the owner, and ends serving once the lease is lost or has expired."""
 
 from __future__ import annotations
 

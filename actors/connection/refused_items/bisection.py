@@ -1,4 +1,4 @@
-"""Finds the items of a batch that the state store refuses, sets them aside, and stores the others in order."""
+"""Stores a batch of received items in order, and by halving finds and sets aside each that the state store refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remembers calls that the whatsmeow program delivers as ringing, with the callers' addresses for rejections."""
+"""Converts call events of the whatsmeow program to `Call` values, and remembers callers for later rejections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applies one delivery of the whatsmeow program to the session file, inside a transaction, and returns the answer."""
+"""Applies one message, receipt or notification from the whatsmeow program to the session file; returns the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends requests to the whatsmeow program and answers its deliveries during one login; rejects calls afterwards."""
+"""Sends requests to the whatsmeow program and answers to received items, until the end of one login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs one login of a paired device through the whatsmeow program: receives, sends, and performs requests."""
+"""Runs a paired device's login through the whatsmeow program: stores received items, sends messages and queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests pairing codes from the whatsmeow program, and hands passkey challenges out and users' assertions in."""
+"""Requests pairing codes from the whatsmeow program, and passes on users' passkey assertions and confirmations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts deliveries of the whatsmeow program to stanza nodes, which the native engine's code parses."""
+"""Converts messages, receipts and notifications from the whatsmeow program to stanza nodes for the receive code."""
 
 from __future__ import annotations
 

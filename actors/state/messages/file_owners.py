@@ -1,4 +1,4 @@
-"""Records and checks which connections a media file belongs to, in the state store, for API keys.
+"""Builds the write by which a connection owns a media file, and finds the owner among an API key's connections.
 
 A key for some connections sends a file by its SHA-256 if one of these has it; to know the SHA-256 is
 not enough. A key for all connections needs no entry.

@@ -1,4 +1,4 @@
-"""Defers sends to new people while WhatsApp limits the account, and queries the limits after refusals."""
+"""Defers sends to new people while WhatsApp limits the account; queries and stores the limits at login and refusals."""
 
 from __future__ import annotations
 

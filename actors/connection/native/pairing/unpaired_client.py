@@ -1,4 +1,4 @@
-"""Runs the socket of an unpaired device: emits QR codes until a phone links the device, then stores credentials."""
+"""Runs the socket of an unpaired device: emits QR and pairing codes until a phone pairs, then stores credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes incoming stanzas: decrypts, commits rows to the session file, then acknowledges.
+"""Receives stanzas from WhatsApp: decrypts messages, commits rows to the session file, then sends the acks.
 
 Files that messages bring are fetched by `media`.
 """

@@ -1,4 +1,4 @@
-"""Commits waiting incoming stanzas to the session file in one transaction, then acknowledges them (G5)."""
+"""Commits waiting stanzas of either WhatsApp engine to the session file in one transaction, then sends the acks."""
 
 from __future__ import annotations
 

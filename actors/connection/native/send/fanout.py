@@ -1,4 +1,4 @@
-"""Encrypts one plaintext for many devices, each under its own Signal session, which it sets up if missing."""
+"""Encrypts one plaintext for many devices, each under a Signal session set up from a prekey bundle where missing."""
 
 from __future__ import annotations
 

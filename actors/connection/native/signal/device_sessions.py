@@ -1,4 +1,4 @@
-"""Encrypts and decrypts messages with single devices (``msg``, ``pkmsg``), with keys in the session file.
+"""Sets up Signal sessions with devices, encrypts and decrypts each message (``msg``, ``pkmsg``), and makes prekeys.
 
 Everything that changes the session file is to be called inside ``session.transaction()``: the
 sender's ratchet commits before its bytes leave, the receiver's together with the inbox row (G5).

@@ -1,4 +1,4 @@
-"""Uploads and rotates the device's prekeys on WhatsApp's server, and compares the server's with the session's."""
+"""Uploads and rotates the device's prekeys on WhatsApp's server, and repairs differences from the session's keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the device lists of contacts and the phone numbers of LIDs in the session file."""
+"""Stores the device lists of contacts (cached and signed) and the phone numbers of LIDs in the session file."""
 
 from __future__ import annotations
 

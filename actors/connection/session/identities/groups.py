@@ -1,4 +1,4 @@
-"""Stores group members, received sender keys, own sender keys and their holders in the session file."""
+"""Stores group members, received and own sender keys, key holders and members' receipts in the session file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the child program `teimoso-whatsmeow`: finds and starts it, talks over its pipe, copies its database.
+"""Runs the child program `teimoso-whatsmeow`: starts and stops the process, exchanges frames, copies the database.
 
 Its deliveries are taken apart in the folder above.
 """

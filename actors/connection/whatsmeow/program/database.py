@@ -1,4 +1,4 @@
-"""Copies the whatsmeow program's database, and resets a restored one's sessions, by runs of the program offline."""
+"""Copies the whatsmeow program's database, and invalidates a restored one's sessions, by requests to the program."""
 
 from __future__ import annotations
 

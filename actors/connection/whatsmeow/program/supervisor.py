@@ -1,4 +1,4 @@
-"""Starts the whatsmeow program of one connection when none runs, stops it with its owner, copies its database."""
+"""Starts and stops the whatsmeow program of one connection (anew for another proxy), and copies the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slack of timers (prctl(2), `PR_SET_TIMERSLACK`): how late the kernel lets a thread's timers expire."""
+"""Sets the Linux timer slack of the thread that starts the whatsmeow program, so that the program wakes less often."""
 
 from __future__ import annotations
 
