@@ -1,4 +1,4 @@
-"""Runs the gateway process under uvicorn until SIGTERM: `python -m gateway --data DIR`.
+"""Runs the gateway (API, console, webhooks) under uvicorn until SIGTERM: `python -m gateway --data DIR`.
 
 Exit status 1 with one sentence on stderr when it cannot start. On SIGTERM the socket closes, what
 is being answered gets `GRACE` seconds, and callers that wait for a message get what is known.

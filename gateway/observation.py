@@ -1,4 +1,4 @@
-"""Reads the service's state from Redis and the state store at most once a second, for all concurrent requests."""
+"""Reads states of connections, queue, spool, stores and disk for health and metrics routes, at most once a second."""
 
 from __future__ import annotations
 

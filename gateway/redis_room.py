@@ -1,4 +1,4 @@
-"""Measures Redis memory once a second, so that sends are rejected before Redis is full."""
+"""Measures Redis memory once a second, so that `acceptance` rejects sends before Redis is full."""
 
 from __future__ import annotations
 

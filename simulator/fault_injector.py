@@ -1,4 +1,4 @@
-"""Injects faults into the open sockets of an account; `faults.py` describes and counts the faults."""
+"""Injects faults at once into an account's sockets (cut, freeze, logout, odd stanza), and ends lasting faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the requested faults of each account, and counts how often each fault was injected.
+"""Stores requested faults, returns an account's active fault for an event (ack, delivery, login), counts injections.
 
 A fault either happens at once to the account's open sockets, or waits for its moment (an ack, a
 delivery, a login) as a rule that applies `count` times, for `seconds`, or until it is cleared,

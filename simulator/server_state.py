@@ -1,4 +1,4 @@
-"""Builds all components of one simulated WhatsApp on one data directory, and runs client connections."""
+"""Constructs server, phones, people and media of one simulated WhatsApp on a data directory, and serves clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the transactions of the simulator's SQLite database, and actions after each commit.
+"""Runs SQL and transactions on the simulator's SQLite database, and actions after commits; stores secrets, counts.
 
 Stanzas leave through `after_commit`, so that no peer receives an ack of state that is not committed.
 """

@@ -1,4 +1,4 @@
-"""Supervises the Ray actors of an instance: the root actor, its child actors, and the policy of restarts.
+"""Supervises an instance: restarts Ray actors (root and child actors) and OS processes, runs maintenance jobs.
 
 The work of the actors is in `actors`; `keeper` runs the processes of a host, Ray's own included.
 """

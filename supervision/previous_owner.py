@@ -1,4 +1,4 @@
-"""Stops the previous owner process of a connection, or waits until the owner's lease expires (G6)."""
+"""Kills a connection's previous owner process; where out of reach, returns the seconds until lease expiry (G6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the desired states of connections from the state store, and stores which requests the root actor handled."""
+"""Caches desired states of connections from the state store; stores handled requests and states without an actor."""
 
 from __future__ import annotations
 

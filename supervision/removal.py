@@ -1,4 +1,4 @@
-"""Removes all data of a deleted connection: queue, session, backups, state-store documents, keys and webhooks."""
+"""Removes a deleted connection: ends queued messages, deletes queue, session, backups, contacts, chats and API keys."""
 
 from __future__ import annotations
 

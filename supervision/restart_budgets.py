@@ -1,4 +1,4 @@
-"""Stores the restart budget of each connection in the state store, so that budgets outlive the root actor."""
+"""Counts each connection's falls against a restart budget, which the state store saves for the next root actor."""
 
 from __future__ import annotations
 

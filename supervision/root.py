@@ -1,4 +1,4 @@
-"""Runs the root actor of the supervision tree: Ray restarts the root actor, and the root actor restarts all others.
+"""Implements the root actor, which Ray restarts: adopts living actors, and starts and restarts all other actors.
 
 A root starts itself, so that one which Ray restarted adopts the living children without a caller:
 the same processes, no reconnect (G8). Its state is elsewhere: names in Ray, leases in Redis, desired

@@ -1,4 +1,4 @@
-"""Detects by a counter in Redis whether a newer root actor has started, which replaces a suspended one."""
+"""Numbers root actors by a counter in Redis, so that an older, suspended root actor detects a newer one and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps one actor of each service running: state, queue, health, vault; one-for-one restarts without a limit."""
+"""Keeps one actor of each service (state, queue, health, vault) running, and hands new handles to the other actors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps standby connection actors ready, which have all code imported and serve no connection yet."""
+"""Keeps spare connection actors ready, with code imported and no connection, and hands one over at a start."""
 
 from __future__ import annotations
 

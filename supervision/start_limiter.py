@@ -1,4 +1,4 @@
-"""Limits concurrent starts of connection actors after a mass failure, in waves that `policy.Wave` bounds."""
+"""Delays starts of connection actors after a mass failure: as many at a time as `policy.Wave` allows, in order."""
 
 from __future__ import annotations
 

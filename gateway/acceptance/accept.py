@@ -1,4 +1,4 @@
-"""Accepts a send into the Redis queue, or into the on-disk spool while Redis is away."""
+"""Writes a send to the Redis queue, or the on-disk spool while Redis is away; finds sends by idempotency key or id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the message that a reply, edit, reaction or vote refers to, and rejects references that do not fit.
+"""Builds a send's content: finds the message that a reply, edit, reaction, vote or delete names; rejects unfit targets.
 
 A wrong reference is refused before anything is accepted. Later ends of the target are no refusal:
 a message that is still to be sent stands before its edit in the lane, and if it dies there, so does

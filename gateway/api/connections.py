@@ -1,4 +1,4 @@
-"""Serves the `/api/connections` routes; writes desired states, which the supervision root actor then applies."""
+"""Serves `/api/connections`: shows states and QR codes, stores registrations and desired states for supervision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forwards a request to the process of an open connection and awaits the answer: number check, groups, typing."""
+"""Serves number check, groups, presence and typing routes: has the connection's process answer each request."""
 
 from __future__ import annotations
 

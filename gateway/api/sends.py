@@ -1,4 +1,4 @@
-"""Serves `POST /api/messages`: validates a send, and answers once the message is on disk (Redis or spool)."""
+"""Serves `POST /api/messages`: validates a send, stores the message (Redis or spool), awaits the outcome if asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the commands and options of `teimoso`; each command imports its implementation when run."""
+"""Declares the commands and options of `teimoso`; a command imports the implementing module only when run."""
 
 # ruff: noqa: PLC0415, PLR0917, TC003
 # Heavy modules wait until their command runs; typer reads the annotations at runtime, and calls

@@ -1,4 +1,4 @@
-"""Wraps the gateway as ASGI middleware: gives each request an id, a log line, a count, and an answer on errors."""
+"""Wraps the gateway as ASGI middleware: adds request ids, logs and counts requests, turns errors into responses."""
 
 from __future__ import annotations
 

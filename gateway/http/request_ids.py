@@ -1,4 +1,4 @@
-"""Chooses the id of a request for its answer and log lines: the caller's valid X-Request-Id, or a random id."""
+"""Chooses the id of a request for answer and log lines: the caller's valid X-Request-Id, or a random id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends HTTP POST requests to webhook endpoints, over a separate connection pool for each endpoint."""
+"""Sends HTTP POST requests to webhook endpoints, over a pool for each endpoint; returns status or error code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the next event of a chat's lane and attempts one delivery; `delivery_worker` decides what follows."""
+"""Finds the next undelivered event of a chat, and POSTs the event once; `delivery_worker` judges the result."""
 
 from __future__ import annotations
 

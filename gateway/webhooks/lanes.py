@@ -1,4 +1,4 @@
-"""Orders undelivered events of one webhook in a lane for each chat, in memory (pure).
+"""Orders a webhook's undelivered events by chat in memory, and picks the chat whose event is tried next (pure).
 
 The worker (`delivery_worker`) takes the log in, and out of each lane one event at a time.
 """

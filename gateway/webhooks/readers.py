@@ -1,4 +1,4 @@
-"""Limits concurrent readers of `GET /api/events` for each key, and requests that the event log is written.
+"""Limits concurrent `GET /api/events` readers for each key, and extends the time until which events are logged.
 
 `stream` sends the events.
 """

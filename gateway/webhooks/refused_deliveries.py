@@ -1,4 +1,4 @@
-"""Reads stored deliveries of one webhook that wait for an attempt; `delivery_worker` stores the deliveries."""
+"""Reads a webhook's stored deliveries: failed ones, events waiting behind a failed one, requested repetitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulates people: their devices, Signal sessions, sent messages and inboxes.
+"""Simulates people: devices, Signal sessions, sent messages and inboxes.
 
 The inbox here is the oracle of the chaos tests.
 """

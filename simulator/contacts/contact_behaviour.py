@@ -1,4 +1,4 @@
-"""Sends messages of simulated people to companion devices, and encrypts a message again on a retry receipt."""
+"""Encrypts and sends messages of simulated people to companion devices, and again after a retry receipt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes the devices of a simulated person: drops sessions, reinstalls the phone, links or unlinks a device."""
+"""Changes a simulated person's devices (drop sessions, reinstall, link, unlink), and notifies other accounts."""
 
 from __future__ import annotations
 

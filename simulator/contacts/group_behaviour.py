@@ -1,4 +1,4 @@
-"""Encrypts group messages of simulated people under sender keys; `contact_behaviour.py` stores the messages."""
+"""Encrypts group messages of simulated people under sender keys, and sends the messages to all members' devices."""
 
 from __future__ import annotations
 

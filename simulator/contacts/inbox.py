@@ -1,4 +1,4 @@
-"""Stores the messages that simulated people received: the oracle of the tests."""
+"""Stores messages that simulated people received, each once with a count of deliveries, for tests to check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decrypts messages from companions to simulated people, and answers by receipts or retry receipts."""
+"""Decrypts companions' messages to simulated people, stores contents in inboxes, sends receipts or retry receipts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads and decrypts the media that a message names, and decrypts poll votes, for the people's inboxes."""
+"""Downloads and decrypts a message's media, or decrypts a poll vote, and returns fields for people's inboxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the Starlette application of the control API: actions of people with phones, over HTTP on loopback.
+"""Builds the control API's Starlette application from all routes; serves routes for scans, codes, media and faults.
 
 `docs/simulator.md` lists the requests, with their fields and pages.
 """

@@ -1,4 +1,4 @@
-"""Serves control API routes of app state: settings that an account's phone shares with its companions."""
+"""Serves control API routes that show and change app state settings of an account's phone, and renew sync keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves control API routes that start and stop the flight recorder of stanzas, and list its trace files."""
+"""Serves control API routes that start and stop the flight recorder of stanzas, and list the recorded trace files."""
 
 from __future__ import annotations
 

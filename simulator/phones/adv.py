@@ -1,4 +1,4 @@
-"""Creates and verifies the device signatures (ADV) of a phone and its companions.
+"""Creates and verifies the device signatures (ADV) of an account's phone and companions.
 
 Prefixes and signed bytes as in whatsmeow `pair.go`; the key index list's prefix as in WhatsApp
 Web's `WAWebAdvSignatureApi`.

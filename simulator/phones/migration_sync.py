@@ -1,4 +1,4 @@
-"""Migrates an account to LIDs: the account's phone sends the companions the LID of each contact's number."""
+"""Migrates an account to LIDs: marks the account, and has the phone send companions the LIDs of given contacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues notifications to companions of changed devices, identities, groups, prekeys and app state.
+"""Builds and queues notifications for linked devices: changed devices, identities, groups, app state, prekey count.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.

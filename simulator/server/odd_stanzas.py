@@ -1,4 +1,4 @@
-"""Sends stanzas that a client cannot process and has to answer all the same.
+"""Sends linked devices stanzas for tests of error handling (undecodable, unknown tag), and contacts' status updates.
 
 Shapes after whatsmeow `message.go` (handleUnencryptedMessage, decryptMessages) and whatsapp-rust
 `client/node_io.rs` (nack_unrecognized_stanza).

@@ -1,4 +1,4 @@
-"""Relays presence and typing to online clients; stores nothing on disk.
+"""Relays presence and typing of clients and simulated people to online clients; stores nothing on disk.
 
 Shapes after whatsmeow `presence.go`: a presence goes to subscribers that are online themselves, a
 chat state to online devices.

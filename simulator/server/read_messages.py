@@ -1,4 +1,4 @@
-"""Stores which messages an account has read, for the control API."""
+"""Stores which messages an account has read, on a client or the phone; the control API shows the messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handles receipts and acks of companions: dequeues stanzas, forwards receipts, answers retry receipts."""
+"""Handles clients' receipts and acks: dequeues stanzas, forwards receipts, has messages encrypted again on retry."""
 
 from __future__ import annotations
 

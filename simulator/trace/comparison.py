@@ -1,4 +1,4 @@
-"""Compares a recorded trace with the catalogue of the simulator's stanzas, and reports unknown features."""
+"""Compares a recorded trace with the catalogue of known features; reports unknown features and unanswered stanzas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records the stanzas of client sockets, reduced to shapes, in one trace for each linked device."""
+"""Records client sockets' stanzas and logins as shapes, in a trace file for each linked device, while switched on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds stanzas of a trace that stayed unanswered while the client's socket went on."""
+"""Finds stanzas of a trace that a side left unanswered while the socket went on, for the comparison's report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Performs the server's half of WhatsApp's Noise handshake: XX, IK resumption, and the fallback from IK.
+"""Performs the server's half of WhatsApp's Noise handshake (XX, IK, fallback), and encrypts and decrypts frames.
 
 Pattern names, the prologue (the four header bytes `WA` + version) and the nonce layout are those
 of whatsmeow `socket/noisehandshake.go` and whatsapp-rust `noise/src/handshake.rs`.

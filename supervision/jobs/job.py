@@ -1,4 +1,4 @@
-"""Provides each maintenance job with the instance's Redis and state store, and with progress reports."""
+"""Opens Redis and state store for a maintenance job, finds connections, and writes progress reports to stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletes messages from the state store that are older than a given number of days."""
+"""Deletes messages older than a number of days from the state store, except queued sends and retriable dead letters."""
 
 from __future__ import annotations
 

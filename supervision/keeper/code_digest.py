@@ -1,4 +1,4 @@
-"""Computes a digest of the installed code, by which processes and files of other releases are detected."""
+"""Computes a digest of the installed code; `upgrade` and the start of Ray compare digests to detect other releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adopts, starts, monitors and restarts the OS processes of one instance, and monitors the root actor in Ray."""
+"""Adopts, starts, probes and restarts an instance's OS processes; starts the root actor in Ray, and ends a hung one."""
 
 from __future__ import annotations
 

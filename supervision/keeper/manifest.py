@@ -1,4 +1,4 @@
-"""Reads and writes the manifest (instance.json): the plan of an instance's parts and ports for each start.
+"""Reads and writes the manifest (instance.json): processes, ports and settings file of an instance for each start.
 
 With it a plain `teimoso up` starts the same parts on the same ports again.
 """

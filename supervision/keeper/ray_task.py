@@ -1,4 +1,4 @@
-"""Starts or stops the root actor, or has the root actor renew its services, by one call into Ray from a short process.
+"""Starts or stops the root actor, or has standbys and services replaced, by one call into Ray from a short process.
 
 `python -m supervision.keeper.ray_task start|stop|renew --data DIR`.
 

@@ -1,4 +1,4 @@
-"""Decides when the keeper restarts a fallen process (pure: seconds and chance in, values out)."""
+"""Decides when to restart a fallen OS process, and after how many unanswered probes a process is hung (pure)."""
 
 from __future__ import annotations
 

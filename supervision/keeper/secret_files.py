@@ -1,4 +1,4 @@
-"""Creates and reads secrets in small files that only the files' owner may read."""
+"""Reads a secret (Valkey password, Ray token) from a file that only the owner may read; creates a missing file."""
 
 from __future__ import annotations
 

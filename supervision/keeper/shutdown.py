@@ -1,4 +1,4 @@
-"""Stops an instance: ends gateway, actors, Ray, simulator and Valkey in order, and kills processes that hang.
+"""Stops an instance: keeper, then gateway and actors, Ray, simulator, Valkey; kills processes that hang.
 
 The gateway ends first, so that no message is accepted any more; then the tree releases its
 connections; then Ray, the simulator and, last, Valkey.

@@ -1,4 +1,4 @@
-"""Collects the counters of the root actor and of its child actors, and writes the counters to the metrics file."""
+"""Adds up counters of root actor, child actors and process restarts, and writes the totals to the metrics file."""
 
 from __future__ import annotations
 

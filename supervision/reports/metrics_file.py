@@ -1,4 +1,4 @@
-"""Sums up the counters of all processes over their restarts, in a file that the gateway reads.
+"""Sums up the counters of all processes over restarts; writes and reads the file from which the gateway shows sums.
 
 The gateway shows the file, and a new root continues from it (`docs/metrics.md`: numbers after a death).
 `metrics_collector.py` writes it.

@@ -1,4 +1,4 @@
-"""Writes and reads the list of an instance's processes as a file, for readers without Ray and Redis.
+"""Writes and reads files that list an instance's actors and OS processes, and the root actor's heartbeat file.
 
 A pid alone does not identify a process, since the system reuses pids. Each entry therefore has the
 start of its process, and `read` returns it only while that process lives.

@@ -1,4 +1,4 @@
-"""Serves API routes that have an open connection request a resend, resync app state, or reject a ringing call."""
+"""Serves API routes that have a connection's process request a message again, resync app state, or reject a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements `teimoso connections …`: adds, lists, configures, pairs and deletes connections by the HTTP API."""
+"""Implements `teimoso connections …` by the API: adds, lists, configures, pairs, starts, stops, traces, deletes."""
 
 # ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""Validates settings, ports and disk before a start, creates the data directory, starts the keeper process."""
+"""Validates settings, ports, disk and Redis before a start; creates data directory and API key; starts the keeper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements `teimoso up`: starts the instance, waits until all processes are ready, stays attached until Ctrl-C."""
+"""Implements `teimoso up`: starts the instance, waits until ready, stays attached; Ctrl-C then stops the instance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements `teimoso upgrade`: restarts each process with the installed code, one connection at a time.
+"""Implements `teimoso upgrade`: restarts keeper, actors and gateway with installed code, one connection at a time.
 
 Keeper, root, standbys and services first, then the connections, the gateway last: a process is called
 by older ones alone. Valkey, Ray and the simulator go on; a new release of those needs `teimoso

@@ -1,4 +1,4 @@
-"""Builds the text that `teimoso up` prints once the instance is ready: processes, API key, first commands."""
+"""Collects and prints for `teimoso up` the facts of a ready instance: processes, API key, first commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements app state of played accounts: answers queries of linked devices, and applies changes by the phone."""
+"""Answers linked devices' app state queries and key requests; exposes the phones' settings to the control API."""
 
 from __future__ import annotations
 

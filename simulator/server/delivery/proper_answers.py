@@ -1,4 +1,4 @@
-"""Decides whether a client's ack or receipt settles a stanza, and returns the reasons against.
+"""Decides whether a client's ack or receipt suffices to dequeue a stanza, and returns the reasons against.
 
 After whatsmeow (`receipt.go` buildBaseReceipt and sendAck) and whatsapp-rust (`nack.rs`; its issues
 633, 647 and 649: a server that misses an attribute of the answer sends the stanza again and closes

@@ -1,4 +1,4 @@
-"""Routes stanzas from the offline queue to the open socket of each companion."""
+"""Queues each stanza for a linked device, and sends the stanza over the open socket, at once or at the next login."""
 
 from __future__ import annotations
 

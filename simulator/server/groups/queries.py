@@ -1,4 +1,4 @@
-"""Answers companions' queries about groups, and requests to leave a group (whatsmeow `group.go`)."""
+"""Answers companions' `w:g2` queries: returns groups and members, removes a leaving member, sets the message timer."""
 
 from __future__ import annotations
 

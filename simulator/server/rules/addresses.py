@@ -1,4 +1,4 @@
-"""Rejects direct messages that mix LIDs and phone numbers as addresses."""
+"""Decides by addresses whether to reject a direct message: LIDs mixed with phone numbers, LIDs before a migration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the disappearing-message timer of each chat, and adds remarks on messages that lack the timer.
+"""Stores each chat's disappearing timer, adds the timer to people's messages, counts client messages that lack one.
 
 The server stores the timer of a group alone; people send each other a setting, and each message has the
 seconds after which it disappears (whatsmeow `send.go` SetDisappearingTimer). A message without them

@@ -1,4 +1,4 @@
-"""Answers queries for an account's privacy settings; only the setting for read receipts can be changed.
+"""Answers queries for an account's privacy settings, and notifies devices of a change of the read-receipt setting.
 
 Shapes after whatsmeow `privacysettings.go` and `notification.go` (handleAccountSyncNotification).
 """

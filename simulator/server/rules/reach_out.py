@@ -1,4 +1,4 @@
-"""Limits new chats of an account by a time lock or a cap, and rejects messages beyond the limit.
+"""Decides whether an account may begin a chat (time lock, cap), counts new chats, and notifies devices of limits.
 
 Codes and shapes after Baileys (`messages-recv.ts` handleBadAck, handleMexNotification; `socket.ts`
 fetchAccountReachoutTimelock, fetchNewChatMessageCap) and whatsmeow (`notification.go`

@@ -1,4 +1,4 @@
-"""Chooses free TCP ports for the internal traffic of an instance.
+"""Chooses free TCP ports for an instance's internal traffic: the ports of the last start where free, else others.
 
 Instances on one machine rarely compete: each begins its search at a port that is derived from its
 directory, below the range that the system uses for outgoing connections.

@@ -1,4 +1,4 @@
-"""Builds command lines for processes that run modules of this project."""
+"""Builds `python -m` command lines, and the PYTHONPATH, for processes that run modules of this project."""
 
 from __future__ import annotations
 

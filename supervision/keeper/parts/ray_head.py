@@ -1,4 +1,4 @@
-"""Builds the command and environment of the instance's own Ray head on loopback, and checks its readiness."""
+"""Prepares files of the instance's own Ray head on loopback, builds command and environment, checks readiness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes parameters of `ray start` that have no option; Ray calls the hook before Ray starts a process."""
+"""Changes `ray start` parameters without an option, when Ray calls: no `ray://` server, workers by `ray_worker.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the command and configuration of the embedded Valkey: fsync before each answer, loopback, password."""
+"""Writes the configuration of the embedded Valkey (fsync before answers, loopback, password), builds the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares this machine's clock with the time of Redis or of WhatsApp, for `teimoso doctor`."""
+"""Compares this machine's clock with the time of Redis or WhatsApp; returns a finding for `teimoso doctor` if wrong."""
 
 from __future__ import annotations
 

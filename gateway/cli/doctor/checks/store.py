@@ -1,4 +1,4 @@
-"""Checks for `teimoso doctor` that the state store answers, and that API keys and webhooks are usable."""
+"""Checks for `teimoso doctor` the state store, API keys, webhook addresses, stored alerts, and unproven engines."""
 
 from __future__ import annotations
 
