@@ -1,7 +1,7 @@
 """Stops an instance: keeper, then gateway and actors, Ray, simulator, Valkey; kills processes that hang.
 
-The gateway ends first, so that no message is accepted any more; then the tree releases its
-connections; then Ray, the simulator and, last, Valkey.
+The keeper ends first, so that it restarts nothing; then the gateway, which accepts no more, and the actors, which
+release their connections; then Ray, the simulator and, last, Valkey.
 """
 
 from __future__ import annotations
