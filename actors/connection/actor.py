@@ -1,4 +1,4 @@
-"""Implements the Ray actor of a connection: waits as a preloaded standby, then serves one WhatsApp account."""
+"""Implements a connection's Ray actor, called by supervision: standby, then serves one account (sends via Redis)."""
 
 from __future__ import annotations
 

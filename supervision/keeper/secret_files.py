@@ -1,4 +1,4 @@
-"""Reads a secret (Valkey password, Ray token) from a file that only the owner may read; creates a missing file."""
+"""Reads a secret (Valkey password, Ray token) from a file, and creates a missing or empty file with mode 0600."""
 
 from __future__ import annotations
 

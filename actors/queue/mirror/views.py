@@ -1,4 +1,4 @@
-"""Builds the state-store documents that mirror a queued message, with the revision by which writes are ordered.
+"""Builds ordered state-store writes of a queued message: job, message, and the change noted in another message.
 
 Two incarnations of the QueueActor may write at once, so each document says which revision it
 shows, and an older one never replaces a newer.
