@@ -24,10 +24,10 @@ from actors.redis.leases.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
 from actors.runtime.owner_liveness import Liveness
+from actors.state.caches.local_copies import copy_of
 from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, CONNECTIONS
 from actors.state.events.log import EventLog
-from actors.state.local_copies import copy_of
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.accept import Acceptor

@@ -9,16 +9,16 @@ import structlog
 
 from actors.redis.client import RedisAway
 from actors.runtime.connection_ids import name_of
-from actors.state.cached_collection import CachedCollection
+from actors.state.caches.cached_collection import CachedCollection
 from actors.state.connections import Connections, of_document
 from actors.state.documents import CONNECTIONS, StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from actors.state.caches.local_copies import Copy
     from actors.state.connections import Connection
     from actors.state.documents import Document, Documents
-    from actors.state.local_copies import Copy
 
 REFRESH, BILLED_REFRESH = 2.0, 30.0
 """Seconds: how late a change is noticed whose poke was lost; the second where reading is paid for."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.state.cached_collection import CachedCollection
+from actors.state.caches.cached_collection import CachedCollection
 from actors.state.connections import Connections, Observed, of_document, updating
 from actors.state.documents import CONNECTIONS, StoreAway
 from supervision.reconcile import Applied
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.redis.leases.leases import Lease
+    from actors.state.caches.local_copies import Copy
     from actors.state.connections import Connection
     from actors.state.documents import Document, Documents
-    from actors.state.local_copies import Copy
     from supervision.restart_budgets import RestartBudgets
 
 log = structlog.get_logger()

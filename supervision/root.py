@@ -29,8 +29,8 @@ from actors.redis.client import RedisAway, connect
 from actors.redis.leases.leases import EXPIRES, Leases
 from actors.redis.pokes import pokes
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.state.caches.local_copies import copy_of
 from actors.state.documents import CONNECTIONS
-from actors.state.local_copies import copy_of
 from actors.state.open_store import open_documents
 from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, CallRefused, CallTimeout, Cluster

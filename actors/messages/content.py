@@ -3,7 +3,7 @@
 Each kind is declared once, in the module of its noun. The queue's record, the inbox and the stored document have it as
 JSON (`encode`, `decode`) that names its version, so that another release understands it or refuses it; engines write it
 to WhatsApp's protobuf and read it from there. The types of its fields (`field_types`) are the limits of the API, from which
-the gateway makes the models of requests and answers, and so the OpenAPI document (`gateway.schemas.content_fields`).
+the gateway makes the models of requests and answers, and so the OpenAPI document (`gateway.schemas.content.content_fields`).
 
 Content excludes the envelope: chat, sender, time and id are beside it, and a `Target` names its author itself. So a
 group is another chat. Only reactions and votes have a time, which tells the last of a person; two of different

@@ -1,7 +1,7 @@
 """Defines the field types of message content: the API's limits, descriptions and examples.
 
 The kinds name these types in annotations alone, so that a process without pydantic holds content too; the gateway
-evaluates them (`gateway.schemas.content_fields`). Content that arrives is not held to them: engines bound it, and an answer
+evaluates them (`gateway.schemas.content.content_fields`). Content that arrives is not held to them: engines bound it, and an answer
 shows all of it.
 """
 

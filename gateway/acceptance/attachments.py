@@ -10,14 +10,14 @@ from actors.media.store import TooLarge
 from actors.messages.content import Audio, File
 from gateway.acceptance import url_fetch
 from gateway.http.problems import Problem
-from gateway.schemas.outbound_messages import MIME, DocumentMessage
+from gateway.schemas.content.outbound_messages import MIME, DocumentMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.messages.content import Media, Quote
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import FileMessage
+    from gateway.schemas.content.outbound_messages import FileMessage
 
 MEGABYTE: Final = 2**20
 LARGEST: Final[Mapping[str, int]] = {

@@ -32,7 +32,7 @@ from actors.state.documents import MESSAGES
 from actors.state.messages.applied_changes import is_early, text_now
 from gateway.acceptance.attachments import file_content
 from gateway.http.problems import Problem
-from gateway.schemas.outbound_messages import ContactMessage, FileMessage, VcardCard
+from gateway.schemas.content.outbound_messages import ContactMessage, FileMessage, VcardCard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from actors.queue.outbound_queue import Record
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import ChangeMessage, NumberCard, StandaloneMessage
+    from gateway.schemas.content.outbound_messages import (
+        ChangeMessage,
+        NumberCard,
+        StandaloneMessage,
+    )
 
 _NO_TARGETS = NOTICES | CHANGES
 _UNSENT = frozenset({"dead", "cancelled"})

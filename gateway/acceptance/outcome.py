@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from actors.queue.outbound_queue import NotCancellable, NotFound, RedisAway
 from gateway.http.problems import Problem
 from gateway.schemas import presenters
-from gateway.schemas.outbound_messages import ChangeMessage
+from gateway.schemas.content.outbound_messages import ChangeMessage
 
 if TYPE_CHECKING:
     from actors.queue.outbound_queue import Record
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import StandaloneMessage
+    from gateway.schemas.content.outbound_messages import StandaloneMessage
 
 PATIENCE = 30.0
 """Seconds until a message that is not sent is cancelled, where `wait` says nothing else."""

@@ -28,7 +28,12 @@ from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses
-from gateway.schemas.outbound_messages import ChangeMessage, FileMessage, NewMessage, TextMessage
+from gateway.schemas.content.outbound_messages import (
+    ChangeMessage,
+    FileMessage,
+    NewMessage,
+    TextMessage,
+)
 from gateway.schemas.requests import Wait
 
 if TYPE_CHECKING:
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import StandaloneMessage
+    from gateway.schemas.content.outbound_messages import StandaloneMessage
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 DAY = 86_400.0

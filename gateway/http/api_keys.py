@@ -19,10 +19,10 @@ import structlog
 
 from actors.runtime.connection_ids import name_of
 from actors.runtime.limits.quotas import units_of
-from actors.state.cached_collection import CachedCollection
+from actors.state.caches.cached_collection import CachedCollection
+from actors.state.caches.local_copies import Copy
 from actors.state.connections import requiring
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
-from actors.state.local_copies import Copy
 from actors.state.tenants.admission import add
 
 if TYPE_CHECKING:

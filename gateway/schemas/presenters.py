@@ -15,7 +15,7 @@ from actors.state.fields import source_of
 from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
-from gateway.schemas.content_presenters import message_fields
+from gateway.schemas.content.content_presenters import message_fields
 from gateway.schemas.responses import (
     Alert,
     Connection,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response import Answer, Time
-from gateway.schemas.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
+from gateway.schemas.content.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
 from gateway.schemas.requests import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]

@@ -18,7 +18,7 @@ from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, pr
 from actors.connection.native.phone import placeholder_resend
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of, unsealed
-from actors.connection.native.receive.history_file import Unusable, inflate, split
+from actors.connection.native.receive.history.history_file import Unusable, inflate, split
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import new_key_pair

@@ -25,7 +25,7 @@ from actors.connection.native.media import media_queries
 from actors.connection.native.phone.peer_messages import PeerMessages
 from actors.connection.native.phone.resend_requests import ResendRequests
 from actors.connection.native.receive import presence, receipts
-from actors.connection.native.receive.history_worker import History
+from actors.connection.native.receive.history.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.stanzas import StanzaHandler

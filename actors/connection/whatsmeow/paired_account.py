@@ -21,7 +21,7 @@ from actors.connection.native.identities.group_members import MemberLists, NotIn
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
 from actors.connection.native.phone.resend_requests import ResendRequests
-from actors.connection.native.receive.history_worker import History
+from actors.connection.native.receive.history.history_worker import History
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of, transaction
 from actors.connection.native.send.outcomes import send_errors

@@ -16,7 +16,7 @@ from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import addresses, responses
-from gateway.schemas.outbound_messages import ReadUntil
+from gateway.schemas.content.outbound_messages import ReadUntil
 from gateway.schemas.requests import Wait
 
 if TYPE_CHECKING:

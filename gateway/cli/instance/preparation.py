@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from dotenv.parser import parse_stream
 
 from actors.config.settings import InvalidSettings, Settings
+from actors.state.caches.local_copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway
-from actors.state.local_copies import copy_of
 from actors.state.open_store import open_documents
 from gateway.cli.instance import extras
 from gateway.http import api_keys

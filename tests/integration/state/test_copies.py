@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
+from actors.state.caches.local_copies import Copy
 from actors.state.documents import CONNECTIONS, StoreAway
-from actors.state.local_copies import Copy
 from actors.state.open_store import open_documents
 from gateway.connection_cache import KnownConnections
 from gateway.http.api_keys import KeyRing, admits, digest

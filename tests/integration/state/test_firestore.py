@@ -12,10 +12,10 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.runtime.connection_options import ConnectionOptions
+from actors.state.caches.local_copies import Copy
 from actors.state.connections import Connections, Observed
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
-from actors.state.local_copies import Copy
 from actors.state.open_store import open_documents
 from supervision.policy import Intensity, RestartRecords
 from supervision.registry import Registry

@@ -13,8 +13,8 @@ from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
 from actors.runtime.connection_ids import name_of
+from actors.state.caches.local_copies import Copy
 from actors.state.connections import Connections
-from actors.state.local_copies import Copy
 from actors.state.open_store import open_documents
 from supervision.children import Children
 from supervision.cluster import Cluster

@@ -19,9 +19,9 @@ from actors.redis.leases.leases import Leases, Owner
 from actors.state.account.app_state import changing
 from actors.state.account.app_state_pages import pages
 from actors.state.actor import StateManager
+from actors.state.caches.local_copies import Copy
 from actors.state.connections import Connections
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, StoreAway, Where, Write
-from actors.state.local_copies import Copy
 from actors.state.messages.received import connection_of, incoming, storing
 from actors.state.open_store import open_documents
 from supervision.policy import Intensity, RestartRecords

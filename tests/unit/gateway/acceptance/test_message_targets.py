@@ -10,7 +10,7 @@ import pytest
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target
 from gateway.acceptance.message_targets import Found, allowed_change
 from gateway.http.problems import Problem
-from gateway.schemas.outbound_messages import ChangeMessage, NewMessage
+from gateway.schemas.content.outbound_messages import ChangeMessage, NewMessage
 
 CHAT = "15550100002@s.whatsapp.net"
 NOW = 1_800_000_000.0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.acceptance.address_policy import is_public
 from gateway.acceptance.url_fetch import Fetcher, Refused, TooLarge, Unreachable, checked
-from gateway.schemas.outbound_messages import URL
+from gateway.schemas.content.outbound_messages import URL
 
 if TYPE_CHECKING:
     import ssl

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gateway.http.problems import KINDS, Problem, from_validation
 from gateway.schemas.connection_requests import NewConnection
-from gateway.schemas.outbound_messages import NewMessage, StandaloneMessage
+from gateway.schemas.content.outbound_messages import NewMessage, StandaloneMessage
 from gateway.schemas.requests import ListMessages
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"

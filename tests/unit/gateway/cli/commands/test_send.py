@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from gateway.cli.commands.send import Asked, body
-from gateway.schemas.outbound_messages import NewMessage
+from gateway.schemas.content.outbound_messages import NewMessage
 
 MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
 

@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from actors.messages import content
 from gateway.http.response import Answer, Time
-from gateway.schemas.content_fields import shown
+from gateway.schemas.content.content_fields import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

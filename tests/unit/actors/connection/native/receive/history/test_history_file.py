@@ -7,8 +7,8 @@ import zlib
 import pytest
 from pyaileys.proto import WAProto_pb2
 
-from actors.connection.native.receive import history_file
-from actors.connection.native.receive.history_file import Unusable, inflate, split
+from actors.connection.native.receive.history import history_file
+from actors.connection.native.receive.history.history_file import Unusable, inflate, split
 from actors.connection.native.transport.nodes import proto
 
 

@@ -28,7 +28,7 @@ from actors.messages.content import (
     Video,
     pack,
 )
-from gateway.schemas.content_presenters import message_fields
+from gateway.schemas.content.content_presenters import message_fields
 
 ANA = "15550100002@s.whatsapp.net"
 OURS = {"id": "shop.3EB0A1B2C3D4E5F6A7B8C9", "message_id": "3EB0A1B2C3D4E5F6A7B8C9"}

@@ -4,8 +4,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from actors.config.sources import resolve_settings
+from actors.state.caches.local_copies import Copy, copy_of
 from actors.state.documents import API_KEYS
-from actors.state.local_copies import Copy, copy_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ async def test_what_cannot_be_read_or_written_is_no_copy(
     def full(*_: object) -> None:
         raise OSError
 
-    monkeypatch.setattr("actors.state.local_copies.write_atomically", full)
+    monkeypatch.setattr("actors.state.caches.local_copies.write_atomically", full)
     copy = Copy(file)
     await copy.write([{"id": "a"}])
     monkeypatch.undo()

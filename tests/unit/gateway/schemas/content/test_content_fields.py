@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel, ValidationError, create_model
 
-from gateway.schemas.content_fields import requested, shown
+from gateway.schemas.content.content_fields import requested, shown
 
 if TYPE_CHECKING:
     from actors.messages.content import Quote, Target

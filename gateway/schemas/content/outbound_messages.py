@@ -25,7 +25,7 @@ from actors.messages import content
 from actors.messages.field_types import Line, SendableText, Vcard, Whole  # noqa: TC001 - pydantic reads it
 from actors.runtime import connection_ids
 from gateway.schemas.address_fields import Address, Chat  # noqa: TC001 - pydantic reads it
-from gateway.schemas.content_fields import requested
+from gateway.schemas.content.content_fields import requested
 from gateway.schemas.requests import Body, ConnectionId, Moment
 
 if TYPE_CHECKING:

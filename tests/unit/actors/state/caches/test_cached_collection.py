@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.config.sources import resolve_settings
-from actors.state.cached_collection import CachedCollection
+from actors.state.caches.cached_collection import CachedCollection
+from actors.state.caches.local_copies import Copy
 from actors.state.documents import API_KEYS
-from actors.state.local_copies import Copy
 from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from actors.state.documents import StoreAway
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actors.state.caches.local_copies import Copy
     from actors.state.documents import Document, Documents
-    from actors.state.local_copies import Copy
 
 READ = 5.0
 """Seconds after which the store counts as away."""

@@ -8,7 +8,8 @@ from actors.messages.content import Target
 from actors.state.messages.applied_changes import former, target_id, text_now
 from actors.state.messages.received import connection_of
 from gateway.http.response import rfc3339
-from gateway.schemas import message_content, responses
+from gateway.schemas import responses
+from gateway.schemas.content import message_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,7 +26,7 @@ from actors.connection.native.receive.from_proto import (
     content_of,
     unsealed,
 )
-from actors.connection.native.receive.history_file import Later, Unusable, bring, split
+from actors.connection.native.receive.history.history_file import Later, Unusable, bring, split
 from actors.connection.native.receive.message_source import Key
 from actors.connection.native.receive.messages.edit_opener import EditOpener
 from actors.connection.native.receive.messages.message_context import scene_of

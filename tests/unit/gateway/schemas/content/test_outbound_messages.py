@@ -26,7 +26,7 @@ from actors.messages.content import (
     encode,
 )
 from gateway.api.sends import _asked
-from gateway.schemas.outbound_messages import NewMessage
+from gateway.schemas.content.outbound_messages import NewMessage
 
 if TYPE_CHECKING:
     from actors.messages.content import Content
