@@ -30,7 +30,7 @@ GONE = 410
 UNREADABLE = "unreadable"
 """An event that this release cannot tell: another attempt would change nothing."""
 SUPERSEDED = "endpoint_was_gone"
-"""The status of an event from the time before an endpoint's 410: switched on again, it begins anew."""
+"""The status of an event older than its endpoint's 410: an endpoint that is switched on again begins anew."""
 HOPELESS = (UNREADABLE, SUPERSEDED)
 """No failures of the endpoint; another attempt would change nothing."""
 

@@ -45,7 +45,7 @@ def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer |
     model = None if "kind" in packed else message_content.MODELS.get(packed.get("type", ""))
     if model is None:
         return None
-    known = {name: packed.get(name) for name in model.__pydantic_fields__}
+    known = {name: packed.get(name) for name in model.model_fields}
     if "message" in known:
         known["message"] = _referred(document, packed["target"])
     if "contacts" in known:
