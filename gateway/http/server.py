@@ -2,7 +2,7 @@
 
 A request's head has at most `HEAD` bytes and arrives within `HEAD_TIMEOUT`; and neither what is
 broken after a whole request nor the end of what its client has to say takes that request's answer
-away.
+away. An answer without an end is the exception: once its client has nothing more to say, it has left.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ HEAD = 65_536  # bytes of request line, headers and trailers
 HEAD_TIMEOUT = 10.0  # seconds
 ABORT = "teimoso.abort"
 """The extension of a request that ends its connection at once, whatever is still to be sent."""
+ENDLESS = "teimoso.endless"
+"""The extension of a request that says that its answer has no end: its client has left at the end of its side."""
 LINGER = 2.0  # seconds in which a client that was refused may read why
 
 
@@ -58,6 +60,7 @@ class Protocol(HttpToolsProtocol):
         self._refused = False
         self._ended = False
         self._heard = False  # all that the client has to say
+        self._endless = False
         self._refusal = "malformed_request"
         self._patience: TimerHandle | None = None
 
@@ -71,9 +74,13 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whether the connection stays: a client that said all of a request may read its answer."""
+        """Whether the connection stays: a client that said all of a request may read its answer.
+
+        A client that closes its socket ends its side in the same way. The end of a finite answer
+        tells the two apart, so an answer without an end is one that nobody reads any more.
+        """
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or cycle.more_body:
+        if cycle is None or cycle.response_complete or cycle.more_body or self._endless:
             return False
         cycle.keep_alive = False
         self._heard = True
@@ -118,7 +125,11 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
-        extensions: dict[str, Any] = {body.WHOLE: {}, ABORT: self.transport.abort}
+        extensions: dict[str, Any] = {
+            body.WHOLE: {},
+            ABORT: self.transport.abort,
+            ENDLESS: self._answer_without_end,
+        }
         self.scope["extensions"] = extensions
         super().on_message_complete()
 
@@ -152,8 +163,14 @@ class Protocol(HttpToolsProtocol):
         self._let_read()
 
     def on_response_complete(self) -> None:
+        self._endless = False
         if not self._ended:
             super().on_response_complete()
+
+    def _answer_without_end(self) -> None:
+        self._endless = True
+        if self._heard:
+            self.transport.close()
 
     def _let_read(self) -> None:
         """End what is said, close later, and drop what the client says until then.

@@ -19,7 +19,7 @@ from gateway.connection_access import resolve
 from gateway.http.api_keys import FRESH
 from gateway.http.endpoint import Call, Gives, Operation
 from gateway.http.problems import Problem
-from gateway.http.server import ABORT
+from gateway.http.server import ABORT, ENDLESS
 from gateway.schemas import event_presenters
 from gateway.schemas.event_presenters import Pairing, Unreadable
 from gateway.schemas.requests import ReadEvents
@@ -93,6 +93,9 @@ class Stream(Response):
         self._cursor = cursor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endless = scope.get("extensions", {}).get(ENDLESS)
+        if endless is not None:
+            endless()
         with self._streams.reading(self._wanted.key), self._tail.followed():
             tasks = [
                 asyncio.ensure_future(self._tell(scope, send)),

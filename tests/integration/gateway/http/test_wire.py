@@ -258,3 +258,12 @@ def test_a_client_that_ends_its_side_reads_its_answers(gateway: Gateway, api: Ap
             answer = b"".join(iter(lambda: client.recv(65_536), b""))
         assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"202"] * requests.count(b"POST")
     assert waiting(api) == before + 3
+
+
+def test_a_reader_of_events_that_ends_its_side_has_left(gateway: Gateway) -> None:
+    """Nothing else tells a socket that was closed from one that will read on for ever."""
+    asked = GET.replace(b"/api/queue", b"/api/events") + b"\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+        client.sendall(asked)
+        client.shutdown(socket.SHUT_WR)
+        assert b"event:" not in b"".join(iter(lambda: client.recv(65_536), b""))
