@@ -1,4 +1,4 @@
-"""Loads and saves the catalogue file: features of stanzas that the simulator (`in`) and clients (`out`) send.
+"""Loads and saves the catalogue file: features of stanzas that simulator (`in`) and clients (`out`) send, by traces.
 
 Recorded from the traces of the clients in `tests/conformance`, which compare it with their traces.
 """
