@@ -36,6 +36,10 @@ async def has(phone: Device, text: str | None) -> bool:
 
 async def idle(simulator: Simulator, phone: Device) -> bool:
     assert phone.opened.is_set()
+    return await settled(simulator)
+
+
+async def settled(simulator: Simulator) -> bool:
     return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)
 
 
@@ -111,7 +115,7 @@ async def test_a_copy_of_an_own_message_that_never_decrypts(
             await simulator.heal()
             await simulator.rules(own_copies=False)
             await simulator.fault("drop")
-            await until(lambda: idle(simulator, phone))
+            await until(lambda: settled(simulator))
         assert [one.type for one in await phone.messages()] == ["undecryptable"]
 
 
