@@ -136,7 +136,7 @@ def test_requests_on_their_way_end_once_it_is_noticed(
             began = time.monotonic()
             asked = [
                 threads.submit(caller.get, f"/api/messages/{message}"),
-                threads.submit(caller.get, "/api/queue?connection=shop"),
+                threads.submit(caller.get, "/api/queue"),
                 threads.submit(caller.post, "/api/messages", json=body),
             ]
             answers = [each.result(20).status_code for each in asked]
