@@ -50,6 +50,7 @@ FOLLOWED = frozenset(
         "files_deferred",
         "queue_full",
         "queue_differs",
+        "own_mistake",
         "redis_full",
         "version_expires",
     }

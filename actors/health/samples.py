@@ -82,6 +82,14 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMistake:
+    """The last mistake of the service itself: when (seconds since the epoch), and what the log calls it."""
+
+    at: float
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One look at everything. `connections` and `queue` are None where nobody could say.
 
@@ -91,7 +99,7 @@ class Sample:
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
     say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
-    nobody could say.
+    nobody could say; with `mirror` comes `own_mistake`, None where there was none.
     """
 
     at: float
@@ -111,5 +119,6 @@ class Sample:
     vault: str | None = None
     spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()
+    own_mistake: OwnMistake | None = None
     zombies: Mapping[str, int] | None = field(default_factory=dict)
     redis_memory: RedisMemory | None = None
