@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,8 +19,6 @@ from tests.chaos.harness.storm import storm
 from tests.processes.instance import Instance
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.chaos.harness.traffic import Party
 
 MINUTES = float(os.environ.get("MINUTES") or 10)
@@ -37,17 +36,18 @@ SESSIONS = {"native": ("session.db",), "whatsmeow": ("session.db", "whatsmeow.db
 def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> None:
     """Nor a name, a number, an id, a key or a token; and the recorder costs no message.
 
-    Each text is a word that names the contact's number; the names of all contacts have a mark. Keys,
-    ids and tokens are read off the session files afterwards, and privacy tokens off the simulator's.
+    Each text is a word that names the contact's number; the names of all contacts and accounts have a mark.
+    Keys, ids and tokens are read off the session files before and after, since the storm uses some up, and
+    privacy tokens off the simulator's.
     """
     whom = parties(CONNECTIONS, 3)
     plans = [
         schedule(SEED + number, faults, whom) for number, faults in enumerate((SHARED, SINGLE))
     ]
     with Instance(tmp_path, {**SETTINGS, "WHATSAPP_TRACE": "on"}) as instance:
-        for contact in _contacts(whom):
-            named = {"name": f"{NAME} {contact}"}
-            instance.simulator.post(f"/contacts/{contact}", json=named).raise_for_status()
+        for number in _contacts(whom) | _accounts(whom):
+            named = {"name": f"{NAME} {number}"}
+            instance.simulator.post(f"/contacts/{number}", json=named).raise_for_status()
         pair_all(instance, whom, 180)
         for party in whom:
             issued = {"account": party.account}
@@ -58,13 +58,16 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
             party.connection: instance.api.get(f"/api/connections/{party.connection}/trace").json()
             for party in whom
         }
+        before = {
+            party.connection: _secrets(tmp_path, party, started[party.connection]) for party in whom
+        }
         outcome = storm(instance, whom, plans, pause=1.0, seconds=60 * MINUTES)
         told = instance.teimoso("connections", "trace", whom[0].connection)
         assert told.stdout.startswith("Recording: logs/trace/"), told.stdout + told.stderr
     print(f"\n{report.text(outcome)}")
     assert not outcome.violations, f"{len(outcome.violations)} violations; they are above"
 
-    secrets: set[str | bytes] = {NAME, *_contacts(whom), *(party.account for party in whom)}
+    secrets: set[str | bytes] = {NAME, *_contacts(whom), *_accounts(whom)}
     secrets |= {fate.token for fate in outcome.fates}
     tokens = _privacy_tokens(tmp_path)
     assert len(tokens) >= len(whom)
@@ -72,10 +75,7 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
     for party in whom:
         told_at_first = started[party.connection]
         assert told_at_first["tracing"]
-        trace = tmp_path / told_at_first["file"]
-        own: set[str | bytes] = set()
-        for file in SESSIONS[party.engine]:
-            own |= set(traced.values(tmp_path / "sessions" / trace.stem / file))
+        own = before[party.connection] | _secrets(tmp_path, party, told_at_first)
         assert sum(isinstance(secret, bytes) for secret in own) > KEYS, party
         # The native engine keeps no privacy token.
         assert party.engine == "native" or not own.isdisjoint(tokens), party
@@ -94,6 +94,16 @@ def test_a_storm_leaves_nothing_of_what_was_said_in_a_trace(tmp_path: Path) -> N
 def _contacts(whom: list[Party]) -> set[str]:
     crowds = {party.crowd for party in whom if party.crowd}
     return crowds | {contact for party in whom for contact in party.contacts}
+
+
+def _accounts(whom: list[Party]) -> set[str]:
+    return {party.account for party in whom}
+
+
+def _secrets(data: Path, party: Party, traced_in: dict[str, Any]) -> set[str | bytes]:
+    """Keys, ids and tokens that the connection's session files hold now."""
+    sessions = data / "sessions" / Path(traced_in["file"]).stem
+    return {value for file in SESSIONS[party.engine] for value in traced.values(sessions / file)}
 
 
 def _privacy_tokens(data: Path) -> set[bytes]:

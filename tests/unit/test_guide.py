@@ -118,3 +118,10 @@ def test_each_page_is_linked_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     missing = [page.name for page in (ROOT / "docs").glob("*.md") if page.name not in readme]
     assert not missing
+
+
+def test_the_first_screen_of_the_readme_says_what_was_shown_and_what_nobody_tried() -> None:
+    screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:24])
+    assert "**Shown** with [a simulator](docs/simulator.md)" in screen
+    assert "**Not tried by anybody\nhere:** the real WhatsApp" in screen
+    assert "(docs/real-account.md)" in screen

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -121,3 +123,26 @@ def test_each_new_path_of_a_moved_module_is_there() -> None:
     later = re.findall(r"^\| `(\S+)` \|", page.partition("\n## Renamed later\n")[2], re.MULTILINE)
     assert len(later) > 20
     assert [path for path in later if (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "words"),
+    [
+        ("whatsmeow", 2, "install the package golang of your system"),
+        ("whatsmeow-if-possible", 0, "the tests with teimoso-whatsmeow are skipped"),
+        ("check-go", 0, "the checks of teimoso-whatsmeow are skipped"),
+    ],
+)
+def test_without_go_make_says_so(target: str, status: int, words: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    told = subprocess.run(
+        ["make", "-s", target, "GO=/nowhere/go"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert told.returncode == status, told.stderr
+    assert words in told.stdout + told.stderr

@@ -27,7 +27,7 @@ DEFERRED: Final = "jsonschema"
 
 RAYLET_SOCKET: Final = "--raylet-name="
 TEMPLATE: Final = "template"
-"""The name of the template's socket, in the directory of the raylet's."""
+"""The name of the template's socket, in the directory of the raylet's: no longer than the names that Ray puts there."""
 
 
 class DeferredFinder(MetaPathFinder):

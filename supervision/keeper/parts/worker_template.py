@@ -3,7 +3,10 @@
 The first process that Ray starts for a worker becomes the node's template, and its fork the worker. Each later one
 hands its arguments to the template and ends: a fork of the template is the worker. Nothing waits for a template:
 a process that finds none, or none that answers, imports for itself, and becomes the new one where it can. A template
-ends with its raylet, and once files of the code have changed on the disk.
+ends with its raylet, with its last worker, and once files of the code have changed on the disk.
+
+Ray reads the job of a worker from the environment while it is imported. Forks have no job until their first call, as
+workers have that Ray starts ahead.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ ACTOR: Final = "actors.connection.actor"
 
 TITLE: Final = "ray::template"
 RAYLET: Final = "RAY_RAYLET_PID"
+JOB: Final = "RAY_JOB_ID"
+NO_JOB: Final = "ffffffff"
 PATIENCE: Final = 3.0
 """Seconds within which the template answers a worker; a template that does not is killed."""
 REQUEST: Final = 2**17  # bytes
@@ -102,6 +107,7 @@ def serve(address: str) -> None:
         return
     path = sys.path[1:]
     code = tuple(_code(path))
+    os.environ[JOB] = NO_JOB
     import_module(RAY)
     if _threads() > 1 or os.fork() == 0:
         os.setpgid(0, 0)
@@ -135,14 +141,20 @@ def _serve(address: str, lock: int, is_current: Callable[[], bool]) -> Start | N
     os.umask(mask)
     listener.listen(128)
     _set_title()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers leave no zombies
-    while _wait(listener, raylet) and is_current():
+    ended, end = socket.socketpair()
+    for pipe in ended, end:
+        pipe.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(end.fileno(), warn_on_full_buffer=False)
+    while _wait(listener, raylet, ended) and is_current():
         connection, _ = listener.accept()
         with connection:
             start = _fork(connection)
         if start is not None:
+            signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            listener.close()
+            for pipe in listener, ended, end:
+                pipe.close()
             os.close(raylet)
             os.close(lock)
             return start
@@ -161,12 +173,32 @@ def _set_title() -> None:
     _raylet.setproctitle(TITLE)  # type: ignore[attr-defined]
 
 
-def _wait(listener: socket.socket, raylet: int) -> bool:
-    """Returns whether a worker waits; otherwise the raylet ended."""
+def _wait(listener: socket.socket, raylet: int, ended: socket.socket) -> bool:
+    """Returns whether a worker waits; otherwise the raylet or the last forked worker has ended."""
     poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    poll.register(raylet, select.POLLIN)
-    return raylet not in {descriptor for descriptor, _ in poll.poll()}
+    for descriptor in listener.fileno(), raylet, ended.fileno():
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        has_workers = _reap()
+        ready = {descriptor for descriptor, _ in poll.poll(None if has_workers else 0)}
+        if raylet in ready:
+            return False
+        if listener.fileno() in ready:
+            return True
+        if not has_workers:
+            return False
+        with suppress(BlockingIOError):
+            ended.recv(REQUEST)
+
+
+def _reap() -> bool:
+    """Collects forked workers that have ended; returns whether there are others."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _fork(connection: socket.socket) -> Start | None:

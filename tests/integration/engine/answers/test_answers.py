@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.engine.conftest import MISSING
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -35,6 +36,10 @@ async def has(phone: Device, text: str | None) -> bool:
 
 async def idle(simulator: Simulator, phone: Device) -> bool:
     assert phone.opened.is_set()
+    return await settled(simulator)
+
+
+async def settled(simulator: Simulator) -> bool:
     return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)
 
 
@@ -77,6 +82,41 @@ async def test_a_copy_of_an_own_message_that_does_not_decrypt_at_first(
     await until(lambda: has(phone, "garbled"))
     assert await simulator.struck(fault) == 3
     await goes_on(simulator, phone)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "native",
+        pytest.param(
+            "whatsmeow",
+            marks=[
+                MISSING,
+                pytest.mark.xfail(
+                    strict=True, reason="an ack alone: each copy waits for a receipt of type sender"
+                ),
+            ],
+        ),
+    ],
+)
+async def test_a_copy_of_an_own_message_that_never_decrypts(
+    simulator: Simulator, tmp_path: Path, kind: str
+) -> None:
+    """It is given up, and comes no more: also where the receipt of type `sender` alone settles it."""
+    async with device(simulator, tmp_path, kind=kind) as phone:
+        await pair(simulator, phone)
+        await simulator.rules(own_copies=True)
+        await simulator.fault("garble", count=99)
+        await simulator.phone_says(CONTACT, "garbled")
+        await until(phone.messages)
+        try:
+            assert await simulator.owed() == []
+        finally:  # what is owed under the rule would be found after the test, too
+            await simulator.heal()
+            await simulator.rules(own_copies=False)
+            await simulator.fault("drop")
+            await until(lambda: settled(simulator))
+        assert [one.type for one in await phone.messages()] == ["undecryptable"]
 
 
 async def test_a_message_that_waits_for_its_resend_is_not_lost_by_a_crash(

@@ -114,14 +114,23 @@ def test_workers_are_forks_with_all_that_their_processes_were_given(
     assert second != pid == os.getpgid(pid), "Ray kills the group of a worker that ended"
     assert given == ["two", "two", str(other)]
     assert node.started[1].wait(SOON) == 0
-    os.kill(pid, signal.SIGKILL)
-    until("it leaves no zombie", lambda: not psutil.pid_exists(pid), SOON)
 
 
 def test_a_template_ends_with_its_raylet(node: Node, tmp_path: Path) -> None:
     node.start("one", tmp_path)
     template = node.template()
     node.raylet.kill()
+    assert template.wait(SOON) == 0
+
+
+def test_a_template_ends_with_its_last_worker(node: Node, tmp_path: Path) -> None:
+    _, first, *_ = node.start("one", tmp_path)
+    template = node.template()
+    _, second, *_ = node.start("two", tmp_path)
+    os.kill(first, signal.SIGKILL)
+    until("it leaves no zombie", lambda: not psutil.pid_exists(first), SOON)
+    assert node.template() == template
+    os.kill(second, signal.SIGKILL)
     assert template.wait(SOON) == 0
 
 
