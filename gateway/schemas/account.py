@@ -106,8 +106,7 @@ class ListContacts(ListQuery):
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
     addresses: (
-        Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$", max_length=7000)]
-        | None
+        Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$")] | None
     ) = Field(
         None,
         description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
