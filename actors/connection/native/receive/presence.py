@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import NotConnected, Presence, SendError
 from actors.connection.native.identities import usync
-from actors.connection.native.identities.addresses import GROUP, parse_optional
-from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import GROUP, parse_optional
+from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.addresses import Address
-    from actors.connection.native.identities.lid_mapping import People
-    from actors.connection.native.identities.routes import Routes
+    from actors.connection.native.identities.addressing_mode import Routes
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.identities.addresses import Address
+    from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.session.session import Session
 
 Learn = Callable[["Address", "Address"], Awaitable[None]]

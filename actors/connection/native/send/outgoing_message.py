@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
-from actors.connection.native.send.to_proto import write
+from actors.connection.protocol.send.to_proto import write
 from actors.connection.session.messages.message_secrets import MessageSecret
 from actors.messages.content import Poll, PollVote
 
 if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.addresses import Address
-    from actors.connection.native.identities.group_members import GroupMembers
+    from actors.connection.native.identities.addressing_mode import Route
     from actors.connection.native.identities.recipient_devices import Everyone
-    from actors.connection.native.identities.routes import Route
-    from actors.connection.native.send.to_proto import Dress, Place
+    from actors.connection.protocol.identities.addresses import Address
+    from actors.connection.protocol.identities.group_members import GroupMembers
+    from actors.connection.protocol.send.to_proto import Dress, Place
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
     from actors.messages.content import Content

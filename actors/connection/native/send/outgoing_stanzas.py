@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from actors.connection.disconnects.causes import Cause, Kind
-from actors.connection.native.receive.transactions import SessionRefusal, transaction
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.session_transactions import SessionRefusal, transaction
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.runtime.group_commit import GroupCommit, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from actors.connection.native.receive.transactions import Link
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.protocol.session_transactions import Link
     from actors.connection.session.session import Session
 
 SHARE: Final = 32

@@ -8,11 +8,11 @@ import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, Presence
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.presence import Appearance, Visibility, presence_of
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.wire_format.nodes import Node
 
 if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket

@@ -12,8 +12,8 @@ import pytest
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.native.send import outgoing_stanzas
 from actors.connection.native.send.outgoing_stanzas import Departures
-from actors.connection.native.transport.errors import ConnectionLost
-from actors.connection.native.transport.nodes import Node
+from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.wire_format.nodes import Node
 from actors.connection.session.session import Session, SessionUnavailable
 
 if TYPE_CHECKING:
