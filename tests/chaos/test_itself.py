@@ -111,7 +111,7 @@ BREAKS = (
     ),
     Break(
         "the ratchet committed after the bytes left",
-        "actors/connection/native/send/outgoing_stanzas.py",
+        "actors/connection/protocol/send/shared_commits.py",
         """                    found.append((made, done))
         if found:
             await self._committed([made for made, _ in found])

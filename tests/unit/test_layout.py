@@ -250,6 +250,21 @@ def test_packages_of_actors_import_only_ports_of_each_other() -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
+def test_engines_import_what_they_share_and_not_each_other() -> None:
+    """`actors.connection.protocol` has what both need of WhatsApp's protocol, and needs no engine itself."""
+    engines = {"native", "whatsmeow"}
+    wrong = [
+        found
+        for found in every_import()
+        if found.importer.startswith("actors.connection.")
+        and found.target.startswith("actors.connection.")
+        and (target := found.target.split(".")[2]) in engines
+        and (source := found.importer.split(".")[2]) in engines | {"protocol"}
+        and source != target
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
 def test_each_port_is_imported_by_another_package() -> None:
     assert {found.imported for found in between_packages_of_actors()} == PORTS | SHARED
 

@@ -13,9 +13,9 @@ import structlog
 from actors.connection.abilities.engine_base import Unable
 from actors.connection.disconnects.causes import PROXY_CHANGED, Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, PairingCode, SendError, Traffic
-from actors.connection.native.receive.presence import Visibility
 from actors.connection.pairing_window import PairingWindow
 from actors.connection.protocol.media.transfers import FileTransfers
+from actors.connection.protocol.online_visibility import Visibility
 from actors.connection.protocol.session_transactions import SessionRefusal, cause_of
 from actors.connection.proxy.address import parse
 from actors.connection.session.inbox_methods import SessionInbox

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from actors.connection.abilities.port import Call
     from actors.connection.engine import EngineEvents, Group, Outgoing
-    from actors.connection.native.receive.presence import Visibility
     from actors.connection.protocol.identities.lid_mapping import People
     from actors.connection.protocol.media.transfers import FileTransfers
+    from actors.connection.protocol.online_visibility import Visibility
     from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.login_channel import Link

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.send.outgoing_message import plaintext, poll_author, poll_secret
-from actors.connection.native.send.outgoing_stanzas import SharedCommits
 from actors.connection.protocol.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.protocol.send.per_chat_lock import Turns
+from actors.connection.protocol.send.plaintext import plaintext, poll_author, poll_secret
 from actors.connection.protocol.send.send_acks import forget_begun, send_errors
+from actors.connection.protocol.send.shared_commits import SharedCommits
 from actors.connection.protocol.send.to_proto import Place, dress
 from actors.connection.protocol.session_transactions import SessionRefusal
 from actors.connection.session.messages.message_aliases import retargeted

@@ -11,11 +11,12 @@ import structlog
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addressing_mode import Routes
-from actors.connection.native.send.outgoing_message import DirectLetter, poll_secret
+from actors.connection.native.send.outgoing_message import DirectLetter
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.protocol.identities.addresses import Address, parse_optional
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.request_errors import ConnectionLost
+from actors.connection.protocol.send.plaintext import poll_secret
 from actors.connection.protocol.send.send_acks import failures_logged, forget_begun, send_errors
 from actors.connection.protocol.send.to_proto import dress
 from actors.connection.protocol.session_transactions import transaction

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import SendError
 from actors.connection.limits.ack_errors import NAMED
-from actors.connection.native.send.outgoing_message import GroupLetter, poll_secret
+from actors.connection.native.send.outgoing_message import GroupLetter
 from actors.connection.native.send.pipeline import Stanza
 from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.group_keys import GroupKeys, handing
@@ -18,6 +18,7 @@ from actors.connection.protocol.identities.addresses import Address, participant
 from actors.connection.protocol.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.protocol.receive import wrappers
 from actors.connection.protocol.request_errors import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.protocol.send.plaintext import poll_secret
 from actors.connection.protocol.send.send_acks import failures_logged, send_errors
 from actors.connection.protocol.send.to_proto import dress
 from actors.connection.protocol.session_transactions import SessionRefusal, transaction

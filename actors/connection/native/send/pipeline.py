@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from actors.connection.engine import SendError
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
-from actors.connection.native.send.outgoing_message import plaintext, poll_author
 from actors.connection.native.send.outgoing_stanzas import Departures
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.protocol.identities.addresses import Address
 from actors.connection.protocol.send.per_chat_lock import Turns
+from actors.connection.protocol.send.plaintext import plaintext, poll_author
 from actors.connection.protocol.send.send_acks import acknowledgement, send_errors
 from actors.connection.protocol.send.to_proto import Place
 from actors.messages.content import Media

@@ -22,7 +22,6 @@ from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
 from actors.connection.native.identities.addressing_mode import Routes
-from actors.connection.native.send import outgoing_stanzas
 from actors.connection.native.signal import prekeys
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.transport.socket import Socket
@@ -30,6 +29,7 @@ from actors.connection.protocol.media.cipher import FileDecryptor, FileEncryptor
 from actors.connection.protocol.media.download import Fetcher
 from actors.connection.protocol.phone import resend_requests
 from actors.connection.protocol.receive import stanza_receiver
+from actors.connection.protocol.send import shared_commits
 from actors.connection.session.chats.unread import UnreadMessages
 from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
@@ -182,7 +182,7 @@ def content(said: str | dict[str, Any]) -> Content:
 
 async def main(asked: dict[str, Any]) -> None:
     prekeys.FEW = 0  # type: ignore[misc]  # those that the pairing made will do
-    stanza_receiver.BATCH = outgoing_stanzas.SHARE = asked["batch"]  # type: ignore[misc]
+    stanza_receiver.BATCH = shared_commits.SHARE = asked["batch"]  # type: ignore[misc]
     resend_requests.UNACKNOWLEDGED = 1.0  # type: ignore[misc]  # the next owner need not wait long
     POINTS[asked["point"]](Step(asked["at"]))
     settings = resolve_settings(**asked["settings"])
