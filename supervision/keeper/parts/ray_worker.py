@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 RAYLET_SOCKET: Final = "--raylet-name="
-TEMPLATE: Final = "template"
-"""The name of the template's socket, in the directory of the raylet's: no longer than the names that Ray puts there."""
+TEMPLATE: Final = ".fork"
+"""The end of the path of a template's socket, after that of its raylet: no longer than others that Ray makes there."""
 RAYLET: Final = "RAY_RAYLET_PID"
 
 READY: Final = b"ready"
@@ -55,7 +55,7 @@ def template_address(arguments: Sequence[str]) -> str | None:
         return None
     for each in arguments:
         if each.startswith(RAYLET_SOCKET):
-            return os.path.join(os.path.dirname(each.removeprefix(RAYLET_SOCKET)), TEMPLATE)  # noqa: PTH118, PTH120
+            return each.removeprefix(RAYLET_SOCKET) + TEMPLATE
     return None
 
 

@@ -299,6 +299,20 @@ def test_a_worker_with_another_environment_imports_for_itself(node: Node, name: 
     assert node.start("03").parent == first.parent
 
 
+def test_a_worker_finds_the_template_of_its_raylet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket of a second raylet of one session is beside that of the first."""
+    monkeypatch.setenv(ray_worker.RAYLET, "1")
+    found = {
+        ray_worker.template_address(["worker.py", "--node-id=1", f"--raylet-name=/s/{name}"])
+        for name in ("raylet", "raylet.1")
+    }
+    assert len(found) == 2
+    assert max(map(len, map(str, found))) <= len("/s/plasma_store.1")
+    assert ray_worker.template_address(["worker.py"]) is None
+    monkeypatch.delenv(ray_worker.RAYLET)
+    assert ray_worker.template_address(["worker.py", "--raylet-name=/s/raylet"]) is None
+
+
 def test_each_raylet_of_a_host_has_a_template_of_its_own(node: Node, tmp_path: Path) -> None:
     first = node.start("01")
     (tmp_path / "b").mkdir()
@@ -353,6 +367,7 @@ worker_imports.prepare()
 for module in worker_template.MODULES:
     import_module(module)
 assert worker_template.threads() == 1, "a fork lacks the threads of imports"
+assert len(os.listdir("/proc/self/fd")) == 4, "forks share the files of imports"
 for _ in range(2):
     if os.fork() == 0:
         from ray._raylet import ObjectRef, TaskID, UniqueID, WorkerID
