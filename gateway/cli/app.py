@@ -235,7 +235,14 @@ def send(
         ),
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0, max=60, help="Seconds to wait until it is sent.")
+        float,
+        typer.Option(
+            "--wait",
+            min=0,
+            max=60,
+            metavar="SECONDS",
+            help="Wait until it is sent. Exit status 1, and the reason, if it is not.",
+        ),
     ] = 0,
     priority: Annotated[
         int | None, typer.Option("--priority", min=0, max=9, help="0 goes first, 9 last.")

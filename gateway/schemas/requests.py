@@ -227,8 +227,9 @@ class Wait(Parameters):
         ge=0,
         le=60,
         allow_inf_nan=False,
-        description="Seconds to wait for the message to be sent or dead before answering."
-        " One that is due only later is answered at once.",
+        description="Seconds to wait for the message to be sent or dead before answering: 200 once it"
+        " is sent, 202 while it is not, 422 `message_dead` or 409 `message_cancelled` when it ended"
+        " otherwise, with the message as `message`. One that is due only later is answered at once.",
     )
 
 
