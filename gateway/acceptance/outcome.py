@@ -47,7 +47,10 @@ def lost() -> Problem:
 def require_now(wanted: StandaloneMessage | ChangeMessage) -> None:
     """Problem `queue_disabled` for what would have to wait."""
     if not isinstance(wanted, ChangeMessage) and wanted.send_at is not None:
-        raise Problem("queue_disabled", "With MESSAGE_QUEUE_ENABLED=false nothing is sent later.")
+        raise Problem(
+            "queue_disabled",
+            "With MESSAGE_QUEUE_ENABLED=false nothing is sent later. Set it to true, or leave out send_at.",
+        )
 
 
 async def reached(backends: Backends, record: Record, seconds: float) -> Record:

@@ -223,7 +223,7 @@ def named(name: str) -> str:
 def _code(found: ErrorDetails, parameters: bool) -> str:
     kind = found["type"]
     if kind in KINDS:  # raised by this service's own validators
-        return kind
+        return "invalid_parameter" if parameters and kind == "invalid_field" else kind
     if parameters:
         return "unknown_parameter" if kind == "extra_forbidden" else "invalid_parameter"
     if kind == "literal_error" and len(found["loc"]) == 1:

@@ -125,7 +125,8 @@ async def _create(
         except LimitReached as reached:
             limit = reached.limit
             output.refuse(
-                f"{limit.setting} allows {limit.size} keys. Revoke one (`teimoso keys revoke`), or raise it."
+                f"{limit.setting} allows {limit.size} keys. Revoke one (`teimoso keys revoke`), or set"
+                f" {limit.setting} to {limit.size + 1} or more."
             )
     return {"id": identifier, "key": token}
 

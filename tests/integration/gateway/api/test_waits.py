@@ -56,11 +56,11 @@ async def test_a_dead_letter_is_a_problem_with_its_reason(api: Api, actor: Actor
 
 
 async def test_a_cancelled_message_is_a_problem(api: Api) -> None:
-    keyed = {"json": body("never mind", to="15550100152"), "headers": {"Idempotency-Key": "152"}}
-    accepted = api.post("/api/messages", **keyed).json()
+    asked, key = body("never mind", to="15550100152"), {"Idempotency-Key": "152"}
+    accepted = api.post("/api/messages", json=asked, headers=key).json()
     assert (accepted["status"], accepted["error"]) == ("queued", None)
     again = asyncio.create_task(
-        asyncio.to_thread(api.post, "/api/messages", params={"wait": 20}, **keyed)
+        asyncio.to_thread(api.post, "/api/messages", params={"wait": 20}, json=asked, headers=key)
     )
     await asyncio.sleep(0.3)
     api.delete(f"/api/messages/{accepted['id']}").raise_for_status()

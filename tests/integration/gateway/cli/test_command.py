@@ -194,7 +194,10 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         (("queue", "redrive", "--connection", "nobody"), "There is no such connection. (404)"),
         (("queue", "redrive", "--died-after", "noon"), "The field died_after: "),
         (("webhooks", "add", "nowhere"), "The field url: write it as https://HOST/PATH"),
-        (("webhooks", "add", "http://127.0.0.1/"), "WEBHOOK_URL_PRIVATE allows it. (422)"),
+        (
+            ("webhooks", "add", "http://127.0.0.1/"),
+            "Set WEBHOOK_URL_PRIVATE to true to allow it. (422)",
+        ),
         (("webhooks", "pause", "x"), "There is no such webhook. (404)"),
         (("webhooks", "resume", "x"), "There is no such webhook. (404)"),
         (("webhooks", "rotate-secret", "x"), "There is no such webhook. (404)"),
