@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import output
+from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.options import DATA, Data, Json, directory
 from supervision.jobs import JOBS
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from supervision.jobs.client import JobClient
 
 app = typer.Typer(help="Occasional work, as jobs of Ray.", no_args_is_help=True)
+
+DESTRUCTIVE = {"prune-messages": "the messages that are older than its --days"}
+"""The things that a job deletes, by its name; each is asked for."""
 
 POLL = 0.5
 """Seconds between two looks at a job."""
@@ -50,12 +54,15 @@ def run(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is done.")] = True,
     *,
     dashboard: Dashboard = None,
+    yes: Yes = False,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     place = directory(data)
     if job not in JOBS:
         output.refuse(f"{job!r} is no job; {', '.join(JOBS)} are.")
+    if job in DESTRUCTIVE and not {"--dry-run", "--help", "-h"} & {*context.args}:
+        confirm(f"The job {job}", [DESTRUCTIVE[job]], yes=yes)
     words = placed(context.args)
     entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words, "--data", str(place)]
     if as_json:

@@ -188,6 +188,7 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         ),
         (("connections", "set", "nobody", "--show-online"), "There is no such connection. (404)"),
         (("connections", "start", ".."), "(404)"),
+        (("connections", "delete", "nobody", "--yes"), "There is no such connection. (404)"),
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),
         (("queue", "retry", "x"), "There is no such message. (404)"),
         (("queue", "dead", "--connection", "NO"), "The parameter connection: "),
@@ -201,6 +202,7 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         (("webhooks", "pause", "x"), "There is no such webhook. (404)"),
         (("webhooks", "resume", "x"), "There is no such webhook. (404)"),
         (("webhooks", "rotate-secret", "x"), "There is no such webhook. (404)"),
+        (("webhooks", "remove", "x y", "--yes"), "There is no such webhook. (404)"),
         (("webhooks", "remove", "x y"), "There is no such webhook. (404)"),
         (("webhooks", "deliveries", "x", "--status", "odd"), "The parameter status: "),
         (("webhooks", "redeliver", "x", "1"), "There is no such webhook. (404)"),
@@ -225,8 +227,9 @@ def test_other_commands(
         (("create", "a\x1bb"), "Give the key a name that can be printed."),
         (("create", "x", "--scope", "root"), "root is not a scope: "),
         (("create", "x", "--connection", "NO"), "There is no connection NO: create it first."),
-        (("revoke", "a/b"), "There is no key a/b."),
-        (("revoke", "nobody"), "There is no key nobody."),
+        (("revoke", "a/b", "--yes"), "There is no key a/b."),
+        (("revoke", "nobody", "--yes"), "There is no key nobody."),
+        (("revoke", "nobody"), "Nothing was done: --yes does it."),
     ],
 )
 def test_keys(
