@@ -84,6 +84,14 @@ def expires(ends: Sequence[float]) -> str:
     )
 
 
+def whatsapp_away(since: float) -> str:
+    """No connection has reached WhatsApp since that time."""
+    return (
+        f"No connection has reached WhatsApp since {moment(since)}. See that this host reaches WHATSAPP_URL, through"
+        " WHATSAPP_PROXY where that is set; `teimoso doctor` tries it."
+    )
+
+
 def redis_memory(memory: RedisMemory) -> str:
     """Redis has nearly all of the memory in use that it may, or all."""
     what = "sends are refused" if memory.full else "at the latter sends are refused"
@@ -97,7 +105,7 @@ def queue_memory(share: float) -> str:
     """A connection's messages take this share of what they may, 0 to 1."""
     return (
         f"Its messages take {share:.0%} of QUEUE_MEMORY_PER_CONNECTION, beyond which its sends are refused. They leave seven"
-        " days after their end; retry or discard dead letters, or raise the limit."
+        " days after their end; retry dead letters, or raise the limit."
     )
 
 

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+COLOURS = {
+    "ok": "green",
+    "warn": "yellow",
+    "warning": "yellow",
+    "fail": "red",
+    "critical": "red",
+}
+
 WIDE = 10_000
 """Columns where no terminal is: a pipe or a file gets each row on one line."""
 
@@ -61,6 +69,13 @@ def show(answer: Mapping[str, Any], columns: Sequence[str], *, as_json: bool, em
         return
     rows = ([item.get(column) for column in columns] for item in answer["items"])
     table([column.replace("_", " ") for column in columns], rows, empty)
+
+
+def severity(word: str) -> Text:
+    """A severity, or the result of a check, in its colour: the same in each command."""
+    from rich.text import Text  # noqa: PLC0415 - loaded where it prints
+
+    return Text(word, COLOURS.get(word, ""))
 
 
 def moment(seconds: float) -> str:
