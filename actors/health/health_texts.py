@@ -71,8 +71,8 @@ BY_HAND: Mapping[str, str] = {
 
 
 def moment(time: float) -> str:
-    """A time in seconds since the epoch, as a person reads it."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """A time in seconds since the epoch, as the API writes it: `2030-01-01T09:00:00Z`."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def expires(ends: Sequence[float]) -> str:

@@ -79,8 +79,8 @@ def severity(word: str) -> Text:
 
 
 def moment(seconds: float) -> str:
-    """A time of the wall clock, for a person."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    """A time of the wall clock as the API writes it, in whole seconds: `2030-01-01T09:00:00Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cell(value: object) -> str | Text:

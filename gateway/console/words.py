@@ -88,7 +88,7 @@ STATUSES: Final[Mapping[str, str]] = {
     "sent": "Sent",
     "delivered": "Delivered",
     "read": "Read",
-    "dead": "Not sent",
+    "dead": "Dead letter",
     "cancelled": "Cancelled",
     "received": "Received",
 }

@@ -255,7 +255,7 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
     face = "one => getComputedStyle(one).fontFamily + getComputedStyle(one).fontSize"
     words = letter.first.locator(".text").evaluate(face)
     assert words == page.locator("body").evaluate(face), "set like any text"
-    letter.first.get_by_role("button", name="Send again").click()
+    letter.first.get_by_role("button", name="Redrive").click()
 
     def came() -> bool:
         return any(item["text"].startswith("to nobody") for item in instance.inbox(STRANGER))

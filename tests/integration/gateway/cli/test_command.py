@@ -190,7 +190,7 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         (("connections", "start", ".."), "(404)"),
         (("connections", "delete", "nobody", "--yes"), "There is no such connection. (404)"),
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),
-        (("queue", "retry", "x"), "There is no such message. (404)"),
+        (("queue", "redrive", "x"), "There is no such message. (404)"),
         (("queue", "dead", "--connection", "NO"), "The parameter connection: "),
         (("queue", "redrive", "--connection", "nobody"), "There is no such connection. (404)"),
         (("queue", "redrive", "--died-after", "noon"), "The field died_after: "),

@@ -172,7 +172,7 @@ def test_the_soonest_end_of_a_version_is_reported() -> None:
         a=replace(OPEN, version_ends_at=2000000900.0), b=replace(OPEN, version_ends_at=2000000000.0)
     )
     (reason,) = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
-    assert "that 2 connections announce until 2033-05-18 03:33:20 UTC." in reason.detail
+    assert "that 2 connections announce until 2033-05-18T03:33:20Z." in reason.detail
     assert judge(replace(WELL, connections=None), THRESHOLDS).unknown >= {"version_expires"}
 
 
@@ -201,7 +201,7 @@ def test_a_limit_is_reported_with_its_end_and_its_messages(limit: str, waits: st
     (reason,) = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
     assert reason.subject == "shop"
     assert reason.detail.partition(": ")[2] == (
-        f"{waits} That ends at 2033-05-18 03:33:20 UTC; all others go on."
+        f"{waits} That ends at 2033-05-18T03:33:20Z; all others go on."
     )
     assert "connection_limited" not in DRIFTING, "its end may move"
 
@@ -275,7 +275,7 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
             ConnectionSample(
                 "running", "reconnecting", obstacle="temporarily_banned", until=3600.0
             ),
-            "WhatsApp banned the account for a time. It logs in again by itself at 1970-01-01 01:00",
+            "WhatsApp banned the account for a time. It logs in again by itself at 1970-01-01T01:00",
         ),
         (
             ConnectionSample("running", "connecting", obstacle="bad_session"),

@@ -26,6 +26,10 @@ ITEM = {
 COLUMNS = ("id", "text", "error", "late", "scopes")
 
 
+def test_a_time_is_as_the_api_writes_it() -> None:
+    assert output.moment(1_893_488_400.9) == "2030-01-01T09:00:00Z"
+
+
 def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
     output.show({"items": [ITEM]}, COLUMNS, as_json=False, empty="")
     _, row = capsys.readouterr().out.splitlines()
