@@ -20,15 +20,12 @@ from gateway.cli.commands import (
     keys,
     queue,
     refused,
-    simulate,
-    simulate_requests,
-    simulate_rules,
-    simulate_traces,
     webhooks,
 )
 from gateway.cli.commands import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 from gateway.cli.service import service_commands
+from gateway.cli.simulate import simulate, simulate_requests, simulate_rules, simulate_traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
