@@ -16,8 +16,10 @@ from typer.main import get_command
 from gateway.cli.backup import backup_commands
 from gateway.cli.commands import (
     connections,
+    groups,
     jobs,
     keys,
+    messages,
     queue,
     refused,
     webhooks,
@@ -34,10 +36,11 @@ app = typer.Typer(
     name="teimoso",
     help="A WhatsApp Web service that always gets up again.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(connections.app, name="connections")
+app.add_typer(messages.app, name="messages")
+app.add_typer(groups.app, name="groups")
 app.add_typer(queue.app, name="queue")
 app.add_typer(refused.app, name="refused")
 app.add_typer(keys.app, name="keys")
@@ -55,7 +58,18 @@ app.add_typer(simulate.app, name="simulate")
 @cache
 def command() -> Callable[..., Any]:
     """The command `teimoso`, built from annotations once in a process: that takes 40 ms."""
-    return get_command(app)
+    made: Callable[..., Any] = get_command(app)
+    _drop_types_of_flags(made)
+    return made
+
+
+def _drop_types_of_flags(made: Any) -> None:
+    """Show `--json` in the help of each command, and not `--json <bool>`."""
+    for parameter in (*made.params, made.get_help_option(typer.Context(made))):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for each in getattr(made, "commands", {}).values():
+        _drop_types_of_flags(each)
 
 
 def _version(asked: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
     from rich.text import Text
@@ -69,6 +69,24 @@ def show(answer: Mapping[str, Any], columns: Sequence[str], *, as_json: bool, em
         return
     rows = ([item.get(column) for column in columns] for item in answer["items"])
     table([column.replace("_", " ") for column in columns], rows, empty)
+
+
+def show_one(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print one thing that the API gave, a field a line; what has no value is left out."""
+    if as_json:
+        plain(answer)
+        return
+    rows = [(name.replace("_", " "), value) for name, value in _fields(answer)]
+    table(("field", "value"), rows, "")
+
+
+def _fields(answer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The fields with a value, those of an object behind its name."""
+    for name, value in answer.items():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{prefix}{name}.")
+        elif value is not None and value != []:
+            yield f"{prefix}{name}", value
 
 
 def severity(word: str) -> Text:

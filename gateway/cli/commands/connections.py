@@ -52,6 +52,16 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def show(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Show a connection: its state and the reason, its account, its settings and its engine's promises."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.get(f"/api/connections/{segment(connection)}")
+    output.show_one(answer, as_json=as_json)
+
+
+@app.command()
 def add(
     connection: Id,
     engine: Annotated[

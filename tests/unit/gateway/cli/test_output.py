@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,24 @@ COLUMNS = ("id", "text", "error", "late", "scopes")
 
 def test_a_time_is_as_the_api_writes_it() -> None:
     assert output.moment(1_893_488_400.9) == "2030-01-01T09:00:00Z"
+
+
+def test_one_thing_is_a_field_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    answer: dict[str, Any] = {
+        "id": "shop",
+        "cause": None,
+        "guarantees": {"keeps_message_id": True},
+        "votes": [],
+    }
+    output.show_one(answer, as_json=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["field", "value"],
+        ["id", "shop"],
+        ["guarantees.keeps", "message", "id", "true"],
+    ]
+    output.show_one(answer, as_json=True)
+    assert json.loads(capsys.readouterr().out) == answer
 
 
 def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
