@@ -163,6 +163,23 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
     run(directory(data), as_json)
 
 
+@app.command("open")
+def open_(
+    connection: Annotated[
+        str | None, typer.Argument(metavar="[CONNECTION]", help="Its page; else the first one.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--print", help="Print the address, and open nothing.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Open the console in the browser; it asks for an API key."""
+    from gateway.cli.instance.open_console import run
+
+    run(directory(data), connection, as_json, show=show)
+
+
 @app.command()
 def doctor(
     settings: Annotated[

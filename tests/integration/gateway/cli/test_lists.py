@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.gateway.cli.test_command import start
 from tests.integration.gateway.served import SHOP
 from tests.integration.gateway.webhooks.stored_messages import store_messages
+from tests.waiting import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 
@@ -61,6 +67,29 @@ async def test_a_connection_is_shown(gateway: Gateway) -> None:
     assert fields["guarantees.persists before ack"] == "true"
     assert "account" not in fields
     assert json.loads(await run(gateway, "connections", "show", "shop", "--json"))["id"] == "shop"
+
+
+async def test_the_console_is_opened_in_the_browser(gateway: Gateway, tmp_path: Path) -> None:
+    browser, visited = tmp_path / "browser", tmp_path / "visited"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {visited}\n')
+    browser.chmod(0o755)
+    url = str(gateway.api.base_url).rstrip("/")
+
+    def opened(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "open", *words, "--data", str(gateway.data)],
+            env={**os.environ, "BROWSER": str(browser)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    assert opened("--print") == f"{url}/\n"
+    assert not visited.exists()
+    assert opened("shop") == f"{url}/console/connections/shop\n"
+    until("it was visited", visited.exists, 10)
+    assert visited.read_text() == f"{url}/console/connections/shop\n"
 
 
 async def test_groups_need_an_open_connection(gateway: Gateway) -> None:

@@ -105,12 +105,19 @@ def test_what_there_is_to_try_fits_the_instance() -> None:
     assert pair == "teimoso simulate scan shop 15550100001 --data /srv/a"
     assert "http://127.0.0.1:9000/api/messages" in send
     real = {**told, "simulate": False, "engine": "whatsmeow"}
-    assert "connections qr shop" in commands(real)[1]
-    assert '-d \'{"id":"shop","engine":"whatsmeow"}\'' in commands(real)[0]
+    add, pair, send_ = commands(real)
+    assert add == "teimoso connections add shop --engine whatsmeow --data /srv/a"
+    assert pair.startswith("teimoso connections qr shop --data /srv/a")
+    assert send_.startswith("teimoso send shop NUMBER 'hi' --wait 20 --data /srv/a")
+    assert not any("1555" in line for line in (*commands(real), *further(real)))
+    assert any("make whatsmeow" in line for line in further(real))
+    proven = {**real, "engine": None}
+    assert commands(proven)[0] == "teimoso connections add shop --data /srv/a"
+    assert not any("make whatsmeow" in line for line in further(proven))
     arrived, described = further(told)
     assert arrived.endswith("teimoso simulate inbox 15550100002 --data /srv/a")
     assert f'"to":"{arrived.split()[-3]}"' in send, "where the message goes"
-    assert further({**told, "simulate": False}) == [described]
+    assert further({**told, "simulate": False})[0] == described
     assert "http://127.0.0.1:9000/docs" in described
 
 
