@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.main import get_command
@@ -161,6 +161,35 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
     from gateway.cli.instance.status import run
 
     run(directory(data), as_json)
+
+
+@app.command()
+def logs(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PART]...", help="Only these: gateway, connection, keeper, valkey …"
+        ),
+    ] = None,
+    connection: Annotated[
+        str | None, typer.Option("--connection", help="Only lines about this connection.")
+    ] = None,
+    level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"] | None,
+        typer.Option("--level", help="Only from this level on."),
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The newest so many.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Print the newest lines of the logs, oldest first, also while nothing runs."""
+    from gateway.cli.instance.logs import Wanted, run
+
+    wanted = Wanted(parts or (), connection, level)
+    run(directory(data), wanted, lines, follow=follow, as_json=as_json)
 
 
 @app.command("open")
