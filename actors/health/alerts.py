@@ -50,6 +50,7 @@ DRIFTING = frozenset(
         "store_slow",
         "connection_stale",
         "queue_backlog",
+        "whatsapp_away",
     }
 )
 """Alerts with a figure that moves in most rounds: it is written when they are repeated or cleared, and is up to date in

@@ -211,10 +211,11 @@ def _connections(
 
 def _reach(sample: Sample) -> list[Reason]:
     """No connection that could be open has reached WhatsApp for a while."""
-    since = sample.unreached_since
-    if since is None or sample.at - since < UNREACHED:
+    seconds = sample.unreached_for
+    if seconds is None or seconds < UNREACHED:
         return []
-    return [Reason("whatsapp_away", "unhealthy", health_texts.whatsapp_away(since))]
+    sentence = health_texts.whatsapp_away(sample.at - seconds)
+    return [Reason("whatsapp_away", "unhealthy", sentence)]
 
 
 def _versions(connections: Mapping[str, ConnectionSample], now: float) -> list[Reason]:

@@ -115,7 +115,8 @@ class Monitor:
         usage = await asyncio.to_thread(self._resources.measure, swept.owners if swept else ())
         at = self._clock()
         connections = swept.connections if swept else None
-        self._unreached_since = unreached(connections, self._unreached_since, at)
+        now = time.monotonic()  # a wall clock that is set is no outage
+        self._unreached_since = unreached(connections, self._unreached_since, now)
         await self._keep(Point.of(usage, at))
         return Sample(
             at=at,
@@ -137,7 +138,7 @@ class Monitor:
             mirror=mirror,
             zombies=zombies,
             redis_memory=memory,
-            unreached_since=self._unreached_since,
+            unreached_for=None if self._unreached_since is None else now - self._unreached_since,
         )
 
     async def _keep(self, point: Point) -> None:

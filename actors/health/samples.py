@@ -97,7 +97,7 @@ class Sample:
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
     say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
-    nobody could say. `unreached_since` is as `unreached` returns it.
+    nobody could say. `unreached_for` are the seconds for which no connection has reached WhatsApp.
     """
 
     at: float
@@ -119,13 +119,13 @@ class Sample:
     mirror: Mirror | None = Mirror()
     zombies: Mapping[str, int] | None = field(default_factory=dict)
     redis_memory: RedisMemory | None = None
-    unreached_since: float | None = None
+    unreached_for: float | None = None
 
 
 def unreached(
     connections: Mapping[str, ConnectionSample] | None, since: float | None, at: float
 ) -> float | None:
-    """The time since when no connection has reached WhatsApp (seconds since the epoch), None while one has.
+    """The time since when no connection has reached WhatsApp, None while one has; by the clock of `at`, in seconds.
 
     `since` is the one of the round before, which stays where nobody could say now. Connections that need a person, or are
     not to run, do not count.

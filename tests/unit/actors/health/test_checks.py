@@ -233,12 +233,12 @@ def test_an_instance_that_does_not_reach_whatsapp_is_not_healthy(
     for_seconds: float, names: list[str]
 ) -> None:
     trying = {"shop": ConnectionSample("running", "connecting")}
-    sample = replace(WELL, connections=trying, unreached_since=WELL.at - for_seconds)
+    sample = replace(WELL, connections=trying, unreached_for=for_seconds)
     verdict = judge(sample, THRESHOLDS)
     assert [reason.name for reason in verdict.reasons] == names
     assert verdict.status == ("unhealthy" if names else "healthy")
-    assert judge(replace(WELL, unreached_since=None), THRESHOLDS).status == "healthy"
-    blind = replace(WELL, connections=None, unreached_since=WELL.at - for_seconds)
+    assert judge(replace(WELL, unreached_for=None), THRESHOLDS).status == "healthy"
+    blind = replace(WELL, connections=None, unreached_for=for_seconds)
     assert "whatsapp_away" in judge(blind, THRESHOLDS).unknown
 
 
