@@ -147,6 +147,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.scope is not None:
         scopes = " or ".join(f"`{one}`" for one in dict.fromkeys((operation.scope, "admin")))
         described["description"] = f"Needs a key with the scope {scopes}."
+    if operation.instead is not None:
+        described["deprecated"] = True
+        former = f"A former name, which stays: use `{operation.instead}`."
+        described["description"] = f"{described.get('description', '')} {former}".strip()
     if operation.optional_key:
         described["security"] = [{}, {"key": []}, {"bearer": []}]
     parameters = [*_path_parameters(operation), *_query(operation), *_headers(operation)]

@@ -79,6 +79,7 @@ KINDS = _kinds(
     Kind(409, "no_pairing_code", "No pairing code is open"),
     Kind(409, "nothing_to_scan", "There is no QR to scan now"),
     Kind(409, "not_incoming", "Only a message of somebody else's can be marked as read"),
+    Kind(409, "message_cancelled", "The message was cancelled before it was sent"),
     Kind(409, "not_cancellable", "The message can no longer be cancelled"),
     Kind(409, "target_elsewhere", "The message referred to is in another chat"),
     Kind(409, "not_own_message", "Only the account's own messages can be changed"),
@@ -128,6 +129,7 @@ KINDS = _kinds(
     Kind(422, "media_unreachable", "The URL cannot be fetched"),
     Kind(422, "unknown_parameter", "There is no such query parameter"),
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
+    Kind(422, "message_dead", "The message could not be sent, and is a dead letter"),
     Kind(422, "queue_disabled", "Nothing can wait: the queue is disabled"),
     Kind(429, "queue_full", "The connection's messages take all the memory that they may"),
     Kind(429, "rate_limited", "The API key, or a connection of it, asked too often"),
@@ -221,7 +223,7 @@ def named(name: str) -> str:
 def _code(found: ErrorDetails, parameters: bool) -> str:
     kind = found["type"]
     if kind in KINDS:  # raised by this service's own validators
-        return kind
+        return "invalid_parameter" if parameters and kind == "invalid_field" else kind
     if parameters:
         return "unknown_parameter" if kind == "extra_forbidden" else "invalid_parameter"
     if kind == "literal_error" and len(found["loc"]) == 1:

@@ -67,7 +67,7 @@ def _event(told: NumberedEvent, pairing: Pairing) -> answers.EventAnswer:
         case "connection.qr":
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
-            return answers.AlertEvent(**common, data=presenters.alert(_readable(document)))
+            return answers.AlertEvent(**common, data=presenters.alert(_readable(document), {}))
     return answers.StepEvent(**common, data=_step(told))
 
 

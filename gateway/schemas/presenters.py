@@ -181,15 +181,19 @@ def stored(document: Document) -> Message:
     )
 
 
-def alert(document: Document) -> Alert:
-    """An alert as the state store has it."""
+def alert(document: Document, now: Mapping[tuple[str, str | None, float], str]) -> Alert:
+    """An alert as the state store has it, with the reason as it is `now` while it is active.
+
+    `now` has reasons by name, subject and time of raising: a figure that drifts is not written each time.
+    """
+    key = (document["name"], document["subject"], document["raised_at"])
     return Alert(
         id=document["id"],
         name=document["name"],
         connection=named(document["subject"]),
         incarnation=document["subject"],
         severity=document["severity"],
-        reason=document["reason"],
+        reason=now.get(key, document["reason"]) if document["active"] else document["reason"],
         active=document["active"],
         raised_at=rfc3339(document["raised_at"]) or "",
         cleared_at=rfc3339(document["cleared_at"]),

@@ -161,6 +161,7 @@ class Accepted(Answer):
     id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     message_id: str = Field(description="WhatsApp's id of the message, the same at each attempt.")
     status: Status
+    error: str | None = Field(description="The code of what went wrong last.")
 
 
 class Crash(Answer):
@@ -204,6 +205,7 @@ class Marked(Answer):
 
     id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     status: Status = Field(description="`sent` once WhatsApp has it.")
+    error: str | None = Field(description="The code of what went wrong last.")
 
 
 class Message(Answer):

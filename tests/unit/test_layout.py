@@ -74,6 +74,7 @@ SHARED = {
     "actors.runtime.record_files",
     "actors.runtime.limits.quotas",
     "actors.runtime.sqlite_writer",
+    "actors.runtime.text_pattern",
 }
 
 FILES_OF_CODE = 16

@@ -125,6 +125,10 @@ def test_a_connection_is_added_and_linked_without_a_reload(
     assert page.locator("svg.qr").count() == 0
     assert stayed(page)
     page.get_by_text("Log out or remove").click()
+    page.get_by_text("+" + number + " has to be linked anew").first.wait_for()
+    page.get_by_role("button", name="Remove desk").click()
+    assert instance.api.get("/api/connections/desk").status_code == 200, "one click removes nothing"
+    page.get_by_label("Type desk to remove it").fill("desk")
     page.get_by_role("button", name="Remove desk").click()
     page.get_by_role("heading", name="Connections").wait_for()
     page.locator("#c-desk").wait_for(state="detached")
@@ -251,7 +255,7 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
     face = "one => getComputedStyle(one).fontFamily + getComputedStyle(one).fontSize"
     words = letter.first.locator(".text").evaluate(face)
     assert words == page.locator("body").evaluate(face), "set like any text"
-    letter.first.get_by_role("button", name="Send again").click()
+    letter.first.get_by_role("button", name="Redrive").click()
 
     def came() -> bool:
         return any(item["text"].startswith("to nobody") for item in instance.inbox(STRANGER))

@@ -28,6 +28,7 @@ OFFLINE = {
     "setTyping": 409,
     "subscribePresence": 409,
     "retryDead": 409,  # it was sent
+    "redriveDead": 409,
     **dict.fromkeys(("getPasskey", "answerPasskey", "confirmPasskey"), 422),
     **dict.fromkeys(("syncAppState", "changeChat"), 422),
     "rejectCall": 409,
