@@ -24,18 +24,19 @@ WITHIN: Final = 1.0
 async def watch(redis: Redis) -> None:
     """Ping for as long as it runs, and note where Redis hangs, for all calls of this process.
 
-    While that is noted every call raises `RedisAway` at once; the first ping that is answered ends it.
+    While that is noted every call raises `RedisAway` at once, and so do those that wait then; the first ping that
+    is answered ends it.
     `redis` is a client of its own: its wait holds up no other call.
     """
     try:
         while True:
             hangs = await _hangs(redis)
             if hangs != outage.noted:
-                outage.noted = hangs
+                outage.note(hangs)
                 log.info("redis hangs" if hangs else "redis back", action="redis.watched")
             await asyncio.sleep(EVERY_HUNG if hangs else EVERY)
     finally:
-        outage.noted = False
+        outage.note(hangs=False)
 
 
 async def _hangs(redis: Redis) -> bool:

@@ -7,13 +7,14 @@ so that the root notices their death at once and creates new ones.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from supervision import actor_classes
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
@@ -22,15 +23,6 @@ log = structlog.get_logger()
 
 NAMESPACE = "teimoso"
 ROOT = "root"
-
-CLASSES = {
-    "root": "supervision.root:RootSupervisor",
-    "queue": "actors.queue.actor:QueueActor",
-    "state": "actors.state.actor:StateManager",
-    "health": "actors.health.actor:HealthMonitor",
-    "connection": "actors.connection.actor:ConnectionActor",
-    "vault": "actors.connection.backup.bucket.actor:VaultActor",
-}
 
 TOKEN = Path("ray") / "token"
 ADDRESS = Path("ray") / "address"
@@ -64,8 +56,19 @@ class ActorHandle:
         return f"<handle of {self.name}>"
 
     async def call(self, method: str, *args: object, within: float, **named: object) -> Any:
-        """Calls a method. Raises `ActorDead`, `CallTimeout` after `within` seconds, or `CallRefused`."""
-        return await _answer(getattr(self.raw, method).remote(*args, **named), within)
+        """Calls a method. Raises `ActorDead`, `CallTimeout` after `within` seconds, or `CallRefused`.
+
+        Raises AttributeError or TypeError where the actor runs an older release without it, or without a parameter.
+        """
+        if hasattr(self.raw, method):
+            return await _answer(getattr(self.raw, method).remote(*args, **named), within)
+        # The class is of an older release, and the actor need not be: Ray restarts the root with its first class.
+        try:
+            return await _answer(self.raw.forward.remote(method, *args, **named), within)
+        except CallRefused as error:
+            if error.kind == "AttributeError":
+                raise AttributeError(method) from error
+            raise
 
     async def aside(self, method: str, *args: object, within: float) -> Any:
         """Calls a method in the concurrency group that answers while the main loop is blocked; raises as `call`."""
@@ -211,9 +214,7 @@ def _class_of(role: str) -> Any:
     """Returns Ray's class for a role. One for all actors of it: Ray's head stores each for good, under a random id."""
     import ray  # noqa: PLC0415 - heavy
 
-    module, _, attribute = CLASSES[role].partition(":")
-    plain = getattr(importlib.import_module(module), attribute)
-    return ray.remote(concurrency_groups={"health": 4})(plain)
+    return ray.remote(concurrency_groups={"health": 4})(actor_classes.class_of(role))
 
 
 def _place(role: str) -> Any:

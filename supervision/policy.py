@@ -199,7 +199,7 @@ class RestartRecords:
 
     def try_once(self, name: str, now: float) -> None:
         """Allows one start (half-open), whose failure exhausts the budget at once."""
-        self._of[name] = self._of.get(name, self.template).on_trial(now)
+        self._of[name] = self.template.on_trial(now)
 
     def record(self, name: str) -> Intensity | None:
         """Returns the record of `name`; None without a fall."""

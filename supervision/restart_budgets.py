@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.state import own_mistakes
 from actors.state.connections import updating
 from actors.state.documents import StoreAway
 
@@ -77,19 +78,23 @@ class RestartBudgets:
                 connection = next(iter(self._unwritten))
                 record = self._lives.record(connection)
                 try:
-                    await self._change(connection, _plain(record))
+                    await self._store(connection, record)
                 except StoreAway:
                     await asyncio.sleep(AGAIN)
                     continue
-                except ValueError as error:  # permanent, and delays no other connection
-                    kind = type(error).__name__
-                    log.error("not noted", action="falls", kind=kind)  # noqa: TRY400 - may quote
                 if record is self._lives.record(connection):  # unless it fell once more meanwhile
                     self._unwritten.discard(connection)
 
     def _write(self, connection: str) -> None:
         self._unwritten.add(connection)
         self._look.set()
+
+    async def _store(self, connection: str, record: Intensity | None) -> None:
+        try:
+            await self._change(connection, _plain(record))
+        except ValueError as error:  # permanent, and delays no other connection
+            log.error("not noted", action="falls", kind=type(error).__name__)  # noqa: TRY400 - may quote
+            await own_mistakes.note(self._documents, "falls")
 
     async def _change(self, connection: str, values: dict[str, Any] | None) -> None:
         await self._documents.batch(

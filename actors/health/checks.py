@@ -18,13 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.health.samples import Backlog, ConnectionSample, Mirror, Sample, Spools
+    from actors.health.samples import (
+        Backlog,
+        ConnectionSample,
+        Mirror,
+        OwnMistake,
+        Sample,
+        Spools,
+    )
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 UNREACHED = 60.0
 """Seconds without any connection that reached WhatsApp, after which the service is unhealthy: a login takes less."""
-MISTAKE = 86_400.0  # seconds for which a message that WhatsApp took for malformed is worth a word
+MISTAKE = 86_400.0  # seconds for which a mistake of the service is worth a word
 ENDS_SOON = 72 * 3600.0
 """Seconds before the end of an announced version from which on that is urgent: a login is near a failure."""
 NEARLY = 0.8
@@ -128,6 +135,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_SPOOLS | OF_MIRROR
     else:
         reasons += [*_mirror(sample.mirror, sample.at), *_spools(sample.spools)]
+        reasons += _own_mistake(sample.own_mistake, sample.at)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable", "redis_full"}
     if not sample.store.ok:
@@ -325,6 +333,13 @@ def _mirror(mirror: Mirror, now: float) -> list[Reason]:
             Reason("queue_differs", "degraded", health_texts.queue_differs(*mirror.differences))
         )
     return reasons
+
+
+def _own_mistake(mistake: OwnMistake | None, now: float) -> list[Reason]:
+    if mistake is None or not 0 <= now - mistake.at < MISTAKE:
+        return []
+    detail = health_texts.own_mistake(mistake.at, mistake.action)
+    return [Reason("own_mistake", "healthy", detail)]
 
 
 def _spools(spools: Spools) -> list[Reason]:

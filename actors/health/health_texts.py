@@ -140,6 +140,14 @@ def mirror_refused(at: float) -> str:
     )
 
 
+def own_mistake(at: float, action: str) -> str:
+    """A part of the service failed at that time, by no fault of what it was given."""
+    return (
+        f"A part of the service failed at {moment(at)} by a mistake of this service (`{action}` in the logs); all else goes"
+        " on. Look for a newer release; please report it."
+    )
+
+
 def spool_unreadable(count: int) -> str:
     """So many rows of the spool are no sends any more."""
     return (

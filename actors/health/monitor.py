@@ -100,7 +100,7 @@ class Monitor:
         return verdict
 
     async def _sample(self) -> Sample:
-        redis, store, (spools, mirror), zombies, vault = await asyncio.gather(
+        redis, store, (spools, mirror, own_mistake), zombies, vault = await asyncio.gather(
             self._probes.ping(),
             self._probes.read(),
             self._probes.stored_reports(),
@@ -136,6 +136,7 @@ class Monitor:
             vault=vault,
             spools=spools,
             mirror=mirror,
+            own_mistake=own_mistake,
             zombies=zombies,
             redis_memory=memory,
             unreached_for=None if self._unreached_since is None else now - self._unreached_since,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
-from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, Spools
+from actors.health.samples import Answer, Backlog, ConnectionSample, Mirror, OwnMistake, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, memory, reach
 from actors.redis.leases.lease_record import NONE_HELD
@@ -146,15 +146,17 @@ class Probes:
         measures.observe("teimoso_state_store_seconds", seconds, operation="read")
         return Answer(ok=True, seconds=seconds)
 
-    async def stored_reports(self) -> tuple[Spools, Mirror] | tuple[None, None]:
-        """The spools of all hosts and the queue's view, as their processes report them; None while the store is away."""
+    async def stored_reports(
+        self,
+    ) -> tuple[Spools, Mirror, OwnMistake | None] | tuple[None, None, None]:
+        """The spools of all hosts, the queue's view and the last mistake, as processes report them; None while the store is away."""
         if self.leaves_alone("store"):
-            return None, None
+            return None, None, None
         try:
             async with asyncio.timeout(PATIENCE):
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
-            return None, None
+            return None, None, None
         lately = [
             each for each in page.items if each.get("compared_at", 0) > self._wall() - COMPARED
         ]
@@ -166,12 +168,18 @@ class Probes:
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
         )
-        return spools, Mirror(
+        mirror = Mirror(
             differences=(of("missing"), of("unseen"), of("differing")),
             refused_at=max(
                 (item["refused_at"] for item in page.items if "refused_at" in item), default=None
             ),
         )
+        mistakes = (
+            OwnMistake(item["mistaken_at"], item["action"])
+            for item in page.items
+            if "mistaken_at" in item
+        )
+        return spools, mirror, next(mistakes, None)
 
     async def zombies(self) -> Mapping[str, int] | None:
         """The number of recent restarts of each connection as a zombie; None while the store is away."""

@@ -88,6 +88,14 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMistake:
+    """The last mistake of the service itself: when (seconds since the epoch), and what the log calls it."""
+
+    at: float
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One look at everything. `connections` and `queue` are None where nobody could say.
 
@@ -97,7 +105,8 @@ class Sample:
     there are fewest, `room` how many files of messages may still take on theirs (None where nobody could
     say), `vault` why the bucket is away, `redis_memory` what Redis has in use, `spools` what cannot leave them, `mirror` how
     the queue's view is, `zombies` how often each connection was one within the last half hour, these three None where
-    nobody could say. `unreached_for` are the seconds for which no connection has reached WhatsApp.
+    nobody could say; with `mirror` comes `own_mistake`, None where there was none. `unreached_for` are the seconds for
+    which no connection has reached WhatsApp.
     """
 
     at: float
@@ -117,6 +126,7 @@ class Sample:
     vault: str | None = None
     spools: Spools | None = Spools()
     mirror: Mirror | None = Mirror()
+    own_mistake: OwnMistake | None = None
     zombies: Mapping[str, int] | None = field(default_factory=dict)
     redis_memory: RedisMemory | None = None
     unreached_for: float | None = None

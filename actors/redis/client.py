@@ -8,9 +8,10 @@ goes through here must be safe to repeat.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from weakref import WeakSet
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -31,7 +32,7 @@ from redis.exceptions import (
 from actors.runtime.limits.memory_limits import container_memory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from actors.config.settings import Settings
 
@@ -97,11 +98,43 @@ def connect(settings: Settings, *, blocking: bool = False) -> Client:
     return client
 
 
-@dataclass(slots=True)
-class Outage:
-    """Whether a watch in this process noted that Redis hangs: meanwhile no call waits for it."""
+class Waits(Protocol):
+    """Calls that wait for Redis."""
 
-    noted: bool = False
+    def end_waits(self) -> None:
+        """End all of them with an error of a server that is away."""
+
+
+class Outage:
+    """Whether a watch in this process noted that Redis hangs: meanwhile no call waits for it.
+
+    Calls that wait when it is noted end then. A process that has a watch has one event loop.
+    """
+
+    def __init__(self) -> None:
+        self.noted = False
+        self.pipelines: WeakSet[Waits] = WeakSet()
+        self._waits: set[asyncio.Timeout] = set()
+
+    @contextmanager
+    def ends(self, wait: asyncio.Timeout) -> Iterator[None]:
+        """Have the timeout of the body expire at once where an outage is noted meanwhile."""
+        self._waits.add(wait)
+        try:
+            yield
+        finally:
+            self._waits.discard(wait)
+
+    def note(self, hangs: bool) -> None:
+        """Note whether Redis hangs."""
+        self.noted = hangs
+        if not hangs:
+            return
+        for pipeline in self.pipelines:
+            pipeline.end_waits()
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(asyncio.get_running_loop().time())
 
 
 outage = Outage()
@@ -130,8 +163,9 @@ redis_errors = _RedisErrors()
 async def reach(deadline: float = DEADLINE) -> AsyncIterator[None]:
     """Turn every way in which Redis can be away into `RedisAway`, after `deadline` at the latest."""
     with redis_errors:
-        async with asyncio.timeout(deadline):
-            yield
+        async with asyncio.timeout(deadline) as wait:
+            with outage.ends(wait):
+                yield
 
 
 async def is_cluster(redis: Redis) -> bool:

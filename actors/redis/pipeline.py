@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from actors.metrics.counters import measures
-from actors.redis.client import DEADLINE, SOCKET_TIMEOUT, Client
+from actors.redis.client import DEADLINE, SOCKET_TIMEOUT, Client, outage
 from actors.runtime.group_commit import GroupCommit
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class RedisPipeline:
         self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._calls = GroupCommit(_next, self._send, concurrent=ON_THE_WAY)
+        outage.pipelines.add(self)
 
     async def evalsha(self, sha: str, keys: int, *parameters: Any, durable: bool = False) -> Any:
         """Return the answer of a script that Redis has loaded; raises errors of redis-py."""
@@ -106,6 +107,12 @@ class RedisPipeline:
                     return
                 answer.set_exception(TimeoutError())
             self._asked.popleft()
+
+    def end_waits(self) -> None:
+        """End all calls that wait, as if they were overdue."""
+        for _, answer in self._asked:
+            if not answer.done():
+                answer.set_exception(TimeoutError())
 
     async def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Return the answers in order, refusals among them; raises when the connection breaks.

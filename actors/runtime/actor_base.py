@@ -42,6 +42,8 @@ class Shell:
     def __init__(self, data: str, name: str) -> None:
         self.data = Path(data)
         self.name = name
+        self.shown: type = type(self)
+        """The class by whose name Ray makes the process's title."""
         self._born = self._beat = time.monotonic()
         self._lag = Lag()
         self._programs: Sequence[child_processes.Program] = ()
@@ -130,7 +132,7 @@ class Shell:
         Ray makes the title of the class's name, anew at each call.
         """
         pids = "".join(f", {PROGRAM} {one.pid}" for one in self._programs)
-        type(self).__name__ = f"{words}{pids}"
+        self.shown.__name__ = f"{words}{pids}"
 
     def _end(self, reason: str, **more: Any) -> None:
         if not self._ended.is_set():

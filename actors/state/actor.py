@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.state import own_mistakes
 from actors.state.account import app_state
 from actors.state.batcher import Batcher, refusing, shares
 from actors.state.calls import calling
@@ -22,6 +24,7 @@ from actors.state.documents import (
     MESSAGES,
     TELLING_LIMIT,
     Order,
+    Refused,
     Where,
 )
 from actors.state.events.outbox import is_wanted
@@ -41,7 +44,7 @@ from actors.state.open_store import open_documents
 from actors.state.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Literal
 
     from actors.state.documents import Write
@@ -50,6 +53,27 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 SHARE = (TELLING_LIMIT - 1) // 2
 """Messages that one call moves at most: each takes two writes, and one goes before them all."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def reporting(
+    method: Callable[Concatenate[StateManager, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[StateManager, P], Coroutine[Any, Any, T]]:
+    """As `refusing`, of a report that its caller leaves out where it is refused: that is an alert."""
+    refused = refusing(method)
+
+    @wraps(method)
+    async def call(manager: StateManager, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await refused(manager, *args, **kwargs)
+        except Refused:
+            await manager.mistaken(method.__name__)
+            raise
+
+    return call
 
 
 class StateManager(Shell):
@@ -64,10 +88,13 @@ class StateManager(Shell):
     async def _start(self) -> None:
         settings = await asyncio.to_thread(Settings.load, self.data)
         self._documents = open_documents(settings)
+        self.mistaken = partial(own_mistakes.note, self._documents)
         self._batcher = Batcher(self._documents.batch)
         # The lease has each beat; where documents are paid for, the store has one an hour.
         interval = HOUR if self._documents.billed else settings.heartbeat_interval / 1000
-        self._observed = ObservedStates(self._batcher.add, interval=interval)
+        self._observed = ObservedStates(
+            self._batcher.add, interval=interval, mistaken=self.mistaken
+        )
         retention = Retention(
             self._documents,
             history=settings.history_retention_days * DAY,
@@ -121,7 +148,7 @@ class StateManager(Shell):
         """
         return await self._write(connection, epoch, [settling(connection, item) for item in items])
 
-    @refusing
+    @reporting
     async def note_pairing(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
@@ -136,7 +163,7 @@ class StateManager(Shell):
             connection, epoch, [showing(connection, epoch, item) for item in items]
         )
 
-    @refusing
+    @reporting
     async def note_calls(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
@@ -148,7 +175,7 @@ class StateManager(Shell):
             return True
         return await self._write(connection, epoch, [calling(connection, item) for item in items])
 
-    @refusing
+    @reporting
     async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
         """Note that WhatsApp limits the account, or does not any more; as `store_messages`.
 
@@ -227,7 +254,7 @@ class StateManager(Shell):
             return "lost"
         return "more" if page.next is not None else "done"
 
-    @refusing
+    @reporting
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Store a change at once, a mere beat with the next batch. Raises `StoreAway`.
 

@@ -34,9 +34,17 @@ class ObservedStates:
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Write]], Awaitable[None]], *, interval: float
+        self,
+        write: Callable[[Sequence[Write]], Awaitable[None]],
+        *,
+        interval: float,
+        mistaken: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`write` returns when the store has the writes; `interval` in seconds."""
+        """`write` returns when the store has the writes; `interval` in seconds.
+
+        `mistaken` is called with the action of the log for a beat that the store refuses for good.
+        """
+        self._mistaken = mistaken
         self._write = write
         self._interval = interval
         self._stored: dict[str, Observed] = {}
@@ -77,6 +85,7 @@ class ObservedStates:
         each = [[observation(name, beats[name])] for name in names]
         for place in await commit_each(self._write, each):
             log.error("beat refused", action="observe", connection=names[place])
+            await self._mistaken("observe")
 
     async def run(self) -> None:
         """Flush every interval until cancelled."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.state import own_mistakes
 from actors.state.documents import (
     BATCH_LIMIT,
     DELIVERED,
@@ -85,6 +87,8 @@ class Retention:
                 continue
             except ValueError as error:  # a mistake that would come again at once
                 log.error("not pruned", action="prune", kind=type(error).__name__)  # noqa: TRY400
+                with suppress(StoreAway):  # noted again by the next round
+                    await own_mistakes.note(self._documents, "prune")
                 await asyncio.sleep(EVERY)
                 continue
             if removed:

@@ -12,6 +12,7 @@ import structlog
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
+from actors.state import own_mistakes
 from actors.state.documents import StoreAway
 from gateway.metrics.webhook_backlog import Behind
 from gateway.webhooks.delivery_policy import Verdict
@@ -156,6 +157,7 @@ class Deliverer:
                 return
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("courier broke", action="webhooks", error=type(error).__name__)
+                await own_mistakes.note(self._documents, "webhooks")
             # The list is older than that: the worker is started again by what the store says then.
             self._listed_at = None
             del self._couriers[webhook.id]

@@ -291,7 +291,7 @@ class Keeper:
 
     async def _run_ray_task(self, task: str) -> str | None:
         """Runs a Ray task to its end; returns ``None`` on success, else the reason."""
-        await process.kill(process.strays(self._data, "errand"))
+        await process.kill(process.strays(self._data, process.RAY_TASK))
         command = python_module.module(
             "supervision.keeper.ray_task",
             task,
@@ -300,7 +300,7 @@ class Keeper:
             environment=ray_head.environment(self._data) if self.plan.ray else None,
         )
         try:
-            entry = process.start(self._data, "errand", command)
+            entry = process.start(self._data, process.RAY_TASK, command)
         except OSError as error:
             return f"the Ray task does not start: {error.strerror}"
         try:

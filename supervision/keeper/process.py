@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INSTANCE = "TEIMOSO_INSTANCE"
 PART = "TEIMOSO_PART"
+RAY_TASK = "ray_task"  # the part that each Ray task is, and the name of its log
 RAY_TITLES = ("ray::", "ray-dashboard")
 COMMAND = 15  # characters of a program's name that the kernel keeps
 POLL = 0.1  # seconds, where the system does not report the end of a process

@@ -107,7 +107,7 @@ async def _drain(data: Path, report: Callable[[str], None]) -> None:
         str(data),
         environment=ray_head.environment(data) if plan is None or plan.ray else None,
     )
-    entry = process.start(data, "errand", command)
+    entry = process.start(data, process.RAY_TASK, command)
     try:
         async with asyncio.timeout(DRAIN):
             await process.ended(entry)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.metrics.counters import measures
+from actors.state import own_mistakes
 from actors.state.documents import StoreAway
 from actors.state.recovery_actions import noting, recovery_action
 
@@ -87,15 +88,20 @@ class RecoveryLog:
             while self._waiting:
                 document = self._waiting[0]
                 try:
-                    await self._documents.batch([noting(document)])
+                    await self._store(document)
                 except StoreAway:
                     await asyncio.sleep(AGAIN)
                     continue
-                except ValueError as error:  # permanent, and delays no other action
-                    kind = type(error).__name__
-                    log.error("not noted", action="recovery_log", kind=kind)  # noqa: TRY400 - may quote
                 with suppress(ValueError):  # pushed out by newer ones meanwhile
                     self._waiting.remove(document)
+
+    async def _store(self, document: Document) -> None:
+        try:
+            await self._documents.batch([noting(document)])
+        except ValueError as error:  # permanent, and delays no other action
+            kind = type(error).__name__
+            log.error("not noted", action="recovery_log", kind=kind)  # noqa: TRY400 - may quote
+            await own_mistakes.note(self._documents, "recovery_log")
 
 
 def count(document: Document) -> None:

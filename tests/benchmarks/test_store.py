@@ -15,6 +15,7 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.queue.outbound_queue import Lanes
 from actors.redis.client import connect
+from actors.state import own_mistakes
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
 from actors.state.observed_states import ObservedStates
@@ -191,7 +192,8 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
         Thresholds.of(settings),
         clock=lambda: now,
     )
-    states = ObservedStates(documents.batch, interval=HOUR)
+    mistaken = partial(own_mistakes.note, documents)
+    states = ObservedStates(documents.batch, interval=HOUR, mistaken=mistaken)
     seen = Observed("open", epoch=1, since=now, beat=now)
     connections = [
         (await Connections(documents).create(f"c{number}")).id for number in range(CONNECTIONS)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import psutil
+
 from actors.config.sources import resolve_settings
 from tests.waiting import until
 
@@ -47,6 +49,13 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Valkey:
@@ -116,12 +125,18 @@ class Valkey:
             raise AssertionError(f"valkey-server did not start: {self.log()}") from error
 
     def kill(self) -> None:
-        """SIGKILL, and wait until the process is gone."""
+        """SIGKILL, and wait until the process is gone, and the child that rewrites its file.
+
+        The child of a large server takes longer to end; until then its directory cannot be unmounted.
+        """
         process, self._process = self._process, None
         if process is not None:
+            children = []
             if process.poll() is None:
+                children = psutil.Process(process.pid).children(recursive=True)
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            until("its children are gone", lambda: not any(map(_runs, children)), 30)
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -147,7 +147,7 @@ def hopeless(notes: Iterable[Note]) -> list[Note]:
 
 
 def _sentence(data: Path, note: Note) -> str:
-    log = process.log_of(data, "errand" if note.role == "root" else note.role)
+    log = process.log_of(data, process.RAY_TASK if note.role == "root" else note.role)
     reason = (note.reason or "it is not ready in time").rstrip(".")
     where = f" Its log: {log}" if log.exists() else ""
     return f"{note.role} does not start: {reason}.{where}"

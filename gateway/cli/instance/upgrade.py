@@ -55,7 +55,7 @@ It holds for the code that it was begun with alone: for any other, each process 
 MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
 LOOK = 0.2  # seconds
 BACK = 90.0  # seconds that a part has to be back
-ERRAND = 300.0
+RENEWED = 300.0  # seconds that a Ray task has for the services
 
 
 class Stopped(Exception):  # noqa: N818 - reads as what it is
@@ -174,13 +174,13 @@ async def _services(data: Path, plan: Plan) -> None:
         str(data),
         environment=ray_head.environment(data) if plan.ray else None,
     )
-    entry = process.start(data, "errand", command)
+    entry = process.start(data, process.RAY_TASK, command)
     try:
-        async with asyncio.timeout(ERRAND):
+        async with asyncio.timeout(RENEWED):
             reason = await process.outcome(data, entry)
     except TimeoutError:
         await process.kill([entry])
-        reason = f"the task in the cluster took longer than {ERRAND:.0f} s"
+        reason = f"the task in the cluster took longer than {RENEWED:.0f} s"
     if reason is not None:
         raise Stopped(f"The services were not made anew: {reason}.")
 

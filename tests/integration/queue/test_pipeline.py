@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
-from actors.redis.client import connect
+from actors.redis.client import connect, outage
 from actors.redis.pipeline import RedisPipeline
 
 if TYPE_CHECKING:
@@ -132,4 +132,23 @@ async def test_a_caller_that_waits_too_long_gets_an_error_and_the_next_ones_go(
         os.kill(own_server.pid, signal.SIGCONT)
     assert [type(each) for each in outcomes] == [TimeoutError, TimeoutError]
     assert await RedisPipeline(redis).eval(ECHO, 0, "after") == "after"
+    await redis.aclose()
+
+
+async def test_callers_that_wait_get_an_error_once_an_outage_is_noted(own_server: Valkey) -> None:
+    redis = connect(own_server.settings())
+    pipeline = RedisPipeline(redis)
+    assert await pipeline.eval(ECHO, 0, "before") == "before"
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        waiting = [asyncio.ensure_future(pipeline.eval(ECHO, 0, n)) for n in range(5)]
+        await asyncio.sleep(0.1)
+        outage.note(hangs=True)
+        async with asyncio.timeout(2):  # well before its deadline
+            outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    finally:
+        outage.note(hangs=False)
+        os.kill(own_server.pid, signal.SIGCONT)
+    assert [type(each) for each in outcomes] == [TimeoutError] * 5
+    assert await pipeline.eval(ECHO, 0, "after") == "after"
     await redis.aclose()

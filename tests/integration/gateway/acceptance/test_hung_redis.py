@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ LONGEST_ANSWER = 0.5
 
 TRIES = 3
 """Most tries of an address on a busy machine: one that waits for Redis does so each time."""
+
+ON_THEIR_WAY = 4.0
+"""Seconds for requests that are on their way as it begins to hang: less than one call of Redis would wait."""
 
 STREAMS = {"/api/events"}
 """Answers that last for as long as their reader."""
@@ -120,3 +124,25 @@ def test_no_answer_waits_for_a_redis_that_hangs(
     own_gateway.until(lambda: "redis back" in own_gateway.log(), 20)
     shown = own_gateway.api.get(f"/api/messages/{message}")
     assert shown.json()["status"] in {"queued", "cancelled"}, "it was asked to be, among all else"
+
+
+def test_requests_on_their_way_end_once_it_is_noticed(
+    own_gateway: Gateway, own_valkey: Valkey, message: str, figure: Figure
+) -> None:
+    body = {"connection": "shop", "to": "15550100003", "text": "as it begins to hang"}
+    own_valkey.signal(signal.SIGSTOP)
+    try:
+        with own_gateway.client(KEY, timeout=20) as caller, ThreadPoolExecutor() as threads:
+            began = time.monotonic()
+            asked = [
+                threads.submit(caller.get, f"/api/messages/{message}"),
+                threads.submit(caller.get, "/api/queue"),
+                threads.submit(caller.post, "/api/messages", json=body),
+            ]
+            answers = [each.result(20).status_code for each in asked]
+            seconds = time.monotonic() - began
+    finally:
+        own_valkey.signal(signal.SIGCONT)
+    figure(f"Redis hung: requests on their way ended after {seconds:.1f} s")
+    assert answers == [503, 503, 202]
+    assert seconds < ON_THEIR_WAY

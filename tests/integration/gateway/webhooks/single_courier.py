@@ -12,7 +12,7 @@ from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
-from actors.state.documents import DELIVERIES, StoreAway, Where
+from actors.state.documents import DELIVERIES, WEBHOOKS, Refused, StoreAway, Where
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
@@ -38,12 +38,14 @@ ID = "wh_" + "0" * 24
 class Store(SqliteDocuments):
     """A store that takes no batch while it is `away`, and `slow` seconds for each when it is not.
 
+    It refuses writes of webhooks for good while it is `strict`.
+
     `refused` and `taken` count them, `looks` its queries.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.away = False
+        self.away = self.strict = False
         self.slow = 0.0
         self.refused = self.taken = self.looks = 0
 
@@ -51,6 +53,8 @@ class Store(SqliteDocuments):
         if self.away:
             self.refused += 1
             raise StoreAway
+        if self.strict and any(write.collection == WEBHOOKS for write in writes):
+            raise Refused("forbidden")
         await asyncio.sleep(self.slow)
         await super().batch(writes)
         self.taken += 1

@@ -13,9 +13,10 @@ from actors.redis import keys
 from actors.redis.leases.leader_election import Leadership
 from actors.redis.leases.leases import Leases
 from actors.runtime.actor_base import end_tasks
-from actors.state.documents import DELIVERIES, WEBHOOKS
+from actors.state.documents import DELIVERIES, HEALTH_STATUS, WEBHOOKS
 from actors.state.events.deliveries import Delivery
 from actors.state.events.log import EventLog
+from actors.state.own_mistakes import MISTAKE
 from gateway.acceptance.address_policy import Guarded
 from gateway.webhooks import delivery_policy, delivery_worker, lanes
 from gateway.webhooks.delivery_journal import SAVE
@@ -244,3 +245,38 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     # The answer to the last one may have been on its way.
     assert (await delivering.webhook()).progress.cursor >= receiver.seqs[-2]
     assert await delivering.redis.get(keys.WEBHOOKS) is None
+
+
+async def test_a_courier_whose_progress_the_store_refuses_is_an_alert_and_starts_again(
+    delivering: SingleCourier, receiver: Receiver
+) -> None:
+    await delivering.add(receiver)
+    documents = delivering.documents
+    tail = Tail(EventLog(documents), billed=False)
+    turn = Leadership(delivering.redis, keys.WEBHOOKS)
+    deliverer = Deliverer(
+        documents,
+        delivering.webhooks,
+        tail,
+        Posters(Guarded(private=True)),
+        turn,
+        leases=Leases(delivering.redis),
+    )
+    tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
+    try:
+        await store_messages(documents, 1)
+        await eventually("the first is noted", delivering.passed, SOON)
+        documents.strict = True
+        await store_messages(documents, 2)
+
+        async def noted() -> bool:
+            found = await documents.get(HEALTH_STATUS, MISTAKE)
+            return found is not None and found["action"] == "webhooks"
+
+        await eventually("the mistake is noted", noted, SOON)
+        documents.strict = False
+        await store_messages(documents, 3)
+        await eventually("it goes on", lambda: "text 3" in receiver.texts, SOON)
+    finally:
+        await end_tasks(tasks, 5)
+        await deliverer.close()

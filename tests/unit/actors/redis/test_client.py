@@ -17,9 +17,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from actors.config.sources import resolve_settings
-from actors.redis.client import Durability, RedisAway, connect, reach
+from actors.redis.client import Durability, Outage, RedisAway, connect, outage, reach
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SECRET = "a secret of the tests"
@@ -50,6 +51,31 @@ async def test_a_bug_is_not_taken_for_an_outage() -> None:
     with pytest.raises(ResponseError):
         async with reach():
             raise ResponseError("WRONGTYPE Operation against a key")
+
+
+@pytest.fixture
+def watched() -> Iterator[Outage]:
+    """The outage that a watch notes, over at the end of the test."""
+    yield outage
+    outage.note(hangs=False)
+
+
+async def test_calls_that_wait_end_once_an_outage_is_noted(watched: Outage) -> None:
+    async def call() -> None:
+        async with reach(deadline=30):
+            await asyncio.sleep(30)
+
+    waiting = [asyncio.ensure_future(call()) for _ in range(3)]
+    await asyncio.sleep(0)
+    watched.note(hangs=True)
+    async with asyncio.timeout(5):
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in ends] == [RedisAway] * 3
+    with pytest.raises(RedisAway):
+        await call()
+    watched.note(hangs=False)
+    async with reach():
+        pass
 
 
 async def test_a_call_ends_at_its_deadline() -> None:

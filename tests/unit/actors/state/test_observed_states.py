@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 OPEN = Observed("open", None, epoch=3, since=100.0, account="a", restarts=1, beat=100.0)
 
 
+async def unexpected(action: str) -> None:
+    raise AssertionError(action)
+
+
 class Counted:
     """A real store whose batches are counted and which can be taken away."""
 
@@ -53,7 +57,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Counted]:
 
 async def test_a_change_is_stored_when_the_report_returns(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    states = ObservedStates(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60, mistaken=unexpected)
     await states.report("shop", OPEN)
     assert await store.seen("shop") == OPEN
     for change in (
@@ -68,7 +72,7 @@ async def test_a_change_is_stored_when_the_report_returns(store: Counted) -> Non
 
 async def test_beats_of_all_connections_are_one_batch_an_interval(store: Counted) -> None:
     names = [f"c{n}" for n in range(40)]
-    states = ObservedStates(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60, mistaken=unexpected)
     for name in names:
         await store.registry.create(name, id=name)
         await states.report(name, OPEN)
@@ -85,7 +89,7 @@ async def test_beats_of_all_connections_are_one_batch_an_interval(store: Counted
 
 
 async def test_more_beats_than_a_batch_holds(store: Counted) -> None:
-    states = ObservedStates(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60, mistaken=unexpected)
     for n in range(TELLING_LIMIT + 1):
         await states.report(f"c{n}", OPEN)
         await states.report(f"c{n}", replace(OPEN, beat=110.0))
@@ -96,7 +100,7 @@ async def test_more_beats_than_a_batch_holds(store: Counted) -> None:
 
 async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    states = ObservedStates(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60, mistaken=unexpected)
     await states.report("shop", OPEN)
     await states.report("shop", replace(OPEN, beat=130.0))
     changed = replace(OPEN, state="reconnecting", since=131.0, beat=130.0)
@@ -109,7 +113,7 @@ async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:
 
 async def test_a_stale_owner_is_ignored_and_gets_no_error(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    states = ObservedStates(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60, mistaken=unexpected)
     await states.report("shop", OPEN)
     await states.report("shop", replace(OPEN, epoch=2, state="failed", since=500.0))
     assert await store.seen("shop") == OPEN
@@ -125,7 +129,7 @@ async def test_a_store_that_is_away_is_an_error_for_changes_and_awaited_for_beat
     store: Counted,
 ) -> None:
     await store.registry.create("shop", id="shop")
-    states = ObservedStates(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60, mistaken=unexpected)
     await states.report("shop", OPEN)
     store.away = True
     await states.report("shop", replace(OPEN, beat=130.0))
@@ -142,7 +146,7 @@ async def test_a_store_that_is_away_is_an_error_for_changes_and_awaited_for_beat
 
 async def test_a_connection_made_anew_under_an_old_name_begins_anew(store: Counted) -> None:
     former = (await store.registry.create("shop")).id
-    states = ObservedStates(store.write, interval=60)
+    states = ObservedStates(store.write, interval=60, mistaken=unexpected)
     await states.report(former, replace(OPEN, epoch=9))
     await store.registry.delete(former)
     await store.registry.remove(former)
@@ -155,7 +159,7 @@ async def test_a_connection_made_anew_under_an_old_name_begins_anew(store: Count
 
 async def test_beats_go_out_by_themselves(store: Counted) -> None:
     await store.registry.create("shop", id="shop")
-    states = ObservedStates(store.write, interval=0.05)
+    states = ObservedStates(store.write, interval=0.05, mistaken=unexpected)
     running = asyncio.create_task(states.run())
     try:
         await states.report("shop", OPEN)
@@ -177,7 +181,12 @@ async def test_a_beat_that_the_store_refuses_holds_up_no_other() -> None:
             raise Refused("too large")
         stored.update(write.id for write in writes)
 
-    states = ObservedStates(write, interval=3600)
+    mistakes: list[str] = []
+
+    async def mistaken(action: str) -> None:
+        mistakes.append(action)
+
+    states = ObservedStates(write, interval=3600, mistaken=mistaken)
     for number, name in enumerate(("a", "b", "bad", "c", "d")):
         if name != "bad":
             await states.report(name, OPEN)
@@ -186,3 +195,4 @@ async def test_a_beat_that_the_store_refuses_holds_up_no_other() -> None:
     await states.flush()
     assert stored == {"a", "b", "c", "d"}
     assert not states._beats
+    assert mistakes == ["observe"]
