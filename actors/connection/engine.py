@@ -99,7 +99,8 @@ class InboxMessage:
     `chat` and `sender` are canonical addresses without device part. `at` is WhatsApp's time in
     seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
     for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
-    content, encoded, where `type` and `text` do not say it all.
+    content, encoded, where `type` and `text` do not say it all. `received_at` is when it was first
+    committed here, in seconds since the epoch by this host's clock; None in a row of an older release.
     """
 
     key: int
@@ -113,6 +114,7 @@ class InboxMessage:
     push_name: str | None = None
     source: Literal["live", "offline", "history"] = "live"
     content: str | None = None
+    received_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,7 @@ def stored(document: Document) -> Message:
         direction=document["direction"],
         source=source_of(document),
         at=_time(document, "at"),
+        whatsapp_at=_time(document, "whatsapp_at"),
         type=document["type"],
         status=document.get("status") or ("queued" if outgoing else "received"),
         attempts=document.get("attempts") or 0,

@@ -219,7 +219,11 @@ class Message(Answer):
         description="The way it came. `history`: the account's phone sent it later."
     )
     at: Time | None = Field(
-        description="The time by which lists are sorted: WhatsApp's, or that of its acceptance."
+        description="The time by which lists are sorted: that of its acceptance, or of its arrival; of what"
+        " waited at WhatsApp or is of a history sync, WhatsApp's."
+    )
+    whatsapp_at: Time | None = Field(
+        description="WhatsApp's time of a message that did not go out through the API, in whole seconds."
     )
     type: str
     text: str | None = Field(description="As it reads after its edits.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 22
+VERSION = 23
 
 CHANGES = {
     2: """
@@ -313,6 +313,10 @@ CREATE TABLE received_bytes (
     bytes INTEGER NOT NULL,
     PRIMARY KEY (day, sender)
 ) STRICT, WITHOUT ROWID
+""",
+    23: """
+-- The time at which a message arrived, by which live ones are ordered (null: an older release put the row in).
+ALTER TABLE inbox ADD COLUMN received_at REAL
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

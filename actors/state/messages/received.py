@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from actors.messages.content import Content
     from actors.state.documents import Document, Tells
 
-# WhatsApp's times are whole seconds. The order of arrival, in microseconds, tells apart what came
-# within one of them.
 ARRIVALS = 1_000_000
+"""Places within one of WhatsApp's seconds, which are all that its times tell."""
 
 PUSH_NAME = 200
 """Characters that are kept of the name by which a sender goes."""
@@ -47,6 +46,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     """The document, with its id, of an inbox message (the fields of `engine.InboxMessage`, and perhaps `kept`).
 
     A message of the account's own phone (`from_me`) is outgoing, and was sent at WhatsApp's time.
+    `now` is the time of its arrival where the item has none, in seconds since the epoch.
     Raises `ValueError` or `KeyError` for an item that is not one; its text is never in the error.
     """
     at = float(item["at"])
@@ -67,7 +67,8 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "source": item.get("source", "live"),
         "push_name": (item.get("push_name") or "")[:PUSH_NAME] or None,
         "from_me": from_me,
-        "at": at + item["key"] % ARRIVALS / ARRIVALS,
+        "at": _place(item, at),
+        "whatsapp_at": at,
         "received_at": float(item.get("received_at") or now),
     }
     if from_me:
@@ -77,6 +78,20 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         if file_of(content) is not None:
             document["media"] = dict(KEPT if item.get("kept") else PENDING)
     return document
+
+
+def _place(item: Mapping[str, Any], at: float) -> float:
+    """The time by which lists order an inbox message that has WhatsApp's time `at`.
+
+    A live one stands at its arrival, by the clock that also times acceptance: behind all that it can answer, before
+    all that answers it. One that waited at WhatsApp stands at the end of its second, and no later than it
+    arrived; one of a history sync in its second. Within a second these keep the order of their keys.
+    """
+    within = item["key"] % ARRIVALS / ARRIVALS
+    source, arrived = item.get("source", "live"), item.get("received_at")
+    if arrived is None or source == HISTORY:
+        return at + within
+    return float(arrived) if source == "live" else min(at + 1 + within, float(arrived))
 
 
 def connection_of(document: Mapping[str, Any]) -> str:
@@ -146,6 +161,8 @@ def storing(document: Document, *, tells: Tells | None = of_message) -> Write:
             return document
         if replaces(document, there):
             placed = {**document, "at": there["at"]}
+            if "whatsapp_at" in there:
+                placed["whatsapp_at"] = there["whatsapp_at"]
             return _advanced(placed, there) or placed
         return _advanced(there, document) or (there if document.get("changes") else None)
 

@@ -30,11 +30,17 @@ WANTED = "wanted"
 UNDECRYPTABLE = "undecryptable"
 """The type of a placeholder; the sender's resend under the same id replaces it."""
 
+APART = 1e-6
+"""Seconds between two arrivals at least, so that their times tell their order."""
+
+SET_BACK = 60.0
+"""Seconds by which a clock may be set back without an arrival before the one ahead of it."""
+
 TOMBSTONE_SECONDS = 30 * 86_400.0
 
 PENDING: Final = (
     "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
-    " content FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+    " content, received_at FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
 )
 
 
@@ -55,6 +61,7 @@ class Inbox(SessionPart):
         self._phone_statuses, self._downloads = phone_statuses, downloads
         self._outreach, self._placeholders = outreach, placeholders
         self._app_state = app_state
+        self._last_arrival = 0.0
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether the message was committed, and is no placeholder: its resend is not wanted."""
@@ -88,6 +95,7 @@ class Inbox(SessionPart):
         say it all.
         """
         readable = type != UNDECRYPTABLE
+        received_at: float | None = self._arrival()
         known = self.tombstone(chat, sender, message_id)
         if known is not None and known[0] == 1:
             return False
@@ -99,10 +107,10 @@ class Inbox(SessionPart):
             if self._fill(known[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
                 return True
-            at = self._take_back(known[1], at)
+            at, received_at = self._take_back(known[1], at)
         row = (
             *(chat, sender, message_id, at, type),
-            *(text, int(from_me), push_name, source, body, content),
+            *(text, int(from_me), push_name, source, body, content, received_at),
         )
         kind = HISTORY if source == "history" else "message"
         self._put(kind, row, readable=readable)
@@ -144,7 +152,7 @@ class Inbox(SessionPart):
         if self.tombstone(chat, sender, message_id) is None:
             row = (
                 *(chat, sender, message_id, at, UNDECRYPTABLE),
-                *(None, int(from_me), push_name, source, None, None),
+                *(None, int(from_me), push_name, source, None, None, self._arrival()),
             )
             self._put(WANTED, row, readable=False)
         else:
@@ -262,7 +270,7 @@ class Inbox(SessionPart):
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
         key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
-            " source, body, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " source, body, content, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, *row),
         )
         self._file.write(
@@ -298,11 +306,17 @@ class Inbox(SessionPart):
             (self._file.clock(), chat, sender, message_id),
         )
 
-    def _take_back(self, key: int, at: int) -> int:
-        """Remove a placeholder that may not have left yet; return its time, else `at`."""
-        row = self._file.row("SELECT at FROM inbox WHERE key = ?", (key,))
+    def _arrival(self) -> float:
+        """The time of what arrives now, later than that of what arrived before it."""
+        now, last = self._file.clock(), self._last_arrival
+        self._last_arrival = last + APART if 0 <= last - now < SET_BACK else now
+        return self._last_arrival
+
+    def _take_back(self, key: int, at: int) -> tuple[int, float | None]:
+        """Remove a placeholder that may not have left yet; return its times, else `at` and that of an arrival."""
+        row = self._file.row("SELECT at, received_at FROM inbox WHERE key = ?", (key,))
         self._file.write("DELETE FROM inbox WHERE key = ?", (key,))
-        return at if row is None else int(row[0])
+        return (at, self._arrival()) if row is None else (int(row[0]), row[1])
 
     def _show(self, key: int | None) -> bool:
         shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
@@ -317,10 +331,8 @@ class Inbox(SessionPart):
 
 
 def _message(row: Any) -> InboxMessage:
-    key, chat, sender, message_id, at, type_, text, from_me, push_name, source, content = row
-    return InboxMessage(
-        key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source, content
-    )
+    key, chat, sender, message_id, at, type_, text, from_me, *others = row
+    return InboxMessage(key, chat, sender, message_id, at, type_, text, bool(from_me), *others)
 
 
 def _receipt(row: Any) -> InboxReceipt:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.received import inbox
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from actors.connection.session.session import Session
 
 from actors.connection.session.received.inbox import UNDECRYPTABLE, WANTED
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
 
-async def test_a_message_is_there_once(session: Session) -> None:
+async def test_a_message_is_there_once(session: Session, clock: Clock) -> None:
     """G5."""
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert await put(session, "A", push_name="Al", source="offline", from_me=True)
@@ -27,9 +28,45 @@ async def test_a_message_is_there_once(session: Session) -> None:
     assert await put(session, "A", sender="15550100003@s.whatsapp.net")
     first, _ = session.inbox.pending("message", 10)
     assert first == InboxMessage(
-        1, ALICE, ALICE, "A", 1_700_000_000, "text", "text of A", True, "Al", "offline"
+        1,
+        ALICE,
+        ALICE,
+        "A",
+        1_700_000_000,
+        "text",
+        "text of A",
+        True,
+        "Al",
+        "offline",
+        None,
+        clock.now,
     )
     assert session.rows("SELECT body FROM inbox WHERE key = 1") == [(b"body",)]
+
+
+async def test_each_arrival_is_later_than_the_one_before_it(
+    session: Session, clock: Clock, path: Path
+) -> None:
+    began = clock.now
+    await put(session, "A")
+    await put(session, "B")  # in the same moment
+    clock.now -= 2  # the clock is set back
+    await put(session, "C")
+    await want(session, "D")
+    clock.now += 10
+    assert await put(
+        session, "D", type=UNDECRYPTABLE, text=None
+    )  # it arrived first with its request
+    await put(session, "E")
+    clock.now += 5
+    await put(session, "D")  # readable at last, in the place of its placeholder
+    session.close()
+    with closing(Session.open(path, 4, clock=clock)) as again:
+        arrived = {one.message_id: one.received_at for one in again.inbox.pending("message", 10)}
+    times = [arrived[message_id] or 0.0 for message_id in ("A", "B", "C", "D", "E")]
+    assert times == sorted(set(times))
+    assert arrived["A"] == began
+    assert arrived["E"] == pytest.approx(began + 8)
 
 
 @pytest.mark.parametrize("before", [0, 1])
@@ -151,12 +188,11 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     assert session.inbox.wants()
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert session.inbox.pending("message", 10) == []
+    hidden = InboxMessage(1, ALICE, ALICE, "A", 7, UNDECRYPTABLE, None, False, "Al", "offline")
     async with session.transaction():
         assert session.inbox.show_wanted(clock.now - 5) == 1
         assert session.inbox.show_wanted(clock.now - 5) == 0
-    assert session.inbox.pending("message", 10) == [
-        InboxMessage(1, ALICE, ALICE, "A", 7, UNDECRYPTABLE, None, False, "Al", "offline")
-    ]
+    assert session.inbox.pending("message", 10) == [replace(hidden, received_at=clock.now - 10)]
     async with session.transaction():
         session.inbox.settle([1])
     await want(session, "A")  # it came again, and is asked for again
