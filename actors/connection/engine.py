@@ -101,6 +101,8 @@ class InboxMessage:
     for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
     content, encoded, where `type` and `text` do not say it all. `received_at` is when it was first
     committed here, in seconds since the epoch by this host's clock; None in a row of an older release.
+    `sender_name` is the sender's name in the phone's address book, else the push name that is known; `sender_lid` the
+    LID of a sender with a number. Both are as known now, None where nothing is.
     """
 
     key: int
@@ -115,6 +117,8 @@ class InboxMessage:
     source: Literal["live", "offline", "history"] = "live"
     content: str | None = None
     received_at: float | None = None
+    sender_name: str | None = None
+    sender_lid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

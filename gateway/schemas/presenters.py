@@ -16,6 +16,7 @@ from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
 from gateway.schemas.content.content_presenters import message_fields
+from gateway.schemas.people import person
 from gateway.schemas.responses import (
     Alert,
     Connection,
@@ -158,6 +159,7 @@ def stored(document: Document) -> Message:
         connection=name_of(connection_of(document)),
         chat=document["chat"],
         sender=document.get("sender"),
+        author=person(document.get("sender"), document),
         direction=document["direction"],
         source=source_of(document),
         at=_time(document, "at"),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response import Answer, Time
 from gateway.schemas.content.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
+from gateway.schemas.people import Person  # noqa: TC001
 from gateway.schemas.requests import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]
@@ -213,7 +214,12 @@ class Message(Answer):
     message_id: str
     connection: str
     chat: str
-    sender: str | None
+    sender: str | None = Field(
+        description="Superseded by `author.address`.", json_schema_extra={"deprecated": True}
+    )
+    author: Person | None = Field(
+        description="The person who wrote it; null for a message that went out through the API."
+    )
     direction: Literal["in", "out"]
     source: Literal["api", "live", "offline", "history"] = Field(
         description="The way it came. `history`: the account's phone sent it later."

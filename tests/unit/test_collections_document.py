@@ -95,6 +95,7 @@ RECORD = record_of(
     },
 )
 RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x", "text": "x"}
+RECEIVED |= {"sender_name": "x", "sender_lid": "x"}
 
 
 def test_messages_and_jobs() -> None:

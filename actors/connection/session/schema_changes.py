@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 23
+VERSION = 24
 
 CHANGES = {
     2: """
@@ -317,6 +317,19 @@ CREATE TABLE received_bytes (
     23: """
 -- The time at which a message arrived, by which live ones are ordered (null: an older release put the row in).
 ALTER TABLE inbox ADD COLUMN received_at REAL
+""",
+    24: """
+-- Names of the address book, each with the inbox key behind which it was noted.
+CREATE TABLE contact_names (
+    person TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    noted_as TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Those noted before are brought by a full sync, which the next change of each collection asks for.
+DELETE FROM app_state
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

@@ -34,7 +34,7 @@ ARRIVALS = 1_000_000
 """Places within one of WhatsApp's seconds, which are all that its times tell."""
 
 PUSH_NAME = 200
-"""Characters that are kept of the name by which a sender goes."""
+"""Characters that are kept of the names by which a sender goes."""
 
 FORMER = "~"
 """Behind the connection of messages whose connection was deleted before connections had incarnations."""
@@ -71,6 +71,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "whatsapp_at": at,
         "received_at": float(item.get("received_at") or now),
     }
+    document |= naming(item)
     if from_me:
         document["sent_at"] = at
     if (content := content_of(item)) is not None:
@@ -78,6 +79,12 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         if file_of(content) is not None:
             document["media"] = dict(KEPT if item.get("kept") else PENDING)
     return document
+
+
+def naming(item: Mapping[str, Any]) -> Document:
+    """The fields `sender_name` and `sender_lid` of a document, each where it is known."""
+    named = {"sender_name": item.get("sender_name"), "sender_lid": item.get("sender_lid")}
+    return {field: value[:PUSH_NAME] for field, value in named.items() if value}
 
 
 def _place(item: Mapping[str, Any], at: float) -> float:
@@ -127,6 +134,7 @@ def changing(connection: str, document: Document, content: Content | None) -> li
             document["chat"],
             content,
             who=ME if document["from_me"] else document["sender"],
+            named={} if document["from_me"] else naming(document),
             at=document["at"],
             message_id=document["message_id"],
             news=document["source"] != HISTORY,
@@ -218,6 +226,8 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, ...]:
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])
     moved = {**_named(document, old, new), "id": identity, "sender": sender}
+    if sender != document["sender"] and old.endswith("@lid"):
+        moved["sender_lid"] = old
     # No event: there was one in the former chat.
     return storing(moved, tells=None), Write("delete", MESSAGES, document["id"])
 

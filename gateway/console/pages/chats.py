@@ -45,6 +45,16 @@ def chats(newest_first: Iterable[Message]) -> list[Chat]:
     return [Chat(address, last) for address, last in found.items()]
 
 
+def names(newest_first: Iterable[Message]) -> dict[str, str]:
+    """The names of the persons of these chats by address, from what each wrote last; groups have none here."""
+    found: dict[str, str] = {}
+    for message in newest_first:
+        author = message["author"]
+        if message["direction"] == "in" and author["address"] == message["chat"]:
+            found.setdefault(message["chat"], author["name"])
+    return {address: name for address, name in found.items() if name}
+
+
 def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> list[Message]:
     """The messages of a conversation on the page, oldest first.
 

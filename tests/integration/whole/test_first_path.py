@@ -76,6 +76,10 @@ def test_what_a_contact_says_is_stored_once(instance: Instance, shop: str) -> No
     [message] = until("the message is stored", lambda: stored() or None, 15)
     assert message["text"] == "good morning"
     assert message["chat"] == "15550100003@s.whatsapp.net"
+    author = message["author"]
+    assert isinstance(author, dict)
+    assert (author["address"], author["number"]) == (message["sender"], "15550100003")
+    assert author["name"] == "Person 0003"
     until(
         "WhatsApp has the acknowledgement",
         lambda: instance.simulator.get("/accounts/15550100001").json()["unacknowledged"] == 0,

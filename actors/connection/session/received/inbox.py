@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.connection.session.chats.outreach import Outreach
     from actors.connection.session.file import SessionFile
     from actors.connection.session.files.downloads import Downloads
+    from actors.connection.session.identities.push_names import PushNames
     from actors.connection.session.messages.placeholders import Placeholders
     from actors.connection.session.received.app_state import AppState
     from actors.connection.session.received.phone_statuses import PhoneStatuses
@@ -40,7 +41,10 @@ TOMBSTONE_SECONDS = 30 * 86_400.0
 
 PENDING: Final = (
     "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
-    " content, received_at FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+    " content, received_at,"
+    " coalesce((SELECT name FROM contact_names WHERE person = sender), nullif(push_name, '-'),"
+    " (SELECT name FROM push_names WHERE person = sender)),"
+    " (SELECT lid FROM lids WHERE pn = sender) FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
 )
 
 
@@ -56,11 +60,12 @@ class Inbox(SessionPart):
         outreach: Outreach,
         placeholders: Placeholders,
         app_state: AppState,
+        push_names: PushNames,
     ) -> None:
         super().__init__(file)
         self._phone_statuses, self._downloads = phone_statuses, downloads
         self._outreach, self._placeholders = outreach, placeholders
-        self._app_state = app_state
+        self._app_state, self._push_names = app_state, push_names
         self._last_arrival = 0.0
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
@@ -282,8 +287,11 @@ class Inbox(SessionPart):
             self._phone_statuses.expect(*row[:3])
             if not row[0].endswith("@g.us"):
                 self._outreach.note_begun(row[0], row[2])
-        elif row[0] == row[1]:
+            return
+        if row[0] == row[1]:
             self._outreach.note_correspondent(row[0])
+        if row[7] is not None and row[8] != "history":
+            self._push_names.save(row[1], row[7])
 
     def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
         """Let a row that was never shown be the message that it stands for; False for another.

@@ -58,6 +58,13 @@ def test_what_came_within_a_second_keeps_its_order() -> None:
     assert max(moments) < HELLO.at + 1
 
 
+def test_a_sender_has_the_names_that_are_known() -> None:
+    named = document(replace(HELLO, sender_name="A" * 999, sender_lid="90000000000002@lid"))
+    assert named["sender_name"] == "A" * 200
+    assert named["sender_lid"] == "90000000000002@lid"
+    assert not {"sender_name", "sender_lid"} & set(document(HELLO))
+
+
 SECOND = float(HELLO.at)
 
 
@@ -174,7 +181,9 @@ LID = "90000000000002@lid"
 )
 def test_what_moves_to_another_chat_is_what_it_would_have_been_there(by_lid: InboxMessage) -> None:
     sender = CHAT if by_lid.sender == LID else by_lid.sender
-    before, expected = document(by_lid), document(replace(by_lid, chat=CHAT, sender=sender))
+    lid = LID if by_lid.sender == LID else None
+    there = replace(by_lid, chat=CHAT, sender=sender, sender_lid=lid)
+    before, expected = document(by_lid), document(there)
     stored, removed = moving(before, LID, CHAT)
     assert (stored.id, removed.op, removed.id) == (expected["id"], "delete", before["id"])
     assert stored.change is not None

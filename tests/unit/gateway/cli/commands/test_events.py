@@ -9,7 +9,7 @@ import pytest
 
 from gateway.cli.commands import events
 
-ANA = "15550100002@s.whatsapp.net"
+ANA, LID = "15550100002@s.whatsapp.net", "90000000000002@lid"
 SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
 
 
@@ -26,6 +26,26 @@ SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
             f"200000000000001@lid is {ANA}",
         ),
         ("call.received", {"id": "A", "state": "offered", "caller": ANA}, f"A  offered {ANA}"),
+        (
+            "call.received",
+            {"id": "A", "state": "ended", "caller": ANA, "author": {"name": "Ana"}},
+            "A ended Ana",
+        ),
+        (
+            "message.received",
+            {"id": "A", "type": "text", "text": "hi", "sender": ANA, "author": {"name": "Ana"}},
+            "A Ana: hi",
+        ),
+        (
+            "message.received",
+            {"id": "A", "type": "image", "text": None, "sender": LID, "author": {"name": None}},
+            f"A {LID}: image",
+        ),
+        (
+            "message.changed",
+            {"id": "A", "change": "edit", "emoji": None, "text": "ho", "by": "me", "author": None},
+            "A me: edit ho",
+        ),
     ],
 )
 def test_the_gist_of_an_event(

@@ -22,6 +22,23 @@ def test_the_conversation_that_was_spoken_in_last_is_first() -> None:
     assert [(chat.address, chat.last["id"]) for chat in found] == [(BEN, "4"), (ANA, "3")]
 
 
+def test_a_conversation_has_the_name_of_who_wrote_in_it_last() -> None:
+    group = "120363000000000001@g.us"
+
+    def by(chat: str, name: str | None, *, direction: str = "in", of: str = ANA) -> dict[str, Any]:
+        return said(1, chat, direction=direction, author={"address": of, "name": name})
+
+    newest_first = [
+        said(1, ANA, direction="out", author=None),
+        by(group, "Ana"),
+        by(ANA, "Me", direction="out", of=BEN),
+        by(ANA, "Ana Pereira"),
+        by(ANA, "Ana"),
+        by(BEN, None, of=BEN),
+    ]
+    assert chats.names(newest_first) == {ANA: "Ana Pereira"}
+
+
 def test_what_was_just_sent_is_there_once_and_as_the_queue_knows_it() -> None:
     listed = [said(3), said(2, kind="edit"), said(1)]
     assert [one["id"] for one in chats.said(listed)] == ["1", "3"]

@@ -40,6 +40,7 @@ async def test_a_message_is_there_once(session: Session, clock: Clock) -> None:
         "offline",
         None,
         clock.now,
+        "Al",
     )
     assert session.rows("SELECT body FROM inbox WHERE key = 1") == [(b"body",)]
 
@@ -164,8 +165,12 @@ async def test_each_kind_waits_in_its_own_order(session: Session) -> None:
 
 def test_one_kind_is_read_without_the_other(session: Session) -> None:
     """By an index, already in order: what is read is what is asked for."""
-    (step,) = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
-    assert step[3] == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
+    plan = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
+    first, *others = [step[3] for step in plan]
+    assert first == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
+    looked_up = [step for step in others if not step.startswith("CORRELATED SCALAR SUBQUERY")]
+    assert len(looked_up) == 3, "the names of the sender, each by its key"
+    assert all(step.startswith("SEARCH") and "=?)" in step for step in looked_up)
 
 
 async def want(session: Session, message_id: str, chat: str = ALICE) -> None:
@@ -188,7 +193,9 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     assert session.inbox.wants()
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert session.inbox.pending("message", 10) == []
-    hidden = InboxMessage(1, ALICE, ALICE, "A", 7, UNDECRYPTABLE, None, False, "Al", "offline")
+    hidden = InboxMessage(
+        1, ALICE, ALICE, "A", 7, UNDECRYPTABLE, None, False, "Al", "offline", sender_name="Al"
+    )
     async with session.transaction():
         assert session.inbox.show_wanted(clock.now - 5) == 1
         assert session.inbox.show_wanted(clock.now - 5) == 0
