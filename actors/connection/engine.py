@@ -102,7 +102,7 @@ class InboxMessage:
     content, encoded, where `type` and `text` do not say it all. `received_at` is when it was first
     committed here, in seconds since the epoch by this host's clock; None in a row of an older release.
     `sender_name` is the sender's name in the phone's address book, else the push name that is known; `sender_lid` the
-    LID of a sender with a number. Both are as known now, None where nothing is.
+    LID of a sender with a number; `chat_name` the subject of a group, of a person as `sender_name`. They are as known now, None where nothing is.
     """
 
     key: int
@@ -119,6 +119,7 @@ class InboxMessage:
     received_at: float | None = None
     sender_name: str | None = None
     sender_lid: str | None = None
+    chat_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,7 @@ def stored(document: Document) -> Message:
         message_id=document["message_id"],
         connection=name_of(connection_of(document)),
         chat=document["chat"],
+        chat_name=document.get("chat_name"),
         sender=document.get("sender"),
         author=person(document.get("sender"), document),
         direction=document["direction"],

@@ -214,6 +214,10 @@ class Message(Answer):
     message_id: str
     connection: str
     chat: str
+    chat_name: str | None = Field(
+        description="The subject of a group, or the name of the person, as it was known when the message"
+        " arrived; null where none was, and for a message that went out through the API."
+    )
     sender: str | None = Field(
         description="Superseded by `author.address`.", json_schema_extra={"deprecated": True}
     )

@@ -95,7 +95,7 @@ RECORD = record_of(
     },
 )
 RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x", "text": "x"}
-RECEIVED |= {"sender_name": "x", "sender_lid": "x"}
+RECEIVED |= {"sender_name": "x", "sender_lid": "x", "chat_name": "x"}
 
 
 def test_messages_and_jobs() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 24
+VERSION = 25
 
 CHANGES = {
     2: """
@@ -330,6 +330,10 @@ CREATE TABLE contact_names (
 
 -- Those noted before are brought by a full sync, which the next change of each collection asks for.
 DELETE FROM app_state
+""",
+    25: """
+-- The newest subject of each group, which outlives the list of its members.
+CREATE TABLE group_subjects (chat TEXT PRIMARY KEY, subject TEXT NOT NULL) STRICT, WITHOUT ROWID
 """,
 }
 """Changes of each version over the one before; `schema.SCHEMA` is the first."""

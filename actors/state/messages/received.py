@@ -72,6 +72,8 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "received_at": float(item.get("received_at") or now),
     }
     document |= naming(item)
+    if chat_name := item.get("chat_name"):
+        document["chat_name"] = chat_name[:PUSH_NAME]
     if from_me:
         document["sent_at"] = at
     if (content := content_of(item)) is not None:

@@ -84,7 +84,10 @@ def _name(data: dict[str, Any], address: str) -> str:
 def _gist(kind: str, data: dict[str, Any]) -> str:
     if kind == "message.received":
         words = data["text"] or data["type"]
-        return f"{_name(data, data['sender'])}: {words}"
+        where = (
+            f" in {data.get('chat_name') or data['chat']}" if data["chat"].endswith("@g.us") else ""
+        )
+        return f"{_name(data, data['sender'])}{where}: {words}"
     if kind == "message.changed":
         who = _name(data, data["by"])
         return f"{who}: {data['change']} {data['emoji'] or data['text'] or ''}".strip()

@@ -46,13 +46,15 @@ def chats(newest_first: Iterable[Message]) -> list[Chat]:
 
 
 def names(newest_first: Iterable[Message]) -> dict[str, str]:
-    """The names of the persons of these chats by address, from what each wrote last; groups have none here."""
+    """The names of these chats by address, as they were known when a message last arrived."""
     found: dict[str, str] = {}
     for message in newest_first:
-        author = message["author"]
-        if message["direction"] == "in" and author["address"] == message["chat"]:
-            found.setdefault(message["chat"], author["name"])
-    return {address: name for address, name in found.items() if name}
+        name, author = message["chat_name"], message["author"]
+        if name is None and author is not None and author["address"] == message["chat"]:
+            name = author["name"]
+        if name is not None:
+            found.setdefault(message["chat"], name)
+    return found
 
 
 def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> list[Message]:

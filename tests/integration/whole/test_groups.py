@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,6 +76,25 @@ def test_a_group_both_ways_through_the_api(instance: Instance) -> None:
     refused = instance.api.post("/api/messages?wait=20", json=gone).json()
     seen = instance.message(refused["id"])
     assert (seen["status"], seen["error"]) == ("dead", "unknown_group")
+
+
+def test_a_group_is_known_by_its_subject(instance: Instance) -> None:
+    """Also one to which nothing was ever sent: its first message has WhatsApp asked."""
+    names = {"subject": "Chess club", "creator": CONTACT, "participants": [ACCOUNT, BEN]}
+    group = asked(instance, "/groups", **names)["id"]
+    asked(instance, f"/contacts/{BEN}/say", to=group, text="the first")
+    first = listed(instance, text="the first")
+    number = count(1)
+
+    def named() -> dict[str, Any]:
+        text = f"another {next(number)}"
+        asked(instance, f"/contacts/{BEN}/say", to=group, text=text)
+        heard = listed(instance, text=text)
+        return heard if heard["chat_name"] is not None else {}
+
+    heard = until("a message has the subject", named, 20)
+    assert first["chat_name"] in {None, "Chess club"}
+    assert (heard["chat_name"], heard["author"]["name"]) == ("Chess club", "Person 0003")
 
 
 def test_the_time_before_is_listed_where_it_belongs(instance: Instance) -> None:

@@ -264,12 +264,18 @@ class MemberLists:
                 back |= change.tag == "add" and person == self._people.account
             # An account that was out got no news of members.
             roster = None if roster is None or back else changed(roster, change)
+            if change.tag == "subject":
+                self.note_subject(chat, change.attrs.get("subject", ""))
         stored = self._session.groups.members(str(chat))
         if roster is None:
             self._session.groups.forget_members(str(chat))
         elif stored is not None:
             self._session.groups.save_members(str(chat), roster.encode(), stored.fetched_at)
         return news, gone
+
+    def note_subject(self, chat: Address, subject: str) -> None:
+        """Keep the subject that a notification has, inside a transaction of the session; an empty one is none."""
+        self._session.groups.save_subject(str(chat), subject)
 
     def forget(self, chat: Address) -> None:
         """Ask for the group anew when it counts, inside a transaction of the session."""
@@ -303,6 +309,7 @@ class MemberLists:
         for one in roster.members:
             news |= self._people.learn(one.address, one.other)
         self._session.groups.save_members(str(chat), roster.encode(), self._clock())
+        self._session.groups.save_subject(str(chat), roster.subject)
         return news
 
     async def _ask(self, chat: Address) -> GroupMembers:

@@ -44,7 +44,10 @@ PENDING: Final = (
     " content, received_at,"
     " coalesce((SELECT name FROM contact_names WHERE person = sender), nullif(push_name, '-'),"
     " (SELECT name FROM push_names WHERE person = sender)),"
-    " (SELECT lid FROM lids WHERE pn = sender) FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+    " (SELECT lid FROM lids WHERE pn = sender),"
+    " coalesce((SELECT subject FROM group_subjects WHERE group_subjects.chat = inbox.chat),"
+    " (SELECT name FROM contact_names WHERE person = chat),"
+    " (SELECT name FROM push_names WHERE person = chat)) FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
 )
 
 

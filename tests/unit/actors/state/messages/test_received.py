@@ -62,7 +62,8 @@ def test_a_sender_has_the_names_that_are_known() -> None:
     named = document(replace(HELLO, sender_name="A" * 999, sender_lid="90000000000002@lid"))
     assert named["sender_name"] == "A" * 200
     assert named["sender_lid"] == "90000000000002@lid"
-    assert not {"sender_name", "sender_lid"} & set(document(HELLO))
+    assert document(replace(HELLO, chat_name="C" * 999))["chat_name"] == "C" * 200
+    assert not {"sender_name", "sender_lid", "chat_name"} & set(document(HELLO))
 
 
 SECOND = float(HELLO.at)

@@ -10,6 +10,7 @@ import pytest
 from gateway.cli.commands import events
 
 ANA, LID = "15550100002@s.whatsapp.net", "90000000000002@lid"
+GROUP = "120363000000000001@g.us"
 SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
 
 
@@ -33,13 +34,40 @@ SETTINGS = {"archived": False, "pinned": True, "muted": True, "unread": False}
         ),
         (
             "message.received",
-            {"id": "A", "type": "text", "text": "hi", "sender": ANA, "author": {"name": "Ana"}},
+            {
+                "id": "A",
+                "type": "text",
+                "text": "hi",
+                "chat": ANA,
+                "sender": ANA,
+                "author": {"name": "Ana"},
+            },
             "A Ana: hi",
         ),
         (
             "message.received",
-            {"id": "A", "type": "image", "text": None, "sender": LID, "author": {"name": None}},
-            f"A {LID}: image",
+            {
+                "id": "A",
+                "type": "image",
+                "text": None,
+                "chat": GROUP,
+                "sender": LID,
+                "author": {"name": None},
+            },
+            f"A {LID} in {GROUP}: image",
+        ),
+        (
+            "message.received",
+            {
+                "id": "A",
+                "type": "text",
+                "text": "hi",
+                "chat": GROUP,
+                "chat_name": "Chess club",
+                "sender": ANA,
+                "author": {"name": "Ana"},
+            },
+            "A Ana in Chess club: hi",
         ),
         (
             "message.changed",

@@ -25,18 +25,19 @@ def test_the_conversation_that_was_spoken_in_last_is_first() -> None:
 def test_a_conversation_has_the_name_of_who_wrote_in_it_last() -> None:
     group = "120363000000000001@g.us"
 
-    def by(chat: str, name: str | None, *, direction: str = "in", of: str = ANA) -> dict[str, Any]:
-        return said(1, chat, direction=direction, author={"address": of, "name": name})
+    def by(chat: str, of: str, name: str | None, chat_name: str | None = None) -> dict[str, Any]:
+        return said(1, chat, chat_name=chat_name, author={"address": of, "name": name})
 
     newest_first = [
-        said(1, ANA, direction="out", author=None),
-        by(group, "Ana"),
-        by(ANA, "Me", direction="out", of=BEN),
-        by(ANA, "Ana Pereira"),
-        by(ANA, "Ana"),
-        by(BEN, None, of=BEN),
+        said(1, ANA, chat_name=None, author=None),  # through the API
+        by(group, ANA, "Ana"),  # before the subject was known
+        by(group, ANA, "Ana", "Chess club"),
+        by(group, ANA, "Ana", "Chess"),
+        by(ANA, BEN, "Me", "Ana Pereira"),  # on the account's phone
+        by(ANA, ANA, "Ana"),
+        by(BEN, BEN, "Ben"),  # stored by an older release
     ]
-    assert chats.names(newest_first) == {ANA: "Ana Pereira"}
+    assert chats.names(newest_first) == {ANA: "Ana Pereira", BEN: "Ben", group: "Chess club"}
 
 
 def test_what_was_just_sent_is_there_once_and_as_the_queue_knows_it() -> None:

@@ -161,6 +161,41 @@ async def test_members_are_named_as_the_group_has_them(session: Session) -> None
     assert rosters.address(Address.parse("4@lid"), by_number, named) == stranger
 
 
+async def test_a_subject_is_kept_also_without_the_members(session: Session) -> None:
+    """By WhatsApp's list and by its notifications; a change of members leaves it."""
+    account, other = Address.parse("15550100001:4@s.whatsapp.net"), "120363000000000002@g.us"
+
+    class Listed:
+        async def request(self, _: Node) -> Node:
+            group = Node("group", {"id": other, "subject": "Us"})
+            return Node("iq", {}, (Node("groups", {}, (group,)),))
+
+    socket = cast("Socket", Listed())
+    rosters = MemberLists(
+        session,
+        People(session, account, None),
+        socket,
+        OverSocket(socket),
+        on_inbox=EngineEvents().on_inbox,
+    )
+    chat = Address.parse("120363000000000001@g.us")
+
+    async def notified(change: Node) -> str | None:
+        async with session.transaction():
+            rosters.note(chat, Node("notification", {}, (change,)))
+        return session.groups.subject(str(chat))
+
+    assert await notified(Node("create", {}, ())) is None
+    assert await notified(Node("subject", {"subject": "Chess"})) == "Chess"
+    assert rosters.cached(chat) is None
+    assert await notified(Node("subject", {"subject": "Chess club"})) == "Chess club"
+    async with session.transaction():
+        rosters.forget(chat)
+    assert session.groups.subject(str(chat)) == "Chess club"
+    (listed,) = await rosters.all()
+    assert (listed.chat, listed.subject) == (other, session.groups.subject(other))
+
+
 def test_a_group_whose_messages_disappear() -> None:
     """It comes with the group, and as it changes; the list of an older release lacks it."""
     told = Node(

@@ -169,7 +169,7 @@ def test_one_kind_is_read_without_the_other(session: Session) -> None:
     first, *others = [step[3] for step in plan]
     assert first == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
     looked_up = [step for step in others if not step.startswith("CORRELATED SCALAR SUBQUERY")]
-    assert len(looked_up) == 3, "the names of the sender, each by its key"
+    assert len(looked_up) == 6, "the names of the sender and of the chat, each by its key"
     assert all(step.startswith("SEARCH") and "=?)" in step for step in looked_up)
 
 
@@ -194,7 +194,18 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert session.inbox.pending("message", 10) == []
     hidden = InboxMessage(
-        1, ALICE, ALICE, "A", 7, UNDECRYPTABLE, None, False, "Al", "offline", sender_name="Al"
+        1,
+        ALICE,
+        ALICE,
+        "A",
+        7,
+        UNDECRYPTABLE,
+        None,
+        False,
+        "Al",
+        "offline",
+        sender_name="Al",
+        chat_name="Al",
     )
     async with session.transaction():
         assert session.inbox.show_wanted(clock.now - 5) == 1

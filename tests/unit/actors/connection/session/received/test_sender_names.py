@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.session.identities.groups import LONGEST_SUBJECT
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, put
 
@@ -99,9 +100,36 @@ async def test_names_under_a_lid_are_the_numbers_once_that_is_known(
     clock.now += 1
 
 
+async def test_a_chat_has_the_subject_of_its_group_or_the_name_of_its_person(
+    session: Session, path: Path
+) -> None:
+    group = "120363000000000001@g.us"
+    await put(session, "A", chat=group, push_name="Al")
+    await put(session, "B", push_name="Al")
+    await put(session, "C", sender=BOB, from_me=True)
+
+    def chats(of: Session) -> list[str | None]:
+        return [each.chat_name for each in of.inbox.pending("message", 99)]
+
+    assert chats(session) == [None, "Al", "Al"]
+    async with session.transaction():
+        session.groups.save_subject(group, "Chess club")
+        session.groups.save_subject(group, "")  # an empty one is none
+        session.groups.forget_members(group)
+    await book(session, 1, None, AppStateChange.contact(ALICE, full_name="Alice"))
+    assert chats(session) == ["Chess club", "Alice", "Alice"]
+    async with session.transaction():
+        session.groups.save_subject(group, "Chess " * 999)
+    session.close()
+    with closing(Session.open(path, session.epoch + 1)) as again:
+        assert len(chats(again)[0] or "") == LONGEST_SUBJECT
+
+
 async def test_another_account_has_other_names(session: Session) -> None:
     await put(session, "A")
     await book(session, 1, None, AppStateChange.contact(ALICE, full_name="Alice"))
     async with session.transaction():
+        session.groups.save_subject("120363000000000001@g.us", "Chess club")
         session.forget_credentials()
     assert named(session)["A"] == (None, None)
+    assert session.groups.subject("120363000000000001@g.us") is None
