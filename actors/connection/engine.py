@@ -336,11 +336,14 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
 
-        This and the next three raise `SendError`, and `NotConnected` where nothing left.
+        This and the next four raise `SendError`, and `NotConnected` where nothing left.
         """
 
     async def groups(self) -> Sequence[Group]:
         """The groups that the account is in."""
+
+    async def group(self, chat: str) -> Group:
+        """One of them, whose members are `NamedMember`."""
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not, until the socket ends."""

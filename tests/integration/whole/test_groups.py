@@ -95,6 +95,14 @@ def test_a_group_is_known_by_its_subject(instance: Instance) -> None:
     heard = until("a message has the subject", named, 20)
     assert first["chat_name"] in {None, "Chess club"}
     assert (heard["chat_name"], heard["author"]["name"]) == ("Chess club", "Person 0003")
+    asked_for = {"connection": SHOP}
+    found = instance.api.get(f"/api/groups/{group}", params=asked_for).raise_for_status().json()
+    assert (found["chat"], found["name"]) == (group, "Chess club")
+    members = {one["number"]: (one["name"], one["admin"]) for one in found["members"]}
+    assert members[BEN] == ("Person 0003", False)
+    assert members[CONTACT][1] is True
+    missing = instance.api.get("/api/groups/120363999999999999@g.us", params=asked_for)
+    assert (missing.status_code, missing.json()["code"]) == (404, "unknown_group")
 
 
 def test_the_time_before_is_listed_where_it_belongs(instance: Instance) -> None:

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from actors.connection.engine import Group, GroupMember
+from actors.connection.engine import Group, GroupMember, SendError
+from actors.connection.names.named_member import NamedMember
 from actors.connection.native.identities.addresses import (
     LID,
     PHONE_NUMBER,
@@ -32,6 +33,9 @@ FRESH: Final = 86_400.0
 
 MOST_MEMBERS: Final = 5_000
 """More than WhatsApp allows in a group."""
+
+AT_ONCE: Final = 100
+"""Members whose names are read before something else has its turn."""
 
 _FORBIDDEN: Final = frozenset({401, 403})
 _MISSING: Final = frozenset({404, 406, 410})
@@ -297,6 +301,23 @@ class MemberLists:
         if news:
             await self._on_inbox()
         return [self._shown(chat, roster) for chat, roster in told.items()]
+
+    async def one(self, chat: Address) -> Group:
+        """A group that the account is in, its members with their names; requested where it is older than a day.
+
+        Raises `SendError` (``unknown_group``), and what asking raises.
+        """
+        try:
+            roster = await self.of(chat)
+        except (NotInGroup, UnknownGroup):
+            raise SendError("unknown_group", permanent=True) from None
+        members = list[NamedMember]()
+        for person, one in self.persons(roster).items():
+            named = self._people.naming(person)
+            members.append(NamedMember(str(person), one.rank != "", **named))
+            if len(members) % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return Group(str(chat), roster.subject, tuple(members))
 
     def _shown(self, chat: Address, roster: GroupMembers) -> Group:
         members = self.persons(roster).items()

@@ -23,6 +23,7 @@ OFFLINE = {
     "getQr": 409,
     "getPairingCode": 409,
     "listGroups": 409,
+    "getGroup": 409,
     "checkNumber": 409,
     "setPresence": 409,
     "setTyping": 409,
