@@ -82,12 +82,12 @@ def test_a_group_is_known_by_its_subject(instance: Instance) -> None:
     """Also one to which nothing was ever sent: its first message has WhatsApp asked."""
     names = {"subject": "Chess club", "creator": CONTACT, "participants": [ACCOUNT, BEN]}
     group = asked(instance, "/groups", **names)["id"]
-    asked(instance, f"/contacts/{BEN}/say", to=group, text="the first")
-    first = listed(instance, text="the first")
+    asked(instance, f"/contacts/{BEN}/say", to=group, text="pawn to e4, said Ben")
+    first = listed(instance, text="pawn to e4, said Ben")
     number = count(1)
 
     def named() -> dict[str, Any]:
-        text = f"another {next(number)}"
+        text = f"knight to f3, said Ben ({next(number)})"
         asked(instance, f"/contacts/{BEN}/say", to=group, text=text)
         heard = listed(instance, text=text)
         return heard if heard["chat_name"] is not None else {}
