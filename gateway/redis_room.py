@@ -1,4 +1,4 @@
-"""Measures Redis memory once a second, so that `acceptance` rejects sends before Redis is full."""
+"""Measures Redis memory once a second: whether sends are refused, and a connection's part once half of it is used."""
 
 from __future__ import annotations
 

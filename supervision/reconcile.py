@@ -1,4 +1,4 @@
-"""Decides the next step for a connection (start, stop, kill …) from the desired and the observed state.
+"""Decides a connection's next step (start, stop, kill …) and circuit breaker state, by desired and observed state.
 
 Pure: a table. `connections.py` executes a step and decides again, until the step is `Nothing`. `now`
 is in seconds since the epoch, as the times of a lease are.

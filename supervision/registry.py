@@ -1,4 +1,4 @@
-"""Caches desired states of connections from the state store; stores handled requests and states without an actor."""
+"""Caches connections' desired states; stores handled requests, and observed states of connections without an actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts each connection's falls against a restart budget, which the state store saves for the next root actor."""
+"""Counts each connection's falls against a restart budget, and writes them to the state store for the next root."""
 
 from __future__ import annotations
 

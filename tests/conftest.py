@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -45,9 +46,12 @@ def pytest_configure() -> None:
 
 def pytest_keyboard_interrupt() -> None:
     """Have the processes of this run end what they started: xdist kills them after ten seconds."""
-    workers = [each for each in psutil.Process().children() if WORKER in each.cmdline()]
-    for each in workers:
-        each.send_signal(signal.SIGINT)
+    workers = []
+    for each in psutil.Process().children():
+        with suppress(psutil.Error):  # it has ended already
+            if WORKER in each.cmdline():
+                each.send_signal(signal.SIGINT)
+                workers.append(each)
     psutil.wait_procs(workers, timeout=90)
 
 

@@ -1,4 +1,4 @@
-"""Copies the settings file to hosts with their own data directory, in the calls that start actors there.
+"""Passes `runtime.json` in calls that start actors on hosts with their own directory; needs sessions in the cloud.
 
 The keeper writes the settings to its data directory, and hosts that share the directory read them there. A host
 that does not share it gets them with every call that starts an actor there, and keeps them for the next process.

@@ -1,4 +1,4 @@
-"""Declares the interface between the owner of a connection and a WhatsApp engine: calls, events, guarantees.
+"""Declares the interface of WhatsApp engines to a connection's owner (calls, events); reports which are installed.
 
 An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
 ends with the cause, and `consequences.py` has its consequence. Received items are committed to the session

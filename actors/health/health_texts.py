@@ -1,4 +1,4 @@
-"""Writes the sentences by which people read health reasons, causes and limits, each with advice."""
+"""Writes sentences with advice for some health reasons, for causes why a connection is not open, and for limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs one round of the health monitor: judges a new sample, and writes status and alerts to the state store."""
+"""Runs one round of the health monitor: samples, judges, writes status and alerts to the store, load to a file."""
 
 from __future__ import annotations
 

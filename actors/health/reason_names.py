@@ -1,4 +1,4 @@
-"""Defines the names of health reasons, grouped by the part of a sample that decides each."""
+"""Lists health reasons that `checks` leaves undecided while a part of the sample is unread, grouped by that part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the interface to the store of message files, which keeps each whole under its SHA-256 or not at all."""
+"""Declares the interface of the store of message files, each whole under its SHA-256, and computes the room on disk."""
 
 from __future__ import annotations
 

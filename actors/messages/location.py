@@ -1,4 +1,4 @@
-"""Defines the message content type of a location: latitude, longitude, name."""
+"""Defines the message content type of a location: latitude, longitude, name, address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the counters of a connection's process at 0, so that a rate includes the first count."""
+"""Counts selected events of a connection's process 0 times at its start, so that a rate includes the first one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads message records, counters and records to be mirrored from the queue in Redis; changes no message."""
+"""Assembles the queue's Redis scripts; reads message records, counters and records to mirror; changes no message."""
 
 from __future__ import annotations
 

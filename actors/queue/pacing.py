@@ -1,4 +1,4 @@
-"""Defines the pauses between messages of a connection, from its settings, for the Redis script of pacing (pure).
+"""Computes the pauses between messages of a connection and of a chat from settings, for a Redis script (pure).
 
 Accounts that send like machines get banned. `scripts/pacing.lua` keeps what was spent, so that the limits
 hold across the deaths of owners.

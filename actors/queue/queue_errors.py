@@ -1,4 +1,4 @@
-"""Defines the exceptions with which the queue refuses a call, each with a stable `code` for the API."""
+"""Defines exceptions by which the queue rejects a caller's request (conflict, not found …), with codes for the API."""
 
 from __future__ import annotations
 

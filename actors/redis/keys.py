@@ -1,4 +1,4 @@
-"""Defines the names of all Redis keys of the service.
+"""Defines the names of all Redis keys of the service: builds a connection's keys, and parses a message's key.
 
 All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `runtime/connection_ids.py`; below
 it is cut to ``{shop}``), so that they stand together and one script may touch them together::

@@ -1,4 +1,4 @@
-"""Decides whether a connection's owner is alive, by its lease and its process; a lease alone may outlive it (G14)."""
+"""Decides whether a connection's owner is alive: on this host by its process, on others by lease renewals (G14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks and kills processes of this host by pid, for actors that Ray would end slowly or does not know."""
+"""Checks processes of this host by pid, and kills those of actors that Ray would end slowly or does not know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the interface to the state store: documents in collections, queries and batches, as in Firestore.
+"""Declares the state store's interface (documents, queries, batches, as in Firestore); checks and splits batches.
 
 `docs/collections.md` lists the collections and their fields.
 

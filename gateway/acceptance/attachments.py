@@ -1,4 +1,4 @@
-"""Finds or fetches the file of a message to send, and checks the file's type and size against WhatsApp's limits."""
+"""Finds an uploaded file or downloads one by URL for a send; checks type and size against WhatsApp's limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses the WhatsApp client engine of a new connection, and rejects requests beyond an engine's abilities."""
+"""Chooses a new connection's engine; rejects absent or unproven ones, and requests beyond an engine's abilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves number check, groups, presence and typing routes: has the connection's process answer each request."""
+"""Serves number check, groups, presence and typing routes; sends their and other routes' commands to the owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defines the typer options that several `teimoso` commands share, such as `--data`, `--json` and `--key`."""
+"""Defines typer options that `teimoso` commands share (`--data`, `--json`, `--key`); resolves the data directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts the observed queue, connections and machine load to Prometheus gauges, for the metrics route."""
+"""Converts observed stores, spool, queue, connections and machine load to Prometheus series, for the metrics route."""
 
 from __future__ import annotations
 

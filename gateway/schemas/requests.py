@@ -1,4 +1,4 @@
-"""Defines pydantic models that validate request bodies and queries; the OpenAPI document is generated from the models.
+"""Defines pydantic models of API queries and of most request bodies, for validation and for the OpenAPI document.
 
 Bodies are strict (a number is not a text) and refuse fields that they do not know; query
 parameters come as text and are read leniently, but refuse names that they do not know as well.

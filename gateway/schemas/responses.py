@@ -1,4 +1,4 @@
-"""Defines pydantic models of API answers; the OpenAPI document is generated from the models."""
+"""Defines models of API answers (connections, messages, queue, alerts, recoveries), from which OpenAPI is generated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits concurrent `GET /api/events` readers for each key, and extends the time until which events are logged.
+"""Limits concurrent `GET /api/events` readers by key, connection and process; extends the time of event logging.
 
 `stream` sends the events.
 """

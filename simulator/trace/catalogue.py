@@ -1,4 +1,4 @@
-"""Loads and saves the catalogue file: features of stanzas that the simulator (`in`) and clients (`out`) send.
+"""Loads and saves the catalogue of stanza features sent by simulator (`in`) and clients (`out`); extracts a trace's.
 
 Recorded from the traces of the clients in `tests/conformance`, which compare it with their traces.
 """

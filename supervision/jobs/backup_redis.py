@@ -1,4 +1,4 @@
-"""Copies the data of Redis, as of one moment, to an RDB file that a Redis or Valkey server can load."""
+"""Copies all data of Redis, as of one moment, to a new RDB file, and deletes this instance's oldest copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues dead-letter messages again: those of a connection, those with an error, or all that may be retried."""
+"""Queues dead letters again: all that may be retried, or only those of one connection, or with one error, or both."""
 
 from __future__ import annotations
 

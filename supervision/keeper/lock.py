@@ -1,4 +1,4 @@
-"""Locks a data directory for one keeper or one stop, by a file lock that the kernel drops when the holder dies."""
+"""Locks a data directory, so that keepers and stops exclude each other; the lock ends when the holder dies."""
 
 from __future__ import annotations
 

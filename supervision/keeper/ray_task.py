@@ -1,4 +1,4 @@
-"""Starts or stops the root actor, or has standbys and services replaced, by one call into Ray from a short process.
+"""Runs as a short process that calls Ray for keeper and CLI: starts or stops the root, or replaces its other actors.
 
 `python -m supervision.keeper.ray_task start|stop|renew --data DIR`.
 

@@ -1,4 +1,4 @@
-"""Writes and reads the file with the state of each process; the keeper writes, `teimoso up` and `status` read."""
+"""Writes and reads the file with each process's state; the keeper writes, CLI commands (up, status, upgrade) read."""
 
 from __future__ import annotations
 

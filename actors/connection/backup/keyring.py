@@ -1,4 +1,4 @@
-"""Wraps and unwraps data keys of backups with the master keys of SESSION_ENCRYPTION_KEY; the first one encrypts."""
+"""Wraps data keys of backups and media copies with the master keys of SESSION_ENCRYPTION_KEY; derives pseudonyms."""
 
 from __future__ import annotations
 

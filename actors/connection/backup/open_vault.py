@@ -1,4 +1,4 @@
-"""Opens the bucket and the store of session backups (vault) that the settings name."""
+"""Opens the bucket that the settings name (directory or Google's), and the vault of session backups in the bucket."""
 
 from __future__ import annotations
 

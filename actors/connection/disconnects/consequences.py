@@ -1,4 +1,4 @@
-"""Decides by the cause of a closed socket whether to reconnect, wait, pair again or stop serving.
+"""Decides by a closed socket's cause: reconnect, wait, pair again or stop, and the state that the connection is in.
 
 Pure: values in, values out.
 """

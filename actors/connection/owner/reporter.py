@@ -1,4 +1,4 @@
-"""Reports the newest state of a connection to its lease record in Redis and to the StateManager, with retries.
+"""Reports a connection's newest state, QR and limits to its lease and the StateManager; releases the lease last.
 
 Only the newest report counts, so a report is a value that is replaced, and two loops that carry it
 to either place until it is there: one being away never holds up the other (G11).

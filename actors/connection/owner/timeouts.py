@@ -1,4 +1,4 @@
-"""Defines the timeouts, intervals and reconnect pauses of serving a connection, in seconds."""
+"""Defines timeouts and intervals of serving a connection (some set by settings), and computes reconnect pauses."""
 
 from __future__ import annotations
 

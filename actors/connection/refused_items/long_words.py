@@ -1,4 +1,4 @@
-"""Stores texts that are too long for a message's document in the state store as a file, and shortens the message."""
+"""Turns messages too long for the state store, or refused by it, into document messages with the content in a file."""
 
 from __future__ import annotations
 

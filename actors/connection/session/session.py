@@ -1,4 +1,4 @@
-"""Combines all tables of one account's session file in one class, whose transactions span all of them.
+"""Combines all tables of an account's session file, for changes to several at once: address joins, pruning, logout.
 
 Changes that belong together are committed together: a message's ratchet step, the prekey it used up and
 its inbox row are one transaction, so that after a crash at any instruction either all of it

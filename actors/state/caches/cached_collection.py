@@ -1,4 +1,4 @@
-"""Reads a state-store collection for a process's cache, or a local copy while the store has never answered."""
+"""Reads a state-store collection into a process's cache and a local copy; reads the copy until the store answers."""
 
 from __future__ import annotations
 

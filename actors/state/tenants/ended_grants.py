@@ -1,4 +1,4 @@
-"""Ends API keys and webhooks when the last connection that they are for is deleted.
+"""Ends API keys and webhooks whose last connection is deleted, and deletes the oldest ended ones.
 
 An ended key is refused, an ended webhook gets no events of later; both stay listed for an admin (G12).
 """

@@ -1,4 +1,4 @@
-"""Serves API routes that have a connection's process request a message again, resync app state, or reject a call."""
+"""Serves API routes to request a message's resend by the phone, resync app state, reject a call; the owner acts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists, creates, verifies, restores and rewraps session backups in the bucket, without a running instance."""
+"""Lists, creates, verifies, restores and rewraps session backups in the bucket; needs no running instance."""
 
 from __future__ import annotations
 

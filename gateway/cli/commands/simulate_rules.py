@@ -1,4 +1,4 @@
-"""Implements the `teimoso simulate …` commands that show or change server rules and properties of numbers."""
+"""Implements `teimoso simulate …` commands for server rules, versions, unanswered stanzas and numbers' properties."""
 
 # ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""Implements `teimoso simulate trace` and `compare`: records the shape of traffic, compares traces."""
+"""Implements `teimoso simulate trace` and `compare`: records traffic's shape; compares a trace with the simulator's."""
 
 # ruff: noqa: PLC0415, TC003
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.

@@ -1,4 +1,4 @@
-"""Creates and verifies the console's signed session cookie, which names an API key and an expiry.
+"""Creates and verifies the console's signed session cookie (API key id, expiry) and form token; checks the site.
 
 Pure, but for the secret.
 

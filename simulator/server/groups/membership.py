@@ -1,4 +1,4 @@
-"""Adds and removes group members, notifies the group, and renews sender keys."""
+"""Adds and removes group members, notifies the group, and renews simulated senders' keys after a removal."""
 
 from __future__ import annotations
 

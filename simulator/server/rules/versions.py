@@ -1,4 +1,4 @@
-"""Stores the current and the oldest accepted WhatsApp Web version, and refuses clients with older versions.
+"""Stores the current and oldest accepted WhatsApp Web versions; refuses older clients, announces a version's end.
 
 A client announces its version when it registers and at each login.
 """

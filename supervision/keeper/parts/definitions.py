@@ -1,4 +1,4 @@
-"""Defines each OS process of an instance: command line, readiness check, timeouts and memory limit."""
+"""Builds the list of an instance's OS processes for keeper and CLI: command, readiness check, timeouts, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses free TCP ports for an instance's internal traffic: the ports of the last start where free, else others.
+"""Chooses an instance's internal TCP ports, those of its last start where free, and tests whether a port is usable.
 
 Instances on one machine rarely compete: each begins its search at a port that is derived from its
 directory, below the range that the system uses for outgoing connections.

@@ -1,4 +1,4 @@
-"""Opens the configured bucket for long-lived processes: a directory, or Google's through the bucket actor."""
+"""Opens the configured bucket for actors: a directory, or Google's by calls to the bucket actor."""
 
 from __future__ import annotations
 

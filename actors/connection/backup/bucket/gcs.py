@@ -1,4 +1,4 @@
-"""Implements the bucket interface on Google Cloud Storage, in the one process that loads Google's client."""
+"""Implements the bucket interface by Google's Cloud Storage client, which bucket actor, gateway, CLI and jobs load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Returns the device lists of contacts, from the session's cache or by a usync query to WhatsApp."""
+"""Returns the devices of people that their phones vouch for, from the session's cache or by a usync query."""
 
 from __future__ import annotations
 

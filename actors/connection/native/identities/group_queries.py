@@ -1,4 +1,4 @@
-"""Queries one group or all groups of the account from WhatsApp over a socket."""
+"""Queries WhatsApp over a socket for one group or all groups of the account; returns subject and members of each."""
 
 from __future__ import annotations
 

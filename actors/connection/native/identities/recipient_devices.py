@@ -1,4 +1,4 @@
-"""Lists the device addresses that a direct message is encrypted for: the recipient's and the account's own."""
+"""Lists the devices that a direct message is encrypted for, the recipient's and the account's own; hashes the list."""
 
 from __future__ import annotations
 

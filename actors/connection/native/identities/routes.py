@@ -1,4 +1,4 @@
-"""Chooses the addresses of a direct message's stanza: LIDs throughout, or phone numbers throughout."""
+"""Chooses whether a direct message's stanza has LIDs or phone numbers, and whether a refused one is sent by number."""
 
 from __future__ import annotations
 

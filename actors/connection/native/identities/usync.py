@@ -1,4 +1,4 @@
-"""Builds usync queries to WhatsApp and parses the answers: device lists, and whether a number is registered."""
+"""Builds usync queries and parses the answers: people's devices and LIDs, and whether a number is on WhatsApp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defers sends to new people while WhatsApp limits the account; queries and stores the limits at login and refusals."""
+"""Rejects sends to new people while WhatsApp limits the account (`SendDeferred`); queries and stores the limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads and writes the media fields (path, key, hashes, size) of a message's protobuf."""
+"""Reads and writes a message's media fields (path, key, hashes, size), and builds the download of a received file."""
 
 from __future__ import annotations
 

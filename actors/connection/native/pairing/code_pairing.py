@@ -1,4 +1,4 @@
-"""Requests a pairing code from WhatsApp over one socket, and completes the pairing once the code is typed."""
+"""Creates a pairing code, opens it at WhatsApp over one socket, and completes the pairing once the code is typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests from the account's phone, in the background, the content of messages stored as placeholders."""
+"""Requests the content of placeholder messages from the account's phone: in the background, and at once on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defines an outgoing message before encryption (id, chat, plaintext, recipients), to a person or a group."""
+"""Defines outgoing messages to a person or a group before encryption, and builds their plaintext and poll secret."""
 
 from __future__ import annotations
 

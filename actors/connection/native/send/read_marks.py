@@ -1,4 +1,4 @@
-"""Sends read receipts for messages that the account read, to their senders or to the account's own devices.
+"""Sends read receipts for messages that the account read: to senders or, by privacy setting, to own devices only.
 
 ``<receipt type="read">`` names messages of one author in one chat; the account's other devices learn it
 from the server. An account that shows nobody what it read sends ``read-self``, which

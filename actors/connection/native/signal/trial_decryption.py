@@ -1,4 +1,4 @@
-"""Finds the Signal session that decrypts a message, at a bounded cost, without changing any session."""
+"""Decrypts a `msg` or `pkmsg` with the session that fits, at a bounded cost; returns plaintext and changes to store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores pending media downloads in the session file, from the commit of the message until the outcome."""
+"""Stores pending media downloads in the session file, puts each outcome into the inbox, counts the day's bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moves received messages in the session's inbox to the current address of their chat or sender."""
+"""Moves inbox messages of a session to the current address of chat or sender; queues chat merges for the state store."""
 
 from __future__ import annotations
 

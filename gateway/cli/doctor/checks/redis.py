@@ -1,4 +1,4 @@
-"""Checks for `teimoso doctor` that Redis answers, persists acknowledged writes, and has the right time."""
+"""Checks for `teimoso doctor` that Redis answers, is no cluster, persists writes, has memory and the right time."""
 
 from __future__ import annotations
 

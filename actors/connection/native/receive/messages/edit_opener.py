@@ -1,4 +1,4 @@
-"""Stores message secrets, and decrypts edits that arrived before the secret of the edited message."""
+"""Stores message secrets, and edits that arrive before their secret; decrypts such an edit once the secret arrives."""
 
 from __future__ import annotations
 
