@@ -38,7 +38,7 @@ OFFLINE = {
 }
 """Operations that need a phone, or a failure: shown by tests of their own."""
 
-REQUIRED = dict.fromkeys(("listAllChats", "getGroup"), {"connection": "shop"})
+REQUIRED = {name: {"connection": "shop"} for name in ("listAllChats", "getGroup")}
 """Query parameters that an operation cannot do without."""
 
 
