@@ -25,7 +25,15 @@ from gateway.api import (
     sends,
     traces,
 )
-from gateway.api.account import chats, passkeys, read_marks, refused_documents, requests
+from gateway.api.account import (
+    chat_list,
+    chats,
+    groups,
+    passkeys,
+    read_marks,
+    refused_documents,
+    requests,
+)
 from gateway.api.webhooks import deliveries
 from gateway.api.webhooks import resource as webhooks
 from gateway.backends import Backends
@@ -54,6 +62,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *passkeys.OPERATIONS,
     *requests.OPERATIONS,
     *chats.OPERATIONS,
+    *chat_list.OPERATIONS,
+    *groups.OPERATIONS,
     *refused_documents.OPERATIONS,
     *lookups.OPERATIONS,
     *presence.OPERATIONS,

@@ -99,7 +99,10 @@ class InboxMessage:
     `chat` and `sender` are canonical addresses without device part. `at` is WhatsApp's time in
     seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
     for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
-    content, encoded, where `type` and `text` do not say it all.
+    content, encoded, where `type` and `text` do not say it all. `received_at` is when it was first
+    committed here, in seconds since the epoch by this host's clock; None in a row of an older release.
+    `sender_name` is the sender's name in the phone's address book, else the push name that is known; `sender_lid` the
+    LID of a sender with a number; `chat_name` the subject of a group, of a person as `sender_name`. They are as known now, None where nothing is.
     """
 
     key: int
@@ -113,6 +116,10 @@ class InboxMessage:
     push_name: str | None = None
     source: Literal["live", "offline", "history"] = "live"
     content: str | None = None
+    received_at: float | None = None
+    sender_name: str | None = None
+    sender_lid: str | None = None
+    chat_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,11 +336,14 @@ class Engine(Account, NamedChats, RefusedItems, Protocol):
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
 
-        This and the next three raise `SendError`, and `NotConnected` where nothing left.
+        This and the next four raise `SendError`, and `NotConnected` where nothing left.
         """
 
     async def groups(self) -> Sequence[Group]:
         """The groups that the account is in."""
+
+    async def group(self, chat: str) -> Group:
+        """One of them, whose members are `NamedMember`."""
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not, until the socket ends."""

@@ -30,6 +30,7 @@ _PATH_PARAMETERS = {
     "delivery": "The delivery's id.",
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number, canonical address or LID, or the address of a group.",
+    "group": "The address of the group.",
     "who": "The person's phone number, canonical address or LID, or the address of a group.",
     "call": "The call's id.",
     "document": "The id of a refused document.",
@@ -47,6 +48,7 @@ _PATH_SCHEMAS = {
     "document": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": _ANY_CHAT,
+    "group": {"type": "string", "pattern": f"^{addresses.GROUP}$"},
     "who": _ANY_CHAT,
     "call": {"type": "string", "pattern": r"^[0-9A-Za-z_.-]{1,64}$"},
 }

@@ -60,6 +60,7 @@ KINDS = _kinds(
     Kind(404, "unknown_call", "There is no such call"),
     Kind(404, "unknown_delivery", "There is no such delivery"),
     Kind(404, "unknown_document", "There is no such refused document"),
+    Kind(404, "unknown_group", "The account is in no such group"),
     Kind(404, "unknown_key", "There is no such API key"),
     Kind(404, "unknown_message", "There is no such message"),
     Kind(404, "unknown_media", "There is no such file"),

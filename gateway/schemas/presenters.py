@@ -16,6 +16,7 @@ from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
 from gateway.schemas.content.content_presenters import message_fields
+from gateway.schemas.people import person
 from gateway.schemas.responses import (
     Alert,
     Connection,
@@ -157,10 +158,13 @@ def stored(document: Document) -> Message:
         message_id=document["message_id"],
         connection=name_of(connection_of(document)),
         chat=document["chat"],
+        chat_name=document.get("chat_name"),
         sender=document.get("sender"),
+        author=person(document.get("sender"), document),
         direction=document["direction"],
         source=source_of(document),
         at=_time(document, "at"),
+        whatsapp_at=_time(document, "whatsapp_at"),
         type=document["type"],
         status=document.get("status") or ("queued" if outgoing else "received"),
         attempts=document.get("attempts") or 0,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response import Answer, Time
 from gateway.schemas.content.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
+from gateway.schemas.people import Person  # noqa: TC001
 from gateway.schemas.requests import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]
@@ -215,13 +216,26 @@ class Message(Answer):
     message_id: str
     connection: str
     chat: str
-    sender: str | None
+    chat_name: str | None = Field(
+        description="The subject of a group, or the name of the person, as it was known when the message"
+        " arrived; null where none was, and for a message that went out through the API."
+    )
+    sender: str | None = Field(
+        description="Superseded by `author.address`.", json_schema_extra={"deprecated": True}
+    )
+    author: Person | None = Field(
+        description="The person who wrote it; null for a message that went out through the API."
+    )
     direction: Literal["in", "out"]
     source: Literal["api", "live", "offline", "history"] = Field(
         description="The way it came. `history`: the account's phone sent it later."
     )
     at: Time | None = Field(
-        description="The time by which lists are sorted: WhatsApp's, or that of its acceptance."
+        description="The time by which lists are sorted: that of its acceptance, or of its arrival; of what"
+        " waited at WhatsApp or is of a history sync, WhatsApp's."
+    )
+    whatsapp_at: Time | None = Field(
+        description="WhatsApp's time of a message that did not go out through the API, in whole seconds."
     )
     type: str
     text: str | None = Field(description="As it reads after its edits.")

@@ -35,6 +35,7 @@ PORTS = {
     "actors.media.open_store",
     "actors.media.store",
     "actors.queue.outbound_queue",
+    "actors.state.account.chat_activity",
     "actors.state.connections",
     "actors.state.documents",
     "actors.state.events.derivation",

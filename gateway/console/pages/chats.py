@@ -45,6 +45,18 @@ def chats(newest_first: Iterable[Message]) -> list[Chat]:
     return [Chat(address, last) for address, last in found.items()]
 
 
+def names(newest_first: Iterable[Message]) -> dict[str, str]:
+    """The names of these chats by address, as they were known when a message last arrived."""
+    found: dict[str, str] = {}
+    for message in newest_first:
+        name, author = message["chat_name"], message["author"]
+        if name is None and author is not None and author["address"] == message["chat"]:
+            name = author["name"]
+        if name is not None:
+            found.setdefault(message["chat"], name)
+    return found
+
+
 def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> list[Message]:
     """The messages of a conversation on the page, oldest first.
 

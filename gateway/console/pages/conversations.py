@@ -126,7 +126,10 @@ async def _chats(view: View, name: str) -> Part:
     listed = await view.part("listMessages", query={"connection": name, "limit": LOOKED_AT})
     if listed.data is None:
         return listed
-    return Part({"items": chats.chats(listed.data["items"]), "more": listed.data["next"]})
+    items = listed.data["items"]
+    return Part(
+        {"items": chats.chats(items), "names": chats.names(items), "more": listed.data["next"]}
+    )
 
 
 async def _names(view: View, name: str, people: Iterable[str]) -> dict[str, str]:
@@ -171,7 +174,9 @@ async def _shown(
     known = [] if listed.data is None else [each.address for each in listed.data["items"]]
     people = known if chat is None else [*known, chat]
     able = frozenset() if found is None else ABILITIES.get(found["engine"], frozenset())
-    names = await _names(view, found["id"], people) if "app_state" in able else {}
+    names = {} if listed.data is None else dict(listed.data.get("names") or {})
+    if "app_state" in able:
+        names |= await _names(view, found["id"], people)
     asked = "&".join(
         f"{field}={quote(view.query[field])}" for field in ("after", "sent") if field in view.query
     )

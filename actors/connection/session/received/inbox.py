@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.connection.session.chats.outreach import Outreach
     from actors.connection.session.file import SessionFile
     from actors.connection.session.files.downloads import Downloads
+    from actors.connection.session.identities.push_names import PushNames
     from actors.connection.session.messages.placeholders import Placeholders
     from actors.connection.session.received.app_state import AppState
     from actors.connection.session.received.phone_statuses import PhoneStatuses
@@ -30,11 +31,23 @@ WANTED = "wanted"
 UNDECRYPTABLE = "undecryptable"
 """The type of a placeholder; the sender's resend under the same id replaces it."""
 
+APART = 1e-6
+"""Seconds between two arrivals at least, so that their times tell their order."""
+
+SET_BACK = 60.0
+"""Seconds by which a clock may be set back without an arrival before the one ahead of it."""
+
 TOMBSTONE_SECONDS = 30 * 86_400.0
 
 PENDING: Final = (
     "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
-    " content FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+    " content, received_at,"
+    " coalesce((SELECT name FROM contact_names WHERE person = sender), nullif(push_name, '-'),"
+    " (SELECT name FROM push_names WHERE person = sender)),"
+    " (SELECT lid FROM lids WHERE pn = sender),"
+    " coalesce((SELECT subject FROM group_subjects WHERE group_subjects.chat = inbox.chat),"
+    " (SELECT name FROM contact_names WHERE person = chat),"
+    " (SELECT name FROM push_names WHERE person = chat)) FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
 )
 
 
@@ -50,11 +63,13 @@ class Inbox(SessionPart):
         outreach: Outreach,
         placeholders: Placeholders,
         app_state: AppState,
+        push_names: PushNames,
     ) -> None:
         super().__init__(file)
         self._phone_statuses, self._downloads = phone_statuses, downloads
         self._outreach, self._placeholders = outreach, placeholders
-        self._app_state = app_state
+        self._app_state, self._push_names = app_state, push_names
+        self._last_arrival = 0.0
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether the message was committed, and is no placeholder: its resend is not wanted."""
@@ -88,6 +103,7 @@ class Inbox(SessionPart):
         say it all.
         """
         readable = type != UNDECRYPTABLE
+        received_at: float | None = self._arrival()
         known = self.tombstone(chat, sender, message_id)
         if known is not None and known[0] == 1:
             return False
@@ -99,10 +115,10 @@ class Inbox(SessionPart):
             if self._fill(known[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
                 return True
-            at = self._take_back(known[1], at)
+            at, received_at = self._take_back(known[1], at)
         row = (
             *(chat, sender, message_id, at, type),
-            *(text, int(from_me), push_name, source, body, content),
+            *(text, int(from_me), push_name, source, body, content, received_at),
         )
         kind = HISTORY if source == "history" else "message"
         self._put(kind, row, readable=readable)
@@ -144,7 +160,7 @@ class Inbox(SessionPart):
         if self.tombstone(chat, sender, message_id) is None:
             row = (
                 *(chat, sender, message_id, at, UNDECRYPTABLE),
-                *(None, int(from_me), push_name, source, None, None),
+                *(None, int(from_me), push_name, source, None, None, self._arrival()),
             )
             self._put(WANTED, row, readable=False)
         else:
@@ -262,7 +278,7 @@ class Inbox(SessionPart):
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
         key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
-            " source, body, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " source, body, content, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, *row),
         )
         self._file.write(
@@ -274,8 +290,11 @@ class Inbox(SessionPart):
             self._phone_statuses.expect(*row[:3])
             if not row[0].endswith("@g.us"):
                 self._outreach.note_begun(row[0], row[2])
-        elif row[0] == row[1]:
+            return
+        if row[0] == row[1]:
             self._outreach.note_correspondent(row[0])
+        if row[7] is not None and row[8] != "history":
+            self._push_names.save(row[1], row[7])
 
     def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
         """Let a row that was never shown be the message that it stands for; False for another.
@@ -298,11 +317,17 @@ class Inbox(SessionPart):
             (self._file.clock(), chat, sender, message_id),
         )
 
-    def _take_back(self, key: int, at: int) -> int:
-        """Remove a placeholder that may not have left yet; return its time, else `at`."""
-        row = self._file.row("SELECT at FROM inbox WHERE key = ?", (key,))
+    def _arrival(self) -> float:
+        """The time of what arrives now, later than that of what arrived before it."""
+        now, last = self._file.clock(), self._last_arrival
+        self._last_arrival = last + APART if 0 <= last - now < SET_BACK else now
+        return self._last_arrival
+
+    def _take_back(self, key: int, at: int) -> tuple[int, float | None]:
+        """Remove a placeholder that may not have left yet; return its times, else `at` and that of an arrival."""
+        row = self._file.row("SELECT at, received_at FROM inbox WHERE key = ?", (key,))
         self._file.write("DELETE FROM inbox WHERE key = ?", (key,))
-        return at if row is None else int(row[0])
+        return (at, self._arrival()) if row is None else (int(row[0]), row[1])
 
     def _show(self, key: int | None) -> bool:
         shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
@@ -317,10 +342,8 @@ class Inbox(SessionPart):
 
 
 def _message(row: Any) -> InboxMessage:
-    key, chat, sender, message_id, at, type_, text, from_me, push_name, source, content = row
-    return InboxMessage(
-        key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source, content
-    )
+    key, chat, sender, message_id, at, type_, text, from_me, *others = row
+    return InboxMessage(key, chat, sender, message_id, at, type_, text, bool(from_me), *others)
 
 
 def _receipt(row: Any) -> InboxReceipt:

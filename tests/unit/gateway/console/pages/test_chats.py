@@ -22,6 +22,24 @@ def test_the_conversation_that_was_spoken_in_last_is_first() -> None:
     assert [(chat.address, chat.last["id"]) for chat in found] == [(BEN, "4"), (ANA, "3")]
 
 
+def test_a_conversation_has_the_name_of_who_wrote_in_it_last() -> None:
+    group = "120363000000000001@g.us"
+
+    def by(chat: str, of: str, name: str | None, chat_name: str | None = None) -> dict[str, Any]:
+        return said(1, chat, chat_name=chat_name, author={"address": of, "name": name})
+
+    newest_first = [
+        said(1, ANA, chat_name=None, author=None),  # through the API
+        by(group, ANA, "Ana"),  # before the subject was known
+        by(group, ANA, "Ana", "Chess club"),
+        by(group, ANA, "Ana", "Chess"),
+        by(ANA, BEN, "Me", "Ana Pereira"),  # on the account's phone
+        by(ANA, ANA, "Ana"),
+        by(BEN, BEN, "Ben"),  # stored by an older release
+    ]
+    assert chats.names(newest_first) == {ANA: "Ana Pereira", BEN: "Ben", group: "Chess club"}
+
+
 def test_what_was_just_sent_is_there_once_and_as_the_queue_knows_it() -> None:
     listed = [said(3), said(2, kind="edit"), said(1)]
     assert [one["id"] for one in chats.said(listed)] == ["1", "3"]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session.received import inbox
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from actors.connection.session.session import Session
 
 from actors.connection.session.received.inbox import UNDECRYPTABLE, WANTED
 from tests.unit.actors.connection.sessions import ALICE, DAY, Clock, put
 
 
-async def test_a_message_is_there_once(session: Session) -> None:
+async def test_a_message_is_there_once(session: Session, clock: Clock) -> None:
     """G5."""
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert await put(session, "A", push_name="Al", source="offline", from_me=True)
@@ -27,9 +28,46 @@ async def test_a_message_is_there_once(session: Session) -> None:
     assert await put(session, "A", sender="15550100003@s.whatsapp.net")
     first, _ = session.inbox.pending("message", 10)
     assert first == InboxMessage(
-        1, ALICE, ALICE, "A", 1_700_000_000, "text", "text of A", True, "Al", "offline"
+        1,
+        ALICE,
+        ALICE,
+        "A",
+        1_700_000_000,
+        "text",
+        "text of A",
+        True,
+        "Al",
+        "offline",
+        None,
+        clock.now,
+        "Al",
     )
     assert session.rows("SELECT body FROM inbox WHERE key = 1") == [(b"body",)]
+
+
+async def test_each_arrival_is_later_than_the_one_before_it(
+    session: Session, clock: Clock, path: Path
+) -> None:
+    began = clock.now
+    await put(session, "A")
+    await put(session, "B")  # in the same moment
+    clock.now -= 2  # the clock is set back
+    await put(session, "C")
+    await want(session, "D")
+    clock.now += 10
+    assert await put(
+        session, "D", type=UNDECRYPTABLE, text=None
+    )  # it arrived first with its request
+    await put(session, "E")
+    clock.now += 5
+    await put(session, "D")  # readable at last, in the place of its placeholder
+    session.close()
+    with closing(Session.open(path, 4, clock=clock)) as again:
+        arrived = {one.message_id: one.received_at for one in again.inbox.pending("message", 10)}
+    times = [arrived[message_id] or 0.0 for message_id in ("A", "B", "C", "D", "E")]
+    assert times == sorted(set(times))
+    assert arrived["A"] == began
+    assert arrived["E"] == pytest.approx(began + 8)
 
 
 @pytest.mark.parametrize("before", [0, 1])
@@ -127,8 +165,12 @@ async def test_each_kind_waits_in_its_own_order(session: Session) -> None:
 
 def test_one_kind_is_read_without_the_other(session: Session) -> None:
     """By an index, already in order: what is read is what is asked for."""
-    (step,) = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
-    assert step[3] == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
+    plan = session.rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
+    first, *others = [step[3] for step in plan]
+    assert first == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
+    looked_up = [step for step in others if not step.startswith("CORRELATED SCALAR SUBQUERY")]
+    assert len(looked_up) == 6, "the names of the sender and of the chat, each by its key"
+    assert all(step.startswith("SEARCH") and "=?)" in step for step in looked_up)
 
 
 async def want(session: Session, message_id: str, chat: str = ALICE) -> None:
@@ -151,12 +193,24 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     assert session.inbox.wants()
     assert not session.inbox.seen(ALICE, ALICE, "A")
     assert session.inbox.pending("message", 10) == []
+    hidden = InboxMessage(
+        1,
+        ALICE,
+        ALICE,
+        "A",
+        7,
+        UNDECRYPTABLE,
+        None,
+        False,
+        "Al",
+        "offline",
+        sender_name="Al",
+        chat_name="Al",
+    )
     async with session.transaction():
         assert session.inbox.show_wanted(clock.now - 5) == 1
         assert session.inbox.show_wanted(clock.now - 5) == 0
-    assert session.inbox.pending("message", 10) == [
-        InboxMessage(1, ALICE, ALICE, "A", 7, UNDECRYPTABLE, None, False, "Al", "offline")
-    ]
+    assert session.inbox.pending("message", 10) == [replace(hidden, received_at=clock.now - 10)]
     async with session.transaction():
         session.inbox.settle([1])
     await want(session, "A")  # it came again, and is asked for again
