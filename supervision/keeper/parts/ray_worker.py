@@ -1,12 +1,11 @@
-"""Runs a Ray worker: as a fork of the worker template where one answers, and otherwise by its own imports.
+"""Runs a Ray worker that loads unused libraries of Ray only at the first use, which saves 3 MB in each process.
 
-Ray runs this file in place of its own `default_worker.py`.
+Ray runs this file in place of its own `default_worker.py`. A library that is used all the same is loaded then.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import runpy
 import sys
 from importlib.abc import MetaPathFinder
@@ -15,19 +14,13 @@ from importlib.util import LazyLoader, find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from supervision.keeper.parts import worker_template
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 DEFERRED: Final = "jsonschema"
-"""Validates plugins of runtime environments, where one is created. Deferred, it saves 3 MB in each process."""
-
-RAYLET_SOCKET: Final = "--raylet-name="
-TEMPLATE: Final = "template"
-"""The name of the template's socket, in the directory of the raylet's: no longer than the names that Ray puts there."""
+"""Validates plugins of runtime environments, where one is created."""
 
 
 class DeferredFinder(MetaPathFinder):
@@ -51,9 +44,6 @@ def main() -> None:
     It imports without garbage collections, which take a fifth of its start and find nothing; the actor has them
     again once it has started (`actor_base.Shell`).
     """
-    address = template_address(sys.argv)
-    if address is not None and worker_template.hand_over(address):
-        os._exit(0)
     gc.disable()
     ray = find_spec("ray")
     assert ray is not None
@@ -61,19 +51,7 @@ def main() -> None:
     worker = Path(ray.origin).parent / "_private" / "workers" / "default_worker.py"
     sys.meta_path.insert(0, DeferredFinder(DEFERRED))
     sys.path[0] = str(worker.parent)
-    if address is not None:
-        worker_template.serve(address)
     runpy.run_path(str(worker), run_name="__main__")
-
-
-def template_address(arguments: Sequence[str]) -> str | None:
-    """Returns the path of the template's socket for the worker of a raylet; ``None`` where no process can be forked."""
-    if sys.platform != "linux" or worker_template.RAYLET not in os.environ:
-        return None
-    raylets = (
-        each.removeprefix(RAYLET_SOCKET) for each in arguments if each.startswith(RAYLET_SOCKET)
-    )
-    return next((str(Path(each).with_name(TEMPLATE)) for each in raylets), None)
 
 
 if __name__ == "__main__":
