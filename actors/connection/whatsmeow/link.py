@@ -33,6 +33,17 @@ _NUMBERS = {"not_in_group": 403, "unknown_group": 404}
 """WhatsApp's numbers, where the program has a word instead."""
 
 
+class AnsweredByAnother(SendError):  # noqa: N818 - reads as what it is
+    """WhatsApp answers for the recipient's number by another one: its `phone` and `lid` ("" where unknown).
+
+    Nothing left.
+    """
+
+    def __init__(self, phone: str, lid: str) -> None:
+        super().__init__("other_number")
+        self.phone, self.lid = phone, lid
+
+
 class Link:
     """Ends with the login, or earlier by `fail`: then nothing more is answered or asked over it."""
 
@@ -96,7 +107,7 @@ class Link:
     async def post(
         self, do: str, now: Callable[[], float], *, within: float, body: bytes = b"", **values: Any
     ) -> Frame:
-        """Have the program send a message, or a change. Raises `SendError`.
+        """Have the program send a message, or a change. Raises `SendError`, for messages `AnsweredByAnother`.
 
         `within`: seconds that WhatsApp has for its acknowledgement.
         """
@@ -128,6 +139,8 @@ def _send_error(error: Refused, now: float) -> SendError:
             if error.uncertain
             else SendError("whatsapp_timeout")
         )
+    if error.code == "other_number":
+        return AnsweredByAnother(error.phone, error.lid)
     if error.code in NOT_CONNECTED or error.code == "disconnected":
         return lost() if error.uncertain else NotConnected()
     return SendError(error.code, permanent=error.permanent, uncertain=error.uncertain)

@@ -11,12 +11,7 @@ import structlog
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.background import BackgroundTasks
-from actors.connection.native.identities.addresses import (
-    GROUP,
-    PHONE_NUMBER,
-    Address,
-    parse_optional,
-)
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.identities.group_members import MemberLists, NotInGroup, UnknownGroup
 from actors.connection.native.limits import mex
 from actors.connection.native.limits.account import AccountLimits
@@ -31,6 +26,7 @@ from actors.connection.whatsmeow import app_state, media
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.deliveries import DeliveryHandler
 from actors.connection.whatsmeow.groups import ByProgram
+from actors.connection.whatsmeow.lookups import Lookups
 from actors.connection.whatsmeow.program.frames import MOST
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
@@ -87,11 +83,13 @@ class PairedAccount:
             session, people, link, ByProgram(link), on_inbox=events.on_inbox
         )
         self._limits = AccountLimits(session, link, people, events, counts, start=self._start)
+        self._lookups = Lookups(session, people, link, on_inbox=events.on_inbox)
         self._sender = Sender(
             session,
             people,
             self._rosters,
             link,
+            self._lookups,
             ack_timeout=ack_timeout,
             uploader=None if carrying is None else carrying.uploader,
             permit=self._limits.check,
@@ -233,22 +231,8 @@ class PairedAccount:
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`, for a LID too."""
         self._require_login()
-        person = parse_optional(number)
-        if person is None or person.server != PHONE_NUMBER or not person.user.isdigit():
-            raise SendError("unsupported_chat", permanent=True)
         with send_errors():
-            answer = (await self._link.ask("lookup", number=person.user)).header
-            found = parse_optional(answer.get("phone") or answer.get("address"))
-            if found is None:
-                return None
-            lid = parse_optional(answer.get("lid"))
-            async with transaction(self._session, self._link):
-                news = self._people.learn(found.canonical, None if lid is None else lid.canonical)
-                if found.server == person.server:
-                    news |= self._session.learn_number(str(person.canonical), str(found.canonical))
-        if news:
-            await self._events.on_inbox()
-        return str(self._people.canonical(found))
+            return await self._lookups.ask(number)
 
     async def groups(self) -> Sequence[Group]:
         """See `MemberLists.all`. Raises `NotConnected` before the login is done, else `SendError`."""

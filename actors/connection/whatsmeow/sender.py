@@ -17,6 +17,7 @@ from actors.connection.native.send.per_chat_lock import Turns
 from actors.connection.native.send.to_proto import Place, dress
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.session.messages.message_aliases import retargeted
+from actors.connection.whatsmeow.link import AnsweredByAnother
 from actors.messages.content import Media
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.link import Link
+    from actors.connection.whatsmeow.lookups import Lookups
 
 STALE_ADDRESSING: Final = "group_addressing_stale"
 
@@ -46,6 +48,7 @@ class Sender:
         people: People,
         rosters: MemberLists,
         link: Link,
+        lookups: Lookups,
         *,
         ack_timeout: float,
         uploader: Uploader | None,
@@ -57,6 +60,7 @@ class Sender:
         self._people = people
         self._rosters = rosters
         self._link = link
+        self._lookups = lookups
         self._ack_timeout = ack_timeout
         self._uploader = uploader
         self._permit = permit
@@ -113,15 +117,20 @@ class Sender:
             with send_errors():
                 message, to = await self._written(outgoing, chat, upload)
             self._check(chat)  # another name, or a limit, may have come meanwhile
-            answer = await self._link.post(
-                "send",
-                self._clock,
-                within=self._ack_timeout,
-                body=message,
-                chat=str(to),
-                message_id=outgoing.message_id,
-                mediatype=dress(message).enc.get("mediatype", ""),
-            )
+            try:
+                answer = await self._link.post(
+                    "send",
+                    self._clock,
+                    within=self._ack_timeout,
+                    body=message,
+                    chat=str(to),
+                    message_id=outgoing.message_id,
+                    mediatype=dress(message).enc.get("mediatype", ""),
+                )
+            except AnsweredByAnother as found:
+                other = Address.parse(found.phone)
+                await self._lookups.note_answer(chat, other, parse_optional(found.lid))
+                raise NotConnected from None  # earlier messages of that chat leave first (G4)
         at = answer.header.get("at")
         return float(at) if isinstance(at, int | float) and at > 0 else self._clock()
 

@@ -104,15 +104,13 @@ def can_be_read(stanza: Node, source: Source) -> bool:
 def refusal(stanza: Node, error: Undecryptable | MalformedMessage) -> int | None:
     """The error of the nack for a message that no resend makes readable, as whatsmeow has it.
 
-    None for one that was encrypted with older keys, and for ``<unavailable>``, which the server
-    sends in place of what it has not.
+    None for one that was encrypted with older keys, and for one without a ciphertext, with
+    ``<unavailable>`` in its place or nothing: the account's phone may have it (Baileys, messages-recv.ts).
     """
     if isinstance(error, MalformedMessage):
         return receipts.INVALID_PROTOBUF
     if _parts(stanza, "msmsg"):
         return receipts.NO_MESSAGE_SECRET
-    if not stanza.children("enc") and stanza.child("unavailable") is None:
-        return receipts.UNRECOGNIZED
     return None
 
 

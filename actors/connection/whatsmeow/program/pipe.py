@@ -48,6 +48,7 @@ class Refused(Exception):  # noqa: N818
         self.permanent = bool(said.get("permanent"))
         number = said.get("number")
         self.number = number if isinstance(number, int) else None
+        self.phone, self.lid = str(said.get("phone", "")), str(said.get("lid", ""))
 
 
 class Pipe:

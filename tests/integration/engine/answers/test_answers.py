@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.conftest import MISSING
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -84,26 +83,11 @@ async def test_a_copy_of_an_own_message_that_does_not_decrypt_at_first(
     await goes_on(simulator, phone)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "native",
-        pytest.param(
-            "whatsmeow",
-            marks=[
-                MISSING,
-                pytest.mark.xfail(
-                    strict=True, reason="an ack alone: each copy waits for a receipt of type sender"
-                ),
-            ],
-        ),
-    ],
-)
 async def test_a_copy_of_an_own_message_that_never_decrypts(
-    simulator: Simulator, tmp_path: Path, kind: str
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """It is given up, and comes no more: also where the receipt of type `sender` alone settles it."""
-    async with device(simulator, tmp_path, kind=kind) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         await simulator.rules(own_copies=True)
         await simulator.fault("garble", count=99)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import NotConnected
-from tests.integration.engine.conftest import MISSING
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -83,26 +82,13 @@ async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: 
         assert (account["sent_by_lid"], account["sent_by_pn"]) == (0, 2)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "native",
-        pytest.param(
-            "whatsmeow",
-            marks=[
-                MISSING,
-                pytest.mark.xfail(strict=True, reason="SendError: not_on_whatsapp, for good"),
-            ],
-        ),
-    ],
-)
 async def test_a_message_that_finds_its_number_misdialled_has_not_left(
-    simulator: Simulator, tmp_path: Path, kind: str
+    engine: str, simulator: Simulator, tmp_path: Path
 ) -> None:
     """G4: earlier messages may wait in the chat of the other number, which is known from then on."""
     asked = f"{CONTACT}9"
     await simulator.contact(asked, answered_by=CONTACT)
-    async with device(simulator, tmp_path, kind=kind) as phone:
+    async with device(simulator, tmp_path, kind=engine) as phone:
         await pair(simulator, phone)
         with pytest.raises(NotConnected):
             await phone.send(1, "found you", to=asked)

@@ -54,27 +54,17 @@ func (one *Account) Lookup(request *pipe.Request) (pipe.Fields, error) {
 	if err := request.Read(&wanted); err != nil {
 		return nil, err
 	}
-	found, err := one.Client.IsOnWhatsApp(one.Context, []string{"+" + wanted.Number})
-	if err != nil {
-		return nil, outcome.Of(err)
-	}
 	told := pipe.Fields{"address": nil, "phone": nil, "lid": nil}
-	for _, each := range found {
-		if !each.IsIn {
-			continue
-		}
-		told["address"] = each.JID.String()
-		phone, lid := each.PhoneNumber, each.JID
-		if lid.Server == types.DefaultUserServer {
-			phone = lid
-			lid, _ = one.Client.Store.LIDs.GetLIDForPN(one.Context, phone)
-		}
-		if !phone.IsEmpty() {
-			told["phone"] = phone.String()
-		}
-		if !lid.IsEmpty() {
-			told["lid"] = lid.String()
-		}
+	found, err := one.Client.FindContact(one.Context, wanted.Number)
+	if err != nil || found == nil {
+		return told, outcome.Of(err)
+	}
+	told["address"] = found.Address.String()
+	if !found.Number.IsEmpty() {
+		told["phone"] = found.Number.String()
+	}
+	if !found.LID.IsEmpty() {
+		told["lid"] = found.LID.String()
 	}
 	return told, nil
 }

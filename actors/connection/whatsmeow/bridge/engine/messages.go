@@ -31,10 +31,19 @@ func (one *login) message(node *waBinary.Node) {
 	one.learn(ctx, info)
 	parts := node.GetChildrenByTag("enc")
 	if len(parts) == 0 {
-		one.placeholder(node, info, missing(node), func() { client.Acknowledge(ctx, node, 0) })
+		one.placeholder(node, info, missing(node), func() { one.unread(node, info) })
 		return
 	}
 	one.encrypted(node, info, parts)
+}
+
+// unread acknowledges a message that has nothing to read. WhatsApp may keep the copy of an own message until the receipt
+// comes, whatever the ack says.
+func (one *login) unread(node *waBinary.Node, info *types.MessageInfo) {
+	one.client.Acknowledge(one.engine.ctx, node, 0)
+	if info.IsFromMe && info.Category != "peer" {
+		one.client.Deliver(one.engine.ctx, info, node)
+	}
 }
 
 // missing returns the kind of a message that came without its content. The phone hands over none of those that a
@@ -90,7 +99,7 @@ func (one *login) encrypted(node *waBinary.Node, info *types.MessageInfo, parts 
 			one.given[from] = true
 			one.placeholder(node, info, "undecryptable", func() {
 				client.AskAgain(ctx, node, info, keys)
-				client.Acknowledge(ctx, node, 0)
+				one.unread(node, info)
 			})
 			return
 		}

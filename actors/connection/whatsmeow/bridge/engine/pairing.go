@@ -163,10 +163,7 @@ func (one *login) pair(id string, device library.Linked) {
 	}
 	failed = false
 	one.qrs.stop()
-	one.engine.pipe.Tell("paired", pipe.Fields{
-		"jid": device.JID.String(), "lid": device.LID.String(), "business": device.Business,
-		"platform": device.Platform, "migrated": device.Migrated,
-	}, nil)
+	one.engine.pipe.Tell("paired", pipe.Fields{"jid": device.JID.String(), "lid": device.LID.String()}, nil)
 }
 
 // mayPair returns whether the device that a phone linked may be stored.

@@ -2,17 +2,13 @@ package library
 
 import (
 	waBinary "go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/proto/waCompanionReg"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/proto"
 )
 
 // Linked is the device that a phone linked, as the server describes it.
 type Linked struct {
 	JID, LID           types.JID
 	Business, Platform string
-	// Migrated is whether the account addresses persons by their LIDs.
-	Migrated bool
 
 	identity []byte // signed by the phone
 }
@@ -26,10 +22,5 @@ func ReadLinked(success *waBinary.Node) Linked {
 	found.Business, _ = success.GetChildByTag("biz").Attrs["name"].(string)
 	found.Platform, _ = success.GetChildByTag("platform").Attrs["name"].(string)
 	found.identity, _ = success.GetChildByTag("device-identity").Content.([]byte)
-	var props waCompanionReg.ClientPairingProps
-	encoded, _ := success.GetChildByTag("client-props").Content.([]byte)
-	if proto.Unmarshal(encoded, &props) == nil {
-		found.Migrated = props.GetIsChatDbLidMigrated()
-	}
 	return found
 }

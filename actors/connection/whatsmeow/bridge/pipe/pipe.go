@@ -24,12 +24,15 @@ type Fields map[string]any
 // Refusal is an error with a stable code for the other side.
 //
 // Number is WhatsApp's error number, 0 without one. Uncertain: bytes may have left. Permanent: the same
-// request would be refused again.
+// request would be refused again. Phone and LID are the addresses that WhatsApp has in place of the one in
+// the request, empty for most refusals.
 type Refusal struct {
 	Code      string `json:"code"`
 	Number    int    `json:"number,omitempty"`
 	Uncertain bool   `json:"uncertain"`
 	Permanent bool   `json:"permanent"`
+	Phone     string `json:"phone,omitempty"`
+	LID       string `json:"lid,omitempty"`
 }
 
 func (refusal *Refusal) Error() string { return refusal.Code }

@@ -72,8 +72,9 @@ type letter struct {
 
 // Send returns the server's time of its ack in seconds, and the address that the message went to.
 //
-// It refuses with `lease_over`, `not_connected` and `no_session` where nothing left; `refused` has the number of the
-// server's error; after `timeout` and `disconnected` it may have arrived.
+// It refuses with `lease_over`, `not_connected` and `no_session` where nothing left, and with `other_number` where
+// WhatsApp answers for the recipient's number by another one; `refused` has the number of the server's error; after
+// `timeout` and `disconnected` it may have arrived.
 func (one *Sender) Send(message Message) (at float64, to types.JID, err error) {
 	mail := &letter{
 		id: message.ID, to: message.Chat, message: &waE2E.Message{}, plain: message.Plain, media: message.Media,
@@ -131,7 +132,9 @@ func (one *Sender) direct(ctx context.Context, mail *letter) error {
 				return outcome.Before(err)
 			}
 			if lid = found[mail.to].LID; lid.IsEmpty() {
-				return &pipe.Refusal{Code: "not_on_whatsapp", Permanent: true}
+				if lid, err = one.lidOfContact(ctx, mail.to); err != nil {
+					return err
+				}
 			}
 		}
 		mail.number, mail.to = mail.to, lid
@@ -145,6 +148,37 @@ func (one *Sender) direct(ctx context.Context, mail *letter) error {
 	})
 	mail.own = copied
 	return err
+}
+
+// lidOfContact returns the LID of a number that is listed without one, by asking WhatsApp for the contact.
+//
+// Where another number answers, which has devices, nothing leaves: earlier messages of its chat come first.
+func (one *Sender) lidOfContact(ctx context.Context, number types.JID) (types.JID, error) {
+	contact, err := one.Client.FindContact(ctx, number.User)
+	switch {
+	case err != nil:
+		return types.EmptyJID, outcome.Before(err)
+	case contact == nil:
+		return types.EmptyJID, &pipe.Refusal{Code: "not_on_whatsapp", Permanent: true}
+	case contact.Number.IsEmpty() || contact.Number == number:
+		if contact.LID.IsEmpty() {
+			return types.EmptyJID, &pipe.Refusal{Code: "no_devices"}
+		}
+		return contact.LID, nil
+	}
+	found, err := one.Client.GetUserInfo(ctx, []types.JID{contact.Number})
+	if err != nil {
+		return types.EmptyJID, outcome.Before(err)
+	}
+	other := found[contact.Number]
+	if len(other.Devices) == 0 { // two numbers that are answered by one another are no chat's
+		return types.EmptyJID, &pipe.Refusal{Code: "no_devices"}
+	}
+	refusal := &pipe.Refusal{Code: "other_number", Phone: contact.Number.String()}
+	if !other.LID.IsEmpty() {
+		refusal.LID = other.LID.String()
+	}
+	return types.EmptyJID, refusal
 }
 
 // post encrypts a message, writes it, waits for its ack, and sends it to devices that the server knows besides.

@@ -55,6 +55,23 @@ func TestErrorNumbersOfAcksReachTheActor(t *testing.T) {
 	struck(t, one.number, "error_acks")
 }
 
+func TestNumberThatAnotherOneAnswersIsRefusedWithThatOne(t *testing.T) {
+	t.Parallel()
+	one, friend := begun(t)
+	asked := friend + "9"
+	post(t, "/contacts/"+asked, object{"answered_by": friend})
+	found := refusal(t, one.send(person(asked), "3EB00000000000000000A9", "misdialled"))
+	if found.Code != "other_number" || found.Phone != person(friend) || found.Permanent || found.Uncertain {
+		t.Errorf("refused as %+v", found)
+	}
+	if !strings.HasSuffix(found.LID, "@lid") {
+		t.Errorf("its LID is %q", found.LID)
+	}
+	if inbox(t, friend, "3EB00000000000000000A9") != nil {
+		t.Error("it left all the same")
+	}
+}
+
 func TestStockHasTheNumberInAText(t *testing.T) {
 	t.Parallel()
 	one := linked(t, careful)

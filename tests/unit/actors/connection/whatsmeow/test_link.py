@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.native.transport.errors import ConnectionLost, RequestFailed
-from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.link import AnsweredByAnother, Link
 from actors.connection.whatsmeow.program import frames
 from actors.connection.whatsmeow.program.pipe import Pipe
 
@@ -96,6 +96,20 @@ async def test_a_refusal_of_whatsapp_ends_nothing(ends: tuple[Link, Other]) -> N
     with pytest.raises(RequestFailed) as caught:
         await asking
     assert (caught.value.code, link.cause) == (403, None)
+
+
+async def test_a_number_that_another_one_answers_is_told_with_both_addresses(
+    ends: tuple[Link, Other],
+) -> None:
+    link, other = ends
+    sending = asyncio.ensure_future(link.post("send", lambda: 0.0, within=1.0))
+    told = {"code": "other_number", "phone": "15550100001@s.whatsapp.net", "lid": "77@lid"}
+    other.say({"id": await other.asked(), "error": told})
+    with pytest.raises(AnsweredByAnother) as caught:
+        await sending
+    found = caught.value
+    assert (found.phone, found.lid) == (told["phone"], told["lid"])
+    assert (found.permanent, found.uncertain) == (False, False)
 
 
 async def test_a_program_that_died_is_the_network(ends: tuple[Link, Other]) -> None:

@@ -37,6 +37,17 @@ def test_each_test_of_a_hole_is_there() -> None:
     assert stock - named == set(), "a hole that is shown has its row"
 
 
+def test_a_pairing_brings_the_fields_that_the_actor_reads() -> None:
+    """They are those of the page, and nothing goes over the pipe that nobody reads."""
+    source = (BRIDGE / "engine" / "pairing.go").read_text()
+    (event,) = re.findall(r'Tell\("paired", pipe\.Fields\{(.*?)\}, nil\)', source, re.DOTALL)
+    fields = re.findall(r'"(\w+)":', event)
+    events = section("Events of the program")
+    assert re.findall(r"^\| `paired` \| (.*) \|$", events, re.MULTILINE) == [", ".join(fields)]
+    reader = (BRIDGE.parent / "identity.py").read_text()
+    assert [name for name in fields if f'told.get("{name}")' not in reader] == []
+
+
 def test_the_requests_are_those_that_the_program_answers() -> None:
     requests = section("Requests of the actor")
     named = re.findall(r"^\| (\w+) \|", requests, re.MULTILINE)[1:]  # the first row is the head

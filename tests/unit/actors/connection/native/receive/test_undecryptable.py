@@ -253,7 +253,7 @@ SKMSG, MSMSG = (Node("enc", {"v": "2", "type": kind}, b"x") for kind in ("skmsg"
 @pytest.mark.parametrize(
     ("attrs", "parts", "error", "stored"),
     [
-        pytest.param({"from": CONTACT}, (), "488", [CONTACT], id="nothing encrypted"),
+        pytest.param({"from": CONTACT}, (), None, [CONTACT], id="nothing encrypted"),
         pytest.param(
             {"from": CONTACT}, (Node("unavailable"),), None, [CONTACT], id="not there any more"
         ),

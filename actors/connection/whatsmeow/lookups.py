@@ -1,0 +1,61 @@
+"""Looks phone numbers up through the whatsmeow program, and stores by which number WhatsApp answers for another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.connection.engine import SendError
+from actors.connection.native.identities.addresses import PHONE_NUMBER, Address, parse_optional
+from actors.connection.native.receive.transactions import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.session.session import Session
+    from actors.connection.whatsmeow.link import Link
+
+
+class Lookups:
+    """Asks over one link."""
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        link: Link,
+        *,
+        on_inbox: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`on_inbox` is called where chats may have been joined."""
+        self._session = session
+        self._people = people
+        self._link = link
+        self._on_inbox = on_inbox
+
+    async def ask(self, number: str) -> str | None:
+        """The chat of a phone number that is on WhatsApp: its number there.
+
+        Raises `SendError` for a LID, and what `Link.ask` raises.
+        """
+        person = parse_optional(number)
+        if person is None or person.server != PHONE_NUMBER or not person.user.isdigit():
+            raise SendError("unsupported_chat", permanent=True)
+        answer = (await self._link.ask("lookup", number=person.user)).header
+        found = parse_optional(answer.get("phone") or answer.get("address"))
+        if found is None:
+            return None
+        await self.note_answer(person, found, parse_optional(answer.get("lid")))
+        return str(self._people.canonical(found))
+
+    async def note_answer(self, asked: Address, answered: Address, lid: Address | None) -> None:
+        """Store that WhatsApp answers for a number by this address: chats of two numbers are one from then on.
+
+        Raises `ConnectionLost`, and what the session refuses with.
+        """
+        async with transaction(self._session, self._link):
+            news = self._people.learn(answered.canonical, None if lid is None else lid.canonical)
+            if answered.server == asked.server:
+                news |= self._session.learn_number(str(asked.canonical), str(answered.canonical))
+        if news:
+            await self._on_inbox()
