@@ -98,19 +98,18 @@ class ContactBehaviour:
         *,
         device: int = PHONE,
         addressing: str | None = None,
-        placeholder: dict[str, str] | None = None,
+        placeholder: list[Any] | None = None,
     ) -> str:
         """Sends a message to every companion of `to` and, as a copy, to the speaker's own.
 
         `message` builds it from the speaker and the server part of addresses in it. `addressing`
-        (pn, lid) is by default the contact's. With a `placeholder` the
-        recipient's companions get `<unavailable>` with these attributes in place of the ciphertext;
-        not in groups. Returns the message id.
+        (pn, lid) is by default the contact's. With a `placeholder` the companions of others
+        get these nodes, or none, in place of the ciphertext. Returns the message id.
         Raises NoDeviceError without such a simulated device of the speaker, and NoCompanionError
         without a companion on either side: messages between two simulated phones have no effect.
         """
         if is_group(to):
-            return self._in_group(number, to, message, device)
+            return self._in_group(number, to, message, device, placeholder)
         sender, recipient = self._people.named(number), self._people.named(to)
         speaker = self._endpoints.get(number, device)
         if speaker is None:
@@ -139,7 +138,12 @@ class ContactBehaviour:
         return message_id
 
     def _in_group(
-        self, number: str, to: str, message: Callable[[Person, str], Any], device: int
+        self,
+        number: str,
+        to: str,
+        message: Callable[[Person, str], Any],
+        device: int,
+        placeholder: list[Any] | None,
     ) -> str:
         group = self._groups.named(to)
         speaker = self._endpoints.get(number, device)
@@ -150,7 +154,7 @@ class ContactBehaviour:
         if not self._group_behaviour.listeners(group):
             raise NoCompanionError
         message_id = self._sent.add(number, device, group.chat, content, group.server)
-        self._group_behaviour.say(speaker, group, message_id, content)
+        self._group_behaviour.say(speaker, group, message_id, content, placeholder=placeholder)
         return message_id
 
     def to_companion(self, companion: Companion, content: Any) -> str:
@@ -253,14 +257,14 @@ class ContactBehaviour:
         speaker: SignalEndpoint,
         companion: Companion,
         spoken: _Spoken,
-        placeholder: dict[str, str],
+        placeholder: list[Any],
     ) -> None:
         """Sends the message without its ciphertext, which a retry receipt still obtains."""
         stanza = stanzas.message(
             spoken.sender,
             speaker.device,
             spoken.id,
-            [Node("unavailable", placeholder)],
+            placeholder,
             server=spoken.server,
             now=time.time(),
         )

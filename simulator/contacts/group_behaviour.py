@@ -54,9 +54,18 @@ class GroupBehaviour:
         """Returns the linked devices of all members."""
         return [one for number in group.members for one in self._companions.of(number)]
 
-    def say(self, speaker: SignalEndpoint, group: Group, message_id: str, content: Any) -> None:
+    def say(
+        self,
+        speaker: SignalEndpoint,
+        group: Group,
+        message_id: str,
+        content: Any,
+        *,
+        placeholder: list[Any] | None = None,
+    ) -> None:
         """Encrypts once for all members, and distributes the sender key to each device that lacks it.
 
+        With a `placeholder` the companions of other members get these nodes in place of all that.
         Raises NoGroupError when the speaker is not a member.
         """
         if speaker.number not in group.members:
@@ -65,7 +74,9 @@ class GroupBehaviour:
         common = stanzas.enc("skmsg", sealed, more=message_content.sealed_attributes(content))
         for companion in self.listeners(group):
             parts = [common]
-            if not self._sender_keys.shared(group, speaker, companion.key):
+            if placeholder is not None and companion.number != speaker.number:
+                parts = placeholder
+            elif not self._sender_keys.shared(group, speaker, companion.key):
                 key = _key(group, handed_over)
                 parts = [*self._for_one(speaker, companion, key), common]
             stanza = self._stanza(speaker, group, message_id, content, parts)

@@ -15,7 +15,7 @@ from simulator.control.requests import ProblemError, body_of, field, number_in, 
 from simulator.phones.placeholder_resend import UNAVAILABLE
 from simulator.server.groups.group import is_group
 from simulator.server.rules.properties import CONTACT
-from simulator.wire.protocol import LID_SERVER
+from simulator.wire.protocol import LID_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,10 +90,12 @@ class ContactRoutes:
         to = self._chat(field(body, "to", str))
         placeholder = None
         if "unavailable" in body:
-            placeholder = UNAVAILABLE.get(field(body, "unavailable", str))
-            if placeholder is None or is_group(to):
-                kinds = ", ".join(UNAVAILABLE)
-                raise ProblemError(400, "bad_unavailable", f"to an account, and one of {kinds}")
+            kinds = UNAVAILABLE.get(field(body, "unavailable", str))
+            if kinds is None:
+                raise ProblemError(
+                    400, "bad_unavailable", f"unavailable must be one of {', '.join(UNAVAILABLE)}"
+                )
+            placeholder = [Node("unavailable", attrs) for attrs in kinds]
         bodies = [body]
         if "count" in body:
             text = text_of_request(body)

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
     from simulator.store import Store
 
-UNAVAILABLE: Final[dict[str, dict[str, str]]] = {
-    "plain": {},
-    "view_once": {"type": "view_once"},
-    "hosted": {"hosted": "true"},
+UNAVAILABLE: Final[dict[str, list[dict[str, str]]]] = {
+    "plain": [{}],
+    "view_once": [{"type": "view_once"}],
+    "hosted": [{"hosted": "true"}],
+    "absent": [],
 }
-"""Attributes of `<unavailable>`, by the kind of the message (whatsapp-rust `message/receive.rs`)."""
+"""Attributes of each `<unavailable>` of a message, by its kind.
+
+After whatsapp-rust `message/receive.rs`; `absent`, a message without any content, after Baileys
+`Utils/decode-wa-message.ts` (NO_MESSAGE_FOUND_ERROR_TEXT).
+"""
 
 _PROPERTY: Final = "resends"
 _RESPONSE: Final = 17

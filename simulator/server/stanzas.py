@@ -38,7 +38,7 @@ def message(
         attrs["sender_pn"] = sender.address(PN_SERVER)
     else:
         attrs["sender_lid"] = sender.address(LID_SERVER)
-    return Node("message", attrs, content)
+    return Node("message", attrs, content or None)
 
 
 def group_message(
@@ -59,7 +59,7 @@ def group_message(
     else:
         attrs["addressing_mode"] = "pn"
         attrs["participant_lid"] = sender.address(LID_SERVER)
-    return Node("message", attrs, content)
+    return Node("message", attrs, content or None)
 
 
 def own_message(

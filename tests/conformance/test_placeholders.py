@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.test_answers import goes_on
+from tests.conformance.test_answers import goes_on, owed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conformance.processes import Client, Simulator
 
 
@@ -29,6 +31,34 @@ def test_gets_from_its_phone_what_came_without_a_ciphertext(
     client.wait("message", id=message_id, text=text)
     assert resent(simulator, client) == before + 1
     goes_on(simulator, client, friend)
+
+
+@pytest.mark.differs(neonize="D27", tryx="D27")
+def test_gets_from_its_phone_what_came_without_any_content(
+    simulator: Simulator,
+    kind: str,
+    another: Callable[..., Client],
+    friend: str,
+    *,
+    request: pytest.FixtureRequest,
+) -> None:
+    client = another(kind)
+    client.pair(friend.replace("1555011", "1555012"))
+    simulator.post(f"/phones/{client.number}/say", to=friend, text=f"my own {friend}")
+    client.wait("message", text=f"my own {friend}")
+    text = f"from an ad {friend}"
+    message_id = simulator.say(friend, client.number, text, unavailable="absent")
+    if kind == "tryx":
+        request.applymarker(pytest.mark.leaves_unanswered("message/text"))
+        simulator.say(friend, client.number, f"after {friend}")
+        client.wait("message", text=f"after {friend}")
+        assert owed(simulator, client.number) == [("message/text", [])]
+    elif kind == "neonize":
+        goes_on(simulator, client, friend)
+    else:
+        client.wait("message", id=message_id, text=text)
+        goes_on(simulator, client, friend)
+    assert resent(simulator, client) == (0 if kind in ("neonize", "tryx") else 1)
 
 
 def test_lives_with_a_phone_that_has_nothing(

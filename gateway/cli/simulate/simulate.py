@@ -104,7 +104,7 @@ def say(
     unavailable: Annotated[
         str | None,
         typer.Option(
-            metavar="plain|view_once|hosted",
+            metavar="plain|view_once|hosted|absent",
             help="Without its ciphertext, which the account's phone resends.",
         ),
     ] = None,

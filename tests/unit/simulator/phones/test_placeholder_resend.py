@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -64,18 +64,32 @@ async def answered(device: Device) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("unavailable", "attrs"),
-    [("plain", {}), ("view_once", {"type": "view_once"}), ("hosted", {"hosted": "true"})],
+def parts(stanza: Any) -> list[tuple[str, dict[str, str]]] | None:
+    """The tags and attributes of a stanza's parts; None where it has no content."""
+    if stanza.content is None:
+        return None
+    return [(child.tag, child.attrs) for child in stanza.get_children()]
+
+
+KINDS: Final = pytest.mark.parametrize(
+    ("unavailable", "expected"),
+    [
+        ("plain", [("unavailable", {})]),
+        ("view_once", [("unavailable", {"type": "view_once"})]),
+        ("hosted", [("unavailable", {"hosted": "true"})]),
+        ("absent", None),
+    ],
 )
+
+
+@KINDS
 async def test_it_comes_without_a_ciphertext_and_the_phone_has_it(
-    device: Device, http: httpx.AsyncClient, unavailable: str, attrs: dict[str, str]
+    device: Device, http: httpx.AsyncClient, unavailable: str, expected: list[Any] | None
 ) -> None:
     message_id = await say(http, unavailable=unavailable)
     stanza = await device.next("message")
     assert (stanza.attrs["id"], stanza.attrs["type"]) == (message_id, "text")
-    assert [child.tag for child in stanza.get_children()] == ["unavailable"]
-    assert stanza.get_child("unavailable").attrs == attrs
+    assert parts(stanza) == expected
     await ask(device, message_id)
     (info,) = await answered(device)
     assert info.message.conversation == "from an ad"
@@ -118,11 +132,8 @@ async def test_a_phone_has_the_messages_of_its_groups_alone(
     device: Device, http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     await paired("15550100003")
-    said, by = [], str(JID(FRIEND))
-    for member in ("15550100003", ACCOUNT):
-        made = {"subject": "Us", "creator": FRIEND, "participants": [member]}
-        group = (await http.post("/groups", json=made)).json()["id"]
-        said.append(await say(http, to=group))
+    groups = [await group_of(http, member) for member in ("15550100003", ACCOUNT)]
+    said, by = [await say(http, to=group) for group in groups], str(JID(FRIEND))
     await device.next("message")
     await ask(device, *said, member=by)
     first, second = await answered(device)
@@ -166,8 +177,44 @@ async def test_requests_that_make_no_sense(
     assert (await http.get(f"/phones/{ACCOUNT}")).json()["linking"] == "plain"
 
 
-async def test_nothing_is_unavailable_in_a_group(device: Device, http: httpx.AsyncClient) -> None:
-    members = {"subject": "Us", "creator": FRIEND, "participants": [device.number]}
-    group = (await http.post("/groups", json=members)).json()["id"]
-    answer = await http.post(SAY, json={"to": group, "text": "x", "unavailable": "plain"})
-    assert answer.json()["code"] == "bad_unavailable"
+@KINDS
+async def test_it_comes_to_a_group_without_a_ciphertext(
+    device: Device,
+    http: httpx.AsyncClient,
+    paired: Callable[[str], Awaitable[Device]],
+    unavailable: str,
+    expected: list[Any] | None,
+) -> None:
+    """The phone of each member has it; the speaker's own companion gets the ciphertext."""
+    group, own = await group_of(http, device.number), await paired(FRIEND)
+    message_id = await say(http, to=group, unavailable=unavailable)
+    stanza = await device.next("message")
+    assert (str(stanza.attrs["from"]), stanza.attrs["id"]) == (group, message_id)
+    assert parts(stanza) == expected
+    copy = await own.next("message")
+    assert copy.get_child("enc").attrs["type"] == "pkmsg"
+    await ask(device, message_id, member=str(JID(FRIEND)))
+    (info,) = await answered(device)
+    assert info.message.conversation == "from an ad"
+
+
+@pytest.mark.parametrize("error", [{}, {"error": "488"}])
+@pytest.mark.parametrize("unavailable", ["plain", "absent"])
+async def test_an_ack_settles_it(
+    device: Device, http: httpx.AsyncClient, unavailable: str, error: dict[str, str]
+) -> None:
+    """With an error or without: clients differ in it."""
+    await say(http, unavailable=unavailable)
+    stanza = await device.next("message")
+    (owed,) = (await http.get("/unanswered")).json()["open"]
+    assert owed["id"] == stanza.attrs["id"]
+    attrs = {"class": "message", "id": stanza.attrs["id"], "to": stanza.attrs["from"]}
+    await device.send(Node("ack", attrs | error))
+    await device.query("w:p", "get")  # by now the server has the ack
+    assert (await http.get("/unanswered")).json()["open"] == []
+
+
+async def group_of(http: httpx.AsyncClient, number: str) -> str:
+    """Makes a group of the friend and this person; returns its id."""
+    made = {"subject": "Us", "creator": FRIEND, "participants": [number]}
+    return str((await http.post("/groups", json=made)).json()["id"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator.contacts import message_content
 from simulator.contacts.sender_keys import SenderKeys
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, Node
@@ -204,6 +205,27 @@ async def test_a_member_who_forgot_asks_for_the_key(member: Member) -> None:
     while receipt.attrs.get("type") != "retry":
         receipt = await device.next("receipt")
     assert receipt.attrs["participant"] == world.people.named(FRIEND).address(member.group.server)
+
+
+async def test_who_got_a_message_without_a_ciphertext_gets_the_key_with_the_next(
+    member: Member,
+) -> None:
+    """The message itself comes with a ciphertext on a retry receipt."""
+    device, world, group = member.device, member.device.world, member.group
+    with world.store.transaction():
+        message_id = world.contact_behaviour.speak(
+            FRIEND, group.chat, lambda *_: message_content.text("one"), placeholder=[]
+        )
+    stanza = await device.next("message")
+    assert (stanza.attrs["id"], stanza.content) == (message_id, None)
+    say(world, group, "two")
+    assert member.read(await device.next("message")) == (["pkmsg", "skmsg"], "two")
+    attrs = {name: stanza.attrs[name] for name in ("participant", "id")}
+    retry = Node("retry", {"count": "1", "id": message_id, "t": "1", "v": "1"})
+    await device.send(
+        Node("receipt", attrs | {"to": stanza.attrs["from"], "type": "retry"}, [retry])
+    )
+    assert member.read(await device.next("message"))[1] == "one"
 
 
 async def test_who_reinstalls_hands_over_another_key(member: Member) -> None:

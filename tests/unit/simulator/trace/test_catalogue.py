@@ -86,6 +86,10 @@ TRACES: Final[dict[str, list[dict[str, Any]]]] = {
         wire("in", "message", part("unavailable"), from_="lid:1", id="#1", type="text"),
         wire("out", "message", to=f"{SERVER}:1", id="#2", type="text", category="peer"),
     ],
+    "16 without any content": [
+        wire("in", "message", from_="lid:1", id="#1", type="text"),
+        wire("out", "ack", class_="message", id="#1", error="488"),
+    ],
     "17 batches": [
         wire("in", "ib", part("offline_preview", count="300"), from_=SERVER),
         wire("out", "ib", part("offline_batch", count="200")),
