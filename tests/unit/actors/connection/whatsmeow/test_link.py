@@ -98,7 +98,7 @@ async def test_a_refusal_of_whatsapp_ends_nothing(ends: tuple[Link, Other]) -> N
     assert (caught.value.code, link.cause) == (403, None)
 
 
-async def test_a_number_that_another_one_answers_is_told_with_both_addresses(
+async def test_a_number_that_another_one_answers_comes_with_both_addresses(
     ends: tuple[Link, Other],
 ) -> None:
     link, other = ends
