@@ -11,7 +11,7 @@ from gateway.http.response import rfc3339
 from gateway.schemas import account, presenters
 from gateway.schemas import events as answers
 from gateway.schemas.content.content_presenters import author
-from gateway.schemas.people import person
+from gateway.schemas.people.people import person
 from gateway.schemas.webhook_headers import MASK
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.state.events.outbox import NumberedEvent
     from actors.state.webhooks import Webhook
     from gateway.http.response import Answer
-    from gateway.schemas.people import Person
+    from gateway.schemas.people.people import Person
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what it is

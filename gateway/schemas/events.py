@@ -9,7 +9,7 @@ from pydantic import Field
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response import Answer, Time
 from gateway.schemas.account import ChangedChat, ChangedContact  # noqa: TC001
-from gateway.schemas.people import Person  # noqa: TC001
+from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.responses import Alert, Connection, Incarnation, LimitReason, Message, State
 
 Step = Literal["sent", "delivered", "read", "dead", "cancelled"]

@@ -16,7 +16,7 @@ from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
 from gateway.schemas.content.content_presenters import message_fields
-from gateway.schemas.people import person
+from gateway.schemas.people.people import person
 from gateway.schemas.responses import (
     Alert,
     Connection,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
 from gateway.http.response import Answer, Time
 from gateway.schemas.content.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
-from gateway.schemas.people import Person  # noqa: TC001
+from gateway.schemas.people.people import Person  # noqa: TC001
 from gateway.schemas.requests import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]
@@ -22,32 +22,6 @@ Incarnation = Annotated[
         examples=["shop--K7Q2M9XA4TBC"],
     ),
 ]
-
-
-class ApiKey(Answer):
-    """An API key, but for what it is."""
-
-    id: str = Field(examples=["0c5a7b1e9d3f4286"])
-    name: str
-    scopes: list[Literal["admin", "send", "read", "metrics"]]
-    connections: list[str] | None = Field(
-        description="For which; null is all. One that was deleted is named by its incarnation."
-    )
-    created_at: Time
-    ended_at: Time | None = Field(
-        description="When the last of its connections was deleted: it lets nobody in any more."
-    )
-
-
-class AddedKey(ApiKey):
-    """The key, which nothing shows again."""
-
-    key: str = Field(description="The key that callers send.", examples=["tmo_…"])
-
-
-class ApiKeys(Answer):
-    items: list[ApiKey]
-    next: None = None
 
 
 class Connection(Answer):

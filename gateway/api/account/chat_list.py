@@ -18,8 +18,8 @@ from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
-from gateway.schemas import chats
-from gateway.schemas.chats import LOOKED_AT, ListAllChats
+from gateway.schemas.people import chats
+from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
 
 if TYPE_CHECKING:
     from starlette.responses import Response

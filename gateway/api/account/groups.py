@@ -8,8 +8,9 @@ from gateway.api.lookups import REFUSES, ask
 from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.schemas import addresses, groups
-from gateway.schemas.groups import ReadGroup
+from gateway.schemas import addresses
+from gateway.schemas.people import groups
+from gateway.schemas.people.groups import ReadGroup
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -10,13 +10,13 @@ from actors.state.messages.received import connection_of
 from gateway.http.response import rfc3339
 from gateway.schemas import responses
 from gateway.schemas.content import message_content
-from gateway.schemas.people import person
+from gateway.schemas.people.people import person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.http.response import Answer
-    from gateway.schemas.people import Person
+    from gateway.schemas.people.people import Person
 
 
 def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field, create_model
 from actors.messages import content
 from gateway.http.response import Answer, Time
 from gateway.schemas.content.content_fields import shown
-from gateway.schemas.people import Person  # noqa: TC001 - pydantic reads it at run time
+from gateway.schemas.people.people import Person  # noqa: TC001 - pydantic reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from actors.state.account import app_state, chat_activity
 from actors.state.documents import MESSAGES
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.api.account import chat_list
-from gateway.schemas.chats import LOOKED_AT, ListAllChats
+from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from actors.connection.engine import Group
 from actors.connection.names.named_member import NamedMember
-from gateway.schemas import groups
+from gateway.schemas.people import groups
 
 CHAT, LID = "120363000000000001@g.us", "90000000000002@lid"
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import presenters
-from gateway.schemas.people import person
+from gateway.schemas.people.people import person
 from gateway.schemas.requests import ConnectionId, ListQuery
 from gateway.schemas.responses import Message  # noqa: TC001
 

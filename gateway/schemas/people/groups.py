@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from gateway.http.response import Answer
-from gateway.schemas.people import Person, person
+from gateway.schemas.people.people import Person, person
 from gateway.schemas.requests import ConnectionId, Parameters
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.schemas.people import person
+from gateway.schemas.people.people import person
 
 ANA, LID = "15550100002@s.whatsapp.net", "90000000000002@lid"
 
