@@ -223,6 +223,8 @@ func (one *actor) answered(found pipe.Fields, raw []byte) {
 	answer := pipe.Answer{Raw: raw}
 	if refused, ok := found["error"].(object); ok {
 		refusal := &pipe.Refusal{Code: refused["code"].(string)}
+		refusal.Phone, _ = refused["phone"].(string)
+		refusal.LID, _ = refused["lid"].(string)
 		refusal.Uncertain, _ = refused["uncertain"].(bool)
 		refusal.Permanent, _ = refused["permanent"].(bool)
 		if number, ok := refused["number"].(float64); ok {

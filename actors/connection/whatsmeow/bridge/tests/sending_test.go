@@ -62,7 +62,7 @@ func TestNumberThatAnotherOneAnswersIsRefusedWithThatOne(t *testing.T) {
 	post(t, "/contacts/"+asked, object{"answered_by": friend})
 	found := refusal(t, one.send(person(asked), "3EB00000000000000000A9", "misdialled"))
 	if found.Code != "other_number" || found.Phone != person(friend) || found.Permanent || found.Uncertain {
-		t.Errorf("refused as %+v", found)
+		t.Errorf("refused as %+v", *found)
 	}
 	if !strings.HasSuffix(found.LID, "@lid") {
 		t.Errorf("its LID is %q", found.LID)
