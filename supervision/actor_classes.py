@@ -50,7 +50,7 @@ def class_of(role: str) -> type:
     for name, method in inspect.getmembers(plain, inspect.isfunction):
         if not name.startswith("_"):
             setattr(Forwarder, name, _forwarding(name, inspect.signature(method)))
-    Forwarder.__name__ = Forwarder.__qualname__ = plain.__name__
+    Forwarder.__name__ = Forwarder.__qualname__ = CLASSES[role].partition(":")[2]
     return Forwarder
 
 

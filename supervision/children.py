@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.connection.backup.bucket.access import Reach
     from actors.runtime.connection_options import ConnectionOptions
     from supervision.cluster import ActorHandle, Cluster
-    from supervision.policy import MemoryLimit, ProbePolicy
+    from supervision.restarts.policy import MemoryLimit, ProbePolicy
 
 log = structlog.get_logger()
 

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from supervision.registry import Registry
     from supervision.removal import Removal
     from supervision.reports.recovery_log import RecoveryLog
-    from supervision.restart_budgets import RestartBudgets
+    from supervision.restarts.restart_budgets import RestartBudgets
+    from supervision.restarts.start_limiter import StartLimiter
     from supervision.standbys import Standbys
-    from supervision.start_limiter import StartLimiter
 
 log = structlog.get_logger()
 

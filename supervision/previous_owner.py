@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.redis.leases.leases import Lease
     from supervision.children import Children
-    from supervision.policy import LeaseExpiry
+    from supervision.restarts.policy import LeaseExpiry
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervision.policy import QUIET
+from supervision.restarts.policy import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.state.caches.local_copies import Copy
     from actors.state.connections import Connection
     from actors.state.documents import Document, Documents
-    from supervision.restart_budgets import RestartBudgets
+    from supervision.restarts.restart_budgets import RestartBudgets
 
 log = structlog.get_logger()
 

@@ -36,7 +36,13 @@ from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, CallRefused, CallTimeout, Cluster
 from supervision.connections import ConnectionReconciler
 from supervision.keeper import restart_log
-from supervision.policy import (
+from supervision.previous_owner import PreviousOwners
+from supervision.registry import Registry
+from supervision.removal import Removal
+from supervision.reports import process_files
+from supervision.reports.metrics_collector import MetricsCollector
+from supervision.reports.recovery_log import RecoveryLog
+from supervision.restarts.policy import (
     Intensity,
     LeaseExpiry,
     MemoryLimit,
@@ -44,17 +50,11 @@ from supervision.policy import (
     RestartRecords,
     Wave,
 )
-from supervision.previous_owner import PreviousOwners
-from supervision.registry import Registry
-from supervision.removal import Removal
-from supervision.reports import process_files
-from supervision.reports.metrics_collector import MetricsCollector
-from supervision.reports.recovery_log import RecoveryLog
-from supervision.restart_budgets import RestartBudgets
+from supervision.restarts.restart_budgets import RestartBudgets
+from supervision.restarts.start_limiter import StartLimiter
 from supervision.root_generation import RootGeneration
 from supervision.services import BEHIND, ROLES, Services
 from supervision.standbys import Standbys
-from supervision.start_limiter import StartLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

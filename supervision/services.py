@@ -14,8 +14,8 @@ from supervision.cluster import ActorDead, CallRefused, CallTimeout
 
 if TYPE_CHECKING:
     from supervision.children import Child, Children, End
-    from supervision.policy import RestartRecords
     from supervision.reports.recovery_log import RecoveryLog
+    from supervision.restarts.policy import RestartRecords
 
 log = structlog.get_logger()
 

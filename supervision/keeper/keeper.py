@@ -19,9 +19,9 @@ from supervision.keeper.parts.definitions import PROCESSES, Part, parts
 from supervision.keeper.restart_log import Restarts
 from supervision.keeper.restart_policy import Falls, hung, lived
 from supervision.keeper.status_file import State, StatusFile
-from supervision.policy import MemoryLimit
 from supervision.reports import process_files
 from supervision.reports.process_files import Entry
+from supervision.restarts.policy import MemoryLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

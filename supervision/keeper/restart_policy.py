@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from supervision import policy
+from supervision.restarts import policy
 
 
 @dataclass(frozen=True, slots=True)

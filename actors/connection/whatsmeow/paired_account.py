@@ -25,9 +25,9 @@ from actors.connection.session.chats.unread import readings
 from actors.connection.whatsmeow import app_state, media
 from actors.connection.whatsmeow.calls import Calls
 from actors.connection.whatsmeow.deliveries import DeliveryHandler
-from actors.connection.whatsmeow.groups import ByProgram
-from actors.connection.whatsmeow.lookups import Lookups
 from actors.connection.whatsmeow.program.frames import MOST
+from actors.connection.whatsmeow.queries.groups import ByProgram
+from actors.connection.whatsmeow.queries.lookups import Lookups
 from actors.connection.whatsmeow.sender import PhoneMessages, Sender
 
 if TYPE_CHECKING:

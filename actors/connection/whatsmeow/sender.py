@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.connection.session.files.uploads import Upload
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.link import Link
-    from actors.connection.whatsmeow.lookups import Lookups
+    from actors.connection.whatsmeow.queries.lookups import Lookups
 
 STALE_ADDRESSING: Final = "group_addressing_stale"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervision.keeper.parts import ports as port_names
 from supervision.keeper.parts import probe, python_module, ray_head, valkey
-from supervision.policy import MemoryLimit
+from supervision.restarts.policy import MemoryLimit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,10 +15,10 @@ from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.open_store import open_documents
 from gateway.connection_cache import KnownConnections
 from gateway.http.api_keys import KeyRing, admits, digest
-from supervision.policy import Intensity, RestartRecords
 from supervision.reconcile import Applied
 from supervision.registry import Registry
-from supervision.restart_budgets import RestartBudgets
+from supervision.restarts.policy import Intensity, RestartRecords
+from supervision.restarts.restart_budgets import RestartBudgets
 from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from actors.state.connections import Connections, Observed
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
 from actors.state.open_store import open_documents
-from supervision.policy import Intensity, RestartRecords
 from supervision.registry import Registry
-from supervision.restart_budgets import RestartBudgets
+from supervision.restarts.policy import Intensity, RestartRecords
+from supervision.restarts.restart_budgets import RestartBudgets
 from tests.processes.firestore import Firestore
 from tests.processes.valkey import free_port
 

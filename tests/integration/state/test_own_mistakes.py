@@ -19,9 +19,9 @@ from actors.state.documents import CONNECTIONS, HEALTH_STATUS, RECOVERY_ACTIONS,
 from actors.state.own_mistakes import MISTAKE
 from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
-from supervision.policy import Intensity, RestartRecords
 from supervision.reports.recovery_log import RecoveryLog
-from supervision.restart_budgets import FALLS, RestartBudgets
+from supervision.restarts.policy import Intensity, RestartRecords
+from supervision.restarts.restart_budgets import FALLS, RestartBudgets
 from tests.integration.state.received import item
 from tests.integration.state.test_refusals import POISON, forbid
 from tests.processes.measured import Measured

@@ -19,19 +19,19 @@ from actors.state.open_store import open_documents
 from supervision.children import Children
 from supervision.cluster import Cluster
 from supervision.connections import ConnectionReconciler
-from supervision.policy import Intensity, ProbePolicy, RestartRecords, Wave
 from supervision.previous_owner import PreviousOwners
 from supervision.registry import Registry
 from supervision.removal import Removal
 from supervision.reports.recovery_log import RecoveryLog
-from supervision.restart_budgets import RestartBudgets
+from supervision.restarts.policy import Intensity, ProbePolicy, RestartRecords, Wave
+from supervision.restarts.restart_budgets import RestartBudgets
+from supervision.restarts.start_limiter import StartLimiter
 from supervision.standbys import Standbys
-from supervision.start_limiter import StartLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from supervision.policy import LeaseExpiry
+    from supervision.restarts.policy import LeaseExpiry
     from tests.processes.valkey import Valkey
 
 

@@ -11,7 +11,7 @@ import pytest
 from actors.redis.leases.leases import EXPIRES, Owner
 from actors.runtime.connection_ids import new_id
 from actors.state.documents import CONNECTIONS
-from supervision.policy import LeaseExpiry
+from supervision.restarts.policy import LeaseExpiry
 from tests.integration.tree.reconciler import open_reconciler
 from tests.waiting import eventually
 

@@ -19,7 +19,7 @@ from actors.runtime import hosts
 from actors.runtime.connection_options import ConnectionOptions
 from supervision.children import Child, Children, End
 from supervision.cluster import ActorHandle, CallRefused, CallTimeout, Cluster
-from supervision.policy import MemoryLimit, ProbePolicy
+from supervision.restarts.policy import MemoryLimit, ProbePolicy
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

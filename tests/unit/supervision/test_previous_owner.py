@@ -12,8 +12,8 @@ from actors.redis.leases.leases import Lease, Owner
 from actors.runtime import hosts
 from supervision.children import Child
 from supervision.cluster import ActorDead, CallTimeout
-from supervision.policy import LeaseExpiry
 from supervision.previous_owner import PreviousOwners
+from supervision.restarts.policy import LeaseExpiry
 
 FAR = "elsewhere"
 

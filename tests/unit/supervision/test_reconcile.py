@@ -9,7 +9,6 @@ import pytest
 
 from actors.redis.leases.leases import Lease, Owner
 from actors.state.connections import Connection
-from supervision.policy import QUIET, Intensity
 from supervision.reconcile import (
     CRASH_LOOP,
     HALF_OPEN,
@@ -29,6 +28,7 @@ from supervision.reconcile import (
     breaker,
     decide,
 )
+from supervision.restarts.policy import QUIET, Intensity
 
 if TYPE_CHECKING:
     from actors.state.connections import Desired

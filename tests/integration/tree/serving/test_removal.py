@@ -24,10 +24,10 @@ from actors.state.connections import Connections
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, StoreAway, Where, Write
 from actors.state.messages.received import connection_of, incoming, storing
 from actors.state.open_store import open_documents
-from supervision.policy import Intensity, RestartRecords
 from supervision.registry import Registry
 from supervision.removal import Removal
-from supervision.restart_budgets import RestartBudgets
+from supervision.restarts.policy import Intensity, RestartRecords
+from supervision.restarts.restart_budgets import RestartBudgets
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:

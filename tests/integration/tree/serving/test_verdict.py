@@ -11,7 +11,7 @@ import pytest
 from actors.redis.leases.leases import EXPIRES, Leases, Owner
 from supervision.children import Child, End
 from supervision.cluster import ActorHandle
-from supervision.policy import Intensity, LeaseExpiry
+from supervision.restarts.policy import Intensity, LeaseExpiry
 from tests.integration.tree.reconciler import open_reconciler
 from tests.waiting import eventually
 

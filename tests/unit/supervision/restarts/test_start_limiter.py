@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from supervision.policy import Wave
-from supervision.start_limiter import StartLimiter
+from supervision.restarts.policy import Wave
+from supervision.restarts.start_limiter import StartLimiter
 
 
 async def test_no_more_than_the_wave_at_a_time() -> None:

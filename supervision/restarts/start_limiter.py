@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from supervision.policy import Wave
+    from supervision.restarts.policy import Wave
 
 
 class StartLimiter:

@@ -11,8 +11,8 @@ import pytest_asyncio
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.sqlite.store import SqliteDocuments
-from supervision.policy import Intensity, RestartRecords
-from supervision.restart_budgets import FALLS, RestartBudgets
+from supervision.restarts.policy import Intensity, RestartRecords
+from supervision.restarts.restart_budgets import FALLS, RestartBudgets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -96,7 +96,7 @@ async def test_a_clock_that_was_set_back_makes_no_fall_of_tomorrow(documents: Do
 async def test_what_the_store_missed_is_written_once_it_is_back(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("supervision.restart_budgets.AGAIN", 0.01)
+    monkeypatch.setattr("supervision.restarts.restart_budgets.AGAIN", 0.01)
     batch, refused = documents.batch, 0
 
     async def away(*of: object) -> object:

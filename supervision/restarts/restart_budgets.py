@@ -15,7 +15,7 @@ from actors.state.documents import StoreAway
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
-    from supervision.policy import Intensity, RestartRecords
+    from supervision.restarts.policy import Intensity, RestartRecords
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.sources import resolve_settings
-from supervision.policy import (
+from supervision.restarts.policy import (
     Intensity,
     LeaseExpiry,
     MemoryLimit,
