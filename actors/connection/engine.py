@@ -100,7 +100,9 @@ class InboxMessage:
     seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
     for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
     content, encoded, where `type` and `text` do not say it all. `received_at` is when it was first
-    committed here, in seconds since the epoch by this host's clock; None in a row of an older release.
+    committed here, in seconds since the epoch by this host's clock; None in a row of an older release. `place` is the time
+    by which lists order it, greater than that of each message of its chat that arrived before it; None in such a row, and of
+    a history sync.
     `sender_name` is the sender's name in the phone's address book, else the push name that is known; `sender_lid` the
     LID of a sender with a number; `chat_name` the subject of a group, of a person as `sender_name`. They are as known now, None where nothing is.
     """
@@ -117,6 +119,7 @@ class InboxMessage:
     source: Literal["live", "offline", "history"] = "live"
     content: str | None = None
     received_at: float | None = None
+    place: float | None = None
     sender_name: str | None = None
     sender_lid: str | None = None
     chat_name: str | None = None

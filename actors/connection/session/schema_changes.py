@@ -315,8 +315,12 @@ CREATE TABLE received_bytes (
 ) STRICT, WITHOUT ROWID
 """,
     23: """
--- The time at which a message arrived, by which live ones are ordered (null: an older release put the row in).
-ALTER TABLE inbox ADD COLUMN received_at REAL
+-- The time at which a message arrived, and its place in its chat (null: an older release put the row in).
+ALTER TABLE inbox ADD COLUMN received_at REAL;
+ALTER TABLE inbox ADD COLUMN place REAL;
+
+-- The newest place in each chat.
+CREATE TABLE chat_order (chat TEXT PRIMARY KEY, place REAL NOT NULL) STRICT, WITHOUT ROWID
 """,
     24: """
 -- Names of the address book, each with the inbox key behind which it was noted.

@@ -39,6 +39,7 @@ from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.messages.sealed_edits import SealedEdits
 from actors.connection.session.messages.sent_messages import SentMessages
 from actors.connection.session.received.app_state import AppState
+from actors.connection.session.received.chat_order import ChatOrder
 from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.received.inbox_moves import InboxMoves
@@ -98,6 +99,7 @@ class Session(SessionFile):
         self.app_state = AppState(self, self.names, self.contact_names)
         self.phone_statuses = PhoneStatuses(self)
         self.refused = RefusedRows(self)
+        self.order = ChatOrder(self)
         self.inbox = Inbox(
             self,
             phone_statuses=self.phone_statuses,
@@ -106,6 +108,7 @@ class Session(SessionFile):
             placeholders=self.placeholders,
             app_state=self.app_state,
             push_names=self.push_names,
+            order=self.order,
         )
         self.inbox_moves = InboxMoves(
             self, self.inbox, phone_statuses=self.phone_statuses, downloads=self.downloads
@@ -159,6 +162,7 @@ class Session(SessionFile):
         self.inbox_moves.move_chat(old, new)
         if self.app_state.move(old, new) or stored:
             self.inbox_moves.merge_chats([(old, new)])
+        self.order.move(old, new)
         self.contact_names.move(old, new)
         self.push_names.move(old, new)
         self.outreach.move(old, new)

@@ -92,15 +92,11 @@ def naming(item: Mapping[str, Any]) -> Document:
 def _place(item: Mapping[str, Any], at: float) -> float:
     """The time by which lists order an inbox message that has WhatsApp's time `at`.
 
-    A live one stands at its arrival, by the clock that also times acceptance: behind all that it can answer, before
-    all that answers it. One that waited at WhatsApp stands at the end of its second, and no later than it
-    arrived; one of a history sync in its second. Within a second these keep the order of their keys.
+    The session gave it its place. One of a history sync, or of an older release, has none and stands in its second:
+    within it these keep the order of their keys.
     """
-    within = item["key"] % ARRIVALS / ARRIVALS
-    source, arrived = item.get("source", "live"), item.get("received_at")
-    if arrived is None or source == HISTORY:
-        return at + within
-    return float(arrived) if source == "live" else min(at + 1 + within, float(arrived))
+    place = item.get("place")
+    return at + item["key"] % ARRIVALS / ARRIVALS if place is None else float(place)
 
 
 def connection_of(document: Mapping[str, Any]) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from actors.connection.session.identities.push_names import PushNames
     from actors.connection.session.messages.placeholders import Placeholders
     from actors.connection.session.received.app_state import AppState
+    from actors.connection.session.received.chat_order import ChatOrder
     from actors.connection.session.received.phone_statuses import PhoneStatuses
+
+    Times = tuple[int, float | None, float | None]
 
 HISTORY = "history"
 """The kind of a row with a message of a history sync: it waits behind live ones."""
@@ -31,17 +34,11 @@ WANTED = "wanted"
 UNDECRYPTABLE = "undecryptable"
 """The type of a placeholder; the sender's resend under the same id replaces it."""
 
-APART = 1e-6
-"""Seconds between two arrivals at least, so that their times tell their order."""
-
-SET_BACK = 60.0
-"""Seconds by which a clock may be set back without an arrival before the one ahead of it."""
-
 TOMBSTONE_SECONDS = 30 * 86_400.0
 
 PENDING: Final = (
     "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
-    " content, received_at,"
+    " content, received_at, place,"
     " coalesce((SELECT name FROM contact_names WHERE person = sender), nullif(push_name, '-'),"
     " (SELECT name FROM push_names WHERE person = sender)),"
     " (SELECT lid FROM lids WHERE pn = sender),"
@@ -64,12 +61,13 @@ class Inbox(SessionPart):
         placeholders: Placeholders,
         app_state: AppState,
         push_names: PushNames,
+        order: ChatOrder,
     ) -> None:
         super().__init__(file)
         self._phone_statuses, self._downloads = phone_statuses, downloads
         self._outreach, self._placeholders = outreach, placeholders
         self._app_state, self._push_names = app_state, push_names
-        self._last_arrival = 0.0
+        self._order = order
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether the message was committed, and is no placeholder: its resend is not wanted."""
@@ -102,8 +100,7 @@ class Inbox(SessionPart):
         seconds; `body` the decrypted bytes, `content` what they say where `type` and `text` do not
         say it all.
         """
-        readable = type != UNDECRYPTABLE
-        received_at: float | None = self._arrival()
+        readable, times = type != UNDECRYPTABLE, None
         known = self.tombstone(chat, sender, message_id)
         if known is not None and known[0] == 1:
             return False
@@ -115,10 +112,11 @@ class Inbox(SessionPart):
             if self._fill(known[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
                 return True
-            at, received_at = self._take_back(known[1], at)
+            times = self._take_back(known[1])
+        at, *arrival = times or self._times(chat, at, source)
         row = (
             *(chat, sender, message_id, at, type),
-            *(text, int(from_me), push_name, source, body, content, received_at),
+            *(text, int(from_me), push_name, source, body, content, *arrival),
         )
         kind = HISTORY if source == "history" else "message"
         self._put(kind, row, readable=readable)
@@ -158,9 +156,10 @@ class Inbox(SessionPart):
         It shows only when `show_wanted` finds that no resend came, or a placeholder is added for it.
         """
         if self.tombstone(chat, sender, message_id) is None:
+            at, *arrival = self._times(chat, at, source)
             row = (
                 *(chat, sender, message_id, at, UNDECRYPTABLE),
-                *(None, int(from_me), push_name, source, None, None, self._arrival()),
+                *(None, int(from_me), push_name, source, None, None, *arrival),
             )
             self._put(WANTED, row, readable=False)
         else:
@@ -278,7 +277,8 @@ class Inbox(SessionPart):
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
         key = self._file.insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
-            " source, body, content, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " source, body, content, received_at, place)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, *row),
         )
         self._file.write(
@@ -317,17 +317,16 @@ class Inbox(SessionPart):
             (self._file.clock(), chat, sender, message_id),
         )
 
-    def _arrival(self) -> float:
-        """The time of what arrives now, later than that of what arrived before it."""
-        now, last = self._file.clock(), self._last_arrival
-        self._last_arrival = last + APART if 0 <= last - now < SET_BACK else now
-        return self._last_arrival
+    def _times(self, chat: str, at: int, source: Literal["live", "offline", "history"]) -> Times:
+        """WhatsApp's time of what arrives now, that of its arrival, and its place: none in a history sync."""
+        place = None if source == "history" else self._order.place(chat, at, source)
+        return at, self._file.clock(), place
 
-    def _take_back(self, key: int, at: int) -> tuple[int, float | None]:
-        """Remove a placeholder that may not have left yet; return its times, else `at` and that of an arrival."""
-        row = self._file.row("SELECT at, received_at FROM inbox WHERE key = ?", (key,))
+    def _take_back(self, key: int) -> Times | None:
+        """Remove a placeholder that may not have left yet; return its times, None where it has left."""
+        row = self._file.row("SELECT at, received_at, place FROM inbox WHERE key = ?", (key,))
         self._file.write("DELETE FROM inbox WHERE key = ?", (key,))
-        return (at, self._arrival()) if row is None else (int(row[0]), row[1])
+        return row
 
     def _show(self, key: int | None) -> bool:
         shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
