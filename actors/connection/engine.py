@@ -99,12 +99,10 @@ class InboxMessage:
     `chat` and `sender` are canonical addresses without device part. `at` is WhatsApp's time in
     seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
     for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
-    content, encoded, where `type` and `text` do not say it all. `received_at` is when it was first
-    committed here, in seconds since the epoch by this host's clock; None in a row of an older release. `place` is the time
-    by which lists order it, greater than that of each message of its chat that arrived before it; None in such a row, and of
-    a history sync.
-    `sender_name` is the sender's name in the phone's address book, else the push name that is known; `sender_lid` the
-    LID of a sender with a number; `chat_name` the subject of a group, of a person as `sender_name`. They are as known now, None where nothing is.
+    content, encoded, where `type` and `text` do not say it all. `received_at` is its first commit here, by this host's
+    clock; `place` the time by which lists order it, greater than that of what arrived before it in its chat. An older
+    release's row has neither, one of a history sync no `place`. `sender_name` is in the phone's address book, else
+    the push name; `sender_lid` the LID of a sender with a number; `chat_name` as `sender_name`, of a group its subject.
     """
 
     key: int
