@@ -195,7 +195,7 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
 def from_validation(
     error: ValidationError, *, parameters: bool = False, tagged: bool = False
 ) -> Problem:
-    """The problem of the first thing that is wrong; `errors` lists all of them by field.
+    """The problem of the first thing that is wrong; `errors` lists all of them by field, unknown parameters first.
 
     With `parameters` the names are query parameters; of a `tagged` body each field's place begins
     with the kind that it was read as. Never carries the refused value.
@@ -208,6 +208,9 @@ def from_validation(
         if code == "unsupported_type" and not field:
             field = "type"
         listed.append({"field": field, "code": code, "message": found["msg"]})
+    listed.sort(
+        key=lambda one: one["code"] != "unknown_parameter"
+    )  # it explains one that is missing
     first = listed[0]
     if first["code"] == "malformed_json":
         return Problem("malformed_json")

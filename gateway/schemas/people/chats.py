@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
+from actors.runtime.text_pattern import TextPattern
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import presenters
 from gateway.schemas.people.people import person
-from gateway.schemas.requests import ConnectionId, ListQuery
+from gateway.schemas.requests import ConnectionId, Limit, ListQuery
 from gateway.schemas.responses import Message  # noqa: TC001
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 LOOKED_AT: Final = 200
 """Chats that one page of a search looks at."""
+
+SEARCHED: Final = TextPattern(
+    r"^[^\x00-\x1f\x7f]+$",
+    "use 1 to 100 characters without a line break, as in ana",
+    shortest=1,
+    longest=100,
+)
 
 
 class ListedChat(Answer):
@@ -55,8 +63,8 @@ class ListedChats(Answer):
 
 class ListAllChats(ListQuery):
     connection: ConnectionId = Field(description="The connection whose chats are listed.")
-    limit: Annotated[int, Field(ge=1, le=200)] = Field(50, description="The most items to give.")
-    search: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = Field(
+    limit: Limit = Field(50, ge=1, le=200, description="The most items to give.")
+    search: Annotated[str, SEARCHED] | None = Field(
         None,
         description="Only chats with this in the name, the number or the text of the newest message, in any case."
         f" A page looks at {LOOKED_AT} chats at most: with fewer items than `limit`, or none, `next` goes on.",

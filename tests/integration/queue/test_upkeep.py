@@ -16,6 +16,7 @@ from actors.queue.actor import QueueActor
 from actors.queue.mirror.mirror_store import MIRROR
 from actors.queue.outbound_queue import Send
 from actors.queue.upkeep import QueueUpkeep
+from actors.state.account.app_state import document_id
 from actors.state.documents import (
     CONNECTIONS,
     HEALTH_STATUS,
@@ -159,7 +160,8 @@ async def test_what_rests_in_several_connections_shares_a_commit(
     for _ in range(2):
         await keeping.mirror()
     assert [len(each) for each in batches] == [4 + 2, 2 + 1], "messages, and their chats"
-    assert set.union(*batches) == set(ids)
+    chats = {document_id(connection, ANA) for connection in (SHOP, "other")}
+    assert set.union(*batches) == {*ids, *chats}
     assert await desk.lanes.unmirrored([SHOP, "other"]) == {}
 
 
