@@ -28,6 +28,7 @@ from gateway.api import (
 from gateway.api.account import (
     chat_list,
     chats,
+    contact_list,
     groups,
     passkeys,
     read_marks,
@@ -63,6 +64,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *requests.OPERATIONS,
     *chats.OPERATIONS,
     *chat_list.OPERATIONS,
+    *contact_list.OPERATIONS,
     *groups.OPERATIONS,
     *refused_documents.OPERATIONS,
     *lookups.OPERATIONS,

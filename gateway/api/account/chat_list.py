@@ -50,7 +50,7 @@ async def listed(call: Call[None, ListAllChats]) -> Response:
         found += [
             shown
             for shown, text in rows
-            if query.search is None or _fits(shown, text, query.search)
+            if query.search is None or fits(query.search, shown.chat, shown.name or "", text)
         ]
         enough = query.search is None or 2 * len(found) > query.limit or looked >= LOOKED_AT
         if after is None or enough:
@@ -93,13 +93,13 @@ async def _nobody() -> None:
     return None
 
 
-def _fits(shown: chats.ListedChat, text: str, search: str) -> bool:
-    """Whether name or text have the words, or the number has the digits, however they are written."""
+def fits(search: str, address: str, *texts: str) -> bool:
+    """Whether one of the texts has the words, or the address has the digits, however they are written."""
     words = search.casefold()
-    if words in (shown.name or "").casefold() or words in text.casefold():
+    if any(words in each.casefold() for each in texts):
         return True
     digits = search.translate(_APART)
-    return digits.isdecimal() and digits in shown.chat.partition("@")[0]
+    return digits.isdecimal() and digits in address.partition("@")[0]
 
 
 _APART: Final = str.maketrans("", "", "+ ()-")

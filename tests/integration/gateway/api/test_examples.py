@@ -39,7 +39,9 @@ OFFLINE = {
 }
 """Operations that need a phone, or a failure: shown by tests of their own."""
 
-REQUIRED = {name: {"connection": "shop"} for name in ("listAllChats", "getGroup")}
+REQUIRED = {
+    name: {"connection": "shop"} for name in ("listAllChats", "listAllContacts", "getGroup")
+}
 """Query parameters that an operation cannot do without."""
 
 
