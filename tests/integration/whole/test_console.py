@@ -184,6 +184,8 @@ def test_what_is_written_arrives_and_what_arrives_is_shown(
     page.get_by_role("button", name="Write").click()
     page.get_by_role("heading", name=NAME).wait_for()
     page.locator(".thread-head").get_by_text(f"+{CONTACT}").wait_for()
+    page.get_by_role("button", name="Mark as read").click()
+    page.get_by_role("button", name="Mark as read").wait_for(state="detached")
     stay(page)
     words = "written on the page <b>as it is</b>"
     composer = page.get_by_label(f"Message to {NAME}")
