@@ -18,13 +18,13 @@ from actors.state.documents import CHATS, CONTACTS, MESSAGES, Order, Where
 from actors.state.messages.applied_changes import is_early
 from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.schemas.content.content_presenters import text_of
 from gateway.schemas.people import chats
 from gateway.schemas.people.chats import LOOKED_AT, ListAllChats
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from actors.state.connections import Connection as Registered
     from actors.state.documents import Document, Documents
 
 _AFTER_A_MOVE: Final = 5
@@ -34,6 +34,7 @@ _AFTER_A_MOVE: Final = 5
 async def listed(call: Call[None, ListAllChats]) -> Response:
     query, documents = call.query, call.backends.documents
     connection = await resolve(call, query.connection, fresh=True)
+    app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
     found: list[chats.ListedChat] = []
     after, looked = query.after, 0
     while True:
@@ -46,11 +47,13 @@ async def listed(call: Call[None, ListAllChats]) -> Response:
             after=after,
         )
         after, looked = page.next, looked + len(page.items)
-        rows = await asyncio.gather(*(_row(documents, connection, each) for each in page.items))
+        rows = await asyncio.gather(
+            *(_row(documents, each, app_state=app_state) for each in page.items)
+        )
         found += [
-            shown
-            for shown, text in rows
-            if query.search is None or fits(query.search, shown.chat, shown.name or "", text)
+            chats.chat(document, last, name, app_state=app_state, now=time.time())
+            for document, last, name in rows
+            if query.search is None or _is(query.search, document, last, name)
         ]
         enough = query.search is None or 2 * len(found) > query.limit or looked >= LOOKED_AT
         if after is None or enough:
@@ -58,18 +61,20 @@ async def listed(call: Call[None, ListAllChats]) -> Response:
 
 
 async def _row(
-    documents: Documents, connection: Registered, document: Document
-) -> tuple[chats.ListedChat, str]:
-    """The chat as it is shown, and the text of its newest message."""
-    app_state = "app_state" in ABILITIES.get(connection.engine, frozenset())
+    documents: Documents, document: Document, *, app_state: bool
+) -> tuple[Document, Document | None, str | None]:
+    """The chat's document, that of its newest message, and the name in the address book."""
     named = app_state and not document["chat"].endswith("@g.us")
-    id_ = document_id(connection.id, document["chat"])
+    id_ = document_id(document["connection"], document["chat"])
     last, contact = await asyncio.gather(
         _last(documents, document), documents.get(CONTACTS, id_) if named else _nobody()
     )
-    name = contact_name(contact)
-    shown = chats.chat(document, last, name, app_state=app_state, now=time.time())
-    return shown, "" if shown.last_message is None else shown.last_message.text or ""
+    return document, last, contact_name(contact)
+
+
+def _is(search: str, document: Document, last: Document | None, name: str | None) -> bool:
+    text = None if last is None else text_of(last)
+    return fits(search, document["chat"], chats.name_of(document, name) or "", text or "")
 
 
 async def _last(documents: Documents, document: Document) -> Document | None:

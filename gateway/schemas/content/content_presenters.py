@@ -42,6 +42,12 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def text_of(document: Mapping[str, Any]) -> str | None:
+    """The text of a message as it reads now: after its edits, and none once it is deleted."""
+    changes = document.get("changes") or {}
+    return None if changes.get("deleted") else text_now(document)
+
+
 def author(who: str, noted: Mapping[str, Any]) -> Person | None:
     """The person who made a change that is noted of `who`; None for the account."""
     return None if who == ME else person(who, noted)
