@@ -11,10 +11,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route, Router
 
 from gateway.api import (
+    alerts_and_recoveries,
     connections,
     documentation,
     health,
-    history,
     keys,
     lookups,
     media,
@@ -29,11 +29,11 @@ from gateway.api.account import (
     chat_list,
     chats,
     contact_list,
+    engine_actions,
     groups,
     passkeys,
     read_marks,
     refused_documents,
-    requests,
 )
 from gateway.api.webhooks import deliveries
 from gateway.api.webhooks import resource as webhooks
@@ -61,7 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *connections.OPERATIONS,
     *pairing_codes.OPERATIONS,
     *passkeys.OPERATIONS,
-    *requests.OPERATIONS,
+    *engine_actions.OPERATIONS,
     *chats.OPERATIONS,
     *chat_list.OPERATIONS,
     *contact_list.OPERATIONS,
@@ -72,7 +72,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *traces.OPERATIONS,
     *queue.OPERATIONS,
     *health.OPERATIONS,
-    *history.OPERATIONS,
+    *alerts_and_recoveries.OPERATIONS,
     *webhooks.OPERATIONS,
     *deliveries.OPERATIONS,
     *keys.OPERATIONS,

@@ -13,10 +13,10 @@ from gateway.connection_access import resolve_all
 from gateway.http import api_keys
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
-from gateway.http.response import rfc3339
+from gateway.http.response_base import rfc3339
 from gateway.schemas import api_keys as answers
 from gateway.schemas import presenters
-from gateway.schemas.requests import KEY_PATTERN, NewKey
+from gateway.schemas.request_models import KEY_PATTERN, NewKey
 
 if TYPE_CHECKING:
     from typing import Any

@@ -22,20 +22,20 @@ from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolFull, SpoolUnavailable
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
-from gateway.acceptance import attachments, message_targets, outcome
+from gateway.acceptance import attachments, message_targets, outcome_wait
 from gateway.connection_access import resolve
 from gateway.http import limit_problems
 from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
-from gateway.schemas import presenters, responses
+from gateway.schemas import presenters, response_models
 from gateway.schemas.content.outbound_messages import (
     ChangeMessage,
     FileMessage,
     NewMessage,
     TextMessage,
 )
-from gateway.schemas.requests import Wait
+from gateway.schemas.request_models import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
     from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
-    from gateway.http.response import Answer
+    from gateway.http.response_base import Answer
     from gateway.schemas.content.outbound_messages import StandaloneMessage
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
@@ -73,7 +73,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     # By its id from here on: the name may be another connection's before this comes to its end.
     wanted = wanted.model_copy(update={"connection": connection.id})
     if not call.backends.settings.message_queue_enabled:
-        outcome.require_now(wanted)
+        outcome_wait.require_now(wanted)
     taken = await taken_in(call, connection, began, key, _accept(call, wanted, key))
     # Ids and statuses have nothing that JSON would escape.
     error = "null" if taken.error is None else json.dumps(taken.error)
@@ -123,7 +123,7 @@ async def taken_in(
     except RedisAway:
         if queued:
             raise
-        raise outcome.lost() from None
+        raise outcome_wait.lost() from None
     except SpoolFull as full:
         raise limit_problems.refused(full, uncertain=True) from None
     except SpoolUnavailable:
@@ -138,9 +138,9 @@ async def taken_in(
     if queued and not call.query.wait:
         first = presenters.first_status(record)
         return Taken(record.id, record.message_id, first, None, headers)
-    wait = outcome.reached if queued else outcome.settled
+    wait = outcome_wait.reached if queued else outcome_wait.settled
     record = await wait(backends, record, call.query.wait)
-    outcome.require_not_ended(record, headers)
+    outcome_wait.require_not_ended(record, headers)
     return Taken(record.id, record.message_id, record.status, record.error, headers)
 
 
@@ -333,7 +333,7 @@ OPERATIONS = (
         "Send a message",
         "messages",
         send,
-        gives(responses.Accepted),
+        gives(response_models.Accepted),
         "send",
         body=NewMessage,
         query=Wait,

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool
 
-from actors.connection.abilities.app_state import LABEL_OF_CHAT
+from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
 from actors.runtime.text_pattern import TextPattern
-from gateway.http.response import Answer, Time, rfc3339
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Body, ListQuery, Moment, truth
+from gateway.schemas.request_models import Body, ListQuery, Moment, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.http.response import Answer, Time
+from gateway.http.response_base import Answer, Time
 
 
 class ApiKey(Answer):

@@ -12,7 +12,7 @@ from actors.messages.field_types import SendableText  # noqa: TC001 - pydantic r
 from actors.runtime.connection_ids import NAME
 from actors.runtime.connection_options import ConnectionOptions
 from actors.runtime.text_pattern import TextPattern
-from gateway.schemas.requests import Body, Engine, WebhookUrl
+from gateway.schemas.request_models import Body, Engine, WebhookUrl
 
 
 def _proxy(value: str) -> str:

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from actors.connection.engine import ABILITIES
-from gateway.console.page import Ask
-from gateway.console.pages import chats
-from gateway.console.view import Part
+from gateway.console.console_request import Part
+from gateway.console.page_app import Ask
+from gateway.console.pages import conversation_groups
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from gateway.console.view import View
+    from gateway.console.console_request import View
 
 ROOT: Final = "/console/conversations"
 LISTED: Final = 40
@@ -75,10 +75,12 @@ async def conversation(view: View, problem: Problem | None = None) -> Response:
     just_sent, named = await _just_sent(view, found["incarnation"], chat), None
     if said.data is not None or just_sent is not None:
         newest_first = [] if said.data is None else said.data["items"]
-        named = chats.name(newest_first)
+        named = conversation_groups.name(newest_first)
         earlier = None if said.data is None else said.data["next"]
-        listing = chats.said(newest_first, just_sent)
-        said = Part({"days": list(chats.days(listing)), "earlier": earlier}, said.problem)
+        listing = conversation_groups.said(newest_first, just_sent)
+        said = Part(
+            {"days": list(conversation_groups.days(listing)), "earlier": earlier}, said.problem
+        )
     return await _shown(view, found, chat, said=said, listed=listed, named=named, problem=problem)
 
 
@@ -88,7 +90,7 @@ async def say(view: View) -> Response:
     text = form.get("text", "").replace("\r\n", "\n")
     body: dict[str, Any] = {"connection": view.connection, "to": chat}
     if form.get("sha256"):
-        kind = chats.kind_of(form.get("mime", ""))
+        kind = conversation_groups.kind_of(form.get("mime", ""))
         body |= {"type": kind, "media": {"sha256": form["sha256"]}}
         if text and kind != "audio":
             body["caption"] = text
@@ -207,7 +209,7 @@ async def _shown(
         next_list=None if listed.data is None else _next(view, listed.data["next"]),
         later_list=bool(view.query.get("list")),
         earlier_page=bool(view.query.get("after")),
-        shown_kinds=chats.SHOWN,
+        shown_kinds=conversation_groups.SHOWN,
         given=view.form,
         once=_once(view, problem),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 from pydantic import Field, create_model
 
 from actors.messages import content
-from gateway.http.response import Answer, Time
+from gateway.http.response_base import Answer, Time
 from gateway.schemas.content.content_fields import shown
 from gateway.schemas.people.people import Person  # noqa: TC001 - pydantic reads it at run time
 

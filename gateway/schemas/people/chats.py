@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from actors.runtime.text_pattern import TextPattern
-from gateway.http.response import Answer, Time, rfc3339
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import presenters
 from gateway.schemas.people.people import person
-from gateway.schemas.requests import ConnectionId, Limit, ListQuery
-from gateway.schemas.responses import Message  # noqa: TC001
+from gateway.schemas.request_models import ConnectionId, Limit, ListQuery
+from gateway.schemas.response_models import Message  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

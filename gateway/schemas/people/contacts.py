@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from actors.state.account.app_state import shown
-from gateway.http.response import Answer
+from gateway.http.response_base import Answer
 from gateway.schemas.people.chats import LOOKED_AT, SEARCHED
 from gateway.schemas.people.people import Person, person
-from gateway.schemas.requests import ConnectionId, Limit, ListQuery
+from gateway.schemas.request_models import ConnectionId, Limit, ListQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

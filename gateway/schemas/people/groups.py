@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
 
-from gateway.http.response import Answer
+from gateway.http.response_base import Answer
 from gateway.schemas.people.people import Person, person
-from gateway.schemas.requests import ConnectionId, Parameters
+from gateway.schemas.request_models import ConnectionId, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

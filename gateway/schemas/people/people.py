@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from gateway.http.response import Answer
+from gateway.http.response_base import Answer
 from gateway.schemas.addresses import PERSON
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from actors.connection.session.session_part import SessionPart
 
 if TYPE_CHECKING:
-    from actors.connection.abilities.app_state import AppStateChange
+    from actors.connection.abilities.app_state_changes import AppStateChange
 
 
 class ContactNames(SessionPart):

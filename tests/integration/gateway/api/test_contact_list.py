@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state
 from tests.integration.gateway.api.test_chat_list import GROUP, person, say
 from tests.integration.gateway.served import SHOP

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state, chat_activity
 from actors.state.documents import MESSAGES
 from actors.state.sqlite.store import SqliteDocuments

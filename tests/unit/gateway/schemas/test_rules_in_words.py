@@ -12,7 +12,7 @@ from actors.config.sources import resolve_settings
 from gateway.app import OPERATIONS
 from gateway.http.problems import from_validation
 from gateway.schemas.connection_requests import NewConnection
-from gateway.schemas.requests import ListMessages
+from gateway.schemas.request_models import ListMessages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import EngineEvents
-from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import GroupMembers, MemberLists
-from actors.connection.native.identities.lid_mapping import People
-from actors.connection.whatsmeow.deliveries import DeliveryHandler
-from actors.connection.whatsmeow.stanzas import Delivery
+from actors.connection.protocol.identities.addresses import Address
+from actors.connection.protocol.identities.group_members import GroupMembers, MemberLists
+from actors.connection.protocol.identities.lid_mapping import People
+from actors.connection.whatsmeow.delivery_handler import DeliveryHandler
+from actors.connection.whatsmeow.to_nodes import Delivery
 
 if TYPE_CHECKING:
     from actors.connection.session.session import Session

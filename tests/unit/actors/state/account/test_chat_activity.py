@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state, chat_activity, chat_backfill
 from actors.state.account.chat_activity import Activity
 from actors.state.connections import Connections

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from actors.connection.address_changes.named_member import NamedMember
 from actors.connection.engine import Group
-from actors.connection.names.named_member import NamedMember
 from gateway.schemas.people import groups
 
 CHAT, LID = "120363000000000001@g.us", "90000000000002@lid"

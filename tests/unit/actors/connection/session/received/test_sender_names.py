@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.session.identities.groups import LONGEST_SUBJECT
 from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE, put
