@@ -216,6 +216,7 @@ class ServerState:
             groups=self.groups,
             composer=self.composer,
             media=self.media,
+            properties=self.properties,
             contact_behaviour=self.contact_behaviour,
             chat_timers=self.chat_timers,
             tokens=self.tokens,
@@ -228,6 +229,7 @@ class ServerState:
             media=self.media,
             notifications=self.notifications,
             contact_behaviour=self.contact_behaviour,
+            tokens=self.tokens,
         )
         self.migration_sync = MigrationSync(
             self.people, self.companions, self.migrations, self.contact_behaviour

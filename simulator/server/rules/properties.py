@@ -49,13 +49,14 @@ ACCOUNT: Final = {
     "migrated": Property(True),
     "tells_migrated": Property(True),
     "read_receipts": Property("all", ("all", "none")),
+    "salt_in_history": Property(True),
     "limited_until": Property(None),
     "limit_type": Property("BIZ_QUALITY", ("BIZ_QUALITY", "WEB_COMPANION_ONLY", "DEFAULT")),
     "lock_prolonged_by": Property(0),
     "chat_cap": Property(None),
     "cap_ends": Property(None),
 }
-"""Properties of accounts: standing with WhatsApp, limits on new chats, privacy settings."""
+"""Properties of accounts: standing with WhatsApp, limits on new chats, privacy settings, what the phone sends."""
 CONTACT: Final = {
     "default_timer": Property(0),
     "token_needed": Property(False),
