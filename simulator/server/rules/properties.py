@@ -1,6 +1,6 @@
-"""Declares and stores named properties of accounts and contacts, which the control API can change.
+"""Declares and stores named properties of accounts, contacts and groups, which the control API can change.
 
-Each property is declared once, in `ACCOUNT` or `CONTACT`.
+Each property is declared once, in `ACCOUNT`, `CONTACT` or `GROUP`.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ CONTACT: Final = {
     "token_needed": Property(False),
 }
 """Properties of contacts: what WhatsApp holds of a person, and demands of those who write to one."""
+GROUP: Final = {"receipts": Property("each", ("each", "by_type", "by_message"))}
+"""Properties of groups, by address: whether the server aggregates members' receipts, and how."""
 
 
 class Properties:
