@@ -41,14 +41,14 @@ def confirm(world: ServerState, group: Group, shape: str, message_id: str = "M1"
 
 
 def users(receipt: Any) -> list[tuple[Any, str | None]]:
-    """The members of an aggregated receipt, each with the type of its own; their times are of now."""
+    """Returns the members of an aggregated receipt with their types, and checks their times."""
     listed = receipt.get_child("participants").get_children("user")
     assert all(abs(int(one.attrs["t"]) - time.time()) < 30 for one in listed)
     return [(one.attrs["jid"], one.attrs.get("type")) for one in listed]
 
 
-async def heard(device: Device, count: int) -> list[Any]:
-    """The next receipts; the device settles each, and the queue has no more of them."""
+async def settled(device: Device, count: int) -> list[Any]:
+    """Returns the next receipts, which the device acknowledges; the queue has no more of them."""
     receipts = [await device.next("receipt") for _ in range(count)]
     for one in receipts:
         attrs = {"class": "receipt", "id": one.attrs["id"], "to": one.attrs["from"]}
@@ -64,7 +64,7 @@ async def test_each_member_has_a_receipt_at_first(
 ) -> None:
     confirm(world, group, world.properties.described(group.chat, GROUP)["receipts"])
     friend, other = (world.people.named(one).address(group.server) for one in (FRIEND, OTHER))
-    receipts = await heard(device, 3)
+    receipts = await settled(device, 3)
     shown = [(one.attrs["participant"], one.attrs.get("type")) for one in receipts]
     assert shown == [(friend, None), (friend, "read"), (other, None)]
     assert {(one.attrs["id"], one.content) for one in receipts} == {("M1", None)}
@@ -75,7 +75,7 @@ async def test_members_share_a_receipt_of_their_type(
 ) -> None:
     confirm(world, group, "by_type")
     friend, other = (world.people.named(one).address(group.server) for one in (FRIEND, OTHER))
-    delivered, read = await heard(device, 2)
+    delivered, read = await settled(device, 2)
     assert ("type" in delivered.attrs, read.attrs["type"]) == (False, "read")
     for receipt in (delivered, read):
         assert receipt.attrs["from"] == group.address
@@ -91,7 +91,7 @@ async def test_members_share_a_receipt_of_a_message(
 ) -> None:
     confirm(world, group, "by_message")
     friend, other = (world.people.named(one).address(group.server) for one in (FRIEND, OTHER))
-    (receipt,) = await heard(device, 1)
+    (receipt,) = await settled(device, 1)
     assert receipt.attrs.keys() == {"from", "id", "t"}
     assert receipt.attrs["id"] != "M1"
     assert receipt.get_child("participants").attrs == {"message_id": "M1"}
@@ -104,7 +104,7 @@ async def test_an_aggregated_receipt_waits_for_its_slowest_member(
     world.people.change(OTHER, {"delivered_after": 0.5})
     began = time.monotonic()
     confirm(world, group, "by_type")
-    read, delivered = await heard(device, 2)
+    read, delivered = await settled(device, 2)
     assert time.monotonic() - began >= 0.45
     assert (read.attrs["type"], len(users(delivered))) == ("read", 2)
 
@@ -120,7 +120,7 @@ async def test_a_linked_device_confirms_by_an_aggregated_receipt(
     author = world.people.named(NUMBER).address(group.server, device.device)
     attrs = {"to": group.address, "participant": author, "type": "read"}
     await reader.send(Node("receipt", {"id": "M1", **attrs}))
-    (receipt,) = await heard(device, 1)
+    (receipt,) = await settled(device, 1)
     member = world.people.named(OTHER).address(group.server, reader.device)
     assert users(receipt) == [(member, "read")]
 
@@ -143,7 +143,7 @@ async def test_an_inactive_receipt_keeps_its_type(
     with world.store.transaction():
         one = MemberReceipt(JID(FRIEND), "inactive")
         world.group_receipts.send(NUMBER, "M1", group.address, [one])
-    (receipt,) = await heard(device, 1)
+    (receipt,) = await settled(device, 1)
     assert users(receipt) == [(JID(FRIEND), "inactive")]
 
 
