@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.contacts.message_handler import confirmations
 from simulator.server import stanzas
 from simulator.server.rules.properties import GROUP
-from simulator.wire.protocol import Node
+from simulator.wire.protocol_library import Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.signal_endpoints import SignalEndpoint
     from simulator.server.companions import Companions
-    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
     from simulator.server.rules.properties import Properties
 

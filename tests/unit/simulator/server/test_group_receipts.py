@@ -9,7 +9,7 @@ import pytest
 
 from simulator.server.groups.receipts import MemberReceipt
 from simulator.server.rules.properties import GROUP
-from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node
+from simulator.wire.protocol_library import JID, LID_SERVER, PN_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

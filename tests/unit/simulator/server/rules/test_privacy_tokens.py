@@ -13,7 +13,7 @@ from simulator.phones.app_state import patches
 from simulator.server.rules import privacy_tokens
 from simulator.server.rules.properties import CONTACT
 from simulator.wire.proto_schema import HistorySync, SyncActionValue
-from simulator.wire.protocol import JID, LID_SERVER, Node
+from simulator.wire.protocol_library import JID, LID_SERVER, Node
 from tests.unit.simulator.phones.replica import Replica
 
 if TYPE_CHECKING:
