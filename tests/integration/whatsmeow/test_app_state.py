@@ -181,7 +181,7 @@ def test_all_of_a_large_collection_comes_in_parts(town: Town) -> None:
     for each in chats:
         sets(town, "archive", chat=each)
     newest = at_phone(town)["collections"][LOW]
-    dying = town.made(dies_at=2, dies="state_after_answer")
+    dying = town.made(dies_at=3, dies="state_after_answer")  # after the name and the salt
     town.simulator.post(f"/phones/{town.number}/scan", qr=dying.wait("qr")["qr"])
     killed(dying)
     directory = dying.directory
