@@ -112,7 +112,6 @@ class ListContacts(ListQuery):
             TextPattern(
                 f"^{_ADDRESS}(,{_ADDRESS})*$",
                 "write phone numbers or addresses with commas between, as in 15550100002,15550100003",
-                longest=7000,
             ),
         ]
         | None

@@ -83,7 +83,11 @@ FILES_OF_CODE = 16
 
 # Each outside system has one adapter.
 ADAPTERS: dict[str, set[str]] = {
-    "ray": {"supervision/cluster.py", "supervision/jobs/client.py"},
+    "ray": {
+        "supervision/cluster.py",
+        "supervision/jobs/client.py",
+        "supervision/keeper/parts/worker_template.py",
+    },
     "sqlite3": {
         "actors/runtime/sqlite_writer.py",
         "actors/state/sqlite/store.py",
