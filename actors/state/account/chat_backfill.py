@@ -11,10 +11,11 @@ import structlog
 from actors.runtime.connection_ids import id_in
 from actors.state.account import chat_activity
 from actors.state.connections import updating
-from actors.state.documents import CONNECTIONS, MESSAGES, Order, StoreAway, Where
+from actors.state.documents import CONNECTIONS, MESSAGES, InvalidCursor, Order, StoreAway, Where
 from actors.state.messages.applied_changes import is_early
 
 if TYPE_CHECKING:
+    from actors.state.account.chat_activity import Activity
     from actors.state.documents import Document, Documents, Write
 
 PAGE: Final = 400
@@ -30,25 +31,44 @@ log = structlog.get_logger()
 
 
 async def run(documents: Documents) -> None:
-    """Note the chats of all connections that lack them, until that is done. A kill loses one page at most."""
+    """Note the chats of all connections that lack them, until that is done. A kill loses one page at most.
+
+    A message that no list could show is passed over, and a connection whose chats the store refuses until the
+    next start; the others are done.
+    """
+    passed_over = set[str]()
     while True:
         try:
             for document in (await documents.query(CONNECTIONS)).items:
-                if document.get("chats_backfill", "") is not None and not document["deleted"]:
-                    await _of_connection(documents, document)
+                lacks = document.get("chats_backfill", "") is not None and not document["deleted"]
+                if lacks and id_in(document) not in passed_over:
+                    await _of_connection(documents, document, passed_over)
         except StoreAway:
             await asyncio.sleep(AGAIN)
-        except (ValueError, KeyError, TypeError) as error:  # it would come again at once
-            log.error("chats not noted", action="chat_backfill", kind=type(error).__name__)  # noqa: TRY400
-            return
         else:
             return
 
 
-async def _of_connection(documents: Documents, document: Document) -> None:
+async def _of_connection(documents: Documents, document: Document, passed_over: set[str]) -> None:
+    connection = id_in(document)
+    try:
+        try:
+            await _note(documents, connection, document.get("chats_backfill") or None)
+        except InvalidCursor:
+            await _note(documents, connection, None)
+    except ValueError as error:  # it would come again at once
+        passed_over.add(connection)
+        log.error(  # noqa: TRY400 - the kind says it
+            "chats not noted",
+            action="chat_backfill",
+            connection=connection,
+            kind=type(error).__name__,
+        )
+
+
+async def _note(documents: Documents, connection: str, after: str | None) -> None:
     """Newest messages first, with the place in the same batch as the chats of a page; none is unread."""
-    connection, noted = id_in(document), set[str]()
-    after = document.get("chats_backfill") or None
+    noted = set[str]()
     while True:
         page = await documents.query(
             MESSAGES,
@@ -58,11 +78,7 @@ async def _of_connection(documents: Documents, document: Document) -> None:
             after=after,
         )
         found = [
-            replace(one, does="past")
-            for each in page.items
-            if not is_early(each)
-            and each["chat"] not in noted
-            and (one := chat_activity.of_message(each, each["id"])) is not None
+            one for each in page.items if (one := _past(each)) is not None and one.chat not in noted
         ]
         noted |= {one.chat for one in found}
         after = page.next
@@ -73,6 +89,17 @@ async def _of_connection(documents: Documents, document: Document) -> None:
             log.info("chats noted", action="chat_backfill", connection=connection, chats=len(noted))
             return
         await asyncio.sleep(PAUSE)
+
+
+def _past(document: Document) -> Activity | None:
+    """The activity of a message that is read already; None where it is none, or has fields of no known shape."""
+    try:
+        if is_early(document):
+            return None
+        found = chat_activity.of_message(document, document["id"])
+    except (KeyError, TypeError):
+        return None
+    return None if found is None else replace(found, does="past")
 
 
 def _reached(connection: str, after: str | None) -> Write:

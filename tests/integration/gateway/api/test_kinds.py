@@ -17,6 +17,7 @@ from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Targ
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.leases.leases import Leases, Owner
 from actors.runtime import host_identity
+from actors.state.account import chat_activity
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import changing, content_of, incoming, storing
 from tests.integration.gateway.api.test_messages import Actor, send
@@ -76,7 +77,14 @@ class Rest(Actor):
             )
         )
         document = incoming(SHOP, item, time.time())
-        await self.documents.batch([storing(document), *changing(SHOP, document, content_of(item))])
+        known = chat_activity.of_message(document, document["id"])
+        await self.documents.batch(
+            [
+                storing(document),
+                *changing(SHOP, document, content_of(item)),
+                *chat_activity.noting(SHOP, [known]),
+            ]
+        )
         return str(document["id"])
 
 

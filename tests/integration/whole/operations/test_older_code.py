@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+SILENT = "15550100077"
+"""A contact who writes before the upgrade alone."""
+
 BEFORE = "40734af14fcbe2e1e7dfb50f5edf21597c9517dc"
 """The first commit in which the classes that Ray stores have public names alone."""
 RENAMED = {
@@ -68,6 +71,8 @@ def test_nothing_is_lost_between_the_code_of_before_and_that_of_now(
     before, served = read(code), owners(instance)
     traffic = Traffic(instance)
     due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 45))
+    instance.say(SILENT, ACCOUNT, "once, and never again")
+    until("it is stored", lambda: instance.messages(connection=SHOP, chat=SILENT) or None, 20)
     body = {"connection": SHOP, "to": CONTACT, "text": f"out {SHOP} later", "send_at": due}
     assert instance.api.post("/api/messages", json=body).status_code == 202
     traffic.sent.append(body["text"])
@@ -88,3 +93,12 @@ def test_nothing_is_lost_between_the_code_of_before_and_that_of_now(
     assert all(owners(instance)[each] != pid for each, pid in served.items())
     traffic.judge()
     assert traffic.looks > 5
+    # The older code stored messages without documents of their chats.
+    (found,) = until("the silent chat is listed", lambda: _chat(instance, SILENT) or None, 60)
+    assert (found["last_message"]["text"], found["unread"]) == ("once, and never again", 0)
+
+
+def _chat(instance: Instance, number: str) -> list[dict[str, Any]]:
+    query = {"connection": SHOP, "search": number}
+    items: list[dict[str, Any]] = instance.api.get("/api/chats", params=query).json()["items"]
+    return items

@@ -14,7 +14,7 @@ from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.state.account import app_state, chat_activity, chat_backfill
 from actors.state.account.chat_activity import Activity
 from actors.state.connections import Connections
-from actors.state.documents import CHATS, CONNECTIONS, MESSAGES, Order, Where
+from actors.state.documents import CHATS, CONNECTIONS, MESSAGES, Order, Refused, Where
 from actors.state.messages.removal import prune
 from actors.state.sqlite.store import SqliteDocuments
 
@@ -218,6 +218,47 @@ async def test_chats_of_messages_stored_before_are_listed(tmp_path: Path) -> Non
         connection = await documents.get(CONNECTIONS, "shop")
         assert connection is not None
         assert connection["chats_backfill"] is None
+
+
+async def test_a_message_of_no_known_shape_hides_no_chat(tmp_path: Path) -> None:
+    async with store(tmp_path) as documents:
+        await stored_before(documents, 20)
+        odd = message(25, BEN)
+        del odd["direction"]
+        await documents.set(MESSAGES, odd["id"], odd)
+        await chat_backfill.run(documents)
+        assert len(await listed(documents)) == 7
+
+
+async def test_a_place_that_the_store_does_not_know_begins_anew(tmp_path: Path) -> None:
+    async with store(tmp_path) as documents:
+        await stored_before(documents, 20)
+        await documents.set(CONNECTIONS, "shop", {"chats_backfill": "of-another-store"}, merge=True)
+        await chat_backfill.run(documents)
+        assert len(await listed(documents)) == 7
+
+
+async def test_a_connection_whose_chats_are_refused_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store(tmp_path) as documents:
+        await Connections(documents).create("bazaar", id="bazaar")
+        await documents.set(CONNECTIONS, "bazaar", {"chats_backfill": ""}, merge=True)
+        await stored_before(documents, 20)
+        batch, refused = documents.batch, 0
+
+        async def refuses(writes: Sequence[Write]) -> None:
+            nonlocal refused
+            if any(write.id == "bazaar" for write in writes):
+                refused += 1
+                raise Refused("SQLITE_TOOBIG")
+            await batch(writes)
+
+        monkeypatch.setattr(documents, "batch", refuses)
+        await chat_backfill.run(documents)
+        monkeypatch.setattr(documents, "batch", batch)
+        assert refused == 1
+        assert len(await listed(documents)) == 7
 
 
 async def test_a_backfill_that_is_killed_goes_on_where_it_was(
