@@ -24,10 +24,10 @@ def checkout(commit: str, place: Path) -> Path:
 
 
 def pull(code: Path) -> None:
-    """Replaces the code in `code` by the present one, as `git pull` does."""
+    """Replaces the code in `code` by the present one, as `git pull` does; what runs may write bytecode meanwhile."""
     for package in PACKAGES:
         shutil.rmtree(code / package)
-        shutil.copytree(ROOT / package, code / package)
+        shutil.copytree(ROOT / package, code / package, dirs_exist_ok=True)
 
 
 def read(code: Path) -> dict[str, bytes]:
