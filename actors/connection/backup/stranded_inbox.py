@@ -1,4 +1,4 @@
-"""Drains received items left in session files that no owner serves, to the state store and the queue."""
+"""Drains inboxes of session files that no owner serves: received items to the state store, receipts to the queue."""
 
 from __future__ import annotations
 

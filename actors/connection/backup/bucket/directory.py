@@ -28,7 +28,7 @@ WAIT: Final = 10.0
 
 
 class DirectoryBucket:
-    """As a bucket of Google's, on a directory: whole objects, generations, one winner of each.
+    """A directory with the promises of Google's buckets: whole objects, generations, one winner of each.
 
     The generation is the time of the file's content, in microseconds; it always rises. A crash
     leaves the earlier object and at most a temporary file, which a later write removes.
