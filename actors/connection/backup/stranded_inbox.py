@@ -1,4 +1,4 @@
-"""Drains inboxes of session files that no owner serves: received items to the state store, receipts to the queue."""
+"""Drains session files without an owner to state store and queue; hands refused items to the live session."""
 
 from __future__ import annotations
 

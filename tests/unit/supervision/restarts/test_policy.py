@@ -216,6 +216,7 @@ def test_probe(answered: bool, lag: float, took: float, failed: bool, why: str) 
 def test_a_failed_probe_is_repeated_soon() -> None:
     assert [ProbePolicy().pause(failed) for failed in range(3)] == [2.5, 1.0, 1.0]
     assert ProbePolicy(interval=0.5).pause(1) == 0.5, "never later than the others"
+    assert ProbePolicy(interval=0.01).pause(0) == 0.05, "twenty a second, also of a single child"
 
 
 @pytest.mark.parametrize("children", [1, 90, 10_000])
