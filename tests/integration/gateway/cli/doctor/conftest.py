@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.integration.gateway.cli.doctor.examination import by_check
 from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.integration.gateway.cli.doctor.examination import Examine
 
@@ -25,10 +27,10 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    directory = tmp_path / "data"
-    directory.mkdir()
-    return directory
+def data() -> Iterator[Path]:
+    """A directory on a disk, where files of tests lie in memory as well: the doctor warns of memory."""
+    with tempfile.TemporaryDirectory(prefix="tmo-", dir="/var/tmp") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture
