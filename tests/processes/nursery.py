@@ -60,6 +60,19 @@ LATER = {
         "uvloop",
     ),
     "native_client.py": ("actors.connection.native.engine",),
+    # What neonize imports but for itself: its library in Go has threads from the moment it is loaded.
+    "neonize_client.py": (
+        "PIL.ImageSequence",
+        "asyncio",
+        "google.protobuf.internal.builder",
+        "httpx",
+        "linkpreview",
+        "magic",
+        "phonenumbers",
+        "requests",
+        "segno",
+        "tqdm",
+    ),
     "driven.py": ("actors.connection.whatsmeow.engine",),
     "whatsmeow_client.py": ("actors.connection.whatsmeow.engine",),
 }
