@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.contacts.compose import Composer
 from simulator.contacts.contact_behaviour import ContactBehaviour
+from simulator.contacts.content_decryption import SealedContent
 from simulator.contacts.device_changes import DeviceChanges
 from simulator.contacts.devices import Devices
 from simulator.contacts.group_behaviour import GroupBehaviour
 from simulator.contacts.inbox import ContactInboxes
+from simulator.contacts.message_builder import Composer
 from simulator.contacts.message_handler import MessageHandler
 from simulator.contacts.people import People
-from simulator.contacts.sealed_content import SealedContent
 from simulator.contacts.sender_keys import SenderKeys
 from simulator.contacts.sent_messages import SentMessages
 from simulator.contacts.signal_endpoints import SignalEndpoints
 from simulator.fault_injector import FaultInjector
 from simulator.faults import Faults
-from simulator.media.retries import MediaRetries
+from simulator.media.reuploads import MediaRetries
 from simulator.media.store import MediaStore
 from simulator.phones.app_state.app_state import AppState
 from simulator.phones.code_pairing import CodePairing
-from simulator.phones.history import HistorySyncs
-from simulator.phones.migration_sync import MigrationSync
+from simulator.phones.history_sync import HistorySyncs
+from simulator.phones.lid_migration_sync import MigrationSync
 from simulator.phones.pairing import Pairing
 from simulator.phones.passkey_pairing import PasskeyPairing
 from simulator.phones.placeholder_resend import PlaceholderResend
@@ -32,31 +32,32 @@ from simulator.server.calls import Calls
 from simulator.server.companions import Companions
 from simulator.server.delivery.answer_deadlines import ANSWER_SECONDS, AnswerDeadlines
 from simulator.server.delivery.offline_queue import OfflineQueue
-from simulator.server.delivery.switchboard import Switchboard
+from simulator.server.delivery.stanza_router import Switchboard
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
+from simulator.server.groups.member_receipts import GroupReceipts
 from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
 from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
+from simulator.server.malformed_stanzas import OddStanzas
 from simulator.server.messages import MessageRouter
 from simulator.server.notifications import Notifications
-from simulator.server.odd_stanzas import OddStanzas
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
-from simulator.server.rules.addresses import Addresses
-from simulator.server.rules.answering_numbers import AnsweringNumbers
+from simulator.server.rules.address_rules import Addresses
 from simulator.server.rules.chat_timers import ChatTimers
-from simulator.server.rules.failures import Standings
+from simulator.server.rules.lid_migrations import Migrations
+from simulator.server.rules.login_failures import Standings
 from simulator.server.rules.login_remarks import LoginRemarks
-from simulator.server.rules.migration import Migrations
+from simulator.server.rules.new_chat_limits import ReachOut
+from simulator.server.rules.number_redirects import AnsweringNumbers
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.privacy_tokens import PrivacyTokens
 from simulator.server.rules.properties import Properties
-from simulator.server.rules.reach_out import ReachOut
 from simulator.server.rules.remarks import Remarks
 from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
@@ -161,6 +162,9 @@ class ServerState:
             switchboard=self.switchboard,
             peer_message=self._peer_message,
         )
+        self.group_receipts = GroupReceipts(
+            self.people, self.companions, self.properties, self.switchboard
+        )
         self.group_messages = GroupMessages(
             people=self.people,
             endpoints=self.endpoints,
@@ -170,6 +174,7 @@ class ServerState:
             inbox=self.inbox,
             sealed_content=self.sealed_content,
             sender_keys=self.sender_keys,
+            group_receipts=self.group_receipts,
             chat_timers=self.chat_timers,
             switchboard=self.switchboard,
         )
@@ -181,7 +186,7 @@ class ServerState:
             sealed_content=self.sealed_content,
             sender_keys=self.sender_keys,
             prekeys=self.prekeys,
-            group_messages=self.group_messages,
+            group_receipts=self.group_receipts,
             switchboard=self.switchboard,
         )
         self.contact_behaviour = ContactBehaviour(
@@ -216,6 +221,7 @@ class ServerState:
             groups=self.groups,
             composer=self.composer,
             media=self.media,
+            properties=self.properties,
             contact_behaviour=self.contact_behaviour,
             chat_timers=self.chat_timers,
             tokens=self.tokens,
@@ -228,6 +234,7 @@ class ServerState:
             media=self.media,
             notifications=self.notifications,
             contact_behaviour=self.contact_behaviour,
+            tokens=self.tokens,
         )
         self.migration_sync = MigrationSync(
             self.people, self.companions, self.migrations, self.contact_behaviour
@@ -311,6 +318,7 @@ class ServerState:
             privacy=self.privacy,
             remarks=self.remarks,
             read_messages=self.read_messages,
+            group_receipts=self.group_receipts,
             switchboard=self.switchboard,
         )
         self.calls = Calls(self.people, self.companions, self.switchboard)

@@ -12,9 +12,9 @@ from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state import own_mistakes
-from actors.state.account import app_state
+from actors.state.account import app_state, chat_activity, chat_backfill
 from actors.state.batcher import Batcher, refusing, shares
-from actors.state.calls import calling
+from actors.state.call_events import calling
 from actors.state.connections import Observed, limiting, renaming, showing
 from actors.state.documents import (
     CHATS,
@@ -30,7 +30,7 @@ from actors.state.documents import (
 from actors.state.events.outbox import is_wanted
 from actors.state.fencing import Gone, Superseded, fence, fence_of_living
 from actors.state.messages.file_owners import owning
-from actors.state.messages.files import settling
+from actors.state.messages.file_states import settling
 from actors.state.messages.received import (
     advancing,
     changing,
@@ -106,6 +106,7 @@ class StateManager(Shell):
         self._loops = [
             asyncio.create_task(self._observed.run()),
             asyncio.create_task(retention.run()),
+            asyncio.create_task(chat_backfill.run(self._documents)),
         ]
 
     @refusing
@@ -119,13 +120,16 @@ class StateManager(Shell):
         """
         now = time.time()
         writes: list[Write] = []
+        activities: list[chat_activity.Activity | None] = []
         for item in items:
             document = incoming(connection, item, now)
+            activities.append(chat_activity.of_message(document, document["id"]))
             # In one batch: what changes another message is there with what it changed.
             content = content_of(item)
             writes += [storing(document), *changing(connection, document, content)]
             if content is not None and (file := file_of(content)) is not None:
                 writes.append(owning(file.sha256, connection, now, mime=file.mime, name=file.name))
+        writes += chat_activity.noting(connection, activities)
         return await self._write(connection, epoch, writes)
 
     @refusing
@@ -189,7 +193,7 @@ class StateManager(Shell):
     ) -> bool:
         """Note changes of contacts, chats and labels; as `store_messages`.
 
-        Items have the fields of `account.app_state.InboxAppState`. Of a deleted connection none is kept.
+        Items have the fields of `app_state_changes.InboxAppState`. Of a deleted connection none is kept.
         """
         writes = [app_state.changing(connection, item) for item in items]
         return await self._write(connection, epoch, writes, fence_of_living)
@@ -200,7 +204,7 @@ class StateManager(Shell):
     ) -> tuple[Literal["more", "done", "lost"], str | None]:
         """Clear what a full sync left out in the next documents, a page of them, behind `after`.
 
-        `replaced` has the fields of `account.app_state.InboxReplaced`. Safe to repeat, also from the
+        `replaced` has the fields of `app_state_changes.InboxReplaced`. Safe to repeat, also from the
         beginning. ``lost`` as in `merge_chat`; raises `StoreAway`.
         """
         if not await self._write(connection, epoch, []):
@@ -269,6 +273,8 @@ class StateManager(Shell):
             there = await self._documents.get(collection, app_state.document_id(connection, old))
             if there is not None and app_state.shown(there):
                 writes += app_state.moving(collection, connection, there, new)
+            if there is not None and collection == CHATS:
+                writes += chat_activity.moving(connection, there, new)
         return writes
 
     async def _write(

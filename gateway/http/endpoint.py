@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.http.api_keys import Key, Scope
     from gateway.http.header_fields import Fields
-    from gateway.http.response import Answer
+    from gateway.http.response_base import Answer
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -83,6 +83,7 @@ class Operation:
 
     With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
     body as ``{}``; with `upload` the handler reads any body as it arrives. `headers` are request headers: description, and pattern of what they may hold.
+    `instead` marks a former name, which stays: it is the method and path to use.
     """
 
     method: str
@@ -100,6 +101,7 @@ class Operation:
     query: type[BaseModel] | None = None
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
+    instead: str | None = None
 
 
 class Endpoint:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
+from pydantic import BeforeValidator, Field, StrictBool
 
-from actors.connection.abilities.app_state import LABEL_OF_CHAT
+from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
-from gateway.http.response import Answer, Time, rfc3339
+from actors.runtime.text_pattern import TextPattern
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Body, ListQuery, Moment, truth
+from gateway.schemas.request_models import Body, ListQuery, Moment, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,13 @@ class ListContacts(ListQuery):
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
     addresses: (
-        Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$", max_length=7000)]
+        Annotated[
+            str,
+            TextPattern(
+                f"^{_ADDRESS}(,{_ADDRESS})*$",
+                "write phone numbers or addresses with commas between, as in 15550100002,15550100003",
+            ),
+        ]
         | None
     ) = Field(
         None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from actors.connection.whatsmeow.program import files
+from actors.connection.whatsmeow.program import executable
 from tests import waiting
 from tests.conformance.json_process import JsonProcess
 from tests.plain_http import NO_AUTHORITIES
@@ -225,6 +225,16 @@ class Client:
         self.start()
         self.wait("connected")
 
+    def await_settings(self, chat: str, **expected: Any) -> None:
+        """Waits until the client says that these are the settings of the chat."""
+
+        def there() -> bool:
+            self.process.command(do="settings", chat=chat)
+            found = self.wait("settings")
+            return {name: found.get(name) for name in expected} == expected
+
+        until(there)
+
     def say(self, to: str, kind: str, **more: Any) -> str:
         """Sends a message of any kind, by a client that knows it."""
         self.process.command(do="say", to=to, type=kind, **more)
@@ -253,7 +263,11 @@ def interpreter(kind: str) -> str:
 def absent(kind: str) -> str | None:
     """Why this kind of client cannot be run here, or None."""
     if kind == "whatsmeow":
-        return None if files.find() else f"{files.NAME} is not built: `make whatsmeow` does it"
+        return (
+            None
+            if executable.find()
+            else f"{executable.NAME} is not built: `make whatsmeow` does it"
+        )
     if kind in FOREIGN and not (_environment(kind) / "installed").exists():
         return f"{kind} is not installed: `make setup-test` does it where there is a wheel of it"
     return None

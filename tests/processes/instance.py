@@ -18,9 +18,9 @@ import httpx
 import psutil
 
 from actors.runtime.connection_ids import name_of
-from gateway.cli.instance import view
+from gateway.cli.instance import instance_state
 from supervision.keeper.parts import ray_head
-from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.process_specs import PROCESSES
 from supervision.reports import process_files
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
@@ -131,7 +131,7 @@ class Instance:
 
     def status(self) -> dict[str, Any]:
         """Returns the output of `teimoso status --json`, without the start of a program."""
-        return asyncio.run(view.look(self.data)).as_json()
+        return asyncio.run(instance_state.look(self.data)).as_json()
 
     def ready(self, seconds: float) -> dict[str, Any]:
         """Returns `status` once all desired connections are open."""
@@ -219,8 +219,15 @@ class Instance:
 
     def pair(self, connection: str, number: str, **more: str) -> None:
         """Create a connection and scan its QR with the simulator's phone."""
-        made = self.api.post("/api/connections", json={"id": connection, **more})
-        assert made.status_code == 201, made.text
+
+        def made() -> bool:
+            """A connection of this id that was deleted just now may still be being removed."""
+            answer = self.api.post("/api/connections", json={"id": connection, **more})
+            being_removed = "still being removed" in answer.text
+            assert answer.status_code == 201 or being_removed, answer.text
+            return not being_removed
+
+        until(f"the id {connection} is free", made, 20)
         self.simulator.post("/phones", json={"number": number}).raise_for_status()
         qr = until("a QR to scan", lambda: self.qr(connection), 20)
         scanned = self.simulator.post(f"/phones/{number}/scan", json={"qr": qr})

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.abilities.app_state import AppStateChange
+from actors.connection.abilities.app_state_changes import AppStateChange
 from actors.connection.abilities.port import Call
 from actors.connection.owner.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Verdict
 from actors.health.samples import Answer, Backlog, Sample
 from actors.health.status_document import document
-from actors.queue.mirror import views
+from actors.queue.mirror import mirror_writes
 from actors.queue.records import Crash, record_of
+from actors.state.account import chat_activity
 from actors.state.account.app_state import changing
-from actors.state.calls import calling
+from actors.state.call_events import calling
 from actors.state.connections import Connections, Observed, showing
 from actors.state.documents import (
     API_KEYS,
@@ -95,12 +96,13 @@ RECORD = record_of(
     },
 )
 RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x", "text": "x"}
+RECEIVED |= {"sender_name": "x", "sender_lid": "x", "chat_name": "x"}
 
 
 def test_messages_and_jobs() -> None:
     assert RECORD.crashes == (Crash(1.0, 2.0, 3, "crashed"),)
-    check(MESSAGES, views.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
-    check(JOBS, views.job(RECORD))
+    check(MESSAGES, mirror_writes.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
+    check(JOBS, mirror_writes.job(RECORD))
 
 
 def test_recovery_actions_and_alerts() -> None:
@@ -126,6 +128,8 @@ async def test_contacts_chats_and_labels(tmp_path: Path) -> None:
         AppStateChange.label("5", name="x"),
     ]
     store = SqliteDocuments(tmp_path / "state.db")
+    active = chat_activity.Activity("x", 1.0, "x", "arrived", "x")
+    await store.batch(chat_activity.noting("shop", [active]))
     noted = {"key": 1, "epoch": 1, "collection": "x", "news": True, "at": 1.0, "noted_as": "x"}
     await store.batch([changing("shop", {**asdict(each), **noted}) for each in changes])
     for collection in (CONTACTS, CHATS, LABELS):
@@ -174,4 +178,4 @@ async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["colour", "size"])
 def test_a_field_that_is_not_documented_is_noticed(name: str) -> None:
     with pytest.raises(AssertionError, match=name):
-        check(JOBS, {**views.job(RECORD), name: 1})
+        check(JOBS, {**mirror_writes.job(RECORD), name: 1})

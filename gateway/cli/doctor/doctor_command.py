@@ -7,19 +7,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.text import Text
 
 from actors.config.settings import Settings
 from gateway.cli import output
-from gateway.cli.doctor import machine
 from gateway.cli.doctor.check_result import fail, ok, warn
+from gateway.cli.doctor.checks import machine
 from gateway.cli.doctor.checks.bucket import bucket
 from gateway.cli.doctor.checks.engines import whatsmeow
 from gateway.cli.doctor.checks.redis import redis
 from gateway.cli.doctor.checks.store import store
 from gateway.cli.doctor.checks.whatsapp import whatsapp
+from gateway.cli.instance.instance_state import look
 from gateway.cli.instance.preparation import CannotStart, Wish, wanted
-from gateway.cli.instance.view import look
 from gateway.cli.service import systemd
 from supervision.keeper.manifest import Plan, Unreadable
 from supervision.keeper.parts import ray_head
@@ -35,11 +34,7 @@ def run(data: Path, settings_file: Path | None, as_json: bool) -> None:
     if as_json:
         output.plain({"findings": [asdict(finding) for finding in findings]})
     else:
-        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
-        rows = (
-            (Text(one.result, colours[one.result]), one.check, one.found, one.do)
-            for one in findings
-        )
+        rows = ((output.severity(one.result), one.check, one.found, one.do) for one in findings)
         output.table(("", "check", "found", "what to do"), rows, "")
     if any(finding.result == "fail" for finding in findings):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Implements `teimoso status`: prints the instance's processes and connections, and whether all are ready."""
+"""Implements `teimoso status`: prints the instance's processes and connections, whether all are ready, and its addresses."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import typer
 
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
-from gateway.cli.instance import view
+from gateway.cli.instance import instance_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.cli.instance.view import View
+    from gateway.cli.instance.instance_state import View
 
 NOTHING_RUNS = 3  # as the exit status of `status` in the Linux Standard Base
 
 
 def run(data: Path, as_json: bool) -> None:
-    seen = asyncio.run(view.look(data))
+    seen = asyncio.run(instance_state.look(data))
     if as_json:
         output.plain(seen.as_json())
     else:
@@ -34,6 +34,8 @@ def run(data: Path, as_json: bool) -> None:
             console.print("\nnot ready:", style="yellow")
         for reason in seen.missing:
             console.print(f"  {reason}")
+        for name, address in seen.addresses.items():
+            console.print(f"{name}  {address}", soft_wrap=True)
     if not seen.entries:
         raise typer.Exit(NOTHING_RUNS)
 

@@ -7,16 +7,16 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.console.page import Ask
+from gateway.console.page_app import Ask
 from gateway.console.pages.charts import Curve, curve
-from gateway.http.response import rfc3339
+from gateway.http.response_base import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.responses import Response
 
-    from gateway.console.view import Part, View
+    from gateway.console.console_request import Part, View
 
 ADDRESS: Final = "/console/system"
 
@@ -36,7 +36,8 @@ async def show(view: View) -> Response:
             ("cpu", "CPU", _curve(load, "cpu", now, gap), settings.cpu_threshold),
             ("memory", "Memory", _curve(load, "memory", now, gap), settings.memory_threshold),
         ],
-        reasons=latest.get("reasons") or [],
+        # An older release wrote no severity.
+        reasons=[{"severity": "warning", **one} for one in latest.get("reasons") or ()],
         own=latest.get("own"),
         looked_at=rfc3339(latest.get("at")),
         disk=seen.disk,

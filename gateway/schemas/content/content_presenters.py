@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Target
-from actors.state.messages.applied_changes import former, target_id, text_now
+from actors.state.messages.applied_changes import ME, former, target_id, text_now
 from actors.state.messages.received import connection_of
-from gateway.http.response import rfc3339
-from gateway.schemas import responses
+from gateway.http.response_base import rfc3339
+from gateway.schemas import response_models
 from gateway.schemas.content import message_content
+from gateway.schemas.people.people import person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.http.response import Answer
+    from gateway.http.response_base import Answer
+    from gateway.schemas.people.people import Person
 
 
 def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `responses.Message` for its content and for later changes of it.
+    """The fields of `response_models.Message` for its content and for later changes of it.
 
     Made of `id`, `connection`, `chat`, `text`, `content`, `media` and `changes` of its document.
     """
@@ -40,6 +42,17 @@ def message_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def text_of(document: Mapping[str, Any]) -> str | None:
+    """The text of a message as it reads now: after its edits, and none once it is deleted."""
+    changes = document.get("changes") or {}
+    return None if changes.get("deleted") else text_now(document)
+
+
+def author(who: str, noted: Mapping[str, Any]) -> Person | None:
+    """The person who made a change that is noted of `who`; None for the account."""
+    return None if who == ME else person(who, noted)
+
+
 def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer | None:
     """The content of kinds that are more than a text; None for one that could not be read when it came."""
     model = None if "kind" in packed else message_content.MODELS.get(packed.get("type", ""))
@@ -53,13 +66,15 @@ def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> Answer |
     return model(**known)
 
 
-def _media(document: Mapping[str, Any], packed: Mapping[str, Any]) -> responses.MessageMedia | None:
+def _media(
+    document: Mapping[str, Any], packed: Mapping[str, Any]
+) -> response_models.MessageMedia | None:
     file = packed.get("file")
     if file is None:
         return None
     # The service has a file that it sends from the start.
     known = document.get("media") or {"state": "stored"}
-    return responses.MessageMedia(
+    return response_models.MessageMedia(
         sha256=file["sha256"],
         size=file["size"],
         mime=file["mime"],
@@ -85,7 +100,9 @@ def _referred(document: Mapping[str, Any], packed: Mapping[str, Any]) -> message
 
 def _votes(noted: Mapping[str, Any]) -> list[message_content.Vote]:
     return [
-        message_content.Vote(by=who, options=one["options"], at=rfc3339(one["at"]) or "")
+        message_content.Vote(
+            by=who, author=author(who, one), options=one["options"], at=rfc3339(one["at"]) or ""
+        )
         for who, one in sorted(noted.items(), key=lambda pair: pair[1]["at"])
     ]
 
@@ -93,6 +110,8 @@ def _votes(noted: Mapping[str, Any]) -> list[message_content.Vote]:
 def _reactions(noted: Mapping[str, Any]) -> list[message_content.MessageReaction]:
     present = [(who, one) for who, one in noted.items() if one["emoji"]]
     return [
-        message_content.MessageReaction(by=who, emoji=one["emoji"], at=rfc3339(one["at"]) or "")
+        message_content.MessageReaction(
+            by=who, author=author(who, one), emoji=one["emoji"], at=rfc3339(one["at"]) or ""
+        )
         for who, one in sorted(present, key=lambda pair: pair[1]["at"])
     ]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.connection.abilities.app_state import InboxAppState, InboxReplaced
+from actors.connection.abilities.app_state_changes import InboxAppState, InboxReplaced
 from actors.connection.abilities.engine_base import Unable
 from actors.connection.disconnects.causes import Cause, Kind
 from actors.connection.engine import (
@@ -142,6 +142,12 @@ class ScriptedEngine(Learnt, Unable):
         if not self.opens or self.closed:
             raise NotConnected
         return [Group("120363000000000001@g.us", "Us", (GroupMember("1@s.whatsapp.net", True),))]
+
+    async def group(self, chat: str) -> Group:
+        found = [one for one in await self.groups() if one.chat == chat]
+        if not found:
+            raise SendError("unknown_group", permanent=True)
+        return found[0]
 
     async def presence(self, *, available: bool) -> None:
         self.told.append(f"available={available}")

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.sources import resolve_settings
-from actors.connection.limits.standing import Standing
+from actors.connection.limits.message_deferral import Standing
 from actors.connection.native import SESSION_FILE
 from actors.connection.owner.inbox_drain import Drain
 from actors.connection.owner.sender import Sender, Ticket
 from actors.connection.session.session import Session
 from actors.messages.content import text_of
-from actors.queue.joins import Joins
+from actors.queue.lane_joins import Joins
 from actors.queue.outbound_queue import Lanes, Send
 from actors.queue.upkeep import QueueUpkeep
 from actors.redis.client import connect
@@ -39,6 +39,7 @@ from actors.state.sqlite.store import SqliteDocuments
 from tests.integration.engine.messages.lid_merge_child import Step, around, around_commits
 from tests.integration.queue.desk import ANA, LID, SHOP
 from tests.integration.queue.sending_child import Mute
+from tests.processes.step_kills import log_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,4 +227,5 @@ def main(root: Path, values: dict[str, Any], steps: range) -> None:
 
 
 if __name__ == "__main__":
+    log_to_stderr()
     main(Path(sys.argv[1]), json.loads(sys.argv[2]), range(1, 1000))

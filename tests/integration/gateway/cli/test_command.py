@@ -17,7 +17,7 @@ import pytest
 
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from gateway.cli import main
 from supervision.keeper.manifest import Plan
 from tests.integration.gateway.served import KEY, ROOT, SHOP, Gateway
@@ -188,16 +188,21 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         ),
         (("connections", "set", "nobody", "--show-online"), "There is no such connection. (404)"),
         (("connections", "start", ".."), "(404)"),
+        (("connections", "delete", "nobody", "--yes"), "There is no such connection. (404)"),
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),
-        (("queue", "retry", "x"), "There is no such message. (404)"),
+        (("queue", "redrive", "x"), "There is no such message. (404)"),
         (("queue", "dead", "--connection", "NO"), "The parameter connection: "),
         (("queue", "redrive", "--connection", "nobody"), "There is no such connection. (404)"),
         (("queue", "redrive", "--died-after", "noon"), "The field died_after: "),
         (("webhooks", "add", "nowhere"), "The field url: write it as https://HOST/PATH"),
-        (("webhooks", "add", "http://127.0.0.1/"), "WEBHOOK_URL_PRIVATE allows it. (422)"),
+        (
+            ("webhooks", "add", "http://127.0.0.1/"),
+            "Set WEBHOOK_URL_PRIVATE to true to allow it. (422)",
+        ),
         (("webhooks", "pause", "x"), "There is no such webhook. (404)"),
         (("webhooks", "resume", "x"), "There is no such webhook. (404)"),
         (("webhooks", "rotate-secret", "x"), "There is no such webhook. (404)"),
+        (("webhooks", "remove", "x y", "--yes"), "There is no such webhook. (404)"),
         (("webhooks", "remove", "x y"), "There is no such webhook. (404)"),
         (("webhooks", "deliveries", "x", "--status", "odd"), "The parameter status: "),
         (("webhooks", "redeliver", "x", "1"), "There is no such webhook. (404)"),
@@ -222,8 +227,9 @@ def test_other_commands(
         (("create", "a\x1bb"), "Give the key a name that can be printed."),
         (("create", "x", "--scope", "root"), "root is not a scope: "),
         (("create", "x", "--connection", "NO"), "There is no connection NO: create it first."),
-        (("revoke", "a/b"), "There is no key a/b."),
-        (("revoke", "nobody"), "There is no key nobody."),
+        (("revoke", "a/b", "--yes"), "There is no key a/b."),
+        (("revoke", "nobody", "--yes"), "There is no key nobody."),
+        (("revoke", "nobody"), "Nothing was done: --yes does it."),
     ],
 )
 def test_keys(
@@ -255,7 +261,7 @@ async def be_open(connection: str, gateway: Gateway) -> None:
     redis = connect(gateway.settings)
     leases = Leases(redis)
     lease = await leases.take(
-        connection, Owner(f"connection:{connection}", os.getpid(), hosts.here())
+        connection, Owner(f"connection:{connection}", os.getpid(), host_identity.here())
     )
     await leases.report(connection, lease.epoch, state="open", cause=None, since=time.time())
     await redis.aclose()

@@ -14,10 +14,10 @@ import pytest_asyncio
 from actors.connection.engine import Qr
 from actors.redis.leases.lease_record import HeldItems
 from actors.redis.leases.leases import Leases, Owner
-from actors.runtime import hosts
+from actors.runtime import host_identity
 from actors.state.documents import API_KEYS
 from gateway.app import OPERATIONS
-from gateway.console.page import Page
+from gateway.console.page_app import Page
 from gateway.console.routes import routes
 from gateway.http import api_keys
 from tests.integration.gateway.person import Person
@@ -192,7 +192,13 @@ def test_a_connection_is_added_stopped_started_and_removed(gateway: Gateway, adm
     assert gateway.api.get("/api/connections/desk").json()["desired"] == "stopped"
     admin.submit("/console/connections/desk/start")
     assert gateway.api.get("/api/connections/desk").json()["desired"] == "running"
-    removed = admin.submit("/console/connections/desk/delete")
+    for verb in ("delete", "logout"):
+        for typed in ({}, {"confirm": ""}, {"confirm": "shop"}):
+            asked = admin.submit(f"/console/connections/desk/{verb}", **typed)
+            assert (asked.status_code, "Type desk to confirm." in asked.text) == (422, True)
+            assert "its queue: 0 messages not sent, 0 dead letters" in asked.text
+    assert gateway.api.get("/api/connections/desk").json()["desired"] == "running"
+    removed = admin.submit("/console/connections/desk/delete", confirm="desk")
     assert removed.url.path == "/"
     assert gateway.api.get("/api/connections/desk").status_code == 404
 
@@ -247,7 +253,7 @@ async def pairing(gateway: Gateway, leases: Leases) -> str:
     """A connection that shows a QR, as its owner reports it."""
     gateway.api.post("/api/connections", json={"id": "pair"})
     connection = incarnation(gateway, "pair")
-    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
+    lease = await leases.take(connection, Owner("a", os.getpid(), host_identity.here()))
     qr = Qr(text="2@first", expires_at=lease.since + 60)
     assert await leases.report(
         connection, lease.epoch, state="pairing", cause=None, since=lease.since, qr=qr
@@ -260,7 +266,7 @@ async def test_a_limit_of_an_account_is_shown_with_its_end(
 ) -> None:
     gateway.api.post("/api/connections", json={"id": "limited"})
     connection = incarnation(gateway, "limited")
-    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
+    lease = await leases.take(connection, Owner("a", os.getpid(), host_identity.here()))
     until = time.time() + 3600
     limit: dict[str, Any] = {
         "limited_until": until,
@@ -292,7 +298,11 @@ def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, adm
     assert set(_INCARNATION.findall(admin.get(chat).text)) == set(shown)
     remove(gateway, shown[0])
     api.post("/api/connections", json={"id": "again"}).raise_for_status()
-    for address, fields in ((f"{page}/stop", {}), (f"{page}/delete", {}), (chat, {"text": "hi"})):
+    for address, fields in (
+        (f"{page}/stop", {}),
+        (f"{page}/delete", {"confirm": "again"}),
+        (chat, {"text": "hi"}),
+    ):
         answer = admin.submit(address, incarnation=shown[0], **fields)
         assert (answer.status_code, "unknown_connection" in answer.text) == (404, True)
     assert api.get("/api/connections/again").json()["desired"] == "running"
@@ -355,7 +365,7 @@ def test_what_a_key_may_not_do_is_not_offered_and_refused(
     assert gateway.api.get(f"/api/connections/{pairing}").json()["desired"] == "running"
     forbidden = reader.get("/console/connections/other")
     assert (forbidden.status_code, "connection_forbidden" in forbidden.text) == (403, True)
-    admin.submit("/console/connections/other/delete")
+    admin.submit("/console/connections/other/delete", confirm="other")
 
 
 async def test_a_key_that_is_revoked_is_logged_out(gateway: Gateway, documents: Documents) -> None:

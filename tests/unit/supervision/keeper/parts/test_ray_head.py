@@ -26,7 +26,7 @@ SOCKET = "/session_2026-11-24_16-16-00_347483_4194303/sockets/plasma_store"
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    data = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+    data = Path(tempfile.mkdtemp(prefix="tmo-"))
     yield data
     shutil.rmtree(data)
 

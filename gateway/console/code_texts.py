@@ -1,0 +1,196 @@
+"""Translates codes of states, errors and alerts into words for people on console pages (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.health import health_texts
+from actors.messages import file_deferral
+from gateway.schemas import error_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+STATES: Final[Mapping[str, str]] = {
+    "pairing": "Waiting for a phone",
+    "connecting": "Connecting",
+    "open": "Open",
+    "reconnecting": "Reconnecting",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "logged_out": "Logged out",
+}
+
+TONES: Final[Mapping[str, str]] = {
+    "open": "good",
+    "pairing": "busy",
+    "connecting": "busy",
+    "reconnecting": "warn",
+    "failed": "bad",
+    "stopped": "idle",
+    "logged_out": "idle",
+    "healthy": "good",
+    "degraded": "warn",
+    "unhealthy": "bad",
+    "warning": "warn",
+    "critical": "bad",
+    "restarted": "good",
+    "recovered": "good",
+    "gave_up": "bad",
+}
+"""The colour of a state, a health, a severity or an action; its word always stands beside."""
+
+CAUSES: Final[Mapping[str, str]] = {
+    "network": "The network broke off. It tries again by itself.",
+    "keepalive": "WhatsApp did not answer for a while. It tries again by itself.",
+    "proxy_unreachable": "Its proxy does not answer. It tries again by itself; see that the proxy runs.",
+    "proxy_authentication_failed": "Its proxy wants another user or password. Set them, and it connects.",
+    "proxy_refused": "Its proxy lets no connection through to WhatsApp. It tries again by itself.",
+    "disk_full": "The disk is full, so that nothing that arrives is acknowledged. Make room.",
+    "lease_expired": "Redis is away; it opens again once that answers.",
+    "restart_required": "WhatsApp asked to connect anew.",
+    "temporarily_banned": "WhatsApp banned the account for a while. It waits until that is over.",
+    "banned": "WhatsApp banned the account. Start tries again.",
+    "locked": "WhatsApp locked the account. See on its phone what to do, then start.",
+    "outdated": "WhatsApp takes this version no more, and names no other. Set WHATSAPP_VERSION, or"
+    " set it to nothing. Start looks again.",
+    "replaced": "Another device took the account over. Start takes it back.",
+    "logged_out": "The device was unlinked. Scan the QR with the same number.",
+    "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret, which the engine native cannot"
+    " give. Create the connection anew with the engine whatsmeow, or start it to try once more.",
+    "passkey_required": "WhatsApp asks for the account's passkey, which the engine native cannot give. Create"
+    " the connection anew with the engine whatsmeow, or start it another day.",
+    "bad_session": "WhatsApp does not know the session, or its file is damaged.",
+    "backup_damaged": "No copy of the session in the bucket can be read.",
+    "wrong_key": "No configured key opens the session's copies. Add the key, then start.",
+    "engine_not_installed": "Its engine is not installed here: `make whatsmeow` builds it. Then start.",
+    "session_blocked": "Something else is where the session's file belongs. Move it away.",
+    "other_account": "Another number scanned. Scan with the first number.",
+    "crash_loop": "It fell too often, and is left alone for a while. Recover tries at once.",
+    "crashed": "Its process ended.",
+    "hung": "Its process hung, and was ended.",
+    "zombie": "It was open, and nothing came of it any more.",
+    "session_unavailable": "Its session cannot be read or written. See that the disk takes writes, then start.",
+    "session_too_new": "A newer release wrote its session. Run that release.",
+    "asked": "Somebody logged it out. Start shows a QR.",
+}
+
+ERRORS: Final = error_texts.TEXTS
+
+LIMITS: Final = health_texts.LIMITS
+
+ALERTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}
+
+STATUSES: Final[Mapping[str, str]] = {
+    "queued": "Queued",
+    "waiting": "Waiting",
+    "sending": "Sending",
+    "sent": "Sent",
+    "delivered": "Delivered",
+    "read": "Read",
+    "dead": "Dead letter",
+    "cancelled": "Cancelled",
+    "received": "Received",
+}
+
+ROLES: Final[Mapping[str, str]] = {
+    "connection": "Connection",
+    "queue": "Queue actor",
+    "state": "State actor",
+    "health": "Health monitor",
+    "vault": "Vault actor",
+    "root": "Supervisor",
+    "gateway": "Gateway",
+    "valkey": "Valkey",
+    "ray": "Ray head",
+    "simulator": "Simulator",
+}
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "restarted": "got up again",
+    "recovered": "recovered",
+    "gave_up": "was left alone",
+}
+
+FELL: Final[Mapping[str, str]] = {
+    "crashed": "Its process ended.",
+    "hung": "It hung, and was ended.",
+    "broke": "It broke.",
+    "memory": "It had grown too large.",
+    "zombie": "It was open, and nothing came of it any more.",
+    "crash_loop": "It fell again and again.",
+    "asked": "Somebody asked for it.",
+}
+
+PROMISES: Final[Mapping[str, str]] = {
+    "persists_before_ack": "Each message is on disk before WhatsApp gets its acknowledgement.",
+    "keeps_message_id": "Each attempt carries the same id, so that the recipient sees one message.",
+}
+
+DEFERRED: Final[Mapping[str, str]] = file_deferral.TEXTS
+KINDS: Final[Mapping[str, str]] = {
+    "image": "Picture",
+    "video": "Video",
+    "audio": "Audio",
+    "document": "File",
+    "sticker": "Sticker",
+    "location": "Place",
+    "contact": "Contact",
+    "poll": "Poll",
+    "poll_vote": "Vote",
+    "reaction": "Reaction",
+    "read_mark": "Read mark",
+    "chat_change": "Change of a chat",
+    "edit": "Edit",
+    "delete": "Deletion",
+    "undecryptable": "Could not be read yet",
+}
+
+
+def meaning(meanings: Mapping[str, str], code: str | None) -> str:
+    """The words for a code; of a code without any, the code as words."""
+    return "" if code is None else meanings.get(code) or code.replace("_", " ").capitalize()
+
+
+def number(address: str | None) -> str:
+    """A WhatsApp address as a person knows it."""
+    user, _, server = (address or "").partition("@")
+    if server == "g.us":
+        return f"Group {user[-6:]}"
+    if server == "lid":
+        return f"Hidden number {user[-4:]}"
+    return f"+{user}" if user.isdigit() else user
+
+
+def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
+    """A message's content, on one line."""
+    if message["deleted_at"]:
+        return "Deleted"
+    text = " ".join((message["text"] or "").split())
+    if not text:
+        return meaning(KINDS, message["type"])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def votes(cast: Sequence[Mapping[str, Any]], option: str) -> int:
+    """The number of votes for an option of a poll."""
+    return sum(option in vote["options"] for vote in cast)
+
+
+def size(count: int) -> str:
+    """Bytes, as much as a person wants to know of them."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+
+
+def took(seconds: float) -> str:
+    """A duration."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min"

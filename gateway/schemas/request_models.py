@@ -1,0 +1,313 @@
+"""Defines pydantic models of API queries and of most request bodies, for validation and for the OpenAPI document.
+
+Bodies are strict (a number is not a text) and refuse fields that they do not know; query
+parameters come as text and are read leniently, but refuse names that they do not know as well.
+Each type explains itself by its field descriptions; the codes of refusals are in `gateway/http/problems.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from actors.messages.field_types import Line, Whole  # noqa: TC001 - pydantic reads it
+from actors.runtime.connection_ids import ID
+from actors.runtime.text_pattern import TextPattern
+from actors.state.events.event import TYPES, EventType
+from gateway.schemas.address_fields import Chat  # noqa: TC001 - pydantic reads it
+from gateway.schemas.webhook_headers import Headers  # noqa: TC001 - pydantic reads it
+
+FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
+EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
+CONNECTION_PATTERN = f"^{ID}$"
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+KEY_PATTERN = "^[0-9a-f]{16}$"
+WEBHOOK_PATTERN = "^wh_[0-9a-f]{24}$"
+URL_LONGEST = 2048
+URL_PATTERN = (
+    r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?)(:[0-9]{1,5})?"
+    r"([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?$"
+)
+_URL = re.compile(URL_PATTERN[1:-1], re.ASCII)
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+ConnectionId = Annotated[
+    str,
+    TextPattern(
+        CONNECTION_PATTERN,
+        "a connection's id has lower-case letters, digits, - and _, as in shop-2",
+    ),
+]
+"""The id of a connection, or its incarnation."""
+Engine = Literal["native", "whatsmeow"]
+Status = Literal[
+    "queued",
+    "waiting",
+    "sending",
+    "sent",
+    "delivered",
+    "read",
+    "dead",
+    "cancelled",
+    "received",
+]
+
+
+def _decimal(value: object) -> object:
+    """A number as JSON writes it: pydantic takes ``1_0`` for ten, and spaces around it."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise PydanticCustomError("invalid_parameter", "write a number in decimal digits")
+    return value
+
+
+def truth(value: object) -> object:
+    """JSON's two words: pydantic takes ``yes``, ``1`` and ``on`` too."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _written_out(value: object) -> object:
+    """Read RFC 3339 alone: pydantic takes numbers too, for seconds or milliseconds since 1970."""
+    if not isinstance(value, str):
+        return value
+    if _RFC3339.fullmatch(value):
+        with suppress(ValueError):  # a 30th of February
+            return datetime.fromisoformat(value.upper())
+    raise PydanticCustomError("invalid_field", "write a time with a zone, as RFC 3339 has it")
+
+
+def _tellable(moment: datetime) -> datetime:
+    """Only a time that can be written: its UTC may lie outside of all years."""
+    if not FIRST <= moment <= LAST:
+        raise PydanticCustomError("invalid_field", "it is too far from now")
+    return moment
+
+
+def _url(value: str) -> str:
+    """One that every reader of URLs reads alike."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0 and parts.hostname is not None
+    except ValueError:
+        usable = False
+    if not usable or not _URL.fullmatch(value) or "@" in parts.netloc or len(value) > URL_LONGEST:
+        raise PydanticCustomError(
+            "invalid_url", "write it as https://HOST/PATH, without a user and a fragment"
+        )
+    return value
+
+
+Limit = Annotated[int, BeforeValidator(_decimal)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
+
+
+WebhookUrl = Annotated[
+    str,
+    AfterValidator(_url),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 8,
+            "maxLength": URL_LONGEST,
+            "pattern": URL_PATTERN,
+            "description": "Where to POST to, over https or http. No user, no fragment.",
+            "examples": ["https://example.com/teimoso"],
+        }
+    ),
+]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewKey(Body):
+    """An API key. It is shown once, and kept as a hash."""
+
+    name: Line = Field(description="Its purpose.", examples=["checkout"])
+    scopes: Annotated[
+        list[Literal["admin", "send", "read", "metrics"]], Field(min_length=1, max_length=4)
+    ] = Field(description="Its rights; `admin` is all of them.", examples=[["send", "read"]])
+    connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="For which connections; without this for all."
+    )
+
+
+class NewWebhook(Body):
+    """An endpoint that gets events from now on."""
+
+    url: WebhookUrl
+    events: Annotated[list[EventType], Field(min_length=1, max_length=20)] | None = Field(
+        None,
+        description="Types of events that it gets; without this all.",
+        examples=[["message.read"]],
+    )
+    connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
+        None,
+        description="Connections whose events it gets; without this all, also events of no connection.",
+    )
+    headers: Headers | None = Field(None, repr=False)
+
+
+class ChangedWebhook(Body):
+    """Changes; fields that are not named stay."""
+
+    url: WebhookUrl | None = None
+    enabled: bool | None = Field(
+        None,
+        examples=[False],
+        description="`false` pauses it: events of that time follow later.",
+    )
+    headers: Headers | None = Field(None, repr=False)
+
+
+class Presence(Body):
+    """The presence to show."""
+
+    presence: Literal["available", "unavailable"] = Field(examples=["available"])
+
+
+class TypingChange(Body):
+    """The activity to show in a chat."""
+
+    state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
+
+
+class Recovery(Body):
+    """The connection to recover; without one, all that should run."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+
+
+class Retry(Body):
+    """The connection whose dead letters are sent again; without one, those of all."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+
+
+class Redrive(Body):
+    """A filter of the dead letters to send again: those that match every given field."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+    chat: Chat | None = None
+    code: (
+        Annotated[
+            str,
+            TextPattern(
+                r"^[A-Za-z0-9_]{1,100}$", "an error has letters, digits and _, as in ack_timeout"
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="The `error` that they died of.",
+        examples=["ack_timeout"],
+    )
+    died_after: Moment | None = Field(None, examples=["2030-01-01T09:00:00Z"])
+    died_before: Moment | None = None
+    ids: list[Annotated[str, StringConstraints(max_length=200)]] | None = Field(
+        None,
+        max_length=1000,
+        description="Only these; what is not a dead letter is passed over.",
+    )
+    limit: Whole = Field(10_000, ge=1, le=100_000, description="The most to send again.")
+
+
+class Wait(Parameters):
+    wait: Annotated[float, BeforeValidator(_decimal)] = Field(
+        0,
+        ge=0,
+        le=60,
+        allow_inf_nan=False,
+        description="Seconds to wait for the message to be sent or dead before answering: 200 once it"
+        " is sent, 202 while it is not, 422 `message_dead` or 409 `message_cancelled` when it ended"
+        " otherwise, with the message as `message`. One that is due only later is answered at once.",
+    )
+
+
+class Upload(Parameters):
+    name: Line | None = Field(None, description="Name of the file.", examples=["invoice.pdf"])
+
+
+class After(Parameters):
+    after: str | None = Field(
+        None, min_length=1, max_length=1024, description="The `next` of the page before."
+    )
+
+
+class ListQuery(After):
+    limit: Limit = Field(50, ge=1, le=500, description="The most items to give.")
+
+
+class ListConnections(ListQuery):
+    limit: Limit = Field(1000, ge=1, le=1000, description="The most items to give.")
+
+
+class ListMessages(ListQuery):
+    connection: ConnectionId | None = None
+    chat: Chat | None = None
+    direction: Literal["in", "out"] | None = None
+    status: Status | None = None
+    order: Literal["newest", "oldest"] = Field(
+        "newest", description="The message that comes first."
+    )
+
+
+class ListDeliveries(ListQuery):
+    status: Literal["waiting", "delivered", "dead"] | None = None
+
+
+class ReadEvents(Parameters):
+    connection: ConnectionId | None = None
+    events: (
+        Annotated[
+            str,
+            TextPattern(
+                EVENTS_PATTERN,
+                "write types of events with commas between, as in message.received,message.read",
+                longest=500,
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Only these types, with commas between.",
+        examples=["message.received"],
+    )
+
+
+class ListDead(ListQuery):
+    connection: ConnectionId | None = None
+
+
+class ListAlerts(ListQuery):
+    connection: ConnectionId | None = None
+    active: Annotated[StrictBool | None, BeforeValidator(truth)] = Field(
+        None, description="Only those that are active (`true`) or over (`false`)."
+    )
+
+
+class ListRecoveries(ListQuery):
+    connection: ConnectionId | None = None
