@@ -137,6 +137,7 @@ def outcomes(sending: Device) -> list[dict[str, Any]]:
 
 
 GROUP = [
+    ("self", "before_commit Inbox.add"),
     ("self", "after_commit Inbox.add"),
     ("program", "after_commit Inbox.add"),
     ("self", "after_answer message"),

@@ -116,7 +116,7 @@ def test_senders_are_asked_again_whatever_dies(town: Town) -> None:
     town.goes_on(device)
     for round_, (dies, victim) in enumerate(QUESTIONS):
         texts = [f"in {round_} {number}" for number in range(FEW)]
-        fault = town.simulator.fault(town.number, "garble", count=FEW)
+        fault = town.simulator.fault(town.number, "garble", count=FEW + 2)
         device.arm(dies, victim, 2)
         ids = [town.say(text) for text in texts]
         device = outlived(town, device, victim, waits=victim == "self")
