@@ -13,7 +13,7 @@ GO ?= go
 GO_VERSION := 1.26
 FUZZ ?= 300000x
 BRIDGE := actors/connection/whatsmeow/bridge
-PROTO := actors/connection/native/transport/whatsapp.proto
+PROTO := actors/connection/protocol/wire_format/whatsapp.proto
 HAVE_GO := command -v $(GO) >/dev/null
 # A host may have Go and no way to the modules.
 HAVE_MODULES := $(HAVE_GO) && (cd $(BRIDGE) && GOTOOLCHAIN=local $(GO) mod download && GOTOOLCHAIN=local $(GO) mod download -modfile=tools.mod) >/dev/null 2>&1

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
-from actors.connection.abilities.app_state import LABEL_OF_CHAT
+from actors.connection.abilities.app_state_changes import LABEL_OF_CHAT
 from actors.messages.field_types import Line  # noqa: TC001 - pydantic reads it
 from actors.runtime.connection_ids import name_of
-from gateway.http.response import Answer, Time, rfc3339
+from gateway.http.response_base import Answer, Time, rfc3339
 from gateway.schemas import addresses
-from gateway.schemas.requests import Body, ListQuery, Moment, truth
+from gateway.schemas.request_models import Body, ListQuery, Moment, truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,9 +20,9 @@ import httpx
 import psutil
 
 from actors.config.sources import resolve_settings
+from actors.redis.change_notifications import poke
 from actors.redis.client import connect
 from actors.redis.leases.leases import Leases
-from actors.redis.pokes import poke
 from actors.runtime.processes import start_of
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents

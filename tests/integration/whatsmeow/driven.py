@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from actors.config.sources import resolve_settings
 from actors.connection.disconnects.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
-from actors.connection.native.phone import resend_requests
-from actors.connection.native.receive.messages import message_receiver
+from actors.connection.protocol.phone import resend_requests
+from actors.connection.protocol.receive.messages import message_receiver
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
 from actors.connection.whatsmeow import open_engine

@@ -10,10 +10,10 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.native.media.cipher import FileDecryptor, FileEncryptor
-from actors.connection.native.media.fetch import Fetcher
+from actors.connection.protocol.media.cipher import FileDecryptor, FileEncryptor
+from actors.connection.protocol.media.download import Fetcher
 from actors.connection.session.chats.unread import UnreadMessages
-from actors.connection.session.files.downloads import Downloads
+from actors.connection.session.files.pending_downloads import Downloads
 from actors.connection.session.files.uploads import Uploads
 from actors.connection.session.messages.placeholders import Placeholders
 from actors.connection.session.messages.sealed_edits import SealedEdits
@@ -21,14 +21,14 @@ from actors.connection.session.received.app_state import AppState
 from actors.connection.session.received.history_syncs import HistorySyncs
 from actors.connection.session.received.inbox import Inbox
 from actors.connection.session.session import Session
-from actors.connection.whatsmeow.link import Link
+from actors.connection.whatsmeow.login_channel import Link
 from actors.connection.whatsmeow.program.pipe import Pipe
-from actors.connection.whatsmeow.stanzas import Delivery
+from actors.connection.whatsmeow.to_nodes import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from actors.connection.native.transport.nodes import Node
+    from actors.connection.protocol.wire_format.nodes import Node
     from actors.connection.session.session_part import SessionPart
     from actors.connection.whatsmeow.program.frames import Frame
 

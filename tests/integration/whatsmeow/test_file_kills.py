@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.native.media.https import CHUNK
+from actors.connection.protocol.media.http_client import CHUNK
 from actors.messages.content import Document, File
 from tests.bare_files import BareFiles
 from tests.integration.whatsmeow.test_kills import outlived
