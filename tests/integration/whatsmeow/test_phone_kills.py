@@ -111,7 +111,7 @@ QUESTIONS = (
 
 
 def test_senders_are_asked_again_whatever_dies(town: Town) -> None:
-    """What could not be read is there once, and was never shown as a placeholder."""
+    """Each message that could not be read is there once, with its text, at the end."""
     device = town.linked()
     town.goes_on(device)
     for round_, (dies, victim) in enumerate(QUESTIONS):

@@ -104,7 +104,7 @@ def test_read_a_list_of_ids() -> None:
 
 
 def test_members_in_one_receipt_have_their_own_type_and_time() -> None:
-    """What a member, or a message, does not say is the stanza's."""
+    """A member or a message without one of its own has the stanza's."""
     ann, ben = "15550100003@s.whatsapp.net", "15550100004@lid"
     by_type = Node(
         "participants",
