@@ -105,14 +105,13 @@ class ListContacts(ListQuery):
     name: Line | None = Field(
         None, description="Only those whose name begins so, in any case.", examples=["ana"]
     )
-    addresses: (
-        Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$", max_length=7000)]
-        | None
-    ) = Field(
-        None,
-        description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
-        " out. Nothing else is looked at then.",
-        examples=["15550100002,15550100003"],
+    addresses: Annotated[str, StringConstraints(pattern=f"^{_ADDRESS}(,{_ADDRESS})*$")] | None = (
+        Field(
+            None,
+            description=f"Only these, {MOST_ADDRESSES} at most, with commas between; what is no contact is left"
+            " out. Nothing else is looked at then.",
+            examples=["15550100002,15550100003"],
+        )
     )
 
 

@@ -211,7 +211,7 @@ def test_all_of_a_large_collection_comes_in_parts(town: Town) -> None:
     for each in chats:
         sets(town, "archive", chat=each)
     newest = at_phone(town)["collections"][LOW]
-    dying = town.made(dies_at=2, dies="after_answer app_state")
+    dying = town.made(dies_at=3, dies="after_answer app_state")  # after the name and the salt
     town.simulator.post(f"/phones/{town.number}/scan", qr=dying.wait("qr")["qr"])
     killed(dying)
     directory = dying.directory
