@@ -35,10 +35,10 @@ from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.stanza_router import Switchboard
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
+from simulator.server.groups.member_receipts import GroupReceipts
 from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
 from simulator.server.groups.queries import GroupQueries
-from simulator.server.groups.receipts import GroupReceipts
 from simulator.server.logins import Logins
 from simulator.server.malformed_stanzas import OddStanzas
 from simulator.server.messages import MessageRouter

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.groups.receipts import GroupReceipts
+    from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.prekeys import Prekeys
 
 

@@ -9,7 +9,7 @@ from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
 from simulator.server.groups.group import is_group
-from simulator.server.groups.receipts import MemberReceipt
+from simulator.server.groups.member_receipts import MemberReceipt
 from simulator.server.read_messages import OWN as READ_SELF
 from simulator.server.read_messages import READ
 from simulator.wire.protocol_library import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.answer_deadlines import AnswerDeadlines
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.stanza_router import Switchboard
-    from simulator.server.groups.receipts import GroupReceipts
+    from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.read_messages import ReadMessages
     from simulator.server.rules.privacy import Privacy
     from simulator.server.rules.remarks import Remarks

@@ -35,6 +35,7 @@ PORTS = {
     "actors.media.open_store",
     "actors.media.store",
     "actors.queue.outbound_queue",
+    "actors.state.account.chat_activity",
     "actors.state.connections",
     "actors.state.documents",
     "actors.state.events.derivation",
@@ -74,6 +75,7 @@ SHARED = {
     "actors.runtime.record_files",
     "actors.runtime.limits.quotas",
     "actors.runtime.sqlite_writer",
+    "actors.runtime.text_pattern",
 }
 
 FILES_OF_CODE = 16
@@ -81,7 +83,11 @@ FILES_OF_CODE = 16
 
 # Each outside system has one adapter.
 ADAPTERS: dict[str, set[str]] = {
-    "ray": {"supervision/cluster.py", "supervision/jobs/client.py"},
+    "ray": {
+        "supervision/cluster.py",
+        "supervision/jobs/client.py",
+        "supervision/keeper/parts/worker_template.py",
+    },
     "sqlite3": {
         "actors/runtime/sqlite_writer.py",
         "actors/state/sqlite/store.py",

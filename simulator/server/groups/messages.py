@@ -2,7 +2,7 @@
 
 Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
 `skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.
-`receipts` sends the receipts of those members.
+`member_receipts` sends the receipts of those members.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.stanza_router import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.groups.receipts import GroupReceipts
+    from simulator.server.groups.member_receipts import GroupReceipts
     from simulator.server.rules.chat_timers import ChatTimers
 
 log = structlog.get_logger()

@@ -45,7 +45,7 @@ class Head:
     """`ray start --head` in a short directory: Ray's sockets have paths of 107 bytes at most."""
 
     def __init__(self, **flags: Any) -> None:
-        self.data = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+        self.data = Path(tempfile.mkdtemp(prefix="tmo-"))
         self.valkey = Valkey(self.data / "valkey")
         self._flags = flags
         self._head: subprocess.Popen[bytes] | None = None

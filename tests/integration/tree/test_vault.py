@@ -110,7 +110,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def gcs() -> Iterator[Gcs]:
-    data = Path(tempfile.mkdtemp(prefix="tmo-gcs-", dir="/tmp"))
+    data = Path(tempfile.mkdtemp(prefix="tmo-gcs-"))
     before = os.environ.get("STORAGE_EMULATOR_HOST")
     try:
         with Gcs(data / "objects") as started:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.server.groups.receipts import MemberReceipt
+from simulator.server.groups.member_receipts import MemberReceipt
 from simulator.server.rules.properties import GROUP
 from simulator.wire.protocol_library import JID, LID_SERVER, PN_SERVER, Node
 
