@@ -26,15 +26,21 @@ type decodedSession struct {
 	session *record.SessionStructure
 }
 
-func init() {
-	store.SignalProtobufSerializer.Session = &decoded{SessionSerializer: store.SignalProtobufSerializer.Session}
+var sessions = &decoded{SessionSerializer: store.SignalProtobufSerializer.Session}
+
+func init() { store.SignalProtobufSerializer.Session = sessions }
+
+// Serialize encodes a session, with no more keys of messages that were passed over than mostKept.
+func (all *decoded) Serialize(session *record.SessionStructure) []byte {
+	bound(session, mostKept)
+	encoded := all.SessionSerializer.Serialize(session)
+	all.keep(encoded, session)
+	return encoded
 }
 
-// Serialize encodes a session.
-func (all *decoded) Serialize(session *record.SessionStructure) []byte {
-	encoded := all.SessionSerializer.Serialize(session)
+func (all *decoded) keep(encoded []byte, session *record.SessionStructure) {
 	if len(encoded) == 0 {
-		return encoded
+		return
 	}
 	all.lock.Lock()
 	defer all.lock.Unlock()
@@ -42,7 +48,15 @@ func (all *decoded) Serialize(session *record.SessionStructure) []byte {
 		all.known = map[*byte]decodedSession{}
 	}
 	all.known[&encoded[0]] = decodedSession{encoded, session}
-	return encoded
+}
+
+// look decodes a session for a reader that changes nothing of it; the next Deserialize of these bytes hands it out.
+func (all *decoded) look(encoded []byte) (*record.SessionStructure, error) {
+	session, err := all.Deserialize(encoded)
+	if err == nil {
+		all.keep(encoded, session)
+	}
+	return session, err
 }
 
 // Deserialize decodes a session, where it is not known.

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
@@ -32,13 +33,30 @@ func (one *sessions) next(ctx context.Context, address string) (session []byte, 
 	return one.stored.get(address)
 }
 
-// GetSession returns a session, nil where there is none.
+// GetSession returns a session, nil where there is none. Where the context checks it, it returns the error of that.
 func (one *sessions) GetSession(ctx context.Context, address string) ([]byte, error) {
 	if session, found := one.next(ctx, address); found {
-		return session, nil
+		return checked(ctx, session, nil)
 	}
-	return one.SessionStore.GetSession(ctx, address)
+	if gathered(ctx) == nil {
+		session, err := one.SessionStore.GetSession(ctx, address)
+		return checked(ctx, session, err)
+	}
+	session, err := one.stored.read(address, func() ([]byte, error) {
+		session, err := one.SessionStore.GetSession(ctx, address)
+		if err == nil && session == nil {
+			err = errNoSession
+		}
+		return session, err
+	})
+	if errors.Is(err, errNoSession) {
+		return checked(ctx, nil, nil)
+	}
+	return checked(ctx, session, err)
 }
+
+// errNoSession has nothing remembered where there is no session.
+var errNoSession = errors.New("no session")
 
 // HasSession returns whether there is a session.
 func (one *sessions) HasSession(ctx context.Context, address string) (bool, error) {
@@ -150,12 +168,13 @@ func (one *sessions) settle(ctx context.Context) error {
 // senderKeys gathers steps of sender keys where the context says so.
 type senderKeys struct{ store.SenderKeyStore }
 
-// GetSenderKey returns a sender key, nil where there is none.
+// GetSenderKey returns a sender key, nil where there is none. Where the context checks it, it returns the error of that.
 func (one *senderKeys) GetSenderKey(ctx context.Context, group, sender string) ([]byte, error) {
 	if key, found := gathered(ctx).senderKey(senderKeyName{group, sender}); found {
-		return key, nil
+		return checked(ctx, key, nil)
 	}
-	return one.SenderKeyStore.GetSenderKey(ctx, group, sender)
+	key, err := one.SenderKeyStore.GetSenderKey(ctx, group, sender)
+	return checked(ctx, key, err)
 }
 
 // PutSenderKey stores a sender key, or gathers it.
